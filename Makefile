@@ -1,0 +1,45 @@
+# dicomgate: from a bare machine to a running gateway.
+# `make demo` and `make test` set everything up by themselves; each step is quick when nothing changed.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench check format lock build clean
+MAKEFLAGS += --no-print-directory
+BIN := .venv/bin
+
+help:                  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+setup:                 ## the virtual environment .venv, every package pinned by its hash
+	@scripts/setup.sh
+
+demo: setup            ## a PACS, the gateway in front of it, and who gets in
+	@$(BIN)/dicomgate demo
+
+test: setup            ## everything: the real peers (DCMTK, Orthanc, dcmjs-dimse), make check, the tests
+	@scripts/test-peers.sh
+	@$(MAKE) check
+	$(BIN)/pytest
+
+bench: setup           ## the speed beside HAProxy and pynetdicom, into docs/performance.md; wants a quiet machine for half an hour
+	@scripts/bench-peers.sh
+	$(BIN)/python -m bench --write
+
+check: setup           ## style, types, the floors of the house, nothing in the tree that does not belong there
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q tests/test_floors.py
+	@scripts/check-tree.sh
+
+format: setup          ## let ruff put the code in its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: setup            ## remake requirements.lock with the newest versions that pyproject.toml allows
+	@scripts/lock.sh
+
+build: setup           ## wheels and source archives of dicomgate and its plugins, in dist/
+	@scripts/build.sh
+
+clean:                 ## remove what make made
+	rm -rf .venv dist build tests/clients/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,163 @@
+"""The clients: prebuilt bytes on raw sockets, so that the contestant and not the generator is the limit.
+
+`python -m bench.load bulk PORT PDU_LENGTH` sends bulk data, and `python -m bench.load echo PORT AT_ONCE` makes
+associations, until it is stopped.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+from .messages import BULK, ECHO, ECHO_RQ, RELEASE_RQ, associate_rq, bulk_block
+from .processes import PYTHON, BenchError, Running, running
+
+TIMEOUT = 60.0
+"""Seconds that a peer may be silent before the benchmark fails."""
+_AC, _DATA, _RELEASE_RP = 2, 4, 6
+_ECHO_REQUEST = associate_rq(ECHO)
+_FIRST = 64  # blocks of an endless stream before it counts as under way
+
+
+def tls_context() -> ssl.SSLContext:
+    """TLS 1.3 to whoever answers: it is not the certificate's verification that is measured."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def connect(port: int, context: ssl.SSLContext | None = None) -> socket.socket:
+    """A connection without Nagle's delay."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection if context is None else context.wrap_socket(connection)
+
+
+def exchange(connection: socket.socket, request: bytes, expected: int) -> None:
+    """Send, and read one whole PDU of the expected type. Raises BenchError."""
+    connection.sendall(request)
+    answer = connection.recv(65536)
+    while 0 < len(answer) < 6 or (answer and len(answer) < 6 + int.from_bytes(answer[2:6], "big")):
+        more = connection.recv(65536)
+        if not more:
+            break
+        answer += more
+    if not answer or answer[0] != expected:
+        raise BenchError(f"expected a PDU of type {expected:02X}H, received {answer[:10].hex() or 'nothing'}")
+
+
+def send_bulk(port: int, block: bytes, count: int, context: ssl.SSLContext | None = None) -> float:
+    """One association with `count` blocks; the seconds from the first to the answer to the release."""
+    with closing(connect(port, context)) as connection:
+        exchange(connection, associate_rq(BULK), _AC)
+        start = time.perf_counter()
+        for _ in range(count):
+            connection.sendall(block)
+        exchange(connection, RELEASE_RQ, _RELEASE_RP)
+        return time.perf_counter() - start
+
+
+def echo(port: int) -> tuple[float, float]:
+    """One association with one C-ECHO: the seconds that it took in all, and those of the C-ECHO alone."""
+    start = time.perf_counter()
+    with closing(connect(port)) as connection:
+        exchange(connection, _ECHO_REQUEST, _AC)
+        asked = time.perf_counter()
+        exchange(connection, ECHO_RQ, _DATA)
+        answered = time.perf_counter()
+        exchange(connection, RELEASE_RQ, _RELEASE_RP)
+    return time.perf_counter() - start, answered - asked
+
+
+def echo_for(port: int, seconds: float) -> tuple[int, float]:
+    """Associations one after the other: how many, and in how many seconds."""
+    start, count = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        echo(port)
+        count += 1
+    return count, time.perf_counter() - start
+
+
+def echo_at_once(port: int, seconds: float, at_once: int) -> tuple[int, float]:
+    """The same with `at_once` associations under way all the time, in one thread."""
+    steps = ((0, _ECHO_REQUEST), (_AC, ECHO_RQ), (_DATA, RELEASE_RQ), (_RELEASE_RP, b""))
+    selector, count = selectors.DefaultSelector(), 0
+
+    def begin() -> None:
+        connection = socket.socket()
+        connection.setblocking(False)
+        connection.connect_ex(("127.0.0.1", port))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        selector.register(connection, selectors.EVENT_WRITE, 0)
+
+    with ExitStack() as stack:
+        stack.callback(lambda: [key.fileobj.close() for key in list(selector.get_map().values())])  # type: ignore[union-attr]
+        for _ in range(at_once):
+            begin()
+        start = time.perf_counter()
+        while time.perf_counter() - start < seconds:
+            ready = selector.select(TIMEOUT)
+            if not ready:
+                raise BenchError(f"nothing happened for {TIMEOUT:g} s")
+            for key, _ in ready:
+                connection, step = key.fileobj, key.data
+                assert isinstance(connection, socket.socket)
+                expected, request = steps[step]
+                if step and (answer := connection.recv(65536))[:1] != bytes((expected,)):
+                    raise BenchError(f"expected a PDU of type {expected:02X}H, received {answer[:10].hex()}")
+                if request:
+                    connection.send(request)
+                    selector.modify(connection, selectors.EVENT_READ, step + 1)
+                else:
+                    selector.unregister(connection)
+                    connection.close()
+                    count += 1
+                    begin()
+        return count, time.perf_counter() - start
+
+
+def open_idle(port: int, count: int, context: ssl.SSLContext | None, kept: ExitStack) -> None:
+    """Establish associations that then say nothing, until `kept` is closed."""
+    for _ in range(count):
+        connection = kept.enter_context(closing(connect(port, context)))
+        exchange(connection, _ECHO_REQUEST, _AC)
+
+
+@contextmanager
+def endless(kind: str, port: int, number: int, folder: Path, name: str) -> Iterator[Running]:
+    """A load without an end, from a process of its own; it is under way when the block begins. Raises BenchError."""
+    with running([PYTHON, "-m", "bench.load", kind, str(port), str(number)], folder, name) as process:
+        deadline = time.monotonic() + TIMEOUT
+        while not process.log.stat().st_size:
+            process.check()
+            if time.monotonic() > deadline:
+                raise BenchError(f"{name} does not get under way")
+            time.sleep(0.02)
+        yield process
+        process.check()
+
+
+def main() -> None:
+    """Say when it is under way, and go on until stopped."""
+    kind, port, number = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    if kind == "bulk":
+        block = bulk_block(number)
+        send_bulk(port, block, _FIRST)
+        print("under way", flush=True)
+        send_bulk(port, block, sys.maxsize)
+    else:
+        echo(port)
+        print("under way", flush=True)
+        echo_at_once(port, float("inf"), number)
+
+
+if __name__ == "__main__":
+    main()

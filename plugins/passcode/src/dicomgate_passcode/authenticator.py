@@ -1,0 +1,135 @@
+"""`use = "passcode"`: User-Identity-Type 2, and if asked for type 1, judged by an htpasswd file (PS3.7 D.3.3.7.1).
+
+Rule 1: every attempt costs one verification and takes at least the floor, whoever asks, whatever is wrong.
+Rule 2: the name is compared exactly: no case folding, no trimming, no normalisation. The passcode is verified
+        exactly as received.
+Rule 3: a login succeeds or fails on what the file says; that a better hash cannot be written changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from dicomgate import (
+    Accept,
+    Attempt,
+    ConfigError,
+    Decision,
+    Identity,
+    IdentityType,
+    Pass,
+    Reject,
+    Unavailable,
+)
+
+from .current import CurrentUsers, Snapshot
+from .hashing import HashingFailedError, cannot_be_right, make_hash, verify
+from .rewrite import FileBusyError, renew_hash
+from .users_file import User
+
+_log = logging.getLogger(__name__)
+
+_BLUR_MICROSECONDS = 2000
+"""A thread that has slept long wakes up some microseconds sooner or later than one that has slept a little; up to two
+milliseconds at random hide it."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Passcode:
+    """Users and passcodes of an htpasswd file.
+
+    Raises ConfigError if the file is missing, unreadable, writable by everybody, or wrong.
+    """
+
+    file: Path
+    """The htpasswd file; `dicomgate passcode add` makes it. Changes to it count from the next login on."""
+
+    username_only: bool = False
+    """True: a username without a passcode (type 1) is accepted for the users in the file. It proves nothing."""
+
+    unknown_user: Literal["reject", "pass"] = "reject"
+    """What becomes of a user who is not in the file: "reject", or "pass" to let the next authenticator look."""
+
+    handles: frozenset[IdentityType] = field(init=False, repr=False)
+    _current: CurrentUsers = field(init=False, repr=False)
+    _renewal_failed: bool = field(init=False, repr=False, default=False)
+
+    def __post_init__(self) -> None:
+        alone = {IdentityType.USERNAME} if self.username_only else set()
+        self.handles = frozenset({IdentityType.USERNAME_AND_PASSCODE} | alone)
+        self._current = CurrentUsers(self.file)
+
+    def authenticate(self, attempt: Attempt, /) -> Decision:
+        """Judge one attempt. Blocks for the time of a login: call it in a thread. Thread-safe."""
+        identity = attempt.identity
+        if identity is None or identity.type not in self.handles:
+            return Pass("not a username with a passcode")
+        start = time.monotonic()
+        snapshot = self._current.snapshot()
+        try:
+            return self._judge(identity, snapshot)
+        except HashingFailedError:
+            return Unavailable("a hash could not be computed: no memory for it")
+        finally:
+            blur = secrets.randbelow(_BLUR_MICROSECONDS) / 1e6
+            early = start + snapshot.decoy.floor + blur - time.monotonic()
+            if early > 0:
+                time.sleep(early)
+
+    def _judge(self, identity: Identity, snapshot: Snapshot) -> Decision:
+        user = snapshot.users.get(_name(identity))
+        passcode = identity.secondary
+        with_passcode = identity.type is IdentityType.USERNAME_AND_PASSCODE
+        wrong = "wrong passcode"
+        genuine = False
+        if user is None or user.cost is None or not with_passcode:
+            snapshot.decoy.verify(passcode)
+        elif refusal := cannot_be_right(passcode, user.cost.scheme):
+            wrong = refusal
+            snapshot.decoy.verify(passcode)
+        else:
+            genuine = verify(passcode, user.hash)
+
+        if with_passcode and not passcode:
+            # Never passed on: a directory takes an empty passcode for an anonymous login, and that succeeds.
+            return Reject("empty passcode")
+        if user is None:
+            return Pass("unknown user") if self.unknown_user == "pass" else Reject("unknown user")
+        if user.cost is None:
+            return Reject("the user cannot log in: disabled, or no readable hash")
+        if with_passcode and not genuine:
+            return Reject(wrong)
+        if with_passcode and user.cost.outdated:
+            self._renew(user, passcode)
+        return Accept(user=user.name)
+
+    def _renew(self, user: User, passcode: bytes) -> None:
+        """Replace an outdated hash, now that the passcode is here and known to be right."""
+        try:
+            renewed = renew_hash(self.file, user, make_hash(passcode))
+        except FileBusyError:
+            return  # the next login does it
+        except ConfigError:
+            return  # the file was broken a moment ago; whoever looks at it next says so
+        except (OSError, HashingFailedError) as error:
+            if not self._renewal_failed:
+                self._renewal_failed = True
+                why = (error.strerror if isinstance(error, OSError) else None) or error
+                _log.warning("%s: outdated hashes cannot be renewed at login: %s", self.file, why)
+            return
+        self._renewal_failed = False
+        if renewed:
+            _log.info("%s: the hash of user %r is now argon2id", self.file, user.name)
+
+
+def _name(identity: Identity) -> str:
+    """The claimed name; one that is not UTF-8 becomes the empty name, which no user in a file can have."""
+    try:
+        return identity.primary.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""

@@ -1,0 +1,143 @@
+"""The users file changed on disk, by the commands and by the renewal of a hash at login.
+
+Rule 1: read, change and replace happen under one lock, which all writers of ours share: flock on the folder, so no
+        lock file stays behind and none belongs to the wrong user.
+Rule 2: readers see the old file or the new one: a temporary file in the same folder, fsync, rename.
+Rule 3: the new file has the mode, owner and group of the old one, or there is no new file.
+Rule 4: only the one line changes. A file that is broken is not touched.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from .users_file import User, UsersFile, check_folders, parse, read_bytes
+
+_COMMAND_PATIENCE = 10.0
+"""How long a command waits for another writer, in seconds. A login does not wait at all."""
+
+
+class UserExistsError(Exception):
+    """The user is in the file already, and replacing was not asked for."""
+
+
+class FileBusyError(Exception):
+    """Another process is changing the file."""
+
+
+def set_hash(path: Path, name: str, text: str, *, replace: bool) -> None:
+    """Add the user, or give an existing one a new hash. A missing file is made, with mode 0600.
+
+    Raises UserExistsError, FileBusyError, ConfigError for a broken file, OSError if it cannot be written.
+    """
+    with _locked(path, _COMMAND_PATIENCE) as target:
+        if not os.path.lexists(target):
+            check_folders(target)
+            _write(target, f"{name}:{text}\n".encode(), like=None)
+            return
+        data, users = _read(target)
+        user = users.users.get(name)
+        if user is None:
+            end = b"" if not data or data.endswith(b"\n") else b"\n"
+            _write(target, data + end + f"{name}:{text}\n".encode(), like=target.stat())
+        elif replace:
+            _write(target, _with_line(data, user, text), like=target.stat())
+        else:
+            raise UserExistsError
+
+
+def remove(path: Path, name: str) -> bool:
+    """Remove the user; False if there is none of this name. Raises as `set_hash` does."""
+    with _locked(path, _COMMAND_PATIENCE) as target:
+        data, users = _read(target)
+        if name not in users.users:
+            return False
+        _write(target, _with_line(data, users.users[name], None), like=target.stat())
+        return True
+
+
+def renew_hash(path: Path, user: User, text: str) -> bool:
+    """Replace the hash of a user who has just logged in, if the file still has the one that was verified.
+
+    False if the user was removed, disabled or given another passcode meanwhile: a login never undoes that.
+    Raises FileBusyError at once if somebody else is writing, ConfigError and OSError as `set_hash` does.
+    """
+    with _locked(path, 0.0) as target:
+        status = target.stat()
+        if not status.st_mode & 0o222:
+            # The superuser could write it all the same; whoever set this mode did not want that.
+            raise PermissionError(errno.EACCES, "the file is read-only")
+        data, users = _read(target)
+        now = users.users.get(user.name)
+        if now is None or now.hash != user.hash:
+            return False
+        _write(target, _with_line(data, now, text), like=status)
+        return True
+
+
+@contextmanager
+def _locked(path: Path, patience: float) -> Iterator[Path]:
+    """Hold the folder's lock; yields the file itself where `path` is a symbolic link, which stays one."""
+    target = Path(os.path.realpath(path))
+    descriptor = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        until = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise FileBusyError from None
+                time.sleep(0.05)
+        yield target
+    finally:
+        os.close(descriptor)  # and with it the lock
+
+
+def _read(target: Path) -> tuple[bytes, UsersFile]:
+    data, mode = read_bytes(target)
+    return data, parse(target, data, mode)
+
+
+def _with_line(data: bytes, user: User, text: str | None) -> bytes:
+    """The file with another hash for the user, or without the user; line endings and comments stay."""
+    lines = data.split(b"\n")
+    if text is None:
+        del lines[user.line - 1]
+    else:
+        end = b"\r" if lines[user.line - 1].endswith(b"\r") else b""
+        lines[user.line - 1] = f"{user.name}:{text}".encode() + end
+    return b"\n".join(lines)
+
+
+def _write(target: Path, data: bytes, like: os.stat_result | None) -> None:
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # mode 0600
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
+            if like is not None:
+                status = os.fstat(descriptor)
+                if (status.st_uid, status.st_gid) != (like.st_uid, like.st_gid):
+                    os.fchown(descriptor, like.st_uid, like.st_gid)
+                os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        Path(name).replace(target)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)  # the rename itself
+    finally:
+        os.close(folder)

@@ -1,0 +1,161 @@
+"""The users file: htpasswd lines, `user:hash`, to users.
+
+Rule 1: where two readers could see two different files, the file is refused as a whole: a byte order mark, a line
+        without a colon, a user twice, spaces around a name, bytes that are not UTF-8, a hash that is cut off.
+Rule 2: a line whose hash is of none of our schemes is a user who cannot log in, and a warning. `!` or `*` before
+        the hash is the way to disable a user.
+Rule 3: a file that everybody may write is no authority.
+Rule 4: messages name the path, the line and the user, never the hash.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dicomgate import ConfigError
+
+from .hashing import READABLE, Cost, read_cost
+
+LONGEST_NAME = 255
+LARGEST_FILE = 16 * 1024 * 1024
+"""In bytes; room for more than a hundred thousand users."""
+
+_MOST_PROBLEMS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One line. `cost` is None for a user who cannot log in; `line` counts from 1."""
+
+    name: str
+    hash: str = field(repr=False)
+    line: int
+    cost: Cost | None
+
+
+@dataclass(frozen=True, slots=True)
+class UsersFile:
+    """All users by name, and what the operator should know about the file."""
+
+    users: Mapping[str, User]
+    warnings: tuple[str, ...]
+
+
+def read_users_file(path: Path) -> UsersFile:
+    """Read and check the file. Raises ConfigError; its cause is the OSError if the file could not be read."""
+    data, mode = read_bytes(path)
+    return parse(path, data, mode)
+
+
+def read_bytes(path: Path) -> tuple[bytes, int]:
+    """The content and the mode of the file. Raises ConfigError, as `read_users_file` does."""
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise ConfigError(f"{path}: this is not a regular file")
+            if mode & stat.S_IWOTH:
+                raise ConfigError(f"{path}: everybody may write this file; chmod o-w")
+            data = file.read(LARGEST_FILE + 1)
+        check_folders(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if len(data) > LARGEST_FILE:
+        raise ConfigError(f"{path}: larger than {LARGEST_FILE} bytes")
+    return data, mode
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # Opening a FIFO would wait for somebody to write into it.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def folders(path: Path) -> list[Path]:
+    """The folder that holds the path and, for a symbolic link, the one that holds the file itself."""
+    return list(dict.fromkeys((path.parent, Path(os.path.realpath(path)).parent)))
+
+
+def check_folders(path: Path) -> None:
+    """Refuse a folder in which everybody may put another file in place of ours. Raises ConfigError and OSError."""
+    for folder in folders(path):
+        mode = folder.stat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise ConfigError(f"{path}: everybody may write the folder {folder}; chmod o-w")
+
+
+def parse(path: Path, data: bytes, mode: int = 0o600) -> UsersFile:
+    """The users of a file with this content and mode. Raises ConfigError: one line that names every wrong one."""
+    users: dict[str, User] = {}
+    problems: list[str] = []
+    warnings: list[str] = []
+    if data.startswith(b"\xef\xbb\xbf"):
+        problems.append("line 1: begins with a byte order mark; save the file without it")
+        data = data[3:]
+    # Not splitlines: it also cuts at a lone carriage return, and for text at Unicode separators; other readers do not.
+    for number, raw in enumerate(data.split(b"\n"), start=1):
+        try:
+            user = _parse_line(raw.removesuffix(b"\r"), number)
+        except ValueError as error:
+            problems.append(f"line {number}: {error}")
+            continue
+        if user is None:
+            continue
+        if user.name in users:
+            first = users[user.name].line
+            problems.append(f"line {number}: user {user.name!r} is already on line {first}")
+            continue
+        users[user.name] = user
+        if user.cost is None:
+            warnings.append(f"{path}, line {number}: user {user.name!r} cannot log in: {_why_not(user.hash)}")
+    if problems:
+        more = len(problems) - _MOST_PROBLEMS
+        said = "; ".join(problems[:_MOST_PROBLEMS]) + (f"; and {more} more" if more > 0 else "")
+        raise ConfigError(f"{path}, {said}")
+    if not users:
+        warnings.append(f"{path}: no users; nobody can log in with it")
+    if mode & stat.S_IROTH:
+        warnings.append(f"{path}: everybody may read the hashes; chmod o-r")
+    return UsersFile(users, tuple(warnings))
+
+
+def _parse_line(raw: bytes, number: int) -> User | None:
+    """One line; None for an empty one and a comment. Raises ValueError with a message fit for a log."""
+    try:
+        line = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8") from None  # the error carries the line, and with it the hash
+    if not line or line.startswith("#"):
+        return None
+    name, colon, text = line.partition(":")
+    if not colon:
+        raise ValueError("no colon; a line is user:hash")
+    problem = name_problem(name)
+    if problem:
+        raise ValueError(problem)
+    return User(name, text, number, read_cost(text))
+
+
+def name_problem(name: str) -> str:
+    """Why this cannot be the name of a user in the file; empty if it can."""
+    if not name:
+        return "the user has no name"
+    if name != name.strip():
+        return "the name of the user begins or ends with a space"
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
+        return "the name of the user has a control character"
+    if ":" in name:
+        return "the name of the user has a colon"
+    if name.startswith("#"):
+        return "the name of the user begins with #, which begins a comment"
+    if len(name.encode()) > LONGEST_NAME:
+        return f"the name of the user is longer than {LONGEST_NAME} bytes"
+    return ""
+
+
+def _why_not(text: str) -> str:
+    return "disabled" if text.startswith(("!", "*")) else f"no hash of a readable scheme ({READABLE})"

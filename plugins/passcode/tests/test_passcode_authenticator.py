@@ -1,0 +1,388 @@
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from dicomgate import (
+    Accept,
+    Attempt,
+    ConfigError,
+    Identity,
+    IdentityType,
+    Pass,
+    Reject,
+    Unavailable,
+)
+from dicomgate_passcode import Passcode, authenticator
+from dicomgate_passcode import decoy as decoy_module
+from dicomgate_passcode.hashing import HashingFailedError, read_cost
+from dicomgate_passcode.hashing import make_hash as hashing_make_hash
+from dicomgate_passcode.users_file import read_users_file
+
+Attempts = Callable[..., Attempt]
+
+
+class Clock:
+    """A clock that stands still but for what is slept and what `spend` adds."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(authenticator, "time", SimpleNamespace(monotonic=clock.monotonic, sleep=clock.sleep))
+    return clock
+
+
+@pytest.fixture
+def verified(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Every verification: ("user" or "decoy", the scheme)."""
+    seen: list[tuple[str, str]] = []
+
+    def watch(module: object, who: str) -> None:
+        real = module.verify  # type: ignore[attr-defined]
+
+        def verify(passcode: bytes, text: str) -> bool:
+            cost = read_cost(text)
+            assert cost is not None
+            seen.append((who, cost.scheme))
+            return bool(real(passcode, text))
+
+        monkeypatch.setattr(module, "verify", verify)
+
+    watch(authenticator, "user")
+    watch(decoy_module, "decoy")
+    return seen
+
+
+def test_right_and_wrong(users_file: Path, attempt: Attempts) -> None:
+    passcode = Passcode(file=users_file)
+    assert passcode.authenticate(attempt()) == Accept(user="alice")
+    assert passcode.authenticate(attempt(passcode=b"Secret")) == Reject("wrong passcode")
+    assert passcode.authenticate(attempt("zoe")) == Reject("unknown user")
+    decision = passcode.authenticate(attempt("bert"))
+    assert isinstance(decision, Reject)
+    assert "disabled" in decision.reason
+
+
+def test_the_dataclass_is_its_own_configuration_schema() -> None:
+    parameters = inspect.signature(Passcode).parameters
+    assert list(parameters) == ["file", "username_only", "unknown_user"]
+    assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters.values())
+    assert parameters["file"].default is parameters["file"].empty
+    assert parameters["username_only"].default is False
+    assert parameters["unknown_user"].default == "reject"
+
+
+@pytest.mark.parametrize(
+    "passcode",
+    [b" secret", b"secret ", b"secret\n", b"secret\0", b"SECRET", b"", b"!", b"x" * 73, b"x" * 1025, b"x" * 5000],
+)
+def test_only_exactly_the_passcode_is_right(passcode: bytes, users_file: Path, attempt: Attempts) -> None:
+    assert isinstance(Passcode(file=users_file).authenticate(attempt(passcode=passcode)), Reject)
+
+
+def test_a_passcode_is_bytes(users_file: Path, attempt: Attempts, cheap_hash: Callable[..., str]) -> None:
+    users_file.write_text(f"alice:{cheap_hash('é'.encode())}\nbob:{cheap_hash(bytes([0xE9]))}\n")
+    passcode = Passcode(file=users_file)
+    assert passcode.authenticate(attempt("alice", b"\xc3\xa9")) == Accept(user="alice")
+    assert passcode.authenticate(attempt("alice", b"\xe9")) == Reject("wrong passcode")
+    assert passcode.authenticate(attempt("bob", b"\xe9")) == Accept(user="bob")
+    assert passcode.authenticate(attempt("bob", b"e\xcc\x81")) == Reject("wrong passcode")
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        "Alice",
+        " alice",
+        "alice ",
+        "alice\0",
+        "ali:ce",
+        "alice:",
+        "\uff41lice",
+        "a" * 256,
+        "a" * 60000,
+        "",
+        "#",
+        "# staff",
+        b"alice\xff",
+        b"\xff",
+    ],
+)
+def test_only_exactly_the_name_is_known(user: str | bytes, users_file: Path, attempt: Attempts) -> None:
+    assert Passcode(file=users_file).authenticate(attempt(user)) == Reject("unknown user")
+
+
+@pytest.mark.parametrize("text", ["", "!", "*", "hunter2", "{PLAIN}hunter2", "$apr1$salt$" + "a" * 22])
+def test_an_unreadable_hash_is_never_the_passcode(
+    text: str, users_file: Path, attempt: Attempts, cheap_hash: Callable[..., str]
+) -> None:
+    users_file.write_text(f"alice:{text}\nbob:{cheap_hash()}\n")
+    passcode = Passcode(file=users_file)
+    for tried in (text.encode(), b"hunter2", b"secret", b"x"):
+        assert isinstance(passcode.authenticate(attempt("alice", tried)), Reject)
+    assert passcode.authenticate(attempt("bob")) == Accept(user="bob")
+
+
+def test_disabling_by_a_mark_keeps_the_hash_from_working(
+    users_file: Path, attempt: Attempts, verified: list[tuple[str, str]]
+) -> None:
+    passcode = Passcode(file=users_file)
+    users_file.write_text(users_file.read_text().replace("bert:!", "bert:"))
+    assert passcode.authenticate(attempt("bert")) == Accept(user="bert")
+    users_file.write_text(users_file.read_text().replace("alice:", "alice:*"))
+    verified.clear()
+    assert isinstance(passcode.authenticate(attempt("alice")), Reject)
+    assert ("user", "argon2id") not in verified
+
+
+@pytest.mark.parametrize(
+    ("user", "passcode", "who"),
+    [
+        ("cheap", b"secret", "user"),
+        ("cheap", b"wrong", "user"),
+        ("dear", b"wrong", "user"),
+        ("nobody", b"secret", "decoy"),
+        ("nobody", b"", "decoy"),
+        ("a" * 300, b"secret", "decoy"),
+        ("with:colon", b"secret", "decoy"),
+        ("disabled", b"secret", "decoy"),
+        ("dear", b"", "decoy"),
+        ("dear", b"x" * 73, "decoy"),
+        ("dear", b"x" * 5000, "decoy"),
+        ("dear", b"x\0", "decoy"),
+    ],
+)
+def test_every_attempt_costs_one_verification_and_the_floor(
+    user: str,
+    passcode: bytes,
+    who: str,
+    users_file: Path,
+    attempt: Attempts,
+    cheap_hash: Callable[..., str],
+    verified: list[tuple[str, str]],
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    users_file.write_text(f"cheap:{cheap_hash()}\ndear:{cheap_hash(scheme='bcrypt')}\ndisabled:!{cheap_hash()}\n")
+    monkeypatch.setattr(decoy_module, "_MARGIN", 1e6)  # whatever was measured here: bcrypt is the dearer one
+    monkeypatch.setattr(
+        decoy_module.Decoys, "_decoy", lambda self, cost: _decoy(cost.scheme, cheap_hash(scheme=cost.scheme))
+    )
+    authenticate = Passcode(file=users_file).authenticate
+    verified.clear()
+    authenticate(attempt(user, passcode))
+    ((verifier, scheme),) = verified
+    assert verifier == who
+    assert scheme == ("bcrypt" if who == "decoy" or user == "dear" else "argon2id")
+    (slept,) = clock.slept
+    assert 0.3 <= slept <= 0.302
+
+
+def _decoy(scheme: str, text: str) -> decoy_module.Decoy:
+    return decoy_module.Decoy(scheme, text, floor={"argon2id": 0.02, "bcrypt": 0.3}[scheme])
+
+
+def test_the_floor_is_filled_up_not_added(
+    users_file: Path, attempt: Attempts, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passcode = Passcode(file=users_file)
+    floor = passcode._current.snapshot().decoy.floor
+
+    def verify(spent: float) -> Callable[[bytes, str], bool]:
+        def verify(passcode: bytes, text: str) -> bool:
+            clock.now += spent
+            return True
+
+        return verify
+
+    monkeypatch.setattr(authenticator, "verify", verify(floor * 0.75))
+    monkeypatch.setattr(Passcode, "_renew", lambda *_: None)
+    passcode.authenticate(attempt())
+    (slept,) = clock.slept
+    assert floor * 0.25 - 1e-9 <= slept <= floor * 0.25 + 0.002
+    monkeypatch.setattr(authenticator, "verify", verify(floor + 0.002))
+    passcode.authenticate(attempt())
+    assert len(clock.slept) == 1
+
+
+def test_the_floor_is_blurred_a_little(users_file: Path, attempt: Attempts, clock: Clock) -> None:
+    passcode = Passcode(file=users_file)
+    for _ in range(20):
+        passcode.authenticate(attempt("zoe"))
+    assert len(set(clock.slept)) > 1
+
+
+def test_unknown_users_may_be_passed_on_after_the_same_time(
+    users_file: Path, attempt: Attempts, verified: list[tuple[str, str]], clock: Clock
+) -> None:
+    passcode = Passcode(file=users_file, unknown_user="pass")
+    verified.clear()
+    assert passcode.authenticate(attempt("zoe")) == Pass("unknown user")
+    assert verified == [("decoy", "argon2id")]
+    assert len(clock.slept) == 1
+    # The users of the file are judged here, and an empty passcode goes to nobody.
+    assert isinstance(passcode.authenticate(attempt("bert")), Reject)
+    assert isinstance(passcode.authenticate(attempt(passcode=b"wrong")), Reject)
+    assert passcode.authenticate(attempt("zoe", b"")) == Reject("empty passcode")
+    assert passcode.authenticate(attempt("alice")) == Accept(user="alice")
+
+
+def test_a_username_alone_is_accepted_only_if_the_operator_says_so(
+    users_file: Path, attempt: Attempts, verified: list[tuple[str, str]], clock: Clock
+) -> None:
+    closed = Passcode(file=users_file)
+    assert closed.handles == {IdentityType.USERNAME_AND_PASSCODE}
+    assert isinstance(closed.authenticate(attempt(passcode=None)), Pass)
+
+    opened = Passcode(file=users_file, username_only=True)
+    assert opened.handles == {IdentityType.USERNAME, IdentityType.USERNAME_AND_PASSCODE}
+    verified.clear()
+    assert opened.authenticate(attempt(passcode=None)) == Accept(user="alice")
+    assert opened.authenticate(attempt("zoe", None)) == Reject("unknown user")
+    assert isinstance(opened.authenticate(attempt("bert", None)), Reject)
+    assert verified == [("decoy", "argon2id")] * 3
+    assert len(clock.slept) == 3
+    # Type 2 is not made easier by it.
+    assert opened.authenticate(attempt(passcode=b"wrong")) == Reject("wrong passcode")
+    assert opened.authenticate(attempt(passcode=b"")) == Reject("empty passcode")
+
+
+@pytest.mark.parametrize("type_", [IdentityType.KERBEROS, IdentityType.SAML, IdentityType.JWT])
+def test_other_identities_are_not_judged(type_: IdentityType, users_file: Path, attempt: Attempts) -> None:
+    other = dataclasses.replace(attempt(), identity=Identity(type_, b"alice", b"secret"))
+    passcode = Passcode(file=users_file, username_only=True)
+    assert isinstance(passcode.authenticate(other), Pass)
+    assert isinstance(passcode.authenticate(dataclasses.replace(other, identity=None)), Pass)
+
+
+def test_could_not_look_is_not_wrong(
+    users_file: Path, attempt: Attempts, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(passcode: bytes, text: str) -> bool:
+        raise HashingFailedError
+
+    passcode = Passcode(file=users_file)
+    monkeypatch.setattr(authenticator, "verify", exhausted)
+    monkeypatch.setattr(decoy_module, "verify", exhausted)
+    assert isinstance(passcode.authenticate(attempt()), Unavailable)
+    assert isinstance(passcode.authenticate(attempt("zoe")), Unavailable)
+    assert len(clock.slept) == 2
+
+
+def test_a_wrong_file_is_an_error_at_the_start(users_file: Path, tmp_path: Path) -> None:
+    users_file.write_text("alice\n")
+    with pytest.raises(ConfigError, match="line 1: no colon"):
+        Passcode(file=users_file)
+    with pytest.raises(ConfigError, match="No such file"):
+        Passcode(file=tmp_path / "none")
+
+
+@pytest.mark.parametrize("scheme", ["bcrypt", "sha512-crypt", "sha256-crypt", "argon2id"])
+def test_an_outdated_hash_is_renewed_at_login(
+    scheme: str,
+    users_file: Path,
+    attempt: Attempts,
+    cheap_hash: Callable[..., str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    users_file.write_text(f"alice:{cheap_hash(scheme=scheme)}\nbert:{cheap_hash(scheme=scheme)}\n")
+    passcode = Passcode(file=users_file)
+    before = users_file.read_bytes()
+    passcode.authenticate(attempt(passcode=b"wrong"))
+    assert users_file.read_bytes() == before
+    assert passcode.authenticate(attempt()) == Accept(user="alice")
+    users = read_users_file(users_file).users
+    assert users["alice"].cost is not None
+    assert not users["alice"].cost.outdated
+    assert users["bert"].cost is not None
+    assert users["bert"].cost.outdated
+    assert passcode.authenticate(attempt()) == Accept(user="alice")
+    assert passcode.authenticate(attempt(passcode=b"wrong")) == Reject("wrong passcode")
+    assert caplog.text.count("the hash of user 'alice' is now argon2id") == 1
+    assert "secret" not in caplog.text
+    assert users["alice"].hash not in caplog.text
+
+
+def test_a_username_alone_renews_nothing(users_file: Path, attempt: Attempts, cheap_hash: Callable[..., str]) -> None:
+    users_file.write_text(f"alice:{cheap_hash(scheme='bcrypt')}\n")
+    before = users_file.read_bytes()
+    passcode = Passcode(file=users_file, username_only=True)
+    assert passcode.authenticate(attempt(passcode=None)) == Accept(user="alice")
+    assert users_file.read_bytes() == before
+
+
+def test_a_read_only_file_costs_no_login_and_one_log_line(
+    users_file: Path, attempt: Attempts, caplog: pytest.LogCaptureFixture
+) -> None:
+    users_file.chmod(0o440)
+    passcode = Passcode(file=users_file)
+    caplog.clear()
+    for _ in range(3):
+        assert passcode.authenticate(attempt()) == Accept(user="alice")
+    (record,) = caplog.records
+    assert "outdated hashes cannot be renewed at login: the file is read-only" in record.getMessage()
+
+
+def test_a_user_removed_during_the_login_is_not_brought_back(
+    users_file: Path, attempt: Attempts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passcode = Passcode(file=users_file)
+
+    def make_hash(secret: bytes) -> str:
+        users_file.write_text("".join(users_file.read_text().splitlines(keepends=True)[2:]))
+        return hashing_make_hash(secret)
+
+    monkeypatch.setattr(authenticator, "make_hash", make_hash)
+    assert passcode.authenticate(attempt()) == Accept(user="alice")
+    assert list(read_users_file(users_file).users) == ["bert"]
+    assert passcode.authenticate(attempt()) == Reject("unknown user")
+
+
+def test_many_threads_at_once(users_file: Path, attempt: Attempts, cheap_hash: Callable[..., str]) -> None:
+    names = [f"user{number}" for number in range(8)]
+    users_file.write_text("".join(f"{name}:{cheap_hash(name.encode())}\n" for name in names))
+    passcode = Passcode(file=users_file)
+    start = threading.Barrier(8)
+
+    def login(name: str) -> list[object]:
+        start.wait(10)
+        return [
+            decision
+            for _ in range(4)
+            for decision in (
+                passcode.authenticate(attempt(name, name.encode())),
+                passcode.authenticate(attempt(name, b"wrong")),
+            )
+        ]
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(login, names))
+    assert answers == [[Accept(user=name), Reject("wrong passcode")] * 4 for name in names]
+    users = read_users_file(users_file).users
+    assert list(users) == names
+
+
+def test_no_secret_in_the_repr(users_file: Path) -> None:
+    assert repr(Passcode(file=users_file)) == (
+        f"Passcode(file={users_file!r}, username_only=False, unknown_user='reject')"
+    )

@@ -1,0 +1,315 @@
+from __future__ import annotations
+
+import os
+import pty
+import select
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from dicomgate_passcode import commands
+from dicomgate_passcode.hashing import verify
+from dicomgate_passcode.users_file import read_users_file
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(users_file: Path) -> Run:
+    """Run a command on the users file; what is given to standard input is not a terminal's."""
+
+    def run(*arguments: str, stdin: str | bytes = "", file: Path | None = users_file) -> Result:
+        options = [] if file is None else ["--file", str(file)]
+        return CliRunner().invoke(commands.app, [*arguments, *options], input=stdin)
+
+    return run
+
+
+def _one_line(result: Result) -> str:
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+def test_add_takes_the_first_line_of_standard_input(run: Run, users_file: Path) -> None:
+    result = run("add", "carol", stdin="pass phrase \r\nsecond line\n")
+    assert result.exit_code == 0
+    assert "pass phrase" not in result.output
+    assert verify(b"pass phrase ", read_users_file(users_file).users["carol"].hash)
+    assert run("verify", "carol", stdin="pass phrase ").exit_code == 0
+
+
+def test_add_makes_a_missing_file_for_its_owner_alone(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "new.htpasswd"
+    assert run("add", "carol", stdin="secret\n", file=path).exit_code == 0
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(read_users_file(path).users) == ["carol"]
+
+
+def test_add_generates_a_passcode_and_prints_it_alone(run: Run, users_file: Path) -> None:
+    results = [run("add", name, "--generate") for name in ("carol", "dora")]
+    assert [result.exit_code for result in results] == [0, 0]
+    first, second = (result.stdout.removesuffix("\n") for result in results)
+    assert first != second
+    assert len(first) == 26
+    assert verify(first.encode(), read_users_file(users_file).users["carol"].hash)
+    assert first not in results[0].stderr
+
+
+def test_the_generator_has_the_bits_that_it_says() -> None:
+    assert len(set(commands._ALPHABET)) == len(commands._ALPHABET) == 32
+    assert not set("l1o0") & set(commands._ALPHABET)
+
+
+def test_add_replaces_only_if_told_to(run: Run, users_file: Path) -> None:
+    before = users_file.read_bytes()
+    result = run("add", "alice", stdin="other\n")
+    assert result.exit_code == 2
+    assert "--replace" in _one_line(result)
+    assert users_file.read_bytes() == before
+    assert run("add", "alice", "--replace", stdin="other\n").exit_code == 0
+    assert run("verify", "alice", stdin="other\n").exit_code == 0
+    assert run("verify", "alice", stdin="secret\n").exit_code == 1
+
+
+def test_add_does_not_ask_for_a_passcode_in_vain(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def ask(prompt: str, *, twice: bool) -> bytes:
+        asked.append(prompt)
+        return b"other"
+
+    monkeypatch.setattr(commands, "_asked_for", ask)
+    assert run("add", "alice").exit_code == 2
+    assert asked == []
+    assert run("add", "carol").exit_code == 0
+    assert asked == ["Passcode for carol"]
+
+
+@pytest.mark.parametrize(
+    ("passcode", "said"),
+    [
+        (b"", "empty"),
+        (b"\n", "empty"),
+        (b"a\0b\n", "control character"),
+        (b"a\tb\n", "control character"),
+        (b"a\xc2\x85b\n", "control character"),
+        (b"a\x7fb\n", "control character"),
+        (b"\xff\xfe\n", "not UTF-8"),
+        (b"x" * 1025 + b"\n", "longer than 1024 bytes"),
+        (b"x" * 100_000, "longer than 1024 bytes"),
+    ],
+)
+def test_add_refuses_what_nobody_may_have(passcode: bytes, said: str, run: Run, users_file: Path) -> None:
+    before = users_file.read_bytes()
+    result = run("add", "carol", stdin=passcode)
+    assert result.exit_code == 2
+    assert said in _one_line(result)
+    assert users_file.read_bytes() == before
+
+
+@pytest.mark.parametrize("passcode", ["x", "x" * 1024, "a b" * 16, "pässwörd", "é" * 512])
+def test_add_takes_all_else(passcode: str, run: Run) -> None:
+    assert run("add", "carol", stdin=passcode + "\n").exit_code == 0
+    assert run("verify", "carol", stdin=passcode + "\r\n").exit_code == 0
+    assert run("verify", "carol", stdin=passcode[:-1]).exit_code == 1
+
+
+@pytest.mark.parametrize("user", ["", " alice", "a:b", "#a", "a\nb", "a" * 256])
+def test_add_refuses_names_that_the_file_cannot_have(user: str, run: Run, users_file: Path) -> None:
+    before = users_file.read_bytes()
+    result = run("add", user, stdin="secret\n")
+    assert result.exit_code == 2
+    assert "the user" in _one_line(result)
+    assert users_file.read_bytes() == before
+
+
+def test_a_passcode_on_the_command_line_is_wrong_usage(run: Run, users_file: Path) -> None:
+    before = users_file.read_bytes()
+    assert run("add", "carol", "secret").exit_code == 2
+    assert run("add", "carol", "--passcode", "secret").exit_code == 2
+    assert users_file.read_bytes() == before
+
+
+def test_remove(run: Run, users_file: Path) -> None:
+    assert run("remove", "alice").exit_code == 0
+    assert list(read_users_file(users_file).users) == ["bert"]
+    result = run("remove", "alice")
+    assert result.exit_code == 1
+    assert "no user 'alice'" in _one_line(result)
+
+
+def test_list_is_plain_where_there_is_no_terminal(run: Run, users_file: Path, cheap_hash: Callable[..., str]) -> None:
+    assert run("add", "carol", stdin="secret\n").exit_code == 0
+    with users_file.open("a") as file:
+        file.write(f"dora:{cheap_hash(scheme='bcrypt')}\n[red]eve:$apr1$x$y\n")
+    result = run("list")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "alice\targon2id\toutdated",
+        "bert\t-\tdisabled",
+        "carol\targon2id\tcurrent",
+        "dora\tbcrypt\toutdated",
+        "[red]eve\t-\tdisabled",
+    ]
+    assert "$" not in result.output
+
+
+def test_verify_answers_by_its_exit_status(run: Run) -> None:
+    assert run("verify", "alice", stdin="secret\n").exit_code == 0
+    for user, passcode in (("alice", "Secret"), ("alice", ""), ("alice", "x" * 5000), ("bert", "secret")):
+        result = run("verify", user, stdin=passcode)
+        assert result.exit_code == 1
+        _one_line(result)
+    result = run("verify", "zoe", stdin="secret")
+    assert result.exit_code == 1
+    assert "no user 'zoe'" in _one_line(result)
+
+
+def test_verify_says_no_where_the_library_would_raise(
+    run: Run, users_file: Path, cheap_hash: Callable[..., str]
+) -> None:
+    users_file.write_text(f"dora:{cheap_hash(b'x' * 72, scheme='bcrypt')}\n")
+    assert run("verify", "dora", stdin="x" * 72).exit_code == 0
+    assert run("verify", "dora", stdin="x" * 73).exit_code == 1
+
+
+@pytest.mark.parametrize("command", [["add", "x", "--generate"], ["remove", "x"], ["list"], ["verify", "x"]])
+def test_a_wrong_file_is_one_line_and_status_2(command: list[str], run: Run, users_file: Path) -> None:
+    users_file.write_text("nonsense\n")
+    result = run(*command, stdin="secret\n")
+    assert result.exit_code == 2
+    assert "line 1: no colon" in _one_line(result)
+    assert users_file.read_text() == "nonsense\n"
+
+
+@pytest.mark.parametrize("command", [["add", "x", "--generate"], ["remove", "x"], ["list"], ["verify", "x"]])
+def test_a_missing_folder_is_one_line_and_status_2(command: list[str], run: Run, tmp_path: Path) -> None:
+    result = run(*command, stdin="secret\n", file=tmp_path / "none" / "users")
+    assert result.exit_code == 2
+    assert "No such file" in _one_line(result)
+
+
+def _configure(tmp_path: Path, text: str) -> Path:
+    config = tmp_path / "etc" / "dicomgate.toml"
+    config.parent.mkdir(exist_ok=True)
+    config.write_text(text)
+    return config
+
+
+STAFF = '[[authenticator]]\nuse = "passcode"\nname = "staff"\nfile = "../users.htpasswd"\n'
+MACHINES = '[[authenticator]]\nuse = "passcode"\nfile = "machines"\n'
+TOKENS = '[[authenticator]]\nuse = "jwt"\nfile = "other"\n'
+
+
+def test_the_file_of_the_configuration_is_relative_to_it(
+    run: Run, users_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = _configure(tmp_path, TOKENS + STAFF)
+    assert run("list", "--config", str(config), file=None).stdout.startswith("alice\t")
+    monkeypatch.chdir(config.parent)
+    assert run("list", file=None).stdout.startswith("alice\t")
+
+
+def test_a_name_picks_one_of_several(run: Run, users_file: Path, tmp_path: Path) -> None:
+    config = str(_configure(tmp_path, STAFF + MACHINES))
+    assert run("list", "--config", config, "--name", "staff", file=None).stdout.startswith("alice\t")
+    added = run("add", "ct1", "--generate", "--config", config, "--name", "passcode", file=None)
+    assert added.exit_code == 0
+    assert (tmp_path / "etc" / "machines").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "said"),
+    [
+        (STAFF + MACHINES, [], "say --name with one of the passcode authenticators: staff, passcode"),
+        (STAFF + STAFF, ["--name", "staff"], "say --name"),
+        (STAFF, ["--name", "other"], "say --name with one of the passcode authenticators: staff"),
+        (TOKENS, [], 'no [[authenticator]] with use = "passcode"'),
+        ("", [], 'no [[authenticator]] with use = "passcode"'),
+        ("authenticator = 3\n", [], 'no [[authenticator]] with use = "passcode"'),
+        ('[[authenticator]]\nuse = "passcode"\n', [], "has no file"),
+        ("[[nonsense\n", [], "dicomgate.toml"),
+    ],
+)
+def test_a_configuration_that_names_no_one_file(
+    text: str, options: list[str], said: str, run: Run, tmp_path: Path
+) -> None:
+    config = _configure(tmp_path, text)
+    result = run("list", "--config", str(config), *options, file=None)
+    assert result.exit_code == 2
+    assert said in _one_line(result)
+
+
+def test_no_configuration(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("list", file=None)
+    assert result.exit_code == 2
+    assert "dicomgate.toml: no such file; say --file" in _one_line(result)
+
+
+class Terminal:
+    """A command that runs on a terminal of its own."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._ours, theirs = pty.openpty()
+        program = "from dicomgate_passcode.commands import app; app()"
+        # A session without a controlling terminal: what asks for a passcode then uses these three.
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", program, *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TERM": "dumb", "COLUMNS": "100"},
+        )
+        os.close(theirs)
+        self.shown = ""
+
+    def expect(self, text: str) -> None:
+        until = time.monotonic() + 30
+        while text not in self.shown:
+            ready, _, _ = select.select([self._ours], [], [], until - time.monotonic())
+            assert ready, self.shown
+            self.shown += os.read(self._ours, 4096).decode()
+
+    def type(self, text: str) -> None:
+        os.write(self._ours, text.encode())
+
+    def finish(self) -> int:
+        try:
+            return self._process.wait(30)
+        finally:
+            self._process.kill()
+            self._process.wait()
+            os.close(self._ours)
+
+
+def test_at_a_terminal_the_passcode_is_asked_for_twice_and_not_shown(users_file: Path) -> None:
+    terminal = Terminal("add", "carol", "--file", str(users_file))
+    terminal.expect("Passcode for carol: ")
+    terminal.type("pass phrase\n")
+    terminal.expect("Repeat for confirmation: ")
+    terminal.type("pass phrase\n")
+    terminal.expect("carol can log in")
+    assert terminal.finish() == 0
+    assert "pass phrase" not in terminal.shown
+    assert verify(b"pass phrase", read_users_file(users_file).users["carol"].hash)
+
+
+def test_at_a_terminal_the_list_is_a_table(users_file: Path) -> None:
+    with users_file.open("a") as file:
+        file.write("[red]eve:!\n")
+    terminal = Terminal("list", "--file", str(users_file))
+    terminal.expect("[red]eve")
+    assert terminal.finish() == 0
+    assert "scheme" in terminal.shown
+    assert "argon2id" in terminal.shown
+    assert "$argon2id" not in terminal.shown

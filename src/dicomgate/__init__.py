@@ -1,0 +1,51 @@
+"""dicomgate: the authentication gateway for DICOM.
+
+The house, floor by floor; a module imports only from lower floors or from its own folder:
+
+    [0] contract, errors, durations      what an authenticator sees and answers; what is raised
+    [1] wire/                            bytes <-> values (PS3.8 chapter 9, PS3.7 annex D)
+    [1] auth/                            from an Attempt to a decision
+    [1] observe/                         what is told about associations
+    [2] admission, handshake             one association up to its hand-over, without sockets
+    [3] gateway/                         sockets: listener, session, upstream, relay, TLS
+    [4] config, server                   TOML -> frozen values; start, run, drain, stop
+    [5] cli, demo/                       the operator's commands
+
+This front door is all that a plugin imports.
+"""
+
+from .contract import (
+    Accept,
+    Attempt,
+    Authenticator,
+    Decision,
+    Identity,
+    IdentityType,
+    Once,
+    Pass,
+    Peer,
+    Reject,
+    Unavailable,
+)
+from .errors import ConfigError, DicomgateError, PduError, PluginError, StartError
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Accept",
+    "Attempt",
+    "Authenticator",
+    "ConfigError",
+    "Decision",
+    "DicomgateError",
+    "Identity",
+    "IdentityType",
+    "Once",
+    "Pass",
+    "PduError",
+    "Peer",
+    "PluginError",
+    "Reject",
+    "StartError",
+    "Unavailable",
+]

@@ -1,0 +1,170 @@
+"""`dicomgate ask`: one identity, the configured chain, and each link's answer explained.
+
+It goes the way of an association: encoded and parsed like one, routed, shown to the authenticators, admitted or
+refused; only the upstream is not connected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..admission import Policy, Refuse, admit, before_asking
+from ..assembly import Assembly, assemble
+from ..auth.chain import Chain, Verdict
+from ..contract import Accept, Attempt, Decision, Identity, IdentityType, Pass, Peer, Reject
+from ..errors import ConfigError, DoesNotFit, PduError, StartError
+from ..gateway.entrance import Entrance
+from ..gateway.tls import read_certificate
+from ..observe.log import quoted
+from ..wire.associate import AssociateAccept, AssociateRequest
+from ..wire.presentation import AnsweredContext
+from ..wire.refusal import CALLED_AE_TITLE, COULD_NOT_LOOK, Refusal, decode_refusal
+from .identity import (
+    JwtOption,
+    KerberosOption,
+    NoPasscodeOption,
+    PasscodeFileOption,
+    ResponseOption,
+    SamlOption,
+    UserOption,
+    ae_title,
+    read_identity,
+)
+from .logs import configure
+from .outcome import AnswerIsNoError
+from .serve import DEFAULT_CONFIG, ConfigOption
+from .tables import print_table
+from .verification import CONTEXT, verification_request
+
+
+def ask(
+    config: ConfigOption = DEFAULT_CONFIG,
+    listener: Annotated[str | None, typer.Option(help="Through which listener; needed if there are several.")] = None,
+    user: UserOption = None,
+    passcode_file: PasscodeFileOption = None,
+    no_passcode: NoPasscodeOption = False,
+    kerberos_ticket: KerberosOption = None,
+    saml: SamlOption = None,
+    jwt: JwtOption = None,
+    positive_response: ResponseOption = False,
+    calling: Annotated[str, typer.Option(metavar="AE", help="The calling AE title.")] = "DICOMGATE",
+    called: Annotated[str, typer.Option(metavar="AE", help="The called AE title.")] = "ANY-SCP",
+    address: Annotated[str, typer.Option(metavar="IP", help="Where the client is.")] = "127.0.0.1",
+    certificate: Annotated[Path | None, typer.Option(help="The client's TLS certificate, PEM or DER.")] = None,
+) -> None:
+    """Put one identity to the configured authenticators, and explain what each answers.
+
+    Exit status: 0 accepted, 1 not accepted, 2 wrong usage or configuration,
+    3 an authenticator could not look.
+    """
+    configure()
+    entrance = _entrance(assemble(config), listener)
+    tickets = {IdentityType.KERBEROS: kerberos_ticket, IdentityType.SAML: saml, IdentityType.JWT: jwt}
+    identity = read_identity(user, passcode_file, no_passcode, tickets, positive_response)
+    der = read_certificate(certificate) if certificate else None
+    request = _as_received(verification_request(ae_title(calling), ae_title(called), identity), entrance.policy)
+    _check_cheaply(request, entrance.policy)
+    attempt = Attempt(
+        id="ask",
+        identity=request.identity,
+        calling_ae_title=request.calling_ae_title,
+        called_ae_title=request.called_ae_title,
+        peer=Peer(address, 0, der),
+        listener=entrance.policy.listener,
+        abstract_syntaxes=tuple(context.abstract_syntax.decode() for context in request.contexts),
+        time=datetime.now(UTC),
+    )
+    verdict = asyncio.run(_consult(entrance.chain, attempt))
+    print_table(("authenticator", "answer", ""), _explained(entrance.chain, verdict, request.identity))
+    _conclude(verdict, request)
+
+
+def _entrance(assembly: Assembly, name: str | None) -> Entrance:
+    entrances = {entrance.policy.listener: entrance for entrance in assembly.entrances.values()}
+    names = ", ".join(entrances)
+    if name is None:
+        if len(entrances) > 1:
+            raise ConfigError(f"say through which --listener: {names}")
+        return next(iter(entrances.values()))
+    if name not in entrances:
+        raise ConfigError(f"no listener is called {name!r}; there are: {names}")
+    return entrances[name]
+
+
+def _as_received(request: AssociateRequest, policy: Policy) -> AssociateRequest:
+    """The request as the gateway would read it."""
+    try:
+        return AssociateRequest.parse(request.encode(), policy.fallback_encoding)
+    except DoesNotFit as error:
+        raise ConfigError(f"no client can send this: {error}") from error
+    except PduError as error:
+        raise _no(decode_refusal(error.reply), str(error)) from error
+
+
+def _check_cheaply(request: AssociateRequest, policy: Policy) -> None:
+    """What is refused before an authenticator sees it."""
+    if policy.route(request.called_ae_title) is None:
+        raise _no(CALLED_AE_TITLE, f"no upstream takes the called AE title {request.called_ae_title!r}")
+    if refuse := before_asking(request.identity, policy):
+        raise _no(refuse.refusal, refuse.reason)
+
+
+async def _consult(chain: Chain, attempt: Attempt) -> Verdict:
+    async with chain:
+        return await chain.consult(attempt)
+
+
+def _explained(chain: Chain, verdict: Verdict, identity: Identity | None) -> list[tuple[str, str, str]]:
+    """One row for each link, in the order of the chain."""
+    kind = None if identity is None else identity.type
+    answers = dict(verdict.answers)
+    rows = []
+    for link in chain.links:
+        if link.name in answers:
+            rows.append((link.name, *_in_words(answers[link.name])))
+        elif not link.handles(kind):
+            what = "attempts without identity" if kind is None else f"identities of type {kind.value}"
+            rows.append((link.name, "not asked", f"it does not handle {what}"))
+        else:
+            rows.append((link.name, "not asked", "the answer was found before it"))
+    return rows
+
+
+def _in_words(decision: Decision) -> tuple[str, str]:
+    if not isinstance(decision, Accept):
+        return {Reject: "no", Pass: "not mine"}.get(type(decision), "could not look"), decision.reason
+    details = [f"user {quoted(decision.user)}"]
+    if decision.groups:
+        details.append(f"groups {', '.join(quoted(group) for group in sorted(decision.groups))}")
+    if decision.expires_at is not None:
+        details.append(f"until {decision.expires_at.isoformat()}")
+    if decision.server_response is not None:
+        details.append(f"a response of {len(decision.server_response)} bytes")
+    return "yes", ", ".join(details)
+
+
+def _conclude(verdict: Verdict, request: AssociateRequest) -> None:
+    outcome = admit(verdict, request.identity, datetime.now(UTC))
+    if isinstance(outcome, Refuse):
+        raise _no(outcome.refusal, outcome.reason)
+    answer = AssociateAccept(
+        (AnsweredContext(CONTEXT, 0, request.contexts[0].transfer_syntaxes[0]),),
+        server_response=outcome.server_response,
+    )
+    try:
+        answer.encode(request)
+    except DoesNotFit as error:
+        raise _no(COULD_NOT_LOOK, f"{outcome.authenticator}: its response does not fit: {error}") from error
+    response = outcome.server_response
+    item = "without a server response" if response is None else f"with a server response (59H) of {len(response)} bytes"
+    typer.echo(f"accepted: if the upstream accepts as well, the client receives an A-ASSOCIATE-AC {item}")
+
+
+def _no(refusal: Refusal, reason: str) -> Exception:
+    message = f"the client receives {refusal}; the reason, which it is not told: {reason}"
+    return StartError(message) if refusal == COULD_NOT_LOOK else AnswerIsNoError(message)

@@ -1,0 +1,143 @@
+"""`dicomgate echo`: log in, send a C-ECHO, and say what the server answers."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import TypeAdapter
+
+from ..config import Address
+from ..contract import Identity, IdentityType
+from ..durations import parse_duration
+from ..errors import ConfigError, DoesNotFit, StartError
+from ..gateway.tls import TlsContext, client_context, secured, words
+from ..wire.associate import AssociateRequest
+from ..wire.presentation import RESULTS
+from .identity import (
+    JwtOption,
+    KerberosOption,
+    NoPasscodeOption,
+    PasscodeFileOption,
+    ResponseOption,
+    SamlOption,
+    UserOption,
+    ae_title,
+    parsed,
+    read_identity,
+)
+from .outcome import AnswerIsNoError
+from .verification import CONTEXT, verification_request
+
+if TYPE_CHECKING:
+    from .scu import Client
+
+_ADDRESS: TypeAdapter[tuple[str, int]] = TypeAdapter(Address)
+_SUCCESS = 0x0000
+
+
+def echo(
+    server: Annotated[str, typer.Argument(metavar="HOST:PORT", help="Where to; IPv6 in brackets.")],
+    user: UserOption = None,
+    passcode_file: PasscodeFileOption = None,
+    no_passcode: NoPasscodeOption = False,
+    kerberos_ticket: KerberosOption = None,
+    saml: SamlOption = None,
+    jwt: JwtOption = None,
+    positive_response: ResponseOption = False,
+    calling: Annotated[str, typer.Option(metavar="AE", help="The calling AE title.")] = "DICOMGATE",
+    called: Annotated[str, typer.Option(metavar="AE", help="The called AE title.")] = "ANY-SCP",
+    tls: Annotated[bool, typer.Option("--tls", help="Connect with TLS; the server's certificate is verified.")] = False,
+    ca: Annotated[Path | None, typer.Option(help="Whose certificates to trust, PEM. Default: the system's.")] = None,
+    server_name: Annotated[str | None, typer.Option(help="The name in the certificate. Default: HOST.")] = None,
+    certificate: Annotated[Path | None, typer.Option(help="Our certificate, PEM.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Its key, PEM.")] = None,
+    timeout: Annotated[str, typer.Option(metavar="DURATION", help="How long all of it may take.")] = "10s",
+) -> None:
+    """Log in to a DICOM server, send a C-ECHO, and say what it answers.
+
+    Exit status: 0 success, 1 refused, aborted or failed, 2 wrong usage,
+    3 unreachable, or TLS failed.
+    """
+    from .scu import Client  # pydicom takes its time to import: only here, and before a server waits for us
+
+    host, port = parsed(_ADDRESS, server)
+    deadline = time.monotonic() + _seconds(timeout)
+    context = _context(tls, ca, server_name, certificate, key)
+    tickets = {IdentityType.KERBEROS: kerberos_ticket, IdentityType.SAML: saml, IdentityType.JWT: jwt}
+    request = _request(
+        ae_title(calling),
+        ae_title(called),
+        read_identity(user, passcode_file, no_passcode, tickets, positive_response),
+    )
+    sock = _connect(host, port, context, server_name, deadline)
+    typer.echo(f"connected to {server}{' with TLS' if context else ''}")
+    _converse(Client(sock, deadline), request)
+
+
+def _seconds(timeout: str) -> float:
+    try:
+        return parse_duration(timeout).total_seconds()
+    except ValueError as error:
+        raise ConfigError(f"--timeout: {error}") from error
+
+
+def _context(
+    tls: bool, ca: Path | None, server_name: str | None, certificate: Path | None, key: Path | None
+) -> TlsContext | None:
+    if tls:
+        if key is not None and certificate is None:
+            raise ConfigError("--key is the key of a --certificate")
+        return client_context(ca, pinned=False, certificate=certificate, key=key)
+    if any(option is not None for option in (ca, server_name, certificate, key)):
+        raise ConfigError("--ca, --server-name, --certificate and --key need --tls")
+    return None
+
+
+def _request(calling: str, called: str, identity: Identity | None) -> AssociateRequest:
+    request = verification_request(calling, called, identity)
+    try:
+        request.encode()
+    except DoesNotFit as error:
+        raise ConfigError(f"the identity does not fit an A-ASSOCIATE-RQ: {error}") from error
+    return request
+
+
+def _connect(
+    host: str, port: int, context: TlsContext | None, server_name: str | None, deadline: float
+) -> socket.socket:
+    left = max(0.001, deadline - time.monotonic())
+    try:
+        raw = socket.create_connection((host, port), timeout=left)
+    except OSError as error:
+        raise StartError(f"{host}, port {port}: cannot be reached: {words(error)}") from error
+    if context is None:
+        return raw
+    try:
+        raw.settimeout(max(0.001, deadline - time.monotonic()))
+        return secured(raw, context, server_name or host)
+    except (OSError, ValueError) as error:
+        raw.close()
+        raise StartError(f"{host}, port {port}: TLS: {error}") from error
+
+
+def _converse(client: Client, request: AssociateRequest) -> None:
+    """Associate, echo, release: a line for each."""
+    with client:
+        answer = client.associate(request)
+        accepted = [context for context in answer.contexts if context.accepted]
+        typer.echo(f"established, {len(accepted)} of {len(request.contexts)} presentation contexts accepted")
+        response = answer.server_response
+        typer.echo(f"server response (59H): {'none' if response is None else f'{len(response)} bytes'}")
+        if CONTEXT not in [context.id for context in accepted]:
+            client.release()
+            result = answer.contexts[0].result
+            raise AnswerIsNoError(f"the server does not accept Verification: {RESULTS[result]}")
+        status = client.echo()
+        client.release()
+        if status != _SUCCESS:
+            raise AnswerIsNoError(f"the C-ECHO failed with status {status:04X}H")
+        typer.echo(f"C-ECHO succeeded, status {status:04X}H; released")

@@ -1,0 +1,93 @@
+"""The command group: our own commands, `demo`, and the groups that plugins add.
+
+Law: a plugin's command is imported when it is called or listed, not before; one that does not import becomes a command
+that says why (exit status 2), and all others work.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
+
+from .outcome import WRONG, errors_on_stderr
+
+COMMANDS = "dicomgate.commands"
+"""The entry point group of command groups: each a `typer.Typer`."""
+
+_DEMO = "demo"
+_PLAIN: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False}
+
+
+class Group(TyperGroup):
+    """The commands of `dicomgate`. Errors that are raised on purpose end here, in one line each."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Our own, then those of plugins, by name."""
+        own = [*super().list_commands(ctx), _DEMO]
+        return own + sorted({point.name for point in entry_points(group=COMMANDS)} - set(own))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A command by its name; None if there is none."""
+        command = super().get_command(ctx, cmd_name)
+        if command is None:
+            command = _demo() if cmd_name == _DEMO else _of_plugin(cmd_name)
+        if command is not None:
+            command.name = cmd_name  # a `typer.Typer` need not know what it is called
+        return command
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        with errors_on_stderr():
+            return super().invoke(ctx)
+
+
+def _of_plugin(name: str) -> Any:
+    points = {point.value: point for point in entry_points(group=COMMANDS, name=name)}
+    if len(points) > 1:
+        return _broken(f"the command {name} is provided by more than one installed distribution")
+    return next((_load(point) for point in points.values()), None)
+
+
+def _load(point: EntryPoint) -> Any:
+    try:
+        return get_group(point.load())
+    except Exception as error:  # noqa: BLE001 (whatever an import raises)
+        return _broken(f"the command {point.name}{_from(point)} does not import: {_said(error)}")
+
+
+def _demo() -> Any:
+    try:
+        from ..demo.command import demo
+    except ImportError as error:
+        return _broken(f"the demonstration does not import: {_said(error)}")
+    app = typer.Typer(**_PLAIN)
+    app.command(_DEMO)(demo)
+    return get_command(app)
+
+
+def _broken(why: str) -> Any:
+    """A command that takes any arguments, and says why it cannot do anything with them."""
+    app = typer.Typer(**_PLAIN)
+
+    @app.command(
+        help=why,
+        add_help_option=False,
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    )
+    def say() -> None:
+        typer.echo(why, err=True)
+        raise typer.Exit(WRONG)
+
+    return get_command(app)
+
+
+def _from(point: EntryPoint) -> str:
+    return f" of {point.dist.name} {point.dist.version}" if point.dist else ""
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -1,0 +1,35 @@
+"""How a command ends when it does not end well; `Group` turns each into its line and its exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from ..errors import ConfigError, StartError
+
+NO, WRONG, CANNOT = 1, 2, 3
+"""Exit statuses: the answer is no; wrong usage or configuration; the machine or the network does not play along."""
+
+
+class AnswerIsNoError(Exception):
+    """The command did its work, and the answer is no."""
+
+
+@contextmanager
+def errors_on_stderr() -> Iterator[None]:
+    """What is raised on purpose becomes lines on standard error and an exit status."""
+    try:
+        yield
+    except AnswerIsNoError as error:
+        _end(error, NO)
+    except ConfigError as error:
+        _end(error, WRONG)
+    except StartError as error:
+        _end(error, CANNOT)
+
+
+def _end(error: Exception, status: int) -> None:
+    typer.echo(str(error), err=True)
+    raise typer.Exit(status) from None

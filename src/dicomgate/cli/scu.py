@@ -1,0 +1,186 @@
+"""A small SCU of the Verification service class (PS3.4 annex A): associate, C-ECHO, release, over a blocking socket.
+
+Law: one deadline for all of it, whatever the server sends and however slowly.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from io import BytesIO
+from struct import Struct
+from types import TracebackType
+
+from pydicom import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_dataset
+
+from ..errors import PduError, StartError
+from ..gateway.tls import words
+from ..wire.associate import AssociateAccept, AssociateRequest
+from ..wire.framing import HEADER, SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
+from ..wire.items import malformed
+from ..wire.refusal import decode_refusal
+from .outcome import AnswerIsNoError
+from .verification import CONTEXT, MAXIMUM_LENGTH, VERIFICATION
+
+_PDV = Struct(">LBB")  # item-length, presentation-context-ID, message control header (PS3.8 9.3.5.1, annex E.2)
+_OF_COMMAND, _LAST = 1, 2
+_C_ECHO_RQ, _C_ECHO_RSP, _NO_DATA_SET = 0x0030, 0x8030, 0x0101  # PS3.7 annex E
+_MESSAGE_ID = 1
+_LONGEST_ACCEPT = 131_072
+_RELEASE = {kind: bytes((kind, 0, 0, 0, 0, 4, 0, 0, 0, 0)) for kind in (PduType.RELEASE_RQ, PduType.RELEASE_RP)}
+_ABORT = {PduType.ABORT: SHORT}
+_DATA = {PduType.P_DATA_TF: (_PDV.size, MAXIMUM_LENGTH), PduType.RELEASE_RQ: SHORT, **_ABORT}
+
+
+class Client:
+    """One association over a connected socket, which it closes. Raises StartError when the connection breaks.
+
+    A refusal, an abort and a failed C-ECHO are AnswerIsNoError.
+    """
+
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        """`deadline` is a time of the monotonic clock."""
+        self._socket = sock
+        self._deadline = deadline
+        self._reader = PduReader({})
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, PduError):
+            with suppress(OSError, StartError):
+                self._send(error.reply)
+        self._socket.close()
+        if isinstance(error, PduError):
+            raise StartError(f"what the server sends is not DICOM: {error}") from error
+
+    def associate(self, request: AssociateRequest) -> AssociateAccept:
+        """Ask for an association. Raises AnswerIsNoError with the server's refusal in words."""
+        self._send(request.encode())
+        answers = {PduType.ASSOCIATE_AC: (SHORTEST_ASSOCIATE, _LONGEST_ACCEPT), PduType.ASSOCIATE_RJ: SHORT, **_ABORT}
+        kind, pdu = self._receive(answers)
+        if kind is not PduType.ASSOCIATE_AC:
+            raise AnswerIsNoError(f"refused: {decode_refusal(pdu)}")
+        accept = AssociateAccept.parse(pdu)
+        # PS3.8 9.3.3.2: an answer to each proposed context, and a transfer syntax that was proposed for it.
+        syntaxes = {context.id: context.transfer_syntaxes for context in request.contexts}
+        if syntaxes.keys() != {context.id for context in accept.contexts} or any(
+            context.accepted and context.transfer_syntax not in syntaxes[context.id] for context in accept.contexts
+        ):
+            raise malformed("the presentation contexts that it answers are not those that were proposed")
+        return accept
+
+    def echo(self) -> int:
+        """C-ECHO: the status that the server answers (PS3.7 9.1.5)."""
+        command = _encode(_echo_request())
+        pdv = _PDV.pack(len(command) + 2, CONTEXT, _OF_COMMAND | _LAST) + command
+        self._send(HEADER.pack(PduType.P_DATA_TF, len(pdv)) + pdv)
+        answer = _decode(self._receive_command())
+        if answer.get("CommandField") != _C_ECHO_RSP or answer.get("MessageIDBeingRespondedTo") != _MESSAGE_ID:
+            raise malformed("the answer to the C-ECHO-RQ is no C-ECHO-RSP")
+        status = answer.get("Status")
+        if not isinstance(status, int):
+            raise malformed("the C-ECHO-RSP has no status")
+        return status
+
+    def release(self) -> None:
+        """End the association in good order (PS3.8 7.2); what the server still sends is passed over."""
+        self._send(_RELEASE[PduType.RELEASE_RQ])
+        while True:
+            kind, pdu = self._receive({**_DATA, PduType.RELEASE_RP: SHORT})
+            if kind is PduType.RELEASE_RP:
+                return
+            if kind is PduType.RELEASE_RQ:  # both at a time: PS3.8 7.2.2.1, release collision
+                self._send(_RELEASE[PduType.RELEASE_RP])
+            elif kind is PduType.ABORT:
+                raise AnswerIsNoError(f"aborted instead of released: {decode_refusal(pdu)}")
+
+    def _receive_command(self) -> bytes:
+        command = bytearray()
+        while True:
+            kind, pdu = self._receive(_DATA)
+            if kind is PduType.ABORT:
+                raise AnswerIsNoError(f"aborted: {decode_refusal(pdu)}")
+            if kind is PduType.RELEASE_RQ:
+                self._send(_RELEASE[PduType.RELEASE_RP])
+                raise AnswerIsNoError("the server released the association instead of answering")
+            start = HEADER.size
+            while start < len(pdu):
+                if len(pdu) - start < _PDV.size:
+                    raise malformed("a PDV lacks its header")
+                length, context, control = _PDV.unpack_from(pdu, start)
+                start += _PDV.size
+                if not 2 <= length <= len(pdu) - start + 2 or context != CONTEXT or not control & _OF_COMMAND:
+                    raise malformed("a PDV does not fit, is of another context or has no command")
+                command += pdu[start : start + length - 2]
+                start += length - 2
+                if control & _LAST:
+                    return bytes(command)
+            if len(command) > MAXIMUM_LENGTH:
+                raise malformed("a command set without an end")
+
+    def _send(self, pdu: bytes) -> None:
+        try:
+            self._socket.settimeout(self._left())
+            self._socket.sendall(pdu)
+        except OSError as error:
+            raise StartError(f"the connection broke: {words(error)}") from error
+
+    def _receive(self, expected: Mapping[PduType, tuple[int, int]]) -> tuple[PduType, bytes]:
+        self._reader.expected = expected
+        while (pdu := self._reader.next_pdu()) is None:
+            try:
+                self._socket.settimeout(self._left())
+                data = self._socket.recv(65_536)
+            except OSError as error:
+                raise StartError(f"no answer: {words(error)}") from error
+            if not data:
+                raise StartError("no answer: the server closed the connection")
+            self._reader.feed(data)
+        return pdu
+
+    def _left(self) -> float:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+
+def _echo_request() -> Dataset:
+    command = Dataset()
+    command.AffectedSOPClassUID = VERIFICATION.decode()
+    command.CommandField = _C_ECHO_RQ
+    command.MessageID = _MESSAGE_ID
+    command.CommandDataSetType = _NO_DATA_SET
+    return command
+
+
+def _encode(command: Dataset) -> bytes:
+    """The command set in implicit VR, little endian, its group length in front (PS3.7 6.3.1)."""
+    command.CommandGroupLength = len(_written(command))
+    return _written(command)
+
+
+def _written(command: Dataset) -> bytes:
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR, buffer.is_little_endian = True, True
+    write_dataset(buffer, command)
+    return bytes(buffer.getvalue())
+
+
+def _decode(command: bytes) -> Dataset:
+    try:
+        answer = read_dataset(BytesIO(command), is_implicit_VR=True, is_little_endian=True)
+        list(answer)  # values are read when they are looked at
+    except Exception as error:
+        # Whatever the library raises: it promises nothing for bytes that are no data set.
+        raise malformed("the command set of the answer cannot be read") from error
+    return answer

@@ -1,0 +1,98 @@
+"""`dicomgate serve`: the gateway until it is told to end.
+
+SIGTERM or SIGINT: listen no more, let associations finish, end. The same again: end at once. SIGHUP: take the
+configuration anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from ..errors import ConfigError, StartError
+from ..server import Server
+from .logs import Format, JsonFormatter, Level, TextFormatter, configure
+from .outcome import CANNOT, WRONG
+
+_log = logging.getLogger("dicomgate.serve")
+_PATIENCE = 1.0  # seconds for a reload that was under way
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.")]
+DEFAULT_CONFIG = Path("dicomgate.toml")
+
+
+def serve(
+    config: ConfigOption = DEFAULT_CONFIG,
+    log_level: Annotated[Level, typer.Option(help="Log from this level on, to standard error.")] = Level.INFO,
+    log_format: Annotated[Format, typer.Option(help="Lines to read, or one JSON object a line.")] = Format.TEXT,
+) -> None:
+    """Run the gateway.
+
+    SIGTERM and SIGINT let associations finish (drain_timeout), a second one
+    ends them at once; SIGHUP reloads the configuration.
+
+    Exit status: 0 ended as told, 2 the configuration is wrong,
+    3 it cannot start (a port in use).
+    """
+    configure(log_level, JsonFormatter() if log_format is Format.JSON else TextFormatter())
+    _log.info("dicomgate %s, configuration %s", __version__, config)
+    try:
+        asyncio.run(_run(config))
+    except (ConfigError, StartError) as error:
+        # To the log, so that a machine that reads it finds each line in its form.
+        for line in str(error).splitlines():
+            _log.error("%s", line)
+        raise typer.Exit(WRONG if isinstance(error, ConfigError) else CANNOT) from None
+
+
+async def _run(path: Path) -> None:
+    server, loop = Server(path), asyncio.get_running_loop()
+    hangups, ends = asyncio.Event(), asyncio.Queue[str]()
+    # Before the start: as process 1 of a container, a signal without a handler would be lost.
+    loop.add_signal_handler(signal.SIGHUP, hangups.set)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ends.put_nowait, number.name)
+    try:
+        if await _until_told(server.start(), ends):
+            return
+        reloads = asyncio.create_task(_reload_at(hangups, server))
+        _log.info("%s: listening no more", await ends.get())
+        reloads.cancel()
+        await asyncio.wait({reloads}, timeout=_PATIENCE)
+        if again := await _until_told(server.drain(), ends):
+            _log.warning("%s again: ending at once", again)
+            await server.stop()
+        _log.info("ended")
+    finally:
+        # asyncio waits for its threads without a limit, and in one of them an authenticator may hang while it is made.
+        loop.set_default_executor(ThreadPoolExecutor(1))
+
+
+async def _reload_at(hangups: asyncio.Event, server: Server) -> None:
+    while await hangups.wait():
+        hangups.clear()
+        try:
+            await server.reload()
+        except Exception:  # noqa: BLE001 (a defect, but the next reload may go well, and associations are under way)
+            _log.exception("reload: a defect; the configuration is as it was before")
+
+
+async def _until_told(doing: Coroutine[object, object, None], ends: asyncio.Queue[str]) -> str:
+    """Do it, and return ""; or the name of the signal that came first, and then it is cancelled."""
+    task, told = asyncio.create_task(doing), asyncio.create_task(ends.get())
+    await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        told.cancel()
+        task.result()
+        return ""
+    task.cancel()
+    await asyncio.wait({task})
+    return told.result()

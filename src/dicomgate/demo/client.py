@@ -1,0 +1,150 @@
+"""The client of a row: pynetdicom; or a bare socket, where a row sends what pynetdicom would not."""
+
+from __future__ import annotations
+
+import io
+import socket
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from pydicom import dcmwrite
+from pydicom.uid import ExplicitVRLittleEndian
+from pynetdicom import AE, PYNETDICOM_IMPLEMENTATION_UID, evt
+from pynetdicom.pdu_primitives import UserIdentityNegotiation
+from pynetdicom.sop_class import CTImageStorage, Verification
+
+from ..contract import Identity
+from ..errors import PduError
+from ..wire.associate import AssociateAccept, AssociateRequest
+from ..wire.framing import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
+from ..wire.negotiation import Negotiation
+from ..wire.presentation import ProposedContext
+from ..wire.refusal import decode_refusal
+from .attempts import Accepted, Answer, Row
+from .folder import Login
+from .pacs import MAXIMUM_LENGTH
+
+_CALLING = "DEMO_CLIENT"
+_TIMEOUT = 20.0  # seconds that nothing here ever takes
+_SUCCESS = 0x0000
+_LONGEST_ANSWER = 131_072
+_ANSWERS = {
+    PduType.ASSOCIATE_AC: (SHORTEST_ASSOCIATE, _LONGEST_ANSWER),
+    PduType.ASSOCIATE_RJ: SHORT,
+    PduType.ABORT: SHORT,
+}
+
+
+@dataclass
+class Visit:
+    """What the client saw. `answer` is None if none came; `problems` are services that failed."""
+
+    answer: Answer | None = None
+    stored: dict[str, str] = field(default_factory=dict)  # SOP Instance UID: SHA-256 of the data set's bytes
+    octets: int = 0
+    seconds: float = 0.0  # that storing took
+    problems: list[str] = field(default_factory=list)
+
+
+def visit(row: Row, login: Login, address: tuple[str, int], slices: Iterable[Any], sent: Callable[[], None]) -> Visit:
+    """Carry out a row; `sent` is called after each slice."""
+    if row.forge is not None:
+        try:
+            return Visit(_knock(address, row.forge(_request(row, login))))
+        except (OSError, PduError) as error:
+            return Visit(problems=[str(error)])
+    return _associate(row, row.claim(login), address, slices, sent)
+
+
+def _request(row: Row, login: Login) -> AssociateRequest:
+    context = ProposedContext(1, Verification.encode(), (ExplicitVRLittleEndian.encode(),))
+    negotiation = Negotiation(MAXIMUM_LENGTH, PYNETDICOM_IMPLEMENTATION_UID.encode())
+    return AssociateRequest(row.called, _CALLING, (context,), negotiation, row.claim(login))
+
+
+def _knock(address: tuple[str, int], pdus: bytes) -> Answer | None:
+    """Send bytes, and return the answer to them. Raises OSError, and PduError for an answer that is none."""
+    reader = PduReader(_ANSWERS)
+    with socket.create_connection(address, _TIMEOUT) as connection:
+        connection.sendall(pdus)
+        while (pdu := reader.next_pdu()) is None:
+            received = connection.recv(_LONGEST_ANSWER)
+            if not received:
+                return None
+            reader.feed(received)
+    return _answer(pdu[1])
+
+
+def _answer(pdu: bytes) -> Answer:
+    if pdu[0] == PduType.ASSOCIATE_AC:
+        return Accepted(AssociateAccept.parse(pdu).server_response)
+    return decode_refusal(pdu)
+
+
+def _associate(
+    row: Row, identity: Identity | None, address: tuple[str, int], slices: Iterable[Any], sent: Callable[[], None]
+) -> Visit:
+    seen = Visit()
+
+    def received(event: Any) -> None:
+        # The first PDU as it came: pynetdicom's reading of it could hide what is wrong with it.
+        if seen.answer is None and not seen.problems:
+            try:
+                seen.answer = _answer(event.data)
+            except PduError as error:
+                seen.problems.append(str(error))
+
+    entity = AE(_CALLING)
+    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = entity.connection_timeout = _TIMEOUT
+    entity.add_requested_context(Verification)
+    entity.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
+    association = entity.associate(
+        *address,
+        ae_title=row.called,
+        max_pdu=MAXIMUM_LENGTH,
+        ext_neg=[_negotiated(identity)] if identity is not None else [],
+        evt_handlers=[(evt.EVT_DATA_RECV, received)],
+    )
+    try:
+        if association.is_established:
+            _use(association, slices, sent, seen)
+            association.release()
+    finally:
+        entity.shutdown()
+        for thread in (association, association.dul):
+            if thread.ident is not None:  # the thread of a refused association never starts
+                thread.join()
+    return seen
+
+
+def _negotiated(identity: Identity) -> Any:
+    """The identity as pynetdicom wants it."""
+    sub_item = UserIdentityNegotiation()
+    sub_item.user_identity_type = identity.type.value
+    sub_item.primary_field = identity.primary
+    sub_item.secondary_field = identity.secondary
+    sub_item.positive_response_requested = identity.positive_response_requested
+    return sub_item
+
+
+def _use(association: Any, slices: Iterable[Any], sent: Callable[[], None], seen: Visit) -> None:
+    if association.send_c_echo().get("Status") != _SUCCESS:
+        seen.problems.append("the C-ECHO failed")
+        return
+    for image in slices:
+        data_set = io.BytesIO()
+        began = time.perf_counter()
+        status = association.send_c_store(image).get("Status")
+        seen.seconds += time.perf_counter() - began
+        if status != _SUCCESS:
+            seen.problems.append(f"the C-STORE of slice {image.InstanceNumber} failed")
+            return
+        # The bytes that travelled, from pydicom and not from who sent them: the data set without its meta information.
+        del image.file_meta
+        dcmwrite(data_set, image, implicit_vr=False, little_endian=True)
+        seen.stored[image.SOPInstanceUID] = sha256(data_set.getbuffer()).hexdigest()
+        seen.octets += data_set.tell()
+        sent()

@@ -1,0 +1,54 @@
+"""The command `dicomgate demo`: its options and its exit status.
+
+Exit status 0: every row is as it should be; 1: one is not; 2: something is not installed, or wrong usage; 3: the
+machine does not play along.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import DicomgateError, StartError
+from .folder import passcode_commands
+
+
+def demo(
+    slices: Annotated[int, typer.Option(min=1, help="How many CT slices to send, of half a mebibyte each.")] = 200,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the files, and go on serving until Ctrl-C; prints the passcode.")
+    ] = False,
+    folder: Annotated[
+        Path | None, typer.Option(help="Make the files in this new or empty folder, and leave them there.")
+    ] = None,
+) -> None:
+    """Show who gets in: a PACS, the gateway in front of it, and clients that may enter and that may not.
+
+    Exit status: 0 every row is as it should be, 1 one is not, 2 wrong usage or not installed, 3 the machine.
+    """
+    if missing := _missing():
+        typer.echo(f"the demonstration needs {missing}: pip install 'dicomgate[demo]'", err=True)
+        raise typer.Exit(2)
+    # Not above: these need pynetdicom, and the command line imports this file without it.
+    from .stage import perform
+    from .table import make_console
+
+    try:
+        right = perform(make_console(), slices, keep=keep, folder=folder)
+    except DicomgateError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(3 if isinstance(error, StartError) else 2) from None
+    if not right:
+        raise typer.Exit(1)
+
+
+def _missing() -> str:
+    """What is not installed, in words; empty if all is there."""
+    wanted = {
+        "pynetdicom": find_spec("pynetdicom") is not None,
+        "the passcode plugin (dicomgate-passcode)": passcode_commands() is not None,
+    }
+    return " and ".join(name for name, there in wanted.items() if not there)

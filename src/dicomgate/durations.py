@@ -1,0 +1,22 @@
+"""Durations as an operator writes them: `500ms`, `2s`, `5m`, `1h`, `7d`."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
+
+
+def parse_duration(text: object) -> timedelta:
+    """A duration from its text; a `timedelta` is returned as it is.
+
+    Raises ValueError, with the accepted forms in the message, for anything else: a bare number has no unit.
+    """
+    if isinstance(text, timedelta):
+        return text
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError('a duration is a number with a unit in quotes: "500ms", "2s", "5m", "1h", "7d"')
+    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])

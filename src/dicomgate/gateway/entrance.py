@@ -1,0 +1,54 @@
+"""What an association finds when it comes in: what all share, and what its listener was configured with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..admission import Policy
+from ..auth.chain import Chain
+from ..observe.events import Tell
+from .tls import TlsContext
+from .upstream import Upstream
+
+RECEIVE_SIZE = 262_144
+"""Bytes of the one receive buffer; more than anything else it decides the relay's speed."""
+
+
+class Association(Protocol):
+    """What is under way and can be ended from outside."""
+
+    def stop(self) -> None:
+        """End it now, properly: an A-ABORT to whom it concerns."""
+
+
+@dataclass(slots=True)
+class Commons:
+    """What all associations of a gateway share. `most` is how many there may be at a time.
+
+    `buffer` belongs to whoever is being called back; it is empty again before the next callback runs.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    tell: Tell
+    most: int
+    buffer: bytearray = field(default_factory=lambda: bytearray(RECEIVE_SIZE))
+    associations: set[Association] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """One listener as it is configured now: a snapshot that an association keeps for its whole life.
+
+    `left` is called when an association needs the chain and the upstreams no more.
+    """
+
+    policy: Policy
+    chain: Chain
+    upstreams: Mapping[str, Upstream]
+    tls: TlsContext | None
+    idle_timeout: float
+    entered: Callable[[], None]
+    left: Callable[[], None]

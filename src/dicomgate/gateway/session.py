@@ -1,0 +1,263 @@
+"""One connection from its accept to its hand-over: carries out the effects of a `Handshake`.
+
+Everything happens in callbacks of the event loop; only the question to the authenticators is a task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from .. import effects as do
+from ..contract import Attempt, Peer
+from ..handshake import Handshake
+from ..observe.events import Cause, Closed, Opened, Refused
+from .entrance import Commons, Entrance
+from .greeting import Greeting
+from .leg import Leg, Stream
+from .relay import PARTING, Direction, Relay
+from .tls import TlsError, TlsStream
+from .upstream import Connecting
+
+_log = logging.getLogger("dicomgate.gateway")
+
+
+class Session:
+    """One association. It stays among the associations of `commons` until both its connections are closed."""
+
+    __slots__ = ("_began", "_client", "_closed", "_commons", "_connecting", "_entrance", "_greeting", "_handshake",
+                 "_loop", "_open", "_peer", "_question", "_relay", "_timer", "_upstream", "_view", "id")  # fmt: skip
+
+    def __init__(self, commons: Commons, entrance: Entrance, raw: socket.socket, address: tuple[str, int]) -> None:
+        self.id = secrets.token_hex(6)
+        self._commons = commons
+        self._loop = commons.loop
+        self._entrance = entrance
+        self._peer = Peer(*address)
+        self._view = memoryview(commons.buffer)
+        self._began = self._loop.time()
+        self._closed = False
+        self._open = 0
+        self._greeting: Greeting | None = None
+        self._handshake: Handshake | None = None
+        self._client: Leg | None = None
+        self._upstream: Leg | None = None
+        self._connecting: Connecting | None = None
+        self._question: asyncio.Task[None] | None = None
+        self._relay: Relay | None = None
+        commons.associations.add(self)
+        entrance.entered()
+        # PS3.8 9.1.4: ARTIM starts with the transport connection, and is absolute. TLS gets no time of its own.
+        self._timer = self._loop.call_later(entrance.policy.artim, self._deadline)
+        commons.tell(Opened(self.id, datetime.now(UTC), entrance.policy.listener, *address))
+        self._guard(lambda: self._start(raw))
+
+    def stop(self) -> None:
+        """End it now, properly: an A-ABORT to whom it concerns."""
+        if self._relay is not None:
+            self._relay.abort(Cause.DRAINED)
+        elif self._handshake is not None:
+            self._carry_out(self._handshake.stopped())
+        else:
+            self._close(Cause.DRAINED, "")
+
+    def _guard(self, act: Callable[[], None]) -> None:
+        """Run a callback; a defect of ours ends this association and no other."""
+        try:
+            act()
+        except Exception:  # noqa: BLE001
+            _log.exception("%s: a defect of the gateway", self.id)
+            self._close(Cause.DEFECT, "see the log")
+
+    # -- the client -----------------------------------------------------------------------------------------------
+
+    def _start(self, raw: socket.socket) -> None:
+        if self._entrance.tls is None:
+            self._take_client(raw)
+            self._begin()
+            return
+        try:
+            stream = TlsStream(self._entrance.tls, raw)
+        except (OSError, ValueError) as error:
+            raw.close()
+            self._close(Cause.CLIENT_GONE, f"before TLS: {error}")
+            return
+        self._take_client(stream)
+        self._greeting = Greeting(self._loop, stream, lambda: self._greeted(stream), self._not_greeted)
+        self._greeting.step()
+
+    def _take_client(self, stream: Stream) -> None:
+        self._client = Leg(self._loop, stream)
+        self._open += 1
+
+    def _greeted(self, stream: TlsStream) -> None:
+        self._greeting = None
+        self._peer = Peer(self._peer.address, self._peer.port, stream.peer_certificate())
+        self._guard(self._begin)
+
+    def _not_greeted(self, error: TlsError) -> None:
+        self._greeting = None
+        self._commons.tell(Refused(self.id, datetime.now(UTC), "", f"TLS: {error}"))
+        self._close(Cause.REFUSED, f"TLS: {error}")
+
+    def _begin(self) -> None:
+        full = len(self._commons.associations) > self._commons.most
+        self._handshake = Handshake(self.id, self._peer, self._entrance.policy, full=full)
+        if self._client is not None:
+            self._watch(self._client, self._handshake.client_data, self._handshake.client_gone)
+
+    # -- both sides -----------------------------------------------------------------------------------------------
+
+    def _watch(self, leg: Leg, arrived: Callable[[bytes], do.Effects], gone: Callable[[str], do.Effects]) -> None:
+        """Give what arrives on a leg, and its end, to the handshake."""
+
+        def readable() -> None:
+            try:
+                count = leg.receive(self._view)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                leg.pause_reading()
+                self._carry_out(gone(error.strerror or str(error)))
+                return
+            if not count:
+                leg.pause_reading()
+            self._carry_out(arrived(bytes(self._view[:count])) if count else gone(""))
+            if self._relay is None:
+                leg.read_pending(guarded)
+
+        def guarded() -> None:
+            self._guard(readable)
+
+        leg.on_broken = lambda error: self._guard(lambda: self._carry_out(gone(error.strerror or str(error))))
+        leg.read_with(guarded)
+
+    def _deadline(self) -> None:
+        handshake = self._handshake
+        if handshake is None:
+            self._close(Cause.TIMEOUT, f"no TLS handshake within {self._entrance.policy.artim:g} s")
+        else:
+            self._guard(lambda: self._carry_out(handshake.deadline()))
+
+    # -- effects --------------------------------------------------------------------------------------------------
+
+    def _carry_out(self, effects: do.Effects) -> None:
+        for effect in effects:
+            match effect:
+                case do.ToClient(pdu):
+                    _send(self._client, pdu)
+                case do.ToUpstream(pdu):
+                    _send(self._upstream, pdu)
+                case do.Tell(event):
+                    self._commons.tell(event)
+                case do.Timer(seconds):
+                    self._timer.cancel()
+                    self._timer = self._loop.call_later(seconds, self._deadline)
+                case do.Decide(attempt):
+                    self._question = self._loop.create_task(self._ask(attempt))
+                case do.Connect(name):
+                    upstream = self._entrance.upstreams[name]
+                    self._connecting = upstream.connect(self._loop, self._upstream_opened, self._upstream_failed)
+                case do.CloseUpstream():
+                    self._leave_upstream()
+                case do.Relay():
+                    self._hand_over(effect)
+                case do.Close(cause, detail):
+                    self._close(cause, detail)
+
+    async def _ask(self, attempt: Attempt) -> None:
+        verdict = await self._entrance.chain.consult(attempt)
+        handshake = self._handshake
+        if handshake is not None:
+            self._guard(lambda: self._carry_out(handshake.decided(verdict)))
+
+    def _upstream_opened(self, leg: Leg) -> None:
+        self._connecting = None
+        self._upstream = leg
+        self._open += 1
+        handshake = self._handshake
+        if handshake is not None:
+            self._watch(leg, handshake.upstream_data, handshake.upstream_gone)
+            self._guard(lambda: self._carry_out(handshake.upstream_opened()))
+
+    def _upstream_failed(self, reason: str) -> None:
+        self._connecting = None
+        handshake = self._handshake
+        if handshake is not None:
+            self._guard(lambda: self._carry_out(handshake.upstream_failed(reason)))
+
+    def _leave_upstream(self) -> None:
+        if self._connecting is not None:
+            self._connecting.cancel()
+            self._connecting = None
+        leg, self._upstream = self._upstream, None
+        if leg is not None:
+            leg.part(self._view, PARTING, self._one_gone)
+
+    def _hand_over(self, effect: do.Relay) -> None:
+        client, upstream = self._client, self._upstream
+        if client is None or upstream is None:
+            raise RuntimeError("handed over without both legs")
+        self._timer.cancel()
+        self._handshake = self._question = self._client = self._upstream = None
+        self._entrance.left()
+        flows = effect.from_client, effect.from_upstream
+        idle = self._entrance.idle_timeout
+        self._relay = Relay(
+            self._loop, self._commons.buffer, client, upstream, flows, idle, self._relayed, self._one_gone
+        )
+        self._relay.start(effect.early)
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def _relayed(self, cause: Cause, detail: str, from_client: Direction, from_upstream: Direction) -> None:
+        self._closed = True
+        self._tell_closed(
+            cause, detail, from_client.bytes, from_upstream.bytes, from_client.flow.pdus, from_upstream.flow.pdus
+        )
+
+    def _tell_closed(self, cause: Cause, detail: str, *relayed: int) -> None:
+        seconds = self._loop.time() - self._began
+        self._commons.tell(Closed(self.id, datetime.now(UTC), cause, detail, seconds, *relayed))
+
+    def _close(self, cause: Cause, detail: str) -> None:
+        """End an association that was never handed over; or, by a defect, one that was."""
+        if self._closed:
+            return
+        if self._relay is not None:
+            self._relay.abort(cause, detail)
+            return
+        self._closed = True
+        self._timer.cancel()
+        self._handshake = None
+        if self._question is not None and self._question is not asyncio.current_task(self._loop):
+            self._question.cancel()
+        if self._greeting is not None:
+            self._greeting.cancel()
+        self._tell_closed(cause, detail)
+        self._entrance.left()
+        self._leave_upstream()
+        if self._client is not None:
+            self._client.part(self._view, PARTING, self._one_gone)
+        self._forget_if_gone()
+
+    def _one_gone(self) -> None:
+        self._open -= 1
+        self._forget_if_gone()
+
+    def _forget_if_gone(self) -> None:
+        if not self._open and self._closed:
+            self._commons.associations.discard(self)
+
+
+def _send(leg: Leg | None, pdu: bytes) -> None:
+    """Send a PDU of the handshake. A broken connection shows when it is read."""
+    if leg is not None and not leg.closed:
+        try:
+            leg.send(pdu)
+        except OSError:
+            _log.debug("a PDU could not be sent: the connection is broken")

@@ -1,0 +1,93 @@
+"""The audit: one JSON object a line, for machines to keep.
+
+Every string is cut to 256 characters and written in ASCII: a newline, an escape sequence or a right-to-left override
+in a username cannot forge a record or fool a terminal. Every record is written at once and for itself: one that is lost
+on a full disk takes no other with it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from ..errors import StartError
+from .events import Event
+
+_log = logging.getLogger("dicomgate.audit")
+_LONGEST = 256
+_MODE = 0o640
+
+
+def record(event: Event, node: str) -> dict[str, object]:
+    """The JSON object of one event: its kind, the node that saw it, and its fields."""
+    values = {field.name: _plain(getattr(event, field.name)) for field in fields(event)}
+    return {"event": type(event).__name__, "node": node, **values}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…"
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds")
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {_plain(str(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return round(value, 3) if isinstance(value, float) else value
+
+
+class Audit:
+    """Writes events to a file, or to standard output where `path` is None. Call it with an event."""
+
+    def __init__(self, path: Path | None, node: str) -> None:
+        """Raises StartError when the file cannot be opened for appending."""
+        self._path = path
+        self._node = node
+        self._stream = self._open()
+        self._torn = False
+
+    def _open(self) -> BinaryIO:
+        if self._path is None:
+            return sys.stdout.buffer
+        try:
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
+        except OSError as error:
+            raise StartError(f"the audit file {self._path} cannot be written: {error.strerror}") from error
+        # Unbuffered: what a full disk did not take is not kept to be torn into later records.
+        return cast(BinaryIO, os.fdopen(descriptor, "wb", buffering=0))
+
+    def __call__(self, event: Event) -> None:
+        """Write one line. A full disk is logged; it does not end associations."""
+        text = json.dumps(record(event, self._node), ensure_ascii=True).replace("\x7f", "\\u007f")
+        line = f"{text}\n".encode("ascii")
+        if self._torn:
+            line = b"\n" + line
+        try:
+            self._torn = self._stream.write(line) < len(line)
+            self._stream.flush()
+            lost = "only a part of it was taken" if self._torn else ""
+        except OSError as error:
+            lost = error.strerror or str(error)
+        if lost:
+            _log.error("%s: the audit record %s is lost: %s", event.id, type(event).__name__, lost)
+
+    def reopen(self) -> None:
+        """Open the path anew: the file may have been rotated away. Raises StartError; the old file stays in use."""
+        fresh = self._open()
+        self.close()
+        self._stream, self._torn = fresh, False
+
+    def close(self) -> None:
+        """Close the file; standard output stays open."""
+        if self._path is not None:
+            self._stream.close()

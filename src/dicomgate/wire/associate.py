@@ -1,0 +1,194 @@
+"""A-ASSOCIATE-RQ (PS3.8 9.3.2) and A-ASSOCIATE-AC (PS3.8 9.3.3): strict parse to a value, canonical encode.
+
+For every legal PDU, `parse(encode(value)) == value`; and encode(parse(pdu)) is the PDU that goes on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from struct import Struct
+from typing import TypeVar
+
+from ..contract import Identity
+from ..errors import PduError
+from .framing import HEADER, SHORTEST_ASSOCIATE, PduType
+from .identity import encode_identity, encode_server_response, read_identity, read_server_response
+from .items import item, malformed, misplaced, read_uid, uid_item, walk
+from .negotiation import Negotiation, NegotiationReader
+from .presentation import AnsweredContext, ProposedContext, read_answered, read_proposed
+from .refusal import APPLICATION_CONTEXT, PROTOCOL_VERSION
+
+DICOM_APPLICATION_CONTEXT = b"1.2.840.10008.3.1.1.1"  # PS3.7 annex A.2.1
+_FIXED = Struct(">BxLH2x16s16s32x")
+_FIRST_ITEM = HEADER.size + SHORTEST_ASSOCIATE
+# PS3.5 table 6.2-1, AE: the default repertoire without backslash and control characters, spaces not significant.
+_AE_TITLE = re.compile(rb" *([\x21-\x5b\x5d-\x7e](?:[\x20-\x5b\x5d-\x7e]*[\x21-\x5b\x5d-\x7e])?) *")
+_VERSION_1 = 1
+
+
+@dataclass(slots=True)
+class AssociateRequest:
+    """An A-ASSOCIATE-RQ. AE titles are without padding; `identity` is None when there is no sub-item 58H."""
+
+    called_ae_title: str
+    calling_ae_title: str
+    contexts: tuple[ProposedContext, ...]
+    negotiation: Negotiation = Negotiation()  # noqa: RUF009 (a named tuple is immutable)
+    identity: Identity | None = None
+
+    @classmethod
+    def parse(cls, pdu: bytes, fallback_encoding: str | None = None) -> AssociateRequest:
+        """From a whole PDU, header included. Raises PduError, whose reply is what PS3.8 has for the mistake."""
+        _check_version(pdu)
+        called, calling = _read_ae_title(pdu[10:26], "called"), _read_ae_title(pdu[26:42], "calling")
+        contexts: dict[int, ProposedContext] = {}
+        identity: Identity | None = None
+        reader = NegotiationReader()
+        for kind, start, end in _user_information(pdu, contexts, 0x20, read_proposed):
+            if kind == 0x58:
+                if identity is not None:
+                    raise malformed("two user identity sub-items")
+                identity = read_identity(pdu, start, end, fallback_encoding)
+            elif 0x51 <= kind <= 0x57:
+                reader.read(kind, pdu, start, end)
+            else:
+                misplaced(kind, "the user information of an A-ASSOCIATE-RQ")
+        return cls(called, calling, tuple(contexts.values()), reader.negotiation(), identity)
+
+    def encode(self) -> bytes:
+        """The whole PDU, canonical. Raises DoesNotFit."""
+        user_information = self.negotiation.encode()
+        if self.identity is not None:
+            user_information += encode_identity(self.identity)
+        return _encode(
+            PduType.ASSOCIATE_RQ, self.called_ae_title, self.calling_ae_title, self.contexts, user_information
+        )
+
+
+@dataclass(slots=True)
+class AssociateAccept:
+    """An A-ASSOCIATE-AC. `server_response` is the content of sub-item 59H, None when there is none."""
+
+    contexts: tuple[AnsweredContext, ...]
+    negotiation: Negotiation = Negotiation()  # noqa: RUF009 (a named tuple is immutable)
+    server_response: bytes | None = field(default=None, repr=False)
+
+    @classmethod
+    def parse(cls, pdu: bytes) -> AssociateAccept:
+        """From a whole PDU, header included. Raises PduError."""
+        _check_version(pdu)
+        contexts: dict[int, AnsweredContext] = {}
+        server_response: bytes | None = None
+        reader = NegotiationReader()
+        for kind, start, end in _user_information(pdu, contexts, 0x21, read_answered):
+            if kind == 0x59:
+                if server_response is not None:
+                    raise malformed("two server responses")
+                server_response = read_server_response(pdu, start, end)
+            elif 0x51 <= kind <= 0x56:
+                reader.read(kind, pdu, start, end)
+            else:
+                misplaced(kind, "the user information of an A-ASSOCIATE-AC")
+        return cls(tuple(contexts.values()), reader.negotiation(), server_response)
+
+    def encode(self, request: AssociateRequest) -> bytes:
+        """The whole PDU, canonical, as the answer to `request`. Raises DoesNotFit.
+
+        PS3.8 table 9-17: the AE titles "shall be sent with a value identical to the value received in the same
+        field of the A-ASSOCIATE-RQ PDU, but its value shall not be tested when received".
+        """
+        user_information = self.negotiation.encode()
+        if self.server_response is not None:
+            user_information += encode_server_response(self.server_response)
+        return _encode(
+            PduType.ASSOCIATE_AC,
+            request.called_ae_title,
+            request.calling_ae_title,
+            self.contexts,
+            user_information,
+        )
+
+
+_Context = TypeVar("_Context", ProposedContext, AnsweredContext)
+
+
+def _user_information(
+    pdu: bytes, contexts: dict[int, _Context], context_item: int, read: Callable[[bytes, int, int], _Context]
+) -> Iterator[tuple[int, int, int]]:
+    """Walk the variable items: fill `contexts`, let nothing be missing or doubled, return the sub-items of 50H."""
+    application_context: bytes | None = None
+    user_information: tuple[int, int] | None = None
+    for kind, start, end in walk(pdu, _FIRST_ITEM, len(pdu), "the PDU"):
+        if kind == context_item:
+            context = read(pdu, start, end)
+            if context.id in contexts:
+                raise malformed(f"two presentation contexts have the id {context.id}")
+            contexts[context.id] = context
+        elif kind == 0x50:
+            if user_information is not None:
+                raise malformed("two user information items")
+            user_information = start, end
+        elif kind == 0x10:
+            if application_context is not None:
+                raise malformed("two application context items")
+            application_context = read_uid(pdu, start, end, "the application context")
+        else:
+            misplaced(kind, "the PDU")
+    if application_context is None:
+        raise malformed("no application context")
+    if application_context != DICOM_APPLICATION_CONTEXT:
+        message = f"the application context is {application_context.decode()}, not DICOM's"
+        raise PduError(message, APPLICATION_CONTEXT.encode())
+    if not contexts:
+        raise malformed("no presentation context")
+    if user_information is None:
+        raise malformed("no user information")
+    return walk(pdu, *user_information, "the user information")
+
+
+def _check_version(pdu: bytes) -> None:
+    if len(pdu) < _FIRST_ITEM:
+        raise malformed(f"an A-ASSOCIATE PDU of {len(pdu)} bytes")
+    # PS3.8 9.3.2: bit 0 says version 1; "a receiver ... shall only test that this bit is set".
+    if not pdu[7] & _VERSION_1:
+        raise PduError(f"protocol version {pdu[6] << 8 | pdu[7]} is not supported", PROTOCOL_VERSION.encode())
+
+
+def _read_ae_title(field: bytes, which: str) -> str:
+    title = _ae_title(field)
+    if title is None:
+        raise malformed(f"the {which} AE title is empty or has characters that no AE title has: {field!r}")
+    return title
+
+
+@lru_cache(maxsize=512)
+def _ae_title(field: bytes) -> str | None:
+    """The title in its field of 16 bytes; remembered, because the same few come in every request."""
+    match = _AE_TITLE.fullmatch(field)
+    return None if match is None else match[1].decode("ascii")
+
+
+def _encode(
+    kind: PduType,
+    called: str,
+    calling: str,
+    contexts: tuple[ProposedContext, ...] | tuple[AnsweredContext, ...],
+    user_information: bytes,
+) -> bytes:
+    body = b"".join(
+        (
+            uid_item(0x10, DICOM_APPLICATION_CONTEXT),
+            *[context.encode() for context in contexts],
+            item(0x50, user_information),
+        )
+    )
+    titles = _ae_title_field(called), _ae_title_field(calling)
+    return _FIXED.pack(kind, SHORTEST_ASSOCIATE + len(body), _VERSION_1, *titles) + body
+
+
+@lru_cache(maxsize=512)
+def _ae_title_field(title: str) -> bytes:
+    return title.encode("ascii").ljust(16)

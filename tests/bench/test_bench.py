@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from bench.__main__ import TITLES
+from bench.report import PAGE, insert, table
+from bench.results import Bar, Comparison, Sample, interleave
+
+ROOT = Path(__file__).parent.parent.parent
+ROUNDS = [
+    {"direct": Sample(8), "HAProxy": Sample(4, 0.1), "dicomgate": Sample(3, 0.2)},
+    {"direct": Sample(6), "HAProxy": Sample(2, 0.1), "dicomgate": Sample(2, 0.1)},
+    {"direct": Sample(9), "HAProxy": Sample(5, 0.2), "dicomgate": Sample(3, 0.2)},
+]
+
+
+def compared(*bars: Bar) -> Comparison:
+    return Comparison("Bulk", "GB/s", ROUNDS, ("HAProxy",), "s/GB", bars)
+
+
+def test_a_small_benchmark_runs_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "rate", "--quick"],
+        cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)}, capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"## {TITLES['rate']}\n")
+    for contestant in ("direct", "dicomgate", "pynetdicom acceptor"):
+        assert f"\n| {contestant} | " in done.stdout
+    assert list(tmp_path.iterdir()) == []
+    assert processes_that_name(tmp_path) == []
+
+
+def test_an_interrupt_stops_all_that_was_started(tmp_path: Path) -> None:
+    bench = subprocess.Popen(
+        [sys.executable, "-m", "bench", "rate", "--quick", "--rounds", "1000"],
+        cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    with bench:
+        while not any("dicomgate.cli" in line for line in processes_that_name(tmp_path)):
+            assert bench.poll() is None, "it ended before the gateway was started"
+            time.sleep(0.02)
+        bench.send_signal(signal.SIGINT)
+        assert bench.wait(30) == 130
+    assert list(tmp_path.iterdir()) == []
+    assert processes_that_name(tmp_path) == []
+
+
+def processes_that_name(folder: Path) -> list[str]:
+    """Command lines with that folder in them."""
+    return [line for line in map(command_line, Path("/proc").glob("[0-9]*")) if str(folder) in line]
+
+
+def command_line(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_text("utf-8", "replace").replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    comparison = compared()
+    assert comparison.median("dicomgate") == 3
+    assert comparison.ratio("dicomgate", "HAProxy") == 0.75  # of 0.75, 1 and 0.6; the medians' own would be 3 / 4
+    assert comparison.ratio("dicomgate", "HAProxy", "cpu") == 1
+    assert comparison.ratio("direct", "HAProxy", "cpu") is None
+    assert comparison.spread("HAProxy") == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("bar", "reached"),
+    [
+        (Bar(against="HAProxy", least=0.75), True),
+        (Bar(against="HAProxy", least=0.76), False),
+        (Bar("cpu", "HAProxy", most=1), True),
+        (Bar("cpu", "HAProxy", most=0.9), False),
+        (Bar(most=3), True),
+        (Bar(most=2.9), False),
+        (Bar(against="nginx", least=0.1), None),
+    ],
+)
+def test_a_bar_is_judged_by_what_was_measured(bar: Bar, reached: bool | None) -> None:
+    assert compared().judge(bar).reached is reached
+
+
+def test_the_table_shows_bars_that_are_not_reached() -> None:
+    text = table(compared(Bar(against="HAProxy", least=0.7), Bar(against="HAProxy", least=0.8)))
+    assert "| dicomgate | 3 | 2 - 3 | 0.75 | 0.2 | 1 |" in text
+    assert "| at least 0.7 times HAProxy | 0.75 | reached |" in text
+    assert "| at least 0.8 times HAProxy | 0.75 | **not reached** |" in text
+
+
+def test_every_contestant_has_its_turn_in_every_round() -> None:
+    turns: list[str] = []
+
+    def take(name: str) -> Sample:
+        turns.append(name)
+        return Sample(len(turns))
+
+    rounds = interleave({name: lambda name=name: take(name) for name in "abc"}, 20)
+    assert [list(taken) for taken in rounds] == [["a", "b", "c"]] * 20
+    orders = {tuple(turns[start : start + 3]) for start in range(0, 60, 3)}
+    assert all(sorted(order) == ["a", "b", "c"] for order in orders)
+    assert len(orders) > 1
+
+
+def test_the_page_has_a_place_for_every_benchmark_and_keeps_the_rest() -> None:
+    page = PAGE.read_text("utf-8")
+    for name in TITLES:
+        changed = insert(page, name, "measured")
+        assert f"<!-- bench {name} -->\n\nmeasured\n\n<!-- end {name} -->" in changed
+        assert insert(changed, name, "again") == insert(page, name, "again")
+    with pytest.raises(ValueError, match="no <!-- bench unknown -->"):
+        insert(page, "unknown", "measured")

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+
+def test_a_right_configuration_is_described(gate: Path, run: Any) -> None:
+    result = run("check", "--config", gate)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "listener plain: 127.0.0.1:0, no TLS, identity required, asks staff",
+        "authenticator staff: passcode, has 2 s for its answer",
+        "upstream pacs: 127.0.0.1:1, no TLS, called AE title PACS, identity stripped",
+    ]
+    assert result.stderr == ""
+
+
+def test_what_is_right_but_not_meant_is_a_warning(gate: Path, run: Any) -> None:
+    gate.write_text(gate.read_text().replace("cleartext", 'identity = "optional"\ncleartext'))
+    result = run("check", "--config", gate)
+    assert result.exit_code == 0
+    assert result.stderr.startswith("warning: listener plain: identity is optional, but no authenticator takes")
+
+
+def test_all_that_is_wrong_is_said_at_once_with_file_line_and_key(gate: Path, run: Any, configuration: Any) -> None:
+    listener = '[[listener]]\nname = "tls"\nbind = "127.0.0.1:0"\ntls = { certificate = "none.pem" }\n'
+    gate.write_text(
+        configuration(listeners=listener)
+        + '[[authenticator]]\nuse = "passcod"\n'
+        + '[[authenticator]]\nuse = "passcode"\nname = "b"\nfiel = "x"\n'
+    )
+    result = run("check", "--config", gate)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    for line, said in (
+        (7, "listener[0].tls.certificate: "),
+        (16, "authenticator[1]: no authenticator is called 'passcod', did you mean 'passcode'?"),
+        (21, "authenticator[2].fiel: unknown key, did you mean 'file'?"),
+        (18, "authenticator[2].file: is missing"),
+    ):
+        assert f"{gate}:{line}: {said}" in result.stderr, (line, said, result.stderr)
+    assert "Traceback" not in result.stderr
+
+
+def test_a_certificate_that_cannot_be_read_is_named(gate: Path, run: Any, one_line: Any, configuration: Any) -> None:
+    listener = '[[listener]]\nname = "tls"\nbind = "127.0.0.1:0"\ntls = { certificate = "gate.pem" }\n'
+    gate.write_text(configuration(listeners=listener))
+    (gate.parent / "gate.pem").write_text("no certificate")
+    assert "listener[0].tls.certificate: " in one_line(run("check", "--config", gate), 2)
+    own = trustme.CA().issue_cert("127.0.0.1")
+    own.private_key_and_cert_chain_pem.write_to_path(str(gate.parent / "gate.pem"))
+    assert run("check", "--config", gate).exit_code == 0
+
+
+def test_a_missing_file_is_a_line(tmp_path: Path, run: Any, one_line: Any) -> None:
+    assert "none.toml: cannot be read" in one_line(run("check", "--config", tmp_path / "none.toml"), 2)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import no_such_module_anywhere", "does not import: ModuleNotFoundError: No module named 'no_such"),
+        ("raise RuntimeError('two\\nlines')", "does not import: RuntimeError: two lines"),
+        ("def Login():\n    raise KeyError('canary-secret')", "has a defect: KeyError in acme_login.py:2"),
+    ],
+)
+def test_a_plugin_that_is_broken_is_told_from_one_that_is_not_there(
+    source: str, said: str, gate: Path, run: Any, one_line: Any, configuration: Any, distribution: Any
+) -> None:
+    gate.write_text(configuration(authenticators='[[authenticator]]\nuse = "acme"\n'))
+    assert "no authenticator is called 'acme'" in one_line(run("check", "--config", gate), 2)
+    distribution(source, "[dicomgate.authenticators]\nacme = acme_login:Login\n")
+    line = one_line(run("check", "--config", gate), 2)
+    assert said in line
+    assert "canary-secret" not in line
+
+
+def test_check_connects_to_the_upstreams(gate: Path, run: Any, pacs: int) -> None:
+    alone = run("check", "--config", gate, "--connect")
+    assert alone.exit_code == 3
+    assert alone.stderr == "upstream pacs: cannot be reached: 127.0.0.1:1: Connection refused\n"
+    gate.write_text(gate.read_text().replace("127.0.0.1:1", f"127.0.0.1:{pacs}"))
+    result = run("check", "--config", gate, "--connect")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1] == "upstream pacs: reached"
+    gate.write_text(gate.read_text().replace("[[authenticator]]", "tls = {}\n[[authenticator]]"))
+    without_tls = run("check", "--config", gate, "--connect")
+    assert without_tls.exit_code == 3
+    assert "upstream pacs: cannot be reached: 127.0.0.1" in without_tls.stderr
+    assert "TLS" in without_tls.stderr
+
+
+def test_a_host_name_that_is_none_is_the_configurations_mistake(gate: Path, run: Any, one_line: Any) -> None:
+    gate.write_text(gate.read_text().replace("127.0.0.1:1", "pacs..example:104"))
+    assert "upstream[0].address: 'pacs..example' is not a host name" in one_line(run("check", "--config", gate), 2)

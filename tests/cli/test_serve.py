@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def _held(port: int) -> socket.socket:
+    """A connection that occupies the gateway: an association under way that says nothing."""
+    return socket.create_connection(("127.0.0.1", port))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serve_ends_when_it_is_told(number: signal.Signals, gate: Path, serving: Any) -> None:
+    with serving(gate) as gateway:
+        gateway.wait_for("listening on")
+        port = gateway.port("plain")
+        assert gateway.end(number) == 0
+        assert gateway.count(f"{number.name}: listening no more") == 1
+        with pytest.raises(ConnectionRefusedError):
+            _held(port)
+
+
+def test_serve_waits_for_associations_until_it_is_told_again(gate: Path, serving: Any) -> None:
+    with serving(gate, "--log-level", "debug") as gateway:
+        gateway.wait_for("listening on")
+        with _held(gateway.port("plain")):
+            gateway.wait_for("opened by")
+            gateway.process.send_signal(signal.SIGTERM)
+            gateway.wait_for("draining: 1 associations")
+            assert gateway.process.poll() is None
+            assert gateway.end() == 0
+        assert gateway.count("SIGTERM again: ending at once") == 1
+
+
+def test_sighup_takes_the_configuration_anew_or_leaves_it(gate: Path, serving: Any, run: Any, passcode: str) -> None:
+    with serving(gate) as gateway:
+        gateway.wait_for("listening on")
+        right = gate.read_text()
+        port = gateway.port("plain")
+        gate.write_text(right + "nonsense = 1\n")
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.wait_for("reload: the configuration is as it was before")
+        assert gateway.count("nonsense") == 1
+        gate.write_text(right.replace('called_ae_titles = ["PACS"]', 'called_ae_titles = ["OTHER"]'))
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.wait_for("reload: new associations use the configuration as it is now")
+        ask = ("echo", f"127.0.0.1:{port}", "--user", "alice", "--called")
+        assert "1,1,7" in run(*ask, "PACS", stdin=passcode).stderr
+        assert "2,3,1" in run(*ask, "OTHER", stdin=passcode).stderr  # routed; there is no PACS at its port
+        assert gateway.end() == 0
+
+
+def test_a_port_in_use_is_said_in_a_line(gate: Path, serving: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        gate.write_text(gate.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
+        with serving(gate) as gateway:
+            assert gateway.finished() == 3
+    assert gateway.lines[-1].endswith(f"ERROR cannot listen on 127.0.0.1:{port}: Address already in use")
+    assert not any("Traceback" in line for line in gateway.lines)
+
+
+def test_a_broken_configuration_is_said_with_all_that_is_wrong(gate: Path, serving: Any) -> None:
+    gate.write_text(gate.read_text().replace("drain_timeout", "drain_timeuot").replace('"PACS"', '"A\\\\B"'))
+    with serving(gate, "--log-format", "json") as gateway:
+        assert gateway.finished() == 2
+    records = [json.loads(line) for line in gateway.lines]
+    wrong = [record["message"] for record in records if record["level"] == "ERROR"]
+    assert [f"{gate}:{line}: {key}" in message for line, key, message in zip(
+        (3, 11), ("gateway.drain_timeuot: unknown key, did you mean 'drain_timeout'?", "upstream[0].called_ae_titles"),
+        wrong, strict=True,
+    )] == [True, True], wrong  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("damage", "what"),
+    [
+        (lambda users: users.unlink(), "No such file"),
+        (lambda users: users.chmod(0o666), "writ"),
+    ],
+)
+def test_a_users_file_that_does_not_serve_stops_the_start(damage: Any, what: str, gate: Path, serving: Any) -> None:
+    damage(gate.parent / "users.htpasswd")
+    with serving(gate) as gateway:
+        assert gateway.finished() == 2
+    assert f"ERROR {gate}:" in gateway.lines[-1]
+    assert "authenticator[0]" in gateway.lines[-1]
+    assert what in gateway.lines[-1]
+
+
+def test_no_passcode_shows_at_debug_level(gate: Path, serving: Any, run: Any, pacs: int, passcode: str) -> None:
+    gate.write_text(gate.read_text().replace("127.0.0.1:1", f"127.0.0.1:{pacs}"))
+    with serving(gate, "--log-level", "debug", environment={"PYTHONASYNCIODEBUG": "1"}) as gateway:
+        gateway.wait_for("listening on")
+        where = f"127.0.0.1:{gateway.port('plain')}"
+        for stdin, status in ((passcode, 0), (f"{passcode}-wrong", 1)):
+            result = run("echo", where, "--user", "alice", "--called", "PACS", stdin=stdin)
+            assert result.exit_code == status
+            assert passcode not in result.output
+        gateway.wait_for("closed after", times=2)
+        command_line = Path(f"/proc/{gateway.process.pid}/cmdline").read_bytes()
+        assert gateway.end() == 0
+    audit = (gate.parent / "audit.jsonl").read_text()
+    assert audit.count("alice") > 1  # the users are there, so the passcodes could be
+    for text in ("\n".join(gateway.lines), audit, command_line.decode()):
+        assert passcode not in text
+
+
+@pytest.fixture
+def login(gate: Path, configuration: Any, distribution: Any) -> Any:
+    """Write an authenticator, and a configuration that uses it; the environment in which it is installed."""
+
+    def write(source: str) -> dict[str, str]:
+        site = distribution(source, "[dicomgate.authenticators]\nacme = acme_login:Login\n")
+        gate.write_text(configuration(authenticators='[[authenticator]]\nuse = "acme"\ntimeout = "100ms"\n'))
+        return {"PYTHONPATH": os.pathsep.join([str(site), *sys.path])}
+
+    return write
+
+
+def test_threads_of_an_authenticator_that_hang_do_not_keep_the_gateway(
+    gate: Path, login: Any, serving: Any, run: Any, passcode: str
+) -> None:
+    environment = login(
+        "import threading, time\n"
+        "class Login:\n"
+        "    def authenticate(self, attempt):\n"
+        "        threading.Thread(target=time.sleep, args=(600,), daemon=False).start()\n"
+        "        time.sleep(600)\n"
+    )
+    with serving(gate, environment=environment) as gateway:
+        gateway.wait_for("listening on")
+        where = f"127.0.0.1:{gateway.port('plain')}"
+        result = run("echo", where, "--user", "alice", "--called", "PACS", stdin=passcode)
+        assert "2,2,1" in result.stderr
+        assert gateway.end() == 0
+        assert gateway.count("the process ends without it") == 1
+
+
+def test_a_reload_that_hangs_does_not_keep_the_gateway(gate: Path, login: Any, serving: Any) -> None:
+    environment = login(
+        "import logging, time\n"
+        "made = []\n"
+        "class Login:\n"
+        "    def __init__(self):\n"
+        "        made.append(self)\n"
+        "        if len(made) == 2:\n"
+        "            logging.getLogger('acme_login').info('hanging')\n"
+        "            time.sleep(600)\n"
+        "    def authenticate(self, attempt): ...\n"
+    )
+    with serving(gate, environment=environment) as gateway:
+        gateway.wait_for("listening on")
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.wait_for("hanging")
+        assert gateway.end() == 0
+
+
+def test_a_start_that_hangs_can_be_ended(gate: Path, login: Any, serving: Any) -> None:
+    environment = login(
+        "import asyncio, logging\n"
+        "class Login:\n"
+        "    async def __aenter__(self):\n"
+        "        logging.getLogger('acme_login').info('hanging')\n"
+        "        await asyncio.sleep(600)\n"
+        "    async def __aexit__(self, *error): ...\n"
+        "    async def authenticate(self, attempt): ...\n"
+    )
+    with serving(gate, environment=environment) as gateway:
+        gateway.wait_for("hanging")
+        assert gateway.end() == 0
+        assert gateway.count("listening on") == 0
+
+
+ENTERED = """
+import asyncio, logging
+log = logging.getLogger('acme_login')
+class Login:
+    async def __aenter__(self):
+        log.info('entered')
+    async def __aexit__(self, *error):
+        log.info('left')
+        await asyncio.sleep(wait)
+    async def authenticate(self, attempt): ...
+"""
+
+
+def test_what_was_entered_is_left_when_a_port_is_in_use(gate: Path, login: Any, serving: Any) -> None:
+    environment = login(f"wait = 0\n{ENTERED}")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        gate.write_text(gate.read_text().replace("127.0.0.1:0", f"127.0.0.1:{other.getsockname()[1]}"))
+        with serving(gate, environment=environment) as gateway:
+            assert gateway.finished() == 3
+    assert (gateway.count("INFO entered"), gateway.count("INFO left")) == (1, 1)
+
+
+def test_an_authenticator_that_does_not_end_is_left_behind(gate: Path, login: Any, serving: Any) -> None:
+    environment = login(f"wait = 600\n{ENTERED}")
+    with serving(gate, environment=environment) as gateway:
+        gateway.wait_for("listening on")
+        assert gateway.end() == 0
+        assert gateway.count("an authenticator does not end; it is left behind") == 1
+
+
+def test_a_reload_whose_port_is_in_use_changes_nothing(gate: Path, serving: Any, run: Any) -> None:
+    with serving(gate) as gateway, socket.create_server(("127.0.0.2", 0)) as other:
+        gateway.wait_for("listening on")
+        taken = f'["127.0.0.1:0", "127.0.0.3:0", "127.0.0.2:{other.getsockname()[1]}"]'
+        gate.write_text(gate.read_text().replace('"127.0.0.1:0"', taken))
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.wait_for("reload: the configuration is as it was before")
+        assert gateway.count("Address already in use") == 1
+        assert "1,2,1" in run("echo", f"127.0.0.1:{gateway.port('plain')}", "--called", "PACS").stderr
+        gate.write_text(gate.read_text().replace(taken, '"127.0.0.1:0"'))
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.wait_for("reload: new associations")
+        assert gateway.end() == 0

@@ -1,0 +1,248 @@
+"""`dicomgate demo`: shown as a user sees it, and shown to be able to fail."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from io import BytesIO, StringIO
+from pathlib import Path
+
+import pytest
+import typer
+from pydicom import dcmread
+from pydicom.uid import CTImageStorage
+from rich.console import Console
+
+from dicomgate.contract import Identity, IdentityType
+from dicomgate.demo import command, folder, stage
+from dicomgate.demo.attempts import ROWS, Accepted, Row
+from dicomgate.demo.client import Visit
+from dicomgate.demo.pacs import Sighting
+from dicomgate.demo.slices import SIDE, ct_series
+from dicomgate.demo.verdict import Result
+from dicomgate.errors import ConfigError, PluginError
+from dicomgate.wire.refusal import COULD_NOT_LOOK, NOT_ADMITTED
+
+DEMO = [sys.executable, "-W", "error", "-m", "dicomgate.demo"]
+PASSCODE = re.compile(r"\b[a-z2-9]{26}\b")
+ACCEPTED, WRONG_PASSCODE = ROWS[0], ROWS[2]
+
+
+def console() -> Console:
+    return Console(file=StringIO(), width=200)
+
+
+def printed(on: Console) -> str:
+    assert isinstance(on.file, StringIO)
+    return on.file.getvalue()
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """No thread and no open file more than before."""
+    threads, files = set(threading.enumerate()), len(list(Path("/proc/self/fd").iterdir()))
+    yield
+    assert set(threading.enumerate()) == threads
+    assert len(list(Path("/proc/self/fd").iterdir())) == files
+
+
+def test_all_rows_are_right(nothing_left: None, tmp_path: Path) -> None:
+    on = console()
+    assert stage.perform(on, 3, folder=tmp_path / "demo")
+    text = printed(on)
+    lines = re.findall(r"^(?:ok|WRONG) .*$", text, re.MULTILINE)
+    seen = [re.split(r"\s{2,}", line.strip())[1:4] for line in lines]
+    assert seen == [
+        ["right passcode", "AC", "identity: none, 2 slices"],
+        ["right passcode, positive response requested", "AC, 59H with 0 bytes", "identity: none, 1 slices"],
+        ["wrong passcode", "RJ 1,2,1", "nothing"],
+        ["unknown user", "RJ 1,2,1", "nothing"],
+        ["empty passcode", "RJ 1,2,1", "nothing"],
+        ["username alone (type 1)", "RJ 1,2,1", "nothing"],
+        ["no identity", "RJ 1,2,1", "nothing"],
+        ["right passcode, unknown called AE title", "RJ 1,1,7", "nothing"],
+        ["right passcode, PACS down", "RJ 2,3,1", "nothing"],
+        ["malformed RQ: a length beyond its item", "A-ABORT 2,6", "nothing"],
+        ["malformed RQ: two identities", "A-ABORT 2,6", "nothing"],
+        ["P-DATA before the answer", "A-ABORT 2,2", "nothing"],
+    ]
+    assert "3 slices, 1.6 MB in " in text
+    log = (tmp_path / "demo" / folder.LOG).read_text("utf-8")
+    assert "established DEMO_CLIENT -> DEMO_PACS" in log
+    assert not PASSCODE.search(text + log)
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        (replace(WRONG_PASSCODE, answer=Accepted()), "the client must see A-ASSOCIATE-AC"),
+        (replace(WRONG_PASSCODE, answer=COULD_NOT_LOOK), "the client must see A-ASSOCIATE-RJ 2,2,1"),
+        (replace(ACCEPTED, answer=NOT_ADMITTED), "the PACS must see no connection"),
+        (replace(ACCEPTED, answer=Accepted(b"")), "the client must see A-ASSOCIATE-AC, 59H with 0 bytes"),
+        (replace(ROWS[-1], forge=None), "the client must see A-ABORT 2,2"),
+    ],
+)
+def test_a_wrong_row_is_seen(row: Row, complaint: str) -> None:
+    on = console()
+    assert not stage.perform(on, 1, rows=[row])
+    assert complaint in printed(on)
+    assert "NOT every row" in printed(on)
+
+
+def test_a_new_row_is_one_entry() -> None:
+    def token(_: object) -> Identity:
+        return Identity(IdentityType.JWT, b"a.b.c")
+
+    on = console()
+    assert stage.perform(on, 1, rows=[Row("a token that nobody here reads", token, NOT_ADMITTED)])
+    assert "no authenticator claims an identity of type 5 (JWT)" in printed(on)
+
+
+RIGHT = Visit(Accepted(), {"1.2.3": "a digest"})
+SEEN = Sighting(1, ["none"], {"1.2.3": "a digest"})
+
+
+@pytest.mark.parametrize(
+    ("result", "problems"),
+    [
+        (Result(ACCEPTED, RIGHT, SEEN, "accepted"), []),
+        (Result(WRONG_PASSCODE, Visit(NOT_ADMITTED), Sighting(), "wrong"), []),
+        (Result(ACCEPTED, replace(RIGHT, answer=None), SEEN, "accepted"), ["the client must see A-ASSOCIATE-AC"]),
+        (Result(ACCEPTED, replace(RIGHT, problems=["it failed"]), SEEN, "accepted"), ["it failed"]),
+        (
+            Result(ACCEPTED, RIGHT, replace(SEEN, identities=["type 2"]), "accepted"),
+            ["the PACS must see one association without identity"],
+        ),
+        (
+            Result(ACCEPTED, RIGHT, replace(SEEN, stored={"1.2.3": "another"}), "accepted"),
+            ["what the PACS stored is not what was sent"],
+        ),
+        (
+            Result(ACCEPTED, RIGHT, replace(SEEN, stored={}), "accepted"),
+            ["what the PACS stored is not what was sent"],
+        ),
+        (
+            Result(WRONG_PASSCODE, Visit(NOT_ADMITTED), Sighting(connections=1), "wrong"),
+            ["the PACS must see no connection"],
+        ),
+        (Result(WRONG_PASSCODE, Visit(NOT_ADMITTED), Sighting(), ""), ["the audit must say why"]),
+    ],
+)
+def test_the_verdict(result: Result, problems: list[str]) -> None:
+    assert result.problems == problems
+
+
+@pytest.mark.parametrize(("answer", "status"), [(NOT_ADMITTED, 0), (Accepted(), 1)])
+def test_the_exit_status(
+    answer: Accepted, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [replace(WRONG_PASSCODE, answer=answer)]
+    monkeypatch.setattr(stage, "perform", partial(stage.perform, rows=rows))
+    try:
+        command.demo(slices=1)
+        ended = 0
+    except typer.Exit as end:
+        ended = end.exit_code
+    assert ended == status
+    assert ("WRONG" in capsys.readouterr().out) == bool(status)
+
+
+@pytest.mark.parametrize("missing", ["pynetdicom", "dicomgate-passcode"])
+def test_what_is_missing_is_named(
+    missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if missing == "pynetdicom":
+        monkeypatch.setitem(sys.modules, "pynetdicom", None)
+    else:
+        monkeypatch.setattr(command, "passcode_commands", lambda: None)
+    with pytest.raises(typer.Exit) as end:
+        command.demo(slices=1)
+    assert end.value.exit_code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert missing in line
+    assert "pip install 'dicomgate[demo]'" in line
+
+
+def test_the_command_is_there_without_pynetdicom() -> None:
+    code = "import sys; sys.modules['pynetdicom'] = None; from dicomgate.demo.command import demo"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_users_file_needs_the_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert PASSCODE.fullmatch(folder.add_user(tmp_path, "demo").passcode)
+    assert "demo:" in (tmp_path / folder.USERS).read_text("utf-8")
+    monkeypatch.setattr(folder, "passcode_commands", lambda: None)
+    with pytest.raises(PluginError):
+        folder.add_user(tmp_path, "other")
+
+
+def test_a_folder_with_files_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "mine").touch()
+    with pytest.raises(ConfigError, match="not empty"), folder.work_folder(tmp_path, keep=False):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_temporary_folder_stays_only_if_kept(keep: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with folder.work_folder(None, keep=keep) as where:
+        assert where.parent == tmp_path
+        assert where.stat().st_mode & 0o077 == 0
+    assert where.exists() == keep
+
+
+def test_two_at_once(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    pipe = subprocess.PIPE
+    both = [
+        subprocess.Popen([*DEMO, "--slices", "2"], stdout=pipe, stderr=pipe, text=True, env=environment)
+        for _ in range(2)
+    ]
+    for process in both:
+        output, errors = process.communicate(timeout=60)
+        assert (process.returncode, errors) == (0, "")
+        assert output.count("\nok ") == len(ROWS)
+        assert "\x1b" not in output
+        assert not PASSCODE.search(output)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_kept_until_interrupted(tmp_path: Path) -> None:
+    arguments = [*DEMO, "--slices", "2", "--keep", "--folder", str(tmp_path)]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        text = ""
+        while "dicomgate init" not in text:
+            text += process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert PASSCODE.search(text)
+    assert f"cd {tmp_path}" in text
+    address = re.search(r"serves on (127\.0\.0\.1:\d+)", text)
+    assert address is not None
+    assert f'bind = "{address[1]}"' in (tmp_path / folder.CONFIGURATION).read_text("utf-8")
+    assert dcmread(tmp_path / folder.SLICE).SOPClassUID == CTImageStorage
+
+
+def test_slices() -> None:
+    first, second = ct_series(2)
+    assert first.SeriesInstanceUID == second.SeriesInstanceUID
+    assert first.SOPInstanceUID != second.SOPInstanceUID
+    assert first.PixelData != second.PixelData
+    file = BytesIO()
+    first.save_as(file, enforce_file_format=True)
+    file.seek(0)
+    read = dcmread(file)
+    assert len(read.PixelData) == 2 * SIDE * SIDE == 2 * read.Rows * read.Columns
+    values = {int.from_bytes(read.PixelData[at : at + 2], "little") for at in range(0, len(read.PixelData), 2)}
+    assert {value + read.RescaleIntercept for value in values} == {-1000, 0, 1000}

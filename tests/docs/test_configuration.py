@@ -1,0 +1,80 @@
+"""docs/configuration.md says what the configuration takes, and every piece of TOML in the documents is right."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from docs.pages import DOCS, PAGES, Block, blocks, name, rows, section
+
+from dicomgate import ConfigError, config
+from dicomgate.durations import parse_duration
+
+CONFIGURATION = DOCS / "configuration.md"
+
+
+TABLES = {
+    "`[gateway]`": config.GatewayTable,
+    "`[[listener]]`": config.ListenerTable,
+    "`tls` of a listener": config.ListenerTls,
+    "`[[upstream]]`": config.UpstreamTable,
+    "`tls` of an upstream": config.UpstreamTls,
+    "`[[authenticator]]`": config.AuthenticatorTable,
+}
+OF_THE_MACHINE = {"node": "the host name", "workers": "the number of cores less one, at least 1"}
+
+
+def default_in_words(key: str, field: object) -> object:
+    if key in OF_THE_MACHINE:
+        return OF_THE_MACHINE[key]
+    if field.is_required():
+        return "required"
+    return "none" if field.default is None else field.default
+
+
+def documented_default(cell: str) -> object:
+    if not cell.startswith("`"):
+        return cell
+    value = tomllib.loads(f"value = {cell.strip('`')}")["value"]
+    try:
+        return parse_duration(value)
+    except ValueError:
+        return value
+
+
+@pytest.mark.parametrize("heading", TABLES)
+def test_every_key_and_its_default_is_documented(heading: str) -> None:
+    documented = {row[0].strip("`"): documented_default(row[2]) for row in rows(section(CONFIGURATION, heading))}
+    model = TABLES[heading].model_fields
+    assert documented == {key: default_in_words(key, field) for key, field in model.items()}
+
+
+def test_every_table_has_its_heading() -> None:
+    tables = {annotation for annotation in vars(config).values() if isinstance(annotation, type)}
+    models = {table for table in tables if issubclass(table, config.BaseModel)} - {config.BaseModel, config._Table}
+    assert set(TABLES.values()) == models - {config.Tables}
+
+
+TOML = [pytest.param(block, id=f"{name(page)}:{block.line}") for page in PAGES for block in blocks(page, "toml")]
+
+
+@pytest.mark.parametrize("block", TOML)
+def test_every_toml_block_is_right(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tomllib.loads(block.text)
+    if not {"listener", "upstream", "authenticator"} <= set(data):
+        for table in set(data) & set(config._TABLES):
+            listed = data[table] if isinstance(data[table], list) else [data[table]]
+            for values in listed:
+                config._TABLES[table].model_validate(values)
+        return
+    path = Path("dicomgate.toml")
+    monkeypatch.chdir(tmp_path)
+    path.write_text(block.text, "utf-8")
+    if block.note != "broken":
+        assert config.load(path).tables.listener
+        return
+    with pytest.raises(ConfigError) as wrong:
+        config.load(path)
+    shown = blocks(CONFIGURATION)
+    assert str(wrong.value) == shown[shown.index(block) + 1].text.rstrip("\n")

@@ -1,0 +1,73 @@
+"""docs/operations.md tells every event, field, outcome and cause, and log lines that the code writes."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+
+import pytest
+from docs.pages import DOCS, ROOT, blocks, rows, section, text
+
+from dicomgate.observe import events
+from dicomgate.observe.audit import record
+
+OPERATIONS = DOCS / "operations.md"
+
+
+EVENTS = (events.Opened, events.Decided, events.Refused, events.Established, events.Closed)
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.__name__)
+def test_every_field_of_an_event_is_documented(event: type) -> None:
+    first_table = section(OPERATIONS, event.__name__).split("\n| outcome ")[0].split("\n| cause ")[0]
+    assert [row[0].strip("`") for row in rows(first_table)] == [field.name for field in fields(event)]
+
+
+def test_every_event_is_documented() -> None:
+    assert set(EVENTS) == set(events.Event.__args__)
+
+
+@pytest.mark.parametrize(("enum", "heading"), [(events.Outcome, "Decided"), (events.Cause, "Closed")])
+def test_every_outcome_and_cause_is_documented(enum: type, heading: str) -> None:
+    named = [row[0].strip("`") for row in rows(section(OPERATIONS, heading))]
+    assert named[-len(enum) :] == [member.value for member in enum]
+
+
+def test_the_audit_records_that_are_shown_are_whole() -> None:
+    (shown,) = blocks(OPERATIONS, "json")
+    kinds = {event.__name__: event for event in EVENTS}
+    seen = set()
+    for line in shown.text.splitlines():
+        values = json.loads(line)
+        event = kinds[values["event"]]
+        seen.add(values["event"])
+        assert list(values) == ["event", "node", *(field.name for field in fields(event))]
+        made = event(*[_as_python(values[field.name], field.name) for field in fields(event)])
+        assert record(made, values["node"]) == values
+    assert seen == set(kinds)
+
+
+def _as_python(value: object, field: str) -> object:
+    enums = {"outcome": events.Outcome, "cause": events.Cause}
+    if field == "time":
+        return events.datetime.fromisoformat(value)
+    return enums[field](value) if field in enums else value
+
+
+OF_THE_SYSTEM = {"pacs: 127.0.0.1:4242: Connection refused"}
+
+
+def test_the_log_lines_of_the_troubleshooting_table_are_the_codes() -> None:
+    house = "".join(text(path) for folder in ("src", "plugins") for path in (ROOT / folder).rglob("*.py"))
+    unknown, known = [], 0
+    for row in rows(section(OPERATIONS, "Troubleshooting")):
+        for shown in set(re.findall(r"`([^`]+)`", row[1])) - OF_THE_SYSTEM:
+            # What the code fills in, a name or a number, is not in its source: the longest piece between must be.
+            pieces = re.split(r"\.\.\.|\d+|: |pacs|not answered|refused with a", shown)
+            longest = max(pieces, key=len).strip(" ()")
+            known += longest in house
+            if longest not in house:
+                unknown.append(shown)
+    assert unknown == []
+    assert known > 10

@@ -1,0 +1,142 @@
+"""The cost of a hostile A-ASSOCIATE-RQ grows with its size and no faster."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from collections.abc import Callable
+
+import pytest
+from properties import raw
+
+from dicomgate.errors import PduError
+from dicomgate.wire.associate import AssociateAccept, AssociateRequest
+from dicomgate.wire.dataflow import DataFlow
+from dicomgate.wire.framing import PduReader, PduType
+
+SMALL, LARGE = 32 * 1024, 128 * 1024
+TIMES = LARGE // SMALL
+
+
+def class_of(number: int) -> bytes:
+    return raw.field(b"1.2.%d" % number)
+
+
+def spread(sub_items: bytes, size: int) -> bytes:
+    """Sub-items up to the size, in as many presentation contexts as are needed: an item holds 64 KiB."""
+    each = b"".join([sub_items] * (size // (4 * len(sub_items)))) if sub_items else b""
+    contexts = [
+        raw.proposed(context, raw.item(0x30, raw.VERIFICATION), raw.item(0x40, raw.IMPLICIT), each)
+        for context in (1, 3, 5, 7)
+    ]
+    return raw.associate(1, raw.APPLICATION_CONTEXT, *contexts, raw.user_information(raw.login()))
+
+
+def repeated(make: Callable[[int], bytes], size: int) -> bytes:
+    """Sub-items 50H, all different, up to half the size (an item holds 64 KiB)."""
+    bodies, total, number = [], 0, 0
+    while total < size // 2 - 200:
+        bodies.append(make(number))
+        total += len(bodies[-1])
+        number += 1
+    return raw.rq(*bodies)
+
+
+HOSTILE = {
+    "tiny unknown items": lambda size: raw.associate(
+        1, raw.APPLICATION_CONTEXT, raw.proposed(), raw.item(0x7F) * (size // 4), raw.user_information(raw.login())
+    ),
+    "tiny unknown sub-items of a context": lambda size: spread(raw.item(0x7F), size),
+    "transfer syntaxes": lambda size: spread(raw.item(0x40, b"1"), size),
+    "tiny unknown sub-items of the user information": lambda size: repeated(lambda _: raw.item(0x7F), size),
+    "role selections": lambda size: repeated(lambda number: raw.item(0x54, class_of(number) + b"\1\1"), size),
+    "extended negotiations": lambda size: repeated(lambda number: raw.item(0x56, class_of(number)), size),
+    "related classes": lambda size: raw.rq(
+        raw.item(0x57, class_of(1) + class_of(2) + raw.field(raw.field(b"1") * (size // 7)))
+    ),
+    "username": lambda size: raw.rq(raw.login(1, b"a" * (size // 2 - 200))),
+    "username of control characters": lambda size: raw.rq(raw.login(1, b"\x01" * (size // 2 - 200))),
+    "UID of digits and dots": lambda size: raw.rq(raw.item(0x52, b"1." * (size // 4 - 100) + b"x")),
+}
+
+
+def parse(pdu: bytes) -> None:
+    try:
+        AssociateRequest.parse(pdu)
+    except PduError:
+        return
+
+
+def best_of(repeat: int, call: Callable[[], None]) -> float:
+    best = float("inf")
+    for _ in range(repeat):
+        start = time.process_time()
+        call()
+        best = min(best, time.process_time() - start)
+    return best
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_time_grows_with_size(name: str) -> None:
+    small, large = HOSTILE[name](SMALL), HOSTILE[name](LARGE)
+    assert len(large) > 2 * len(small)
+    growth = len(large) / len(small)
+
+    def several(pdu: bytes) -> Callable[[], None]:
+        return lambda: [parse(pdu) for _ in range(5)] and None
+
+    # Twice the growth is far from the square of it, and far from noise.
+    floor = 0.0005
+    assert best_of(5, several(large)) < 2.5 * growth * (best_of(5, several(small)) + floor)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_memory_follows_size(name: str) -> None:
+    def peak(size: int) -> int:
+        pdu = HOSTILE[name](size)
+        tracemalloc.start()
+        try:
+            parse(pdu)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak(LARGE) < 1.5 * TIMES * (peak(SMALL) + 4096)
+    assert peak(LARGE) < 40 * LARGE
+
+
+def test_a_byte_at_a_time_costs_no_more_than_the_bytes() -> None:
+    def drip(size: int) -> Callable[[], None]:
+        pdu = HOSTILE["tiny unknown items"](size)
+
+        def feed() -> None:
+            reader = PduReader({PduType.ASSOCIATE_RQ: (68, 4 * LARGE)})
+            for at in range(len(pdu)):
+                reader.feed(pdu[at : at + 1])
+                reader.next_pdu()
+
+        return feed
+
+    assert best_of(3, drip(LARGE)) < 2.5 * TIMES * best_of(3, drip(SMALL))
+
+
+def test_tiny_pdus_of_an_association_cost_no_more_than_their_bytes() -> None:
+    def walk(size: int) -> Callable[[], None]:
+        stream = raw.p_data(raw.pdv(1, b"")) * (size // 12)
+
+        def run() -> None:
+            assert DataFlow((1,), 0).walk(stream, len(stream), DataFlow((), 0)) == len(stream)
+
+        return run
+
+    assert best_of(3, walk(4 * LARGE)) < 2.5 * 4 * best_of(3, walk(LARGE))
+
+
+def test_answers_too() -> None:
+    def read(size: int) -> Callable[[], None]:
+        pdu = raw.associate(
+            2, raw.APPLICATION_CONTEXT, raw.answered(), raw.item(0x7F) * (size // 4), raw.user_information()
+        )
+        return lambda: AssociateAccept.parse(pdu) and None
+
+    assert best_of(5, read(LARGE)) < 2.5 * TIMES * (best_of(5, read(SMALL)) + 0.0005)

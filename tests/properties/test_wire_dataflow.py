@@ -1,0 +1,164 @@
+"""Over generated streams of an established association: every legal byte passes, in order, however it is cut."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import raw
+from properties.strategies import cuts, damaged, examples, p_datas, relay
+
+from dicomgate.errors import PduError
+from dicomgate.wire.associate import AssociateRequest
+from dicomgate.wire.dataflow import MOST_HELD, DataFlow
+from dicomgate.wire.framing import PduReader, PduType
+from dicomgate.wire.refusal import Abort
+
+ACCEPTED = (1, 5, 255)
+MAXIMUM_LENGTHS = st.sampled_from([0, 8, 64, 4096, 16384])
+SEEDS = Path(__file__).parents[2].parent / "shared" / "corpora" / "dicom-seeds"
+
+
+class Outcome(NamedTuple):
+    forwarded: bytes
+    held: bytes
+    pdus: int
+    release_requested: bool
+    released: bool
+    aborted: Abort | None
+    refused: tuple[str, bytes] | None
+    boundary: bool
+
+
+def outcome(pieces: Sequence[bytes], maximum_length: int = 0, *, asked: bool = False) -> Outcome:
+    flow, other = DataFlow(ACCEPTED, maximum_length), DataFlow(ACCEPTED, 0)
+    other.release_requested = asked
+    refused = None
+    try:
+        forwarded, held = relay(flow, other, pieces)
+    except PduError as error:
+        forwarded, held, refused = error.forwarded, b"", (str(error), error.reply)
+    ends = flow.release_requested, flow.released, flow.aborted
+    return Outcome(forwarded, held, flow.pdus, *ends, refused, flow.boundary)
+
+
+@examples(120)
+@given(st.data(), MAXIMUM_LENGTHS, st.booleans(), st.sampled_from([b"", raw.RELEASE_RQ, raw.RELEASE_RP, raw.ABORT]))
+def test_legal_streams_pass(data: st.DataObject, maximum_length: int, asked: bool, end: bytes) -> None:
+    asked = asked or end == raw.RELEASE_RP
+    pdus = data.draw(st.lists(p_datas(ACCEPTED, maximum_length), max_size=6))
+    stream = b"".join([*pdus, end])
+    end_of = {
+        b"": (False, False, None),
+        raw.RELEASE_RQ: (True, False, None),
+        raw.RELEASE_RP: (False, True, None),
+        raw.ABORT: (False, False, Abort(2, 6)),
+    }[end]
+    for pieces in ([stream], data.draw(cuts(stream))):
+        passed = outcome(pieces, maximum_length, asked=asked)
+        assert passed[:7] == (stream, b"", len(pdus) + bool(end), *end_of, None)
+
+
+@examples(400)
+@given(st.data(), MAXIMUM_LENGTHS, st.booleans())
+def test_segments_do_not_matter(data: st.DataObject, maximum_length: int, asked: bool) -> None:
+    parts = p_datas(ACCEPTED, maximum_length) | st.sampled_from([raw.RELEASE_RQ, raw.RELEASE_RP, raw.rq(), b""])
+    stream = data.draw(damaged(st.lists(parts, min_size=1, max_size=4).map(b"".join).filter(bool)))
+    stream += data.draw(st.sampled_from([b"", raw.ABORT, raw.p_data(raw.pdv(1, b"ab"))]))
+    whole = outcome([stream], maximum_length, asked=asked)
+    pieces = outcome(data.draw(cuts(stream)), maximum_length, asked=asked)
+    assert stream.startswith(whole.forwarded)
+    # In one piece, the whole of a PDU is known before any of it is forwarded.
+    assert whole.boundary or whole.refused is None
+    if whole.refused is None:
+        assert len(whole.held) <= MOST_HELD or whole.aborted is not None
+        assert whole.forwarded + whole.held == stream
+        assert pieces[:7] == whole[:7]
+        return
+    assert pieces[2:7] == whole[2:7]
+    assert pieces.forwarded.startswith(whole.forwarded)
+    assert stream.startswith(pieces.forwarded)
+    assert pieces.boundary is (pieces.forwarded == whole.forwarded)
+
+
+@examples(300)
+@given(st.lists(st.binary(max_size=40), max_size=4), MAXIMUM_LENGTHS)
+def test_any_bytes(pieces: list[bytes], maximum_length: int) -> None:
+    result = outcome(pieces, maximum_length)
+    assert b"".join(pieces).startswith(result.forwarded)
+
+
+def boundaries(stream: bytes) -> list[int]:
+    """Where the whole PDUs of a stream end."""
+    ends = [0]
+    while ends[-1] + 6 <= len(stream):
+        end = ends[-1] + 6 + int.from_bytes(stream[ends[-1] + 2 : ends[-1] + 6])
+        if end > len(stream):
+            break
+        ends.append(end)
+    return ends
+
+
+@examples(200)
+@given(st.data(), MAXIMUM_LENGTHS)
+def test_nothing_of_a_bad_pdu_passes_when_an_abort_can_follow(data: st.DataObject, maximum_length: int) -> None:
+    good = data.draw(st.lists(p_datas(ACCEPTED, maximum_length), max_size=3).map(b"".join))
+    bad = data.draw(
+        st.sampled_from(
+            [
+                raw.p_data(),
+                raw.p_data(raw.pdv(1, b"", length=0)),
+                raw.p_data(raw.pdv(1, b"", length=1)),
+                raw.p_data(raw.pdv(1, b"abc")),
+                raw.p_data(raw.pdv(1, b"", length=4)),
+                raw.p_data(raw.pdv(1, b"") + b"\0"),
+                raw.p_data(raw.pdv(3, b"")),
+                raw.p_data(raw.pdv(1, b""), raw.pdv(2, b"")),
+                raw.p_data(raw.pdv(1, b""), length=maximum_length + 1 if maximum_length else 5),
+                raw.rq(),
+                raw.ac(),
+                raw.RELEASE_RP,
+                raw.pdu(0, b"abcd"),
+                raw.pdu(0xFF, b"abcd"),
+            ]
+        )
+    )
+    stream = good + bad + data.draw(p_datas(ACCEPTED, maximum_length))
+    refused = outcome(data.draw(cuts(stream)), maximum_length)
+    assert refused.refused is not None
+    assert refused.forwarded.startswith(good)
+    assert refused.boundary is (refused.forwarded == good)
+    assert len(refused.forwarded) < len(good) + len(bad)
+
+
+@pytest.mark.parametrize("name", ["dicom_echo.raw", "dicom_find.raw", "dicom_get.raw", "dicom_store.raw"])
+def test_recorded_associations(name: str) -> None:
+    if not SEEDS.is_dir():
+        pytest.skip(f"no recorded associations in {SEEDS}")
+    stream = (SEEDS / name).read_bytes()
+    reader = PduReader({PduType.ASSOCIATE_RQ: (68, 131072)})
+    reader.feed(stream)
+    pdu = reader.next_pdu()
+    assert pdu is not None
+    request = AssociateRequest.parse(pdu[1])
+    assert AssociateRequest.parse(request.encode()) == request
+
+    rest = reader.rest()
+    assert pdu[1] + rest == stream
+    ends = boundaries(rest)
+    assert ends[-1] == len(rest)
+    for pieces in ([rest], [rest[at : at + 7] for at in range(0, len(rest), 7)]):
+        flow = DataFlow([context.id for context in request.contexts], 16384)
+        assert relay(flow, DataFlow((), 0), pieces) == (rest, b"")
+        assert flow.pdus == len(ends) - 1
+        assert flow.release_requested
+    # The same bytes on contexts that were not accepted.
+    with pytest.raises(PduError, match="not accepted"):
+        relay(DataFlow((), 16384), DataFlow((), 0), [rest])
+    for first, last in itertools.pairwise(ends):
+        assert outcome([rest[first:last]])[2] <= 1

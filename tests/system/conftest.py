@@ -1,0 +1,65 @@
+"""The real peers as fixtures (tests/system/peers). `Spy`, `PynetdicomPacs` and the clients are used as they are."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateways import evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
+from peers.certificates import Certificates, make_certificates
+from peers.dcmtk import StoreScp, run_storescp
+from peers.orthanc import Orthanc, run_orthanc
+from peers.pynetdicom_pacs import PynetdicomPacs
+from peers.spy import Spy
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def _running_orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
+    with run_orthanc(tmp_path_factory.mktemp("orthanc")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def _running_orthanc_tls(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[Orthanc]:
+    with run_orthanc(tmp_path_factory.mktemp("orthanc-tls"), certificates) as running:
+        yield running
+
+
+@pytest.fixture
+def orthanc(_running_orthanc: Orthanc) -> Orthanc:
+    """One Orthanc for all tests, empty at the start of each."""
+    _running_orthanc.clear()
+    return _running_orthanc
+
+
+@pytest.fixture
+def orthanc_tls(_running_orthanc_tls: Orthanc) -> Orthanc:
+    """An Orthanc that speaks TLS alone and requires a client certificate of the fixture `certificates`."""
+    _running_orthanc_tls.clear()
+    return _running_orthanc_tls
+
+
+@pytest.fixture
+def storescp(tmp_path: Path) -> Iterator[StoreScp]:
+    folder = tmp_path / "storescp"
+    folder.mkdir()
+    with run_storescp(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def pynetdicom_pacs() -> Iterator[PynetdicomPacs]:
+    with PynetdicomPacs() as running:
+        yield running
+
+
+@pytest.fixture
+def spy() -> Iterator[Spy]:
+    """A spy that accepts every association and says nothing more; for another script: `with Spy(script) as spy`."""
+    with Spy() as running:
+        yield running

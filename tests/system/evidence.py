@@ -1,0 +1,62 @@
+"""What a test run wrote down, and the secrets that must not be in it.
+
+The passcodes are told apart from everything else by their look, so that one of them anywhere is a leak.
+"""
+
+import base64
+import json
+from functools import cache
+from pathlib import Path
+from urllib.parse import quote
+
+ALICE = b"canary-alice-8R2kq0vN"
+ZOE = 'canary-zoë-"4\\T 7%x&'.encode()
+WRONG = b"canary-wrong-J5tXw1bM"
+SECRETS = (ALICE, ZOE, WRONG, b"canary-token-Gm3zP6yd", b"p" * 40, b"e" * 40)
+"""The last two are from the rows a7 and a8 of tests/vectors: a long passcode and a long token."""
+
+
+@cache
+def spellings(secret: bytes) -> set[bytes]:
+    """Return the secret as it is, and in every way in which a log might write it."""
+    text = secret.decode()
+    escaped = repr(secret)[2:-1], repr(text)[1:-1], json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]
+    spelled = {secret, quote(secret).encode(), *(way.encode() for way in escaped)}
+    spelled |= {
+        text.encode("utf-16-le"),
+        text.encode("utf-16-be"),
+        secret.hex().encode(),
+        secret.hex().upper().encode(),
+    }
+    spelled.add(secret.hex(" ").encode())
+    for before, first in enumerate((0, 2, 3)):
+        # In base64 the neighbours of a secret change its first and its last character.
+        encoded = base64.b64encode(b"\0" * before + secret).rstrip(b"=")[first:-1]
+        spelled |= {encoded, encoded.translate(bytes.maketrans(b"+/", b"-_"))}
+    return spelled
+
+
+class Evidence:
+    """The log of the run, and the audits of all gateways."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = folder / "debug.log"
+        self.audits = folder / "audits.jsonl"
+        self.log.touch()
+        self.audits.touch()
+
+    def keep(self, audit: Path) -> None:
+        """Keep a copy of an audit file; there is none when nobody came."""
+        if audit.exists():
+            with self.audits.open("ab") as kept:
+                kept.write(audit.read_bytes())
+
+    def found(self) -> list[str]:
+        """Return where which secret stands; the lines themselves stay where they are."""
+        return [
+            f"{file.name}:{number}: secret {SECRETS.index(secret)}, line of {len(line)} bytes"
+            for file in (self.log, self.audits)
+            for number, line in enumerate(file.read_bytes().splitlines(), start=1)
+            for secret in SECRETS
+            if any(spelled in line for spelled in spellings(secret))
+        ]

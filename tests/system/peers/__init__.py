@@ -1,0 +1,38 @@
+"""The real peers of the system tests: programs and libraries written by others, on loopback and free ports.
+
+    loopback          free ports, who listens, waiting for something to become true
+    process           a program that runs for a while, and its log
+    certificates      two certification authorities and the certificates they issued
+    ct_slice          small CT images
+    orthanc           Debian's Orthanc, plain and TLS: the PACS
+    dcmtk             DCMTK's storescp and storescu
+    pynetdicom_pacs   a PACS of pynetdicom that remembers what it was told
+    pynetdicom_scu    pynetdicom as a client
+    dcmjs             dcmjs-dimse on node, as a client
+    spy               a scripted PACS that records every byte
+
+Law: whatever a fixture starts, it stops; a program that is not installed is a skip that says how to install it.
+The fixtures are in tests/system/conftest.py; a test imports the classes with `from peers.spy import Spy`.
+"""
+
+import logging
+import socket
+from contextlib import suppress
+
+from pynetdicom import _config
+from pynetdicom.transport import AssociationSocket
+
+# pynetdicom writes passcodes to its log at DEBUG: neither its handlers nor its loggers take part in these tests.
+_config.LOG_HANDLER_LEVEL = "none"
+logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+
+
+def _shut_down_and_close(self: AssociationSocket) -> None:
+    if self.socket is not None:
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
+# pynetdicom 3.0.4 leaves a socket open when its shutdown fails, which it does after a reset or a refused connection.
+AssociationSocket._shutdown_socket = _shut_down_and_close

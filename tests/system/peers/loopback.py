@@ -1,0 +1,40 @@
+"""Ports of 127.0.0.1, and waiting for something to become true."""
+
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+Address = tuple[str, int]
+HOST = "127.0.0.1"
+
+_LISTEN = "0A"  # TCP_LISTEN, proc(5)
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def listens(port: int) -> bool:
+    """Tell whether anyone listens on the TCP port, without connecting: a peer that counts associations sees nothing."""
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        if not table.exists():  # a kernel without IPv6
+            continue
+        for line in table.read_text().splitlines()[1:]:
+            _, local, _, state, *_ = line.split()
+            if state == _LISTEN and int(local.rpartition(":")[2], 16) == port:
+                return True
+    return False
+
+
+def wait_until(what: Callable[[], object], describe: str, timeout: float = 20) -> None:
+    """Return as soon as `what()` is true; raise TimeoutError naming `describe` after `timeout` seconds."""
+    end = time.monotonic() + timeout
+    while not what():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{describe}: not within {timeout} s")
+        time.sleep(0.01)

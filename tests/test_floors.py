@@ -1,0 +1,129 @@
+"""The house keeps its floors: this test reads every import and says which law an unlawful one breaks.
+
+The laws are those of docs/architecture.md. A new module must be given its floor here before it may be imported.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HOUSE = ROOT / "src" / "dicomgate"
+
+FLOORS = {
+    "contract": 0, "errors": 0, "durations": 0, "toml_lines": 0,
+    "wire": 1, "auth": 1, "observe": 1,
+    "admission": 2, "effects": 2, "handshake": 2, "moves": 2,
+    "gateway": 3,
+    "config": 4, "assembly": 4, "server": 4,
+    "cli": 5, "demo": 5, "testing": 5, "__main__": 5,
+}  # fmt: skip
+WINGS = {"wire", "auth", "observe"}
+MAY_IMPORT = {
+    "asyncio": lambda module: module[0] == "auth" or FLOORS[module[0]] >= 3,
+    "ssl": lambda module: module == ("gateway", "tls"),
+    "logging": lambda module: module[0] != "wire",
+    "pynetdicom": lambda module: module[0] in ("demo", "testing"),
+}
+
+
+def imports(source: str, package: tuple[str, ...]) -> Iterator[str]:
+    """Every module that a source imports, absolute, wherever in the source the import stands."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = list(package[: len(package) - node.level + 1]) if node.level else []
+            parts = base + (node.module.split(".") if node.module else [])
+            yield ".".join(parts)
+            yield from (".".join([*parts, alias.name]) for alias in node.names)
+
+
+def breaches(source: str, module: tuple[str, ...]) -> list[str]:
+    """The laws that one module of the house breaks, in words; `module` is its path below `dicomgate`."""
+    own = module[0]
+    found = []
+    for name in imports(source, ("dicomgate", *module[:-1])):
+        top, *rest = name.split(".")
+        if top in MAY_IMPORT and not MAY_IMPORT[top](module):
+            found.append(f"{'.'.join(module)} imports {top}, which does not live there")
+        if top == "dicomgate_passcode" or top.startswith("dicomgate_"):
+            found.append(f"{'.'.join(module)} imports the plugin {top}: the core knows none")
+        if top != "dicomgate" or not rest or rest[0] == own:
+            continue
+        other = rest[0]
+        if other in FLOORS and (FLOORS[other] > FLOORS[own] or {own, other} <= WINGS):
+            found.append(f"{'.'.join(module)} (floor {FLOORS[own]}) imports {other} (floor {FLOORS[other]})")
+    return sorted(set(found))
+
+
+def plugin_breaches(source: str, in_tests: bool, own: str) -> list[str]:
+    """A plugin imports the front door and, in its tests, the kit."""
+    allowed = {"dicomgate.testing"} if in_tests else set()
+    deeper = {
+        name
+        for name in imports(source, (own,))
+        if (name.startswith("dicomgate.") and (HOUSE / name.split(".")[1]).with_suffix(".py").exists())
+        or (name.startswith("dicomgate.") and (HOUSE / name.split(".")[1]).is_dir())
+    }  # fmt: skip
+    return sorted(name for name in deeper if not any(f"{name}.".startswith(f"{door}.") for door in allowed))
+
+
+MODULES = sorted(path for path in HOUSE.rglob("*.py") if path != HOUSE / "__init__.py")
+PLUGIN_FILES = sorted(path for path in (ROOT / "plugins").rglob("*.py") if ".venv" not in path.parts)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(HOUSE)))
+def test_a_module_imports_only_from_lower_floors(path: Path) -> None:
+    module = path.relative_to(HOUSE).with_suffix("").parts
+    assert module[0] in FLOORS, f"{module[0]} has no floor yet: give it one in {Path(__file__).name}"
+    assert breaches(path.read_text("utf-8"), module) == []
+
+
+@pytest.mark.parametrize("path", PLUGIN_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_plugin_imports_the_front_door_alone(path: Path) -> None:
+    assert plugin_breaches(path.read_text("utf-8"), "tests" in path.parts, path.parent.name) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        (("wire", "items"), "from ..auth.chain import Chain"),
+        (("wire", "items"), "import logging"),
+        (("wire", "items"), "import asyncio"),
+        (("auth", "chain"), "from ..wire import framing"),
+        (("observe", "audit"), "def late():\n    from dicomgate.handshake import Handshake"),
+        (("contract",), "from .errors import ConfigError\nfrom .wire.items import walk"),
+        (("handshake",), "from .gateway.leg import Leg"),
+        (("handshake",), "import asyncio"),
+        (("gateway", "relay"), "import ssl"),
+        (("gateway", "relay"), "from .. import server"),
+        (("server",), "import dicomgate_passcode"),
+    ],
+)
+def test_a_broken_floor_is_seen(module: tuple[str, ...], source: str) -> None:
+    assert breaches(source, module)
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        (("wire", "items"), "from ..errors import PduError\nfrom .refusal import Abort"),
+        (("auth", "calling"), "import asyncio, logging\nfrom ..contract import Accept"),
+        (("handshake",), "from .auth.chain import Verdict\nfrom .admission import admit\nfrom .wire import framing"),
+        (("gateway", "tls"), "import ssl"),
+    ],
+)
+def test_a_lawful_import_passes(module: tuple[str, ...], source: str) -> None:
+    assert breaches(source, module) == []
+
+
+def test_a_plugin_that_goes_deeper_is_seen() -> None:
+    assert plugin_breaches("from dicomgate.auth.chain import Chain", in_tests=False, own="dicomgate_x")
+    assert plugin_breaches("from dicomgate.testing import attempt", in_tests=False, own="dicomgate_x")
+    assert plugin_breaches("from dicomgate.testing import attempt", in_tests=True, own="tests") == []
+    assert plugin_breaches("from dicomgate import Accept", in_tests=False, own="dicomgate_x") == []
