@@ -56,7 +56,7 @@ class Relay:
 
     from_client: DataFlow
     from_upstream: DataFlow
-    early: bytes
+    early: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

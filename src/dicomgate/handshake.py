@@ -200,7 +200,9 @@ class Handshake:
                 return self._refuse(decode_refusal(pdu[1]), f"upstream {self._route.upstream} refused", None)
             accept = agree(self._request, AssociateAccept.parse(pdu[1]))
         except PduError as error:
-            return self._refuse(refusal.CONGESTION, f"upstream {self._route.upstream}: {error}", error.reply)
+            # The reply to a request may be an A-ASSOCIATE-RJ; to an answer it is an A-ABORT.
+            reply = error.reply if error.reply[0] == PduType.ABORT else refusal.INVALID_PARAMETER.encode()
+            return self._refuse(refusal.CONGESTION, f"upstream {self._route.upstream}: {error}", reply)
         return self._establish(replace(accept, server_response=self._server_response))
 
     def _establish(self, answer: AssociateAccept) -> do.Effects:

@@ -11,8 +11,9 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -514,3 +515,29 @@ def test_sync_or_async_is_decided_by_the_method_not_the_answer() -> None:
     assert ask(Sync(lambda: loop_thread.append(threading.current_thread() is threading.main_thread()) or FULL)) == FULL
     assert loop_thread == [True, True, False]
     assert not inspect.iscoroutinefunction(Sync.authenticate)
+
+
+def test_an_accept_of_odd_objects_is_handed_on_in_plain_ones() -> None:
+    class Shifty(tzinfo):
+        calls = 0
+
+        def utcoffset(self, _: datetime | None) -> timedelta:
+            Shifty.calls += 1
+            if Shifty.calls > 3:
+                raise RuntimeError("later")
+            return timedelta(hours=1)
+
+        def dst(self, _: datetime | None) -> timedelta:
+            return timedelta()
+
+    class Odd:
+        async def authenticate(self, _: Attempt) -> Accept:
+            moment = datetime(2030, 1, 1, 12, tzinfo=Shifty())
+            return Accept("alice", expires_at=moment, attributes=MappingProxyType({"ward": "7"}))
+
+    decision = asyncio.run(Link("odd", Odd()).ask(attempt()))
+    assert isinstance(decision, Accept)
+    assert decision.attributes == {"ward": "7"}
+    assert type(decision.attributes) is dict
+    assert decision.expires_at is not None
+    assert decision.expires_at.isoformat() == "2030-01-01T11:00:00+00:00"

@@ -38,7 +38,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     def install(source: str, value: str = "Made", name: str = "fake", distribution: str = "dicomgate-fake") -> None:
         module = distribution.replace("-", "_") + "_module"
         made.append(module)
-        info = tmp_path / f"{distribution}-1.2.dist-info"
+        info = tmp_path / f"{distribution.replace('-', '_')}-1.2.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
         reference = value if ":" in value else f"{module}:{value}"

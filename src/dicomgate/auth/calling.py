@@ -17,8 +17,8 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, timezone
 from types import TracebackType
 from typing import cast
 
@@ -94,7 +94,7 @@ class Link:
 
     async def ask(self, attempt: Attempt) -> Decision:
         """The authenticator's decision, or `Unavailable` within the deadline. Raises only if cancelled."""
-        if self._waiting >= self._most_waiting:
+        if self._waiting >= self._most_waiting and not self._asynchronous:  # it waits for no worker
             return self._unavailable(attempt, f"{self._waiting} attempts are waiting for it already")
         self._waiting += 1
         call = asyncio.ensure_future(self._call(attempt))
@@ -187,9 +187,15 @@ def _checked(answer: object) -> Decision | _Failure:
     if once is not None and not (isinstance(once, Once) and _is_text([once.key]) and _is_moment(once.until)):
         return _Failure("its once is not a key in text and a datetime with a time zone")
     attributes = answer.attributes
-    if not isinstance(attributes, Mapping) or not _is_text(attributes) or not _is_text(attributes.values()):
-        return _Failure("its attributes are not a mapping of text to text")
-    return answer
+    if not isinstance(attributes, Mapping):
+        return _Failure("its attributes are not a mapping")
+    plain = dict(attributes)
+    if not _is_text(plain) or not _is_text(plain.values()):
+        return _Failure("its attributes are not text by text")
+    if type(attributes) is dict and (answer.expires_at is None or type(answer.expires_at.tzinfo) is timezone):
+        return answer
+    # Plain values: what an object of the authenticator's own does later must not be a defect of ours.
+    return replace(answer, attributes=plain, expires_at=answer.expires_at and answer.expires_at.astimezone(UTC))
 
 
 def _is_text(values: Iterable[object]) -> bool:

@@ -185,10 +185,8 @@ def _adapt(annotation: Any, folder: Path) -> Any:
     if annotation is Path:
         return Annotated[Path, AfterValidator(lambda path: folder / path)]
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return Annotated[(_adapt(arguments[0], folder), *arguments[1:])]
     adapted = () if origin is Literal else tuple(_adapt(argument, folder) for argument in arguments)
     if origin is None or adapted in ((), arguments):
         return annotation
-    # list[Path], Sequence[Path], dict[str, timedelta], Path | None: something in it was adapted.
+    # list[Path], Sequence[Path], Annotated[Path, ...], dict[str, timedelta], Path | None: something in it was adapted.
     return Union[adapted] if origin in (Union, UnionType) else origin[adapted]  # noqa: UP007

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
+import threading
+import time
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,7 +26,8 @@ from .logs import Format, JsonFormatter, Level, TextFormatter, configure
 from .outcome import CANNOT, WRONG
 
 _log = logging.getLogger("dicomgate.serve")
-_PATIENCE = 1.0  # seconds for a reload that was under way
+_PATIENCE = 1.0  # seconds for a reload that was under way, and for what authenticators left behind
+_THREADS = "dicomgate"
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.")]
 DEFAULT_CONFIG = Path("dicomgate.toml")
@@ -55,14 +59,14 @@ def serve(
 
 async def _run(path: Path) -> None:
     server, loop = Server(path), asyncio.get_running_loop()
+    executor = ThreadPoolExecutor(thread_name_prefix=_THREADS)
+    loop.set_default_executor(executor)
     hangups, ends = asyncio.Event(), asyncio.Queue[str]()
     # Before the start: as process 1 of a container, a signal without a handler would be lost.
     loop.add_signal_handler(signal.SIGHUP, hangups.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ends.put_nowait, number.name)
-    try:
-        if await _until_told(server.start(), ends):
-            return
+    if not await _until_told(server.start(), ends):
         reloads = asyncio.create_task(_reload_at(hangups, server))
         _log.info("%s: listening no more", await ends.get())
         reloads.cancel()
@@ -70,10 +74,29 @@ async def _run(path: Path) -> None:
         if again := await _until_told(server.drain(), ends):
             _log.warning("%s again: ending at once", again)
             await server.stop()
-        _log.info("ended")
-    finally:
-        # asyncio waits for its threads without a limit, and in one of them an authenticator may hang while it is made.
-        loop.set_default_executor(ThreadPoolExecutor(1))
+    _log.info("ended")
+    await _let_go(executor)
+
+
+async def _let_go(executor: ThreadPoolExecutor) -> None:
+    """End what is left, or the process if that does not end: asyncio and the interpreter would wait without a limit.
+
+    An authenticator may hang in a thread while it is made, or in a task that takes no cancellation.
+    """
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    hanging = bool(tasks) and bool((await asyncio.wait(tasks, timeout=_PATIENCE))[1])
+    executor.shutdown(wait=False, cancel_futures=True)
+    until = time.monotonic() + _PATIENCE
+    for thread in threading.enumerate():
+        if thread.name.startswith(_THREADS):
+            thread.join(max(0, until - time.monotonic()))
+            hanging |= thread.is_alive()
+    if hanging:
+        _log.error("something that an authenticator began does not end; the process ends without it")
+        logging.shutdown()
+        os._exit(0)
 
 
 async def _reload_at(hangups: asyncio.Event, server: Server) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from struct import pack
 
-from .tls import TlsStream
+from .tls import TlsStream, WantsToWrite
 
 Stream = socket.socket | TlsStream
 _AT_ONCE = pack("ii", 1, 0)
@@ -27,7 +27,9 @@ class Leg:
     __slots__ = (
         "_ended",
         "_loop",
+        "_on_readable",
         "_reading",
+        "_stalled",
         "_writing",
         "closed",
         "fileno",
@@ -48,13 +50,16 @@ class Leg:
         self.on_broken: Callable[[OSError], None] | None = None
         self._loop = loop
         self._reading = False
+        self._stalled = False  # nothing can be read before TLS has sent something
         self._writing = False
         self._ended = False
+        self._on_readable: Callable[[], None] = _nothing
 
     def read_with(self, callback: Callable[[], None]) -> None:
         """Call back whenever there is something to read, from now on."""
         if not self.closed:
             self._loop.add_reader(self.fileno, callback)
+            self._on_readable = callback
             self._reading = True
             self.read_pending(callback)
 
@@ -75,7 +80,14 @@ class Leg:
 
     def receive(self, buffer: memoryview) -> int:
         """How much was read into the buffer, 0 at the end of the stream. Raises BlockingIOError, OSError."""
-        count = self.stream.recv_into(buffer)
+        try:
+            count = self.stream.recv_into(buffer)
+        except WantsToWrite:
+            # The socket stays readable: it would call back at once and for ever.
+            self._loop.remove_reader(self.fileno)
+            self._stalled = True
+            self._write_later()
+            raise
         if not count:
             self.peer_ended = True
         return count
@@ -108,6 +120,7 @@ class Leg:
             self.pause_reading()
             self._stop_writing()
             self.on_drained = self.on_broken = None
+            self._on_readable = _nothing
             self.stream.close()
 
     def reset(self) -> None:
@@ -124,6 +137,8 @@ class Leg:
         nothing can come any more. `gone` is called when all is over.
         """
         if (at_once or self.peer_ended) and not self.unsent:
+            if isinstance(self.stream, TlsStream):
+                self.end()  # close_notify; for plain TCP the close says it all
             self.close()
         if self.closed:
             gone()
@@ -137,7 +152,7 @@ class Leg:
 
         def pass_over() -> None:
             try:
-                if self.receive(scratch):
+                if take(scratch):
                     return
             except BlockingIOError:
                 return
@@ -145,6 +160,7 @@ class Leg:
                 pass
             over()
 
+        take = self.stream.pass_over if isinstance(self.stream, TlsStream) else self.stream.recv_into
         self.on_drained, self.on_broken = None, over
         self.pause_reading()
         self.end()
@@ -161,6 +177,13 @@ class Leg:
             self._writing = False
 
     def _write(self) -> None:
+        if self._stalled:
+            self._stalled = False
+            if self._reading:
+                self._loop.add_reader(self.fileno, self._on_readable)
+            if not self.unsent:
+                self._stop_writing()
+                return
         try:
             sent = self.stream.send(self.unsent)
         except BlockingIOError:
@@ -177,3 +200,7 @@ class Leg:
                 self.end()
             if self.on_drained is not None:
                 self.on_drained()
+
+
+def _nothing() -> None:
+    """Stands where nobody reads."""

@@ -110,6 +110,8 @@ class Relay:
             direction.source.read_with(direction.on_readable)
 
     def _readable(self, direction: Direction) -> None:
+        if self._finished:
+            return  # called for what TLS held, after the other side ended it all
         try:
             self._read(direction)
         except Exception:  # noqa: BLE001
@@ -215,7 +217,7 @@ class Relay:
         for direction in self.directions:
             if abort is not None:
                 _tell(direction.sink, abort, direction.flow.between_pdus)
-        self._ended(cause, detail, *self.directions)
+        self._ended(*(self._end or (cause, detail)), *self.directions)
         for direction in self.directions:
             direction.on_readable = _nothing
             # After a release neither side has anything more to say: no close can overtake it.

@@ -29,6 +29,10 @@ class TlsError(OSError):
     """A TLS handshake that failed, in words for the operator's log."""
 
 
+class WantsToWrite(BlockingIOError):
+    """Nothing can be read before something is sent: the answer to a key update (RFC 8446 4.6.3)."""
+
+
 def server_context(
     certificate: Path, key: Path | None, client_ca: Path | None, client_certificate_required: bool
 ) -> ssl.SSLContext:
@@ -147,7 +151,7 @@ def read_certificate(path: Path) -> bytes:
 class TlsStream:
     """A TLS connection over a connected, non-blocking socket."""
 
-    __slots__ = ("_socket", "fileno")
+    __slots__ = ("_end", "_socket", "fileno")
 
     def __init__(self, context: ssl.SSLContext, raw: socket.socket, server_name: str | None = None) -> None:
         """Server side without `server_name`, client side with it. Nothing is sent before `handshake`."""
@@ -159,6 +163,7 @@ class TlsStream:
             suppress_ragged_eofs=True,
         )
         self.fileno = self._socket.fileno
+        self._end: OSError | bool = False  # how receiving ended: True is the end of the stream
 
     def handshake(self) -> str:
         """One step: DONE, or what the socket must be ready for before the next. Raises TlsError."""
@@ -188,19 +193,23 @@ class TlsStream:
         """Fill the buffer from as many records as there are; 0 at the end of the stream. Raises OSError."""
         filled = 0
         try:
-            while filled < len(buffer):
+            while not self._end and filled < len(buffer):
                 count = self._socket.recv_into(buffer[filled:])
-                if not count:
-                    break
                 filled += count
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            # Wanting to write while reading is the answer to a key update; the next send carries it.
+                self._end = not count
+        except ssl.SSLWantReadError:
             if not filled:
                 raise BlockingIOError from None
-        except OSError:
-            # What was read is handed on first; the error shows again at the next call.
+        except ssl.SSLWantWriteError:
             if not filled:
-                raise
+                raise WantsToWrite from None
+        except ssl.SSLZeroReturnError:
+            self._end = True
+        except OSError as error:
+            self._end = error
+        # What was read is handed on first; the next call, which `pending` asks for, tells how it ended.
+        if not filled and isinstance(self._end, OSError):
+            raise self._end
         return filled
 
     def send(self, data: bytes | bytearray | memoryview) -> int:
@@ -210,17 +219,25 @@ class TlsStream:
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise BlockingIOError from None
 
-    def pending(self) -> int:
-        """Decrypted bytes that wait although the socket may not become readable any more."""
-        return self._socket.pending()
+    def pending(self) -> bool:
+        """True if decrypted bytes, or the end, wait although the socket may not become readable any more."""
+        return bool(self._end) or self._socket.pending() > 0
 
     def shutdown(self, how: int) -> None:
         """Send close_notify (RFC 8446 6.1), then end the socket's sending side."""
         # It raises to await the peer's close_notify, which may come later or never.
         with suppress(OSError, ValueError):
             self._socket.unwrap()
+            self._end = True  # the peer had ended, and SSLSocket takes what comes now for plain text
         # SSLSocket.shutdown would drop the TLS state, and what still comes with it.
         socket.socket.shutdown(self._socket, how)
+
+    def pass_over(self, buffer: memoryview) -> int:
+        """Like `recv_into`, for what nobody will look at: it is not decrypted.
+
+        Behind a `shutdown` OpenSSL would take data for the end, and a close with something unread would be a RST.
+        """
+        return socket.socket.recv_into(self._socket, buffer)
 
     def close(self) -> None:
         """Close the socket."""

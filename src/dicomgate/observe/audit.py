@@ -16,7 +16,7 @@ from dataclasses import fields
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, cast, get_args
 
 from ..errors import StartError
 from .events import Event
@@ -26,10 +26,14 @@ _LONGEST = 256
 _MODE = 0o640
 
 
+_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in get_args(Event)}
+
+
 def record(event: Event, node: str) -> dict[str, object]:
     """The JSON object of one event: its kind, the node that saw it, and its fields."""
-    values = {field.name: _plain(getattr(event, field.name)) for field in fields(event)}
-    return {"event": type(event).__name__, "node": node, **values}
+    kind = type(event)
+    values = {name: _plain(getattr(event, name)) for name in _FIELDS[kind]}
+    return {"event": kind.__name__, "node": node, **values}
 
 
 def _plain(value: object) -> object:
@@ -68,8 +72,7 @@ class Audit:
 
     def __call__(self, event: Event) -> None:
         """Write one line. A full disk is logged; it does not end associations."""
-        text = json.dumps(record(event, self._node), ensure_ascii=True).replace("\x7f", "\\u007f")
-        line = f"{text}\n".encode("ascii")
+        line = f"{json.dumps(record(event, self._node), ensure_ascii=True)}\n".encode("ascii")
         if self._torn:
             line = b"\n" + line
         try:
@@ -80,12 +83,6 @@ class Audit:
             lost = error.strerror or str(error)
         if lost:
             _log.error("%s: the audit record %s is lost: %s", event.id, type(event).__name__, lost)
-
-    def reopen(self) -> None:
-        """Open the path anew: the file may have been rotated away. Raises StartError; the old file stays in use."""
-        fresh = self._open()
-        self.close()
-        self._stream, self._torn = fresh, False
 
     def close(self) -> None:
         """Close the file; standard output stays open."""

@@ -14,7 +14,7 @@ _LONGEST = 256
 
 def quoted(text: str) -> str:
     """Text from a peer, in ASCII and in quotes: nothing in it can move a cursor or begin a line."""
-    return json.dumps(text[:_LONGEST], ensure_ascii=True).replace("\x7f", "\\u007f")
+    return json.dumps(text[:_LONGEST], ensure_ascii=True)
 
 
 def _plain(text: str) -> str:
