@@ -141,8 +141,8 @@ Decision: TypeAlias = Accept | Reject | Pass | Unavailable
 class Authenticator(Protocol):
     """What an entry point of the group `dicomgate.authenticators` makes from its configuration table.
 
-    `authenticate` may be a plain method (it is called in threads of this authenticator's own, never more than `workers`) or an
-    `async def` (it is awaited in the event loop and must not block it). Optional beside it:
+    `authenticate` may be a plain method (it is called in threads of this authenticator's own, never more than its
+    table's `workers`) or an `async def` (it is awaited in the event loop and must not block it). Optional beside it:
 
     * `handles`: a collection of `IdentityType`s, None among them for attempts without an identity. Attempts of
       other types are never shown to it. Without it, every attempt is.
