@@ -49,6 +49,10 @@ def test_an_interrupt_stops_all_that_was_started(tmp_path: Path) -> None:
         bench.send_signal(signal.SIGINT)
         assert bench.wait(30) == 130
     assert list(tmp_path.iterdir()) == []
+    for _ in range(500):  # they were told to end, and end a moment later
+        if not processes_that_name(tmp_path):
+            break
+        time.sleep(0.02)
     assert processes_that_name(tmp_path) == []
 
 
