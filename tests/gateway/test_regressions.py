@@ -116,7 +116,7 @@ def test_an_end_that_comes_with_data_is_told_behind_it(contexts: Any, end: str) 
                 return
             heard.put_nowait(bytes(SCRATCH[:count]))
             if count:
-                pair.leg.read_pending(readable)
+                pair.leg.read_pending()
             else:
                 pair.leg.pause_reading()
 
@@ -168,6 +168,7 @@ class _KeyUpdates:
         self._socket = raw_socket
         self.fileno = raw_socket.fileno
         self.close = raw_socket.close
+        self.setsockopt = raw_socket.setsockopt
         return self
 
     def pending(self) -> int:
@@ -262,7 +263,7 @@ def test_an_association_that_was_released_stays_released(last: str) -> None:
 def test_nothing_is_relayed_by_a_call_that_comes_behind_the_end() -> None:
     async def story(relay: Relay, client: socket.socket, _: socket.socket) -> None:
         # TLS asks for a call soon, because it holds something; before it comes, the other side ends it all.
-        call = relay.directions[0].on_readable
+        call = relay.directions[0].source._call_if_reading
         await asyncio.get_running_loop().sock_sendall(client, DATA)
         relay.abort(Cause.IDLE)
         call()

@@ -16,6 +16,7 @@ from .tls import TlsStream, WantsToWrite
 
 Stream = socket.socket | TlsStream
 _AT_ONCE = pack("ii", 1, 0)
+_SMALL = 32_768  # bytes in one piece; behind a larger one the kernel acknowledges by itself
 
 
 class Leg:
@@ -61,16 +62,16 @@ class Leg:
             self._loop.add_reader(self.fileno, callback)
             self._on_readable = callback
             self._reading = True
-            self.read_pending(callback)
+            self.read_pending()
 
-    def read_pending(self, callback: Callable[[], None]) -> None:
+    def read_pending(self) -> None:
         """Call back soon if TLS holds decrypted bytes: the socket may not become readable for them."""
         if isinstance(self.stream, TlsStream) and self._reading and self.stream.pending():
-            self._loop.call_soon(self._call_if_reading, callback)
+            self._loop.call_soon(self._call_if_reading)
 
-    def _call_if_reading(self, callback: Callable[[], None]) -> None:
+    def _call_if_reading(self) -> None:
         if self._reading:
-            callback()
+            self._on_readable()
 
     def pause_reading(self) -> None:
         """Do not call back any more."""
@@ -90,6 +91,11 @@ class Leg:
             raise
         if not count:
             self.peer_ended = True
+        elif count < _SMALL:
+            # A sender with Nagle's algorithm on, as DCMTK has it, awaits the acknowledgement of what it sent before it
+            # sends the rest of its PDU, and the kernel holds that back for 40 ms unless told to be quick, every time.
+            with suppress(OSError):  # the connection has just broken, which the next call tells
+                self.stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         return count
 
     def send(self, data: bytes | memoryview) -> bool:

@@ -36,21 +36,16 @@ class Ended(Protocol):
 class Direction:
     """From one leg to the other."""
 
-    __slots__ = ("bytes", "ended", "flow", "from_client", "held", "on_readable", "sink", "source")
+    __slots__ = ("bytes", "ended", "flow", "from_client", "held", "sink", "source")
 
     def __init__(self, source: Leg, sink: Leg, flow: DataFlow, from_client: bool) -> None:
         self.source = source
         self.sink = sink
         self.flow = flow
         self.from_client = from_client
-        self.on_readable: Callable[[], None] = _nothing
         self.held = b""
         self.bytes = 0
         self.ended = False
-
-
-def _nothing() -> None:
-    """Stands where a direction is not watched."""
 
 
 class Relay:
@@ -84,16 +79,16 @@ class Relay:
         )
         self._active = loop.time()
         self._timer = loop.call_later(idle_timeout, self._check_idle)
-        for direction in self.directions:
-            direction.on_readable = partial(self._readable, direction)
-            direction.sink.on_drained = partial(self._resume, direction)
-            # The sink of one direction is the source of the other.
-            direction.sink.on_broken = partial(self._lost, self._other(direction))
+        for leg in (client, upstream):
+            leg.on_drained = leg.on_broken = None
 
     def start(self, early: bytes) -> None:
         """Begin; `early` is what the upstream sent right behind its A-ASSOCIATE-AC."""
         for direction in self.directions:
-            self._resume(direction)
+            if direction.sink.unsent:
+                self._await_drain(direction)
+            else:
+                self._resume(direction)
         if early:
             self._buffer[: len(early)] = early
             self._forward(self.directions[1], len(early))
@@ -107,11 +102,9 @@ class Relay:
 
     def _resume(self, direction: Direction) -> None:
         if not direction.ended and not direction.sink.unsent:
-            direction.source.read_with(direction.on_readable)
+            direction.source.read_with(partial(self._readable, direction))
 
     def _readable(self, direction: Direction) -> None:
-        if self._finished:
-            return  # called for what TLS held, after the other side ended it all
         try:
             self._read(direction)
         except Exception:  # noqa: BLE001
@@ -133,7 +126,7 @@ class Relay:
             return
         self._buffer[:held] = direction.held
         self._forward(direction, held + count)
-        direction.source.read_pending(direction.on_readable)
+        direction.source.read_pending()
 
     def _forward(self, direction: Direction, end: int) -> None:
         """Pass on what may be passed of the first `end` bytes of the buffer; keep the rest, part of a header."""
@@ -158,11 +151,17 @@ class Relay:
         direction.bytes += length
         try:
             if length and not direction.sink.send(self._view[:length]):
-                direction.source.pause_reading()
+                self._await_drain(direction)
         except OSError as error:
             self._lost(self._other(direction), error)
             return False
         return True
+
+    def _await_drain(self, direction: Direction) -> None:
+        direction.source.pause_reading()
+        direction.sink.on_drained = partial(self._resume, direction)
+        # The sink of one direction is the source of the other.
+        direction.sink.on_broken = partial(self._lost, self._other(direction))
 
     def _violated(self, direction: Direction, error: PduError) -> None:
         if not self._pass(direction, direction.flow.safe):
@@ -219,7 +218,6 @@ class Relay:
                 _tell(direction.sink, abort, direction.flow.between_pdus)
         self._ended(*(self._end or (cause, detail)), *self.directions)
         for direction in self.directions:
-            direction.on_readable = _nothing
             # After a release neither side has anything more to say: no close can overtake it.
             direction.sink.part(self._view, PARTING, self._gone, at_once=cause is Cause.RELEASED)
 

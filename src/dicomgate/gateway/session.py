@@ -128,7 +128,7 @@ class Session:
                 leg.pause_reading()
             self._carry_out(arrived(bytes(self._view[:count])) if count else gone(""))
             if self._relay is None:
-                leg.read_pending(guarded)
+                leg.read_pending()
 
         def guarded() -> None:
             self._guard(readable)

@@ -151,7 +151,7 @@ def read_certificate(path: Path) -> bytes:
 class TlsStream:
     """A TLS connection over a connected, non-blocking socket."""
 
-    __slots__ = ("_end", "_socket", "fileno")
+    __slots__ = ("_end", "_socket", "fileno", "setsockopt")
 
     def __init__(self, context: ssl.SSLContext, raw: socket.socket, server_name: str | None = None) -> None:
         """Server side without `server_name`, client side with it. Nothing is sent before `handshake`."""
@@ -163,6 +163,7 @@ class TlsStream:
             suppress_ragged_eofs=True,
         )
         self.fileno = self._socket.fileno
+        self.setsockopt = self._socket.setsockopt
         self._end: OSError | bool = False  # how receiving ended: True is the end of the stream
 
     def handshake(self) -> str:

@@ -1,0 +1,7 @@
+"""What holds for all tests."""
+
+import signal
+
+# A shell gives what it runs in the background an ignored SIGINT, and every process of that would inherit it: the tests
+# that end a program with Ctrl-C would wait for ever. With a handler here, children start with the default.
+signal.signal(signal.SIGINT, signal.default_int_handler)
