@@ -31,7 +31,7 @@ FINGERPRINT = "ab" * 32
 class Fake:
     """An authenticator whose table says what it handles, and that says when it is entered and left."""
 
-    def __init__(self, handles: list[int | None] | None = None, fails: bool = False, name: str = "") -> None:
+    def __init__(self, handles: list[int | None] | None = None, fails: bool = False) -> None:
         self.handles = None if handles is None else [kind or None for kind in handles]
         self.fails = fails
 
@@ -198,7 +198,7 @@ def test_problems_of_all_parts_come_together_with_their_lines(tmp_path: Path) ->
         lines,
         [
             "authenticator[0].handles: Input should be a valid list",
-            "authenticator[0].handels: unknown key, did you mean 'handles'?; known are: handles, fails, name",
+            "authenticator[0].handels: unknown key, did you mean 'handles'?; known are: handles, fails",
             "authenticator[1]: no authenticator is called 'fakke-that-is-not-there'",
             "authenticator[2]: [Errno 2] No such file or directory: 'nowhere.htpasswd'",
             "authenticator[3]: bad: handles must be a collection of IdentityType and None",

@@ -381,7 +381,7 @@ def test_a_problem_that_is_found_later_has_its_place(tmp_path: Path) -> None:
 
 NAME = st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)
 TITLE = st.from_regex(r"[A-Z0-9*_]{1,16}", fullmatch=True)
-DURATION = st.builds("{}{}".format, st.integers(0, 9999), st.sampled_from(["ms", "s", "m", "h", "d"]))
+DURATION = st.builds("{}{}".format, st.integers(1, 9999), st.sampled_from(["ms", "s", "m", "h", "d"]))
 PORT = st.integers(1, 65535)
 
 
@@ -476,3 +476,18 @@ def test_a_spoilt_key_is_told_with_its_line(data: dict[str, Any], draw: st.DataO
             line.startswith(f"gate.toml:{number}: {name}[{index}].spoilt: unknown key")
             for line in wrong(Path(folder), text)
         )
+
+
+@pytest.mark.parametrize("key", ["artim", "idle_timeout"])
+def test_a_deadline_of_no_time_is_refused(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "gate.toml"
+    path.write_text(f'[gateway]\n{key} = "0s"\n')
+    with pytest.raises(ConfigError, match=rf"gate.toml:2: gateway.{key}: a deadline of no time at all"):
+        load(path)
+
+
+def test_a_table_with_one_bracket_too_few(tmp_path: Path) -> None:
+    path = tmp_path / "gate.toml"
+    path.write_text('[listener]\nname = "clinical"\n')
+    with pytest.raises(ConfigError, match=r"gate.toml:1: listener: there can be several of these tables"):
+        load(path)

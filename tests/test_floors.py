@@ -19,7 +19,7 @@ FLOORS = {
     "wire": 1, "auth": 1, "observe": 1,
     "admission": 2, "effects": 2, "handshake": 2, "moves": 2,
     "gateway": 3,
-    "config": 4, "assembly": 4, "server": 4,
+    "tables": 4, "contradictions": 4, "config": 4, "assembly": 4, "server": 4,
     "cli": 5, "demo": 5, "testing": 5, "__main__": 5,
 }  # fmt: skip
 WINGS = {"wire", "auth", "observe"}

@@ -15,12 +15,13 @@ from .admission import Policy, Route
 from .auth import discovery
 from .auth.calling import Link
 from .auth.chain import Chain
-from .config import Configuration, ListenerTable, UpstreamTable, load
+from .config import Configuration, load
 from .contract import IdentityType
 from .errors import ConfigError, Problem
 from .gateway.entrance import Entrance
 from .gateway.tls import TlsContext, client_context, server_context
 from .gateway.upstream import Upstream
+from .tables import ListenerTable, UpstreamTable
 
 _SLACK = 1.0  # seconds that the chain has beyond the sum of its links' deadlines
 _CLEARTEXT = (

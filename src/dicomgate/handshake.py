@@ -177,10 +177,12 @@ class Handshake:
             return [told, *self._refuse(admission.refusal, admission.reason)]
         self._accept, self._authenticator = admission.accept, admission.authenticator
         self._server_response = admission.server_response
-        # The gateway answers the client itself: of an upstream that gets the identity no response is asked.
-        forwarded = identity and self._route.forward_identity and replace(identity, positive_response_requested=False)
+        forwarded = None
+        if identity is not None and self._route.forward_identity:
+            # The gateway answers the client itself: of the upstream no response is asked.
+            forwarded = replace(identity, positive_response_requested=False)
         try:
-            self._to_upstream = replace(self._request, identity=forwarded or None).encode()
+            self._to_upstream = replace(self._request, identity=forwarded).encode()
         except DoesNotFit as error:
             return [told, *self._refuse(refusal.COULD_NOT_LOOK, f"the identity cannot be forwarded: {error}")]
         self.state = State.CONNECTION

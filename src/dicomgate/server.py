@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 
 from .assembly import Assembly, assemble
-from .config import GatewayTable
 from .errors import DicomgateError, StartError, place
 from .gateway.entrance import Commons, Entrance
 from .gateway.listener import Listener, listen
@@ -24,6 +23,7 @@ from .gateway.session import Session
 from .observe.audit import Audit
 from .observe.events import Event
 from .observe.log import write_log
+from .tables import GatewayTable
 
 _log = logging.getLogger("dicomgate.server")
 _POLL = 0.02

@@ -13,8 +13,9 @@ import pytest
 from pydantic import BaseModel
 
 from dicomgate import ConfigError, DicomgateError, PluginError
-from dicomgate.auth.discovery import GROUP, Option, describe_problems, find, installed, make, nearest, options
+from dicomgate.auth.discovery import GROUP, RESERVED, Option, describe_problems, find, installed, make, nearest, options
 from dicomgate.errors import Problem
+from dicomgate.tables import AuthenticatorTable
 
 SECRET = "canary-7f3a91"
 Install = Callable[..., None]
@@ -352,3 +353,12 @@ def test_problems_of_an_unknown_key_without_any_known() -> None:
         Empty.model_validate({"a": SECRET})
     found = describe_problems(it.value, lambda keys: [])  # type: ignore[arg-type]
     assert found == [Problem(("a",), "unknown key; known are: none")]
+
+
+def test_an_option_that_would_never_be_reached_is_told() -> None:
+    def late(timeout: int) -> None: ...
+
+    with pytest.raises(PluginError, match="has an option 'timeout', which is a key of the gateway's own"):
+        options(late)
+    # The gateway's own keys are those of the table, and no others.
+    assert frozenset(AuthenticatorTable.model_fields) == RESERVED

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from dicomgate.config import (
+from dicomgate.config import load
+from dicomgate.durations import parse_duration
+from dicomgate.tables import (
     AuthenticatorTable,
     GatewayTable,
     ListenerTable,
     ListenerTls,
     UpstreamTable,
     UpstreamTls,
-    load,
 )
-from dicomgate.durations import parse_duration
 
 TEMPLATE = files("dicomgate.cli").joinpath("dicomgate.toml").read_text("utf-8")
 PARTS = dict(zip(("gateway", "listener", "upstream", "authenticator"), TEMPLATE.split("\n[")[1:], strict=True))

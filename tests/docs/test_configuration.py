@@ -9,18 +9,19 @@ import pytest
 from docs.pages import DOCS, PAGES, Block, blocks, name, rows, section
 
 from dicomgate import ConfigError, config
+from dicomgate import tables as schema
 from dicomgate.durations import parse_duration
 
 CONFIGURATION = DOCS / "configuration.md"
 
 
 TABLES = {
-    "`[gateway]`": config.GatewayTable,
-    "`[[listener]]`": config.ListenerTable,
-    "`tls` of a listener": config.ListenerTls,
-    "`[[upstream]]`": config.UpstreamTable,
-    "`tls` of an upstream": config.UpstreamTls,
-    "`[[authenticator]]`": config.AuthenticatorTable,
+    "`[gateway]`": schema.GatewayTable,
+    "`[[listener]]`": schema.ListenerTable,
+    "`tls` of a listener": schema.ListenerTls,
+    "`[[upstream]]`": schema.UpstreamTable,
+    "`tls` of an upstream": schema.UpstreamTls,
+    "`[[authenticator]]`": schema.AuthenticatorTable,
 }
 OF_THE_MACHINE = {"node": "the host name", "workers": "the number of cores less one, at least 1"}
 
@@ -51,9 +52,9 @@ def test_every_key_and_its_default_is_documented(heading: str) -> None:
 
 
 def test_every_table_has_its_heading() -> None:
-    tables = {annotation for annotation in vars(config).values() if isinstance(annotation, type)}
-    models = {table for table in tables if issubclass(table, config.BaseModel)} - {config.BaseModel, config._Table}
-    assert set(TABLES.values()) == models - {config.Tables}
+    found = {annotation for annotation in vars(schema).values() if isinstance(annotation, type)}
+    models = {table for table in found if issubclass(table, schema.BaseModel)} - {schema.BaseModel, schema._Table}
+    assert set(TABLES.values()) == models - {schema.Tables}
 
 
 TOML = [pytest.param(block, id=f"{name(page)}:{block.line}") for page in PAGES for block in blocks(page, "toml")]
@@ -63,10 +64,10 @@ TOML = [pytest.param(block, id=f"{name(page)}:{block.line}") for page in PAGES f
 def test_every_toml_block_is_right(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = tomllib.loads(block.text)
     if not {"listener", "upstream", "authenticator"} <= set(data):
-        for table in set(data) & set(config._TABLES):
+        for table in set(data) & set(schema._TABLES):
             listed = data[table] if isinstance(data[table], list) else [data[table]]
             for values in listed:
-                config._TABLES[table].model_validate(values)
+                schema._TABLES[table].model_validate(values)
         return
     path = Path("dicomgate.toml")
     monkeypatch.chdir(tmp_path)

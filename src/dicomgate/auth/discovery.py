@@ -27,6 +27,8 @@ from ..durations import parse_duration
 from ..errors import ConfigError, DicomgateError, PluginError, Problem, place
 
 GROUP = "dicomgate.authenticators"
+RESERVED = frozenset(("use", "name", "timeout", "on_error", "workers"))
+"""The keys of every authenticator's table that are the gateway's: an option of that name would never be reached."""
 _MODULES = re.compile(r"\b(?:[a-z_]\w*\.)+")
 
 
@@ -147,8 +149,12 @@ def _parameters(factory: Callable[..., object]) -> list[inspect.Parameter]:
     except Exception as error:
         # Annotations are evaluated, and may raise what they like.
         raise PluginError(f"the signature of {factory!r} cannot be read: {type(error).__name__}: {error}") from error
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return [parameter for parameter in signature.parameters.values() if parameter.kind in named]
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    named = [parameter for parameter in signature.parameters.values() if parameter.kind in kinds]
+    for parameter in named:
+        if parameter.name in RESERVED:
+            raise PluginError(f"{factory!r} has an option {parameter.name!r}, which is a key of the gateway's own")
+    return named
 
 
 def _check(factory: Callable[..., object], table: Mapping[str, object], folder: Path) -> dict[str, Any]:

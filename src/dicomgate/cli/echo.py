@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import TypeAdapter
 
-from ..config import Address
 from ..contract import Identity, IdentityType
 from ..durations import parse_duration
 from ..errors import ConfigError, DoesNotFit, StartError
 from ..gateway.tls import TlsContext, client_context, secured, words
+from ..tables import Address
 from ..wire.associate import AssociateRequest
 from ..wire.presentation import RESULTS
 from .identity import (

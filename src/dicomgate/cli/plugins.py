@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from ..auth import discovery
-from ..config import AuthenticatorTable
 from ..contract import IdentityType
 from ..errors import PluginError
+from ..tables import AuthenticatorTable
 from .tables import print_table
 
 
