@@ -7,6 +7,7 @@ configuration anew.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -67,6 +68,8 @@ async def _run(path: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ends.put_nowait, number.name)
     if not await _until_told(server.start(), ends):
+        # What is there now stays: the collector need not look at it again for each few associations.
+        gc.freeze()
         reloads = asyncio.create_task(_reload_at(hangups, server))
         _log.info("%s: listening no more", await ends.get())
         reloads.cancel()

@@ -13,8 +13,8 @@ from ..observe.events import Tell
 from .tls import TlsContext
 from .upstream import Upstream
 
-RECEIVE_SIZE = 262_144
-"""Bytes of the one receive buffer; more than anything else it decides the relay's speed."""
+RECEIVE_SIZE = 1_572_864
+"""Bytes of the one receive buffer. More than anything else it decides the relay's speed: see docs/performance.md."""
 
 
 class Association(Protocol):

@@ -251,6 +251,7 @@ class Session:
 
     def _forget_if_gone(self) -> None:
         if not self._open and self._closed:
+            self._relay = None  # it holds us in turn: an association that is over needs no garbage collector
             self._commons.associations.discard(self)
 
 
