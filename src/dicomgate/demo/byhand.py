@@ -6,8 +6,6 @@ from pathlib import Path
 
 from .folder import AUDIT, CONFIGURATION, PACS, SLICE, Login
 
-_NODELAY = "# DCMTK of Debian: without TCP_NODELAY=1 each C-STORE waits 45 ms"
-
 
 def by_hand(kept: Path | None) -> str:
     """For when the demonstration is over: a gateway of one's own. `kept` is the folder that is still there."""
@@ -21,8 +19,7 @@ By hand, in front of a PACS of your own:
   dicomgate check                          # what is wrong with {CONFIGURATION}, with file, line and key
   dicomgate serve                          # until Ctrl-C; then, in another terminal:
   dicomgate echo 127.0.0.1:11112 --user alice
-  TCP_NODELAY=1 storescu -usr alice -pwd PASSCODE 127.0.0.1 11112 SLICE.dcm
-                                           {_NODELAY}"""
+  storescu -usr alice -pwd PASSCODE 127.0.0.1 11112 SLICE.dcm"""
 
 
 def by_hand_here(folder: Path, address: tuple[str, int], login: Login) -> str:
@@ -36,8 +33,7 @@ The user is {login.user}, the passcode {login.passcode}. By hand, in another ter
   dicomgate check                          # what is wrong with {CONFIGURATION}, with file, line and key
   dicomgate passcode add alice             # asks for the passcode; alice can log in at once
   dicomgate echo {host}:{port} -r --user {login.user} --called {PACS}
-  TCP_NODELAY=1 storescu -usr {login.user} -pwd {login.passcode} -aec {PACS} {host} {port} {SLICE}
-                                           {_NODELAY}
+  storescu -usr {login.user} -pwd {login.passcode} -aec {PACS} {host} {port} {SLICE}
   tail -f {AUDIT}                      # who was let in, who was not, and why
 
 For a gateway in front of a PACS of your own: dicomgate init, dicomgate check, dicomgate serve."""
