@@ -2,7 +2,7 @@
 
 The house, floor by floor; a module imports only from lower floors or from its own folder:
 
-    [0] contract, errors, durations      what an authenticator sees and answers; what is raised
+    [0] contract, errors, durations, addresses     what an authenticator sees and answers; what is raised
     [1] wire/                            bytes <-> values (PS3.8 chapter 9, PS3.7 annex D)
     [1] auth/                            from an Attempt to a decision
     [1] observe/                         what is told about associations

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from .auth.chain import Verdict
-from .contract import Accept, Identity, IdentityType, Pass, Reject, Unavailable
+from .contract import Accept, Attempt, Identity, IdentityType, Pass, Peer, Reject, Unavailable
 from .observe.events import Decided, Outcome
 from .wire.associate import AssociateRequest
 from .wire.refusal import COULD_NOT_LOOK, NOT_ADMITTED, Refusal
@@ -61,6 +61,20 @@ class Refuse:
 
     refusal: Refusal
     reason: str
+
+
+def attempt_of(association_id: str, request: AssociateRequest, peer: Peer, policy: Policy, time: datetime) -> Attempt:
+    """The request as the authenticators are to see it."""
+    return Attempt(
+        id=association_id,
+        identity=request.identity,
+        calling_ae_title=request.calling_ae_title,
+        called_ae_title=request.called_ae_title,
+        peer=peer,
+        listener=policy.listener,
+        abstract_syntaxes=tuple(dict.fromkeys(context.abstract_syntax.decode() for context in request.contexts)),
+        time=time,
+    )
 
 
 def before_asking(identity: Identity | None, policy: Policy) -> Refuse | None:

@@ -15,9 +15,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from . import effects as do
-from .admission import Policy, Refuse, Route, admit, before_asking, decision_record
+from .admission import Policy, Refuse, Route, admit, attempt_of, before_asking, decision_record
 from .auth.chain import Verdict
-from .contract import Accept, Attempt, Peer
+from .contract import Accept, Peer
 from .errors import DoesNotFit, PduError
 from .moves import MOVES, State
 from .observe.events import Cause, Established, Refused
@@ -156,16 +156,7 @@ class Handshake:
         if refuse is not None:
             return self._refuse(refuse.refusal, refuse.reason)
         self.state = State.DECISION
-        attempt = Attempt(
-            id=self._id,
-            identity=request.identity,
-            calling_ae_title=request.calling_ae_title,
-            called_ae_title=request.called_ae_title,
-            peer=self._peer,
-            listener=self._policy.listener,
-            abstract_syntaxes=tuple(dict.fromkeys(context.abstract_syntax.decode() for context in request.contexts)),
-            time=self._clock(),
-        )
+        attempt = attempt_of(self._id, request, self._peer, self._policy, self._clock())
         return [do.Timer(self._policy.decision_timeout), do.Decide(attempt)]
 
     def _admit(self, verdict: Verdict) -> do.Effects:

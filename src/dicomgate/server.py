@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+from .addresses import show_address
 from .assembly import Assembly, assemble
 from .errors import DicomgateError, StartError, place
 from .gateway.entrance import Commons, Entrance
@@ -136,14 +137,14 @@ class Server:
             if bind not in assembly.entrances:
                 self._listeners.pop(bind).close()
                 del self.bound[bind]
-                _log.info("listening on %s no more", _shown(bind))
+                _log.info("listening on %s no more", show_address(*bind))
         self._assembly = assembly
         self._entrances = assembly.entrances
         for bind, sock in sockets.items():
             self.bound[bind] = sock.getsockname()[:2]
             self._listeners[bind] = Listener(self._commons.loop, sock, partial(self._accept, bind))
         for bind, entrance in assembly.entrances.items():
-            _log.info("listening on %s: %s", _shown(self.bound[bind]), _described(entrance))
+            _log.info("listening on %s: %s", show_address(*self.bound[bind]), _described(entrance))
         for warning in assembly.warnings:
             _log.warning("%s", warning)
         _check_descriptors(self._gateway.max_associations)
@@ -183,11 +184,6 @@ def _listen_all(binds: Iterable[Bind]) -> dict[Bind, socket.socket]:
             sock.close()
         raise
     return sockets
-
-
-def _shown(address: Bind) -> str:
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _described(entrance: Entrance) -> str:

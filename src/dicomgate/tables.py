@@ -15,23 +15,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from .addresses import parse_address
 from .auth.calling import DEFAULT_DEADLINE, DEFAULT_WORKERS
 from .durations import parse_duration
 
-_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]\s]+)):([0-9]{1,5})")
 _AE_TITLE = re.compile(r"[\x21-\x5b\x5d-\x7e](?:[\x20-\x5b\x5d-\x7e]{0,14}[\x21-\x5b\x5d-\x7e])?")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
-
-
-def _address(value: object) -> object:
-    match = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
-    if match is None or int(match[3]) > 0xFFFF:
-        raise ValueError('an address is "host:port", with IPv6 in brackets: "[::1]:11112"')
-    try:
-        (match[1] or match[2]).encode("idna")  # as the resolver will, where it would be too late to say so
-    except UnicodeError:
-        raise ValueError(f"{match[1] or match[2]!r} is not a host name") from None
-    return match[1] or match[2], int(match[3])
 
 
 def _ae_title(value: str) -> str:
@@ -67,7 +56,7 @@ def _some_time(value: timedelta) -> timedelta:
     return value
 
 
-Address = Annotated[tuple[str, int], BeforeValidator(_address)]
+Address = Annotated[tuple[str, int], BeforeValidator(parse_address)]
 AeTitle = Annotated[str, AfterValidator(_ae_title)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Deadline = Annotated[Duration, AfterValidator(_some_time)]

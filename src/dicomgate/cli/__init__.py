@@ -11,7 +11,6 @@ Rule 3: a secret comes from the terminal, hidden, from standard input or from a 
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import threading
 import time
@@ -25,6 +24,7 @@ from .check import check
 from .echo import echo
 from .group import Group
 from .init import init
+from .outcome import abandon
 from .plugins import plugins
 from .serve import serve
 
@@ -79,8 +79,5 @@ def _leave(status: int) -> None:
         thread.join(max(0.0, until - time.monotonic()))
     if any(thread.is_alive() for thread in others):
         logging.getLogger("dicomgate").warning("a thread of an authenticator still hangs; the process ends without it")
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+        abandon(status)
     sys.exit(status)

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from ..admission import Policy, Refuse, admit, before_asking
+from ..admission import Policy, Refuse, admit, attempt_of, before_asking
 from ..assembly import Assembly, assemble
 from ..auth.chain import Chain, Verdict
 from ..contract import Accept, Attempt, Decision, Identity, IdentityType, Pass, Peer, Reject
@@ -69,16 +69,7 @@ def ask(
     der = read_certificate(certificate) if certificate else None
     request = _as_received(verification_request(ae_title(calling), ae_title(called), identity), entrance.policy)
     _check_cheaply(request, entrance.policy)
-    attempt = Attempt(
-        id="ask",
-        identity=request.identity,
-        calling_ae_title=request.calling_ae_title,
-        called_ae_title=request.called_ae_title,
-        peer=Peer(address, 0, der),
-        listener=entrance.policy.listener,
-        abstract_syntaxes=tuple(context.abstract_syntax.decode() for context in request.contexts),
-        time=datetime.now(UTC),
-    )
+    attempt = attempt_of("ask", request, Peer(address, 0, der), entrance.policy, datetime.now(UTC))
     verdict = asyncio.run(_consult(entrance.chain, attempt))
     print_table(("authenticator", "answer", ""), _explained(entrance.chain, verdict, request.identity))
     _conclude(verdict, request)

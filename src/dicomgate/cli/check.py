@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..addresses import show_address
 from ..assembly import Assembly, assemble
 from ..errors import StartError
 from ..gateway.leg import Leg
@@ -95,8 +96,3 @@ async def _reason_against(upstream: Upstream, seconds: float) -> str:
                 connecting.cancel()
     except TimeoutError:
         return f"{show_address(upstream.host, upstream.port)}: no answer within {seconds:g} s"
-
-
-def show_address(host: str, port: int) -> str:
-    """`host:port`, with brackets around an IPv6 address."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

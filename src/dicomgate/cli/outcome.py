@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import typer
 
@@ -28,6 +32,14 @@ def errors_on_stderr() -> Iterator[None]:
         _end(error, WRONG)
     except StartError as error:
         _end(error, CANNOT)
+
+
+def abandon(status: int) -> NoReturn:
+    """End the process although something in it hangs: what was said is written, and nothing is waited for."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _end(error: Exception, status: int) -> None:

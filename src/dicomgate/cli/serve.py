@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import signal
 import threading
 import time
@@ -24,7 +23,7 @@ from .. import __version__
 from ..errors import ConfigError, StartError
 from ..server import Server
 from .logs import Format, JsonFormatter, Level, TextFormatter, configure
-from .outcome import CANNOT, WRONG
+from .outcome import CANNOT, WRONG, abandon
 
 _log = logging.getLogger("dicomgate.serve")
 _PATIENCE = 1.0  # seconds for a reload that was under way, and for what authenticators left behind
@@ -98,8 +97,7 @@ async def _let_go(executor: ThreadPoolExecutor) -> None:
             hanging |= thread.is_alive()
     if hanging:
         _log.error("something that an authenticator began does not end; the process ends without it")
-        logging.shutdown()
-        os._exit(0)
+        abandon(0)
 
 
 async def _reload_at(hangups: asyncio.Event, server: Server) -> None:

@@ -8,6 +8,7 @@ import logging
 import socket
 from collections.abc import Callable
 
+from ..addresses import show_address
 from ..errors import StartError
 
 _log = logging.getLogger("dicomgate.listener")
@@ -21,7 +22,6 @@ Accepted = Callable[[socket.socket, tuple[str, int]], None]
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket. An IPv6 address takes IPv6 alone. Raises StartError that names address and reason."""
-    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = None
     try:
@@ -34,7 +34,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         if sock is not None:
             sock.close()
-        raise StartError(f"cannot listen on {shown}: {error.strerror or error}") from error
+        raise StartError(f"cannot listen on {show_address(host, port)}: {error.strerror or error}") from error
     return sock
 
 

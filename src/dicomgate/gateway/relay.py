@@ -51,7 +51,7 @@ class Direction:
 class Relay:
     """Takes over both legs. `ended` is called once with the cause, `gone` for each connection that is closed."""
 
-    __slots__ = ("_active", "_buffer", "_end", "_ended", "_finished", "_gone", "_idle_timeout", "_loop", "_open",
+    __slots__ = ("_active", "_buffer", "_end", "_ended", "_finished", "_gone", "_idle_timeout", "_loop",
                  "_timer", "_view", "directions")  # fmt: skip
 
     def __init__(

@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from ..addresses import show_address
 from .greeting import Greeting
 from .leg import Leg, Stream
 from .tls import TlsContext, TlsError, TlsStream
@@ -134,7 +135,7 @@ class Connecting:
             self._failed("; ".join(self._reasons) or f"the host name {self._upstream.host} does not resolve")
             return
         family, address = self._addresses.pop(0)
-        where = _name(address)
+        where = show_address(*address[:2])
         raw = None
         try:
             raw = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -199,8 +200,3 @@ class Connecting:
 
 def _nothing(_: object) -> None:
     """Stands where nobody is to be called back."""
-
-
-def _name(address: tuple[Any, ...]) -> str:
-    host, port = address[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,28 @@
+"""Addresses as an operator writes and reads them: `pacs.hospital:104`, `10.0.0.7:104`, `[::1]:11112`."""
+
+from __future__ import annotations
+
+import re
+
+_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]\s]+)):([0-9]{1,5})")
+
+
+def parse_address(text: object) -> tuple[str, int]:
+    """Host and port from their text.
+
+    Raises ValueError, with the accepted form in the message, for anything else.
+    """
+    match = _ADDRESS.fullmatch(text) if isinstance(text, str) else None
+    if match is None or int(match[3]) > 0xFFFF:
+        raise ValueError('an address is "host:port", with IPv6 in brackets: "[::1]:11112"')
+    host = match[1] or match[2]
+    try:
+        host.encode("idna")  # as the resolver will, where it would be too late to say so
+    except UnicodeError:
+        raise ValueError(f"{host!r} is not a host name") from None
+    return host, int(match[3])
+
+
+def show_address(host: str, port: int) -> str:
+    """The text of host and port, IPv6 in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
