@@ -12,7 +12,7 @@ from dicomgate.wire.refusal import INVALID_PARAMETER, NOT_ADMITTED
 
 
 def read(item: bytes, fallback_encoding: str | None = None) -> Identity:
-    return read_identity(b"." + item + b".", 5, 1 + len(item), fallback_encoding)
+    return read_identity(item[4:], fallback_encoding)
 
 
 @pytest.mark.parametrize("kind", IdentityType)
@@ -177,7 +177,7 @@ def test_server_responses() -> None:
     assert encode_server_response(b"") == bytes.fromhex("59 00 00 02 00 00")
     for response in (b"", b"ticket"):
         data = encode_server_response(response)
-        assert read_server_response(data, 4, len(data)) == response
+        assert read_server_response(data[4:]) == response
     with pytest.raises(DoesNotFit):
         encode_server_response(bytes(65534))
     assert len(encode_server_response(bytes(65533))) == 4 + 65535
@@ -186,5 +186,5 @@ def test_server_responses() -> None:
 @pytest.mark.parametrize("body", [b"", b"\0", raw.field(b"abc", length=4), raw.field(b"abc", length=2)])
 def test_a_malformed_server_response(body: bytes) -> None:
     with pytest.raises(PduError, match="server response") as refused:
-        read_server_response(body, 0, len(body))
+        read_server_response(body)
     assert refused.value.reply == INVALID_PARAMETER.encode()

@@ -23,7 +23,7 @@ FIRST, SECOND = raw.field(b"1.2"), raw.field(b"1.3")
 def read(*sub_items: tuple[int, bytes]) -> Negotiation:
     reader = NegotiationReader()
     for kind, body in sub_items:
-        reader.read(kind, b"." + body + b".", 1, 1 + len(body))
+        reader.read(kind, body)
     return reader.negotiation()
 
 

@@ -16,7 +16,7 @@ UNKNOWN = raw.item(0x99, b"x")
 
 
 def read(data: bytes, *, answered: bool = False) -> ProposedContext | AnsweredContext:
-    return (read_answered if answered else read_proposed)(data, 4, len(data))
+    return (read_answered if answered else read_proposed)(data[4:])
 
 
 def test_a_proposal() -> None:

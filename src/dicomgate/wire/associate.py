@@ -14,15 +14,16 @@ from typing import TypeVar
 
 from ..contract import Identity
 from ..errors import PduError
-from .framing import HEADER, SHORTEST_ASSOCIATE, PduType
+from .framing import HEADER, SHORTEST_ASSOCIATE
 from .identity import encode_identity, encode_server_response, read_identity, read_server_response
-from .items import item, malformed, misplaced, read_uid, uid_item, walk
+from .items import item, malformed, misplaced, read_uid, short_item, walk
 from .negotiation import Negotiation, NegotiationReader
 from .presentation import AnsweredContext, ProposedContext, read_answered, read_proposed
 from .refusal import APPLICATION_CONTEXT, PROTOCOL_VERSION
 
 DICOM_APPLICATION_CONTEXT = b"1.2.840.10008.3.1.1.1"  # PS3.7 annex A.2.1
-_FIXED = Struct(">BxLH2x16s16s32x")
+_APPLICATION_CONTEXT = short_item(0x10, DICOM_APPLICATION_CONTEXT)
+_FIXED = Struct(">BxLH2x32s32x")
 _FIRST_ITEM = HEADER.size + SHORTEST_ASSOCIATE
 # PS3.5 table 6.2-1, AE: the default repertoire without backslash and control characters, spaces not significant.
 _AE_TITLE = re.compile(rb" *([\x21-\x5b\x5d-\x7e](?:[\x20-\x5b\x5d-\x7e]*[\x21-\x5b\x5d-\x7e])?) *")
@@ -43,17 +44,17 @@ class AssociateRequest:
     def parse(cls, pdu: bytes, fallback_encoding: str | None = None) -> AssociateRequest:
         """From a whole PDU, header included. Raises PduError, whose reply is what PS3.8 has for the mistake."""
         _check_version(pdu)
-        called, calling = _read_ae_title(pdu[10:26], "called"), _read_ae_title(pdu[26:42], "calling")
+        called, calling = _read_ae_titles(pdu[10:42])
         contexts: dict[int, ProposedContext] = {}
         identity: Identity | None = None
         reader = NegotiationReader()
-        for kind, start, end in _user_information(pdu, contexts, 0x20, read_proposed):
+        for kind, body in _user_information(pdu, contexts, 0x20, read_proposed):
             if kind == 0x58:
                 if identity is not None:
                     raise malformed("two user identity sub-items")
-                identity = read_identity(pdu, start, end, fallback_encoding)
+                identity = read_identity(body, fallback_encoding)
             elif 0x51 <= kind <= 0x57:
-                reader.read(kind, pdu, start, end)
+                reader.read(kind, body)
             else:
                 misplaced(kind, "the user information of an A-ASSOCIATE-RQ")
         return cls(called, calling, tuple(contexts.values()), reader.negotiation(), identity)
@@ -63,9 +64,7 @@ class AssociateRequest:
         user_information = self.negotiation.encode()
         if self.identity is not None:
             user_information += encode_identity(self.identity)
-        return _encode(
-            PduType.ASSOCIATE_RQ, self.called_ae_title, self.calling_ae_title, self.contexts, user_information
-        )
+        return _encode(0x01, self.called_ae_title, self.calling_ae_title, self.contexts, user_information)
 
 
 @dataclass(slots=True)
@@ -83,13 +82,13 @@ class AssociateAccept:
         contexts: dict[int, AnsweredContext] = {}
         server_response: bytes | None = None
         reader = NegotiationReader()
-        for kind, start, end in _user_information(pdu, contexts, 0x21, read_answered):
+        for kind, body in _user_information(pdu, contexts, 0x21, read_answered):
             if kind == 0x59:
                 if server_response is not None:
                     raise malformed("two server responses")
-                server_response = read_server_response(pdu, start, end)
+                server_response = read_server_response(body)
             elif 0x51 <= kind <= 0x56:
-                reader.read(kind, pdu, start, end)
+                reader.read(kind, body)
             else:
                 misplaced(kind, "the user information of an A-ASSOCIATE-AC")
         return cls(tuple(contexts.values()), reader.negotiation(), server_response)
@@ -103,38 +102,32 @@ class AssociateAccept:
         user_information = self.negotiation.encode()
         if self.server_response is not None:
             user_information += encode_server_response(self.server_response)
-        return _encode(
-            PduType.ASSOCIATE_AC,
-            request.called_ae_title,
-            request.calling_ae_title,
-            self.contexts,
-            user_information,
-        )
+        return _encode(0x02, request.called_ae_title, request.calling_ae_title, self.contexts, user_information)
 
 
 _Context = TypeVar("_Context", ProposedContext, AnsweredContext)
 
 
 def _user_information(
-    pdu: bytes, contexts: dict[int, _Context], context_item: int, read: Callable[[bytes, int, int], _Context]
-) -> Iterator[tuple[int, int, int]]:
+    pdu: bytes, contexts: dict[int, _Context], context_item: int, read: Callable[[bytes], _Context]
+) -> Iterator[tuple[int, bytes]]:
     """Walk the variable items: fill `contexts`, let nothing be missing or doubled, return the sub-items of 50H."""
     application_context: bytes | None = None
-    user_information: tuple[int, int] | None = None
-    for kind, start, end in walk(pdu, _FIRST_ITEM, len(pdu), "the PDU"):
+    user_information: bytes | None = None
+    for kind, body in walk(pdu, _FIRST_ITEM, "the PDU"):
         if kind == context_item:
-            context = read(pdu, start, end)
+            context = read(body)
             if context.id in contexts:
                 raise malformed(f"two presentation contexts have the id {context.id}")
             contexts[context.id] = context
         elif kind == 0x50:
             if user_information is not None:
                 raise malformed("two user information items")
-            user_information = start, end
+            user_information = body
         elif kind == 0x10:
             if application_context is not None:
                 raise malformed("two application context items")
-            application_context = read_uid(pdu, start, end, "the application context")
+            application_context = read_uid(body, "the application context")
         else:
             misplaced(kind, "the PDU")
     if application_context is None:
@@ -146,7 +139,7 @@ def _user_information(
         raise malformed("no presentation context")
     if user_information is None:
         raise malformed("no user information")
-    return walk(pdu, *user_information, "the user information")
+    return walk(user_information, 0, "the user information")
 
 
 def _check_version(pdu: bytes) -> None:
@@ -157,38 +150,34 @@ def _check_version(pdu: bytes) -> None:
         raise PduError(f"protocol version {pdu[6] << 8 | pdu[7]} is not supported", PROTOCOL_VERSION.encode())
 
 
-def _read_ae_title(field: bytes, which: str) -> str:
-    title = _ae_title(field)
-    if title is None:
-        raise malformed(f"the {which} AE title is empty or has characters that no AE title has: {field!r}")
-    return title
-
-
 @lru_cache(maxsize=512)
-def _ae_title(field: bytes) -> str | None:
-    """The title in its field of 16 bytes; remembered, because the same few come in every request."""
+def _read_ae_titles(fields: bytes) -> tuple[str, str]:
+    """Called and calling, 16 bytes each; remembered, because the same few pairs come in every request."""
+    return _read_ae_title(fields[:16], "called"), _read_ae_title(fields[16:], "calling")
+
+
+def _read_ae_title(field: bytes, which: str) -> str:
     match = _AE_TITLE.fullmatch(field)
-    return None if match is None else match[1].decode("ascii")
+    if match is None:
+        raise malformed(f"the {which} AE title is empty or has characters that no AE title has: {field!r}")
+    return match[1].decode("ascii")
 
 
 def _encode(
-    kind: PduType,
+    kind: int,
     called: str,
     calling: str,
     contexts: tuple[ProposedContext, ...] | tuple[AnsweredContext, ...],
-    user_information: bytes,
+    user_information: bytearray,
 ) -> bytes:
-    body = b"".join(
-        (
-            uid_item(0x10, DICOM_APPLICATION_CONTEXT),
-            *[context.encode() for context in contexts],
-            item(0x50, user_information),
-        )
-    )
-    titles = _ae_title_field(called), _ae_title_field(calling)
-    return _FIXED.pack(kind, SHORTEST_ASSOCIATE + len(body), _VERSION_1, *titles) + body
+    body = bytearray(_APPLICATION_CONTEXT)
+    for context in contexts:
+        body += context.encode()
+    body += item(0x50, user_information)
+    length = SHORTEST_ASSOCIATE + len(body)
+    return _FIXED.pack(kind, length, _VERSION_1, _ae_title_fields(called, calling)) + body
 
 
 @lru_cache(maxsize=512)
-def _ae_title_field(title: str) -> bytes:
-    return title.encode("ascii").ljust(16)
+def _ae_title_fields(called: str, calling: str) -> bytes:
+    return f"{called:16}{calling:16}".encode("ascii")

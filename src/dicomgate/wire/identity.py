@@ -21,25 +21,23 @@ _TYPES: Mapping[int, IdentityType] = {kind.value: kind for kind in IdentityType}
 _NAMED = (IdentityType.USERNAME, IdentityType.USERNAME_AND_PASSCODE)
 
 
-def read_identity(pdu: bytes, start: int, end: int, fallback_encoding: str | None = None) -> Identity:
+def read_identity(body: bytes, fallback_encoding: str | None = None) -> Identity:
     """Parse the body of a sub-item 58H.
 
     `fallback_encoding` names the encoding of usernames and passcodes that are not UTF-8; what it decodes is handed
     on as UTF-8. Raises PduError.
     """
-    if end - start < 2:
-        raise malformed(f"the user identity sub-item has {end - start} bytes")
-    first, last = counted(pdu, start + 2, end, "the primary field of the user identity")
-    primary = pdu[first:last]
-    first, last = counted(pdu, last, end, "the secondary field of the user identity")
-    secondary = pdu[first:last]
-    if last != end:
-        raise malformed(f"{end - last} bytes left over in the user identity sub-item")
-    kind = _TYPES.get(pdu[start])
+    if len(body) < 2:
+        raise malformed(f"the user identity sub-item has {len(body)} bytes")
+    primary, end = counted(body, 2, "the primary field of the user identity")
+    secondary, end = counted(body, end, "the secondary field of the user identity")
+    if end != len(body):
+        raise malformed(f"{len(body) - end} bytes left over in the user identity sub-item")
+    kind = _TYPES.get(body[0])
     if kind is None:
-        raise PduError(f"user identity type {pdu[start]} is reserved", NOT_ADMITTED.encode())
+        raise PduError(f"user identity type {body[0]} is reserved", NOT_ADMITTED.encode())
     # PS3.7 table D.3-14: "This field shall be of zero length unless the User-Identity-Type is 2".
-    if secondary and kind is not IdentityType.USERNAME_AND_PASSCODE:
+    if secondary and kind != 2:
         raise malformed(f"a secondary field of {len(secondary)} bytes in a user identity of type {kind.value}")
     if kind in _NAMED:
         primary = _utf8(primary, fallback_encoding)
@@ -49,7 +47,7 @@ def read_identity(pdu: bytes, start: int, end: int, fallback_encoding: str | Non
     elif not primary:
         raise PduError(f"the user identity of type {kind.value} is empty", NOT_ADMITTED.encode())
     # PS3.7 table D.3-14: 0 no response requested, 1 positive response requested; other values are taken as 1.
-    return Identity(kind, primary, secondary, pdu[start + 1] != 0)
+    return Identity(kind, primary, secondary, body[1] != 0)
 
 
 def _utf8(value: bytes, fallback_encoding: str | None) -> bytes:
@@ -93,9 +91,9 @@ def encode_server_response(response: bytes) -> bytes:
     return item(0x59, counted_field(response))
 
 
-def read_server_response(pdu: bytes, start: int, end: int) -> bytes:
+def read_server_response(body: bytes) -> bytes:
     """Parse the body of a sub-item 59H. Raises PduError."""
-    first, last = counted(pdu, start, end, "the server response")
-    if last != end:
-        raise malformed(f"{end - last} bytes left over in the server response")
-    return pdu[first:last]
+    response, end = counted(body, 0, "the server response")
+    if end != len(body):
+        raise malformed(f"{len(body) - end} bytes left over in the server response")
+    return response

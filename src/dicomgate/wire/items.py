@@ -31,21 +31,21 @@ def malformed(message: str) -> PduError:
     return PduError(message, INVALID_PARAMETER.encode())
 
 
-def walk(pdu: bytes, start: int, end: int, where: str) -> Iterator[tuple[int, int, int]]:
-    """The items between two offsets of a PDU, as (type, start of body, end of body).
+def walk(data: bytes, start: int, where: str) -> Iterator[tuple[int, bytes]]:
+    """The items from an offset to the end of `data`, as (type, body).
 
     Raises PduError when a header or a body does not fit, naming `where`.
     """
-    unpack = _ITEM.unpack_from
+    end = len(data)
     while start < end:
-        if end - start < 4:
+        first = start + 4
+        if first > end:
             raise malformed(f"{end - start} bytes left over in {where}")
-        kind, length = unpack(pdu, start)
-        start += 4
-        if length > end - start:
-            raise malformed(f"item {kind:02X}H in {where} declares {length} bytes, {end - start} are left")
-        yield kind, start, start + length
-        start += length
+        kind, length = _ITEM.unpack_from(data, start)
+        start = first + length
+        if start > end:
+            raise malformed(f"item {kind:02X}H in {where} declares {length} bytes, {end - first} are left")
+        yield kind, data[first:start]
 
 
 def misplaced(kind: int, where: str) -> None:
@@ -57,49 +57,45 @@ def misplaced(kind: int, where: str) -> None:
         raise malformed(f"item {kind:02X}H does not belong in {where}")
 
 
-def counted(pdu: bytes, start: int, end: int, where: str) -> tuple[int, int]:
-    """Start and end of a field preceded by its own 16-bit length. Raises PduError when it does not fit."""
-    if end - start < 2:
+def counted(data: bytes, start: int, where: str) -> tuple[bytes, int]:
+    """A field preceded by its own 16-bit length, and the offset behind it. Raises PduError when it does not fit."""
+    first = start + 2
+    if first > len(data):
         raise malformed(f"{where} lacks its length")
-    (length,) = _LENGTH.unpack_from(pdu, start)
-    start += 2
-    if length > end - start:
-        raise malformed(f"{where} declares {length} bytes, {end - start} are left")
-    return start, start + length
+    end: int = first + _LENGTH.unpack_from(data, start)[0]
+    if end > len(data):
+        raise malformed(f"{where} declares {end - first} bytes, {len(data) - first} are left")
+    return data[first:end], end
 
 
-def read_uid(pdu: bytes, start: int, end: int, where: str) -> bytes:
-    """A UID, checked. One trailing NUL, which pads it in data sets, is dropped. Raises PduError."""
-    uid = pdu[start:end]
-    if _is_uid(uid):
+@lru_cache(maxsize=2048)
+def read_uid(field: bytes, where: str) -> bytes:
+    """A UID, checked; remembered, because the same few hundred come in every request.
+
+    One trailing NUL, which pads it in data sets, is dropped. Raises PduError.
+    """
+    uid = field.removesuffix(b"\0")
+    if len(uid) <= _LONGEST_UID and _UID.fullmatch(uid):
         return uid
-    if uid[-1:] == b"\0" and _is_uid(uid[:-1]):
-        return uid[:-1]
     # Its bytes stay out of the message: behind a wrong length they can be those of a passcode.
-    raise malformed(f"{where} of {len(uid)} bytes is not a UID")
+    raise malformed(f"{where} of {len(field)} bytes is not a UID")
 
 
-@lru_cache(maxsize=2048)
-def _is_uid(value: bytes) -> bool:
-    """Remembered, because the same few hundred UIDs come in every request."""
-    return len(value) <= _LONGEST_UID and _UID.fullmatch(value) is not None
-
-
-def item(kind: int, body: bytes) -> bytes:
+def item(kind: int, body: bytes | bytearray) -> bytes:
     """One encoded item. Raises DoesNotFit when the body exceeds its 16-bit length."""
-    if len(body) > LONGEST:
-        raise DoesNotFit(f"item {kind:02X}H would have {len(body)} bytes, {LONGEST} fit")
-    return _ITEM.pack(kind, len(body)) + body
+    length = len(body)
+    if length > LONGEST:
+        raise DoesNotFit(f"item {kind:02X}H would have {length} bytes, {LONGEST} fit")
+    return _ITEM.pack(kind, length) + body
 
 
-@lru_cache(maxsize=2048)
-def uid_item(kind: int, uid: bytes) -> bytes:
-    """One encoded item that holds a UID."""
-    return _ITEM.pack(kind, len(uid)) + uid
+short_item = lru_cache(maxsize=2048)(item)
+"""`item`, remembered: for UIDs and the like, which are short, no secret, and the same in every request."""
 
 
 def counted_field(value: bytes) -> bytes:
     """A field preceded by its own 16-bit length. Raises DoesNotFit."""
-    if len(value) > LONGEST:
-        raise DoesNotFit(f"a field would have {len(value)} bytes, {LONGEST} fit")
-    return _LENGTH.pack(len(value)) + value
+    length = len(value)
+    if length > LONGEST:
+        raise DoesNotFit(f"a field would have {length} bytes, {LONGEST} fit")
+    return _LENGTH.pack(length) + value

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple, TypeVar
 
-from .items import counted, counted_field, item, malformed, read_uid, uid_item
+from .items import counted, counted_field, item, malformed, read_uid, short_item
 
 _U32 = Struct(">L")
 _WINDOW = Struct(">HH")
@@ -66,21 +67,24 @@ class Negotiation(NamedTuple):
     extended: tuple[ExtendedNegotiation, ...] = ()
     common_extended: tuple[CommonExtendedNegotiation, ...] = ()
 
-    def encode(self) -> bytes:
+    def encode(self) -> bytearray:
         """The sub-items, in ascending order of their types. Raises DoesNotFit."""
-        parts: list[bytes] = []
+        items = bytearray()
         if self.maximum_length is not None:
-            parts.append(item(0x51, _U32.pack(self.maximum_length)))
+            items += short_item(0x51, _U32.pack(self.maximum_length))
         if self.implementation_class_uid is not None:
-            parts.append(uid_item(0x52, self.implementation_class_uid))
+            items += short_item(0x52, self.implementation_class_uid)
         if self.asynchronous_operations is not None:
-            parts.append(item(0x53, _WINDOW.pack(*self.asynchronous_operations)))
-        parts += [role.encode() for role in self.role_selections]
+            items += item(0x53, _WINDOW.pack(*self.asynchronous_operations))
+        for role in self.role_selections:
+            items += role.encode()
         if self.implementation_version_name is not None:
-            parts.append(item(0x55, self.implementation_version_name))
-        parts += [extended.encode() for extended in self.extended]
-        parts += [common.encode() for common in self.common_extended]
-        return b"".join(parts)
+            items += short_item(0x55, self.implementation_version_name)
+        for extended in self.extended:
+            items += extended.encode()
+        for common in self.common_extended:
+            items += common.encode()
+        return items
 
 
 _Single = TypeVar("_Single", bytes, int, tuple[int, int])
@@ -101,22 +105,22 @@ class NegotiationReader:
         self._extended: dict[bytes, ExtendedNegotiation] = {}
         self._common: dict[bytes, CommonExtendedNegotiation] = {}
 
-    def read(self, kind: int, pdu: bytes, start: int, end: int) -> None:
+    def read(self, kind: int, body: bytes) -> None:
         """Take one sub-item's body. Raises PduError for one that is malformed, or there twice and different."""
         if kind == 0x51:
-            self._length = _only(kind, self._length, _read_maximum_length(pdu, start, end))
+            self._length = _only(kind, self._length, _read_maximum_length(body))
         elif kind == 0x52:
-            self._class_uid = _only(kind, self._class_uid, read_uid(pdu, start, end, "the implementation class UID"))
+            self._class_uid = _only(kind, self._class_uid, read_uid(body, "the implementation class UID"))
         elif kind == 0x53:
-            self._window = _only(kind, self._window, _read_window(pdu, start, end))
+            self._window = _only(kind, self._window, _read_window(body))
         elif kind == 0x54:
-            _same(self._roles, _read_role_selection(pdu, start, end), "role selections")
+            _same(self._roles, _read_role_selection(body), "role selections")
         elif kind == 0x55:
-            self._version_name = _only(kind, self._version_name, _read_version_name(pdu, start, end))
+            self._version_name = _only(kind, self._version_name, _read_version_name(body))
         elif kind == 0x56:
-            _same(self._extended, _read_extended(pdu, start, end), "extended negotiations")
+            _same(self._extended, _read_extended(body), "extended negotiations")
         else:
-            _same(self._common, _read_common_extended(pdu, start, end), "common extended negotiations")
+            _same(self._common, _read_common_extended(body), "common extended negotiations")
 
     def negotiation(self) -> Negotiation:
         """All that was collected."""
@@ -143,52 +147,58 @@ def _same(known: dict[bytes, _PerClass], new: _PerClass, what: str) -> None:
         raise malformed(f"two different {what} for {new.sop_class.decode()}")
 
 
-def _read_maximum_length(pdu: bytes, start: int, end: int) -> int:
-    if end - start != 4:
-        raise malformed(f"sub-item 51H has {end - start} bytes, not 4")
-    (length,) = _U32.unpack_from(pdu, start)
+@lru_cache(maxsize=512)
+def _read_maximum_length(body: bytes) -> int:
+    """Remembered, because the same few come in every request."""
+    if len(body) != 4:
+        raise malformed(f"sub-item 51H has {len(body)} bytes, not 4")
+    length: int = _U32.unpack(body)[0]
     if 0 < length < LEAST_MAXIMUM_LENGTH:
         raise malformed(f"no PDV fits a maximum length of {length}")
-    return int(length)
+    return length
 
 
-def _read_window(pdu: bytes, start: int, end: int) -> tuple[int, int]:
-    if end - start != 4:
-        raise malformed(f"sub-item 53H has {end - start} bytes, not 4")
-    invoked, performed = _WINDOW.unpack_from(pdu, start)
+def _read_window(body: bytes) -> tuple[int, int]:
+    if len(body) != 4:
+        raise malformed(f"sub-item 53H has {len(body)} bytes, not 4")
+    invoked, performed = _WINDOW.unpack(body)
     return invoked, performed
 
 
-def _read_version_name(pdu: bytes, start: int, end: int) -> bytes:
-    name = pdu[start:end].removesuffix(b"\0")
+@lru_cache(maxsize=512)
+def _read_version_name(body: bytes) -> bytes:
+    """Remembered, because the same few come in every request."""
+    name = body.removesuffix(b"\0")
     if _VERSION_NAME.fullmatch(name) is None:
         raise malformed(f"an implementation version name of {len(name)} bytes is not 1 to 16 printable characters")
     return name
 
 
-def _read_role_selection(pdu: bytes, start: int, end: int) -> RoleSelection:
-    first, last = counted(pdu, start, end, "the SOP class of a role selection")
-    if end - last != 2 or pdu[last] > 1 or pdu[last + 1] > 1:
+def _read_role_selection(body: bytes) -> RoleSelection:
+    sop_class, end = counted(body, 0, "the SOP class of a role selection")
+    roles = body[end:]
+    if len(roles) != 2 or max(roles) > 1:
         raise malformed("a role selection does not end with two bytes of 0 or 1")
-    return RoleSelection(read_uid(pdu, first, last, "the SOP class of a role selection"), pdu[last], pdu[last + 1])
+    return RoleSelection(read_uid(sop_class, "the SOP class of a role selection"), *roles)
 
 
-def _read_extended(pdu: bytes, start: int, end: int) -> ExtendedNegotiation:
-    first, last = counted(pdu, start, end, "the SOP class of an extended negotiation")
-    return ExtendedNegotiation(read_uid(pdu, first, last, "the SOP class of an extended negotiation"), pdu[last:end])
+def _read_extended(body: bytes) -> ExtendedNegotiation:
+    sop_class, end = counted(body, 0, "the SOP class of an extended negotiation")
+    return ExtendedNegotiation(read_uid(sop_class, "the SOP class of an extended negotiation"), body[end:])
 
 
-def _read_common_extended(pdu: bytes, start: int, end: int) -> CommonExtendedNegotiation:
+def _read_common_extended(body: bytes) -> CommonExtendedNegotiation:
     where = "a common extended negotiation"
-    first, last = counted(pdu, start, end, f"the SOP class of {where}")
-    sop_class = read_uid(pdu, first, last, f"the SOP class of {where}")
-    first, last = counted(pdu, last, end, f"the service class of {where}")
-    service_class = read_uid(pdu, first, last, f"the service class of {where}")
-    position, last = counted(pdu, last, end, f"the related classes of {where}")
-    if last != end:
-        raise malformed(f"{end - last} bytes left over in {where}")
+    field, position = counted(body, 0, f"the SOP class of {where}")
+    sop_class = read_uid(field, f"the SOP class of {where}")
+    field, position = counted(body, position, f"the service class of {where}")
+    service_class = read_uid(field, f"the service class of {where}")
+    field, end = counted(body, position, f"the related classes of {where}")
+    if end != len(body):
+        raise malformed(f"{len(body) - end} bytes left over in {where}")
     related: list[bytes] = []
-    while position < end:
-        first, position = counted(pdu, position, end, f"a related class of {where}")
-        related.append(read_uid(pdu, first, position, f"a related class of {where}"))
+    position = 0
+    while position < len(field):
+        uid, position = counted(field, position, f"a related class of {where}")
+        related.append(read_uid(uid, f"a related class of {where}"))
     return CommonExtendedNegotiation(sop_class, service_class, tuple(related))
