@@ -99,7 +99,7 @@ ONE_MISTAKE = {
     # -- names of keys
     "an unknown table": (
         "[gatway]\n" + GOOD,
-        "gate.toml:1: gatway: unknown key, did you mean 'gateway'?; known are: gateway, listener,",
+        "gate.toml:1: gatway: unknown key, did you mean 'gateway'?; known are: gateway, state, throttle, listener,",
     ),
     "an unknown key": (
         with_line('name = "clinical"', "adress = 1"),
@@ -196,6 +196,18 @@ ONE_MISTAKE = {
     "no association": (
         with_line('node = "gate-1"', "max_associations = 0"),
         "gate.toml:3: gateway.max_associations: Input should be greater",
+    ),
+    "no association from a source": (
+        with_line('node = "gate-1"', "max_associations_per_source = 0"),
+        "gate.toml:3: gateway.max_associations_per_source: Input should be greater",
+    ),
+    "nobody before the login": (
+        with_line('node = "gate-1"', "max_unauthenticated = 0"),
+        "gate.toml:3: gateway.max_unauthenticated: Input should be greater",
+    ),
+    "nobody of a source before the login": (
+        with_line('node = "gate-1"', "max_unauthenticated_per_source = 0"),
+        "gate.toml:3: gateway.max_unauthenticated_per_source: Input should be greater",
     ),
     "an encoding that is none": (
         with_line('name = "clinical"', 'fallback_encoding = "latin-0"'),

@@ -15,17 +15,19 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src" / "dicomgate"
 
 FLOORS = {
-    "contract": 0, "errors": 0, "addresses": 0, "durations": 0, "toml_lines": 0,
-    "wire": 1, "auth": 1, "observe": 1,
+    "contract": 0, "errors": 0, "addresses": 0, "durations": 0, "toml_lines": 0, "shared": 0,
+    "wire": 1, "auth": 1, "observe": 1, "state": 1,
     "admission": 2, "effects": 2, "handshake": 2, "moves": 2,
     "gateway": 3,
-    "tables": 4, "contradictions": 4, "config": 4, "assembly": 4, "server": 4,
+    "tables": 4, "contradictions": 4, "config": 4, "assembly": 4, "custody": 4, "server": 4,
     "cli": 5, "demo": 5, "testing": 5, "__main__": 5,
 }  # fmt: skip
-WINGS = {"wire", "auth", "observe"}
+WINGS = {"wire", "auth", "observe", "state"}
 MAY_IMPORT = {
-    "asyncio": lambda module: module[0] == "auth" or FLOORS[module[0]] >= 3,
+    "asyncio": lambda module: module[0] in ("auth", "state") or FLOORS[module[0]] >= 3,
     "ssl": lambda module: module == ("gateway", "tls"),
+    "sqlite3": lambda module: module[0] == "state",
+    "redis": lambda module: module == ("state", "redis"),
     "logging": lambda module: module[0] != "wire",
     "pynetdicom": lambda module: module[0] in ("demo", "testing"),
 }
@@ -101,6 +103,10 @@ def test_a_plugin_imports_the_front_door_alone(path: Path) -> None:
         (("handshake",), "from .gateway.leg import Leg"),
         (("handshake",), "import asyncio"),
         (("gateway", "relay"), "import ssl"),
+        (("state", "sqlite"), "from ..auth import throttle"),
+        (("auth", "throttle"), "from ..state import open_state"),
+        (("state", "sqlite"), "import redis"),
+        (("auth", "throttle"), "import sqlite3"),
         (("gateway", "relay"), "from .. import server"),
         (("server",), "import dicomgate_passcode"),
     ],
@@ -116,6 +122,8 @@ def test_a_broken_floor_is_seen(module: tuple[str, ...], source: str) -> None:
         (("auth", "calling"), "import asyncio, logging\nfrom ..contract import Accept"),
         (("handshake",), "from .auth.chain import Verdict\nfrom .admission import admit\nfrom .wire import framing"),
         (("gateway", "tls"), "import ssl"),
+        (("state", "redis"), "import asyncio\nfrom redis.asyncio import Redis\nfrom ..shared import Lever"),
+        (("auth", "throttle"), "from ..shared import Lever"),
     ],
 )
 def test_a_lawful_import_passes(module: tuple[str, ...], source: str) -> None:

@@ -42,8 +42,8 @@ ABORT = Abort(0, 0).encode()
 YES = Verdict(Accept("alice"), "staff")
 
 
-def handshake(policy: Policy = POLICY, **options: bool) -> Handshake:
-    return Handshake("a1", Peer("10.0.0.9", 40000), policy, clock=lambda: NOW, **options)
+def handshake(policy: Policy = POLICY, full: str = "") -> Handshake:
+    return Handshake("a1", Peer("10.0.0.9", 40000), policy, full=full, clock=lambda: NOW)
 
 
 def deciding(request: AssociateRequest = REQUEST, policy: Policy = POLICY) -> Handshake:
@@ -142,7 +142,7 @@ def test_a_response_that_does_not_fit() -> None:
         assert "does not fit" in told(effects, Refused)[0].reason
 
 
-# decision: D5, D6, D7, D8, D14
+# decision: D5, D7, D8, D14
 @pytest.mark.parametrize(
     ("decision", "codes"),
     [
@@ -172,22 +172,24 @@ def test_what_is_not_admitted_gets_its_codes_and_no_upstream(
 
 # decision: D9, D12, D18, D19
 @pytest.mark.parametrize(
-    ("request_", "policy", "options", "pdu"),
+    ("request_", "policy", "full", "pdu", "reason"),
     [
-        (replace(REQUEST, identity=None), POLICY, {}, AssociateReject(1, 2, 1)),
-        (REQUEST, replace(POLICY, passcodes_allowed=False), {}, AssociateReject(1, 2, 1)),
-        (replace(REQUEST, called_ae_title="NOBODY"), POLICY, {}, AssociateReject(1, 1, 7)),
-        (REQUEST, POLICY, {"full": True}, AssociateReject(2, 3, 2)),
+        (replace(REQUEST, identity=None), POLICY, "", AssociateReject(1, 2, 1), "no user identity"),
+        (REQUEST, replace(POLICY, passcodes_allowed=False), "", AssociateReject(1, 2, 1), "a passcode came"),
+        (replace(REQUEST, called_ae_title="NOBODY"), POLICY, "", AssociateReject(1, 1, 7), "no upstream takes"),
+        (REQUEST, POLICY, "there are 500 already", AssociateReject(2, 3, 2), "there are 500 already"),
     ],
     ids=["identity required", "passcode in the clear", "called AE title", "too many"],
 )
 def test_refused_before_anybody_is_asked(
-    request_: AssociateRequest, policy: Policy, options: dict[str, bool], pdu: AssociateReject
+    request_: AssociateRequest, policy: Policy, full: str, pdu: AssociateReject, reason: str
 ) -> None:
-    effects = handshake(policy, **options).client_data(request_.encode())
+    effects = handshake(policy, full).client_data(request_.encode())
     assert to_client(effects) == pdu.encode()
     assert not any(isinstance(effect, do.Decide | do.Connect) for effect in effects)
-    assert told(effects, Refused)[0].answer == str(pdu)
+    (refused,) = told(effects, Refused)
+    assert refused.answer == str(pdu)
+    assert refused.reason.startswith(reason)
 
 
 # decision: D10

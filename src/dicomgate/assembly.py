@@ -23,7 +23,7 @@ from .gateway.tls import TlsContext, client_context, server_context
 from .gateway.upstream import Upstream
 from .tables import ListenerTable, UpstreamTable
 
-_SLACK = 1.0  # seconds that the chain has beyond the sum of its links' deadlines
+_SLACK = 3.0  # seconds for a decision beyond the sum of the links' deadlines: the shared state is asked twice
 _CLEARTEXT = (
     "without tls, passcodes would cross the network in the clear, and authenticator {} takes them; give the listener a "
     "tls table, name its authenticators, or say cleartext_passcodes = true (a test bench, a tunnel)"
@@ -69,6 +69,8 @@ class Assembly:
         async with AsyncExitStack() as stack:
             for link in self.links.values():
                 await stack.enter_async_context(link)
+            for upstream in self.upstreams.values():
+                stack.push_async_callback(upstream.close)
             await asyncio.gather(*(upstream.look_up() for upstream in self.upstreams.values()))
             self.stack.push_async_exit(stack.pop_all())
 

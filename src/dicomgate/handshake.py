@@ -26,10 +26,12 @@ from .wire.agreement import agree
 from .wire.associate import AssociateAccept, AssociateRequest
 from .wire.dataflow import DataFlow
 from .wire.framing import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
+from .wire.negotiation import Negotiation
 from .wire.refusal import Refusal, decode_refusal
 
 _GIVEN_UP = refusal.NOT_SPECIFIED.encode()
 _LONGEST = 131_072
+_LONG = 16_384
 _ONLY_ABORT = {PduType.ABORT: SHORT}
 _PASSED_OVER: Mapping[PduType, tuple[int, int]] = {
     kind: (0, _LONGEST) for kind in PduType if kind is not PduType.ASSOCIATE_RQ
@@ -44,7 +46,7 @@ _ANSWERS = {
 class Handshake:
     """The state of one association; create it when the connection is there, TLS included.
 
-    `full` says that the gateway has as many associations as it may have. `clock` gives the (aware) time.
+    `full` is "", or says which limit it stands above: then it is only answered. `clock` gives the (aware) time.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class Handshake:
         peer: Peer,
         policy: Policy,
         *,
-        full: bool = False,
+        full: str = "",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.state = State.REQUEST
@@ -68,6 +70,7 @@ class Handshake:
         self._upstream = PduReader(_ANSWERS)
         self._in_step = True
         self._request = AssociateRequest("", "", ())
+        self._request_pdu = b""
         self._route = Route("")
         self._to_upstream = b""
         self._accept = Accept("")
@@ -145,7 +148,7 @@ class Handshake:
         if (behind := self._client.next_pdu()) is not None:
             return self._leave(Cause.ABORTED_BY_CLIENT, str(decode_refusal(behind[1])))
         if self._full:
-            return self._refuse(refusal.LOCAL_LIMIT, "there are as many associations as there may be")
+            return self._refuse(refusal.LOCAL_LIMIT, self._full)
         route = self._policy.route(request.called_ae_title)
         if route is None:
             return self._refuse(
@@ -157,6 +160,9 @@ class Handshake:
             return self._refuse(refuse.refusal, refuse.reason)
         self.state = State.DECISION
         attempt = attempt_of(self._id, request, self._peer, self._policy, self._clock())
+        if len(pdu) > _LONG:
+            # As a value it takes up to nine times its bytes, and a decision may take its time: the bytes are kept.
+            self._request_pdu, self._request = pdu, replace(request, contexts=(), negotiation=Negotiation())
         return [do.Timer(self._policy.decision_timeout), do.Decide(attempt)]
 
     def _admit(self, verdict: Verdict) -> do.Effects:
@@ -166,6 +172,8 @@ class Handshake:
         admission = admit(verdict, identity, now)
         if isinstance(admission, Refuse):
             return [told, *self._refuse(admission.refusal, admission.reason)]
+        if self._request_pdu:
+            self._request = AssociateRequest.parse(self._request_pdu, self._policy.fallback_encoding)
         self._accept, self._authenticator = admission.accept, admission.authenticator
         self._server_response = admission.server_response
         forwarded = None
@@ -238,6 +246,7 @@ class Handshake:
     def _broken(self, error: PduError) -> do.Effects:
         """The client's bytes are not DICOM's: answer once, and look at nothing that follows."""
         self._in_step = False
+        self._client.rest()  # and keep nothing: who is refused may stay for a while
         if self.state is State.CLOSING:
             return [do.ToClient(error.reply)]  # PS3.8 table 9-10, Sta13: AA-7
         return self._refuse(decode_refusal(error.reply), str(error))
@@ -252,6 +261,7 @@ class Handshake:
         self.state = State.CLOSING
         self._client.expected = _PASSED_OVER
         titles = self._request.called_ae_title, self._request.calling_ae_title
+        self._request, self._request_pdu = AssociateRequest(*titles, ()), b""  # likewise
         told = Refused(self._id, self._clock(), str(answer), reason, *titles)
         return [*effects, do.ToClient(answer.encode()), do.Tell(told), do.Timer(self._policy.artim)]
 

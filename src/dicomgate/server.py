@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import socket
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
 from .addresses import show_address
 from .assembly import Assembly, assemble
+from .custody import Custody
 from .errors import DicomgateError, StartError, place
+from .gateway.descriptors import affordable
 from .gateway.entrance import Commons, Entrance
 from .gateway.listener import Listener, listen
+from .gateway.places import Limits, Places, TurnedAway
 from .gateway.relay import PARTING
 from .gateway.session import Session
 from .observe.audit import Audit
@@ -28,7 +31,6 @@ from .tables import GatewayTable
 
 _log = logging.getLogger("dicomgate.server")
 _POLL = 0.02
-_DESCRIPTORS_BESIDE = 64  # standard streams, listeners, files, authenticators' own connections
 
 Bind = tuple[str, int]
 
@@ -39,6 +41,7 @@ class Server:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._assembly: Assembly
+        self._custody: Custody
         self._audit: Audit
         self._commons: Commons
         self._listeners: dict[Bind, Listener] = {}
@@ -55,33 +58,36 @@ class Server:
         """Listen. Raises ConfigError or StartError, and leaves nothing open then."""
         loop = asyncio.get_running_loop()
         assembly = await loop.run_in_executor(None, assemble, self._path)
-        gateway = assembly.configuration.tables.gateway
-        self._audit = _make_audit(assembly)
-        self._commons = Commons(loop, self._tell, gateway.max_associations)
-        try:
+        async with AsyncExitStack() as undo:
+            self._audit = _make_audit(assembly)
+            undo.callback(self._audit.close)
+            custody = await loop.run_in_executor(None, Custody, assembly.configuration)
+            undo.push_async_callback(custody.close)
             await assembly.open()
+            undo.push_async_callback(assembly.retire)
             sockets = _listen_all(assembly.entrances)
-        except BaseException:
-            await assembly.retire()
-            self._audit.close()
-            raise
-        self._adopt(assembly, sockets)
+            undo.pop_all()
+        limits = _limits(assembly.configuration.tables.gateway)
+        self._commons = Commons(loop, self._tell, Places(limits, TurnedAway(loop)), custody.guard)
+        self._adopt(assembly, custody, sockets)
 
     async def reload(self) -> bool:
         """Take the configuration anew. False, and everything as before, if it cannot be taken; the log says why."""
         loop = asyncio.get_running_loop()
         try:
             assembly = await loop.run_in_executor(None, assemble, self._path)
-            audit = _make_audit(assembly)
-            sockets: dict[Bind, socket.socket] = {}
-            try:
+            async with AsyncExitStack() as undo:
+                audit = _make_audit(assembly)
+                undo.callback(audit.close)
+                custody = self._custody
+                if not custody.serves(assembly.configuration):
+                    custody = await loop.run_in_executor(None, Custody, assembly.configuration)
+                    undo.push_async_callback(custody.close)
                 sockets = _listen_all(bind for bind in assembly.entrances if bind not in self._listeners)
-                await assembly.open()
-            except BaseException:
                 for sock in sockets.values():
-                    sock.close()
-                audit.close()
-                raise
+                    undo.callback(sock.close)
+                await assembly.open()
+                undo.pop_all()
         except DicomgateError as error:
             for line in str(error).splitlines():
                 _log.error("reload: %s", line)
@@ -89,11 +95,8 @@ class Server:
             return False
         before, self._audit = self._audit, audit
         before.close()
-        self._commons.most = assembly.configuration.tables.gateway.max_associations
-        retired = asyncio.ensure_future(self._assembly.retire())
-        self._retiring.add(retired)
-        retired.add_done_callback(self._retiring.discard)
-        self._adopt(assembly, sockets)
+        self._retire(self._assembly, self._custody if self._custody is not custody else None)
+        self._adopt(assembly, custody, sockets)
         _log.info("reload: new associations use the configuration as it is now")
         return True
 
@@ -114,8 +117,8 @@ class Server:
         for association in list(self._commons.associations):
             association.stop()
         await self._wait_for_associations(PARTING + 1)
-        leaving = {asyncio.ensure_future(self._assembly.retire()), *self._retiring}
-        done, hanging = await asyncio.wait(leaving, timeout=PARTING + 1)
+        self._retire(self._assembly, self._custody)
+        done, hanging = await asyncio.wait(self._retiring, timeout=PARTING + 1)
         for task in done:
             if error := task.exception():
                 _log.error("an authenticator does not end as it should: %s", place(error))
@@ -132,13 +135,21 @@ class Server:
         write_log(event)
         self._audit(event)
 
-    def _adopt(self, assembly: Assembly, sockets: dict[Bind, socket.socket]) -> None:
+    def _retire(self, assembly: Assembly, custody: Custody | None) -> None:
+        """Let go of them as soon as no association needs them."""
+        retiring = asyncio.ensure_future(_let_go(assembly, custody))
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
+
+    def _adopt(self, assembly: Assembly, custody: Custody, sockets: dict[Bind, socket.socket]) -> None:
         for bind in list(self._listeners):
             if bind not in assembly.entrances:
                 self._listeners.pop(bind).close()
                 del self.bound[bind]
                 _log.info("listening on %s no more", show_address(*bind))
-        self._assembly = assembly
+        self._assembly, self._custody = assembly, custody
+        self._commons.guard = custody.guard
+        custody.guard.forget()
         self._entrances = assembly.entrances
         for bind, sock in sockets.items():
             self.bound[bind] = sock.getsockname()[:2]
@@ -147,14 +158,14 @@ class Server:
             _log.info("listening on %s: %s", show_address(*self.bound[bind]), _described(entrance))
         for warning in assembly.warnings:
             _log.warning("%s", warning)
-        _check_descriptors(self._gateway.max_associations)
+        self._commons.places.limits = affordable(_limits(self._gateway))
 
     def _accept(self, bind: Bind, connection: socket.socket, address: Bind) -> None:
-        # Those above the limit get an answer; those far above it get none, or the limit would be no limit.
-        if self.associations >= 2 * self._commons.most:
+        place = self._commons.places.enter(address[0])
+        if place is None:
             connection.close()
             return
-        Session(self._commons, self._entrances[bind], connection, address)
+        Session(self._commons, self._entrances[bind], connection, address, place)
 
     def _close_listeners(self) -> None:
         for listener in self._listeners.values():
@@ -166,6 +177,12 @@ class Server:
         # Polled, because it happens once: an event would be kept up to date by every association of the day.
         while self.associations and self._commons.loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(_POLL)
+
+
+async def _let_go(assembly: Assembly, custody: Custody | None) -> None:
+    await assembly.retire()
+    if custody is not None:
+        await custody.close()
 
 
 def _make_audit(assembly: Assembly) -> Audit:
@@ -193,15 +210,10 @@ def _described(entrance: Entrance) -> str:
     return f"listener {policy.listener}, {'TLS' if entrance.tls else 'no TLS'}, {identity}, authenticators: {names}"
 
 
-def _check_descriptors(most: int) -> None:
-    """Two descriptors for each association: raise the soft limit to what is needed, or say that it does not suffice."""
-    needed = 2 * most + _DESCRIPTORS_BESIDE
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < needed:
-        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft < needed:
-        _log.warning(
-            "%d file descriptors are allowed, %d are needed for max_associations = %d: raise the limit (LimitNOFILE)",
-            soft, needed, most,
-        )  # fmt: skip
+def _limits(gateway: GatewayTable) -> Limits:
+    return Limits(
+        gateway.max_associations,
+        gateway.max_associations_per_source,
+        gateway.max_unauthenticated,
+        gateway.max_unauthenticated_per_source,
+    )

@@ -73,6 +73,9 @@ class GatewayTable(_Table):
     node: str = Field(default_factory=socket.gethostname)
     audit: Path | None = None
     max_associations: int = Field(default=500, ge=1)
+    max_associations_per_source: int = Field(default=100, ge=1)
+    max_unauthenticated: int = Field(default=200, ge=1)
+    max_unauthenticated_per_source: int = Field(default=50, ge=1)
     max_request_bytes: int = Field(default=131_072, ge=1024, le=4_194_304)
     artim: Deadline = timedelta(seconds=30)
     idle_timeout: Deadline = timedelta(minutes=30)
@@ -121,6 +124,27 @@ class UpstreamTable(_Table):
     tls: UpstreamTls | None = None
 
 
+class StateTable(_Table):
+    """`[state]`: where gateways keep what they know together."""
+
+    path: Path = Path("dicomgate-state.sqlite")
+    url: str | None = Field(default=None, repr=False)  # with a passcode in it, perhaps
+
+
+class ThrottleTable(_Table):
+    """`[throttle]`: how much guessing is borne."""
+
+    enabled: bool = True
+    free: int = Field(default=5, ge=1)
+    first_wait: Deadline = timedelta(seconds=30)
+    longest_wait: Deadline = timedelta(hours=1)
+    # On each of an account's two levers; NIST SP 800-63B 5.2.2 bears 100 in all.
+    most: int = Field(default=25, ge=1, le=50)
+    source_free: int = Field(default=50, ge=1)
+    repeat: Duration = timedelta(seconds=10)
+    on_unreachable: Literal["local", "refuse"] = "local"
+
+
 class AuthenticatorTable(BaseModel):
     """`[[authenticator]]`: the keys that every authenticator has; all others are its own."""
 
@@ -151,6 +175,8 @@ class Tables(_Table):
     """The whole file."""
 
     gateway: GatewayTable = Field(default_factory=GatewayTable)
+    state: StateTable = Field(default_factory=StateTable)
+    throttle: ThrottleTable = Field(default_factory=ThrottleTable)
     listener: Annotated[list[ListenerTable], BeforeValidator(_several)] = Field(min_length=1)
     upstream: Annotated[list[UpstreamTable], BeforeValidator(_several)] = Field(min_length=1)
     authenticator: Annotated[list[AuthenticatorTable], BeforeValidator(_several)] = Field(min_length=1)
@@ -158,6 +184,8 @@ class Tables(_Table):
 
 _TABLES: dict[str, type[BaseModel]] = {
     "gateway": GatewayTable,
+    "state": StateTable,
+    "throttle": ThrottleTable,
     "listener": ListenerTable,
     "upstream": UpstreamTable,
     "authenticator": AuthenticatorTable,

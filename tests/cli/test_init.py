@@ -17,12 +17,15 @@ from dicomgate.tables import (
     GatewayTable,
     ListenerTable,
     ListenerTls,
+    StateTable,
+    ThrottleTable,
     UpstreamTable,
     UpstreamTls,
 )
 
 TEMPLATE = files("dicomgate.cli").joinpath("dicomgate.toml").read_text("utf-8")
-PARTS = dict(zip(("gateway", "listener", "upstream", "authenticator"), TEMPLATE.split("\n[")[1:], strict=True))
+TABLES = ("gateway", "state", "throttle", "listener", "upstream", "authenticator")
+PARTS = dict(zip(TABLES, TEMPLATE.split("\n[")[1:], strict=True))
 
 
 def _value(part: str, key: str) -> Any:
@@ -36,6 +39,8 @@ def _value(part: str, key: str) -> Any:
     ("part", "model"),
     [
         ("gateway", GatewayTable),
+        ("state", StateTable),
+        ("throttle", ThrottleTable),
         ("listener", ListenerTable),
         ("upstream", UpstreamTable),
         ("authenticator", AuthenticatorTable),
@@ -49,7 +54,7 @@ def test_the_template_has_every_key_with_its_default(part: str, model: type[Base
         if field.is_required() or field.default is None or field.default_factory or key in SAID_OTHERWISE:
             continue
         default = field.default
-        assert (parse_duration(value) if hasattr(default, "total_seconds") else value) == default, key
+        assert (parse_duration(value) if hasattr(default, "total_seconds") else type(default)(value)) == default, key
 
 
 SAID_OTHERWISE = {

@@ -263,7 +263,7 @@ def test_an_association_that_was_released_stays_released(last: str) -> None:
 def test_nothing_is_relayed_by_a_call_that_comes_behind_the_end() -> None:
     async def story(relay: Relay, client: socket.socket, _: socket.socket) -> None:
         # TLS asks for a call soon, because it holds something; before it comes, the other side ends it all.
-        call = relay.directions[0].source._call_if_reading
+        call = relay.directions[0].source._readable
         await asyncio.get_running_loop().sock_sendall(client, DATA)
         relay.abort(Cause.IDLE)
         call()

@@ -93,7 +93,7 @@ class Gateway:
 
     def write(self) -> None:
         """Write the configuration file from `tables`."""
-        (self.folder / "dicomgate.toml").write_text(_toml(self.tables))
+        (self.folder / "dicomgate.toml").write_text(as_toml(self.tables))
 
     def write_users(self, users: Mapping[str, bytes], name: str = "users.htpasswd") -> None:
         """Write a users file with these passcodes."""
@@ -243,7 +243,8 @@ def _hash(passcode: bytes) -> str:
     return make_hash(passcode)
 
 
-def _toml(tables: dict[str, Any]) -> str:
+def as_toml(tables: dict[str, Any]) -> str:
+    """Return the text of a configuration file with these tables."""
     lines = []
     for name, content in tables.items():
         for table in content if isinstance(content, list) else [content]:

@@ -14,6 +14,7 @@ NO_RESPONSE, EMPTY_RESPONSE = b"", bytes.fromhex("59 00 0002 0000")  # sub-item 
 RELEASE_RQ = bytes.fromhex("05 00 00000004 00000000")
 RELEASE_RP = bytes.fromhex("06 00 00000004 00000000")
 NOT_ADMITTED = bytes.fromhex("03 00 00000004 00 01 02 01")  # A-ASSOCIATE-RJ, PS3.8 table 9-21
+LOCAL_LIMIT = bytes.fromhex("03 00 00000004 00 02 03 02")
 COULD_NOT_LOOK = bytes.fromhex("03 00 00000004 00 02 02 01")
 CONGESTION = bytes.fromhex("03 00 00000004 00 02 03 01")
 ABORT = bytes.fromhex("07 00 00000004 0000 02 00")  # A-ABORT, PS3.8 table 9-26
@@ -46,10 +47,10 @@ def p_data(fragment: bytes, context: int = 1) -> bytes:
 
 
 class RawClient:
-    """A context manager: connected from its creation on, TLS included; closed afterwards."""
+    """A context manager: connected from its creation on, TLS included; closed afterwards. `source` is its address."""
 
-    def __init__(self, address: Address, tls: ssl.SSLContext | None = None) -> None:
-        self.socket = socket.create_connection(address[:2], timeout=20)
+    def __init__(self, address: Address, tls: ssl.SSLContext | None = None, source: str = "") -> None:
+        self.socket = socket.create_connection(address[:2], timeout=20, source_address=(source, 0))
         if tls is not None:
             try:
                 self.socket = tls.wrap_socket(self.socket, server_hostname=address[0])

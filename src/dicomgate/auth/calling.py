@@ -20,7 +20,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from types import TracebackType
-from typing import cast
+from typing import TypeVar, cast
 
 from ..contract import Accept, Attempt, Authenticator, Decision, IdentityType, Once, Pass, Reject, Unavailable
 from ..errors import DicomgateError, PluginError, StartError, place
@@ -31,6 +31,7 @@ DEFAULT_DEADLINE = timedelta(seconds=2)
 DEFAULT_WORKERS = max(1, (os.cpu_count() or 1) - 1)
 """One core is left to the event loop while hashes are computed."""
 _WAITING_FOR_EACH_WORKER = 32
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,23 +95,15 @@ class Link:
 
     async def ask(self, attempt: Attempt) -> Decision:
         """The authenticator's decision, or `Unavailable` within the deadline. Raises only if cancelled."""
-        if self._waiting >= self._most_waiting and not self._asynchronous:  # it waits for no worker
-            return self._unavailable(attempt, f"{self._waiting} attempts are waiting for it already")
-        self._waiting += 1
-        call = asyncio.ensure_future(self._call(attempt))
+        decided: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+        asking = Asking(self, attempt, resolve(decided))
         try:
-            await asyncio.wait((call,), timeout=self.deadline)
+            return await decided
         finally:
-            self._waiting -= 1
-            if not call.done():
-                call.cancel()
-        if not call.done():
-            return self._unavailable(attempt, f"no answer within {self.deadline:g} s")
-        broken = call.cancelled() or call.exception() is not None
-        answer = _Failure("it broke the task it ran in") if broken else call.result()
-        if not isinstance(answer, _Failure):
-            return answer
-        return self._unavailable(attempt, f"defect: {answer.what}")
+            asking.cancel()
+
+    def _full(self) -> bool:
+        return self._waiting >= self._most_waiting and not self._asynchronous  # an asynchronous one waits for no worker
 
     def _unavailable(self, attempt: Attempt, why: str) -> Unavailable:
         # Here, because the chain may go on and another link accept: the decision's record would not tell.
@@ -153,6 +146,74 @@ class Link:
             self._free_workers.release()
             raise
         return await answered
+
+
+class Asking:
+    """One question to one authenticator. `done` is called once, and never before this exists, with the decision.
+
+    There is no task but the one that the authenticator runs in, which may not end: nothing waits for it.
+    """
+
+    __slots__ = ("_attempt", "_call", "_done", "_link", "_timer")
+
+    def __init__(self, link: Link, attempt: Attempt, done: Callable[[Decision], None]) -> None:
+        loop = asyncio.get_running_loop()
+        self._link = link
+        self._attempt = attempt
+        self._done = done
+        self._call: asyncio.Task[Decision | _Failure] | None = None
+        if link._full():
+            why = f"{link._waiting} attempts are waiting for it already"
+            self._timer: asyncio.Handle = loop.call_soon(done, link._unavailable(attempt, why))
+            return
+        link._waiting += 1
+        self._call = loop.create_task(link._call(attempt))
+        self._call.add_done_callback(self._answered)
+        self._timer = loop.call_later(link.deadline, self._too_late)
+
+    def cancel(self) -> None:
+        """Ask no more: `done` is not called. Once it was, nothing happens."""
+        self._timer.cancel()
+        call, self._call = self._call, None
+        if call is not None:
+            self._link._waiting -= 1
+            call.remove_done_callback(self._answered)
+            call.cancel()
+
+    def _too_late(self) -> None:
+        self.cancel()
+        self._end(self._link._unavailable(self._attempt, f"no answer within {self._link.deadline:g} s"))
+
+    def _answered(self, call: asyncio.Task[Decision | _Failure]) -> None:
+        if self._call is None:
+            return  # it was cancelled while this call was on its way
+        self._call = None
+        self._link._waiting -= 1
+        self._timer.cancel()
+        broken = call.cancelled() or call.exception() is not None
+        answer = _Failure("it broke the task it ran in") if broken else call.result()
+        if isinstance(answer, _Failure):
+            answer = self._link._unavailable(self._attempt, f"defect: {answer.what}")
+        self._end(answer)
+
+    def _end(self, decision: Decision) -> None:
+        # Who asked refers to us, and is referred to no more: nothing is left for the garbage collector.
+        done, self._done = self._done, _nothing
+        done(decision)
+
+
+def resolve(future: asyncio.Future[_Answer]) -> Callable[[_Answer], None]:
+    """What sets the result of a future, unless who awaited it has left."""
+
+    def settle(answer: _Answer) -> None:
+        if not future.done():
+            future.set_result(answer)
+
+    return settle
+
+
+def _nothing(_: Decision) -> None:
+    """Stands where nobody awaits a decision."""
 
 
 def _read_handles(name: str, authenticator: Authenticator) -> frozenset[object] | None:

@@ -7,14 +7,16 @@ Rule 3: if then nobody accepts, the answer stays `Unavailable`, never `Reject`.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 
-from ..contract import Accept, Attempt, Decision, IdentityType, Pass, Reject, Unavailable
-from .calling import Link
+from ..contract import Attempt, Decision, IdentityType, Pass, Reject, Unavailable
+from .calling import Asking, Link, resolve
 
 _log = logging.getLogger("dicomgate.auth")
 
@@ -53,30 +55,70 @@ class Chain:
 
     async def consult(self, attempt: Attempt) -> Verdict:
         """Ask link after link; the answers are in the order of the asking."""
+        reached: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        question = Question(self.links, attempt, resolve(reached))
+        try:
+            return await reached
+        finally:
+            question.cancel()
+
+
+class Question:
+    """One attempt's way along the links. `done` is called once, and never before this exists, with the verdict.
+
+    No task waits for it: most of the time of an association that logs in would be spent on one.
+    """
+
+    __slots__ = ("_answers", "_asking", "_attempt", "_could_not_look", "_done", "_links")
+
+    def __init__(self, links: Sequence[Link], attempt: Attempt, done: Callable[[Verdict], None]) -> None:
+        self._attempt = attempt
+        self._done = done
+        self._answers: list[tuple[str, Decision]] = []
+        self._could_not_look: tuple[str, Unavailable] | None = None
+        self._asking: Asking | asyncio.Handle
         identity = attempt.identity
         kind = None if identity is None else identity.type
+        self._links = iter([link for link in links if link.handles(kind)])
         if identity is not None and kind is IdentityType.USERNAME_AND_PASSCODE and not identity.secondary:
-            return Verdict(Reject("the passcode is empty"))
-        answers: list[tuple[str, Decision]] = []
-        could_not_look: tuple[str, Unavailable] | None = None
-        for link in self.links:
-            if not link.handles(kind):
-                continue
-            decision = await link.ask(attempt)
-            answers.append((link.name, decision))
-            if isinstance(decision, Accept):
-                return Verdict(decision, link.name, tuple(answers))
-            if isinstance(decision, Reject):
-                if could_not_look is None:
-                    return Verdict(decision, link.name, tuple(answers))
-                break
-            if isinstance(decision, Unavailable):
-                could_not_look = could_not_look or (link.name, decision)
-                if not link.next_on_error:
-                    break
-                _log.warning("%s: authenticator %s could not look: %a", attempt.id, link.name, decision.reason)
-        if could_not_look is not None:
-            name, unavailable = could_not_look
-            return Verdict(unavailable, name, tuple(answers))
-        what = "an attempt without identity" if kind is None else f"an identity of type {kind.value} ({kind.name})"
-        return Verdict(Pass(f"no authenticator claims {what}"), "", tuple(answers))
+            self._asking = asyncio.get_running_loop().call_soon(done, Verdict(Reject("the passcode is empty")))
+        else:
+            self._ask_next()
+
+    def cancel(self) -> None:
+        """Ask no more: `done` is not called. Once it was, nothing happens."""
+        self._asking.cancel()
+
+    def _ask_next(self) -> None:
+        link = next(self._links, None)
+        if link is not None:
+            self._asking = Asking(link, self._attempt, partial(self._answered, link))
+        else:
+            self._asking = asyncio.get_running_loop().call_soon(self._done, self._nobody())
+
+    def _answered(self, link: Link, decision: Decision) -> None:
+        self._answers.append((link.name, decision))
+        if isinstance(decision, Pass):
+            self._ask_next()
+        elif isinstance(decision, Unavailable):
+            self._could_not_look = self._could_not_look or (link.name, decision)
+            if link.next_on_error:
+                _log.warning("%s: authenticator %s could not look: %a", self._attempt.id, link.name, decision.reason)
+                self._ask_next()
+            else:
+                self._done(self._nobody())
+        elif isinstance(decision, Reject) and self._could_not_look is not None:
+            self._done(self._nobody())
+        else:
+            self._done(Verdict(decision, link.name, tuple(self._answers)))
+
+    def _nobody(self) -> Verdict:
+        """The verdict where no answer counts."""
+        if self._could_not_look is not None:
+            name, unavailable = self._could_not_look
+            return Verdict(unavailable, name, tuple(self._answers))
+        identity = self._attempt.identity
+        what = "an attempt without identity"
+        if identity is not None:
+            what = f"an identity of type {identity.type.value} ({identity.type.name})"
+        return Verdict(Pass(f"no authenticator claims {what}"), "", tuple(self._answers))

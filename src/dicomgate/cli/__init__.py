@@ -1,4 +1,4 @@
-"""The command line: `dicomgate init | serve | check | plugins | ask | echo | demo`, and the groups that plugins add.
+"""The command line: `dicomgate init | serve | check | plugins | ask | echo | throttle | demo`, and what plugins add.
 
 Rule 1: exit status 0: done, or yes; 1: the answer is no; 2: wrong usage or configuration; 3: the machine or the
         network does not play along.
@@ -27,6 +27,7 @@ from .init import init
 from .outcome import abandon
 from .plugins import plugins
 from .serve import serve
+from .throttle import app as throttle
 
 _PATIENCE = 1.0  # seconds for threads that are about to end anyway
 
@@ -42,6 +43,7 @@ app = typer.Typer(
 )
 for _command in (init, serve, check, plugins, ask, echo):
     app.command()(_command)
+app.add_typer(throttle, name="throttle")
 
 
 def _print_version(wanted: bool) -> None:

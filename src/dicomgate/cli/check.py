@@ -90,6 +90,7 @@ async def _reason_against(upstream: Upstream, seconds: float) -> str:
         async with asyncio.timeout(seconds):
             await upstream.look_up()
             connecting = upstream.connect(loop, opened, outcome.set_result)
+            connecting.step()
             try:
                 return await outcome
             finally:

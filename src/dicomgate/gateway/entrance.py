@@ -9,7 +9,9 @@ from typing import Protocol
 
 from ..admission import Policy
 from ..auth.chain import Chain
+from ..auth.guard import Guard
 from ..observe.events import Tell
+from .places import Places
 from .tls import TlsContext
 from .upstream import Upstream
 
@@ -26,14 +28,15 @@ class Association(Protocol):
 
 @dataclass(slots=True)
 class Commons:
-    """What all associations of a gateway share. `most` is how many there may be at a time.
+    """What all associations of a gateway share.
 
     `buffer` belongs to whoever is being called back; it is empty again before the next callback runs.
     """
 
     loop: asyncio.AbstractEventLoop
     tell: Tell
-    most: int
+    places: Places
+    guard: Guard
     buffer: bytearray = field(default_factory=lambda: bytearray(RECEIVE_SIZE))
     associations: set[Association] = field(default_factory=set)
 

@@ -59,17 +59,18 @@ class Leg:
     def read_with(self, callback: Callable[[], None]) -> None:
         """Call back whenever there is something to read, from now on."""
         if not self.closed:
-            self._loop.add_reader(self.fileno, callback)
             self._on_readable = callback
-            self._reading = True
+            if not self._reading:
+                self._loop.add_reader(self.fileno, self._readable)
+                self._reading = True
             self.read_pending()
 
     def read_pending(self) -> None:
         """Call back soon if TLS holds decrypted bytes: the socket may not become readable for them."""
         if isinstance(self.stream, TlsStream) and self._reading and self.stream.pending():
-            self._loop.call_soon(self._call_if_reading)
+            self._loop.call_soon(self._readable)
 
-    def _call_if_reading(self) -> None:
+    def _readable(self) -> None:
         if self._reading:
             self._on_readable()
 
@@ -186,7 +187,7 @@ class Leg:
         if self._stalled:
             self._stalled = False
             if self._reading:
-                self._loop.add_reader(self.fileno, self._on_readable)
+                self._loop.add_reader(self.fileno, self._readable)
             if not self.unsent:
                 self._stop_writing()
                 return

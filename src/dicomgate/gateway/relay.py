@@ -36,7 +36,7 @@ class Ended(Protocol):
 class Direction:
     """From one leg to the other."""
 
-    __slots__ = ("bytes", "ended", "flow", "from_client", "held", "sink", "source")
+    __slots__ = ("bytes", "ended", "flow", "from_client", "held", "sink", "source", "waiting")
 
     def __init__(self, source: Leg, sink: Leg, flow: DataFlow, from_client: bool) -> None:
         self.source = source
@@ -46,6 +46,7 @@ class Direction:
         self.held = b""
         self.bytes = 0
         self.ended = False
+        self.waiting: float | None = None  # since when the sink has not taken all that was sent
 
 
 class Relay:
@@ -101,6 +102,7 @@ class Relay:
         return self.directions[direction.from_client]
 
     def _resume(self, direction: Direction) -> None:
+        direction.waiting = None
         if not direction.ended and not direction.sink.unsent:
             direction.source.read_with(partial(self._readable, direction))
 
@@ -159,6 +161,8 @@ class Relay:
 
     def _await_drain(self, direction: Direction) -> None:
         direction.source.pause_reading()
+        if direction.waiting is None:
+            direction.waiting = self._loop.time()
         direction.sink.on_drained = partial(self._resume, direction)
         # The sink of one direction is the source of the other.
         direction.sink.on_broken = partial(self._lost, self._other(direction))
@@ -199,12 +203,20 @@ class Relay:
             self._timer = self._loop.call_later(PARTING, self._check_idle)
 
     def _check_idle(self) -> None:
+        if self._end is not None and self._end[0] is Cause.RELEASED:
+            self._finish(*self._end)  # what came since then, an A-ABORT byte by byte, gave it no more time
+            return
         timeout = self._idle_timeout if self._end is None else PARTING
-        quiet = self._loop.time() - self._active
+        since, why = self._active, "nothing was sent"
+        for direction in self.directions:
+            # A peer that sends and does not read is no better than one that does neither.
+            if direction.waiting is not None and direction.waiting < since:
+                since, why = direction.waiting, "what was sent was not taken"
+        quiet = self._loop.time() - since
         if quiet < timeout:
             self._timer = self._loop.call_later(timeout - quiet, self._check_idle)
         elif self._end is None:
-            self.abort(Cause.IDLE, f"nothing was sent for {timeout:g} s")
+            self.abort(Cause.IDLE, f"{why} for {timeout:g} s")
         else:
             self._finish(*self._end)
 

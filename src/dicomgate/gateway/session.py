@@ -1,11 +1,10 @@
 """One connection from its accept to its hand-over: carries out the effects of a `Handshake`.
 
-Everything happens in callbacks of the event loop; only the question to the authenticators is a task.
+Everything happens in callbacks of the event loop: an association costs no task of its own.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import socket
@@ -13,12 +12,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from .. import effects as do
-from ..contract import Attempt, Peer
+from ..auth.chain import Verdict
+from ..auth.guard import Asking
+from ..contract import Peer
 from ..handshake import Handshake
 from ..observe.events import Cause, Closed, Opened, Refused
 from .entrance import Commons, Entrance
 from .greeting import Greeting
 from .leg import Leg, Stream
+from .places import Place
 from .relay import PARTING, Direction, Relay
 from .tls import TlsError, TlsStream
 from .upstream import Connecting
@@ -30,14 +32,18 @@ class Session:
     """One association. It stays among the associations of `commons` until both its connections are closed."""
 
     __slots__ = ("_began", "_client", "_closed", "_commons", "_connecting", "_entrance", "_greeting", "_handshake",
-                 "_loop", "_open", "_peer", "_question", "_relay", "_timer", "_upstream", "_view", "id")  # fmt: skip
+                 "_loop", "_open", "_peer", "_place", "_question", "_relay", "_timer", "_upstream", "_view",
+                 "id")  # fmt: skip
 
-    def __init__(self, commons: Commons, entrance: Entrance, raw: socket.socket, address: tuple[str, int]) -> None:
+    def __init__(
+        self, commons: Commons, entrance: Entrance, raw: socket.socket, address: tuple[str, int], place: Place
+    ) -> None:
         self.id = secrets.token_hex(6)
         self._commons = commons
         self._loop = commons.loop
         self._entrance = entrance
         self._peer = Peer(*address)
+        self._place = place
         self._view = memoryview(commons.buffer)
         self._began = self._loop.time()
         self._closed = False
@@ -47,7 +53,7 @@ class Session:
         self._client: Leg | None = None
         self._upstream: Leg | None = None
         self._connecting: Connecting | None = None
-        self._question: asyncio.Task[None] | None = None
+        self._question: Asking | None = None
         self._relay: Relay | None = None
         commons.associations.add(self)
         entrance.entered()
@@ -84,7 +90,7 @@ class Session:
             stream = TlsStream(self._entrance.tls, raw)
         except (OSError, ValueError) as error:
             raw.close()
-            self._close(Cause.CLIENT_GONE, f"before TLS: {error}")
+            self._not_greeted(TlsError(str(error)))
             return
         self._take_client(stream)
         self._greeting = Greeting(self._loop, stream, lambda: self._greeted(stream), self._not_greeted)
@@ -105,8 +111,7 @@ class Session:
         self._close(Cause.REFUSED, f"TLS: {error}")
 
     def _begin(self) -> None:
-        full = len(self._commons.associations) > self._commons.most
-        self._handshake = Handshake(self.id, self._peer, self._entrance.policy, full=full)
+        self._handshake = Handshake(self.id, self._peer, self._entrance.policy, full=self._place.full)
         if self._client is not None:
             self._watch(self._client, self._handshake.client_data, self._handshake.client_gone)
 
@@ -158,10 +163,12 @@ class Session:
                     self._timer.cancel()
                     self._timer = self._loop.call_later(seconds, self._deadline)
                 case do.Decide(attempt):
-                    self._question = self._loop.create_task(self._ask(attempt))
+                    self._question = self._commons.guard.begin(self._entrance.chain, attempt, self._decided)
                 case do.Connect(name):
+                    self._place.admitted()
                     upstream = self._entrance.upstreams[name]
                     self._connecting = upstream.connect(self._loop, self._upstream_opened, self._upstream_failed)
+                    self._connecting.step()
                 case do.CloseUpstream():
                     self._leave_upstream()
                 case do.Relay():
@@ -169,8 +176,7 @@ class Session:
                 case do.Close(cause, detail):
                     self._close(cause, detail)
 
-    async def _ask(self, attempt: Attempt) -> None:
-        verdict = await self._entrance.chain.consult(attempt)
+    def _decided(self, verdict: Verdict) -> None:
         handshake = self._handshake
         if handshake is not None:
             self._guard(lambda: self._carry_out(handshake.decided(verdict)))
@@ -234,7 +240,7 @@ class Session:
         self._closed = True
         self._timer.cancel()
         self._handshake = None
-        if self._question is not None and self._question is not asyncio.current_task(self._loop):
+        if self._question is not None:
             self._question.cancel()
         if self._greeting is not None:
             self._greeting.cancel()
@@ -251,8 +257,10 @@ class Session:
 
     def _forget_if_gone(self) -> None:
         if not self._open and self._closed:
-            self._relay = None  # it holds us in turn: an association that is over needs no garbage collector
+            # They hold us in turn: an association that is over needs no garbage collector.
+            self._relay = self._question = self._greeting = None
             self._commons.associations.discard(self)
+            self._place.leave()
 
 
 def _send(leg: Leg | None, pdu: bytes) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import socket
 import ssl
 from contextlib import suppress
@@ -154,7 +155,10 @@ class TlsStream:
     __slots__ = ("_end", "_socket", "fileno", "setsockopt")
 
     def __init__(self, context: ssl.SSLContext, raw: socket.socket, server_name: str | None = None) -> None:
-        """Server side without `server_name`, client side with it. Nothing is sent before `handshake`."""
+        """Server side without `server_name`, client side with it. Nothing is sent yet. Raises OSError, ValueError."""
+        # For a connection that was reset already SSLSocket would raise, and leave the socket open.
+        if error := raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise TlsError(os.strerror(error))
         self._socket = context.wrap_socket(
             raw,
             server_side=server_name is None,

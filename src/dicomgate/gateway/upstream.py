@@ -61,13 +61,19 @@ class Upstream:
     def connect(
         self, loop: asyncio.AbstractEventLoop, opened: Callable[[Leg], None], failed: Callable[[str], None]
     ) -> Connecting:
-        """Connect, and call back once: `opened` with the leg, or `failed` with the reason. Cancel what is returned."""
+        """An attempt to connect that calls back once: `opened` with the leg, or `failed` with the reason."""
         return Connecting(self, loop, list(self._addresses), opened, failed)
 
     def look_up_again(self) -> None:
         """Look up in the background, one look-up at a time."""
         if self._looking_up is None or self._looking_up.done():
             self._looking_up = asyncio.ensure_future(self.look_up())
+
+    async def close(self) -> None:
+        """Look up no more."""
+        if self._looking_up is not None:
+            self._looking_up.cancel()
+            await asyncio.wait({self._looking_up})
 
     def stream(self, raw: socket.socket) -> Stream:
         """The connected socket, in TLS if that is configured."""
@@ -80,7 +86,7 @@ class Upstream:
 
 
 class Connecting:
-    """One attempt to connect; `cancel` ends it without a call back."""
+    """One attempt to connect: `step` begins it, `cancel` ends it without a call back."""
 
     __slots__ = (
         "_addresses",
@@ -111,8 +117,6 @@ class Connecting:
         self._stream: Stream | None = None
         self._fileno = -1
         self._greeting: Greeting | None = None
-        # Never from within `connect`: the caller has not got its hands on us yet.
-        loop.call_soon(self._try_next)
 
     def cancel(self) -> None:
         """Give up quietly."""
@@ -129,7 +133,8 @@ class Connecting:
             self._stream.close()
             self._stream = None
 
-    def _try_next(self) -> None:
+    def step(self) -> None:
+        """Try the next address. Call it once; then it calls itself, and back."""
         if not self._addresses:
             self._upstream.look_up_again()
             self._failed("; ".join(self._reasons) or f"the host name {self._upstream.host} does not resolve")
@@ -156,19 +161,22 @@ class Connecting:
         if error in (0, errno.EISCONN):
             self._connected(raw, where)
         else:
-            self._loop.add_writer(self._fileno, self._connected, raw, where)
+            self._loop.add_writer(self._fileno, self._answered, raw, where)
 
     def _next_after(self, reason: str) -> None:
         self._close()
         self._reasons.append(reason)
-        self._try_next()
+        self.step()
 
-    def _connected(self, raw: socket.socket, where: str) -> None:
+    def _answered(self, raw: socket.socket, where: str) -> None:
         self._loop.remove_writer(self._fileno)
         error = raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:
             self._next_after(f"{where}: {os.strerror(error)}")
-            return
+        else:
+            self._connected(raw, where)
+
+    def _connected(self, raw: socket.socket, where: str) -> None:
         try:
             stream = self._stream = self._upstream.stream(raw)
         except (OSError, ValueError) as failure:

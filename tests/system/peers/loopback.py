@@ -1,8 +1,10 @@
 """Ports of 127.0.0.1, and waiting for something to become true."""
 
+import random
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 Address = tuple[str, int]
@@ -12,11 +14,16 @@ _LISTEN = "0A"  # TCP_LISTEN, proc(5)
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port of 127.0.0.1 that nobody uses.
+
+    It is below those that the system gives to clients: one that a connection has just ended on would be free for us,
+    and taken for a server such as storescp, which does not set SO_REUSEADDR.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((HOST, port))
+            return port
 
 
 def listens(port: int) -> bool:

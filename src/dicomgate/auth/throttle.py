@@ -1,0 +1,174 @@
+"""Who may be verified now: failed attempts are counted, and the next one waits longer and longer.
+
+Law 1: an attempt is counted before it is verified, in one step with the look at the counters. So a burst gains nothing,
+       nor does closing before the answer.
+Law 2: an account has two levers of its own: one for addresses that it never logged in from, one for those that it did.
+       Whoever guesses from elsewhere does not lock its owner out. Together they let no more than 100 attempts in a row
+       through (NIST SP 800-63B 5.2.2), until an operator clears them.
+Law 3: an address that fails for many accounts waits, except where it has logged in before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import socket
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from ..contract import Attempt
+from ..shared import Lever, SharedState, StateUnavailable, Taken
+
+_log = logging.getLogger("dicomgate.throttle")
+_LONGEST_NAME = 256
+_LONGEST_KEY = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How much guessing is borne. Waits are in seconds."""
+
+    free: int = 5
+    first_wait: float = 30.0
+    longest_wait: float = 3600.0
+    most: int = 25
+    source_free: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who says who they are, from where, as it is counted. `account` is "" where no name is claimed."""
+
+    account: str
+    source: str
+
+    @property
+    def pair(self) -> str:
+        """The account at this source."""
+        return f"{self.account}@{self.source}"
+
+    @property
+    def levers(self) -> tuple[str, str, str]:
+        """The keys: for strange sources, for familiar ones, and for the source itself."""
+        # Who brings a token claims no name: then a familiar source is all that there is to count by.
+        return f"account:{self.account}", f"known:{self.account or self.pair}", f"source:{self.source}"
+
+
+def claim(attempt: Attempt) -> Claim:
+    """What is counted for an attempt."""
+    name = attempt.identity.username if attempt.identity is not None else None
+    # Nobody's name is that long, and to normalise it would take long.
+    account = "" if not name else _account(name) if len(name) <= _LONGEST_NAME else "~"
+    return Claim(account, _source(attempt.peer.address))
+
+
+@lru_cache(maxsize=4096)
+def _account(name: str) -> str:
+    """The claimed name as a directory may take it: without case, spaces, accents and look-alikes.
+
+    Too much alike is better than too little: two names that are counted as one wait for each other, one that is counted
+    as two may be guessed at twice as often.
+    """
+    plain = "".join(map(_base, unicodedata.normalize("NFKD", name).casefold()))
+    plain = "".join(letter for letter in unicodedata.normalize("NFKD", plain) if _counts(letter)) or "?"
+    return plain if len(plain) <= _LONGEST_KEY else f"{plain[:60]}~{hashlib.sha256(plain.encode()).hexdigest()[:16]}"
+
+
+def _base(letter: str) -> str:
+    """The letter without its stroke or hook, which no normal form takes away: "LATIN SMALL LETTER O WITH STROKE"."""
+    base, found, _ = unicodedata.name(letter, "").partition(" WITH ")
+    try:
+        return unicodedata.lookup(base) if found else letter
+    except KeyError:
+        return letter
+
+
+def _counts(letter: str) -> bool:
+    return unicodedata.category(letter)[0] not in "CMZ"  # control characters and the like, marks, spaces
+
+
+def _source(address: str) -> str:
+    """An IPv4 address; of an IPv6 address the /64, in which its owner can choose as he likes."""
+    if ":" not in address:
+        return address
+    packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
+    return socket.inet_ntop(socket.AF_INET6, packed[:8] + bytes(8)) + "/64"
+
+
+class Counted(NamedTuple):
+    """Where an attempt is counted, and whether its account has logged in from its source before."""
+
+    state: SharedState
+    known: bool
+    keys: Sequence[str]
+
+
+class Throttle:
+    """The counters of all listeners, in `state`; while that is out of reach in `beside`, where there is one."""
+
+    def __init__(self, figures: Figures, state: SharedState, beside: SharedState | None = None) -> None:
+        self._figures = figures
+        self.at_a_time = max(1, figures.free - 1)  # so many of an account under way hold no lever by themselves
+        self._state = state
+        self._beside = beside
+        self._out_of_reach = False
+
+    async def take(self, claimed: Claim) -> tuple[str, Counted]:
+        """Count one attempt: "", and where it is counted; or why it may not be verified, for the operator.
+
+        Raises StateUnavailable where nobody can count.
+        """
+        figures = self._figures
+        waits = figures.first_wait, figures.longest_wait
+        strange, familiar, source = claimed.levers
+        if claimed.account:
+            known = [Lever(familiar, figures.free, *waits, figures.most)]
+            unknown = [Lever(strange, figures.free, *waits, figures.most)]
+        else:
+            known, unknown = [Lever(familiar, figures.source_free, *waits)], []
+        unknown.append(Lever(source, figures.source_free, *waits))
+        state, taken = await self._taken(claimed.pair, known, unknown)
+        keys = [lever.key for lever in (known if taken.known else unknown)]
+        return _why_not(taken), Counted(state, taken.known, keys)
+
+    async def succeeded(self, claimed: Claim, counted: Counted) -> None:
+        """The attempt was genuine, and a secret proved it: its address is familiar from now on.
+
+        What was counted against the account is forgotten, but not by one at home what strangers have tried: or each
+        of the owner's logins would give them a new row.
+        """
+        strange, familiar, _ = claimed.levers
+        forget = [familiar] if counted.known else [strange, familiar]
+        # Of the source only this attempt is taken back: or one good account would pay for guesses at all the others.
+        await counted.state.succeeded(claimed.pair, forget, [key for key in counted.keys if key not in forget])
+
+    async def take_back(self, counted: Counted) -> None:
+        """It counts for nothing."""
+        await counted.state.give_back(counted.keys)
+
+    async def _taken(self, pair: str, known: Sequence[Lever], unknown: Sequence[Lever]) -> tuple[SharedState, Taken]:
+        """Who has counted, and what came of it."""
+        try:
+            taken = await self._state.take(pair, known, unknown)
+        except StateUnavailable as error:
+            if self._beside is None:
+                raise
+            if not self._out_of_reach:
+                self._out_of_reach = True
+                _log.error("attempts are counted by this gateway alone for now: %s", error)
+            return self._beside, await self._beside.take(pair, known, unknown)
+        if self._out_of_reach:
+            self._out_of_reach = False
+            _log.info("attempts are counted together again")
+        return self._state, taken
+
+
+def _why_not(taken: Taken) -> str:
+    if not taken.held:
+        return ""
+    if taken.wait is None:
+        return f"throttled: too many attempts in a row, {taken.held} is held until it is cleared"
+    return f"throttled: too many attempts in a row, {taken.held} waits {taken.wait:.0f} s more"

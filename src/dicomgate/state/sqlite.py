@@ -1,0 +1,169 @@
+"""The state in a file of SQLite, which several processes of one machine may share; or in the memory of this one.
+
+Rule 1: one thread of its own opens the file, uses it and closes it. Whoever asks waits in the event loop, and no longer
+        than the deadline; who gives up before its turn came leaves nothing behind.
+Rule 2: every method is one transaction that takes the write lock first (BEGIN IMMEDIATE): nobody decides on what
+        another is about to change.
+Rule 3: a process that is killed leaves whole transactions (WAL). If the machine itself dies, the last ones may be gone
+        and the file is whole (synchronous = NORMAL): no attempt waits for a disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from ..errors import StartError, StateUnavailable
+from ..shared import Count, Lever, Taken
+from .ledger import Ledger, prepare
+from .limits import Limits
+
+_PATIENCE = 0.8  # of the deadline: so long one process waits for the lock of another
+_Answer = TypeVar("_Answer")
+
+
+class SqliteState:
+    """A `SharedState` in the file at `path`; None: in memory, and only here."""
+
+    def __init__(self, path: Path | None = None, limits: Limits | None = None) -> None:
+        """Open the file; make it, for its owner alone, if it is not there. Raises StartError."""
+        self._path = path
+        self._limits = limits or Limits()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="dicomgate-state")
+        try:
+            self._connection = self._thread.submit(self._open).result(self._limits.deadline)
+            self._opened = self._identity()
+        except (OSError, TimeoutError, sqlite3.Error) as error:
+            self._thread.shutdown(wait=False)
+            raise StartError(f"state {path}: cannot be opened: {self._words(error)}") from error
+
+    async def take(self, pair: str, if_known: Sequence[Lever], otherwise: Sequence[Lever]) -> Taken:
+        """See SharedState."""
+        return await self._ask(lambda ledger: ledger.take(pair, if_known, otherwise))
+
+    async def give_back(self, keys: Sequence[str]) -> None:
+        """See SharedState."""
+        await self._ask(lambda ledger: ledger.give_back(keys))
+
+    async def succeeded(self, pair: str, forget: Sequence[str], give_back: Sequence[str]) -> None:
+        """See SharedState."""
+
+        def work(ledger: Ledger) -> None:
+            ledger.know(pair)
+            ledger.forget(forget)
+            ledger.give_back(give_back)
+
+        await self._ask(work)
+
+    async def first_use(self, key: str, until: datetime) -> bool:
+        """See SharedState."""
+        first = await self._ask(lambda ledger: ledger.first_use(key, until.timestamp()))
+        if first is None:
+            raise StateUnavailable(f"state {self._path}: no room for one more used key")
+        return first
+
+    async def levers(self) -> list[Count]:
+        """See SharedState."""
+        found = await self._ask(lambda ledger: ledger.levers(), self._limits.all_of_it)
+        return [Count(key, row.n, _moment(row.until), _moment(row.last), row.forget is None) for key, row in found]
+
+    async def clear(self, keys: Sequence[str] | None) -> int:
+        """See SharedState."""
+        if keys is None:
+            return await self._ask(lambda ledger: ledger.forget_all(), self._limits.all_of_it)
+        return await self._ask(lambda ledger: ledger.forget(keys))
+
+    async def close(self) -> None:
+        """See SharedState."""
+        closing = asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        self._thread.shutdown(wait=False)
+        await asyncio.wait([closing], timeout=self._limits.deadline)  # a disk that hangs may still let it close later
+
+    async def _ask(self, work: Callable[[Ledger], _Answer], deadlines: int = 1) -> _Answer:
+        """What `work` returns, in time. Raises StateUnavailable."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._limits.deadline * deadlines):
+                return await loop.run_in_executor(self._thread, self._transact, work)
+        except (OSError, TimeoutError, sqlite3.Error) as error:
+            raise StateUnavailable(f"state {self._path}: {self._words(error)}") from error
+
+    # From here on in the thread.
+
+    def _open(self) -> sqlite3.Connection:
+        if self._path is not None:
+            # SQLite gives the files beside it the mode of this one. One that is there must not be opened here: to
+            # close it again would let go of the locks that this process has on it.
+            with suppress(FileExistsError):
+                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        connection = sqlite3.connect(
+            self._path or ":memory:", timeout=self._limits.deadline * _PATIENCE, isolation_level=None
+        )
+        try:
+            self._use_wal(connection)
+            connection.execute("PRAGMA synchronous = NORMAL")
+            _transaction(connection, lambda: prepare(connection))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _use_wal(self, connection: sqlite3.Connection) -> None:
+        until = time.monotonic() + self._limits.deadline * _PATIENCE
+        while True:
+            try:
+                (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+                break
+            except sqlite3.OperationalError:
+                # SQLite does not wait here while another process does the same.
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
+        if self._path is not None and mode != "wal":
+            raise sqlite3.OperationalError("its file system has no shared memory; it must be a local one")
+
+    def _close(self) -> None:
+        with suppress(sqlite3.Error):
+            self._connection.close()
+
+    def _transact(self, work: Callable[[Ledger], _Answer]) -> _Answer:
+        if self._identity() != self._opened:
+            raise sqlite3.OperationalError("the file was replaced while it was in use; restart the gateway")
+        connection = self._connection
+        return _transaction(connection, lambda: work(Ledger(connection, self._limits, time.time())))
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Which file it is, whatever its path; another process would count in another one. Raises OSError."""
+        if self._path is None:
+            return None
+        found = self._path.stat()
+        return found.st_dev, found.st_ino
+
+    def _words(self, error: Exception) -> str:
+        if isinstance(error, TimeoutError):
+            return f"no answer within {self._limits.deadline:g} s"
+        return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _transaction(connection: sqlite3.Connection, work: Callable[[], _Answer]) -> _Answer:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        answer = work()
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # SQLite may have rolled it back itself: a full disk
+            connection.execute("ROLLBACK")
+        raise
+    return answer
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

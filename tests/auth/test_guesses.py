@@ -1,0 +1,106 @@
+"""A client that tries again has guessed once; what is kept of a credential is no way back to it, and no oracle."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from dicomgate.auth.guesses import Guesses, Past
+from dicomgate.testing import attempt, jwt, passcode, username
+
+ALICE = attempt(passcode("alice", "correct horse"))
+HOME = "alice@192.0.2.1"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_credential_is_its_secret() -> None:
+    guesses = Guesses(10)
+    alice = guesses.digest(ALICE)
+    assert guesses.digest(attempt(passcode("ALICE ", "correct horse"))) == alice, (
+        "the spelling is the account's business"
+    )
+    others = [
+        guesses.digest(attempt(passcode("alice", "correct horse "))),
+        guesses.digest(attempt(username("alice"))),
+        guesses.digest(attempt(passcode("alice", ""))),
+        guesses.digest(attempt(jwt("alice"))),
+        guesses.digest(attempt(jwt("correct horse"))),
+        guesses.digest(attempt(None)),
+        guesses.digest(replace(ALICE, listener="other")),
+        guesses.digest(replace(ALICE, called_ae_title="OTHER")),
+        guesses.digest(replace(ALICE, calling_ae_title="OTHER")),
+        guesses.digest(replace(ALICE, peer=replace(ALICE.peer, certificate=b"der"))),
+        Guesses(10).digest(ALICE),  # another process
+    ]
+    assert len({alice, *others}) == 12
+    assert b"horse" not in alice
+
+
+def test_what_was_refused_is_false_for_a_while_and_what_was_accepted_is_genuine_for_longer() -> None:
+    clock = Clock()
+    guesses = Guesses(10, clock)
+    digest = guesses.digest(ALICE)
+    for past, seconds in ((Past.FALSE, 10), (Past.GENUINE, 600)):
+        guesses.end(guesses.begin(HOME, digest), past)
+        clock.now += seconds - 1
+        assert guesses.past(HOME, digest) is past
+        assert guesses.past("alice@192.0.2.66", digest) is Past.NEW, "what is known here says nothing elsewhere"
+        assert guesses.past("bob@192.0.2.1", digest) is Past.NEW
+        clock.now += 2
+        assert guesses.past(HOME, digest) is Past.NEW
+    guesses.end(guesses.begin(HOME, digest), Past.NEW)
+    assert guesses.past(HOME, digest) is Past.NEW, "nobody could look"
+
+
+def test_whoever_tries_another_credential_makes_the_last_one_forgotten() -> None:
+    guesses = Guesses(10)
+    digest, other = guesses.digest(ALICE), guesses.digest(attempt(passcode("alice", "a guess")))
+    guesses.end(guesses.begin(HOME, digest), Past.GENUINE)
+    guess = guesses.begin(HOME, other)
+    assert guesses.past(HOME, digest) is Past.NEW, "while it is verified"
+    guesses.end(guess, Past.FALSE)
+    assert guesses.past(HOME, digest) is Past.NEW, "and afterwards"
+    crossed = guesses.begin(HOME, digest)
+    guesses.end(guesses.begin(HOME, other), Past.FALSE)
+    guesses.end(crossed, Past.GENUINE)
+    assert guesses.past(HOME, digest) is Past.NEW, "a success that a guess has crossed is not remembered"
+
+
+def test_who_comes_while_it_is_verified_can_wait_for_the_end() -> None:
+    async def main() -> None:
+        guesses = Guesses(10)
+        digest = guesses.digest(ALICE)
+        assert guesses.last(HOME, digest) is None
+        guess = guesses.begin(HOME, digest)
+        assert guesses.last(HOME, digest) is guess
+        assert guesses.last(HOME, guesses.digest(attempt(None))) is None
+        assert not guess.over.is_set()
+        guesses.end(guess, Past.FALSE)
+        await asyncio.wait_for(guess.over.wait(), 5)
+
+    asyncio.run(main())
+
+
+def test_all_of_it_can_be_forgotten_while_something_is_verified() -> None:
+    guesses = Guesses(10)
+    digest = guesses.digest(ALICE)
+    guess = guesses.begin(HOME, digest)
+    guesses.forget()
+    guesses.end(guess, Past.GENUINE)
+    assert guesses.past(HOME, digest) is Past.NEW
+
+
+def test_what_is_kept_is_bounded_and_the_oldest_goes_first() -> None:
+    guesses = Guesses(10)
+    digest = guesses.digest(ALICE)
+    for number in range(20_001):
+        guesses.end(guesses.begin(f"{number}@192.0.2.1", digest), Past.FALSE)
+    assert guesses.past("0@192.0.2.1", digest) is Past.NEW
+    assert guesses.past("1@192.0.2.1", digest) is Past.FALSE

@@ -1,0 +1,80 @@
+"""Both stores answer as the reference does, whatever is asked of them and in whatever order."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from state.reference import Reference
+
+from dicomgate.shared import Lever, StateUnavailable
+from dicomgate.state.limits import Limits
+
+LIMITS = Limits(deadline=20, levers=4, pairs=2, used=3, forget_lever=500, forget_pair=900, skew=10)
+KEYS = st.sampled_from(["a", "b", "c", "d", "é\0\n", "f"])
+PAIRS = st.sampled_from(["p", "q", "r"])
+SEVERAL = st.lists(KEYS, max_size=3, unique=True)
+LEVERS = st.lists(
+    st.builds(
+        Lever,
+        KEYS,
+        free=st.integers(0, 3),
+        first=st.sampled_from([0, 1, 8]),
+        longest=st.sampled_from([0, 20, 1000]),
+        most=st.none() | st.integers(1, 5),
+    ),
+    max_size=3,
+    unique_by=lambda lever: lever.key,
+)
+STEPS = st.one_of(
+    st.tuples(st.just("take"), PAIRS, LEVERS, LEVERS),
+    st.tuples(st.just("take"), PAIRS, LEVERS, LEVERS),
+    st.tuples(st.just("wait"), st.sampled_from([0, 1, 7, 8, 30, 499, 500, 901, -40])),
+    st.tuples(st.just("give_back"), SEVERAL),
+    st.tuples(st.just("succeeded"), PAIRS, st.lists(KEYS, max_size=4, unique=True), st.integers(0, 4)),
+    st.tuples(st.just("first_use"), KEYS, st.integers(-20, 60)),
+    st.tuples(st.just("clear"), st.none() | SEVERAL),
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEPS, max_size=30))
+def test_a_store_answers_as_the_reference_does(clocked: Any, steps: list[tuple[Any, ...]]) -> None:
+    clock, open_empty = clocked
+    reference = Reference(LIMITS, clock.now)
+
+    async def ask() -> None:
+        state = open_empty(LIMITS)
+        try:
+            for what, *given in steps:
+                if what == "wait":
+                    clock.set(clock.now + given[0])
+                    reference.now = clock.now
+                    continue
+                if what == "succeeded":
+                    pair, keys, several = given
+                    given = [pair, keys[:several], keys[several:]]
+                elif what == "first_use":
+                    given[1] += clock.now
+                expected = getattr(reference, what)(*given)
+                if what == "first_use":
+                    given[1] = datetime.fromtimestamp(given[1], UTC)
+                if what == "first_use" and expected is None:
+                    with pytest.raises(StateUnavailable, match="no room"):
+                        await state.first_use(*given)
+                else:
+                    assert await getattr(state, what)(*given) == expected
+                counts = await state.levers()
+                assert [count.n for count in counts] == sorted((count.n for count in counts), reverse=True)
+                assert {
+                    count.key: (count.n, count.until.timestamp(), count.last.timestamp(), count.locked)
+                    for count in counts
+                } == reference.levers()
+        finally:
+            await state.close()
+
+    asyncio.run(ask())

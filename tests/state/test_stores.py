@@ -1,0 +1,273 @@
+"""What holds for both stores on the real clock: bounds, many at once, ends, and what an operator sees."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from dicomgate.shared import Count, Lever, StateUnavailable, Taken
+from dicomgate.state.limits import Limits
+
+PATIENT = Limits(deadline=20)  # this machine may be busy
+SOON = datetime.now(UTC) + timedelta(hours=1)
+
+
+def lever(key: str, free: int = 5, first: float = 30, longest: float = 3600, most: int | None = None) -> Lever:
+    return Lever(key, free, first, longest, most)
+
+
+def test_the_waits_are_those_of_the_lever(clocked: Any) -> None:
+    clock, open_empty = clocked
+
+    async def ask() -> None:
+        state = open_empty(PATIENT)
+        alice = lever("account:alice", free=2, first=30, longest=50, most=4)
+        assert [await state.take("", (), [alice]) for _ in range(2)] == [Taken(False)] * 2
+        assert await state.take("", (), [lever("other"), alice]) == Taken(False, "account:alice", 30)
+        clock.set(clock.now + 29)
+        assert await state.take("", (), [alice]) == Taken(False, "account:alice", 1)
+        clock.set(clock.now + 1)
+        assert await state.take("", (), [alice]) == Taken(False)
+        assert await state.take("", (), [alice]) == Taken(False, "account:alice", 50)
+        clock.set(clock.now + 50)
+        assert await state.take("", (), [alice]) == Taken(False)
+        assert await state.take("", (), [alice]) == Taken(False, "account:alice", None)
+        (count,) = await state.levers()  # "other" was not counted while it was held
+        now = datetime.fromtimestamp(clock.now, UTC)
+        assert count == Count("account:alice", 4, now + timedelta(seconds=50), now, locked=True)
+        assert await state.clear(["account:alice", "account:bob"]) == 1
+        assert await state.take("", (), [alice]) == Taken(False)
+        await state.close()
+
+    asyncio.run(ask())
+
+
+def test_a_clock_that_was_wrong_holds_nobody_for_longer_than_the_longest_wait(clocked: Any) -> None:
+    clock, open_empty = clocked
+    right = clock.now
+
+    async def ask() -> None:
+        state = open_empty(PATIENT)
+        alice = lever("account:alice", free=1, first=30, longest=50)
+        clock.set(right + 10_000_000)
+        assert await state.take("", (), [alice]) == Taken(False)
+        clock.set(right)
+        assert await state.take("", (), [alice]) == Taken(False, "account:alice", 50)
+        clock.set(right + 49)
+        assert await state.take("", (), [alice]) == Taken(False, "account:alice", 1)
+        clock.set(right + 50)
+        assert await state.take("", (), [alice]) == Taken(False)
+        await state.close()
+
+    asyncio.run(ask())
+
+
+def test_waits_are_numbers_after_more_attempts_than_there_are_doublings(opened: Any) -> None:
+    async def ask() -> None:
+        state = opened(PATIENT)
+        levers = [lever("source:a", free=0, first=1e-9, longest=1e-9), lever("source:b", free=0, first=0)]
+        for _ in range(1100):
+            assert not (await state.take("", (), levers)).held
+        assert [count.n for count in await state.levers()] == [1100, 1100]
+        await state.close()
+
+    asyncio.run(ask())
+
+
+def test_an_attempt_that_is_given_back_has_not_been(opened: Any) -> None:
+    async def ask() -> None:
+        state = opened(PATIENT)
+        for alice in lever("account:alice", free=2), lever("account:alice", most=2):
+            await state.take("", (), [alice])
+            await state.take("", (), [alice])
+            assert (await state.take("", (), [alice])).held
+            await state.give_back(["account:alice", "unknown"])
+            assert [(count.n, count.locked) for count in await state.levers()] == [(1, False)]
+            assert not (await state.take("", (), [alice])).held
+            assert (await state.take("", (), [alice])).held
+            await state.clear(None)
+        await state.close()
+
+    asyncio.run(ask())
+
+
+def test_a_pair_that_got_in_has_levers_of_its_own(opened: Any) -> None:
+    async def ask() -> None:
+        state = opened(PATIENT)
+        known, unknown, source = lever("known:alice"), lever("account:alice", free=1), lever("source:a", free=9)
+        assert not (await state.take("alice@a", [known], [unknown, source])).known
+        await state.succeeded("alice@a", ["account:alice"], ["source:a"])
+        assert await state.levers() == []
+        assert await state.take("alice@a", [known], [unknown, source]) == Taken(True)
+        await state.take("alice@b", [known], [unknown, source])
+        assert await state.take("alice@b", [known], [unknown, source]) != Taken(False)
+        assert await state.take("alice@a", [known], [unknown, source]) == Taken(True)
+        assert await state.clear(None) == 3
+        assert (await state.take("alice@a", [known], [unknown, source])).known  # it is no lever
+        await state.close()
+
+    asyncio.run(ask())
+
+
+def test_a_flood_of_invented_names_drives_out_itself(opened: Any) -> None:
+    limits = Limits(deadline=20, levers=50)
+
+    async def ask() -> None:
+        state = opened(limits)
+        for _ in range(3):
+            await state.take("", (), [lever("account:victim", free=3)])
+        for start in range(0, 400, 50):
+            await asyncio.gather(
+                *(
+                    state.take("", (), [lever(f"account:{name}"), lever("source:a", 9999)])
+                    for name in range(start, start + 50)
+                )
+            )
+            assert len(await state.levers()) == 50
+        assert (await state.take("", (), [lever("account:victim", free=3)])).held
+        counts = await state.levers()
+        assert [count.key for count in counts[:2]] == ["source:a", "account:victim"]
+        assert {count.key for count in counts[2:]} <= {f"account:{name}" for name in range(350, 400)}
+        # One that comes when all are full is counted nevertheless.
+        assert [(await state.take("", (), [lever("account:bob", 2)])).held for _ in range(3)] == ["", "", "account:bob"]
+        await state.close()
+
+    asyncio.run(ask())
+
+
+def test_a_flood_of_pairs_drives_out_the_oldest(opened: Any) -> None:
+    async def ask() -> None:
+        state = opened(Limits(deadline=20, pairs=3))
+        for name in "abcd":
+            await state.succeeded(name, (), ())
+        assert [(await state.take(name, (), ())).known for name in "abcd"] == [False, True, True, True]
+        await state.close()
+
+    asyncio.run(ask())
+
+
+def test_when_there_is_no_room_for_a_used_key_nobody_gets_in_by_one(clocked: Any) -> None:
+    clock, open_empty = clocked
+    end = datetime.fromtimestamp(clock.now + 60, UTC)
+
+    async def ask() -> None:
+        state = open_empty(Limits(deadline=20, used=20))
+        assert all(await asyncio.gather(*(state.first_use(f"ticket {number}", end) for number in range(20))))
+        with pytest.raises(StateUnavailable, match="no room for one more used key"):
+            await state.first_use("another", end)
+        assert not await state.first_use("ticket 7", end)
+        assert await state.take("", (), [lever("a")]) == Taken(False)  # all else goes on
+        clock.set(clock.now + 360)
+        assert await state.first_use("another", end)
+        await state.close()
+
+    asyncio.run(ask())
+
+
+def test_what_is_over_goes_a_few_at_a_time(clocked: Any) -> None:
+    clock, open_empty = clocked
+    limits = Limits(deadline=20, sweep=3, used=30, levers=30, pairs=30, forget_lever=10, forget_pair=10, skew=10)
+
+    async def ask() -> None:
+        state = open_empty(limits)
+        for number in range(20):
+            await state.take("", (), [lever(f"account:{number}", free=1)])
+            await state.succeeded(f"pair {number}", (), ())
+            await state.first_use(f"ticket {number}", datetime.fromtimestamp(clock.now, UTC))
+        assert (await state.take("", (), [lever("account:19", free=1)])).held
+        clock.set(clock.now + 10)
+        # What is over counts for nothing, although most of it is still there.
+        assert await state.levers() == []
+        assert not (await state.take("pair 19", (), [lever("account:19", free=1)])).held
+        assert not (await state.take("pair 18", (), [])).known
+        assert await state.first_use("ticket 19", datetime.fromtimestamp(clock.now, UTC))
+        assert 5 < await state.clear(None) < 20
+        await state.close()
+
+    asyncio.run(ask())
+
+
+def test_used_keys_outlive_their_credential_because_clocks_differ(clocked: Any) -> None:
+    clock, open_empty = clocked
+
+    async def ask() -> None:
+        state = open_empty(PATIENT)
+        end = datetime.fromtimestamp(clock.now + 60, UTC)
+        assert await state.first_use("ticket", end)
+        clock.set(clock.now + 60 + 299)
+        assert not await state.first_use("ticket", end)
+        clock.set(clock.now + 1)
+        assert await state.first_use("ticket", end)
+        await state.close()
+
+    asyncio.run(ask())
+
+
+def test_hundreds_at_once_are_all_answered(opened: Any) -> None:
+    async def ask() -> None:
+        state = opened(PATIENT)
+        taken = await asyncio.gather(*(state.take("", (), [lever("source:a", 100)]) for _ in range(300)))
+        assert sum(not answer.held for answer in taken) == 100
+        await state.close()
+
+    asyncio.run(ask())
+
+
+def test_who_gives_up_leaves_nothing_behind(opened: Any) -> None:
+    """Clients close their connections at any moment: the place, the connection and the thread are for the next."""
+
+    async def ask() -> None:
+        state = opened(PATIENT)
+        for turn in range(150):
+            tasks = [asyncio.create_task(state.take("", (), [lever("a", 99_999)])) for _ in range(20)]
+            for _ in range(turn % 50):
+                await asyncio.sleep(0)
+            for task in tasks[turn % 7 :]:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        (before,) = await state.levers()
+        answers = await asyncio.gather(*(state.take("", (), [lever("b", 99_999)]) for _ in range(64)))
+        assert answers == [Taken(False)] * 64
+        after = {count.key: count.n for count in await state.levers()}
+        assert after == {"a": before.n, "b": 64}  # nothing that was given up is done later, and no answer is another's
+        await state.close()
+
+    asyncio.run(ask())
+
+
+def test_the_state_is_there_when_it_is_opened_again(opened: Any) -> None:
+    async def fill() -> None:
+        state = opened(PATIENT)
+        await state.take("alice@a", (), [lever("account:alice", most=1)])
+        await state.succeeded("bob@b", (), ())
+        assert await state.first_use("ticket", SOON)
+        await state.close()
+
+    async def look() -> None:
+        state = opened(PATIENT)
+        assert (await state.take("alice@a", (), [lever("account:alice", most=1)])).wait is None
+        assert (await state.take("bob@b", (), ())).known
+        assert not await state.first_use("ticket", SOON)
+        await state.close()
+
+    asyncio.run(fill())
+    asyncio.run(look())
+
+
+def test_everything_can_be_listed_and_cleared_when_it_is_full(opened: Any) -> None:
+    async def ask() -> None:
+        state = opened(PATIENT)
+        start = time.monotonic()
+        for first in range(0, 5000, 100):
+            await asyncio.gather(*(state.take("", (), [lever(f"account:{n}")]) for n in range(first, first + 100)))
+        assert len(await state.levers()) == 5000
+        assert await state.clear(None) == 5000
+        assert await state.levers() == []
+        assert time.monotonic() - start < 60
+        await state.close()
+
+    asyncio.run(ask())
