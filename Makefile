@@ -2,7 +2,7 @@
 # `make demo` and `make test` set everything up by themselves; each step is quick when nothing changed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench check format lock build clean
+.PHONY: help setup demo test stamina bench check format lock build clean
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 
@@ -19,6 +19,9 @@ test: setup            ## everything: the real peers (DCMTK, Orthanc, dcmjs-dims
 	@scripts/test-peers.sh
 	@$(MAKE) check
 	$(BIN)/pytest
+
+stamina: setup         ## long tests that wear the gateway down: slow peers, floods, faults; wants a quiet machine for an hour
+	DICOMGATE_STAMINA=full $(BIN)/pytest --timeout=7200 tests/stamina
 
 bench: setup           ## the speed beside HAProxy and pynetdicom, into docs/performance.md; wants a quiet machine for half an hour
 	@scripts/bench-peers.sh

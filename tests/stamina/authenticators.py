@@ -1,0 +1,78 @@
+"""What the gateway under wear is told to ask: an inspector that says how it is, a login that costs nothing, and a
+notary that writes down whom it verified.
+"""
+
+import asyncio
+import gc
+import threading
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bench.messages import PASSCODE
+
+from dicomgate import Accept, Attempt, Identity, IdentityType, Once, Reject
+from dicomgate.assembly import Assembly
+from dicomgate.gateway.relay import Relay
+from dicomgate.gateway.session import Session
+
+
+class Inspector:
+    """Accepts whoever asks, as a user whose attributes, which the audit keeps, tell what there is in the process."""
+
+    async def authenticate(self, attempt: Attempt, /) -> Accept:
+        before = _kinds()[Session]
+        gc.collect()  # what is counted is what somebody still holds
+        kinds = _kinds()
+        counts = {
+            "tasks": len(asyncio.all_tasks()),
+            "threads": threading.active_count(),
+            "sessions": kinds[Session],
+            "relays": kinds[Relay],
+            "assemblies": kinds[Assembly],
+            "collected": before - kinds[Session],
+        }
+        return Accept("inspector", attributes={name: str(count) for name, count in counts.items()})
+
+
+def _kinds() -> Counter[type]:
+    return Counter(type(thing) for thing in gc.get_objects())
+
+
+class Quick:
+    """Accepts every username with the right passcode; no hash, no thread."""
+
+    handles = (IdentityType.USERNAME_AND_PASSCODE,)
+
+    async def authenticate(self, attempt: Attempt, /) -> Accept | Reject:
+        assert attempt.identity is not None
+        if attempt.identity.secondary != PASSCODE:
+            return Reject("wrong passcode")
+        return Accept(attempt.identity.username or "")
+
+
+class Notary:
+    """Takes the right passcode, and every token once; a name alone proves nothing. It notes each verification.
+
+    Like many a directory it takes names for the same that differ in case and in spaces around them.
+    """
+
+    def __init__(self, notes: Path) -> None:
+        self._notes = notes
+
+    async def authenticate(self, attempt: Attempt, /) -> Accept | Reject:
+        identity = attempt.identity
+        assert identity is not None
+        user = (identity.username or "").strip().casefold()
+        with self._notes.open("a", encoding="utf-8") as notes:  # appended in one piece, whoever else writes there
+            notes.write(f"{user or 'token'}\n")
+        await asyncio.sleep(0.01)  # a verification takes some time, in which others come
+        return _judged(identity, user)
+
+
+def _judged(identity: Identity, user: str) -> Accept | Reject:
+    if identity.type is IdentityType.JWT:
+        return Accept("bearer", once=Once(identity.primary.decode(), datetime.now(UTC) + timedelta(hours=1)))
+    if identity.secondary != PASSCODE:
+        return Reject("wrong passcode")
+    return Accept(user)

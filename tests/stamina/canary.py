@@ -1,0 +1,119 @@
+"""A client that must notice nothing of all this: a good association with a C-ECHO every 50 ms, in a process of its own.
+
+It comes at its times whether the one before has ended or not: who is late is counted from the time when it should have
+come, so that a gateway that stands still for a second spoils twenty figures and not one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.load import exchange, tls_context
+from bench.messages import ECHO, ECHO_RQ, RELEASE_RQ, associate_rq
+from bench.processes import BenchError
+from stamina.scale import scaled
+
+MOST_MS = scaled(250.0, 2000.0)
+"""What its p99 must stay under. The small runs have too few associations, and too busy a machine, for the real one."""
+_TESTS = Path(__file__).parent.parent
+_PATIENCE = 5.0  # seconds that it waits for any answer
+_AC, _P_DATA, _RELEASE_RP = 2, 4, 6
+
+
+@dataclass(frozen=True)
+class Song:
+    """How many associations there were, why which of them failed, and milliseconds of the others."""
+
+    total: int
+    failed: list[str]
+    p50: float
+    p99: float
+
+    def check(self) -> None:
+        """Assert that it was served every time, and in time."""
+        assert self.total >= 5, "the canary hardly sang"
+        assert not self.failed, self.failed
+        assert self.p99 < MOST_MS, self
+
+
+class Canary:
+    """A context manager: it sings from its first good association on, until `stop`, from a source of its own."""
+
+    def __init__(
+        self, address: tuple[str, int], *, every: float = 0.05, source: str = "127.0.0.2", secured: bool = False
+    ) -> None:
+        host, port = address
+        arguments = [host, str(port), str(every), source, str(int(secured))]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "stamina.canary", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": f"{_TESTS}:{_TESTS.parent}"},
+            text=True,
+        )
+
+    def __enter__(self) -> Canary:
+        try:
+            assert self._process.stdout is not None
+            assert self._process.stdout.readline() == "under way\n", "the canary does not sing"
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def stop(self) -> Song:
+        """End it, and tell how it fared."""
+        told, _ = self._process.communicate(timeout=30)
+        assert self._process.returncode == 0
+        return Song(**json.loads(told))
+
+
+def associate(address: tuple[str, int], source: str, secured: bool) -> None:
+    """One association with a username and passcode, one C-ECHO, one release. Raises OSError, BenchError."""
+    with socket.create_connection(address, timeout=_PATIENCE, source_address=(source, 0)) as raw:
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = tls_context().wrap_socket(raw) if secured else raw
+        with connection:
+            exchange(connection, associate_rq(ECHO), _AC)
+            exchange(connection, ECHO_RQ, _P_DATA)
+            exchange(connection, RELEASE_RQ, _RELEASE_RP)
+
+
+def sing(address: tuple[str, int], every: float, source: str, secured: bool) -> Song:
+    """Associations at their times, until standard input ends."""
+    associate(address, source, secured)
+    print("under way", flush=True)  # noqa: T201
+    milliseconds, failed = [], []
+    began = planned = time.perf_counter()
+    while not select.select([sys.stdin], [], [], max(0.0, planned - time.perf_counter()))[0]:
+        try:
+            associate(address, source, secured)
+        except (OSError, BenchError) as error:
+            failed.append(f"{planned - began:.2f} s: {error!r}")
+        else:
+            milliseconds.append((time.perf_counter() - planned) * 1000)
+        planned += every
+    milliseconds.sort()
+
+    def of(share: float) -> float:
+        return milliseconds[math.ceil(share * len(milliseconds)) - 1] if milliseconds else math.inf
+
+    return Song(len(milliseconds) + len(failed), failed, of(0.5), of(0.99))
+
+
+if __name__ == "__main__":
+    host, port, every, source, secured = sys.argv[1:]
+    print(json.dumps(vars(sing((host, int(port)), float(every), source, secured == "1"))))  # noqa: T201

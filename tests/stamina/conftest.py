@@ -1,0 +1,34 @@
+"""Fixtures: a fast PACS, certificates. The gateway itself is `with GatewayProcess(tmp_path, tables_for(pacs.port))`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bench.contestants import make_certificate
+from bench.pacs import Pacs
+from bench.pacs import pacs as running_pacs
+from stamina.scale import FULL, reported
+
+from peers.certificates import Certificates, make_certificates
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def pacs(tmp_path: Path) -> Iterator[Pacs]:
+    """A fast PACS in a process of its own, which knows what bench/messages.py sends."""
+    folder = tmp_path / "pacs"
+    folder.mkdir()
+    with running_pacs(folder, make_certificate(folder)) as running:
+        yield running
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the figures that the tests reported."""
+    if reported:
+        terminalreporter.section(f"stamina, {'full' if FULL else 'small'}")
+        for line in reported:
+            terminalreporter.line(line)

@@ -1,0 +1,175 @@
+"""Many clients at once in one thread, each of them a generator that is read like a conversation.
+
+    def echo(door: Door) -> Play:
+        with Caller(door) as caller:
+            yield from caller.open()
+            yield from caller.ask(REQUEST, ACCEPTED)
+
+What a generator yields is the socket and the event that it waits for. One that ends has gone as it should; one that
+raises has failed.
+"""
+
+import selectors
+import socket
+import ssl
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, field
+from struct import pack, unpack_from
+from typing import Self, TypeAlias, TypeVar
+
+from peers.loopback import HOST, Address
+
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+_PATIENCE = 30.0  # seconds in which at least one of them must get on
+RESET = pack("ii", 1, 0)
+"""SO_LINGER with no time: the close is a RST."""
+
+_Result = TypeVar("_Result")
+Waiting: TypeAlias = Generator[tuple[socket.socket, int], None, _Result]
+Play: TypeAlias = Waiting[None]
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where to go in; with `tls`, only through a handshake."""
+
+    address: Address
+    tls: ssl.SSLContext | None = None
+
+
+class Caller:
+    """One connection, closed behind the block. What may have to wait is a generator. `source` is its address."""
+
+    def __init__(self, door: Door, source: str = "") -> None:
+        self._door = door
+        self.socket = socket.socket()
+        if source:
+            self.socket.bind((source, 0))
+        self.socket.setblocking(False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def connect(self) -> Waiting[None]:
+        """TCP alone. Raises OSError."""
+        self.socket.connect_ex(self._door.address)
+        yield self.socket, WRITE
+        if error := self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(error, "not connected")
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def open(self) -> Waiting[None]:
+        """TCP, and TLS where the door has it. Raises OSError."""
+        yield from self.connect()
+        if self._door.tls is not None:
+            self.socket = secured = self._door.tls.wrap_socket(
+                self.socket, do_handshake_on_connect=False, server_hostname=HOST
+            )
+            yield from self._when_ready(secured.do_handshake)
+
+    def send(self, data: bytes) -> Waiting[None]:
+        """Send all of it. Raises OSError."""
+        rest = memoryview(data)
+        while rest:
+            sent = yield from self._when_ready(lambda: self.socket.send(rest), WRITE)  # noqa: B023 (called at once)
+            rest = rest[sent:]
+
+    def pdu(self) -> Waiting[bytes]:
+        """Return the next PDU; what there was of it at the end of the stream. Raises OSError."""
+        received = b""
+        while len(received) < 6 or len(received) < 6 + unpack_from(">L", received, 2)[0]:
+            missing = 6 + unpack_from(">L", received, 2)[0] if len(received) >= 6 else 6
+            more = yield from self._when_ready(lambda: self.socket.recv(missing - len(received)))  # noqa: B023
+            if not more:
+                break
+            received += more
+        return received
+
+    def ask(self, data: bytes, expected: int) -> Waiting[bytes]:
+        """Send, and return the PDU that answers. Raises AssertionError if it is of another type, OSError."""
+        yield from self.send(data)
+        answer = yield from self.pdu()
+        assert answer[:1] == bytes((expected,)), f"expected {expected:02X}H, received {answer[:10].hex() or 'the end'}"
+        return answer
+
+    def end(self) -> Waiting[None]:
+        """Pass over what still comes, up to the end of the stream or a broken connection."""
+        try:
+            while (yield from self._when_ready(lambda: self.socket.recv(65536))):
+                pass
+        except OSError:
+            pass
+
+    def reset(self) -> None:
+        """Close with a RST."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self.socket.close()
+
+    def _when_ready(self, act: Callable[[], _Result], event: int = READ) -> Waiting[_Result]:
+        while True:
+            try:
+                return act()
+            except ssl.SSLWantWriteError:
+                yield self.socket, WRITE
+            except ssl.SSLWantReadError:
+                yield self.socket, READ
+            except BlockingIOError:
+                yield self.socket, event
+
+
+@dataclass
+class Crowd:
+    """Runs plays. `done` counts those that went as they should, by name; `failed` says of the others why."""
+
+    done: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+    _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
+
+    def run(self, plays: Iterable[tuple[str, Play]], at_once: int) -> None:
+        """All of them, so many at a time. Raises TimeoutError when none gets on."""
+        for name, play in plays:
+            self._go_on(name, play)
+            while len(self._selector.get_map()) >= at_once:
+                self._wait()
+        self._finish()
+
+    def run_at(self, rate: float, plays: Iterable[tuple[str, Play]]) -> None:
+        """Start so many a second, however long each of them takes. Raises TimeoutError when none gets on."""
+        begin = time.monotonic()
+        for number, (name, play) in enumerate(plays):
+            while (early := begin + number / rate - time.monotonic()) > 0:
+                self._turn(early)
+            self._go_on(name, play)
+        self._finish()
+
+    def _finish(self) -> None:
+        while self._selector.get_map():
+            self._wait()
+        self._selector.close()
+
+    def _wait(self) -> None:
+        if not self._turn(_PATIENCE):
+            waiting = Counter(key.data[0] for key in self._selector.get_map().values())
+            raise TimeoutError(f"nothing happened for {_PATIENCE:g} s; still there: {dict(waiting)}")
+
+    def _turn(self, seconds: float) -> bool:
+        ready = self._selector.select(seconds)
+        for key, _ in ready:
+            self._selector.unregister(key.fileobj)
+            self._go_on(*key.data)
+        return bool(ready)
+
+    def _go_on(self, name: str, play: Play) -> None:
+        try:
+            waits_for, event = next(play)
+        except StopIteration:
+            self.done[name] += 1
+        except (AssertionError, OSError) as error:
+            self.failed.append(f"{name}: {error!r}")
+        else:
+            self._selector.register(waits_for, event, (name, play))

@@ -1,0 +1,230 @@
+"""The gateway as it is run, `dicomgate serve` in a process of its own: asked, told, measured and ended.
+
+Law: at its end it has the status that was expected, no line of its log tells of a defect, and each association has
+exactly one Opened and one Closed in the audit.
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from bench.messages import PASSCODE
+
+from dicomgate_passcode.hashing import make_hash
+from gateways import NOTHING, Table, as_toml, configuration
+from peers.loopback import HOST, Address, wait_until
+from raw_client import CONGESTION, login, request
+
+USERS = {"alice": PASSCODE}
+"""For the authenticator `staff`; `quick` takes this passcode from everybody."""
+NOWHERE = "NOWHERE"
+"""A called AE title whose PACS is not there."""
+_DICOMGATE = (sys.executable, "-c", "from dicomgate.cli import main; main()", "serve", "--config")
+_INSPECTOR = (f"{HOST[:-1]}3", 0)  # an address of its own: what is limited for each source does not hinder it
+# glibc keeps what was freed for later, and a leak could hide in the 19 MiB that an argon2 hash has left behind. With
+# one arena, and great blocks always given back, a figure of memory can be compared with an earlier one.
+_ENVIRONMENT = {
+    "PYTHONWARNINGS": "default::ResourceWarning",
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "262144",
+}
+_POINTS = """[dicomgate.authenticators]
+stamina-inspector = stamina.authenticators:Inspector
+stamina-notary = stamina.authenticators:Notary
+stamina-quick = stamina.authenticators:Quick
+"""
+_LISTENING = re.compile(r"listening on (\S+):(\d+): listener ([^,]+),")
+_TAKEN = "reload: new associations use the configuration as it is now"
+_REFUSED = "the configuration is as it was before"
+_DEFECTS = (
+    "Traceback", "never retrieved", "never awaited", "Unclosed", "ResourceWarning", "defect", "Exception in callback",
+    "Exception ignored", "was destroyed but it is pending",
+)  # fmt: skip
+
+
+def tables_for(
+    upstream: int, *, settings: Table = NOTHING, listener: Table = NOTHING, pacs: Table = NOTHING
+) -> dict[str, Any]:
+    """Return the tables of a gateway in front of the PACS at this port; the keys given go over those that are there.
+
+    The listener `clinical` asks `quick`; of the authenticators there is also `staff`, with a users file. The inspector
+    has a listener of its own.
+    """
+    asked = {"authenticators": ["quick"], **listener}
+    tables = configuration((HOST, upstream), settings=settings, listener=asked, upstream=pacs)
+    inspection = {"bind": f"{_INSPECTOR[0]}:0", "cleartext_passcodes": True, "authenticators": ["inspector"]}
+    tables["listener"].append({"name": "inspection", **inspection})
+    tables["upstream"].append({"name": "nowhere", "address": f"{HOST}:1", "called_ae_titles": [NOWHERE]})
+    for name in ("inspector", "quick"):
+        tables["authenticator"].append({"use": f"stamina-{name}", "name": name})
+    return tables
+
+
+class GatewayProcess:
+    """A context manager: it listens from `with` on. `tables` are what `write` puts into the configuration file."""
+
+    def __init__(
+        self,
+        folder: Path,
+        tables: dict[str, Any],
+        *,
+        users: Mapping[str, bytes] = USERS,
+        descriptor_limit: int | None = None,
+    ) -> None:
+        self.folder = folder
+        self.tables = tables
+        self.file = folder / "dicomgate.toml"
+        self.users_file = folder / "users.htpasswd"
+        self.expected_status = 0
+        self._log = folder / "gateway.log"
+        self._audit = folder / "audit.jsonl"
+        self.write()
+        self.write_users(users)
+        _install_authenticators(folder)
+        # The hard limit too: the gateway raises the soft one as far as it may.
+        limited = ["sh", "-c", f'ulimit -n {descriptor_limit} && exec "$@"', "sh"] if descriptor_limit else []
+        self._command = [*limited, *_DICOMGATE, str(self.file)]
+
+    def __enter__(self) -> "GatewayProcess":
+        path = os.pathsep.join([str(self.folder), *sys.path])
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": path, **_ENVIRONMENT},
+            )
+        try:
+            wait_until(self._listens, "the gateway listening")
+        except BaseException:
+            self._kill()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                assert self.terminate() == self.expected_status, self.log()[-4000:]
+                self._check()
+        finally:
+            self._kill()
+
+    def write(self) -> None:
+        """Write the configuration file from `tables`."""
+        self.file.write_text(as_toml(self.tables))
+
+    def write_users(self, users: Mapping[str, bytes]) -> None:
+        """Write the users file of `staff` with these passcodes."""
+        self.users_file.touch(mode=0o600)
+        self.users_file.write_text("".join(f"{user}:{make_hash(passcode)}\n" for user, passcode in users.items()))
+
+    def address(self, listener: str = "clinical") -> Address:
+        """Where a listener listens; of several addresses the last."""
+        found = [(host, int(port)) for host, port, name in _LISTENING.findall(self.log()) if name == listener]
+        return found[-1]
+
+    def port(self, listener: str = "clinical") -> int:
+        """Its port alone."""
+        return self.address(listener)[1]
+
+    def descriptors(self) -> int:
+        """How many file descriptors it has open."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def memory(self) -> int:
+        """KiB of memory that are its own: heap and stacks, without the libraries that other processes share."""
+        rollup = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text("ascii")
+        return int(re.search(r"^Anonymous: +(\d+) kB$", rollup, re.MULTILINE)[1])  # type: ignore[index]
+
+    def inspect(self) -> dict[str, int]:
+        """Return how many tasks, threads, sessions, relays and assemblies it has.
+
+        The question is an association like any other: one session and one task are its own. Of what there was at the
+        start nothing is counted: the gateway has taken it away from the collector. `collected` are the sessions that
+        were over, and still there until the collector came.
+        """
+        with socket.create_connection(self.address("inspection"), timeout=20, source_address=_INSPECTOR) as asking:
+            port = asking.getsockname()[1]
+            asking.sendall(request(login("inspector", PASSCODE), called=NOWHERE.encode()))
+            assert asking.recv(10) == CONGESTION  # accepted, but there is no PACS for inspectors
+            asking.shutdown(socket.SHUT_WR)
+            assert asking.recv(1) == b""  # when this comes, the descriptor of this very connection is closed
+        [opened] = [event for event in self.told("Opened", port=port) if event["listener"] == "inspection"]
+        [decided] = self.told("Decided", id=opened["id"])
+        return {name: int(count) for name, count in decided["attributes"].items()}
+
+    def log(self, since: int = 0) -> str:
+        """Return what was logged, or what came behind that many bytes."""
+        with self._log.open("rb") as log:
+            log.seek(since)
+            return log.read().decode()
+
+    def logged(self) -> int:
+        """How many bytes were logged so far, for `log`."""
+        return self._log.stat().st_size
+
+    def told(self, kind: str, **fields: object) -> list[dict[str, Any]]:
+        """Return the records of this kind that have these fields."""
+        wanted = f'{{"event": "{kind}"'
+        records = (json.loads(line) for line in self._records() if line.startswith(wanted))
+        return [record for record in records if all(record[key] == fields[key] for key in fields)]
+
+    def reload(self) -> bool:
+        """Have the configuration file taken anew; False if it was not taken, and `log` says why."""
+        before = self.logged()
+        self.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: any(line in self.log(before) for line in (_TAKEN, _REFUSED)), "the reload")
+        return _TAKEN in self.log(before)
+
+    def terminate(self) -> int:
+        """Have it end, and return its status; one that ended before has its own."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=60)
+
+    def _listens(self) -> bool:
+        if self.process.poll() is not None:
+            raise RuntimeError(f"the gateway ended with status {self.process.returncode}:\n{self.log()}")
+        return len(_LISTENING.findall(self.log())) >= len(self.tables["listener"])
+
+    def _records(self) -> Iterator[str]:
+        with suppress(FileNotFoundError), self._audit.open(encoding="ascii") as audit:
+            for line in audit:
+                if line.endswith("\n"):  # the last one may still be under way
+                    yield line
+
+    def _check(self) -> None:
+        defects = [line for line in self.log().splitlines() if any(defect in line for defect in _DEFECTS)]
+        assert not defects, defects[:20]
+        counts: dict[str, Counter[str]] = {"Opened": Counter(), "Closed": Counter()}
+        others = set()
+        for line in self._records():
+            event = json.loads(line)
+            if event["event"] in counts:
+                counts[event["event"]][event["id"]] += 1
+            else:
+                others.add(event["id"])
+        assert counts["Opened"] == counts["Closed"]
+        assert set(counts["Opened"].values()) <= {1}
+        assert others <= counts["Opened"].keys()
+
+    def _kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def _install_authenticators(folder: Path) -> None:
+    distribution = folder / "dicomgate_stamina-1.dist-info"
+    distribution.mkdir()
+    (distribution / "METADATA").write_text("Metadata-Version: 2.1\nName: dicomgate-stamina\nVersion: 1\n")
+    (distribution / "entry_points.txt").write_text(_POINTS)

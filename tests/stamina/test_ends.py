@@ -1,0 +1,70 @@
+"""Either peer leaves, in every way and at every stage: the other is told, one record says why, and nothing stays.
+
+What must come of each is a table, in ends.py. In small each of its cells is tried once, in TLS or without; in full each
+of them in both, and then as chance will have it.
+"""
+
+import os
+import random
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bench.pacs import Pacs
+from stamina.canary import Canary
+from stamina.ends import Action, Case, Side, Stage, cases
+from stamina.hall import hall
+from stamina.rounds import GRACE, WORKERS, Rounds
+from stamina.scale import FULL, report
+
+from gateways import StartGateway, evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
+from peers.certificates import Certificates
+from peers.loopback import wait_until
+
+ROUNDS = 1000
+SEED = int(os.environ.get("DICOMGATE_STAMINA_SEED") or secrets.randbelow(1 << 32))
+
+
+def chosen(chance: random.Random) -> list[Case]:
+    """What is played, in the order of chance."""
+    every = list(cases())
+    if FULL:
+        played = every + chance.choices(every, k=ROUNDS - len(every))
+    else:
+        cells: dict[tuple[Stage, Action, Side], list[Case]] = {}
+        for case in every:
+            cells.setdefault((case.stage, case.action, case.side), []).append(case)
+        # What the client does in TLS the upstream does without, or the other way round.
+        turn = {stage: chance.randrange(2) for stage in Stage}
+        played = [both[(turn[stage] + (side is Side.CLIENT)) % len(both)] for (stage, _, side), both in cells.items()]
+    chance.shuffle(played)
+    return played
+
+
+@pytest.mark.timeout(600)
+def test_when_one_leaves_the_other_is_told_and_nothing_stays(
+    gateway: StartGateway,  # noqa: F811
+    install_authenticator: Callable[[str], str],  # noqa: F811
+    pacs: Pacs,
+    certificates: Certificates,
+) -> None:
+    with hall(gateway, install_authenticator, certificates, WORKERS, pacs.port) as full_hall:
+        server, descriptors = full_hall.gateway.server, Path("/proc/self/fd")
+        rounds = Rounds(full_hall, SEED)
+        before = len(list(descriptors.iterdir()))
+        with Canary(full_hall.entrances[False]) as canary:
+            rounds.play(chosen(random.Random(SEED)))
+            song = canary.stop()
+        wait_until(lambda: not server.associations, "the associations ending", GRACE)
+        after = len(list(descriptors.iterdir()))
+        assert not server._assembly.tenancy.users  # or the authenticators would never be left
+    for action, took in rounds.took.items():
+        took.sort()
+        latest, slowest = took[-1] if took else (0.0, "none")
+        report(f"ends: a peer that {action.value}", rounds=len(took), latest=latest, which=slowest)
+    report("ends", seed=SEED, failed=len(rounds.failed), canary=song.total, canary_p99_ms=song.p99)
+    assert not rounds.failed, "\n".join((f"seed {SEED}", *rounds.failed))
+    assert after <= before
+    assert song.total >= 10
+    assert not song.failed

@@ -1,0 +1,76 @@
+"""Who may not log in learns nothing of the users: neither from the answer nor from the time that it takes."""
+
+from pathlib import Path
+from statistics import median
+
+import pytest
+from bench.messages import PASSCODE
+from stamina.process import GatewayProcess, tables_for
+from stamina.scale import FULL, report, scaled
+
+from dicomgate_passcode.hashing import Cost, make_hash
+from peers.loopback import Address
+from peers.spy import RELEASE_RP, Spy, accept_all
+from raw_client import NOT_ADMITTED, log_in, login
+from timing import Question, measure, over_the_wire
+
+# Where nothing can be told, the most telling of 36 pairs is by chance 0.03 from guessing if each kind is asked 1,000
+# times (0.04 in one run of a hundred), and 0.16 (0.28) if asked 25 times. What takes no hash at all is 0.5 from it.
+EACH = scaled(1000, 25)
+MOST = scaled(0.05, 0.4)
+CHEAPER = scaled(None, Cost("argon2id", 1, memory_kib=2048, lanes=1))  # None: as `dicomgate passcode add` makes them
+DEARER = Cost("bcrypt", scaled(9, 6))
+WRONG = b"correct horse-battery"
+REASONS = {
+    "wrong passcode",
+    "unknown user",
+    "the user cannot log in: disabled, or no readable hash",
+    "passcode longer than the 1024 bytes that argon2id is given",
+}
+
+
+def users(schemes: int) -> str:
+    """Return a users file: alice and erika can log in, bert is disabled, and the hash of chris nobody can read."""
+    alice, bert, erika = (make_hash(PASSCODE, cost) for cost in (CHEAPER, CHEAPER, (CHEAPER, DEARER)[schemes - 1]))
+    return f"alice:{alice}\nbert:!{bert}\nchris:$apr1$abcdefgh$0123456789012345678901\nerika:{erika}\n"
+
+
+def strangers(address: Address) -> dict[str, Question[bytes]]:
+    """Everybody who is refused."""
+    kinds = {
+        "wrong passcode": login("alice", WRONG),
+        "wrong passcode of another": login("erika", WRONG),
+        "unknown user": login("doris", WRONG),
+        "disabled user": login("bert", PASSCODE),
+        "no readable hash": login("chris", PASSCODE),
+        "name too long": login("a" * 300, WRONG),
+        "passcode too long": login("alice", WRONG * 60),
+        "unknown user, type 1": login("doris", b"", kind=1),
+        "disabled user, type 1": login("bert", b"", kind=1),
+    }
+    return {kind: over_the_wire(address, sub_item) for kind, sub_item in kinds.items()}
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("schemes", [1, 2])
+def test_answers_and_times_are_those_of_everybody(schemes: int, tmp_path: Path) -> None:
+    with Spy([accept_all, RELEASE_RP]) as spy:
+        tables = tables_for(spy.address[1], listener={"authenticators": ["staff"]})
+        tables["authenticator"][0]["username_only"] = True
+        tables["throttle"] = {"enabled": False}  # or hardly one of them would be judged
+        gateway = GatewayProcess(tmp_path, tables)
+        gateway.users_file.write_text(users(schemes))
+        with gateway:
+            measured = measure(strangers(gateway.address()), EACH)
+            for welcome in (login("alice", PASSCODE), login("alice", b"", kind=1)):
+                assert log_in(gateway.address(), [welcome])[:1] == b"\2"
+            refused = {event["reason"] for event in gateway.told("Decided", outcome="reject")}
+    assert measured.answers == {kind: {NOT_ADMITTED} for kind in measured.answers}
+    assert refused == REASONS
+    comparisons = measured.comparisons(confidence=0.99)
+    report("times of refusals", schemes=schemes, each=EACH, most_telling=comparisons[0])
+    assert comparisons[0].advantage <= MOST
+    if FULL:
+        assert all(comparison.by_chance for comparison in comparisons)
+        medians = [median(times) for times in measured.times.values()]
+        assert max(medians) - min(medians) <= max(0.002, 0.03 * min(medians))

@@ -1,0 +1,173 @@
+"""Floods: one source, or one shortage, takes nothing from the others; and when it is over all is as before."""
+
+from __future__ import annotations
+
+import resource
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from struct import pack
+
+import pytest
+from bench.messages import ECHO, ECHO_RQ, ECHO_RSP
+from bench.pacs import Pacs
+from bench.processes import BenchError
+from stamina.canary import Canary, associate
+from stamina.guests import Guests, request
+from stamina.process import GatewayProcess, tables_for
+from stamina.scale import report, scaled
+from stamina.shape import Shape, cpu
+
+from dicomgate.tables import GatewayTable
+from peers.loopback import Address, wait_until
+from raw_client import CONGESTION, LOCAL_LIMIT, RELEASE_RP, RawClient
+
+CROWDED, OTHER = "127.0.0.5", "127.0.0.6"
+ACCEPTED = b"\2"  # how an A-ASSOCIATE-AC begins
+NONE_LEFT = "no connection can be accepted for now"
+_AT_ONCE = pack("ii", 1, 0)  # SO_LINGER with no time: the close is a RST
+
+
+def connect_and_close(address: Address, source: str, *, reset: bool) -> None:
+    """Connect from a source, and close with a FIN or a RST."""
+    with socket.socket() as client:
+        client.bind((source, 0))
+        client.connect(address)
+        if reset:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+
+
+def turned_away(address: Address, source: str, opening: bytes) -> bool:
+    """Connect and send; True if the connection is closed unanswered."""
+    with socket.create_connection(address, timeout=5, source_address=(source, 0)) as client:
+        try:
+            client.sendall(opening)
+            return not client.recv(1)
+        except ConnectionError:  # what was sent was not read: the close was a RST
+            return True
+
+
+def served(address: Address, source: str) -> bool:
+    """True if a good association from there goes as it should."""
+    try:
+        associate(address, source, secured=False)
+    except (BenchError, OSError):
+        return False
+    return True
+
+
+@contextmanager
+def descriptors_allowed(gateway: GatewayProcess, more: int) -> Iterator[None]:
+    """The gateway can open so many file descriptors more, and no others."""
+    pid = gateway.process.pid
+    used = {int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+    free = [number for number in range(len(used) + more + 1) if number not in used]
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (free[more], before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("sources", [1, 200])
+def test_ten_thousand_connect_and_close(tmp_path: Path, pacs: Pacs, sources: int) -> None:
+    bursts, burst = scaled(20, 5), 500
+    with GatewayProcess(tmp_path, tables_for(pacs.port)) as gateway:
+        address, before, used = gateway.address(), Shape(gateway), cpu(gateway)
+        with Canary(address) as canary:
+            began = time.monotonic()
+            for _ in range(bursts):
+                for number in range(burst):
+                    connect_and_close(address, f"127.1.{number % sources}.1", reset=number % 3 == 0)
+                time.sleep(scaled(0.4, 0.2))
+            took = time.monotonic() - began
+            song = canary.stop()
+        back = before.again(10)
+        song.check()
+        report(
+            f"connect and close, sources: {sources}", connections=bursts * burst, per_second=bursts * burst / took,
+            canary=song.total, p99_ms=song.p99, cpu_s=cpu(gateway) - used, as_before_after_s=back,
+        )  # fmt: skip
+
+
+def test_a_source_at_twice_its_limits_takes_nothing_from_others(tmp_path: Path, pacs: Pacs) -> None:
+    limits = GatewayTable()
+    most, silent = limits.max_associations_per_source, limits.max_unauthenticated_per_source
+    with GatewayProcess(tmp_path, tables_for(pacs.port)) as gateway:
+        address, before = gateway.address(), Shape(gateway)
+        with Canary(address) as canary, Guests() as crowd:
+            established = crowd.associate(address, most, request(ECHO), source=CROWDED)
+            above = crowd.come(address, most, request(ECHO), source=CROWDED)
+            waiting = crowd.come(address, 2 * silent, b"", source=OTHER)
+            end, unanswered = time.monotonic() + scaled(20, 1), 0
+            while time.monotonic() < end:  # and both come again and again
+                assert turned_away(address, CROWDED, request(ECHO))
+                assert turned_away(address, OTHER, b"")
+                unanswered += 2
+                crowd.wait(0.01)
+            assert not any(guest.ended for guest in established + waiting)
+            answers = Counter((guest.received, guest.ended is not None) for guest in above)
+            assert answers == {(LOCAL_LIMIT, False): silent, (b"", True): most - silent}
+            established[0].connection.close()  # who leaves makes room
+            wait_until(lambda: served(address, CROWDED), "the room that was left")
+            song = canary.stop()
+        back = before.again(10)
+        song.check()
+        report(
+            "a source at twice its limits", established=most, silent=2 * silent, answered=silent,
+            unanswered=most - silent + unanswered, canary=song.total, p99_ms=song.p99, as_before_after_s=back,
+        )  # fmt: skip
+
+
+def test_who_comes_with_few_descriptors_left_is_served(tmp_path: Path, pacs: Pacs) -> None:
+    many = scaled(5_000, 300)
+    with GatewayProcess(tmp_path, tables_for(pacs.port), descriptor_limit=256) as gateway:
+        address, before = gateway.address(), Shape(gateway)
+        with Canary(address) as canary, Guests() as crowd:
+            crowd.come(address, many, request(ECHO), source=CROWDED)
+            crowd.come(address, many, b"", source=OTHER)
+            crowd.wait(scaled(10, 1))
+            descriptors, song = gateway.descriptors(), canary.stop()
+        back = before.again(10)
+        song.check()
+        assert NONE_LEFT not in gateway.log()
+        report(
+            "256 descriptors", connections=2 * many, descriptors=descriptors, canary=song.total, p99_ms=song.p99,
+            as_before_after_s=back,
+        )  # fmt: skip
+
+
+def test_descriptors_that_run_out_all_the_same(tmp_path: Path, pacs: Pacs) -> None:
+    seconds = scaled(20, 1)
+    with GatewayProcess(tmp_path, tables_for(pacs.port)) as gateway:
+        address, before = gateway.address(), Shape(gateway)
+        with RawClient(address, source=OTHER) as established, Guests() as crowd:
+            assert established.ask(request(ECHO))[:1] == ACCEPTED
+            with descriptors_allowed(gateway, 0):
+                coming = crowd.come(address, 40, request(ECHO), source=CROWDED)
+                used = cpu(gateway)
+                crowd.wait(seconds)
+                busy = (cpu(gateway) - used) / seconds
+                assert established.ask(ECHO_RQ) == ECHO_RSP
+                assert not any(guest.received or guest.ended for guest in coming)
+            given_back = time.monotonic()
+            assert served(address, "127.0.0.2")
+            recovery = time.monotonic() - given_back
+            wait_until(lambda: crowd.wait(0.1) or all(guest.received for guest in coming), "answers")
+            assert {guest.received[:1] for guest in coming} == {ACCEPTED}
+            # One for the client, none for the PACS.
+            with descriptors_allowed(gateway, 1), RawClient(address, source=OTHER) as refused:
+                assert refused.ask(request(ECHO)) == CONGESTION
+            assert served(address, OTHER)
+            assert established.release() == RELEASE_RP
+        back = before.again(10)
+        assert busy < 0.3
+        assert recovery < 5
+        assert NONE_LEFT in gateway.log()
+        report(
+            "no descriptors left", seconds=seconds, cpu_percent=100 * busy, recovery_s=recovery, as_before_after_s=back
+        )

@@ -1,0 +1,159 @@
+"""Peers that stall: each is cut within a second of its deadline, and nobody else notices.
+
+Deadlines: `artim` for all that comes before the association, TLS included, and for the close behind a refusal;
+`idle_timeout` inside the association; PARTING for the close behind its end.
+"""
+
+from __future__ import annotations
+
+import math
+import ssl
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench.messages import ECHO, bulk_block
+from bench.pacs import Pacs
+from stamina.canary import Canary
+from stamina.contrary import DEAF, LEAVES, MUTE, POURS, contrary_pacs
+from stamina.guests import ROOM, Guest, Guests, drop_by_drop, request
+from stamina.process import GatewayProcess, tables_for
+from stamina.scale import report, scaled
+from stamina.shape import Peak, Shape
+
+from dicomgate.gateway.relay import PARTING
+from peers.certificates import Certificates
+from peers.loopback import HOST
+from raw_client import RELEASE_RP, RELEASE_RQ, p_data
+
+DEADLINE = scaled(3.0, 2.0)  # seconds: `artim` and `idle_timeout`
+NONE_TAKES_IT = bytes.fromhex("03 00 00000004 00 01 01 07")  # A-ASSOCIATE-RJ, called-AE-title-not-recognized
+NOT_SPECIFIED = bytes.fromhex("07 00 00000004 0000 02 00")  # A-ABORT of the gateway
+
+
+def tables(pacs: int, contrary: int = 1) -> dict[str, Any]:
+    settings = {"artim": f"{DEADLINE:g}s", "idle_timeout": f"{DEADLINE:g}s", **ROOM}
+    made = tables_for(pacs, settings=settings, pacs={"called_ae_titles": ["PACS"]})
+    made["upstream"].append({"name": "contrary", "address": f"{HOST}:{contrary}", "called_ae_titles": ["CONTRARY"]})
+    return made
+
+
+def client_hello() -> bytes:
+    """The first message of a TLS handshake, in its record."""
+    outgoing = ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    return outgoing.read()
+
+
+def within_a_second(seconds: list[float], deadline: float) -> float:
+    """Assert that none is before the deadline, and none a second behind it; return the greatest."""
+    assert deadline - 0.2 <= min(seconds), sorted(seconds)[:5]
+    assert max(seconds) <= deadline + 1, sorted(seconds)[-5:]
+    return max(seconds)
+
+
+def cut(guests: list[Guest], deadline: float) -> float:
+    """Assert that each of them was cut in time; return the latest, in seconds."""
+    return within_a_second([guest.lasted for guest in guests], deadline)
+
+
+def test_who_does_not_associate_in_time_is_cut(tmp_path: Path, pacs: Pacs, certificates: Certificates) -> None:
+    made = tables(pacs.port)
+    tls = {"certificate": certificates.server.certificate, "key": certificates.server.key}
+    secured = {"name": "secured", "bind": "127.0.0.4:0", "authenticators": ["quick"], "tls": tls}
+    made["listener"].append(secured)
+    whole, nobodys, hello = request(ECHO), request(ECHO, "NOBODY"), client_hello()
+    many, fewer = scaled(500, 40), scaled(200, 20)
+    with GatewayProcess(tmp_path, made) as gateway, Guests() as crowd:
+        plain, secure = gateway.address(), gateway.address("secured")
+        before = Shape(gateway)
+        with Canary(plain) as canary, Canary(secure, source="127.0.0.4", secured=True) as secured_canary:
+            late = {
+                "silent": crowd.come(plain, many, b""),
+                "six bytes": crowd.come(plain, many, whole[:6]),
+                "a byte a second": crowd.come(plain, many, b"", drop_by_drop(whole)),
+                "all but the last byte": crowd.come(plain, many, whole[:-1]),
+                "no ClientHello": crowd.come(secure, fewer, b""),
+                "a ClientHello by bytes": crowd.come(secure, fewer, hello[:100], drop_by_drop(hello[100:])),
+                "refused, and stays": crowd.come(plain, fewer, nobodys),
+                "refused, and talks": crowd.come(plain, fewer, nobodys, repeat(p_data(b"word"))),
+            }
+            in_time = crowd.come(plain, 10, whole[:-2], drop_by_drop(whole[-2:]))
+            crowd.wait(DEADLINE + 2)
+            songs = canary.stop(), secured_canary.stop()
+        for song in songs:
+            song.check()
+        for name, guests in late.items():
+            report(f"cut: {name}", peers=len(guests), deadline_s=DEADLINE, latest_s=cut(guests, DEADLINE))
+            answer = NONE_TAKES_IT if name.startswith("refused") else b""
+            assert {guest.received for guest in guests} == {answer}, name
+        assert {guest.received[:1] for guest in in_time} == {b"\2"}
+        # They all still hold their ends.
+        report(
+            "before the association", peers=sum(map(len, late.values())), canary=songs[0].total, p99_ms=songs[0].p99,
+            tls_canary=songs[1].total, tls_p99_ms=songs[1].p99, all_gone_after_s=before.again(PARTING + 2),
+        )  # fmt: skip
+
+
+def test_who_does_not_read_is_cut(tmp_path: Path, pacs: Pacs) -> None:
+    many, words = scaled(70, 15), repeat(p_data(b"word"))
+    pours, deaf, mute = (request(which, "CONTRARY") for which in (POURS, DEAF, MUTE))
+    with contrary_pacs(tmp_path) as contrary, GatewayProcess(tmp_path, tables(pacs.port, contrary)) as gateway:
+        address, before, peak = gateway.address(), Shape(gateway), Peak(gateway)
+        with Canary(address) as canary, Guests() as crowd:
+            unread = {
+                "the client": crowd.associate(address, many, pours, deaf=True),
+                "the client, which talks": crowd.associate(address, many, pours, words=words, deaf=True),
+            }
+            poured = crowd.associate(address, many, deaf, pours=bulk_block(16_384))
+            read = crowd.associate(address, 5, mute, words=words)
+            crowd.wait(DEADLINE + 2)
+            song, risen = canary.stop(), peak.risen()
+            assert not any(guest.ended for guest in read)
+            # Who reads nothing cannot see that it is cut: the audit tells.
+            ports = {event["id"]: event["port"] for event in gateway.told("Opened")}
+            closed = {ports[event["id"]]: event for event in gateway.told("Closed")}
+            for name, guests in unread.items():
+                ends = [closed.get(guest.port, {"cause": "not cut", "seconds": math.inf}) for guest in guests]
+                assert {end["cause"] for end in ends} == {"idle for too long"}, name
+                latest = within_a_second([end["seconds"] for end in ends], DEADLINE)
+                report(f"does not read: {name}", peers=many, deadline_s=DEADLINE, latest_s=latest)
+            report("does not read: the PACS", peers=many, deadline_s=DEADLINE, latest_s=cut(poured, DEADLINE))
+            assert {guest.received for guest in poured} == {NOT_SPECIFIED}
+            for guest in read:
+                guest.connection.close()
+            all_gone_after = before.again(PARTING + 2)
+        song.check()
+        report(
+            "does not read", peers=3 * many, canary=song.total, p99_ms=song.p99, memory_mib=risen / 2**20,
+            all_gone_after_s=all_gone_after,
+        )  # fmt: skip
+
+
+def test_who_does_not_finish_a_release_is_cut(tmp_path: Path, pacs: Pacs) -> None:
+    many = scaled(100, 15)
+    with contrary_pacs(tmp_path) as contrary, GatewayProcess(tmp_path, tables(pacs.port, contrary)) as gateway:
+        address, before = gateway.address(), Shape(gateway)
+        with Canary(address) as canary, Guests() as crowd:
+            unanswered = {
+                "by the PACS": crowd.associate(address, many, request(MUTE, "CONTRARY"), RELEASE_RQ),
+                "by the client": crowd.associate(address, many, request(LEAVES, "CONTRARY")),
+            }
+            unclosed = {
+                "stays": crowd.associate(address, many, request(ECHO), RELEASE_RQ),
+                "talks": crowd.associate(address, many, request(ECHO), RELEASE_RQ, words=drop_by_drop(NOT_SPECIFIED)),
+            }
+            crowd.wait(PARTING + 2)
+            song = canary.stop()
+            for name, guests in unanswered.items():
+                report(f"release unanswered {name}", peers=many, deadline_s=DEADLINE, latest_s=cut(guests, DEADLINE))
+                assert {guest.received[-10:] for guest in guests} == {NOT_SPECIFIED}
+            for name, guests in unclosed.items():
+                report(f"released, and {name}", peers=many, deadline_s=PARTING, latest_s=cut(guests, PARTING))
+                assert {guest.received for guest in guests} == {RELEASE_RP}
+            all_gone_after = before.again(PARTING + 2)
+        song.check()
+        report("release", peers=4 * many, canary=song.total, p99_ms=song.p99, all_gone_after_s=all_gone_after)

@@ -1,0 +1,172 @@
+"""Streams of P-DATA in both directions of many associations at once, and their SHA-256. A process for each end.
+
+`python -m stamina.traffic ROLE PORT_OR_FD SEED ASSOCIATIONS BLOCKS CERTIFICATES` is the clients, or the PACS at a
+listening socket that it inherits; CERTIFICATES is the folder with those of the role's TLS, or "". It writes a line of
+JSON for each association to standard output.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import select
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from struct import pack
+
+from bench.messages import PASSCODE
+from properties import raw
+from stamina.streams import BLOCK, CONTEXTS, Stream, make_block
+
+MAXIMA = (1_024, 16_384, 131_072, 0)
+"""Maximum lengths; 0 is no limit (PS3.8 D.1). The clients announce one after the other, the PACS each time the next."""
+_DIFFERENT = 8  # blocks for each maximum: they come in an order of chance
+_NARROW, _SLOW = 65_536, 0.3
+"""For one association in two the kernel takes so few bytes, and one end reads nothing for so many seconds, while the
+other sends: what the gateway cannot send it must keep."""
+_PATIENCE = 60.0  # seconds without anything going on
+
+
+@dataclass(frozen=True)
+class Account:
+    """What one end of an association knows at its end: SHA-256 of both streams, and the PDUs that it sent."""
+
+    association: int
+    sent: str
+    received: str
+    pdus: int
+
+
+def exchange(connection: socket.socket, pieces: Iterator[memoryview], expected: int) -> str:
+    """Send the pieces while so many bytes are received; their SHA-256. Raises OSError, EOFError."""
+    connection.setblocking(False)
+    poll, total, buffer = select.poll(), hashlib.sha256(), memoryview(bytearray(262_144))
+    piece = next(pieces, None)
+    poll.register(connection, select.POLLIN | select.POLLOUT)
+    while piece is not None or expected:
+        if not poll.poll(_PATIENCE * 1000):
+            raise TimeoutError(f"nothing goes on; {expected} bytes to come")
+        with suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            while expected:
+                count = connection.recv_into(buffer[: min(expected, len(buffer))])
+                if not count:
+                    raise EOFError(f"the end, and {expected} bytes to come")
+                total.update(buffer[:count])
+                expected -= count
+        with suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            while piece is not None:
+                piece = piece[connection.send(piece) :]
+                if not piece:
+                    piece = next(pieces, None)
+        if piece is None:
+            poll.modify(connection, select.POLLIN)
+    connection.settimeout(_PATIENCE)
+    return total.hexdigest()
+
+
+def request(number: int) -> bytes:
+    """An A-ASSOCIATE-RQ with the number of the association as the calling AE title."""
+    contexts = b"".join(map(raw.proposed, CONTEXTS))
+    information = _user_information(MAXIMA[number % 4], raw.login(2, b"user-%d" % number, PASSCODE))
+    return raw.associate(1, raw.APPLICATION_CONTEXT, contexts, information, calling=b"%d" % number)
+
+
+def accept(number: int) -> bytes:
+    """The A-ASSOCIATE-AC that answers it."""
+    contexts = b"".join(map(raw.answered, CONTEXTS))
+    information = _user_information(MAXIMA[(number + 1) % 4])
+    return raw.associate(2, raw.APPLICATION_CONTEXT, contexts, information, calling=b"%d" % number)
+
+
+def _user_information(maximum: int, *more: bytes) -> bytes:
+    return raw.item(0x50, raw.item(0x51, pack(">L", maximum)) + raw.CLASS_UID + b"".join(more))
+
+
+def pdu(connection: socket.socket) -> bytes:
+    """The next PDU, whole."""
+    received, missing = b"", 6
+    while missing:
+        more = connection.recv(missing)
+        if not more:
+            raise EOFError(f"the end behind {received.hex()!r}")
+        received += more
+        length = 6 + int.from_bytes(received[2:6]) if len(received) >= 6 else 6
+        missing = length - len(received)
+    return received
+
+
+class End:
+    """The clients, or the PACS."""
+
+    def __init__(self, role: str, port_or_fd: int, seed: str, associations: int, blocks: int, folder: str) -> None:
+        self._client = role == "clients"
+        self._port_or_fd = port_or_fd
+        self._seed = f"{seed} {role}"
+        self._associations = associations
+        self._count = blocks
+        self._tls = self._context(Path(folder)) if folder else None
+        chance = random.Random(self._seed)
+        self._blocks = [[make_block(chance, maximum) for _ in range(_DIFFERENT)] for maximum in MAXIMA]
+
+    def _context(self, folder: Path) -> ssl.SSLContext:
+        if self._client:
+            return ssl.create_default_context(cafile=folder / "ca.pem")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "server.pem", folder / "server.key")
+        return context
+
+    def run(self) -> None:
+        """All associations at once; a line of JSON for each."""
+        threads = []
+        listener = None if self._client else socket.socket(fileno=self._port_or_fd)
+        for number in range(self._associations):
+            connection = socket.socket() if listener is None else listener.accept()[0]
+            if number % 2:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NARROW)
+            if listener is None:
+                connection.connect(("127.0.0.1", self._port_or_fd))
+            threads.append(threading.Thread(target=self._associate, args=(connection, number)))
+            threads[-1].start()
+        for thread in threads:
+            thread.join()
+
+    def _associate(self, connection: socket.socket, number: int) -> None:
+        connection.settimeout(_PATIENCE)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._tls is not None:
+            name = "127.0.0.1" if self._client else None
+            connection = self._tls.wrap_socket(connection, server_side=not self._client, server_hostname=name)
+        with connection:
+            if self._client:
+                connection.sendall(request(number))
+                assert pdu(connection)[0] == 2
+            else:
+                # PS3.8 table 9-11: the calling AE title is in bytes 27 to 42.
+                number = int(pdu(connection)[26:42])
+                connection.sendall(accept(number))
+            kept = (number + self._client) % 4  # which of the maxima the other end announced
+            stream = Stream(random.Random(f"{self._seed} {number}"), MAXIMA[kept], self._blocks[kept], self._count)
+            if number % 4 == (1 if self._client else 3):
+                time.sleep(_SLOW)
+            received = exchange(connection, stream.pieces(), self._count * BLOCK)
+            if self._client:
+                connection.sendall(raw.RELEASE_RQ)
+                assert pdu(connection) == raw.RELEASE_RP
+            else:
+                assert pdu(connection) == raw.RELEASE_RQ
+                connection.sendall(raw.RELEASE_RP)
+        account = Account(number, stream.sum.hexdigest(), received, stream.pdus)
+        sys.stdout.write(json.dumps(asdict(account)) + "\n")
+
+
+if __name__ == "__main__":
+    role, port_or_fd, seed, associations, blocks, folder = sys.argv[1:]
+    End(role, int(port_or_fd), seed, int(associations), int(blocks), folder).run()
