@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Remakes requirements.lock: hashes for every Python from 3.11 on, and no address of any package index.
+# Remakes requirements.lock and requirements-ldap.lock: hashes for every Python from 3.11 on, and no address of any
+# package index. What needs a compiler stands in the second alone, so that the first installs on a bare machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 [ -x .venv/bin/uv ] || .venv/bin/python -m pip install --quiet --disable-pip-version-check uv
 trap 'rm -f uv.lock' EXIT
-.venv/bin/uv export --quiet --format requirements-txt --no-emit-workspace --all-extras --all-groups --no-header \
-    -o requirements.lock
+export=(.venv/bin/uv export --quiet --format requirements-txt --no-emit-workspace --no-header)
+"${export[@]}" --all-extras --no-extra ldap --all-groups -o requirements.lock
+"${export[@]}" --extra ldap --no-default-groups -o requirements-ldap.lock
 scripts/check-tree.sh

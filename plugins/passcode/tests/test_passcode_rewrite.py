@@ -12,7 +12,15 @@ import pytest
 
 from dicomgate import ConfigError
 from dicomgate_passcode import rewrite
-from dicomgate_passcode.rewrite import FileBusyError, UserExistsError, remove, renew_hash, set_hash
+from dicomgate_passcode.rewrite import (
+    FileBusyError,
+    UserExistsError,
+    check_writable,
+    remove,
+    renew_hash,
+    set_hash,
+    set_hashes,
+)
 from dicomgate_passcode.users_file import read_users_file
 
 
@@ -215,3 +223,59 @@ def test_no_file_is_made_where_everybody_may_write(tmp_path: Path, other: str) -
     with pytest.raises(ConfigError, match="everybody may write the folder"):
         set_hash(tmp_path / "users", "alice", other, replace=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_of_many_users_each_line_is_changed_or_added_and_all_else_stays(users_file: Path, other: str) -> None:
+    users_file.write_bytes(users_file.read_bytes().rstrip(b"\n").replace(b"\n", b"\r\n"))
+    users_file.chmod(0o640)
+    set_hashes(users_file, {"carol": other, "bert": other, "dora": other}, replace=True)
+    users = read_users_file(users_file).users
+    assert list(users) == ["alice", "bert", "carol", "dora"]
+    assert [users[name].hash == other for name in users] == [False, True, True, True]
+    assert users_file.read_bytes().startswith(b"# staff\r\nalice:$argon2id")
+    users_file.write_bytes(users_file.read_bytes().rstrip(b"\n"))
+    set_hashes(users_file, {"bert": other, "dora": other}, replace=True)
+    assert users_file.read_bytes().endswith(f"\ndora:{other}".encode())
+    assert _mode(users_file) == 0o640
+
+
+def test_all_users_are_added_or_none(users_file: Path, tmp_path: Path, other: str) -> None:
+    before = users_file.read_bytes()
+    with pytest.raises(UserExistsError):
+        set_hashes(users_file, {"carol": other, "bert": other}, replace=False)
+    assert users_file.read_bytes() == before
+    set_hashes(tmp_path / "new", {"carol": other, "bert": other}, replace=False)
+    assert (tmp_path / "new").read_text() == f"carol:{other}\nbert:{other}\n"
+
+
+def test_no_file_is_written_that_is_too_large_to_be_read(
+    users_file: Path, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = users_file.read_bytes()
+    size = len(before) + len(f"carol:{other}\n")
+    monkeypatch.setattr(rewrite, "LARGEST_FILE", size - 1)
+    with pytest.raises(ConfigError, match="would be larger than"):
+        set_hash(users_file, "carol", other, replace=False)
+    assert users_file.read_bytes() == before
+    monkeypatch.setattr(rewrite, "LARGEST_FILE", size)
+    set_hash(users_file, "carol", other, replace=False)
+    assert len(users_file.read_bytes()) == size
+
+
+def test_whether_it_can_be_written_is_known_before(
+    users_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = tmp_path / "link"
+    (tmp_path / "folder").mkdir()
+    link.symlink_to(tmp_path / "folder" / "users")
+    for path in (users_file, tmp_path / "new", link):
+        check_writable(path)
+    with pytest.raises(FileNotFoundError):
+        check_writable(tmp_path / "none" / "users")
+    monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path / "folder")
+    check_writable(users_file)
+    with pytest.raises(PermissionError, match="folder"):
+        check_writable(link)
+    (tmp_path / "folder").chmod(0o777)
+    with pytest.raises(ConfigError, match="everybody may write the folder"):
+        check_writable(tmp_path / "folder" / "users")

@@ -9,7 +9,6 @@ Rule 3: a login succeeds or fails on what the file says; that a better hash cann
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,10 +32,6 @@ from .rewrite import FileBusyError, renew_hash
 from .users_file import User
 
 _log = logging.getLogger(__name__)
-
-_BLUR_MICROSECONDS = 2000
-"""A thread that has slept long wakes up some microseconds sooner or later than one that has slept a little; up to two
-milliseconds at random hide it."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -76,10 +71,7 @@ class Passcode:
         except HashingFailedError:
             return Unavailable("a hash could not be computed: no memory for it")
         finally:
-            blur = secrets.randbelow(_BLUR_MICROSECONDS) / 1e6
-            early = start + snapshot.decoy.floor + blur - time.monotonic()
-            if early > 0:
-                time.sleep(early)
+            time.sleep(snapshot.decoy.seconds_left(start))
 
     def _judge(self, identity: Identity, snapshot: Snapshot) -> Decision:
         user = snapshot.users.get(_name(identity))

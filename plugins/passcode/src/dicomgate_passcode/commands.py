@@ -1,32 +1,35 @@
-"""`dicomgate passcode add | remove | list | verify`: the users file from the command line.
+"""`dicomgate passcode add | import | remove | list | verify`: the users file from the command line.
 
 Rule 1: a passcode comes from the terminal, hidden, or from standard input; never from the command line, where every
         process of the machine can read it.
 Rule 2: exit status 0: done, or yes; 1: the answer is no; 2: wrong usage, or a file that is wrong.
-Rule 3: an error is one line on standard error. Standard output has what was asked for and nothing else.
+Rule 3: what is wrong stands on standard error, one line for each thing. Standard output has what was asked for.
 """
 
 from __future__ import annotations
 
-import secrets
 import sys
 import tomllib
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
 from dicomgate import ConfigError
 
+from . import import_file
 from .hashing import HashingFailedError, cannot_be_right, make_hash
 from .hashing import verify as verify_hash
-from .rewrite import FileBusyError, UserExistsError, set_hash
+from .import_file import Entry
+from .policy import LONGEST, LONGEST_MINIMUM, SHORTEST, unfit
+from .policy import generate as generate_passcode
+from .rewrite import FileBusyError, UserExistsError, check_writable, set_hash, set_hashes
 from .rewrite import remove as remove_user
 from .users_file import User, name_problem, read_users_file
 
@@ -38,11 +41,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 
-_LONGEST_PASSCODE = 1024
-_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-"""32 characters that every keyboard of a modality has and nobody takes for another one: 5 bits each."""
-
-_GENERATED_LENGTH = 26
+_MOST_PROBLEMS = 20
 
 _NameArgument = Annotated[str, typer.Argument(metavar="USER", help="The name of the user, exactly as it is sent.")]
 _FileOption = Annotated[
@@ -52,6 +51,12 @@ _ConfigOption = Annotated[Path, typer.Option("--config", help="The gateway's con
 _TableOption = Annotated[
     str | None, typer.Option("--name", help="Which passcode authenticator, if the configuration has several.")
 ]
+_MinimumOption = Annotated[
+    int,
+    typer.Option(
+        "--minimum-length", min=SHORTEST, max=LONGEST_MINIMUM, help="How many characters a passcode has at least."
+    ),
+]
 _DEFAULT_CONFIG = Path("dicomgate.toml")
 
 
@@ -60,6 +65,7 @@ def add(
     user: _NameArgument,
     generate: Annotated[bool, typer.Option("--generate", help="Make a passcode and print it, once.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Give an existing user a new passcode.")] = False,
+    minimum_length: _MinimumOption = SHORTEST,
     file: _FileOption = None,
     config: _ConfigOption = _DEFAULT_CONFIG,
     name: _TableOption = None,
@@ -71,13 +77,45 @@ def add(
             _fail(f"{problem}: {user!r}")
         if path.exists() and not replace and user in read_users_file(path).users:
             raise UserExistsError  # before the passcode is asked for; set_hash looks again under its lock
-        passcode = _generated() if generate else _asked_for(f"Passcode for {user}", twice=True)
-        if problem := _unfit(passcode):
-            _fail(problem)
+        if generate:
+            passcode = generate_passcode(user, minimum_length)
+        else:
+            passcode = _asked_for(f"Passcode for {user}", twice=True)
+            if problem := unfit(passcode, user, minimum_length):
+                _fail(problem)
         set_hash(path, user, make_hash(passcode), replace=replace)
     if generate:
         typer.echo(passcode.decode())
     typer.echo(f"{user} can log in: {path}", err=True)
+
+
+@app.command("import")
+def import_users(
+    source: Annotated[
+        str, typer.Argument(metavar="FILE", help="Lines name,passcode or name:hash; - = standard input.")
+    ],
+    replace: Annotated[bool, typer.Option("--replace", help="Existing users get what the file says.")] = False,
+    minimum_length: _MinimumOption = SHORTEST,
+    file: _FileOption = None,
+    config: _ConfigOption = _DEFAULT_CONFIG,
+    name: _TableOption = None,
+) -> None:
+    """Add the users of a file: all of them, or none if a line is wrong."""
+    with _errors_on_one_line():
+        path = _users_file(file, config, name)
+        check_writable(path)
+        known = read_users_file(path).users.keys() if path.exists() else set()
+        data = import_file.read(source)
+        entries, problems = import_file.parse(data, () if replace else known, minimum_length)
+        for problem in problems[:_MOST_PROBLEMS]:
+            typer.echo(problem, err=True)
+        if problems:
+            more = len(problems) - _MOST_PROBLEMS
+            _fail(f"{more} more lines are wrong; no user was added" if more > 0 else "no user was added")
+        hashes = {entry.name: entry.hash or make_hash(entry.passcode) for entry in _with_progress(entries)}
+        set_hashes(path, hashes, replace=replace)
+    replaced = len(hashes.keys() & known)
+    typer.echo(f"{len(hashes) - replaced} users added, {replaced} replaced: {path}", err=True)
 
 
 @app.command()
@@ -172,27 +210,14 @@ def _asked_for(prompt: str, *, twice: bool) -> bytes:
     if sys.stdin.isatty():
         typed: str = typer.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True)
         return typed.encode("utf-8", "surrogateescape")
-    line = sys.stdin.buffer.readline(_LONGEST_PASSCODE + 3)
+    line = sys.stdin.buffer.readline(LONGEST + 3)
     return line.removesuffix(b"\n").removesuffix(b"\r")
 
 
-def _generated() -> bytes:
-    return "".join(secrets.choice(_ALPHABET) for _ in range(_GENERATED_LENGTH)).encode()
-
-
-def _unfit(passcode: bytes) -> str:
-    """Why nobody may have this passcode; empty if it will do."""
-    if not passcode:
-        return "the passcode is empty"
-    if len(passcode) > _LONGEST_PASSCODE:
-        return f"the passcode is longer than {_LONGEST_PASSCODE} bytes"
-    try:
-        text = passcode.decode("utf-8")
-    except UnicodeDecodeError:
-        return "the passcode is not UTF-8"
-    if any(unicodedata.category(character) == "Cc" for character in text):
-        return "the passcode has a control character"
-    return ""
+def _with_progress(entries: Sequence[Entry]) -> Iterable[Entry]:
+    """The entries, one by one, and on a terminal how far it is: an argon2id hash takes its time."""
+    off = not sys.stderr.isatty()
+    return track(entries, "hashing", console=Console(stderr=True), transient=True, disable=off)
 
 
 def _state(user: User) -> str:

@@ -18,6 +18,10 @@ from .hashing import DEFAULT_MEMORY_KIB, DEFAULT_PASSES, LONGEST_PASSCODE, Cost,
 _MARGIN = 1.25
 """Floor = measured time x this: room for the scatter of a verification on a machine that is not idle."""
 
+_BLUR_MICROSECONDS = 2000
+"""Who has slept long wakes up some microseconds sooner or later than who has slept a little; up to two milliseconds at
+random hide it."""
+
 _RUNS = 3
 
 DEFAULT_COST = Cost("argon2id", DEFAULT_PASSES, DEFAULT_MEMORY_KIB, lanes=1)
@@ -35,6 +39,11 @@ class Decoy:
         """Spend the time of a verification. Raises HashingFailedError, as the real one does."""
         # The time of sha-crypt depends on the length: the decoy gets the passcode itself wherever it can.
         verify(b"decoy" if cannot_be_right(passcode, self.scheme) else passcode, self.hash)
+
+    def seconds_left(self, start: float) -> float:
+        """How long to wait yet with the answer to a login that began at `start`, by time.monotonic: 0 or more."""
+        blur = secrets.randbelow(_BLUR_MICROSECONDS) / 1e6
+        return max(0.0, start + self.floor + blur - time.monotonic())
 
 
 class Decoys:

@@ -4,7 +4,7 @@ Rule 1: read, change and replace happen under one lock, which all writers of our
         lock file stays behind and none belongs to the wrong user.
 Rule 2: readers see the old file or the new one: a temporary file in the same folder, fsync, rename.
 Rule 3: the new file has the mode, owner and group of the old one, or there is no new file.
-Rule 4: only the one line changes. A file that is broken is not touched.
+Rule 4: only the lines of the users change. A file that is broken is not touched.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .users_file import User, UsersFile, check_folders, parse, read_bytes
+from dicomgate import ConfigError
+
+from .users_file import LARGEST_FILE, User, UsersFile, check_folders, parse, read_bytes
 
 _COMMAND_PATIENCE = 10.0
 """How long a command waits for another writer, in seconds. A login does not wait at all."""
@@ -34,24 +36,36 @@ class FileBusyError(Exception):
 
 
 def set_hash(path: Path, name: str, text: str, *, replace: bool) -> None:
-    """Add the user, or give an existing one a new hash. A missing file is made, with mode 0600.
+    """Add the user, or give an existing one a new hash. Raises as `set_hashes` does."""
+    set_hashes(path, {name: text}, replace=replace)
+
+
+def set_hashes(path: Path, hashes: Mapping[str, str], *, replace: bool) -> None:
+    """Add the users, or give existing ones new hashes: all or none. A missing file is made, with mode 0600.
 
     Raises UserExistsError, FileBusyError, ConfigError for a broken file, OSError if it cannot be written.
     """
     with _locked(path, _COMMAND_PATIENCE) as target:
         if not os.path.lexists(target):
             check_folders(target)
-            _write(target, f"{name}:{text}\n".encode(), like=None)
+            _write(target, _lines(hashes), like=None)
             return
         data, users = _read(target)
-        user = users.users.get(name)
-        if user is None:
-            end = b"" if not data or data.endswith(b"\n") else b"\n"
-            _write(target, data + end + f"{name}:{text}\n".encode(), like=target.stat())
-        elif replace:
-            _write(target, _with_line(data, user, text), like=target.stat())
-        else:
+        known = users.users
+        if not replace and hashes.keys() & known.keys():
             raise UserExistsError
+        data = _changed(data, {known[name]: text for name, text in hashes.items() if name in known})
+        added = _lines({name: text for name, text in hashes.items() if name not in known})
+        end = b"\n" if added and data and not data.endswith(b"\n") else b""
+        _write(target, data + end + added, like=target.stat())
+
+
+def check_writable(path: Path) -> None:
+    """Raise OSError or ConfigError if `set_hashes` certainly would: asked before what takes long."""
+    folder = Path(os.path.realpath(path)).parent
+    check_folders(path)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def remove(path: Path, name: str) -> bool:
@@ -60,7 +74,9 @@ def remove(path: Path, name: str) -> bool:
         data, users = _read(target)
         if name not in users.users:
             return False
-        _write(target, _with_line(data, users.users[name], None), like=target.stat())
+        lines = data.split(b"\n")
+        del lines[users.users[name].line - 1]
+        _write(target, b"\n".join(lines), like=target.stat())
         return True
 
 
@@ -79,7 +95,7 @@ def renew_hash(path: Path, user: User, text: str) -> bool:
         now = users.users.get(user.name)
         if now is None or now.hash != user.hash:
             return False
-        _write(target, _with_line(data, now, text), like=status)
+        _write(target, _changed(data, {now: text}), like=status)
         return True
 
 
@@ -108,18 +124,22 @@ def _read(target: Path) -> tuple[bytes, UsersFile]:
     return data, parse(target, data, mode)
 
 
-def _with_line(data: bytes, user: User, text: str | None) -> bytes:
-    """The file with another hash for the user, or without the user; line endings and comments stay."""
+def _lines(hashes: Mapping[str, str]) -> bytes:
+    return "".join(f"{name}:{text}\n" for name, text in hashes.items()).encode()
+
+
+def _changed(data: bytes, hashes: Mapping[User, str]) -> bytes:
+    """The file with other hashes for these users; line endings and comments stay."""
     lines = data.split(b"\n")
-    if text is None:
-        del lines[user.line - 1]
-    else:
+    for user, text in hashes.items():
         end = b"\r" if lines[user.line - 1].endswith(b"\r") else b""
         lines[user.line - 1] = f"{user.name}:{text}".encode() + end
     return b"\n".join(lines)
 
 
 def _write(target: Path, data: bytes, like: os.stat_result | None) -> None:
+    if len(data) > LARGEST_FILE:
+        raise ConfigError(f"{target}: would be larger than {LARGEST_FILE} bytes, and is not changed")
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # mode 0600
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path

@@ -1,0 +1,177 @@
+"""A real OpenLDAP server on 127.0.0.1: one hospital, its people, its groups, its password policy."""
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from plugins.ldap.tests.authorities import Authorities, Leaf
+
+from evidence import ALICE
+from peers.loopback import HOST, free_port, wait_until
+from peers.process import require, running
+
+BASE = "dc=hospital,dc=example"
+PEOPLE, STUDENTS = f"ou=people,{BASE}", f"ou=students,{BASE}"
+GATE = f"cn=gate,{BASE}"
+SERVICE = "canary-service-Qp7mT2xe"
+"""The secret of the gateway's own account."""
+
+_ROOT, _ROOT_SECRET = f"cn=root,{BASE}", "root"
+_SCHEMAS = ("core", "cosine", "inetorgperson", "nis")
+_UNITS = ("people", "students", "groups", "clubs")
+_MODULES = ("back_mdb", "ppolicy", "memberof")
+LOCKED = "pwdAccountLockedTime: 000001010000Z"  # draft-behera-ldap-password-policy 5.3.3: for ever
+_EXPIRED = "pwdChangedTime: 20200101000000Z"
+
+
+def _entry(dn: str, *lines: str) -> str:
+    return "\n".join([f"dn: {dn}", *lines, "\n"])
+
+
+def person(name: str, *lines: str, passcode: str = ALICE.decode(), rdn: str = "", below: str = PEOPLE) -> str:
+    """The LDIF of one person."""
+    shown = ["objectClass: inetOrgPerson", f"uid: {name}", "sn: x", *lines]
+    shown += [f"userPassword: {passcode}"] if passcode else []
+    return _entry(f"{rdn or f'uid={name}'},{below}", *shown, *([] if rdn.startswith("cn=") else [f"cn: {name}"]))
+
+
+def _policy(name: str, *lines: str) -> str:
+    own = ["objectClass: person", "objectClass: pwdPolicy", "sn: x", "pwdAttribute: userPassword"]
+    return _entry(f"cn={name},{BASE}", *own, "pwdMaxAge: 31536000", "pwdLockout: TRUE", *lines)
+
+
+HOSPITAL = "".join(
+    [
+        _entry(BASE, "objectClass: organization", "objectClass: dcObject", "o: Hospital"),
+        *(_entry(f"ou={ou},{BASE}", "objectClass: organizationalUnit") for ou in _UNITS),
+        _policy("policy", "pwdMaxFailure: 3000", "pwdMustChange: TRUE"),
+        _policy("service", "pwdMustChange: FALSE"),
+        _policy("lenient", "pwdGraceAuthNLimit: 1000"),
+        _policy("strict", "pwdMaxFailure: 2"),
+        _entry(
+            GATE,
+            *("objectClass: person", "sn: x", f"userPassword: {SERVICE}", f"pwdPolicySubentry: cn=service,{BASE}"),
+        ),
+        person("alice"),
+        person("bob"),
+        person("bert", LOCKED),
+        person("carl", _EXPIRED),
+        person("dora", "pwdReset: TRUE"),
+        person("emil", _EXPIRED, f"pwdPolicySubentry: cn=lenient,{BASE}"),
+        person("fritz", f"pwdPolicySubentry: cn=strict,{BASE}"),
+        person("nopasscode", passcode=""),
+        person("twin"),
+        person("twin", below=STUDENTS),
+        person("0x10"),
+        person("16"),
+        person("anna", "uid: anni"),
+        person("jm", rdn='cn=M\\C3\\BCller\\2C \\22J\\2BM\\22 \\5C2C #1', below=PEOPLE),
+    ]
+)  # fmt: skip
+
+GROUPS = "".join(
+    _entry(f"cn={name},{below},{BASE}", f"objectClass: {kind}", *lines)
+    for name, below, kind, lines in (
+        ("radiology", "ou=groups", "groupOfNames", [f"member: uid=alice,{PEOPLE}"]),
+        ("x-ray \\23 1", "ou=groups", "groupOfNames", [f"member: uid=alice,{PEOPLE}"]),
+        ("imaging", "ou=groups", "groupOfNames", [f"member: cn=radiology,ou=groups,{BASE}"]),
+        ("chess", "ou=clubs", "groupOfNames", [f"member: uid=alice,{PEOPLE}"]),
+        ("unix", "ou=groups", "posixGroup", ["gidNumber: 100", "memberUid: alice"]),
+        ("unique", "ou=groups", "groupOfUniqueNames", [f"uniqueMember: uid=alice,{PEOPLE}"]),
+    )
+)
+
+
+class Slapd:
+    """Runs between `start` and `stop`, always on the same two ports: ldap:// and ldaps://."""
+
+    def __init__(self, folder: Path, authorities: Authorities, ldif: str = HOSPITAL) -> None:
+        self.plain, self.tls = f"ldap://{HOST}:{free_port()}", f"ldaps://{HOST}:{free_port()}"
+        self.ca = authorities.ca
+        self.service_file = folder / "service.secret"
+        self.service_file.touch(mode=0o600)
+        self.service_file.write_text(SERVICE + "\n")
+        self._folder = folder
+        self._running = ExitStack()
+        self._process: subprocess.Popen[bytes] | None = None
+        (folder / "data").mkdir()
+        (folder / "hospital.ldif").write_text(ldif)
+        self._configure(authorities.good)
+        self._tool("slapadd", "-f", self._configuration, "-l", folder / "hospital.ldif")
+
+    @property
+    def _configuration(self) -> Path:
+        return self._folder / "slapd.conf"
+
+    def keys(self, **others: Any) -> dict[str, Any]:
+        """What `Ldap` is made with to look for users and bind; cores may be busy, so the deadline is a long one."""
+        keys: dict[str, Any] = {"servers": [self.plain], "base": BASE, "ca": self.ca, "deadline": timedelta(seconds=20)}
+        return keys | {"bind_dn": GATE, "bind_password_file": self.service_file} | others
+
+    def direct_keys(self, template: str = f"uid={{name}},{PEOPLE}", **others: Any) -> dict[str, Any]:
+        """What `Ldap` is made with to let users bind themselves."""
+        return self.keys(bind_dn=None, bind_password_file=None, direct_bind=template, **others)
+
+    def start(self, certificate: Leaf | None = None) -> None:
+        """Start, with another certificate if one is given; it listens when this returns."""
+        if certificate is not None:
+            self._configure(certificate)
+        ports = [int(url.rpartition(":")[2]) for url in (self.plain, self.tls)]
+        command = [require("slapd", "slapd"), "-d", "0", "-f", self._configuration, "-h", f"{self.plain} {self.tls}"]
+        self._process = self._running.enter_context(running(command, log=self._folder / "log", ports=ports))
+
+    def stop(self) -> None:
+        """Stop. A second call is in vain."""
+        self._running.close()
+        self._process = None
+
+    def pause(self) -> None:
+        """Hang: connections are accepted by the kernel, and nothing else happens."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        state = Path(f"/proc/{self._process.pid}/stat")
+        wait_until(lambda: state.read_text().rpartition(")")[2].split()[0] == "T", "slapd stopped")
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        with suppress(ProcessLookupError):
+            assert self._process is not None
+            self._process.send_signal(signal.SIGCONT)
+
+    def change(self, ldif: str) -> None:
+        """Change entries of the running server with LDIF; one without `changetype` is added."""
+        self._tool("ldapmodify", "-a", "-x", "-H", self.plain, "-D", _ROOT, "-w", _ROOT_SECRET, given=ldif)
+
+    def _configure(self, certificate: Leaf) -> None:
+        lines = [f"include /etc/ldap/schema/{schema}.schema" for schema in _SCHEMAS]
+        lines += ["modulepath /usr/lib/ldap", *(f"moduleload {module}" for module in _MODULES)]
+        lines += [f"TLSCertificateFile {certificate.certificate}", f"TLSCertificateKeyFile {certificate.key}"]
+        lines += ["database mdb", f"suffix {BASE}", f"rootdn {_ROOT}", f"rootpw {_ROOT_SECRET}"]
+        lines += [f"directory {self._folder / 'data'}", "maxsize 10485760"]
+        lines += ["overlay ppolicy", f"ppolicy_default cn=policy,{BASE}", "ppolicy_use_lockout", "overlay memberof"]
+        # Anybody may look at students; the gateway's account at all people, and whoever logs in at the own entry.
+        lines += ["access to attrs=userPassword by anonymous auth", f"access to dn.subtree={STUDENTS} by * read"]
+        lines += [f'access to * by dn="{GATE}" read by self read']
+        self._configuration.write_text("\n".join(lines) + "\n")
+
+    def _tool(self, program: str, *arguments: str | Path, given: str = "") -> None:
+        path = require(program, "slapd" if program.startswith("slap") else "ldap-utils")
+        done = subprocess.run([path, *arguments], input=given, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def run_slapd(folder: Path, authorities: Authorities, ldif: str = HOSPITAL) -> Iterator[Slapd]:
+    """A server that runs until the block ends."""
+    require("slapd", "slapd ldap-utils")
+    slapd = Slapd(folder, authorities, ldif)
+    slapd.start()
+    try:
+        slapd.change(GROUPS)
+        yield slapd
+    finally:
+        slapd.stop()

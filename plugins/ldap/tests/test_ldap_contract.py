@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+from plugins.ldap.tests.slapd import Slapd
+
+from dicomgate import Attempt
+from dicomgate.testing import AuthenticatorContract, attempt, passcode
+from dicomgate_ldap import Ldap
+from evidence import ALICE, WRONG
+
+
+class TestSearchAndBind(AuthenticatorContract):
+    @pytest.fixture
+    def authenticator(self, slapd: Slapd) -> Ldap:
+        return Ldap(**slapd.keys(groups="search"))
+
+    @pytest.fixture
+    def good(self) -> Attempt:
+        return attempt(passcode("alice", ALICE))
+
+    @pytest.fixture
+    def bad(self) -> Attempt:
+        return attempt(passcode("alice", WRONG))
+
+
+class TestDirectBind(TestSearchAndBind):
+    @pytest.fixture
+    def authenticator(self, slapd: Slapd) -> Ldap:
+        return Ldap(**slapd.direct_keys(servers=[slapd.tls]))

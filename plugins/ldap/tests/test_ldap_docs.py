@@ -1,0 +1,142 @@
+"""docs/ldap.md is right: its configurations log people in, its keys and its reasons are those of the code."""
+
+from __future__ import annotations
+
+import inspect
+import tomllib
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import pytest
+from docs.pages import DOCS, ROOT, blocks, rows, section, text
+from plugins.ldap.tests.slapd import Slapd
+from plugins.ldap.tests.standin import Asked, StandIn, bound, found
+
+from dicomgate import Accept, Reject
+from dicomgate.testing import ask, attempt, passcode
+from dicomgate_ldap import Ldap
+from evidence import ALICE, WRONG
+from gateways import StartGateway
+from peers.loopback import HOST
+from peers.spy import RELEASE_RP, Spy, accept_all
+from raw_client import NOT_ADMITTED, log_in, login
+
+LDAP = DOCS / "ldap.md"
+ALICE_LOGS_IN, ALICE_GUESSES = attempt(passcode("alice", ALICE)), attempt(passcode("alice", WRONG))
+
+
+def configurations() -> list[dict[str, Any]]:
+    """The page's pieces of configuration: a whole one, Active Directory's table, and one with a direct bind."""
+    whole, active_directory, direct = (tomllib.loads(block.text) for block in blocks(LDAP, "toml"))
+    return [whole, active_directory["authenticator"][0], direct["authenticator"][0]]
+
+
+def here(table: dict[str, Any], slapd: Slapd, **others: Any) -> dict[str, Any]:
+    """The table of the page, with the files and servers of this test."""
+    files = {"ca": slapd.ca, "bind_password_file": slapd.service_file}
+    return {**table, **{key: files[key] for key in files.keys() & table.keys()}, **others}
+
+
+@pytest.fixture
+def spy() -> Iterator[Spy]:
+    with Spy([accept_all, RELEASE_RP]) as running:
+        yield running
+
+
+def test_the_configuration_of_the_page_logs_people_in(gateway: StartGateway, spy: Spy, slapd: Slapd) -> None:
+    tables = configurations()[0]
+    (listener,), (upstream,), (authenticator,) = tables["listener"], tables["upstream"], tables["authenticator"]
+    # The first server of the page is down here.
+    servers = ["ldaps://127.0.0.1:1", slapd.tls]
+    assert len(authenticator["servers"]) == len(servers)
+    del listener["tls"]
+    tables["listener"] = [listener | {"bind": f"{HOST}:0", "cleartext_passcodes": True}]
+    tables["upstream"] = [upstream | {"address": f"{HOST}:{spy.address[1]}"}]
+    tables["authenticator"] = [here(authenticator, slapd, servers=servers)]
+    running = gateway({"gateway": {"node": "test", "audit": "audit.jsonl"}, **tables})
+    assert log_in(running.address, [login("Alice", ALICE)])[0] == 2
+    assert log_in(running.address, [login("alice", WRONG)]) == NOT_ADMITTED
+    assert log_in(running.address, [login("bob", ALICE)]) == NOT_ADMITTED
+    (accepted,) = running.wait_for("Decided", outcome="accept")
+    assert accepted["user"] == "alice"
+    assert accepted["authenticator"] == "hospital"
+    assert "radiology" in accepted["groups"]
+    assert "chess" not in accepted["groups"]
+    assert {event["reason"] for event in running.wait_for("Decided", 2, outcome="reject")} == {
+        "wrong passcode",
+        "not in the group radiology",
+    }
+
+
+def test_the_table_for_active_directory(slapd: Slapd) -> None:
+    """A stand-in knows the filters of the page, and no others."""
+    table = configurations()[1]
+    dn = f"CN=Alice,OU=Staff,{table['base']}"
+
+    def answer(asked: Asked) -> list[bytes]:
+        if asked.passcode or asked.scope == 0:
+            right = asked.passcode != WRONG.decode()
+            return (bound() if right else bound(49)) if asked.passcode else found((asked.name, {}))
+        if asked.filter == table["filter"].format(name="alice"):
+            return found((dn, {table["name_attribute"]: ["Alice"]}))
+        if asked.filter == f"(member:1.2.840.113556.1.4.1941:={dn})" and asked.name == table["group_base"]:
+            return found((f"CN=imaging,{table['group_base']}", {}))
+        return found()
+
+    with StandIn(answer) as server:
+        keys = made_of(here(table, slapd, servers=[server.url], cleartext=True))
+        right, wrong = ask(Ldap(**keys), ALICE_LOGS_IN, ALICE_GUESSES)
+    assert right == Accept("Alice", frozenset({"imaging"}), attributes={"dn": dn})
+    assert wrong == Reject("wrong passcode")
+
+
+def test_the_table_with_a_direct_bind(slapd: Slapd) -> None:
+    keys = made_of(here(configurations()[2], slapd, servers=[slapd.plain]))
+    right, wrong = ask(Ldap(**keys), ALICE_LOGS_IN, ALICE_GUESSES)
+    assert isinstance(right, Accept)
+    assert right.user == "alice"
+    assert wrong == Reject("unknown user or wrong passcode")
+
+
+def made_of(table: dict[str, Any]) -> dict[str, Any]:
+    """The keys that are the authenticator's own."""
+    return {"deadline": timedelta(seconds=20)} | {key: table[key] for key in table if key not in ("use", "name")}
+
+
+def test_every_key_and_its_default_is_documented() -> None:
+    documented = {row[0].strip("`"): row[2].replace("\\|", "|") for row in rows(section(LDAP, "Configuration"))}
+    signature = inspect.signature(Ldap).parameters
+    assert list(documented) == list(signature)
+    for name, parameter in signature.items():
+        default = parameter.default
+        if default is parameter.empty:
+            assert documented[name] == "required"
+        elif default is None:
+            assert documented[name] == "none"
+        elif isinstance(default, timedelta):
+            assert documented[name] == f'`"{default.total_seconds():g}s"`'
+        else:
+            assert tomllib.loads(f"value = {documented[name].strip('`')}")["value"] == default
+    kinds = get_args(get_type_hints(Ldap)["groups"])
+    assert [row[0].strip('`"') for row in rows(section(LDAP, "Groups"))] == list(kinds)
+
+
+def test_every_reason_and_message_is_the_codes() -> None:
+    code = "".join(text(path) for path in (ROOT / "plugins/ldap/src").rglob("*.py"))
+    code = code.replace("{_LONGEST_NAME}", "255")
+    told = [cell for row in rows(section(LDAP, "Why a login is refused")) for cell in row[0].split("`")[1::2]]
+    told += [row[1].strip("`").removeprefix("ldaps://...: ") for row in rows(section(LDAP, "What the log says"))]
+    assert len(told) > 20
+    assert [reason for reason in told if reason.removesuffix("...").strip(" :") not in code] == []
+
+
+def test_the_floor_and_the_memory_of_the_page_are_the_codes() -> None:
+    from dicomgate_ldap import floor, servers
+
+    page = text(LDAP)
+    assert f"a floor of {round(floor._LEAST * 1000)} ms, or of {floor._MARGIN} times" in page
+    assert f"up to {floor._BLUR_MICROSECONDS // 1000} ms at random" in page
+    assert f"for the next {servers._MEMORY:.0f} seconds" in page
+    assert Path(DOCS / "ldap.md").exists()

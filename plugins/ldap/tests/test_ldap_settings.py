@@ -1,0 +1,180 @@
+"""What the operator wrote is wrong: said at the start, by key."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plugins.ldap.tests.authorities import Authorities
+
+from dicomgate import ConfigError
+from dicomgate_ldap import Ldap
+from dicomgate_ldap.secret_file import read_secret
+
+BASE = "dc=hospital,dc=example"
+GATE = f"cn=gate,{BASE}"
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    file = tmp_path / "service.secret"
+    file.touch(mode=0o600)
+    file.write_text("canary-of-the-file\n")
+    return file
+
+
+@pytest.fixture
+def keys(secret: Path) -> dict[str, Any]:
+    return {"servers": ["ldaps://dc1.hospital.example"], "base": BASE, "bind_dn": GATE, "bind_password_file": secret}
+
+
+def test_the_dataclass_is_its_own_configuration_schema() -> None:
+    parameters = inspect.signature(Ldap).parameters
+    assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters.values())
+    assert [name for name, parameter in parameters.items() if parameter.default is parameter.empty] == [
+        "servers",
+        "base",
+    ]
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        {},
+        {"servers": ["ldap://dc1", "ldaps://10.0.0.1:6360", "ldaps://[::1]:636", "ldaps://dc1/"]},
+        {"bind_dn": "gate@hospital.example"},
+        {"bind_dn": "HOSPITAL\\gate"},
+        {"bind_dn": None, "bind_password_file": None},
+        {"bind_dn": None, "bind_password_file": None, "direct_bind": f"uid={{name}},{BASE}"},
+        {"bind_dn": None, "bind_password_file": None, "direct_bind": "{name}@hospital.example"},
+        {"groups": "nested", "group_base": f"OU=Groups,{BASE}", "required_group": "radiology"},
+        {"servers": ["ldap://dc1"], "cleartext": True},
+        {"deadline": timedelta(seconds=60), "connections": 64},
+    ],
+)
+def test_what_is_right(keys: dict[str, Any], right: dict[str, Any]) -> None:
+    assert Ldap(**keys | right).base == BASE
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"servers": []}, "servers: at least one"),
+        *(
+            ({"servers": [server]}, "servers: ")
+            for server in (
+                "dc1",
+                "ldap://",
+                "ldapi://x",
+                "https://dc1",
+                "ldap://dc1/dc=x",
+                "ldap://dc1:x",
+                "ldap://dc1:0",
+            )
+        ),
+        *(
+            ({"servers": [f"ldap://{end}"]}, "servers: ")
+            for end in ("dc1:99999", "a@dc1", "dc1?x", "dc1#x", "[::1", "a b")
+        ),
+        ({"servers": ["ldaps://dc1", "dc2"]}, "'dc2' is not like"),
+        ({"base": ""}, "base: is not a DN"),
+        ({"base": "hospital.example"}, "base: is not a DN"),
+        ({"group_base": "groups"}, "group_base: is not a DN"),
+        ({"bind_dn": "gate"}, "bind_dn: is not a DN"),
+        ({"filter": "uid={name}"}, "filter: is not one filter"),
+        ({"filter": "(uid=alice)"}, "filter: must have {name}"),
+        ({"filter": "(uid={name})(x=y)"}, "filter: is not one filter"),
+        ({"group_filter": "(member={user})"}, "group_filter: must have {dn} or {name}"),
+        ({"name_attribute": "uid)"}, "name_attribute: "),
+        ({"name_attribute": ""}, "name_attribute: "),
+        ({"required_group": "x", "groups": "none"}, "required_group: "),
+        ({"required_group": ""}, "required_group: "),
+        ({"bind_dn": None}, "one of them without the other"),
+        ({"bind_password_file": None}, "one of them without the other"),
+        ({"direct_bind": f"uid={{name}},{BASE}"}, "direct_bind and bind_dn"),
+        ({"bind_dn": None, "bind_password_file": None, "direct_bind": f"uid=alice,{BASE}"}, "direct_bind: must have"),
+        ({"bind_dn": None, "bind_password_file": None, "direct_bind": "uid={name},people"}, "direct_bind: is not a DN"),
+        ({"cleartext": True}, "cleartext: "),
+        ({"deadline": timedelta(0)}, "deadline: "),
+        ({"deadline": timedelta(seconds=61)}, "deadline: "),
+        ({"connections": 0}, "connections: "),
+        ({"connections": 65}, "connections: "),
+    ],
+)
+def test_what_is_wrong(keys: dict[str, Any], wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        Ldap(**keys | wrong)
+    assert said in str(error.value)
+
+
+def test_authorities(keys: dict[str, Any], authorities: Authorities, tmp_path: Path) -> None:
+    assert Ldap(**keys, ca=authorities.ca)
+    empty = tmp_path / "empty.pem"
+    empty.touch()
+    for file, said in ((tmp_path / "none.pem", "No such file"), (empty, "no certificates in PEM"), (tmp_path, "ca: ")):
+        with pytest.raises(ConfigError, match=said):
+            Ldap(**keys, ca=file)
+
+
+class TestTheSecret:
+    def test_it_is_one_line(self, secret: Path) -> None:
+        for content, expected in (("a", "a"), ("a\n", "a"), ("a\r\n", "a"), (" ä ", " ä "), ("x" * 1024, "x" * 1024)):
+            secret.write_text(content, newline="")
+            assert read_secret(secret) == expected
+        for wrong in (b"", b"\n", b"a\nb", b"a\n\n", b"a\0", b"\xff", b"x" * 1025, b"x" * 9999):
+            secret.write_bytes(wrong)
+            with pytest.raises(ConfigError) as error:
+                read_secret(secret)
+            assert str(error.value).startswith(str(secret))
+            assert error.value.__cause__ is None
+
+    @pytest.mark.parametrize(
+        ("mode", "right"), [(0o600, True), (0o640, True), (0o604, False), (0o602, False), (0o666, False)]
+    )
+    def test_its_mode(self, keys: dict[str, Any], secret: Path, mode: int, right: bool) -> None:
+        secret.chmod(mode)
+        if right:
+            assert Ldap(**keys)
+        else:
+            with pytest.raises(ConfigError, match="everybody may read or write this file; chmod o-rw"):
+                Ldap(**keys)
+
+    def test_its_folder(self, keys: dict[str, Any], secret: Path) -> None:
+        """The sticky bit keeps others from replacing the file."""
+        secret.parent.chmod(0o1777)
+        assert Ldap(**keys)
+        secret.parent.chmod(0o777)
+        with pytest.raises(ConfigError, match="everybody may write the folder"):
+            Ldap(**keys)
+        secret.parent.chmod(0o700)
+
+    def test_the_folder_of_what_a_link_names(self, keys: dict[str, Any], secret: Path, tmp_path: Path) -> None:
+        link = tmp_path / "link"
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        secret.rename(elsewhere / "secret")
+        link.symlink_to(elsewhere / "secret")
+        assert Ldap(**keys | {"bind_password_file": link})
+        elsewhere.chmod(0o777)
+        with pytest.raises(ConfigError, match="everybody may write the folder"):
+            Ldap(**keys | {"bind_password_file": link})
+
+    def test_it_is_a_file(self, keys: dict[str, Any], tmp_path: Path) -> None:
+        fifo = tmp_path / "fifo"
+        os.mkfifo(fifo, 0o600)
+        for path, said in (
+            (fifo, "not a regular file"),
+            (tmp_path, "not a regular file|directory"),
+            (tmp_path / "no", "No such"),
+        ):
+            with pytest.raises(ConfigError, match=said):
+                Ldap(**keys | {"bind_password_file": path})
+
+    def test_it_shows_nowhere(self, keys: dict[str, Any]) -> None:
+        ldap = Ldap(**keys)
+        assert "canary" not in repr(ldap) + repr(ldap._settings) + repr(vars(ldap))
+        assert "service.secret" in repr(ldap)

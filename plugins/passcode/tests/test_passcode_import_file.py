@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dicomgate import ConfigError
+from dicomgate_passcode import import_file
+from dicomgate_passcode.import_file import Entry, parse, read
+
+Hash = Callable[..., str]
+
+
+def _parse(text: str | bytes, refused: tuple[str, ...] = (), minimum_length: int = 8) -> tuple[list[Entry], list[str]]:
+    return parse(text.encode() if isinstance(text, str) else text, refused, minimum_length)
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "passcode"),
+    [
+        ("carol,long enough", "carol", "long enough"),
+        ("ct 1,with spaces in it", "ct 1", "with spaces in it"),
+        ('"Doe, Jane","comma, quote "" and all"', "Doe, Jane", 'comma, quote " and all'),
+        ('carol,"a "", and b"', "carol", 'a ", and b'),
+        ('carol," spaces kept "', "carol", " spaces kept "),
+        ("zoë,pässwörd", "zoë", "pässwörd"),
+        ("carol,colon: and $6$ in it", "carol", "colon: and $6$ in it"),
+        ("carol,it's long; enough", "carol", "it's long; enough"),
+    ],
+)
+def test_a_name_and_a_passcode(line: str, name: str, passcode: str) -> None:
+    for end in ("", "\n", "\r\n"):
+        assert _parse(line + end) == ([Entry(name, passcode=passcode.encode())], [])
+
+
+@pytest.mark.parametrize("scheme", ["argon2id", "bcrypt", "sha512-crypt", "sha256-crypt"])
+def test_a_name_and_a_hash(scheme: str, cheap_hash: Hash) -> None:
+    text = cheap_hash(scheme=scheme)
+    for name in ("carol", "Doe, Jane", "cn=jane,ou=staff"):
+        assert _parse(f"{name}:{text}\n") == ([Entry(name, hash=text)], [])
+
+
+def test_both_kinds_and_what_is_ignored(cheap_hash: Hash) -> None:
+    text = cheap_hash()
+    entries, problems = _parse(f"\ufeffcarol,long enough\r\n\r\n# a comment,line\ndora:{text}\n")
+    assert [entry.name for entry in entries] == ["carol", "dora"]
+    assert problems == []
+    assert _parse("# nobody\n") == ([], ["there is no user to be imported"])
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("carol", "neither name,passcode nor name:hash"),
+        ("carol;long enough", "neither name,passcode nor name:hash"),
+        ("carol,long enough,", "neither name,passcode nor name:hash"),
+        ("carol,one,two of them", "neither name,passcode nor name:hash"),
+        ('carol,"not closed', "neither name,passcode nor name:hash"),
+        ('carol,in the "middle"', "neither name,passcode nor name:hash"),
+        ('carol, "behind a space"', "neither name,passcode nor name:hash"),
+        ('carol,"one "two" three"', "neither name,passcode nor name:hash"),
+        ("carol:plain text of it", "neither name,passcode nor name:hash"),
+        ("carol:$apr1$salt$digest", "neither name,passcode nor name:hash"),
+        ("carol:!$2b$04$disabled", "neither name,passcode nor name:hash"),
+        ("carol:$2b$04$cutoff", "the bcrypt hash is damaged"),
+        ("carol:$argon2id$v=19$m=2097152,t=1,p=1$c2FsdHNhbHQ$MDEyMzQ1Njc4OWFiY2RlZg", "too expensive"),
+        ("carol, long enough", "a space at an end"),
+        ("carol,long enough ", "a space at an end"),
+        ("carol,\u00a0long enough", "a space at an end"),
+        ("carol,$2b$04$a hash of some kind", "a hash in the place of the passcode"),
+        ("carol,$apr1$salt$digest", "a hash in the place of the passcode"),
+        ("carol,{SSHA}bm90IGEgcGFzc2NvZGU=", "a hash in the place of the passcode"),
+        ("cn=jane,ou=staff:{SSHA}bm90IGEg", "a hash in the place of the passcode"),
+        ('carol,"$y$j9T$salt$digest"', "a hash in the place of the passcode"),
+        ("carol,", "the passcode is empty"),
+        ('carol,""', "the passcode is empty"),
+        ("carol,7 chars", "shorter than 8"),
+        ("carol,sunshine", "many people choose"),
+        ("carol,about carol", "the name of the user"),
+        ("carol,pacs2026", "dicomgate, dicom, pacs"),
+        ("carol,with\ta tab", "control character"),
+        ("carol,with\ra return", "control character"),
+        (",long enough", "has no name"),
+        ('"",long enough', "has no name"),
+        (" carol,long enough", "begins or ends with a space"),
+        ("carol ,long enough", "begins or ends with a space"),
+        ('"a:b",long enough', "has a colon"),
+        ('"#carol",long enough', "begins with #"),
+        ("ca\trol,long enough", "control character"),
+        ("c" * 256 + ",long enough", "longer than 255 bytes"),
+        (b"carol,l\xf6ng enough", "not UTF-8"),
+        (b"carol\xff,long enough", "not UTF-8"),
+        ("name,passcode", "many people choose"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line_and_nothing_of_it(line: str | bytes, said: str) -> None:
+    raw = line if isinstance(line, bytes) else line.encode()
+    entries, problems = _parse(b"dora,long enough\n" + raw + b"\neve,long enough\n")
+    assert [entry.name for entry in entries] == ["dora", "eve"]
+    (problem,) = problems
+    assert problem.startswith("line 2: ")
+    assert said in problem
+    assert problem.count("\n") == 0
+    assert not [word for word in ("carol", "jane", "enough", "$", "{", "sunshine", "2026") if word in problem]
+
+
+def test_a_hash_has_a_name_that_the_file_can_have(cheap_hash: Hash) -> None:
+    assert _parse(f":{cheap_hash()}") == ([], ["line 1: the user has no name"])
+    assert _parse(f" carol:{cheap_hash()}") == ([], ["line 1: the name of the user begins or ends with a space"])
+
+
+def test_a_user_is_there_once(cheap_hash: Hash) -> None:
+    entries, problems = _parse(f"carol,long enough\n#\ncarol:{cheap_hash()}\nCAROL,long enough\ncarol,another one\n")
+    assert [entry.name for entry in entries] == ["carol", "CAROL"]
+    assert problems == ["line 3: the user is already on line 1", "line 5: the user is already on line 1"]
+
+
+def test_names_that_may_not_be_there() -> None:
+    entries, problems = _parse("carol,long enough\ndora,long enough\n", refused=("dora", "eve"))
+    assert [entry.name for entry in entries] == ["carol"]
+    (problem,) = problems
+    assert problem.startswith("line 2: the user exists already; --replace")
+
+
+def test_the_minimum_length_is_the_operators(cheap_hash: Hash) -> None:
+    text = f"carol,fourteen chars\ndora:{cheap_hash(b'short')}\n"
+    assert len(_parse(text, minimum_length=14)[0]) == 2
+    assert _parse(text, minimum_length=15)[1] == ["line 1: the passcode is shorter than 15 characters"]
+
+
+def test_no_secret_is_in_the_repr(cheap_hash: Hash) -> None:
+    entries, _ = _parse(f"carol,long enough\ndora:{cheap_hash()}\n")
+    assert "long enough" not in repr(entries)
+    assert "$argon2id" not in repr(entries)
+
+
+def test_a_file_is_read_up_to_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "users.csv"
+    path.write_bytes(b"x" * 100)
+    monkeypatch.setattr(import_file, "LARGEST_FILE", 100)
+    assert read(str(path)) == b"x" * 100
+    path.write_bytes(b"x" * 101)
+    with pytest.raises(ConfigError, match="larger than 100 bytes"):
+        read(str(path))
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        read(str(tmp_path / "none"))
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        read(str(tmp_path))

@@ -1,0 +1,60 @@
+"""What the documents show is run: the import file of docs/passcode.md, and what README.md offers to other plugins."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dicomgate_passcode
+from dicomgate import Accept, Reject
+from dicomgate_passcode import policy
+
+PLUGIN = Path(__file__).parents[1]
+PAGE = PLUGIN.parents[1] / "docs" / "passcode.md"
+README = (PLUGIN / "README.md").read_text("utf-8")
+
+
+def _block(text: str, language: str, containing: str) -> str:
+    found = re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    (block,) = [block for block in found if containing in block]
+    return block
+
+
+def test_the_import_file_of_the_page_is_imported(run: Callable[..., Any]) -> None:
+    result = run("import", "-", stdin=_block(PAGE.read_text("utf-8"), "text", "Jane"))
+    assert result.exit_code == 0
+    assert result.stderr.startswith("3 users added, 0 replaced")
+    assert run("verify", "Doe, Jane", stdin='a comma, and a " double quote').exit_code == 0
+
+
+def test_the_page_tells_the_rules_of_the_policy() -> None:
+    page = " ".join(PAGE.read_text("utf-8").split())
+    assert f"at least {policy.SHORTEST} characters and at most {policy.LONGEST} bytes" in page
+    assert f"up to {policy.LONGEST_MINIMUM};" in page
+    assert f"the words {policy.CONTEXT[0]}, {policy.CONTEXT[1]} and {policy.CONTEXT[2]}" in page
+    assert f"if that has {policy._SHORTEST_NAME} characters or more" in page
+
+
+def test_the_authenticator_of_the_readme_works(cheap_hash: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    shown: dict[str, Any] = {}
+    exec(compile(_block(README, "python", "def judge"), "README.md", "exec", dont_inherit=True), shown)  # noqa: S102
+    judge, floor = shown["judge"], shown["decoy"].floor
+    text = cheap_hash()
+    assert judge("alice", b"secret", text) == Accept(user="alice")
+    for passcode, hashed in ((b"wrong", text), (b"", text), (b"secret", None), (b"secret", "{SSHA}x"), (b"x\0", text)):
+        assert isinstance(judge("alice", passcode, hashed), Reject)
+    assert len(slept) == 6
+    assert all(seconds < floor + 0.1 for seconds in slept)
+    assert slept[0] > 0  # a cheap hash takes no time: what is left is slept
+
+
+def test_every_public_name_is_in_the_readme() -> None:
+    missing = [name for name in dicomgate_passcode.__all__ if not re.search(rf"\b{name}\b", README)]
+    assert missing == ["Passcode"]

@@ -1,0 +1,119 @@
+"""One connected UDP socket: requests out, and only answers that can be believed in.
+
+Rule 1: an answer without a Message-Authenticator is none, whatever else is right about it (CVE-2024-3596).
+Rule 2: the socket is connected: the kernel gives us nothing but what comes from the server's address and port.
+Rule 3: what is no answer does not end the waiting for one. It is remembered only as the likely reason if none comes.
+Rule 4: pyrad logs packets as they are, and we log none: it gets a logger that leads nowhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from typing import Any
+
+from pyrad.client_async import ClientAsync, DatagramProtocolClient
+from pyrad.packet import AuthPacket, Packet, PacketError
+
+from .messages import DICTIONARY, Question, write_request
+
+MOST = 256
+"""How many requests can be under way on a socket. RFC 2865 3: the Identifier is one octet."""
+
+_NOWHERE = logging.Logger("pyrad", logging.CRITICAL + 1)
+
+_SILENCE = "no answer within {:.1f} s: it is down, does not know this gateway as a client, or has another shared secret"
+_UNSIGNED = (
+    "its answers have no Message-Authenticator, so they are not believed: anybody on the way could have forged them "
+    "(CVE-2024-3596); tell the server to send one"
+)
+_WRONGLY_SIGNED = "its answers are not signed with our shared secret: the secret is wrong, or somebody forges them"
+_NO_PACKET = "what it answers is not a RADIUS packet"
+
+
+class NoAnswerError(Exception):
+    """The server could not be asked, or did not answer in time; says why, for the operator."""
+
+
+class TooManyError(Exception):
+    """No more questions can be under way. It says nothing about the server."""
+
+
+class Conversation:
+    """With one address of a server. `retry_after` seconds without an answer, and a request is sent again."""
+
+    def __init__(self, address: tuple[str, int], secret: bytes, retry_after: float) -> None:
+        self.address = address
+        host, port = address
+        self._client = ClientAsync(server=host, auth_port=port, secret=secret, dict=DICTIONARY, enforce_ma=True)
+        self._protocol = _Protocol(host, port, _NOWHERE, self._client, retries=sys.maxsize, timeout=retry_after)
+        self._client.protocol_auth = self._protocol
+        self._under_way = 0
+        self._over = False
+
+    async def begin(self) -> None:
+        """Open the socket. Raises OSError."""
+        try:
+            await asyncio.get_running_loop().create_datagram_endpoint(lambda: self._protocol, remote_addr=self.address)
+        except BaseException:
+            await self._client.deinitialize_transports()
+            raise
+
+    async def ask(self, question: Question, seconds: float) -> Packet:
+        """The answer, verified. Raises TooManyError, and NoAnswerError after so many seconds at the latest."""
+        if self._under_way >= MOST:
+            raise TooManyError
+        packet = self._client.CreateAuthPacket()
+        write_request(packet, question)
+        self._under_way += 1
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._client.SendPacket(packet)
+        except TimeoutError:
+            raise NoAnswerError(self._protocol.doubts.get(packet.id) or _SILENCE.format(seconds)) from None
+        except OSError as error:
+            raise NoAnswerError(error.strerror or str(error)) from None
+        finally:
+            self._protocol.doubts.pop(packet.id, None)
+            self._under_way -= 1
+            await self._close_if_over()
+
+    async def end(self) -> None:
+        """Close the socket as soon as nothing is under way on it."""
+        self._over = True
+        await self._close_if_over()
+
+    async def _close_if_over(self) -> None:
+        if self._over and not self._under_way:
+            await self._client.deinitialize_transports()
+
+
+class _Protocol(DatagramProtocolClient):  # type: ignore[misc] # pyrad has no types
+    """pyrad's, with the reasons why there is no answer. `doubts`: by identifier, what is wrong with what came."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.doubts: dict[int, str] = {}
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        super().datagram_received(data, addr)
+        # Whoever got an answer is not pending any more.
+        pending = self.pending_requests.get(data[1]) if len(data) > 1 else None
+        if pending is not None:
+            self.doubts[data[1]] = _doubt(pending["packet"], data)
+
+    def error_received(self, exc: Exception) -> None:
+        """An ICMP message, such as "port unreachable": nobody needs to wait for the deadline."""
+        for pending in list(self.pending_requests.values()):
+            if not pending["future"].done():
+                pending["future"].set_exception(OSError(*exc.args))
+
+
+def _doubt(request: AuthPacket, data: bytes) -> str:
+    try:
+        answer = request.CreateReply(packet=data)
+    except PacketError:
+        return _NO_PACKET
+    # Without `enforce_ma`: is the Message-Authenticator all that is missing?
+    return _UNSIGNED if request.VerifyReply(answer) else _WRONGLY_SIGNED

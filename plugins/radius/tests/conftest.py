@@ -1,0 +1,78 @@
+"""A real FreeRADIUS, forged ones, and the gateways of tests/system."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plugins.radius.tests.forger import Forger, Script
+from plugins.radius.tests.freeradius import SECRET, FreeRadius, run_freeradius
+
+from dicomgate import Attempt, Decision
+from dicomgate.testing import attempt, passcode
+from dicomgate_radius import Radius
+from evidence import ALICE
+from gateways import evidence, gateway  # noqa: F401 (fixtures)
+
+
+@pytest.fixture(scope="session")
+def freeradius(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreeRadius]:
+    """One server for all tests that leave it as it is."""
+    with run_freeradius(tmp_path_factory.mktemp("freeradius") / "raddb") as running:
+        yield running
+
+
+@pytest.fixture
+def own_freeradius(tmp_path: Path) -> Iterator[FreeRadius]:
+    """A server for one test, which may stop it and make it hang."""
+    with run_freeradius(tmp_path / "own-raddb") as running:
+        yield running
+
+
+@pytest.fixture
+def secret_file(tmp_path: Path) -> Path:
+    path = tmp_path / "radius.secret"
+    path.touch(mode=0o600)
+    path.write_bytes(SECRET + b"\n")
+    return path
+
+
+@pytest.fixture
+def radius(secret_file: Path) -> Callable[..., Radius]:
+    """Make an authenticator that asks these servers."""
+
+    def radius(*servers: str, seconds: float = 20, **options: Any) -> Radius:
+        options = {"secret_file": secret_file, "attempt_timeout": timedelta(seconds=seconds), **options}
+        return Radius(servers=list(servers), **options)
+
+    return radius
+
+
+@pytest.fixture
+def decide(radius: Callable[..., Radius]) -> Callable[..., Decision]:
+    """Ask a server that follows this script about one login."""
+
+    def decide(script: Script, *, seconds: float = 20, **options: Any) -> Decision:
+        with Forger(script) as forger:
+            (decision,) = ask(radius(forger.address, seconds=seconds, **options), login())
+            return decision
+
+    return decide
+
+
+def login(name: str | bytes = "alice", secret: bytes = ALICE) -> Attempt:
+    return attempt(passcode(name, secret))
+
+
+def ask(authenticator: Radius, *attempts: Attempt) -> Sequence[Decision]:
+    """The answers to these attempts, one after the other, by one authenticator in one event loop."""
+
+    async def ask() -> list[Decision]:
+        async with authenticator:
+            return [await authenticator.authenticate(one) for one in attempts]
+
+    return asyncio.run(ask())

@@ -1,0 +1,167 @@
+"""A FreeRADIUS server: stopped, started and made to hang as a test wants it.
+
+It is what docs/radius.md shows: the page's client and the page's post-auth, in front of a file of users.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from evidence import ALICE, SECRETS
+from peers.loopback import HOST, wait_until
+from peers.process import require, running
+
+SECRET = SECRETS[3]
+"""One of those that must be in no log of a run."""
+
+PAGE = Path(__file__).parents[3] / "docs" / "radius.md"
+
+_SETTINGS = """
+name = radiusd
+libdir = {libraries}
+logdir = {folder}
+run_dir = {folder}
+max_requests = 4096
+log {{
+  destination = stdout
+}}
+security {{
+  reject_delay = {reject_delay}
+}}
+modules {{
+  files {{
+    usersfile = {folder}/users
+  }}
+  pap {{
+  }}
+}}
+{client}
+server default {{
+  listen {{
+    type = auth
+    ipaddr = {host}
+    port = {port}
+  }}
+  authorize {{
+    files
+    pap
+  }}
+  authenticate {{
+    pap
+  }}
+  {post_auth}
+}}
+"""
+
+_USERS = f"""
+alice Cleartext-Password := "{ALICE.decode()}"
+  User-Name = "alice", Filter-Id = "radiology", Filter-Id += "ct", Class = "staff"
+
+ALICE Cleartext-Password := "{ALICE.decode()}"
+  User-Name = "alice"
+
+nameless Cleartext-Password := "{ALICE.decode()}"
+
+longest Cleartext-Password := "{"l" * 128}"
+
+asked NAS-Identifier != "gate-7", Auth-Type := Reject
+  Reply-Message = "another NAS-Identifier"
+
+asked Calling-Station-Id != "192.0.2.1", Auth-Type := Reject
+  Reply-Message = "another Calling-Station-Id"
+
+asked Called-Station-Id != "PACS", Auth-Type := Reject
+  Reply-Message = "another Called-Station-Id"
+
+asked Cleartext-Password := "{ALICE.decode()}"
+
+DEFAULT Auth-Type := Reject
+  Reply-Message = "who is \\"%{{User-Name}}\\"?"
+"""
+
+
+class FreeRadius:
+    """Listens on `port` of 127.0.0.1 and shares `SECRET` with whoever asks from there."""
+
+    def __init__(self, program: str, folder: Path, *, signs: bool, reject_delay: int) -> None:
+        self._command = [program, "-f", "-l", "stdout", "-d", folder]
+        self._folder = folder
+        self._stack = ExitStack()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_udp_port()
+        settings = _SETTINGS.format(
+            libraries=_libraries(),
+            folder=folder,
+            host=HOST,
+            port=self.port,
+            reject_delay=reject_delay,
+            client=_shown("client").replace("a long secret that nobody guesses", SECRET.decode()),
+            post_auth=_shown("post-auth") if signs else "",
+        )
+        for name, content in (("radiusd.conf", settings), ("users", _USERS)):
+            (folder / name).write_text(content)
+            (folder / name).chmod(0o600)
+
+    @property
+    def address(self) -> str:
+        return f"{HOST}:{self.port}"
+
+    def start(self) -> None:
+        log = self._folder / "radiusd.log"
+        self._process = self._stack.enter_context(running(self._command, log=log, ports=[]))
+        wait_until(self._listens, f"FreeRADIUS on {self.address}; {log.read_text()}")
+
+    def stop(self) -> None:
+        self._stack.close()
+
+    def hang(self) -> None:
+        """Let requests come in, and say nothing more."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGCONT)
+
+    def _listens(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self._folder / "radiusd.log").read_text()
+        bound = [line.split()[1] for line in Path("/proc/net/udp").read_text().splitlines()[1:]]
+        return any(int(local.rpartition(":")[2], 16) == self.port for local in bound)
+
+
+@contextmanager
+def run_freeradius(folder: Path, *, signs: bool = True, reject_delay: int = 0) -> Iterator[FreeRadius]:
+    """Run a server until the block ends; one that `signs` puts a Message-Authenticator into its answers."""
+    program = require("freeradius", "freeradius")
+    folder.mkdir()
+    server = FreeRadius(program, folder, signs=signs, reject_delay=reject_delay)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+def free_udp_port() -> int:
+    with socket.socket(type=socket.SOCK_DGRAM) as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _shown(name: str) -> str:
+    """What the page shows for the server's configuration."""
+    (found,) = re.findall(rf"^```text\n({name} .*?)^```$", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    return str(found)
+
+
+def _libraries() -> Path:
+    return next(path for path in (Path("/usr/lib/freeradius"), Path("/usr/lib64/freeradius")) if path.exists())

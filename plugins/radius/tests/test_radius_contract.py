@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from plugins.radius.tests.freeradius import FreeRadius
+
+from dicomgate import Attempt
+from dicomgate.testing import AuthenticatorContract, attempt, passcode
+from dicomgate_radius import Radius
+from evidence import ALICE
+
+
+class TestRadius(AuthenticatorContract):
+    @pytest.fixture
+    def authenticator(self, radius: Callable[..., Radius], freeradius: FreeRadius) -> Radius:
+        return radius(freeradius.address)
+
+    @pytest.fixture
+    def good(self) -> Attempt:
+        return attempt(passcode("alice", ALICE))
+
+    @pytest.fixture
+    def bad(self) -> Attempt:
+        return attempt(passcode("alice", "battery staple"))

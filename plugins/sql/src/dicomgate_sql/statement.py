@@ -1,0 +1,60 @@
+"""The operator's statements, checked before any database is asked.
+
+Rule 1: what a peer sends is a parameter. Nothing is ever formatted into a statement.
+Rule 2: a statement has exactly the parameters that it is given.
+Rule 3: one statement. What hides behind a semicolon is refused here, not left to the database.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sqlalchemy import TextClause, text
+
+from dicomgate import ConfigError
+
+SELECT_PARAMETERS = frozenset({"name"})
+UPDATE_PARAMETERS = frozenset({"name", "hash", "old_hash"})
+"""Without the old hash, a login could overwrite a passcode that was changed a moment ago."""
+
+# Text in quotes, and comments: what stands in them is no parameter and ends no statement.
+_QUIET = re.compile(r"""'[^']*'|"[^"]*"|--[^\n]*|/\*.*?\*/|\$(\w*)\$.*?\$\1\$""", re.DOTALL)
+
+
+def select_statement(source: str) -> TextClause:
+    """The statement that asks for a user. Raises ConfigError."""
+    return _checked("select", source, "SELECT", SELECT_PARAMETERS)
+
+
+def update_statement(source: str) -> TextClause:
+    """The statement that renews a hash. Raises ConfigError."""
+    return _checked("update", source, "UPDATE", UPDATE_PARAMETERS)
+
+
+def _checked(key: str, source: str, verb: str, expected: frozenset[str]) -> TextClause:
+    source = source.strip().removesuffix(";")
+    bare = _QUIET.sub(" ", source)
+    words = bare.split()
+    if not words or words[0].upper() not in (verb, "WITH"):
+        raise ConfigError(f"{key}: must begin with {verb} or WITH")
+    if ";" in bare:
+        raise ConfigError(f"{key}: must be one statement, and has a semicolon in it")
+    found, meant = _parameters(source), _parameters(bare)
+    if found != meant:
+        raise ConfigError(f"{key}: {_listed(found - meant)} stands in quotes or in a comment: there it is no parameter")
+    if missing := expected - found:
+        raise ConfigError(
+            f"{key}: has no parameter {_listed(missing)}. Nothing is ever formatted into a statement: write :name, "
+            "without quotes, not {name}, %s, ? or $1; and CAST(:name AS text), not :name::text"
+        )
+    if unknown := found - expected:
+        raise ConfigError(f"{key}: has unknown parameters: {_listed(unknown)}; known are: {_listed(expected)}")
+    return text(source)
+
+
+def _parameters(source: str) -> set[str]:
+    return set(text(source).compile().params)
+
+
+def _listed(names: set[str] | frozenset[str]) -> str:
+    return ", ".join(f":{name}" for name in sorted(names))

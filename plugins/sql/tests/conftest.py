@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from plugins.sql.tests.backend import SELECT, TABLE, Backend
+from plugins.sql.tests.postgresql import PASSWORD, USER, Postgresql, run_postgresql
+
+from dicomgate import Decision
+from dicomgate.testing import attempt, passcode
+from dicomgate_passcode import Cost, decoy, make_hash
+from dicomgate_sql import Sql
+from gateways import evidence, gateway  # noqa: F401 (fixtures)
+from peers.certificates import Certificates, make_certificates
+
+# The cheapest parameters of each scheme: these tests are about what is decided, not about what it costs.
+CHEAP = {"argon2id": Cost("argon2id", 1, memory_kib=8, lanes=1), "bcrypt": Cost("bcrypt", 4)}
+
+
+@pytest.fixture(autouse=True)
+def _cheap_decoys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoy, "DEFAULT_COST", CHEAP["argon2id"])
+
+
+@pytest.fixture(autouse=True)
+def _libraries_are_heard_from_warnings_on() -> Iterator[None]:
+    """As in the gateway's own log."""
+    loggers = [logging.getLogger(name) for name in ("aiosqlite", "sqlalchemy")]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    yield
+    for logger in loggers:
+        logger.setLevel(logging.NOTSET)
+
+
+@pytest.fixture(scope="session")
+def cheap_hash() -> Callable[..., str]:
+    """A hash of the passcode, made with the cheapest parameters of the scheme."""
+
+    def cheap_hash(secret: bytes = b"secret", scheme: str = "argon2id") -> str:
+        return make_hash(secret, CHEAP[scheme])
+
+    return cheap_hash
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def _running_postgresql(certificates: Certificates) -> Iterator[Postgresql]:
+    with run_postgresql(certificates) as running:
+        yield running
+
+
+@pytest.fixture
+def postgresql(_running_postgresql: Postgresql) -> Iterator[Postgresql]:
+    """One server for all tests; the table `users` is empty at the start of each."""
+    server = _running_postgresql
+    server.execute(f"DROP TABLE IF EXISTS users; {TABLE}; GRANT SELECT, UPDATE ON users TO {USER}")
+    yield server
+    server.restore()
+
+
+@pytest.fixture
+def sqlite_backend(tmp_path: Path) -> Backend:
+    file = tmp_path / "users.sqlite"
+
+    def execute(statement: str) -> str:
+        with closing(sqlite3.connect(file)) as connection, connection:
+            row = connection.execute(statement).fetchone()
+        return "" if row is None else str(row[0])
+
+    execute(TABLE)
+    file.chmod(0o600)
+    return Backend(execute, {"file": file, "select": SELECT})
+
+
+@pytest.fixture
+def postgresql_backend(postgresql: Postgresql, tmp_path: Path) -> Backend:
+    file = tmp_path / "database.password"
+    file.touch(mode=0o600)
+    file.write_text(f"{PASSWORD}\n")
+    return Backend(postgresql.execute, {"url": postgresql.url, "password_file": file, "select": SELECT})
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def backend(request: pytest.FixtureRequest, cheap_hash: Callable[..., str]) -> Backend:
+    """Alice, whose passcode is `secret`; bert, who is disabled; carl, who has no hash."""
+    backend: Backend = request.getfixturevalue(f"{request.param}_backend")
+    backend.put("alice", cheap_hash(), "radiology, ct")
+    backend.put("bert", cheap_hash(), "radiology", True)
+    backend.put("carl", None)
+    return backend
+
+
+LogIn = Callable[..., "list[Decision]"]
+
+
+@pytest.fixture(scope="session")
+def logins() -> LogIn:
+    """Ask an authenticator for names with passcodes, one after the other, and leave it."""
+
+    def log_in(sql: Sql, *logins: tuple[str | bytes, bytes]) -> list[Decision]:
+        async def ask() -> Sequence[Decision]:
+            async with sql:
+                return [await sql.authenticate(attempt(passcode(*login))) for login in logins]
+
+        return list(asyncio.run(ask()))
+
+    return log_in

@@ -1,0 +1,150 @@
+"""A PostgreSQL server: stopped, started and made to hang as a test wants it.
+
+It listens on 127.0.0.1, for which its certificate is, and on 127.0.0.2, for which it is not.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from peers.certificates import Certificates
+from peers.loopback import HOST, Address, free_port, wait_until
+from peers.process import running
+
+SUPERUSER, USER, PASSWORD = "postgres", "gate", "canary-database-9fT2"
+_NOBODY = 65534  # PostgreSQL refuses to run as root
+
+_SETTINGS = """
+listen_addresses = '127.0.0.1,127.0.0.2'
+unix_socket_directories = ''
+fsync = off
+ssl = on
+ssl_cert_file = 'server.pem'
+ssl_key_file = 'server.key'
+max_connections = 20
+shared_buffers = 16MB
+"""
+
+
+class Postgresql:
+    """A server with the database `users`, which `USER` may log in to with `PASSWORD`, over TCP alone."""
+
+    def __init__(self, programs: Path, folder: Path) -> None:
+        self.address: Address = (HOST, free_port())
+        self._programs = programs
+        self._folder = folder
+        self._stack = ExitStack()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is, without a password."""
+        return f"postgresql://{USER}@{HOST}:{self.address[1]}/users"
+
+    def execute(self, statements: str, database: str = "users") -> str:
+        """Execute as the superuser; return what psql prints."""
+        command = [self._programs / "psql", "-h", HOST, "-p", str(self.address[1]), "-U", SUPERUSER, "-d", database]
+        finished = subprocess.run(
+            [*command, "-qAt", "-v", "ON_ERROR_STOP=1", "-f", "-"],
+            input=statements,
+            env={**os.environ, "PGPASSWORD": PASSWORD},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert finished.returncode == 0, finished.stderr
+        return finished.stdout.strip()
+
+    def connections(self) -> int:
+        """Tell how many connections the gateway has."""
+        return int(self.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dicomgate'"))
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        command = [*_as_nobody(), self._programs / "postgres", "-D", self._folder / "data", "-p", str(self.address[1])]
+        log = self._folder / "postgresql.log"
+        self._process = self._stack.enter_context(running(command, log=log, ports=[self.address[1]]))
+        ready = [self._programs / "pg_isready", "-q", "-h", HOST, "-p", str(self.address[1])]
+        wait_until(lambda: subprocess.run(ready, check=False).returncode == 0, "PostgreSQL answering")
+
+    def stop(self) -> None:
+        """Stop it at once: every connection breaks."""
+        if self._process is not None:
+            self.go_on()
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(timeout=20)
+            self._process = None
+        self._stack.close()
+
+    def hang(self) -> None:
+        """Let it accept connections and say nothing more: all its processes are stopped, each has a session."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """End the hanging."""
+        self._signal(signal.SIGCONT)
+
+    def restore(self) -> None:
+        """Let it run and answer, whatever a test did to it."""
+        if self._process is None:
+            self.start()
+        self.go_on()
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        parent = self._process.pid
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        for process in (parent, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
+
+
+@contextmanager
+def run_postgresql(certificates: Certificates) -> Iterator[Postgresql]:
+    """Run a server with TLS (and without, as the client wishes) until the block ends; skip where there is none."""
+    programs = _programs()
+    # Not in a folder of pytest's: those are closed to the user that the server runs as.
+    with tempfile.TemporaryDirectory(prefix="postgresql-") as name:
+        folder = Path(name)
+        (folder / "password").write_text(PASSWORD)
+        shutil.copy(certificates.server.certificate, folder / "server.pem")
+        shutil.copy(certificates.server.key, folder / "server.key")
+        if os.geteuid() == 0:
+            for path in (folder, *folder.iterdir()):
+                os.chown(path, _NOBODY, _NOBODY)
+        initdb = [*_as_nobody(), programs / "initdb", "-D", folder / "data", "-U", SUPERUSER, "--no-sync"]
+        options = ["--encoding=UTF8", "--locale=C", "--auth=scram-sha-256", f"--pwfile={folder / 'password'}"]
+        subprocess.run([*initdb, *options], check=True, capture_output=True, timeout=60)
+        for file in ("server.pem", "server.key"):
+            (folder / file).rename(folder / "data" / file)
+        with (folder / "data" / "postgresql.conf").open("a") as settings:
+            settings.write(_SETTINGS)
+        server = Postgresql(programs, folder)
+        try:
+            server.start()
+            server.execute(f"CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'; CREATE DATABASE users", "postgres")
+            yield server
+        finally:
+            server.stop()
+
+
+def _programs() -> Path:
+    # Debian keeps them out of the PATH: there can be several versions.
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: path.parts[4].zfill(3))
+    on_path = shutil.which("initdb")
+    if not found and on_path is None:
+        pytest.skip("initdb is not installed: apt-get install postgresql")
+    return found[-1].parent if found else Path(str(on_path)).parent
+
+
+def _as_nobody() -> list[str]:
+    identity = [f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
+    return ["setpriv", *identity] if os.geteuid() == 0 else []

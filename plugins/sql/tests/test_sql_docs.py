@@ -1,0 +1,119 @@
+"""docs/sql.md is what the code does: its configuration lets its users in, and its keys are the authenticator's."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import tomllib
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from docs.pages import DOCS, ROOT, blocks, rows, section, text
+from plugins.sql.tests.backend import Backend
+
+from dicomgate import Accept, Reject
+from dicomgate_passcode import read_cost
+from dicomgate_sql import Sql
+from dicomgate_sql.account import COLUMNS
+from evidence import ALICE, WRONG
+from gateways import StartGateway, configuration
+from peers.loopback import wait_until
+from peers.spy import RELEASE_RP, Spy, accept_all
+from raw_client import NOT_ADMITTED, log_in, login
+
+Hash = Callable[..., str]
+LogIn = Callable[..., list[Any]]
+PAGE = DOCS / "sql.md"
+
+
+def authenticators() -> list[dict[str, Any]]:
+    return [tomllib.loads(block.text)["authenticator"][0] for block in blocks(PAGE, "toml")]
+
+
+def schema() -> str:
+    (found,) = [block.text for block in blocks(PAGE, "sql") if "CREATE TABLE" in block.text]
+    return found
+
+
+def query() -> str:
+    (found,) = [block.text for block in blocks(PAGE, "sql") if "CREATE TABLE" not in block.text]
+    return found
+
+
+def test_the_configuration_of_the_page_lets_its_users_in(
+    sqlite_backend: Backend, cheap_hash: Hash, gateway: StartGateway
+) -> None:
+    table, _ = authenticators()
+    assert table["file"] == sqlite_backend.options["file"].name
+    sqlite_backend.execute("DROP TABLE users")
+    sqlite_backend.execute(schema())
+    sqlite_backend.put("alice", cheap_hash(ALICE), "ct, radiology", False)
+    with Spy([accept_all, RELEASE_RP]) as spy:
+        # Each gateway of these tests has a folder of its own, beside the database.
+        table |= {"file": f"../{table['file']}", "timeout": "20s"}
+        running = gateway({**configuration(spy.address), "authenticator": [table]})
+        assert log_in(running.address, [login("alice", ALICE)])[0] == 2
+        assert log_in(running.address, [login("alice", WRONG)]) == NOT_ADMITTED
+        (accepted,) = running.wait_for("Decided", outcome="accept")
+        wait_until(lambda: not read_cost(sqlite_backend.hash_of("alice")).outdated, "the renewal")
+    assert (accepted["user"], accepted["groups"], accepted["authenticator"]) == ("alice", ["ct", "radiology"], "staff")
+
+
+def test_the_same_users_in_postgresql(postgresql_backend: Backend, cheap_hash: Hash, logins: LogIn) -> None:
+    with_sqlite, with_postgresql = authenticators()
+    assert set(with_postgresql) <= set(inspect.signature(Sql).parameters) | {"use", "name"}
+    assert with_postgresql["select"] == with_sqlite["select"]
+    (rights,) = re.findall(r"`(GRANT [^`]*)`", text(PAGE))
+    postgresql_backend.execute(f"DROP TABLE users; {schema()} {rights.replace('TO dicomgate', 'TO gate')}")
+    postgresql_backend.put("alice", cheap_hash(), "ct", False)
+    sql = postgresql_backend.make(select=with_postgresql["select"], update=with_sqlite["update"])
+    assert logins(sql, ("alice", b"secret")) == [Accept("alice", frozenset({"ct"}))]
+    assert not read_cost(postgresql_backend.hash_of("alice")).outdated
+
+
+def test_the_query_of_the_page_is_lawful_and_works(backend: Backend, cheap_hash: Hash, logins: LogIn) -> None:
+    backend.execute("DROP TABLE users")
+    for table in ("people", "memberships"):
+        backend.execute(f"DROP TABLE IF EXISTS {table}")
+    backend.execute("CREATE TABLE people (id INTEGER, login TEXT, password_hash TEXT, blocked_since DATE)")
+    backend.execute("CREATE TABLE memberships (person INTEGER, role TEXT)")
+    backend.execute(f"INSERT INTO people VALUES (1, 'ann', '{cheap_hash()}', NULL)")  # noqa: S608
+    backend.execute(f"INSERT INTO people VALUES (2, 'ben', '{cheap_hash()}', '2026-01-31')")  # noqa: S608
+    backend.execute(f"INSERT INTO people VALUES (3, 'cem', '{cheap_hash()}', NULL)")  # noqa: S608
+    backend.execute("INSERT INTO memberships VALUES (1, 'ct'), (1, 'mr'), (2, 'ct')")
+    if "url" in backend.options:
+        backend.execute("GRANT SELECT ON people, memberships TO gate")
+    assert logins(backend.make(select=query()), ("ann", b"secret"), ("ben", b"secret"), ("cem", b"secret")) == [
+        Accept("ann", frozenset({"ct", "mr"})),
+        Reject("the user cannot log in: disabled"),
+        Accept("cem"),
+    ]
+
+
+def test_every_key_and_its_default_is_documented() -> None:
+    def default(parameter: inspect.Parameter) -> str:
+        value = parameter.default
+        if value is parameter.empty:
+            return "required"
+        if isinstance(value, timedelta):
+            value = f"{value.total_seconds():g}s"
+        return "none" if value is None else f"`{json.dumps(value)}`"
+
+    documented = {row[0].strip("`"): row[2] for row in rows(section(PAGE, "Configuration"))}
+    assert documented == {name: default(parameter) for name, parameter in inspect.signature(Sql).parameters.items()}
+
+
+def test_every_column_is_documented() -> None:
+    documented = [row[0].strip("`") for row in rows(section(PAGE, "The statement"))]
+    assert sorted(documented) == sorted(COLUMNS)
+
+
+def test_every_line_of_the_log_is_documented() -> None:
+    house = "".join(path.read_text("utf-8") for path in (ROOT / "plugins" / "sql" / "src").rglob("*.py"))
+    written = re.findall(r"_log\.(\w+)\(\s*\"(sql: [^\"%]*)", house)
+    documented = [(row[0], row[1].strip("`")) for row in rows(section(PAGE, "What the log says"))]
+    assert len(written) == len(documented) == house.count("_log.")
+    for level, begins in written:
+        assert [said for told, said in documented if told == level and said.startswith(begins)], begins

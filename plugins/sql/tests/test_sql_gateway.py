@@ -1,0 +1,149 @@
+"""Over the wire: real clients log in through a gateway that asks a real database."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plugins.sql.tests.backend import UPDATE, Backend
+from plugins.sql.tests.postgresql import PASSWORD, Postgresql
+
+from dicomgate_passcode import read_cost
+from evidence import ALICE, WRONG
+from gateways import StartGateway, as_toml, configuration
+from peers.ct_slice import ct_slice
+from peers.dcmtk import storescu
+from peers.loopback import Address, wait_until
+from peers.pynetdicom_pacs import PynetdicomPacs
+from peers.pynetdicom_scu import associate, user_identity
+from peers.spy import RELEASE_RP, Spy, accept_all
+from raw_client import COULD_NOT_LOOK, NOT_ADMITTED, log_in, login
+
+Hash = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def _users(backend: Backend, cheap_hash: Hash) -> None:
+    backend.put("dora", cheap_hash(ALICE), "ct, radiology")
+    backend.put("emil", cheap_hash(ALICE), disabled=True)
+
+
+def tables(backend: Backend, upstream: Address, **options: object) -> dict[str, Any]:
+    made = configuration(upstream)
+    table = {"use": "sql", "name": "staff", "timeout": "20s", **backend.options, **options}
+    return {**made, "authenticator": [table]}
+
+
+def test_storescu_logs_in_and_its_groups_are_in_the_audit(
+    backend: Backend, gateway: StartGateway, tmp_path: Path
+) -> None:
+    image = ct_slice(tmp_path / "ct.dcm")
+    with PynetdicomPacs() as pacs:
+        running = gateway(tables(backend, pacs.address, update=UPDATE))
+        before = backend.hash_of("dora")
+        refused = storescu(running.address, tmp_path / "ct.dcm", options=["-usr", "dora", "-pwd", WRONG.decode()])
+        assert refused.status != 0
+        assert "Association Rejected" in refused.output
+        assert pacs.stored == {}
+        stored = storescu(running.address, tmp_path / "ct.dcm", options=["-usr", "dora", "-pwd", ALICE.decode()])
+        assert stored.status == 0, stored.output
+        assert list(pacs.stored) == [image.SOPInstanceUID]
+        wait_until(lambda: backend.hash_of("dora") != before, "the renewal of the hash")
+        cost = read_cost(backend.hash_of("dora"))
+        assert cost is not None
+        assert not cost.outdated
+        again = storescu(running.address, tmp_path / "ct.dcm", options=["-usr", "dora", "-pwd", ALICE.decode()])
+        assert again.status == 0, again.output
+        accepted = running.wait_for("Decided", 2, outcome="accept")
+    assert {(event["user"], event["authenticator"], tuple(event["groups"])) for event in accepted} == {
+        ("dora", "staff", ("ct", "radiology"))
+    }
+
+
+def test_pynetdicom_logs_in(backend: Backend, gateway: StartGateway) -> None:
+    with PynetdicomPacs() as pacs:
+        running = gateway(tables(backend, pacs.address))
+        identity = user_identity(2, b"dora", ALICE, positive_response_requested=True)
+        with associate(running.address, identity=identity) as association:
+            assert association.send_c_echo().Status == 0
+            assert association.acceptor.user_identity.server_response == b""
+        with associate(running.address, identity=user_identity(2, b"dora", WRONG)) as association:
+            assert not association.is_established
+        assert len(pacs.associations) == 1
+        assert running.told("Decided", outcome="accept")[0]["groups"] == ["ct", "radiology"]
+
+
+def test_whatever_is_wrong_the_client_is_told_the_same(backend: Backend, gateway: StartGateway) -> None:
+    with Spy([accept_all, RELEASE_RP]) as spy:
+        running = gateway(tables(backend, spy.address))
+        names = ("dora", "emil", "carl", "zoe", "d" * 300, "' OR '1'='1", "dora' --", "x'; DROP TABLE users; --")
+        assert {log_in(running.address, [login(name, WRONG)]) for name in names} == {NOT_ADMITTED}
+        assert log_in(running.address, [login("zoe", ALICE)]) == NOT_ADMITTED
+        assert log_in(running.address, [login("dora", b"")]) == NOT_ADMITTED
+        assert spy.connections == []
+        assert log_in(running.address, [login("dora", ALICE)])[0] == 2
+        reasons = [event["reason"] for event in running.told("Decided", outcome="reject")]
+    assert "wrong passcode" in reasons
+    assert "unknown user" in reasons
+    assert "the user cannot log in: disabled" in reasons
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_a_database_that_is_down_is_no_wrong_passcode(
+    backend: Backend, postgresql: Postgresql, gateway: StartGateway
+) -> None:
+    """It comes back, and logins work again without a restart; the audit says why, without a secret."""
+    with Spy([accept_all, RELEASE_RP]) as spy:
+        running = gateway(tables(backend, spy.address))
+        assert log_in(running.address, [login("dora", ALICE)])[0] == 2
+        postgresql.stop()
+        assert log_in(running.address, [login("dora", ALICE)]) == COULD_NOT_LOOK
+        assert log_in(running.address, [login("zoe", ALICE)]) == COULD_NOT_LOOK
+        postgresql.start()
+        assert log_in(running.address, [login("dora", ALICE)])[0] == 2
+        reasons = {event["reason"] for event in running.wait_for("Decided", 2, outcome="unavailable")}
+        told = json.dumps(running.events)
+    assert len(reasons) == 1
+    assert "the database: Connect call failed" in reasons.pop()
+    assert PASSWORD not in told
+    assert "argon2" not in told
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_a_gateway_starts_before_its_database_does(
+    backend: Backend, postgresql: Postgresql, gateway: StartGateway
+) -> None:
+    postgresql.stop()
+    with Spy([accept_all, RELEASE_RP]) as spy:
+        running = gateway(tables(backend, spy.address))
+        assert "sql: nobody can log in for now: the database: Connect call failed" in running.log()
+        assert log_in(running.address, [login("dora", ALICE)]) == COULD_NOT_LOOK
+        postgresql.start()
+        assert log_in(running.address, [login("dora", ALICE)])[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "says"),
+    [
+        ({}, 0, "authenticator staff: sql, has 20 s for its answer"),
+        ({"select": "SELECT hash FROM users WHERE name = '{name}'"}, 2, "select: has no parameter :name"),
+        ({"update": "UPDATE users SET hash = :hash WHERE name = :name"}, 2, "update: has no parameter :old_hash"),
+        ({"selects": "SELECT"}, 2, "did you mean 'select'?"),
+    ],
+)
+def test_check_says_what_is_wrong(
+    options: dict[str, str], status: int, says: str, backend: Backend, tmp_path: Path
+) -> None:
+    config = tmp_path / "dicomgate.toml"
+    config.write_text(as_toml(tables(backend, ("127.0.0.1", 4242), **options)))
+    command = [sys.executable, "-c", "from dicomgate.cli import main; main()", "check", "--config", config]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == status, done.stderr
+    assert says in done.stdout + done.stderr
+    if status:
+        assert "dicomgate.toml:" in done.stderr
