@@ -27,6 +27,7 @@ TITLES = {
     "latency": "C-ECHO while others are busy",
     "idle": "Idle associations",
     "parse": "A-ASSOCIATE-RQ, parsed and encoded",
+    "state": "Attempts, counted",
 }
 _LIMIT = 1800  # seconds for one benchmark
 _QUICK_LIMIT = 180

@@ -21,6 +21,8 @@ TABLES = {
     "`tls` of a listener": schema.ListenerTls,
     "`[[upstream]]`": schema.UpstreamTable,
     "`tls` of an upstream": schema.UpstreamTls,
+    "`[state]`": schema.StateTable,
+    "`[throttle]`": schema.ThrottleTable,
     "`[[authenticator]]`": schema.AuthenticatorTable,
 }
 OF_THE_MACHINE = {"node": "the host name", "workers": "the number of cores less one, at least 1"}
@@ -31,6 +33,8 @@ def default_in_words(key: str, field: object) -> object:
         return OF_THE_MACHINE[key]
     if field.is_required():
         return "required"
+    if isinstance(field.default, Path):
+        return str(field.default)
     return "none" if field.default is None else field.default
 
 
