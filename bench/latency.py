@@ -22,8 +22,9 @@ from .results import GATE, Bar, Comparison, Options, Sample, interleave, tell
 
 _STREAMS = 2
 _PDU_LENGTH = 131_072
-_LOGINS = 8  # at once
+_LOGINS, _CROWD = 8, 64  # at once
 _BARS = (Bar(against=HAPROXY, most=1), Bar(most=15))
+_BARS_IN_A_CROWD = (Bar(most=100),)
 _FIGURES = ("C-ECHO, p50", "C-ECHO, p99", "association with its C-ECHO, p50", "association with its C-ECHO, p99")
 
 Busy = Callable[[Contestant], AbstractContextManager[None]]
@@ -31,7 +32,7 @@ Busy = Callable[[Contestant], AbstractContextManager[None]]
 
 def run(options: Options, folder: Path) -> list[Comparison]:
     """Four figures for each kind of business; the bars are for the 99th percentile."""
-    ports = {"bench": free_port(), "staff": free_port()}
+    ports = {"bench": free_port(), "staff": free_port(), "crowd": free_port()}
     listeners = "".join(
         f'[[listener]]\nname = "{name}"\nbind = "127.0.0.1:{port}"\ncleartext_passcodes = true\n'
         f'identity = "{"optional" if name == "bench" else "required"}"\nauthenticators = ["{name}"]\n'
@@ -39,7 +40,9 @@ def run(options: Options, folder: Path) -> list[Comparison]:
     )
     users = _users_file(folder)
     tables = f'{listeners}[[authenticator]]\nuse = "bench-trivial"\nname = "bench"\n'
-    tables += f'[[authenticator]]\nuse = "passcode"\nname = "staff"\nfile = "{users}"\ntimeout = "20s"\n'
+    # Each worker lets 32 wait; a crowd of 64 needs two.
+    for name, more in (("staff", ""), ("crowd", "workers = 2\n")):
+        tables += f'[[authenticator]]\nuse = "passcode"\nname = "{name}"\nfile = "{users}"\ntimeout = "20s"\n{more}'
     with ExitStack() as stack:
         server = stack.enter_context(pacs(folder, make_certificate(folder)))
         contestants = {DIRECT: Contestant(server.port)}
@@ -47,18 +50,21 @@ def run(options: Options, folder: Path) -> list[Comparison]:
             contestants[HAPROXY] = stack.enter_context(haproxy(folder, server.port))
         gate = stack.enter_context(serving(folder, ports["bench"], server.port, tables))
         contestants[GATE] = Contestant(ports["bench"], gate)
-        kinds: dict[str, Busy] = {
-            "while 2 bulk streams run": partial(_streaming, folder),
-            "while passcodes are hashed": partial(_hashing, folder, ports["staff"]),
+        kinds: dict[str, tuple[Busy, tuple[Bar, ...]]] = {
+            "while 2 bulk streams run": (partial(_streaming, folder), _BARS),
+            "while passcodes are hashed": (partial(_hashing, folder, ports["staff"], _LOGINS), _BARS),
+            f"while {_CROWD} log in": (partial(_hashing, folder, ports["crowd"], _CROWD), _BARS_IN_A_CROWD),
         }
         comparisons = []
-        for kind, busy in kinds.items():
+        for kind, (busy, bars) in kinds.items():
             tell(f" {kind}")
-            comparisons += _compare(kind, contestants, busy, options)
+            comparisons += _compare(kind, contestants, busy, bars, options)
         return comparisons
 
 
-def _compare(kind: str, contestants: dict[str, Contestant], busy: Busy, options: Options) -> list[Comparison]:
+def _compare(
+    kind: str, contestants: dict[str, Contestant], busy: Busy, bars: tuple[Bar, ...], options: Options
+) -> list[Comparison]:
     taken: list[dict[str, list[float]]] = []
 
     def take(name: str) -> Sample:
@@ -79,7 +85,7 @@ def _compare(kind: str, contestants: dict[str, Contestant], busy: Busy, options:
             "ms",
             [{name: Sample(points[name][index]) for name in contestants} for points in taken],
             (HAPROXY,),
-            bars=_BARS if figure.endswith("p99") else (),
+            bars=bars if figure.endswith("p99") else (),
             notes=left_out(),
         )
         for index, figure in enumerate(_FIGURES)
@@ -100,8 +106,8 @@ def _streaming(folder: Path, contestant: Contestant) -> Iterator[None]:
 
 
 @contextmanager
-def _hashing(folder: Path, port: int, _: Contestant) -> Iterator[None]:
-    with endless("echo", port, _LOGINS, folder, "logins"):
+def _hashing(folder: Path, port: int, at_once: int, _: Contestant) -> Iterator[None]:
+    with endless("echo", port, at_once, folder, "logins"):
         yield
 
 

@@ -81,9 +81,12 @@ def test_who_comes_while_it_is_verified_can_wait_for_the_end() -> None:
         guess = guesses.begin(HOME, digest)
         assert guesses.last(HOME, digest) is guess
         assert guesses.last(HOME, guesses.digest(attempt(None))) is None
-        assert not guess.over.is_set()
+        over = guess.over
+        assert over is not None
+        assert not over.is_set()
         guesses.end(guess, Past.FALSE)
-        await asyncio.wait_for(guess.over.wait(), 5)
+        await asyncio.wait_for(over.wait(), 5)
+        assert guess.over is None
 
     asyncio.run(main())
 

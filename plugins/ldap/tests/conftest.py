@@ -16,6 +16,7 @@ from plugins.ldap.tests.slapd import Slapd, run_slapd
 from dicomgate import Attempt, Decision
 from gateways import evidence, gateway  # noqa: F401 (fixtures)
 
+_MOST_ENTERED = 3
 Decided = Callable[..., list[Decision]]
 
 
@@ -55,11 +56,11 @@ def own_slapd(tmp_path: Path, authorities: Authorities) -> Iterator[Slapd]:
         running.resume()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def decided() -> Iterator[Decided]:
     """Give a function that returns what an `Ldap` with these keys decides of these attempts, all asked at once.
 
-    Each is made and entered when it is first asked for, and left at the end of the run.
+    Each is made and entered when it is first asked for. The last few stay: each has processes of its own.
     """
     from dicomgate_ldap import Ldap
     from dicomgate_ldap.floor import Floor
@@ -74,6 +75,8 @@ def decided() -> Iterator[Decided]:
 
     async def ask(keys: dict[str, Any], attempts: tuple[Attempt, ...]) -> list[Decision]:
         if repr(keys) not in entered:
+            if len(entered) == _MOST_ENTERED:
+                await entered.pop(next(iter(entered))).__aexit__(None, None, None)
             ldap = Ldap(**{"connections": 2, **keys})
             ldap._floor = Floor(most=0.0)  # what is decided does not depend on it
             entered[repr(keys)] = await ldap.__aenter__()

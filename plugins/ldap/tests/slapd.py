@@ -1,5 +1,7 @@
 """A real OpenLDAP server on 127.0.0.1: one hospital, its people, its groups, its password policy."""
 
+import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -26,6 +28,14 @@ _UNITS = ("people", "students", "groups", "clubs")
 _MODULES = ("back_mdb", "ppolicy", "memberof")
 LOCKED = "pwdAccountLockedTime: 000001010000Z"  # draft-behera-ldap-password-policy 5.3.3: for ever
 _EXPIRED = "pwdChangedTime: 20200101000000Z"
+
+
+def program(name: str) -> str:
+    """Return the path of one of OpenLDAP's programs, or skip the test with what to install."""
+    # Servers are in a folder that is not everybody's to look in.
+    return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin") or require(
+        name, "slapd ldap-utils"
+    )
 
 
 def _entry(dn: str, *lines: str) -> str:
@@ -121,7 +131,7 @@ class Slapd:
         if certificate is not None:
             self._configure(certificate)
         ports = [int(url.rpartition(":")[2]) for url in (self.plain, self.tls)]
-        command = [require("slapd", "slapd"), "-d", "0", "-f", self._configuration, "-h", f"{self.plain} {self.tls}"]
+        command = [program("slapd"), "-d", "0", "-f", self._configuration, "-h", f"{self.plain} {self.tls}"]
         self._process = self._running.enter_context(running(command, log=self._folder / "log", ports=ports))
 
     def stop(self) -> None:
@@ -158,16 +168,14 @@ class Slapd:
         lines += [f'access to * by dn="{GATE}" read by self read']
         self._configuration.write_text("\n".join(lines) + "\n")
 
-    def _tool(self, program: str, *arguments: str | Path, given: str = "") -> None:
-        path = require(program, "slapd" if program.startswith("slap") else "ldap-utils")
-        done = subprocess.run([path, *arguments], input=given, capture_output=True, text=True, check=False)
+    def _tool(self, tool: str, *arguments: str | Path, given: str = "") -> None:
+        done = subprocess.run([program(tool), *arguments], input=given, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
 
 @contextmanager
 def run_slapd(folder: Path, authorities: Authorities, ldif: str = HOSPITAL) -> Iterator[Slapd]:
     """A server that runs until the block ends."""
-    require("slapd", "slapd ldap-utils")
     slapd = Slapd(folder, authorities, ldif)
     slapd.start()
     try:

@@ -218,9 +218,12 @@ def test_a_server_that_does_not_hold_the_base_finds_nobody_and_says_so(decided: 
 def test_an_account_of_the_gateways_that_must_change_its_secret(
     decided: Decided, keys: dict[str, Any], code: int, said: str
 ) -> None:
-    with StandIn(lambda asked: bound() if asked.what == BIND else found(code=code, said=said)) as server:
+    def restricted(asked: Asked) -> Sequence[bytes]:
+        return directory()(asked) if asked.scope != SUBTREE else found(code=code, said=said)
+
+    with StandIn(restricted) as server:
         (decision,) = decided(keys | {"servers": [server.url]}, login("alice"))
-    assert isinstance(decision, Unavailable)
+    assert decision == Unavailable(f"{server.url}: the passcode must be changed first")
 
 
 @pytest.mark.parametrize("code", [1, 2, 19, 32, 48, 49, 52, 53])

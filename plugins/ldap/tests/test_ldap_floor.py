@@ -30,7 +30,7 @@ def test_a_refusal_waits_for_the_rest_of_it_and_a_little_at_random(clock: Simple
     it.saw(0.4)
     for took, rest in ((0.1, 0.4), (0.5, 0.0), (0.9, 0.0)):
         waits = {it.wait_after(took) for _ in range(50)}
-        assert all(rest <= wait + 1e-9 <= rest + 0.021 for wait in waits)
+        assert all(rest <= wait + 1e-9 <= rest + 0.011 for wait in waits)
         assert len(waits) > 25
 
 

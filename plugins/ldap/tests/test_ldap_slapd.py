@@ -39,7 +39,7 @@ def test_each_kind_of_connection(decided: Decided, slapd: Slapd, kind: str) -> N
         assert isinstance(wrong, Reject)
 
 
-@pytest.mark.parametrize("typed", ["ALICE", "alice ", " alice", "aLiCe", "al\u0131ce".replace("\u0131", "i")])
+@pytest.mark.parametrize("typed", ["ALICE", "alice ", " alice", "aLiCe"])
 def test_the_name_is_the_entrys(decided: Decided, slapd: Slapd, typed: str) -> None:
     decisions = decided(slapd.keys(), login(typed), login(typed, WRONG))
     assert isinstance(decisions[0], Accept)
@@ -50,21 +50,10 @@ def test_the_name_is_the_entrys(decided: Decided, slapd: Slapd, typed: str) -> N
 @pytest.mark.parametrize(
     "typed",
     [
-        *(
-            "*",
-            "a*",
-            "alice*",
-            ")(uid=*",
-            "*)(uid=alice",
-            "alice)(uid=alice",
-            "alice)(|(uid=*",
-            "\\61lice",
-            "\\2a",
-            "&",
-        ),
-        *("(", ")", "uid=alice", f"uid=alice,{PEOPLE}", "alice,ou=people", "#616c696365", "+", '"alice"', "", "\0"),
-        *("alice\0", "ali\0ce", "alice\u00ad", "alice\u200b", "alice\n", "\u00a0alice", "a" * 256, "é" * 200),
-        *(b"alice\xff", b"\xc3("),
+        *("*", "a*", "alice*", ")(uid=*", "*)(uid=alice", "alice)(uid=alice", "alice)(|(uid=*", "(", ")", "&"),
+        *("uid=alice", f"uid=alice,{PEOPLE}", "alice,ou=people", '"alice"', "#616c696365", "+", ",", "\\2a"),
+        *("", "\0", "alice\0", "ali\0ce", "alice\n", "\\61lice", "a" * 256, "é" * 200, b"alice\xff", b"\xc3("),
+        *("alice\u00ad", "alice\u200b", "\u00a0alice"),
     ],
 )
 def test_nobody_gets_in_by_another_name(decided: Decided, slapd: Slapd, typed: str | bytes) -> None:

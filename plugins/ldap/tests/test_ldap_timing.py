@@ -15,13 +15,12 @@ from itertools import combinations
 
 import pytest
 from plugins.ldap.tests.authorities import Authorities
-from plugins.ldap.tests.slapd import HOSPITAL, LOCKED, Slapd, person, run_slapd
+from plugins.ldap.tests.slapd import HOSPITAL, LOCKED, Slapd, person, program, run_slapd
 
 from dicomgate import Accept, Reject
 from dicomgate.testing import attempt, passcode
 from dicomgate_ldap import Ldap, floor
 from evidence import ALICE, WRONG
-from peers.process import require
 
 EACH = 100
 NAMES = {"known": "tim", "unknown": "zoe", "disabled": "tom", "impossible": "x" * 300}
@@ -31,7 +30,7 @@ NAMES = {"known": "tim", "unknown": "zoe", "disabled": "tom", "impossible": "x" 
 def costly(tmp_path_factory: pytest.TempPathFactory, authorities: Authorities) -> Iterator[Slapd]:
     """A directory in which a verification takes some 20 ms."""
     salt = ("-h", "{CRYPT}", "-c", "$6$rounds=50000$%.16s")
-    command = [require("slappasswd", "slapd"), *salt, "-s", ALICE.decode()]
+    command = [program("slappasswd"), *salt, "-s", ALICE.decode()]
     hashed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     people = person("tim", passcode=hashed) + person("tom", LOCKED, passcode=hashed)
     with run_slapd(tmp_path_factory.mktemp("costly"), authorities, HOSPITAL + people) as running:

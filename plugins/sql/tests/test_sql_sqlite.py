@@ -88,9 +88,9 @@ def test_no_thread_and_no_connection_is_left(sqlite_backend: Backend) -> None:
         async with sqlite_backend.make() as sql:
             assert await asyncio.gather(*(in_time(sql) for _ in range(10))) == [ALICE] * 10
 
+    before = set(threading.enumerate())
     asyncio.run(log_in())
     gc.collect()
-    for thread in threading.enumerate():
-        if thread is not threading.main_thread():
-            thread.join(20)
-            assert not thread.is_alive(), thread
+    for thread in set(threading.enumerate()) - before:
+        thread.join(20)
+        assert not thread.is_alive(), thread

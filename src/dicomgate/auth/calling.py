@@ -173,6 +173,10 @@ class Asking:
 
     def cancel(self) -> None:
         """Ask no more: `done` is not called. Once it was, nothing happens."""
+        self._stop()
+        self._done = _nothing
+
+    def _stop(self) -> None:
         self._timer.cancel()
         call, self._call = self._call, None
         if call is not None:
@@ -181,7 +185,7 @@ class Asking:
             call.cancel()
 
     def _too_late(self) -> None:
-        self.cancel()
+        self._stop()
         self._end(self._link._unavailable(self._attempt, f"no answer within {self._link.deadline:g} s"))
 
     def _answered(self, call: asyncio.Task[Decision | _Failure]) -> None:

@@ -11,9 +11,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -30,8 +29,11 @@ Asking: TypeAlias = Question | asyncio.Task[None]
 
 @dataclass(slots=True)
 class _Gate:
-    turns: asyncio.Semaphore
+    """Those who log in to one account now: how many, how many of them are being verified, when one of these ends."""
+
     users: int = 0
+    under_way: int = 0
+    one_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Guard:
@@ -68,7 +70,7 @@ class Guard:
         self, chain: Chain, throttle: Throttle, claimed: Claim, digest: bytes, attempt: Attempt
     ) -> Verdict:
         """The way of a credential of which nobody knows whether it is genuine."""
-        while (last := self._guesses.last(claimed.pair, digest)) is not None and not last.over.is_set():
+        while (last := self._guesses.last(claimed.pair, digest)) is not None and last.over is not None:
             await last.over.wait()  # a client that comes many times at once has guessed once
         match self._guesses.past(claimed.pair, digest):
             case Past.FALSE:
@@ -78,46 +80,53 @@ class Guard:
         guess = self._guesses.begin(claimed.pair, digest)
         found = Past.NEW
         try:
-            async with self._turn(claimed.account, throttle.at_a_time):
-                why_not, counted = await throttle.take(claimed)
-                if why_not:
-                    return Verdict(Reject(why_not))
-                verdict = await self._counted(chain, throttle, claimed, counted, attempt)
-            found = _found(verdict.decision)
+            verdict = await self._counted(chain, throttle, claimed, attempt)
+            # What was not verified says nothing of the credential.
+            found = _found(verdict.decision) if verdict.answers else Past.NEW
         except StateUnavailable as error:
             return Verdict(Unavailable(f"attempts cannot be counted: {error}"))
         finally:
             self._guesses.end(guess, found)
         return verdict
 
-    async def _counted(
-        self, chain: Chain, throttle: Throttle, claimed: Claim, counted: Counted, attempt: Attempt
-    ) -> Verdict:
-        """The verdict on an attempt that is counted, which may take that back."""
-        verdict = await self._redeemed(await chain.consult(attempt))
+    async def _counted(self, chain: Chain, throttle: Throttle, claimed: Claim, attempt: Attempt) -> Verdict:
+        """The verdict on an attempt that is counted before it is verified."""
+        name = claimed.account or claimed.pair
+        gate = self._gates.setdefault(name, _Gate())
+        gate.users += 1
+        try:
+            while True:
+                why_not, counted = await throttle.take(claimed)
+                if not why_not:
+                    break
+                if not gate.under_way:
+                    return Verdict(Reject(why_not))
+                # Many clients may share an account, and come at once: one of those that are verified now may succeed.
+                await gate.one_ended.wait()
+            gate.under_way += 1
+            try:
+                verdict = await self._redeemed(await chain.consult(attempt))
+                await self._account_for(throttle, claimed, counted, attempt.identity, verdict)
+            finally:
+                gate.under_way -= 1
+                gate.one_ended.set()
+                gate.one_ended = asyncio.Event()
+        finally:
+            gate.users -= 1
+            if not gate.users:
+                del self._gates[name]
+        return verdict
+
+    async def _account_for(
+        self, throttle: Throttle, claimed: Claim, counted: Counted, identity: Identity | None, verdict: Verdict
+    ) -> None:
+        """What the verdict changes about what was counted."""
         accepted = isinstance(verdict.decision, Accept)
-        if accepted and _proves_something(attempt.identity):
+        if accepted and _proves_something(identity):
             await _quietly(partial(throttle.succeeded, claimed, counted))
         elif accepted or (counted.known and _nobody_looked(verdict)):
             # Not from strange sources: an authenticator that accepts at once and rejects too late would be an oracle.
             await _quietly(partial(throttle.take_back, counted))
-        return verdict
-
-    @asynccontextmanager
-    async def _turn(self, account: str, at_a_time: int) -> AsyncIterator[None]:
-        """A few at a time: many clients that share an account, and come at once, would hold its lever for all."""
-        if not account:
-            yield
-            return
-        gate = self._gates.setdefault(account, _Gate(asyncio.Semaphore(at_a_time)))
-        gate.users += 1
-        try:
-            async with gate.turns:
-                yield
-        finally:
-            gate.users -= 1
-            if not gate.users:
-                del self._gates[account]
 
     def _again(
         self, throttle: Throttle, claimed: Claim, digest: bytes, done: Callable[[Verdict], None], verdict: Verdict

@@ -44,7 +44,7 @@ class Guess:
         self.digest = digest
         self.past = Past.NEW
         self.until = 0.0
-        self.over = asyncio.Event()  # its verification
+        self.over: asyncio.Event | None = asyncio.Event()  # its verification; None when it is: an event is not small
 
 
 class Guesses:
@@ -92,4 +92,6 @@ class Guesses:
         """Its verification has ended: GENUINE, FALSE, or NEW if nobody could look."""
         guess.past = past
         guess.until = self._clock() + (_REMEMBERED if past is Past.GENUINE else self._repeat)
-        guess.over.set()
+        if guess.over is not None:
+            guess.over.set()
+            guess.over = None

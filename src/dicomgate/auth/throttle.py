@@ -111,7 +111,6 @@ class Throttle:
 
     def __init__(self, figures: Figures, state: SharedState, beside: SharedState | None = None) -> None:
         self._figures = figures
-        self.at_a_time = max(1, figures.free - 1)  # so many of an account under way hold no lever by themselves
         self._state = state
         self._beside = beside
         self._out_of_reach = False

@@ -16,7 +16,7 @@ _LEAST = 0.1
 _MARGIN = 1.25
 """Floor = the slowest that was seen x this."""
 
-_BLUR_MICROSECONDS = 20_000
+_BLUR_MICROSECONDS = 10_000
 """Timers and schedulers tell a long sleep from a short one, by some microseconds; so many at random hide it."""
 
 _MEMORY = 3600.0
