@@ -30,13 +30,18 @@ Run = Callable[..., Result]
 @pytest.fixture(autouse=True)
 def _logging_as_it_was() -> Iterator[None]:
     root = logging.getLogger()
-    loggers = [root, *(logging.getLogger(name) for name in ("dicomgate", "dicomgate_passcode", "dicomgate.upstream"))]
-    levels = [logger.level for logger in loggers]
-    handlers, raising = list(root.handlers), logging.raiseExceptions
+    levels = {name: logging.getLogger(name).level for name in _our_loggers()}
+    level, handlers, raising = root.level, list(root.handlers), logging.raiseExceptions
     yield
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
+    for name in _our_loggers():
+        logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
+    root.setLevel(level)
     root.handlers, logging.raiseExceptions = handlers, raising
+
+
+def _our_loggers() -> list[str]:
+    """The gateway's and its plugins', as far as there are any yet."""
+    return [name for name in logging.root.manager.loggerDict if name.startswith("dicomgate")]
 
 
 @pytest.fixture
