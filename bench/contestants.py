@@ -105,7 +105,8 @@ def serving(
     configuration = folder / f"{GATE}-{port}.toml"
     configuration.write_text(
         f'[gateway]\naudit = "audit-{port}.jsonl"\nmax_associations = {most}\n'
-        f'max_associations_per_source = {most}\ndrain_timeout = "1s"\n{tables}'
+        f"max_associations_per_source = {most}\nmax_unauthenticated_per_source = {most}\n"
+        f'max_unauthenticated = {most}\ndrain_timeout = "1s"\n{tables}'
         f'[[upstream]]\nname = "pacs"\naddress = "127.0.0.1:{upstream}"\ncalled_ae_titles = ["*"]\n'
     )
     run = "from dicomgate.cli import main; main()"
