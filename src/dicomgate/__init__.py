@@ -3,12 +3,15 @@
 The house, floor by floor; a module imports only from lower floors or from its own folder:
 
     [0] contract, errors, durations, addresses     what an authenticator sees and answers; what is raised
+    [0] shared                           what gateways know together
     [1] wire/                            bytes <-> values (PS3.8 chapter 9, PS3.7 annex D)
     [1] auth/                            from an Attempt to a decision
     [1] observe/                         what is told about associations
+    [1] state/                           where it is kept what gateways know together: SQLite, Redis
     [2] admission, handshake             one association up to its hand-over, without sockets
     [3] gateway/                         sockets: listener, session, upstream, relay, TLS
-    [4] config, server                   TOML -> frozen values; start, run, drain, stop
+    [4] tables, config, assembly         TOML -> frozen values -> what associations find
+    [4] custody, server                  the shared state and its guard; start, run, drain, stop
     [5] cli, demo/                       the operator's commands
 
 This front door is all that a plugin imports.

@@ -1,8 +1,9 @@
-"""Addresses as an operator writes and reads them: `pacs.hospital:104`, `10.0.0.7:104`, `[::1]:11112`."""
+"""Addresses as an operator writes and reads them: `pacs.hospital:104`, `10.0.0.7:104`, `[::1]:11112`; and sources."""
 
 from __future__ import annotations
 
 import re
+import socket
 
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]\s]+)):([0-9]{1,5})")
 
@@ -26,3 +27,14 @@ def parse_address(text: object) -> tuple[str, int]:
 def show_address(host: str, port: int) -> str:
     """The text of host and port, IPv6 in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def source_of(address: str) -> str:
+    """Whom an address stands for, where connections and attempts are counted.
+
+    An IPv4 address; of an IPv6 address, with or without a zone, the /64, in which its owner can choose as he likes.
+    """
+    if ":" not in address:
+        return address
+    packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
+    return socket.inet_ntop(socket.AF_INET6, packed[:8] + bytes(8)) + "/64"

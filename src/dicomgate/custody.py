@@ -21,10 +21,7 @@ class Custody:
     def __init__(self, configuration: Configuration) -> None:
         tables = configuration.tables
         self._tables = configuration.folder, tables.state, tables.throttle
-        try:
-            self._state = open_state(configuration.folder / tables.state.path, tables.state.url)
-        except ConfigError as error:
-            raise configuration.located(error, "state", "url") from error
+        self._state = configured_state(configuration)
         self._beside = open_state(None, None)
         throttle = _throttle(tables.throttle, self._state, self._beside)
         self.guard = Guard(self._state, throttle, Guesses(tables.throttle.repeat.total_seconds()))
@@ -38,6 +35,15 @@ class Custody:
         await self.guard.settle()
         await self._state.close()
         await self._beside.close()
+
+
+def configured_state(configuration: Configuration) -> SharedState:
+    """The state that `[state]` names, opened. Raises ConfigError with file and line, and StartError."""
+    table = configuration.tables.state
+    try:
+        return open_state(configuration.folder / table.path, table.url)
+    except ConfigError as error:
+        raise configuration.located(error, "state", "url") from error
 
 
 def _throttle(table: ThrottleTable, state: SharedState, beside: SharedState) -> Throttle | None:

@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from peers.loopback import HOST, Address
+from plugins.ldap.tests.listening import Listening
+
+from peers.loopback import Address
 
 Conversation = Callable[[socket.socket], None]
 
@@ -60,47 +62,16 @@ def _pass_on(source: socket.socket, target: socket.socket, seconds: float) -> No
             end.shutdown(socket.SHUT_RDWR)
 
 
-class Mischief:
-    """A context manager: it listens from `with` on, and converses with everybody in the same way."""
+class Mischief(Listening):
+    """It listens from `with` on, and converses with everybody in the same way."""
 
     def __init__(self, conversation: Conversation) -> None:
+        super().__init__()
         self.conversation = conversation
-        self._listener = socket.create_server((HOST, 0))
-        self.address: Address = self._listener.getsockname()
-        self.connections = 0
-        self._sockets: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._accept, name="mischief")]
-
-    def __enter__(self) -> Mischief:
-        self._threads[0].start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._threads[0].join()
-        for client in self._sockets:
-            with suppress(OSError):
-                client.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads[1:]:
-            thread.join()
-        self._listener.close()
 
     def url(self, scheme: str = "ldap") -> str:
         """The server's, as it stands in a configuration."""
         return f"{scheme}://{self.address[0]}:{self.address[1]}"
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            self._sockets.append(client)
-            self._threads.append(threading.Thread(target=self._converse, args=(client,), name="mischief"))
-            self._threads[-1].start()
-
-    def _converse(self, client: socket.socket) -> None:
-        with client, suppress(OSError):
-            self.conversation(client)
+    def converse(self, client: socket.socket, number: int) -> None:
+        self.conversation(client)

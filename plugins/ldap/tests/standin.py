@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+
+from plugins.ldap.tests.listening import Listening
 
 from peers.loopback import HOST
 
@@ -90,52 +90,23 @@ class Asked:
 Script = Callable[[Asked], Sequence[bytes]]
 
 
-class StandIn:
-    """A context manager that listens from `with` on. An answer is operations, each sent as a message; b"" hangs up."""
+class StandIn(Listening):
+    """It listens from `with` on. An answer is operations, each sent as a message; b"" hangs up."""
 
     def __init__(self, script: Script) -> None:
+        super().__init__()
         self.asked: list[Asked] = []
         self._script = script
-        self._listener = socket.create_server((HOST, 0))
-        self.url = f"ldap://{HOST}:{self._listener.getsockname()[1]}"
-        self._sockets: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._accept, name="stand-in")]
+        self.url = f"ldap://{HOST}:{self.address[1]}"
 
-    def __enter__(self) -> StandIn:
-        self._threads[0].start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._threads[0].join()
-        for client in self._sockets:
-            with suppress(OSError):
-                client.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads[1:]:
-            thread.join()
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            self._sockets.append(client)
-            arguments = client, len(self._sockets)
-            self._threads.append(threading.Thread(target=self._converse, args=arguments, name="stand-in"))
-            self._threads[-1].start()
-
-    def _converse(self, client: socket.socket, connection: int) -> None:
+    def converse(self, client: socket.socket, number: int) -> None:
         received = b""
-        with client, suppress(OSError):
-            while data := client.recv(65536):
-                received += data
-                while (message := self._whole(received)) is not None:
-                    received = received[message[0] :]
-                    if not self._answer(client, connection, message[1]):
-                        return
+        while data := client.recv(65536):
+            received += data
+            while (message := self._whole(received)) is not None:
+                received = received[message[0] :]
+                if not self._answer(client, number, message[1]):
+                    return
 
     @staticmethod
     def _whole(received: bytes) -> tuple[int, bytes] | None:

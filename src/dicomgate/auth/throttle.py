@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import socket
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from ..addresses import source_of
 from ..contract import Attempt
 from ..shared import Lever, SharedState, StateUnavailable, Taken
 
@@ -62,7 +62,7 @@ def claim(attempt: Attempt) -> Claim:
     name = attempt.identity.username if attempt.identity is not None else None
     # Nobody's name is that long, and to normalise it would take long.
     account = "" if not name else _account(name) if len(name) <= _LONGEST_NAME else "~"
-    return Claim(account, _source(attempt.peer.address))
+    return Claim(account, source_of(attempt.peer.address))
 
 
 @lru_cache(maxsize=4096)
@@ -88,14 +88,6 @@ def _base(letter: str) -> str:
 
 def _counts(letter: str) -> bool:
     return unicodedata.category(letter)[0] not in "CMZ"  # control characters and the like, marks, spaces
-
-
-def _source(address: str) -> str:
-    """An IPv4 address; of an IPv6 address the /64, in which its owner can choose as he likes."""
-    if ":" not in address:
-        return address
-    packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
-    return socket.inet_ntop(socket.AF_INET6, packed[:8] + bytes(8)) + "/64"
 
 
 class Counted(NamedTuple):

@@ -11,10 +11,10 @@ from typing import Annotated, TypeVar
 import typer
 
 from ..config import load
+from ..custody import configured_state
 from ..errors import ConfigError, StartError, StateUnavailable
 from ..observe.log import quoted
 from ..shared import Count, SharedState
-from ..state import open_state
 from .outcome import AnswerIsNoError
 from .serve import DEFAULT_CONFIG, ConfigOption
 from .tables import print_table
@@ -69,10 +69,7 @@ def _asked(path: Path, question: Callable[[SharedState], Awaitable[_Answer]]) ->
     file = configuration.folder / table.path
     if table.url is None and not file.exists():
         raise StartError(f"state {file}: it is not there; the gateway makes it when it starts")
-    try:
-        state = open_state(file, table.url)
-    except ConfigError as error:
-        raise configuration.located(error, "state", "url") from error
+    state = configured_state(configuration)
 
     async def ask() -> _Answer:
         try:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+
+from ..addresses import source_of
 
 _log = logging.getLogger("dicomgate.gateway")
 _SUMMARY = 1.0  # seconds: a flood is one line in so many
@@ -54,12 +55,11 @@ class Places:
         self.limits = limits
         self._turned_away = turned_away
         self._all = _Counts()
-        self._sources: dict[str | bytes, _Counts] = {}
+        self._sources: dict[str, _Counts] = {}
 
     def enter(self, address: str) -> Place | None:
         """A place for a connection from this address; give it back with `leave`. None: close it unanswered."""
-        # Who has one IPv6 address has the /64 that it is in.
-        source = address if ":" not in address else socket.inet_pton(socket.AF_INET6, address.partition("%")[0])[:8]
+        source = source_of(address)
         of_source = self._sources.get(source) or _Counts()
         full = self._reached(of_source)
         if full:
@@ -90,9 +90,7 @@ class Place:
 
     __slots__ = ("_counts", "_source", "_sources", "_unauthenticated", "full")
 
-    def __init__(
-        self, sources: dict[str | bytes, _Counts], source: str | bytes, counts: tuple[_Counts, ...], full: str
-    ) -> None:
+    def __init__(self, sources: dict[str, _Counts], source: str, counts: tuple[_Counts, ...], full: str) -> None:
         self._sources = sources
         self._source = source
         self._counts = counts
