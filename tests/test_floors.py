@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src" / "dicomgate"
 
 FLOORS = {
-    "contract": 0, "errors": 0, "addresses": 0, "durations": 0, "toml_lines": 0, "shared": 0,
+    "contract": 0, "errors": 0, "addresses": 0, "durations": 0, "toml_lines": 0, "shared": 0, "secret_file": 0,
     "wire": 1, "auth": 1, "observe": 1, "state": 1,
     "admission": 2, "effects": 2, "handshake": 2, "moves": 2,
     "gateway": 3,

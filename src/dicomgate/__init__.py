@@ -3,7 +3,7 @@
 The house, floor by floor; a module imports only from lower floors or from its own folder:
 
     [0] contract, errors, durations, addresses     what an authenticator sees and answers; what is raised
-    [0] shared                           what gateways know together
+    [0] shared, secret_file              what gateways know together; a secret in a file of its own
     [1] wire/                            bytes <-> values (PS3.8 chapter 9, PS3.7 annex D)
     [1] auth/                            from an Attempt to a decision
     [1] observe/                         what is told about associations
@@ -31,6 +31,7 @@ from .contract import (
     Unavailable,
 )
 from .errors import ConfigError, DicomgateError, PduError, PluginError, StartError
+from .secret_file import check_folders, read_secret, read_secret_text
 
 __version__ = "0.1.0"
 
@@ -51,4 +52,7 @@ __all__ = [
     "Reject",
     "StartError",
     "Unavailable",
+    "check_folders",
+    "read_secret",
+    "read_secret_text",
 ]

@@ -148,9 +148,10 @@ def test_a_password_file_that_is_missing_or_open_to_everybody(tmp_path: Path) ->
         read_password(tmp_path / "missing")
     file = tmp_path / "password"
     file.write_text("canary")
-    file.chmod(0o602)
-    with pytest.raises(ConfigError, match="everybody may write this file"):
-        read_password(file)
+    for mode in (0o602, 0o604):
+        file.chmod(mode)
+        with pytest.raises(ConfigError, match=r"password_file: .*everybody may read or write this file"):
+            read_password(file)
     file.chmod(0o640)
     assert read_password(file) == "canary"
 

@@ -4,7 +4,6 @@ In the gateway, in its event loop:
 
     authenticator   `Ldap`, what `use = "ldap"` makes
     settings        what the operator wrote, checked; what a worker is told
-    secret_file     the secret of the gateway's own account
     servers         several in order, and which of them was down a moment ago
     workers         the processes that ask one server: so many at a time, each with a deadline
     floor           no refusal comes sooner than looking takes

@@ -21,13 +21,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import bonsai
 
-from dicomgate import ConfigError
+from dicomgate import ConfigError, read_secret_text
 
 from .diagnosis import why_unreachable
 from .messages import Answer, Failed, Question, Refused, Verified
 from .names import escape, fill, is_below, read_dn
 from .refusals import in_words, must_change, refusal_of_bind
-from .secret_file import read_secret
 from .settings import DECOY, Settings
 
 _T = TypeVar("_T")
@@ -194,7 +193,7 @@ class Directory:
     def _connect_as_the_gateway(self) -> Any:
         dn, file = self._settings.bind_dn, self._settings.bind_password_file
         # Read for each connection: a new secret counts without a restart.
-        secret = None if file is None else read_secret(Path(file))
+        secret = None if file is None else read_secret_text(Path(file))
         try:
             return self._bind(dn, secret, "wrong secret")
         except _RefusedError as error:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dicomgate import ConfigError
+from dicomgate import ConfigError, read_secret_text
 
 from .names import filter_problem, read_dn, template_problem
-from .secret_file import read_secret
 
 _URL = re.compile(r"ldaps?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?/?")
 
@@ -100,7 +99,7 @@ def _check_bind(settings: Settings) -> None:
         if settings.binds_a_dn:
             _check_dn("direct_bind", settings.direct_bind.replace("{name}", "x"))
     if settings.bind_password_file is not None:
-        read_secret(Path(settings.bind_password_file))
+        read_secret_text(Path(settings.bind_password_file))
 
 
 def _check_dn(key: str, dn: str) -> None:

@@ -19,9 +19,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dicomgate import ConfigError
+from dicomgate import ConfigError, check_folders
 
-from .users_file import LARGEST_FILE, User, UsersFile, check_folders, parse, read_bytes
+from .users_file import LARGEST_FILE, User, UsersFile, parse, read_bytes
 
 _COMMAND_PATIENCE = 10.0
 """How long a command waits for another writer, in seconds. A login does not wait at all."""

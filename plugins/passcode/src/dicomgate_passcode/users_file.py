@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dicomgate import ConfigError
+from dicomgate import ConfigError, check_folders
 
 from .hashing import READABLE, Cost, read_cost
 
@@ -78,14 +78,6 @@ def _open_at_once(path: str, flags: int) -> int:
 def folders(path: Path) -> list[Path]:
     """The folder that holds the path and, for a symbolic link, the one that holds the file itself."""
     return list(dict.fromkeys((path.parent, Path(os.path.realpath(path)).parent)))
-
-
-def check_folders(path: Path) -> None:
-    """Refuse a folder in which everybody may put another file in place of ours. Raises ConfigError and OSError."""
-    for folder in folders(path):
-        mode = folder.stat().st_mode
-        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-            raise ConfigError(f"{path}: everybody may write the folder {folder}; chmod o-w")
 
 
 def parse(path: Path, data: bytes, mode: int = 0o600) -> UsersFile:

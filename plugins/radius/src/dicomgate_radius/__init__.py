@@ -1,7 +1,6 @@
 """dicomgate-radius: username and passcode logins, from RADIUS servers (RFC 2865).
 
 authenticator   `Radius`, what `use = "radius"` makes
-secret_file     the secret that is shared with the servers
 messages        what an Access-Request says, and what an answer decides
 servers         several in order, and which of them did not answer a moment ago
 server          one of them: its name looked up, its conversation begun

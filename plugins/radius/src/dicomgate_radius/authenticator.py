@@ -17,11 +17,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from dicomgate import Attempt, ConfigError, Decision, IdentityType, Pass, Reject, Unavailable
+from dicomgate import Attempt, ConfigError, Decision, IdentityType, Pass, Reject, Unavailable, read_secret
 
 from .conversation import NoAnswerError
 from .messages import LONGEST_VALUE, make_question, problem, read_answer
-from .secret_file import SHORTEST_GOOD, read_secret
 from .server import Server
 from .servers import Servers
 
@@ -29,6 +28,8 @@ _log = logging.getLogger(__name__)
 
 _PORT = 1812
 _SERVER = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]\s/@]+))(?::([0-9]{1,5}))?")
+SHORTEST_GOOD = 16
+"""RFC 2865 3: "It is preferred that the secret be at least 16 octets." """
 _REJECTIONS_DELAYED = 1.0
 """Seconds by which FreeRADIUS, unless told otherwise, delays each rejection."""
 

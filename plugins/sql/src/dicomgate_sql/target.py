@@ -22,8 +22,7 @@ from urllib.parse import quote
 from sqlalchemy import URL, NullPool, make_url
 from sqlalchemy.exc import ArgumentError
 
-from dicomgate import ConfigError
-from dicomgate_passcode.users_file import check_folders
+from dicomgate import ConfigError, check_folders, read_secret_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +80,9 @@ def postgresql(
 def read_password(file: Path) -> str:
     """The password: the file's one line. Raises ConfigError."""
     try:
-        mode = file.stat().st_mode
-        text = file.read_text("utf-8").removesuffix("\n").removesuffix("\r")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConfigError(f"password_file: {file}: cannot be read: {why}") from None
-    if mode & stat.S_IWOTH:
-        raise ConfigError(f"password_file: {file}: everybody may write this file; chmod o-w")
-    if not text or "\n" in text:
-        raise ConfigError(f"password_file: {file}: must be one line, the password")
-    return text
+        return read_secret_text(file)
+    except ConfigError as error:
+        raise ConfigError(f"password_file: {error}") from None
 
 
 def _parsed(address: str) -> URL:

@@ -1,0 +1,79 @@
+"""A secret in a file of its own: what the file may hold, and who may read or replace it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dicomgate import ConfigError, read_secret, read_secret_text
+
+SECRET = b"the canary's own secret"
+
+
+@pytest.fixture
+def secret_file(tmp_path: Path) -> Path:
+    path = tmp_path / "secret"
+    path.write_bytes(SECRET + b"\n")
+    path.chmod(0o600)
+    return path
+
+
+@pytest.mark.parametrize("content", [SECRET, SECRET + b"\n", SECRET + b"\r\n"])
+def test_the_secret(secret_file: Path, content: bytes) -> None:
+    secret_file.write_bytes(content)
+    assert read_secret(secret_file) == SECRET
+    secret_file.write_bytes(b" \xff ")
+    assert read_secret(secret_file) == b" \xff "
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", SECRET + b"\n\n", b"a\0b", b"a\tb", b"x" * 1025])
+def test_a_secret_that_is_none(secret_file: Path, content: bytes) -> None:
+    secret_file.write_bytes(b"x" * 1024 + b"\r\n")
+    assert len(read_secret(secret_file)) == 1024
+    secret_file.write_bytes(content)
+    with pytest.raises(ConfigError, match="one line of 1 to 1024 bytes") as refused:
+        read_secret(secret_file)
+    assert SECRET.decode() not in str(refused.value)
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o602, 0o606, 0o644])
+def test_a_secret_that_is_open_to_everybody(secret_file: Path, mode: int) -> None:
+    secret_file.chmod(0o640)
+    assert read_secret(secret_file) == SECRET
+    secret_file.chmod(mode)
+    with pytest.raises(ConfigError, match=f"{secret_file}: everybody may read or write this file"):
+        read_secret(secret_file)
+
+
+def test_a_secret_that_everybody_may_replace(secret_file: Path, tmp_path: Path) -> None:
+    link = tmp_path / "elsewhere" / "link"
+    link.parent.mkdir()
+    link.symlink_to(secret_file)
+    assert read_secret(link) == SECRET
+    for folder in (tmp_path, link.parent):
+        folder.chmod(0o777)
+        with pytest.raises(ConfigError, match=f"everybody may write the folder {folder}"):
+            read_secret(link)
+        folder.chmod(0o1777)
+        assert read_secret(link) == SECRET
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing", tmp_path):
+        with pytest.raises(ConfigError, match=str(path)):
+            read_secret(path)
+    os.mkfifo(tmp_path / "fifo", 0o600)
+    with pytest.raises(ConfigError, match="not a regular file"):
+        read_secret(tmp_path / "fifo")
+
+
+def test_a_secret_that_is_text(secret_file: Path) -> None:
+    secret_file.write_text(" ä \n", "utf-8")
+    assert read_secret_text(secret_file) == " ä "
+    secret_file.write_bytes(b"\xff" + SECRET)
+    with pytest.raises(ConfigError, match=f"{secret_file}: not UTF-8") as refused:
+        read_secret_text(secret_file)
+    assert refused.value.__cause__ is None
+    assert refused.value.__suppress_context__
