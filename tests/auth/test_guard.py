@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from dicomgate import Accept, Attempt, Decision, Once, Reject, Unavailable
+from dicomgate import Accept, Attempt, Decision, Once, Pass, Reject, Unavailable
 from dicomgate.auth.calling import Link
 from dicomgate.auth.chain import Chain, Verdict
 from dicomgate.auth.guard import Guard
 from dicomgate.auth.guesses import Guesses
 from dicomgate.auth.throttle import Figures, Throttle
-from dicomgate.shared import SharedState, StateUnavailable
+from dicomgate.shared import Lever, SharedState, StateUnavailable, Taken
 from dicomgate.state.sqlite import SqliteState
 from dicomgate.testing import attempt, jwt, passcode, username
 
@@ -121,6 +122,24 @@ def test_what_was_refused_a_moment_ago_is_not_verified_again_and_later_it_is() -
 
     at_a_desk(with_memory, repeat=60.0)
     at_a_desk(without, repeat=0.0)
+
+
+def test_who_is_unknown_is_refused_again_like_who_is_known() -> None:
+    class File(Directory):
+        async def authenticate(self, attempt: Attempt) -> Decision:
+            decision = await super().authenticate(attempt)
+            assert attempt.identity is not None
+            return Pass("unknown user") if attempt.identity.username == "nobody" else decision
+
+    async def story(desk: Desk) -> None:
+        desk.chain = Chain([Link("file", file := File())])
+        for name in "alice", "nobody":
+            file.asked = 0
+            again = [await desk.log_in("wrong", name=name) for _ in range(3)][-1]
+            assert again.decision == Reject("the same credential was refused a moment ago"), "and at once"
+            assert file.asked == 1
+
+    at_a_desk(story, repeat=60.0)
 
 
 def test_the_credential_of_a_login_costs_no_look_at_the_state() -> None:
@@ -243,6 +262,74 @@ def test_an_answer_that_crosses_a_cancellation_is_dropped() -> None:
         assert complaints == []
         await desk.guard.settle()
         await state.close()
+
+    asyncio.run(main())
+
+
+class Turns:
+    """A state whose every answer takes two turns of the event loop; the call number `broken` is not answered."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.calls = 0
+        self.broken, self.error = 0, Exception
+
+    async def _turn(self) -> None:
+        self.calls += 1
+        broken = self.calls == self.broken
+        await asyncio.sleep(0)
+        if broken:
+            raise self.error("out of reach")
+
+    async def take(self, pair: str, if_known: Sequence[Lever], otherwise: Sequence[Lever]) -> Taken:
+        await self._turn()
+        held = next((lever.key for lever in otherwise if self.counts[lever.key] >= lever.free), "")
+        self.counts.update([] if held else [lever.key for lever in otherwise])
+        await asyncio.sleep(0)
+        return Taken(False, held, 30.0)
+
+    async def succeeded(self, pair: str, forget: Sequence[str], give_back: Sequence[str]) -> None:
+        await self._turn()
+        for key in forget:
+            self.counts.pop(key, None)
+
+
+def test_whatever_breaks_off_at_whatever_step_the_others_are_answered_and_nothing_is_left() -> None:
+    secrets = ["a", "a", RIGHT, "b", RIGHT, "c", "d", "d", RIGHT]
+
+    async def crowd(state: Turns, leaver: int = -1, turn: int = 0) -> None:
+        desk = Desk(cast(SharedState, state), repeat=60.0)
+        verdicts: list[list[Verdict]] = [[] for _ in secrets]
+        asking = [
+            desk.guard.begin(desk.chain, attempt(passcode("alice", secret)), told.append)
+            for secret, told in zip(secrets, verdicts, strict=True)
+        ]
+        for now in range(60):
+            if now == turn and leaver >= 0:
+                had = list(verdicts[leaver])
+                asking[leaver].cancel()
+            await asyncio.sleep(0)
+        for number, told in enumerate(verdicts):
+            assert told == had if number == leaver else len(told) == 1
+            assert secrets[number] == RIGHT or not accepted(told)
+        await desk.guard.settle()
+        assert not desk.guard._gates
+        assert not [guess for guess in desk.guard._guesses._last.values() if guess.over is not None]
+        assert desk.chain.links[0]._waiting == 0
+
+    async def main() -> None:
+        complaints: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, about: complaints.append(about["message"]))
+        await crowd(undisturbed := Turns())
+        for leaver in range(len(secrets)):
+            for turn in range(50):
+                await crowd(Turns(), leaver, turn)
+        for call in range(1, undisturbed.calls + 1):
+            for error in (StateUnavailable, KeyError):
+                state = Turns()
+                state.broken, state.error = call, error
+                await crowd(state)
+        assert not complaints
 
     asyncio.run(main())
 
@@ -388,5 +475,27 @@ def test_a_guess_while_the_owner_is_verified_gains_nothing() -> None:
         desk.directory.slow.set()
         await owner
         assert accepted([await guess]) == 0
+
+    at_a_desk(story)
+
+
+def test_who_guesses_elsewhere_does_not_see_that_the_owner_logs_in() -> None:
+    async def story(desk: Desk) -> None:
+        assert accepted([await desk.log_in()]) == 1
+        for number in range(4):
+            await desk.log_in(f"guess {number}", address="192.0.2.66")
+        desk.guard.forget()
+        desk.directory.slow.clear()
+        owner = asyncio.ensure_future(desk.log_in())
+        neighbours = [asyncio.ensure_future(desk.log_in(f"guess {number}")) for number in range(3)]
+        await asyncio.sleep(0.05)
+        assert [one.done() for one in neighbours].count(False) == 3, "a control: at home they wait for the owner"
+        refused = await asyncio.wait_for(desk.log_in("guess", address="192.0.2.66"), 5)
+        assert not owner.done()
+        assert isinstance(refused.decision, Reject)
+        assert refused.decision.reason.startswith("throttled: ")
+        desk.directory.slow.set()
+        assert accepted([await owner]) == 1
+        await asyncio.gather(*neighbours)
 
     at_a_desk(story)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
-from ..contract import Accept, Attempt, Decision, Identity, Reject, Unavailable
+from ..contract import Accept, Attempt, Decision, Identity, Pass, Reject, Unavailable
 from ..shared import SharedState, StateUnavailable
 from .chain import Chain, Question, Verdict
 from .guesses import Guesses, Past
@@ -29,9 +29,8 @@ Asking: TypeAlias = Question | asyncio.Task[None]
 
 @dataclass(slots=True)
 class _Gate:
-    """Those who log in to one account now: how many, how many of them are being verified, when one of these ends."""
+    """How many are being verified that one lever has counted; it is there as long as there are any."""
 
-    users: int = 0
     under_way: int = 0
     one_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -91,30 +90,27 @@ class Guard:
 
     async def _counted(self, chain: Chain, throttle: Throttle, claimed: Claim, attempt: Attempt) -> Verdict:
         """The verdict on an attempt that is counted before it is verified."""
-        name = claimed.account or claimed.pair
-        gate = self._gates.setdefault(name, _Gate())
-        gate.users += 1
+        while True:
+            why_not, counted = await throttle.take(claimed)
+            lever = counted.keys[0]
+            if not why_not:
+                break
+            # Many clients may share an account, and come at once: one of those that are verified now may succeed. Not
+            # one at home for one elsewhere: it would set nothing free there, and to wait would tell that it is there.
+            if (gate := self._gates.get(lever)) is None:
+                return Verdict(Reject(why_not))
+            await gate.one_ended.wait()
+        gate = self._gates.setdefault(lever, _Gate())
+        gate.under_way += 1
         try:
-            while True:
-                why_not, counted = await throttle.take(claimed)
-                if not why_not:
-                    break
-                if not gate.under_way:
-                    return Verdict(Reject(why_not))
-                # Many clients may share an account, and come at once: one of those that are verified now may succeed.
-                await gate.one_ended.wait()
-            gate.under_way += 1
-            try:
-                verdict = await self._redeemed(await chain.consult(attempt))
-                await self._account_for(throttle, claimed, counted, attempt.identity, verdict)
-            finally:
-                gate.under_way -= 1
-                gate.one_ended.set()
-                gate.one_ended = asyncio.Event()
+            verdict = await self._redeemed(await chain.consult(attempt))
+            await self._account_for(throttle, claimed, counted, attempt.identity, verdict)
         finally:
-            gate.users -= 1
-            if not gate.users:
-                del self._gates[name]
+            gate.under_way -= 1
+            if not gate.under_way:
+                del self._gates[lever]
+            gate.one_ended.set()
+            gate.one_ended = asyncio.Event()
         return verdict
 
     async def _account_for(
@@ -166,10 +162,14 @@ class Guard:
 
 
 def _found(decision: Decision) -> Past:
-    """What a decision says of the credential: that nobody could look, or claims it, says nothing."""
+    """What a decision says of the credential: that nobody could look says nothing.
+
+    Where those who looked passed it on, it is as false as where one rejected it: or who repeats himself would see, by
+    the time that it takes, which of the two it was, and so which users there are.
+    """
     if isinstance(decision, Accept):
         return Past.GENUINE
-    return Past.FALSE if isinstance(decision, Reject) else Past.NEW
+    return Past.FALSE if isinstance(decision, Reject | Pass) else Past.NEW
 
 
 def _proves_something(identity: Identity | None) -> bool:

@@ -25,6 +25,11 @@ from ..shared import Lever, SharedState, StateUnavailable, Taken
 _log = logging.getLogger("dicomgate.throttle")
 _LONGEST_NAME = 256
 _LONGEST_KEY = 80
+_NOBODY = "\0"
+"""The account of a name that is too long: no other name becomes it."""
+_ALIKE = str.maketrans({"\u0131": "i", "\u00e6": "ae", "\u0153": "oe", "\u00f0": "d", "\u00fe": "th"})
+"""What is one letter to some and another, or two, to others: dotless i, the ligatures ae and oe, eth, thorn."""
+_FILLERS = "\u115f\u1160"  # of Hangul: letters that nobody sees
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,8 @@ class Claim:
 def claim(attempt: Attempt) -> Claim:
     """What is counted for an attempt."""
     name = attempt.identity.username if attempt.identity is not None else None
-    # Nobody's name is that long, and to normalise it would take long.
-    account = "" if not name else _account(name) if len(name) <= _LONGEST_NAME else "~"
+    # To normalise what is longer would take long.
+    account = "" if not name else _account(name) if len(name) <= _LONGEST_NAME else _NOBODY
     return Claim(account, source_of(attempt.peer.address))
 
 
@@ -72,22 +77,29 @@ def _account(name: str) -> str:
     Too much alike is better than too little: two names that are counted as one wait for each other, one that is counted
     as two may be guessed at twice as often.
     """
-    plain = "".join(map(_base, unicodedata.normalize("NFKD", name).casefold()))
+    plain = "".join(map(_base, unicodedata.normalize("NFKD", name).casefold().translate(_ALIKE)))
     plain = "".join(letter for letter in unicodedata.normalize("NFKD", plain) if _counts(letter)) or "?"
     return plain if len(plain) <= _LONGEST_KEY else f"{plain[:60]}~{hashlib.sha256(plain.encode()).hexdigest()[:16]}"
 
 
 def _base(letter: str) -> str:
-    """The letter without its stroke or hook, which no normal form takes away: "LATIN SMALL LETTER O WITH STROKE"."""
-    base, found, _ = unicodedata.name(letter, "").partition(" WITH ")
+    """The letter without what no normal form takes away: "LATIN SMALL LETTER O WITH STROKE"; and one kind of kana."""
+    base = unicodedata.name(letter, "").partition(" WITH ")[0].replace("KATAKANA LETTER", "HIRAGANA LETTER")
     try:
-        return unicodedata.lookup(base) if found else letter
+        return unicodedata.lookup(base)
     except KeyError:
         return letter
 
 
 def _counts(letter: str) -> bool:
-    return unicodedata.category(letter)[0] not in "CMZ"  # control characters and the like, marks, spaces
+    """False for what a directory may ignore: spaces, marks, symbols, and letters that are newer than itself.
+
+    RFC 4518 2.2 and 2.3 map some to nothing, and know Unicode 3.2. Active Directory passes over what it has no sorting
+    weight for.
+    """
+    if letter.isascii():
+        return letter.isprintable() and letter != " "
+    return unicodedata.ucd_3_2_0.category(letter)[0] in "LN" and letter not in _FILLERS
 
 
 class Counted(NamedTuple):
@@ -112,6 +124,8 @@ class Throttle:
 
         Raises StateUnavailable where nobody can count.
         """
+        if claimed.account == _NOBODY:
+            return "throttled: nobody's name is that long", Counted(self._state, False, claimed.levers[:1])
         figures = self._figures
         waits = figures.first_wait, figures.longest_wait
         strange, familiar, source = claimed.levers
