@@ -36,6 +36,7 @@ class Policy:
     identity_required: bool = True
     passcodes_allowed: bool = True
     fallback_encoding: str | None = None
+    end_with_credential: bool = True
     routes: Mapping[str, Route] = field(default_factory=dict)
     request_limit: int = 131_072
     artim: float = 30.0

@@ -183,6 +183,7 @@ def _policy(configuration: Configuration, table: ListenerTable, chain: Chain) ->
         identity_required=table.identity == "required",
         passcodes_allowed=table.tls is not None or table.cleartext_passcodes,
         fallback_encoding=table.fallback_encoding,
+        end_with_credential=table.end_with_credential,
         routes={
             title: Route(upstream.name, upstream.identity == "forward", upstream.timeout.total_seconds())
             for upstream in configuration.tables.upstream

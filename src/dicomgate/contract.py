@@ -103,7 +103,8 @@ class Accept:
 
     `user` is the canonical name, never what was typed where the two can differ. `server_response` travels to
     sub-item 59H of the A-ASSOCIATE-AC (PS3.7 D.3.3.7.2); whether it is sent is the gateway's business.
-    `expires_at` (aware) is the credential's own end. `attributes` are carried to the audit.
+    `expires_at` (aware) is the credential's own end; unless the listener says otherwise, the association ends with it.
+    `attributes` are carried to the audit.
     """
 
     user: str

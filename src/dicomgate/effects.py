@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeAlias
 
 from .contract import Attempt
@@ -52,11 +53,15 @@ class Timer:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """Hand both connections over to the relay. `early` is what the upstream sent right behind its A-ASSOCIATE-AC."""
+    """Hand both connections over to the relay. `early` is what the upstream sent right behind its A-ASSOCIATE-AC.
+
+    At `ends` (aware) the association is to be ended; None leaves that to the peers.
+    """
 
     from_client: DataFlow
     from_upstream: DataFlow
     early: bytes = field(repr=False)
+    ends: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,7 +228,9 @@ class Handshake:
         self.state = State.RELAYING
         from_client = DataFlow(accepted, answer.negotiation.maximum_length or 0)
         from_upstream = DataFlow(accepted, request.negotiation.maximum_length or 0)
-        return [do.ToClient(pdu), do.Tell(established), do.Relay(from_client, from_upstream, self._upstream.rest())]
+        ends = self._accept.expires_at if self._policy.end_with_credential else None
+        relay = do.Relay(from_client, from_upstream, self._upstream.rest(), ends)
+        return [do.ToClient(pdu), do.Tell(established), relay]
 
     def _too_late(self) -> do.Effects:
         if self.state is State.REQUEST:

@@ -99,6 +99,7 @@ class ListenerTable(_Table):
     identity: Literal["required", "optional"] = "required"
     cleartext_passcodes: bool = False
     fallback_encoding: Annotated[str, AfterValidator(_encoding)] | None = None
+    end_with_credential: bool = True
     authenticators: Annotated[list[str], Field(min_length=1)] | None = None
     tls: ListenerTls | None = None
 

@@ -26,6 +26,8 @@ from .tls import TlsError, TlsStream
 from .upstream import Connecting
 
 _log = logging.getLogger("dicomgate.gateway")
+_LOOK_AGAIN = 30.0
+"""Seconds."""
 
 
 class Session:
@@ -217,11 +219,25 @@ class Session:
             self._loop, self._commons.buffer, client, upstream, flows, idle, self._relayed, self._one_gone
         )
         self._relay.start(effect.early)
+        if effect.ends is not None:
+            self._end_at(effect.ends)
+
+    def _end_at(self, ends: datetime) -> None:
+        """End an established association with the credential that it was admitted for."""
+        left = (ends - datetime.now(UTC)).total_seconds()
+        if self._closed:
+            return
+        if left > 0:
+            # Not all of it at once: it is the calendar's time that counts, and that may be set meanwhile.
+            self._timer = self._loop.call_later(min(left, _LOOK_AGAIN), self._end_at, ends)
+        elif self._relay is not None:
+            self._relay.abort(Cause.EXPIRED, f"it ended at {ends.isoformat()}")
 
     # -- the end --------------------------------------------------------------------------------------------------
 
     def _relayed(self, cause: Cause, detail: str, from_client: Direction, from_upstream: Direction) -> None:
         self._closed = True
+        self._timer.cancel()
         self._tell_closed(
             cause, detail, from_client.bytes, from_upstream.bytes, from_client.flow.pdus, from_upstream.flow.pdus
         )

@@ -33,6 +33,7 @@ class Cause(Enum):
     UPSTREAM_GONE = "the upstream closed the connection"
     CLIENT_VIOLATION = "the client broke the protocol"
     UPSTREAM_VIOLATION = "the upstream broke the protocol"
+    EXPIRED = "the credential expired"
     IDLE = "idle for too long"
     TIMEOUT = "a deadline passed"
     DRAINED = "the gateway is shutting down"
