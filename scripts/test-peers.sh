@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The real peers of the tests: Debian's DCMTK, Orthanc, slapd, Redis, PostgreSQL, FreeRADIUS; dcmjs-dimse on node.
+# The real peers of the tests: Debian's DCMTK, Orthanc, slapd, Redis, PostgreSQL, FreeRADIUS, and what
+# signs and verifies SAML; on node dcmjs-dimse, an OpenID provider and a SAML one.
 # What cannot be installed is said here in one line, and its tests are skipped: never a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -33,32 +34,37 @@ silence() {
     fi >/dev/null 2>&1 || true
 }
 
-# bonsai, of dicomgate-ldap, is built here: it has no wheels.
-has_bonsai() { .venv/bin/python -c "import bonsai" >/dev/null 2>&1; }
-make_bonsai() {
-    has_bonsai && return
-    if ! has gcc || [ ! -f /usr/include/ldap.h ] || [ ! -f /usr/include/sasl/sasl.h ]; then
-        scripts/apt-install.sh gcc libc6-dev python3-dev libldap2-dev libsasl2-dev || true
-    fi
-    echo "test: the packages of requirements-ldap.lock"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-ldap.lock \
-        && has_bonsai && return
-    echo "test: bonsai cannot be built (apt-get install gcc python3-dev libldap2-dev libsasl2-dev):" \
-         "the tests with LDAP are skipped"
+# compile MODULE EXTRA HEADER "PACKAGE...": a library without wheels, from the lock of its extra.
+compile() {
+    local module=$1 lock=requirements-$2.lock header=$3 packages="gcc libc6-dev python3-dev $4"
+    .venv/bin/python -c "import $module" >/dev/null 2>&1 && return
+    # shellcheck disable=SC2086
+    if ! has gcc || [ ! -f "/usr/include/$header" ]; then scripts/apt-install.sh $packages || true; fi
+    echo "test: the packages of $lock"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock" \
+        && .venv/bin/python -c "import $module" >/dev/null 2>&1 && return
+    echo "test: $module cannot be built (apt-get install $packages): the tests with it are skipped"
 }
 
 # Where Debian puts servers; PostgreSQL's have a folder for each version.
 PATH=$PATH:/usr/sbin:/sbin$(printf ':/usr/lib/postgresql/%s/bin' {13..19})
 need git "git" "make check cannot look through the tree"
 need openssl "openssl" "certificates cannot be looked at by hand"
+need strace "strace" "which files an assertion makes the gateway open is not watched"
+need_server haproxy "haproxy" haproxy "the tests of getscu and movescu with certificates are skipped"
 need storescu "dcmtk" "the tests with DCMTK are skipped"
 need_server Orthanc "orthanc" orthanc "the tests with Orthanc are skipped"
 need_server slapd "slapd ldap-utils" slapd "the tests with a directory are skipped"
 need_server redis-server "redis-server redis-tools" redis-server "the tests with Redis are skipped"
 need_server freeradius "freeradius" freeradius "the tests with RADIUS are skipped"
 need_server postgres "postgresql" postgresql "the tests with PostgreSQL are skipped"
-need npm "nodejs npm" "the tests with dcmjs-dimse are skipped"
-make_bonsai
+need xmlsec1 "xmlsec1" "the tests with pysaml2 are skipped"
+need samlsign "opensaml-tools" "the tests with OpenSAML are skipped"
+need npm "nodejs npm" "the tests with dcmjs-dimse, with an OpenID provider and with npm's saml are skipped"
+need_server krb5kdc "krb5-kdc krb5-admin-server krb5-user" krb5-kdc "the tests with Kerberos are skipped"
+need faketime "faketime" "the tests with clocks that go wrong are skipped"
+compile bonsai ldap sasl/sasl.h "libldap2-dev libsasl2-dev"
+compile gssapi kerberos gssapi/gssapi_krb5.h "libkrb5-dev"
 
 clients=tests/clients
 stamp=$clients/node_modules/setup.sha256
@@ -70,7 +76,7 @@ if has npm && has node; then
             echo "$wanted" >$stamp
         else
             rm -rf $clients/node_modules
-            echo "test: npm could not install dcmjs-dimse: the tests with dcmjs-dimse are skipped"
+            echo "test: npm could not install dcmjs-dimse, oidc-provider and saml: the tests with them are skipped"
         fi
     fi
 fi

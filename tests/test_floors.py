@@ -15,17 +15,20 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src" / "dicomgate"
 
 FLOORS = {
-    "contract": 0, "errors": 0, "addresses": 0, "durations": 0, "toml_lines": 0, "shared": 0, "secret_file": 0,
+    "contract": 0, "errors": 0, "addresses": 0, "durations": 0, "toml_lines": 0, "shared": 0, "trusted_file": 0,
+    "fetching": 0,
     "wire": 1, "auth": 1, "observe": 1, "state": 1,
     "admission": 2, "effects": 2, "handshake": 2, "moves": 2,
     "gateway": 3,
     "tables": 4, "contradictions": 4, "config": 4, "assembly": 4, "custody": 4, "server": 4,
-    "cli": 5, "demo": 5, "testing": 5, "__main__": 5,
+    "embedding": 4,
+    "cli": 5, "commands": 5, "demo": 5, "testing": 5, "__main__": 5,
 }  # fmt: skip
 WINGS = {"wire", "auth", "observe", "state"}
 MAY_IMPORT = {
-    "asyncio": lambda module: module[0] in ("auth", "state") or FLOORS[module[0]] >= 3,
-    "ssl": lambda module: module == ("gateway", "tls"),
+    "asyncio": lambda module: module[0] in ("auth", "state", "fetching") or FLOORS[module[0]] >= 3,
+    "ssl": lambda module: module in (("gateway", "tls"), ("fetching",)),
+    "httpx2": lambda module: module == ("fetching",),
     "sqlite3": lambda module: module[0] == "state",
     "redis": lambda module: module == ("state", "redis"),
     "logging": lambda module: module[0] != "wire",
@@ -63,9 +66,10 @@ def breaches(source: str, module: tuple[str, ...]) -> list[str]:
     return sorted(set(found))
 
 
-def plugin_breaches(source: str, in_tests: bool, own: str) -> list[str]:
-    """A plugin imports the front door and, in its tests, the kit."""
-    allowed = {"dicomgate.testing"} if in_tests else set()
+def plugin_breaches(source: str, in_tests: bool, own: str, in_commands: bool = False) -> list[str]:
+    """A plugin imports the front door; in its tests the kit as well, and for its commands what is meant for them."""
+    allowed = {"dicomgate.fetching", "dicomgate.embedding"}
+    allowed |= {"dicomgate.testing"} if in_tests else {"dicomgate.commands"} if in_commands else set()
     deeper = {
         name
         for name in imports(source, (own,))
@@ -88,7 +92,8 @@ def test_a_module_imports_only_from_lower_floors(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PLUGIN_FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_plugin_imports_the_front_door_alone(path: Path) -> None:
-    assert plugin_breaches(path.read_text("utf-8"), "tests" in path.parts, path.parent.name) == []
+    in_tests, in_commands = "tests" in path.parts, path.name == "commands.py"
+    assert plugin_breaches(path.read_text("utf-8"), in_tests, path.parent.name, in_commands) == []
 
 
 @pytest.mark.parametrize(
@@ -133,5 +138,12 @@ def test_a_lawful_import_passes(module: tuple[str, ...], source: str) -> None:
 def test_a_plugin_that_goes_deeper_is_seen() -> None:
     assert plugin_breaches("from dicomgate.auth.chain import Chain", in_tests=False, own="dicomgate_x")
     assert plugin_breaches("from dicomgate.testing import attempt", in_tests=False, own="dicomgate_x")
+    embedded = "from dicomgate.embedding import Judge"
+    assert plugin_breaches(embedded, in_tests=False, own="dicomgate_x") == []
+    for_commands = "from dicomgate.commands import print_table"
+    assert plugin_breaches(for_commands, in_tests=False, own="dicomgate_x")
+    assert plugin_breaches(for_commands, in_tests=False, own="dicomgate_x", in_commands=True) == []
+    deeper = "from dicomgate.cli.tables import print_table"
+    assert plugin_breaches(deeper, in_tests=False, own="dicomgate_x", in_commands=True)
     assert plugin_breaches("from dicomgate.testing import attempt", in_tests=True, own="tests") == []
     assert plugin_breaches("from dicomgate import Accept", in_tests=False, own="dicomgate_x") == []

@@ -422,3 +422,21 @@ def test_an_identity_that_grew_too_long_to_forward_is_refused_before_anything_is
         assert any(isinstance(effect, do.Connect) for effect in effects) is fits
         if not fits:
             assert to_client(effects) == AssociateReject(2, 2, 1).encode()
+
+
+# -- what the chain is asked ------------------------------------------------------------------------------------------
+
+
+def test_the_attempt_has_the_whole_request_encoded_anew() -> None:
+    unknown = bytes.fromhex("c0000003") + b"???"  # an item that nobody knows, behind the last one
+    pdu = bytearray(replace(REQUEST, identity=replace(ALICE, primary="zoë".encode("latin-1"))).encode() + unknown)
+    pdu[2:6] = (len(pdu) - 6).to_bytes(4, "big")
+    policy = replace(POLICY, fallback_encoding="latin-1")
+    talk = Handshake("a1", Peer("10.0.0.9", 40000), policy, arrived_at=("10.0.0.1", 11112), clock=lambda: NOW)
+    decide = talk.client_data(bytes(pdu))[-1]
+    assert isinstance(decide, do.Decide)
+    assert decide.attempt.request is not None
+    assert decide.attempt.request() == replace(REQUEST, identity=replace(ALICE, primary="zoë".encode())).encode()
+    assert decide.attempt.arrived_at == ("10.0.0.1", 11112)
+    assert b"pw" in decide.attempt.request(), "the control: it is there"
+    assert "pw" not in repr(decide.attempt)

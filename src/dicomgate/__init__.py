@@ -3,7 +3,7 @@
 The house, floor by floor; a module imports only from lower floors or from its own folder:
 
     [0] contract, errors, durations, addresses     what an authenticator sees and answers; what is raised
-    [0] shared, secret_file              what gateways know together; a secret in a file of its own
+    [0] shared, trusted_file, fetching   what gateways know together; files, and documents over https
     [1] wire/                            bytes <-> values (PS3.8 chapter 9, PS3.7 annex D)
     [1] auth/                            from an Attempt to a decision
     [1] observe/                         what is told about associations
@@ -12,6 +12,7 @@ The house, floor by floor; a module imports only from lower floors or from its o
     [3] gateway/                         sockets: listener, session, upstream, relay, TLS
     [4] tables, config, assembly         TOML -> frozen values -> what associations find
     [4] custody, server                  the shared state and its guard; start, run, drain, stop
+    [4] embedding                        the same judgement inside of another program
     [5] cli, demo/                       the operator's commands
 
 This front door is all that a plugin imports.
@@ -31,7 +32,7 @@ from .contract import (
     Unavailable,
 )
 from .errors import ConfigError, DicomgateError, PduError, PluginError, StartError
-from .secret_file import check_folders, read_secret, read_secret_text
+from .trusted_file import check_folders, read_private, read_secret, read_secret_text, read_trusted
 
 __version__ = "0.1.0"
 
@@ -53,6 +54,8 @@ __all__ = [
     "StartError",
     "Unavailable",
     "check_folders",
+    "read_private",
     "read_secret",
     "read_secret_text",
+    "read_trusted",
 ]

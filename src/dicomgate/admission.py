@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from .auth.chain import Verdict
 from .contract import Accept, Attempt, Identity, IdentityType, Pass, Peer, Reject, Unavailable
@@ -64,8 +65,16 @@ class Refuse:
     reason: str
 
 
-def attempt_of(association_id: str, request: AssociateRequest, peer: Peer, policy: Policy, time: datetime) -> Attempt:
-    """The request as the authenticators are to see it."""
+def attempt_of(
+    association_id: str,
+    request: AssociateRequest,
+    pdu: bytes,
+    peer: Peer,
+    policy: Policy,
+    time: datetime,
+    arrived_at: tuple[str, int] = ("", 0),
+) -> Attempt:
+    """The request, which was read from `pdu`, as the authenticators are to see it."""
     return Attempt(
         id=association_id,
         identity=request.identity,
@@ -75,7 +84,14 @@ def attempt_of(association_id: str, request: AssociateRequest, peer: Peer, polic
         listener=policy.listener,
         abstract_syntaxes=tuple(dict.fromkeys(context.abstract_syntax.decode() for context in request.contexts)),
         time=time,
+        arrived_at=arrived_at,
+        request=partial(_encoded_anew, pdu, policy.fallback_encoding),
     )
+
+
+def _encoded_anew(pdu: bytes, fallback_encoding: str | None) -> bytes:
+    # Only when somebody asks, and from the bytes: as a value, a long request takes up to nine times as much.
+    return AssociateRequest.parse(pdu, fallback_encoding).encode()
 
 
 def before_asking(identity: Identity | None, policy: Policy) -> Refuse | None:
@@ -123,7 +139,9 @@ _OUTCOMES: Mapping[type, Outcome] = {
 }
 
 
-def decision_record(association_id: str, request: AssociateRequest, verdict: Verdict, now: datetime) -> Decided:
+def decision_record(
+    association_id: str, request: AssociateRequest | Attempt, verdict: Verdict, now: datetime
+) -> Decided:
     """What is told of a verdict: who claimed what, who decided, and as whom."""
     decision, identity = verdict.decision, request.identity
     accept = decision if isinstance(decision, Accept) else None

@@ -7,6 +7,7 @@ the last of them needs its authenticators no more.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +16,15 @@ from .admission import Policy, Route
 from .auth import discovery
 from .auth.calling import Link
 from .auth.chain import Chain
+from .auth.groups import GroupSource
 from .config import Configuration, load
-from .contract import IdentityType
+from .contract import Authenticator, IdentityType
 from .errors import ConfigError, Problem
 from .gateway.entrance import Entrance
 from .gateway.tls import TlsContext, client_context, server_context
 from .gateway.upstream import Upstream
-from .tables import ListenerTable, UpstreamTable
+from .observe.audit import Audit
+from .tables import AuthenticatorTable, ListenerTable, UpstreamTable
 
 _SLACK = 3.0  # seconds for a decision beyond the sum of the links' deadlines: the shared state is asked twice
 _CLEARTEXT = (
@@ -88,7 +91,7 @@ def assemble(path: Path) -> Assembly:
     """
     configuration = load(path)
     problems: list[Problem] = []
-    links = _make_links(configuration, problems)
+    links = make_links(configuration, problems)
     upstreams = _make_upstreams(configuration, problems)
     tenancy = Tenancy()
     warnings: list[str] = []
@@ -106,7 +109,7 @@ def assemble(path: Path) -> Assembly:
             what = "identity is optional, but no authenticator takes attempts without one: they are refused"
             warnings.append(f"listener {table.name}: {what}")
         idle_timeout = configuration.tables.gateway.idle_timeout.total_seconds()
-        policy = _policy(configuration, table, chain)
+        policy = make_policy(configuration, table, chain)
         entrance = Entrance(policy, chain, upstreams, tls, idle_timeout, tenancy.entered, tenancy.left)
         entrances |= dict.fromkeys(table.bind, entrance)
     if problems:
@@ -114,21 +117,43 @@ def assemble(path: Path) -> Assembly:
     return Assembly(configuration, links, upstreams, entrances, tenancy, tuple(warnings))
 
 
-def _make_links(configuration: Configuration, problems: list[Problem]) -> dict[str, Link]:
+def make_links(configuration: Configuration, problems: list[Problem]) -> dict[str, Link]:
+    """The configured authenticators by name, in their order; what is wrong with some of them goes to `problems`."""
+    tables = configuration.tables.authenticator
+    made: dict[str, Authenticator] = {}
     links = {}
-    for index, table in enumerate(configuration.tables.authenticator):
+    for index, table in enumerate(tables):
         try:
-            authenticator = discovery.make(table.use, table.options, configuration.folder)
-            links[table.title] = Link(
-                table.title,
-                authenticator,
-                deadline=table.timeout,
-                workers=table.workers,
-                next_on_error=table.on_error == "next",
-            )
+            made[table.title] = discovery.make(table.use, table.options, configuration.folder)
+        except ConfigError as error:
+            problems += configuration.located(error, "authenticator", index).problems
+    for index, table in enumerate(tables):
+        try:
+            if table.title in made:
+                links[table.title] = Link(
+                    table.title,
+                    made[table.title],
+                    deadline=table.timeout,
+                    workers=table.workers,
+                    next_on_error=table.on_error == "next",
+                    groups_from=_group_source(table, tables, made),
+                )
         except ConfigError as error:
             problems += configuration.located(error, "authenticator", index).problems
     return links
+
+
+def _group_source(
+    table: AuthenticatorTable, tables: Sequence[AuthenticatorTable], made: Mapping[str, Authenticator]
+) -> GroupSource | None:
+    if table.groups_from is None:
+        return None
+    named = next((other for other in tables if other.title == table.groups_from and other is not table), None)
+    if named is None:
+        raise ConfigError([Problem(("groups_from",), f"no other authenticator is called {table.groups_from!r}")])
+    if named.title not in made:
+        return None  # what is wrong with that one is told already
+    return GroupSource(named.title, made[named.title], named.timeout.total_seconds())
 
 
 def _make_upstreams(configuration: Configuration, problems: list[Problem]) -> dict[str, Upstream]:
@@ -176,7 +201,8 @@ def _check_cleartext(table: ListenerTable, chain: Chain) -> None:
         raise ConfigError([Problem(("tls",), _CLEARTEXT.format(" and ".join(takers)))])
 
 
-def _policy(configuration: Configuration, table: ListenerTable, chain: Chain) -> Policy:
+def make_policy(configuration: Configuration, table: ListenerTable, chain: Chain) -> Policy:
+    """What a listener lays down."""
     gateway = configuration.tables.gateway
     return Policy(
         listener=table.name,
@@ -191,5 +217,17 @@ def _policy(configuration: Configuration, table: ListenerTable, chain: Chain) ->
         },
         request_limit=gateway.max_request_bytes,
         artim=gateway.artim.total_seconds(),
-        decision_timeout=sum(link.deadline for link in chain.links) + _SLACK,
+        decision_timeout=decision_timeout(chain),
     )
+
+
+def decision_timeout(chain: Chain) -> float:
+    """The seconds within which a chain has decided, whatever its authenticators do."""
+    groups = sum(link.groups_from.deadline for link in chain.links if link.groups_from is not None)
+    return sum(link.deadline for link in chain.links) + groups + _SLACK
+
+
+def open_audit(configuration: Configuration) -> Audit:
+    """The audit that `[gateway]` names. Raises StartError when its file cannot be written."""
+    gateway = configuration.tables.gateway
+    return Audit(configuration.folder / gateway.audit if gateway.audit else None, gateway.node)

@@ -31,7 +31,7 @@ class Configuration:
         return ConfigError([_located(self.path, self._text, (*keys, *found), why) for found, why in error.problems])
 
 
-def load(path: Path) -> Configuration:
+def load(path: Path, schema: type[Tables] = Tables) -> Configuration:
     """Read and check a configuration file. Raises ConfigError with all that is wrong in it."""
     try:
         text = path.read_text("utf-8")
@@ -43,7 +43,7 @@ def load(path: Path) -> Configuration:
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}{_not_toml(error)}") from error
     try:
-        tables = Tables.model_validate(data)
+        tables = schema.model_validate(data)
     except ValidationError as error:
         found = describe_problems(error, known_keys)
         raise ConfigError([_located(path, text, keys, message) for keys, message in found]) from error

@@ -14,7 +14,7 @@ This file imports nothing of the house; everything else imports it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
@@ -76,7 +76,10 @@ class Attempt:
     """One association request, as an authenticator sees it.
 
     `identity` is None when the A-ASSOCIATE-RQ has no sub-item 58H. AE titles are stripped of their padding;
-    `abstract_syntaxes` are UIDs in the order asked for, without repetition; `time` is aware, in UTC.
+    `abstract_syntaxes` are UIDs in the order asked for, without repetition; `time` is aware, in UTC. `arrived_at` is
+    the address and the port that the client connected to, `("", 0)` where nobody did. `request()` gives the whole
+    A-ASSOCIATE-RQ, for those who need all that it negotiates: encoded anew, so that everybody reads the same in it,
+    and with the secret in it; None where there is none.
     """
 
     id: str
@@ -87,6 +90,8 @@ class Attempt:
     listener: str
     abstract_syntaxes: tuple[str, ...]
     time: datetime
+    arrived_at: tuple[str, int] = ("", 0)
+    request: Callable[[], bytes] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,9 @@ class Authenticator(Protocol):
     * `handles`: a collection of `IdentityType`s, None among them for attempts without an identity. Attempts of
       other types are never shown to it. Without it, every attempt is.
     * `async with` (`__aenter__`, `__aexit__`): entered before listening and left after draining.
+    * `async def groups_of(self, user: str) -> Collection[str]`: the groups of a user whom another authenticator has
+      verified (`groups_from` in that one's table). Raises LookupError for a user that it does not know, OSError when
+      it could not look; the words of both go to the log.
     """
 
     def authenticate(self, attempt: Attempt, /) -> Decision | Awaitable[Decision]:

@@ -5,6 +5,8 @@ Both outlive a reload that changes neither.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from .auth.guard import Guard
 from .auth.guesses import Guesses
 from .auth.throttle import Figures, Throttle
@@ -12,29 +14,36 @@ from .config import Configuration
 from .errors import ConfigError
 from .shared import SharedState
 from .state import open_state
-from .tables import ThrottleTable
+from .tables import StateTable, ThrottleTable
 
 
 class Custody:
-    """Opened by its creation, which may block on a file. Raises ConfigError, and StartError that names the file."""
+    """Opened by its creation, which may block on a file. Raises ConfigError, and StartError that names the file.
 
-    def __init__(self, configuration: Configuration) -> None:
-        tables = configuration.tables
-        self._tables = configuration.folder, tables.state, tables.throttle
-        self._state = configured_state(configuration)
+    Without a configuration it is kept in this process's memory, and throttled by the defaults.
+    """
+
+    def __init__(self, configuration: Configuration | None) -> None:
+        table = ThrottleTable() if configuration is None else configuration.tables.throttle
+        self._tables = None if configuration is None else _named(configuration)
+        self._state = open_state(None, None) if configuration is None else configured_state(configuration)
         self._beside = open_state(None, None)
-        throttle = _throttle(tables.throttle, self._state, self._beside)
-        self.guard = Guard(self._state, throttle, Guesses(tables.throttle.repeat.total_seconds()))
+        throttle = _throttle(table, self._state, self._beside)
+        self.guard = Guard(self._state, throttle, Guesses(table.repeat.total_seconds()))
 
     def serves(self, configuration: Configuration) -> bool:
         """True if this configuration names the same."""
-        return self._tables == (configuration.folder, configuration.tables.state, configuration.tables.throttle)
+        return self._tables == _named(configuration)
 
     async def close(self) -> None:
         """Write what is still to be written, then let go."""
         await self.guard.settle()
         await self._state.close()
         await self._beside.close()
+
+
+def _named(configuration: Configuration) -> tuple[Path, StateTable, ThrottleTable]:
+    return configuration.folder, configuration.tables.state, configuration.tables.throttle
 
 
 def configured_state(configuration: Configuration) -> SharedState:

@@ -6,6 +6,7 @@
     +-- PduError        the peer's: bytes that the standard does not allow; it carries the PDU that answers them
     +-- DoesNotFit      ours: a value is too long for the 16-bit length of its item
     +-- StartError      the machine's: a port is in use, a file cannot be read, a host cannot be reached
+    +-- FetchError      a document over https that cannot be had
     +-- StateUnavailable  what gateways share is out of reach: the file, the server; or there is no place in it
 
 Anything else that escapes a module is a defect.
@@ -47,6 +48,10 @@ class PluginError(ConfigError):
 
 class StartError(DicomgateError):
     """The configuration is right, but the machine does not play along: a port in use, a host out of reach."""
+
+
+class FetchError(DicomgateError):
+    """What was to be fetched cannot be had. The words are for the log."""
 
 
 class StateUnavailable(DicomgateError):

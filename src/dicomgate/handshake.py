@@ -46,7 +46,8 @@ _ANSWERS = {
 class Handshake:
     """The state of one association; create it when the connection is there, TLS included.
 
-    `full` is "", or says which limit it stands above: then it is only answered. `clock` gives the (aware) time.
+    `full` is "", or says which limit it stands above: then it is only answered. `arrived_at` is the gateway's own
+    address and port. `clock` gives the (aware) time.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Handshake:
         policy: Policy,
         *,
         full: str = "",
+        arrived_at: tuple[str, int] = ("", 0),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.state = State.REQUEST
@@ -63,6 +65,7 @@ class Handshake:
         self._peer = peer
         self._policy = policy
         self._full = full
+        self._arrived_at = arrived_at
         self._clock = clock
         # PS3.8 table 9-10, Sta2: an A-ABORT closes the connection (AA-2), any other PDU is answered by AA-1.
         may_come = {PduType.ASSOCIATE_RQ: (SHORTEST_ASSOCIATE, policy.request_limit), PduType.ABORT: SHORT}
@@ -159,7 +162,7 @@ class Handshake:
         if refuse is not None:
             return self._refuse(refuse.refusal, refuse.reason)
         self.state = State.DECISION
-        attempt = attempt_of(self._id, request, self._peer, self._policy, self._clock())
+        attempt = attempt_of(self._id, request, pdu, self._peer, self._policy, self._clock(), self._arrived_at)
         if len(pdu) > _LONG:
             # As a value it takes up to nine times its bytes, and a decision may take its time: the bytes are kept.
             self._request_pdu, self._request = pdu, replace(request, contexts=(), negotiation=Negotiation())

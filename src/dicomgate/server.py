@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from .addresses import show_address
-from .assembly import Assembly, assemble
+from .assembly import Assembly, assemble, open_audit
 from .custody import Custody
 from .errors import DicomgateError, StartError, place
 from .gateway.descriptors import affordable
@@ -59,7 +59,7 @@ class Server:
         loop = asyncio.get_running_loop()
         assembly = await loop.run_in_executor(None, assemble, self._path)
         async with AsyncExitStack() as undo:
-            self._audit = _make_audit(assembly)
+            self._audit = open_audit(assembly.configuration)
             undo.callback(self._audit.close)
             custody = await loop.run_in_executor(None, Custody, assembly.configuration)
             undo.push_async_callback(custody.close)
@@ -77,7 +77,7 @@ class Server:
         try:
             assembly = await loop.run_in_executor(None, assemble, self._path)
             async with AsyncExitStack() as undo:
-                audit = _make_audit(assembly)
+                audit = open_audit(assembly.configuration)
                 undo.callback(audit.close)
                 custody = self._custody
                 if not custody.serves(assembly.configuration):
@@ -183,11 +183,6 @@ async def _let_go(assembly: Assembly, custody: Custody | None) -> None:
     await assembly.retire()
     if custody is not None:
         await custody.close()
-
-
-def _make_audit(assembly: Assembly) -> Audit:
-    gateway, folder = assembly.configuration.tables.gateway, assembly.configuration.folder
-    return Audit(folder / gateway.audit if gateway.audit else None, gateway.node)
 
 
 def _listen_all(binds: Iterable[Bind]) -> dict[Bind, socket.socket]:

@@ -156,6 +156,7 @@ class AuthenticatorTable(BaseModel):
     timeout: Deadline = DEFAULT_DEADLINE
     on_error: Literal["stop", "next"] = "stop"
     workers: int = Field(default=DEFAULT_WORKERS, ge=1, le=256)
+    groups_from: Name | None = None
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         """Without the authenticator's own keys: one of them may be a secret."""
@@ -181,6 +182,13 @@ class Tables(_Table):
     listener: Annotated[list[ListenerTable], BeforeValidator(_several)] = Field(min_length=1)
     upstream: Annotated[list[UpstreamTable], BeforeValidator(_several)] = Field(min_length=1)
     authenticator: Annotated[list[AuthenticatorTable], BeforeValidator(_several)] = Field(min_length=1)
+
+
+class EmbeddedTables(Tables):
+    """The file of a program that opens its own port: a gateway's, or one without listeners and upstreams."""
+
+    listener: Annotated[list[ListenerTable], BeforeValidator(_several)] = Field(default_factory=list)
+    upstream: Annotated[list[UpstreamTable], BeforeValidator(_several)] = Field(default_factory=list)
 
 
 _TABLES: dict[str, type[BaseModel]] = {

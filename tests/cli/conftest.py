@@ -18,9 +18,10 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification
 from typer.testing import CliRunner, Result
 
+from commandline import logging_as_it_was
 from dicomgate.cli import app
 
-DICOMGATE = [sys.executable, "-c", "from dicomgate.cli import main; main()"]
+MAIN = "from dicomgate.cli import main; main()"
 PASSCODE = "canary-7f3a-passcode"
 LISTENING = re.compile(r"listening on 127\.0\.0\.\d+:(\d+): listener (\w+)")
 
@@ -29,19 +30,8 @@ Run = Callable[..., Result]
 
 @pytest.fixture(autouse=True)
 def _logging_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    levels = {name: logging.getLogger(name).level for name in _our_loggers()}
-    level, handlers, raising = root.level, list(root.handlers), logging.raiseExceptions
-    yield
-    for name in _our_loggers():
-        logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
-    root.setLevel(level)
-    root.handlers, logging.raiseExceptions = handlers, raising
-
-
-def _our_loggers() -> list[str]:
-    """The gateway's and its plugins', as far as there are any yet."""
-    return [name for name in logging.root.manager.loggerDict if name.startswith("dicomgate")]
+    with logging_as_it_was():
+        yield
 
 
 @pytest.fixture
@@ -106,9 +96,11 @@ class Gateway:
 
 
 @contextmanager
-def _serving(path: Path, *options: str, environment: dict[str, str] | None = None) -> Iterator[Gateway]:
+def _serving(
+    path: Path, *options: str, environment: dict[str, str] | None = None, python: str = sys.executable
+) -> Iterator[Gateway]:
     process = subprocess.Popen(
-        [*DICOMGATE, "serve", "--config", str(path), *options],
+        [python, "-c", MAIN, "serve", "--config", str(path), *options],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

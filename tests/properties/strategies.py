@@ -220,7 +220,7 @@ def p_datas(draw: Callable, accepted: Sequence[int], maximum_length: int) -> byt
     for _ in range(rng.randint(1, 4)):
         if room < 6:
             break
-        size = rng.choice((0, 2, rng.randint(0, room - 6), min(room - 6, 40))) & ~1
+        size = rng.choice((0, min(room - 6, 2), rng.randint(0, room - 6), min(room - 6, 40))) & ~1
         values.append(raw.pdv(rng.choice(accepted), rng.randbytes(size), rng.randrange(4)))
         room -= 6 + size
     return raw.p_data(*values)

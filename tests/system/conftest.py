@@ -8,7 +8,7 @@ import pytest
 from gateways import evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
 from peers.certificates import Certificates, make_certificates
 from peers.dcmtk import StoreScp, run_storescp
-from peers.orthanc import Orthanc, run_orthanc
+from peers.orthanc import Orthanc, orthanc, run_orthanc, running_orthanc  # noqa: F401 (fixtures)
 from peers.pynetdicom_pacs import PynetdicomPacs
 from peers.spy import Spy
 
@@ -19,22 +19,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture(scope="session")
-def _running_orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
-    with run_orthanc(tmp_path_factory.mktemp("orthanc")) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
 def _running_orthanc_tls(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[Orthanc]:
     with run_orthanc(tmp_path_factory.mktemp("orthanc-tls"), certificates) as running:
         yield running
-
-
-@pytest.fixture
-def orthanc(_running_orthanc: Orthanc) -> Orthanc:
-    """One Orthanc for all tests, empty at the start of each."""
-    _running_orthanc.clear()
-    return _running_orthanc
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from plugins.ldap.tests.authorities import Authorities, make_authorities
 from plugins.ldap.tests.slapd import Slapd, run_slapd
 
 from dicomgate import Attempt, Decision
-from gateways import evidence, gateway  # noqa: F401 (fixtures)
+from gateways import evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
 
 _MOST_ENTERED = 3
 Decided = Callable[..., list[Decision]]

@@ -29,7 +29,7 @@ ALICE_LOGS_IN, ALICE_GUESSES = attempt(passcode("alice", ALICE)), attempt(passco
 
 def configurations() -> list[dict[str, Any]]:
     """The page's pieces of configuration: a whole one, Active Directory's table, and one with a direct bind."""
-    whole, active_directory, direct = (tomllib.loads(block.text) for block in blocks(LDAP, "toml"))
+    whole, active_directory, direct, _ = (tomllib.loads(block.text) for block in blocks(LDAP, "toml"))
     return [whole, active_directory["authenticator"][0], direct["authenticator"][0]]
 
 

@@ -24,6 +24,7 @@ from typing import TypeVar, cast
 
 from ..contract import Accept, Attempt, Authenticator, Decision, IdentityType, Once, Pass, Reject, Unavailable
 from ..errors import DicomgateError, PluginError, StartError, place
+from .groups import GroupSource
 
 _log = logging.getLogger("dicomgate.auth")
 
@@ -53,12 +54,14 @@ class Link:
         deadline: timedelta = DEFAULT_DEADLINE,
         workers: int = DEFAULT_WORKERS,
         next_on_error: bool = False,
+        groups_from: GroupSource | None = None,
     ) -> None:
         authenticate = getattr(authenticator, "authenticate", None)
         if not callable(authenticate):
             raise PluginError(f"{name}: {type(authenticator).__name__} has no method authenticate(attempt)")
         self.name = name
         self.next_on_error = next_on_error
+        self.groups_from = groups_from
         self._authenticator = authenticator
         self.deadline = deadline.total_seconds()
         self._handles = _read_handles(name, authenticator)

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 
-from ..contract import Attempt, Decision, IdentityType, Pass, Reject, Unavailable
+from ..contract import Accept, Attempt, Decision, IdentityType, Pass, Reject, Unavailable
 from .calling import Asking, Link, resolve
+from .groups import GroupSource
 
 _log = logging.getLogger("dicomgate.auth")
 
@@ -76,7 +77,7 @@ class Question:
         self._done = done
         self._answers: list[tuple[str, Decision]] = []
         self._could_not_look: tuple[str, Unavailable] | None = None
-        self._asking: Asking | asyncio.Handle
+        self._asking: Asking | asyncio.Handle | asyncio.Task[None]
         identity = attempt.identity
         kind = None if identity is None else identity.type
         self._links = iter([link for link in links if link.handles(kind)])
@@ -97,6 +98,15 @@ class Question:
             self._asking = asyncio.get_running_loop().call_soon(self._done, self._nobody())
 
     def _answered(self, link: Link, decision: Decision) -> None:
+        if isinstance(decision, Accept) and link.groups_from is not None:
+            self._asking = asyncio.get_running_loop().create_task(self._complete(link, link.groups_from, decision))
+        else:
+            self._judged(link, decision)
+
+    async def _complete(self, link: Link, source: GroupSource, accept: Accept) -> None:
+        self._judged(link, await source.complete(accept))
+
+    def _judged(self, link: Link, decision: Decision) -> None:
         self._answers.append((link.name, decision))
         if isinstance(decision, Pass):
             self._ask_next()
@@ -121,4 +131,5 @@ class Question:
         what = "an attempt without identity"
         if identity is not None:
             what = f"an identity of type {identity.type.value} ({identity.type.name})"
-        return Verdict(Pass(f"no authenticator claims {what}"), "", tuple(self._answers))
+        why = "; ".join(f"{name}: {answer.reason}" for name, answer in self._answers if answer.reason)  # type: ignore[union-attr]
+        return Verdict(Pass(f"no authenticator claims {what}{why and f' ({why})'}"), "", tuple(self._answers))

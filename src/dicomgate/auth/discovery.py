@@ -12,7 +12,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from datetime import timedelta
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -27,7 +27,7 @@ from ..durations import parse_duration
 from ..errors import ConfigError, DicomgateError, PluginError, Problem, place
 
 GROUP = "dicomgate.authenticators"
-RESERVED = frozenset(("use", "name", "timeout", "on_error", "workers"))
+RESERVED = frozenset(("use", "name", "timeout", "on_error", "workers", "groups_from"))
 """The keys of every authenticator's table that are the gateway's: an option of that name would never be reached."""
 _MODULES = re.compile(r"\b(?:[a-z_]\w*\.)+")
 
@@ -73,10 +73,17 @@ def find(use: str) -> Callable[..., object]:
 def make(use: str, table: Mapping[str, object], folder: Path) -> Authenticator:
     """The authenticator from its table (without the keys that are the gateway's own).
 
-    Raises PluginError from `find` or when the callable has a defect; and ConfigError with a problem for each key that
-    does not fit, or with the words of the callable's own ValueError or OSError.
+    Raises PluginError from `find`, and what `construct` raises.
     """
-    factory = find(use)
+    return construct(use, find(use), table, folder)
+
+
+def construct(use: str, factory: Callable[..., object], table: Mapping[str, object], folder: Path) -> Authenticator:
+    """The authenticator that a callable makes of its table; `use` is its name in messages.
+
+    Raises PluginError when the callable has a defect; and ConfigError with a problem for each key that does not fit, or
+    with the words of the callable's own ValueError or OSError.
+    """
     options = _check(factory, table, folder)
     try:
         return cast(Authenticator, factory(**options))
@@ -99,11 +106,17 @@ def options(factory: Callable[..., object]) -> list[Option]:
             "any"
             if parameter.annotation is parameter.empty
             else _MODULES.sub("", inspect.formatannotation(parameter.annotation)).replace("timedelta", "duration"),
-            "" if parameter.default is parameter.empty else _as_toml(parameter.default),
+            "" if parameter.default is parameter.empty else _as_toml(_default(factory, parameter)),
             parameter.default is parameter.empty,
         )
         for parameter in _parameters(factory)
     ]
+
+
+def _default(factory: Callable[..., object], parameter: inspect.Parameter) -> object:
+    """What stands in for a key; the signature of a dataclass only says that a factory makes it."""
+    field: Any = getattr(factory, "__dataclass_fields__", {}).get(parameter.name)
+    return parameter.default if field is None or field.default_factory is MISSING else field.default_factory()
 
 
 def _as_toml(value: object) -> str:
@@ -112,7 +125,7 @@ def _as_toml(value: object) -> str:
         return f'"{value.total_seconds():g}s"'
     if isinstance(value, Path):
         return json.dumps(str(value))
-    plain = isinstance(value, str | bool | int | float | list | tuple)
+    plain = isinstance(value, str | bool | int | float | list | tuple) or value == {}
     return json.dumps(value, default=str) if plain else repr(value)
 
 
@@ -132,7 +145,7 @@ def describe_problems(
     problems = []
     for finding in error.errors(include_input=False, include_url=False):
         keys = finding["loc"]
-        if finding["type"] == "extra_forbidden":
+        if finding["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             known = list(known_keys(keys))
             message = f"unknown key{nearest(str(keys[-1]), known)}; known are: {', '.join(known) or 'none'}"
         elif finding["type"] == "missing":

@@ -16,11 +16,10 @@ import typer
 from ..admission import Policy, Refuse, admit, attempt_of, before_asking
 from ..assembly import Assembly, assemble
 from ..auth.chain import Chain, Verdict
-from ..contract import Accept, Attempt, Decision, Identity, IdentityType, Pass, Peer, Reject
+from ..contract import Attempt, Identity, IdentityType, Peer
 from ..errors import ConfigError, DoesNotFit, PduError, StartError
 from ..gateway.entrance import Entrance
 from ..gateway.tls import read_certificate
-from ..observe.log import quoted
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.presentation import AnsweredContext
 from ..wire.refusal import CALLED_AE_TITLE, COULD_NOT_LOOK, Refusal, decode_refusal
@@ -39,6 +38,7 @@ from .logs import configure
 from .outcome import AnswerIsNoError
 from .serve import DEFAULT_CONFIG, ConfigOption
 from .tables import print_table
+from .verdicts import in_words
 from .verification import CONTEXT, verification_request
 
 
@@ -67,9 +67,9 @@ def ask(
     tickets = {IdentityType.KERBEROS: kerberos_ticket, IdentityType.SAML: saml, IdentityType.JWT: jwt}
     identity = read_identity(user, passcode_file, no_passcode, tickets, positive_response)
     der = read_certificate(certificate) if certificate else None
-    request = _as_received(verification_request(ae_title(calling), ae_title(called), identity), entrance.policy)
+    request, pdu = _as_received(verification_request(ae_title(calling), ae_title(called), identity), entrance.policy)
     _check_cheaply(request, entrance.policy)
-    attempt = attempt_of("ask", request, Peer(address, 0, der), entrance.policy, datetime.now(UTC))
+    attempt = attempt_of("ask", request, pdu, Peer(address, 0, der), entrance.policy, datetime.now(UTC))
     verdict = asyncio.run(_consult(entrance.chain, attempt))
     print_table(("authenticator", "answer", ""), _explained(entrance.chain, verdict, request.identity))
     _conclude(verdict, request)
@@ -87,10 +87,11 @@ def _entrance(assembly: Assembly, name: str | None) -> Entrance:
     return entrances[name]
 
 
-def _as_received(request: AssociateRequest, policy: Policy) -> AssociateRequest:
-    """The request as the gateway would read it."""
+def _as_received(request: AssociateRequest, policy: Policy) -> tuple[AssociateRequest, bytes]:
+    """The request as the gateway would read it, and the PDU that it would read."""
     try:
-        return AssociateRequest.parse(request.encode(), policy.fallback_encoding)
+        pdu = request.encode()
+        return AssociateRequest.parse(pdu, policy.fallback_encoding), pdu
     except DoesNotFit as error:
         raise ConfigError(f"no client can send this: {error}") from error
     except PduError as error:
@@ -117,26 +118,13 @@ def _explained(chain: Chain, verdict: Verdict, identity: Identity | None) -> lis
     rows = []
     for link in chain.links:
         if link.name in answers:
-            rows.append((link.name, *_in_words(answers[link.name])))
+            rows.append((link.name, *in_words(answers[link.name])))
         elif not link.handles(kind):
             what = "attempts without identity" if kind is None else f"identities of type {kind.value}"
             rows.append((link.name, "not asked", f"it does not handle {what}"))
         else:
             rows.append((link.name, "not asked", "the answer was found before it"))
     return rows
-
-
-def _in_words(decision: Decision) -> tuple[str, str]:
-    if not isinstance(decision, Accept):
-        return {Reject: "no", Pass: "not mine"}.get(type(decision), "could not look"), decision.reason
-    details = [f"user {quoted(decision.user)}"]
-    if decision.groups:
-        details.append(f"groups {', '.join(quoted(group) for group in sorted(decision.groups))}")
-    if decision.expires_at is not None:
-        details.append(f"until {decision.expires_at.isoformat()}")
-    if decision.server_response is not None:
-        details.append(f"a response of {len(decision.server_response)} bytes")
-    return "yes", ", ".join(details)
 
 
 def _conclude(verdict: Verdict, request: AssociateRequest) -> None:

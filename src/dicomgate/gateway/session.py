@@ -33,9 +33,9 @@ _LOOK_AGAIN = 30.0
 class Session:
     """One association. It stays among the associations of `commons` until both its connections are closed."""
 
-    __slots__ = ("_began", "_client", "_closed", "_commons", "_connecting", "_entrance", "_greeting", "_handshake",
-                 "_loop", "_open", "_peer", "_place", "_question", "_relay", "_timer", "_upstream", "_view",
-                 "id")  # fmt: skip
+    __slots__ = ("_arrived_at", "_began", "_client", "_closed", "_commons", "_connecting", "_entrance", "_greeting",
+                 "_handshake", "_loop", "_open", "_peer", "_place", "_question", "_relay", "_timer", "_upstream",
+                 "_view", "id")  # fmt: skip
 
     def __init__(
         self, commons: Commons, entrance: Entrance, raw: socket.socket, address: tuple[str, int], place: Place
@@ -45,6 +45,7 @@ class Session:
         self._loop = commons.loop
         self._entrance = entrance
         self._peer = Peer(*address)
+        self._arrived_at: tuple[str, int] = raw.getsockname()[:2]
         self._place = place
         self._view = memoryview(commons.buffer)
         self._began = self._loop.time()
@@ -113,7 +114,9 @@ class Session:
         self._close(Cause.REFUSED, f"TLS: {error}")
 
     def _begin(self) -> None:
-        self._handshake = Handshake(self.id, self._peer, self._entrance.policy, full=self._place.full)
+        self._handshake = Handshake(
+            self.id, self._peer, self._entrance.policy, full=self._place.full, arrived_at=self._arrived_at
+        )
         if self._client is not None:
             self._watch(self._client, self._handshake.client_data, self._handshake.client_gone)
 

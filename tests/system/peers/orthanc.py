@@ -6,11 +6,14 @@ Orthanc cannot be told to listen on loopback alone: its DICOM port is open on ev
 import http.client
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+import pytest
 
 from .certificates import Certificates
 from .loopback import HOST, Address, free_port, wait_until
@@ -88,8 +91,13 @@ class Orthanc:
 
 
 @contextmanager
-def run_orthanc(folder: Path, tls: Certificates | None = None) -> Iterator[Orthanc]:
-    """Run an Orthanc with its files in `folder`; `tls` makes its DICOM port TLS and requires client certificates."""
+def run_orthanc(
+    folder: Path, tls: Certificates | None = None, settings: Mapping[str, object] = MappingProxyType({})
+) -> Iterator[Orthanc]:
+    """Run an Orthanc with its files in `folder`; `tls` makes its DICOM port TLS and requires client certificates.
+
+    `settings` go over those that every test needs.
+    """
     program = require("Orthanc", "orthanc")
     storage = folder / "storage"
     storage.mkdir()
@@ -122,6 +130,7 @@ def run_orthanc(folder: Path, tls: Certificates | None = None) -> Iterator[Ortha
             "DicomTlsTrustedCertificates": str(tls.ca),
             "DicomTlsRemoteCertificateRequired": True,
         }
+    configuration |= settings
     configuration_file = folder / "orthanc.json"
     configuration_file.write_text(json.dumps(configuration, indent=2))
 
@@ -132,3 +141,17 @@ def run_orthanc(folder: Path, tls: Certificates | None = None) -> Iterator[Ortha
     ):
         orthanc.wait_ready()
         yield orthanc
+
+
+@pytest.fixture(scope="session")
+def running_orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
+    """One Orthanc for a folder of tests; whoever imports `orthanc` imports this too."""
+    with run_orthanc(tmp_path_factory.mktemp("orthanc")) as started:
+        yield started
+
+
+@pytest.fixture
+def orthanc(running_orthanc: Orthanc) -> Orthanc:
+    """The Orthanc, empty at the start of each test."""
+    running_orthanc.clear()
+    return running_orthanc

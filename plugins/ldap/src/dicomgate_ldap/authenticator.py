@@ -147,6 +147,23 @@ class Ldap:
         await asyncio.sleep(min(self._floor.wait_after(answer.seconds), in_time))
         return Reject(problem or answer.reason)
 
+    async def groups_of(self, user: str) -> frozenset[str]:
+        """The groups of a user whom another authenticator has verified; `filter` finds its entry.
+
+        Raises LookupError if there is not one entry, or it is not in the `required_group`; ConnectionError if no
+        directory can be asked. Locked and expired accounts are not told from others.
+        """
+        if not 1 <= len(user.encode()) <= _LONGEST_NAME or not user.isprintable():
+            raise LookupError("no name of a user")
+        if self._servers is None:
+            self._servers = self._begin()
+        answer = await self._servers.ask(Question(user, "", verified=True))
+        if isinstance(answer, Verified):
+            return frozenset(answer.groups)
+        if isinstance(answer, Failed):
+            raise ConnectionError(answer.reason)
+        raise LookupError(answer.reason)
+
     def _read(self, identity: Identity) -> tuple[str, Question]:
         """Why the identity cannot be right, empty if it can; and what to ask: as much for one that cannot."""
         try:

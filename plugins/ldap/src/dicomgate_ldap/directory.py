@@ -76,6 +76,8 @@ class Directory:
     def answer(self, question: Question) -> Answer:
         """The answer, whatever the directory does; but it may take for ever."""
         try:
+            if question.verified:
+                return self._look_up(question.name)
             if self._settings.direct_bind is None:
                 return self._find_and_bind(question)
             return self._bind_and_read(self._settings.direct_bind, question)
@@ -83,6 +85,14 @@ class Directory:
             return Failed(str(error))
         except bonsai.LDAPError as error:
             return Failed(in_words(error))
+
+    def _look_up(self, name: str) -> Answer:
+        """What the directory says of a user whom somebody else has verified."""
+        entries = self._on_our_own(lambda own: self._find(own, name))
+        if len(entries) != 1:
+            return Refused("ambiguous: more than one entry has this name" if entries else "unknown user")
+        person = self._person(entries[0])
+        return self._verified(person, self._on_our_own(lambda own: self._groups(own, person)))
 
     def _find_and_bind(self, question: Question) -> Answer:
         entries = self._on_our_own(lambda own: self._find(own, question.name or DECOY))

@@ -12,12 +12,14 @@ class Question:
     """Whether this is the passcode of this user.
 
     The name is empty where there is nobody to ask for: the worker then does as for an unknown user, and never says yes.
-    `seconds` is how long the worker may live with the question.
+    `seconds` is how long the worker may live with the question. `verified`: somebody else has verified who it is; asked
+    is only for what the directory says of the user, and nobody binds.
     """
 
     name: str
     passcode: str = field(repr=False)
     seconds: float = 0.0
+    verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)

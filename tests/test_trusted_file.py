@@ -1,4 +1,4 @@
-"""A secret in a file of its own: what the file may hold, and who may read or replace it."""
+"""Files that a login depends on: what they may hold, and who may read, write or replace them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomgate import ConfigError, read_secret, read_secret_text
+from dicomgate import ConfigError, read_private, read_secret, read_secret_text, read_trusted
 
 SECRET = b"the canary's own secret"
 
@@ -28,12 +28,12 @@ def test_the_secret(secret_file: Path, content: bytes) -> None:
     assert read_secret(secret_file) == b" \xff "
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", SECRET + b"\n\n", b"a\0b", b"a\tb", b"x" * 1025])
+@pytest.mark.parametrize("content", [b"", b"\n", SECRET + b"\n\n", b"a\0b", b"a\tb", b"x" * 1025, b"x" * 9999])
 def test_a_secret_that_is_none(secret_file: Path, content: bytes) -> None:
     secret_file.write_bytes(b"x" * 1024 + b"\r\n")
     assert len(read_secret(secret_file)) == 1024
     secret_file.write_bytes(content)
-    with pytest.raises(ConfigError, match="one line of 1 to 1024 bytes") as refused:
+    with pytest.raises(ConfigError, match=r"one line of 1 to 1024 bytes|longer than 1026 bytes") as refused:
         read_secret(secret_file)
     assert SECRET.decode() not in str(refused.value)
 
@@ -77,3 +77,22 @@ def test_a_secret_that_is_text(secret_file: Path) -> None:
         read_secret_text(secret_file)
     assert refused.value.__cause__ is None
     assert refused.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("mode", "private", "trusted"), [(0o640, True, True), (0o644, False, True), (0o602, False, False)]
+)
+def test_who_may_read_and_who_may_write(secret_file: Path, mode: int, private: bool, trusted: bool) -> None:
+    secret_file.chmod(mode)
+    for read, allowed in ((read_private, private), (read_trusted, trusted)):
+        if allowed:
+            assert read(secret_file, 100) == SECRET + b"\n"
+        else:
+            with pytest.raises(ConfigError, match="everybody may "):
+                read(secret_file, 100)
+
+
+def test_a_file_that_is_too_long(secret_file: Path) -> None:
+    assert read_trusted(secret_file, len(SECRET) + 1)
+    with pytest.raises(ConfigError, match="longer than 5 bytes"):
+        read_trusted(secret_file, 5)

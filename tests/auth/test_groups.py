@@ -1,0 +1,149 @@
+"""Groups from another authenticator than the one that verified the user."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from dicomgate import Accept, Attempt, ConfigError, Decision, Reject, Unavailable
+from dicomgate.auth.calling import Link
+from dicomgate.auth.chain import Chain, Question, Verdict
+from dicomgate.auth.groups import GroupSource
+from dicomgate.testing import attempt, kerberos
+
+TICKET = attempt(kerberos(b"ticket"))
+
+
+class Tickets:
+    """Verifies everybody: alice, in a group of its own."""
+
+    decision: Decision = Accept("alice", frozenset({"own"}))
+
+    async def authenticate(self, _: Attempt) -> Decision:
+        return self.decision
+
+
+class Directory:
+    """Knows groups; `answer` is what becomes of a question."""
+
+    def __init__(self, answer: Callable[[str], Any]) -> None:
+        self._answer = answer
+        self.asked: list[str] = []
+
+    async def authenticate(self, _: Attempt) -> Decision:
+        raise AssertionError
+
+    async def groups_of(self, user: str) -> Collection[str]:
+        self.asked.append(user)
+        return await self._answer(user)  # type: ignore[no-any-return]
+
+
+async def radiology(_: str) -> list[str]:
+    return ["radiology", "staff"]
+
+
+def consulted(directory: Directory, first: Any = None, deadline: float = 5.0) -> Verdict:
+    async def consult() -> Verdict:
+        source = GroupSource("directory", directory, deadline)
+        async with Chain([Link("tickets", first or Tickets(), groups_from=source)]) as chain:
+            return await chain.consult(TICKET)
+
+    return asyncio.run(consult())
+
+
+def test_groups_are_added() -> None:
+    directory = Directory(radiology)
+    verdict = consulted(directory)
+    assert verdict.decision == Accept("alice", frozenset({"own", "radiology", "staff"}))
+    assert verdict.authenticator == "tickets"
+    assert verdict.answers == (("tickets", verdict.decision),)
+    assert directory.asked == ["alice"]
+
+
+@pytest.mark.parametrize("decision", [Reject("no"), Unavailable("down")])
+def test_who_is_not_accepted_is_not_asked_for(decision: Decision) -> None:
+    class Refusing(Tickets):
+        pass
+
+    Refusing.decision = decision
+    directory = Directory(radiology)
+    assert consulted(directory, Refusing()).decision == decision
+    assert directory.asked == []
+
+
+async def unknown(user: str) -> list[str]:
+    raise LookupError(f"no entry of {user}")
+
+
+async def down(_: str) -> list[str]:
+    raise ConnectionError("no directory can be asked")
+
+
+async def broken(_: str) -> list[str]:
+    raise RuntimeError("the canary's secret")
+
+
+async def hanging(_: str) -> list[str]:
+    await asyncio.sleep(60)
+    raise AssertionError
+
+
+async def odd(_: str) -> str:
+    return "radiology"
+
+
+async def odder(_: str) -> list[int]:
+    return [1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "says"),
+    [
+        (unknown, Reject, "groups from directory: no entry of alice"),
+        (down, Unavailable, "no directory can be asked"),
+        (broken, Unavailable, "defect: RuntimeError"),
+        (hanging, Unavailable, "no answer within 0.1 s"),
+        (odd, Unavailable, "not a collection of text"),
+        (odder, Unavailable, "not a collection of text"),
+    ],
+)
+def test_what_cannot_be_had_lets_nobody_in(answer: Any, kind: type[Reject | Unavailable], says: str) -> None:
+    decision = consulted(Directory(answer), deadline=0.1).decision
+    assert isinstance(decision, kind)
+    assert says in decision.reason
+    assert "canary" not in decision.reason
+
+
+def test_a_source_that_is_down_stops_the_chain_or_does_not() -> None:
+    async def consult(next_on_error: bool) -> Decision:
+        source = GroupSource("directory", Directory(down), 5)
+        first = Link("tickets", Tickets(), groups_from=source, next_on_error=next_on_error)
+        async with Chain([first, Link("other", Tickets())]) as chain:
+            return await chain.authenticate(TICKET)
+
+    assert isinstance(asyncio.run(consult(next_on_error=False)), Unavailable)
+    assert asyncio.run(consult(next_on_error=True)) == Tickets.decision
+
+
+def test_who_leaves_meanwhile_leaves_nothing() -> None:
+    async def leave() -> None:
+        source = GroupSource("directory", Directory(hanging), 60)
+        async with Link("tickets", Tickets(), groups_from=source) as link:
+            told: list[Verdict] = []
+            question = Question([link], TICKET, told.append)
+            await asyncio.sleep(0.05)
+            question.cancel()
+            await asyncio.sleep(0.05)
+            assert told == []
+            assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(leave())
+
+
+def test_one_that_has_no_groups_to_give() -> None:
+    with pytest.raises(ConfigError, match="'tickets' cannot be asked for groups"):
+        GroupSource("tickets", Tickets(), timedelta(seconds=1).total_seconds())

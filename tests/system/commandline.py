@@ -1,0 +1,38 @@
+"""`dicomgate ...` in this process, for the tests of plugins' commands."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from typer.testing import CliRunner, Result
+
+from dicomgate.cli import app
+
+
+def dicomgate(*arguments: object, stdin: bytes = b"") -> Result:
+    """Run a command; what is given to standard input is not a terminal's."""
+    with logging_as_it_was():
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@contextmanager
+def logging_as_it_was() -> Iterator[None]:
+    """A command sets up the log for its process; behind it other tests look at theirs."""
+    root = logging.getLogger()
+    levels = {name: logging.getLogger(name).level for name in _our_loggers()}
+    level, handlers, raising = root.level, list(root.handlers), logging.raiseExceptions
+    try:
+        yield
+    finally:
+        for name in _our_loggers():
+            logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
+        root.setLevel(level)
+        root.handlers, logging.raiseExceptions = handlers, raising
+
+
+def _our_loggers() -> list[str]:
+    """The gateway's and its plugins', as far as there are any yet."""
+    return [name for name in logging.root.manager.loggerDict if name.startswith("dicomgate")]
