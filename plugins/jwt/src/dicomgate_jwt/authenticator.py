@@ -1,0 +1,233 @@
+"""`use = "jwt"`: User-Identity-Type 5, verified with the keys of one issuer (PS3.7 D.3.3.7.1; RFC 7519, 8725, 9068).
+
+Rule 1: one table, one issuer. A token of another issuer is passed on to the next table; it never meets our keys.
+Rule 2: keys come from where the operator says, and from nowhere that a token names.
+Rule 3: keys that are out of reach are `Unavailable`, never a rejection.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Once, Pass, Reject, Unavailable
+from dicomgate.fetching import Fetcher, FetchError
+
+from .claims import Policy, Problem, Scalar, TokenType, shown
+from .keys import PUBLIC_KEY_ALGORITHMS, SECRET_ALGORITHMS, Key
+from .local_keys import LocalKeys, pem_file, secret_file, set_file
+from .principal import Mapper, end, told
+from .remote_keys import RemoteKeys
+from .response import Responder
+from .token import BadTokenError, NotATokenError, Token, read_token
+from .verification import fitting, problems
+
+
+class KeySource(Protocol):
+    """Where an issuer's keys come from: an asynchronous context manager that is asked for each token."""
+
+    async def named(self, key_id: str | None) -> Sequence[Key]:
+        """The keys of this name now; none if there is none. Raises FetchError."""
+        ...
+
+    async def __aenter__(self) -> Any: ...
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+@dataclass(kw_only=True, eq=False)
+class Jwt:
+    """The tokens of one issuer.
+
+    Raises ConfigError for what is wrong with these keys and the files they name. Whether a URL answers is not asked
+    before the gateway serves.
+    """
+
+    issuer: str
+    """Who issues the tokens: `iss`, byte for byte."""
+
+    audience: str | list[str]
+    """Whom they are for: `aud` must name one of these."""
+
+    discovery: bool = False
+    """The issuer says where its keys are: ISSUER/.well-known/openid-configuration."""
+
+    jwks_url: str | None = None
+    """Its keys are there: a JSON Web Key Set."""
+
+    jwks_file: Path | None = None
+    """Its keys are in this file: a JSON Web Key Set."""
+
+    public_key_file: Path | None = None
+    """Its one key is in this file: a public key or a certificate in PEM."""
+
+    secret_file: Path | None = None
+    """It shares a secret with the gateway, on one line of this file: 32 bytes or more."""
+
+    algorithms: Sequence[str] = ()
+    """With which its tokens may be signed. Without any: all that its kind of keys is for."""
+
+    tokens: TokenType = "access"
+    """"access" (`typ` is at+jwt, RFC 9068), "id", or "either"."""
+
+    leeway: timedelta = timedelta(seconds=30)
+    """By how much clocks may differ; at most a minute."""
+
+    maximum_lifetime: timedelta = timedelta(hours=24)
+    """From `iat` to `exp`, no more than this."""
+
+    required_claims: Mapping[str, Scalar | list[Scalar]] = field(default_factory=dict)
+    """Claim (dotted path) = the value it must have, or a list of which it must have one; a scope or a role for one."""
+
+    certificate_bound: bool = False
+    """Every token must be bound to the client's certificate (`cnf`); one that is bound is always held to it."""
+
+    single_use: bool = False
+    """A token logs in once: by its `jti`."""
+
+    user_claim: str = "sub"
+    """The claim (dotted path) that is the user's name."""
+
+    group_claims: Sequence[str] = ()
+    """The claims (dotted paths) whose values are the user's groups."""
+
+    refresh: timedelta = timedelta(minutes=5)
+    """Keys from a URL are fetched again after so long."""
+
+    stale: timedelta = timedelta(hours=24)
+    """If they cannot be fetched, the last ones are used for so long."""
+
+    fetch_timeout: timedelta = timedelta(milliseconds=1500)
+    """What a fetch has, from the name's look-up to the last byte. Less than `timeout`."""
+
+    ca: Path | None = None
+    """The certificates (PEM) that vouch for the URL's server. None: the system's."""
+
+    proxy: str | None = field(default=None, repr=False)  # with a password in it, perhaps
+    """The proxy through which URLs are fetched, "http://host:port". None: none, whatever the environment says."""
+
+    response_key_file: Path | None = None
+    """The private key (PEM, P-256 or Ed25519) that signs the response to a client that asks for one."""
+
+    response_issuer: str | None = None
+    """What the gateway calls itself in it (`iss`). None: its host name."""
+
+    handles: frozenset[IdentityType] = field(init=False, repr=False, default=frozenset({IdentityType.JWT}))
+    policy: Policy = field(init=False, repr=False)
+    keys: KeySource = field(init=False, repr=False)
+    mapper: Mapper = field(init=False, repr=False)
+    _responder: Responder | None = field(init=False, repr=False, default=None)
+
+    def __post_init__(self) -> None:
+        audiences = [self.audience] if isinstance(self.audience, str) else self.audience
+        if not self.issuer or not audiences or not all(audiences):
+            raise ConfigError("issuer and audience: must not be empty")
+        if not timedelta() <= self.leeway <= timedelta(minutes=1):
+            raise ConfigError("leeway: at most 60s: a clock that is further off is to be set")
+        if self.maximum_lifetime <= timedelta() or not self.user_claim:
+            raise ConfigError("maximum_lifetime and user_claim: without them nobody gets in")
+        self.policy = Policy(
+            issuer=self.issuer,
+            audiences=audiences,
+            tokens=self.tokens,
+            leeway=self.leeway.total_seconds(),
+            maximum_lifetime=self.maximum_lifetime.total_seconds(),
+            required=self.required_claims,
+            bound=self.certificate_bound,
+            single_use=self.single_use,
+        )
+        self.mapper = Mapper(self.user_claim, self.group_claims)
+        self.algorithms = self._allowed()
+        self.keys = self._source()
+        if self.response_key_file is not None:
+            self._responder = Responder(self.response_key_file, self.response_issuer or socket.gethostname())
+        elif self.response_issuer is not None:
+            raise ConfigError("response_issuer: without a response_key_file nothing is signed")
+
+    def _allowed(self) -> list[str]:
+        known = SECRET_ALGORITHMS if self.secret_file is not None else PUBLIC_KEY_ALGORITHMS
+        wanted = list(self.algorithms) or list(known)
+        if not set(wanted) <= set(known):
+            raise ConfigError(f"algorithms: with such keys, some of {', '.join(known)}")
+        return wanted
+
+    def _source(self) -> KeySource:
+        files = [(self.jwks_file, set_file), (self.public_key_file, pem_file), (self.secret_file, secret_file)]
+        local = [(path, read) for path, read in files if path is not None]
+        if len(local) + (self.jwks_url is not None) + self.discovery != 1:
+            raise ConfigError(
+                "one of discovery, jwks_url, jwks_file, public_key_file and secret_file: where the keys are"
+            )
+        if local:
+            keys = LocalKeys(*local[0])
+            if not keys.algorithms.intersection(self.algorithms):
+                raise ConfigError(f"algorithms: the key is for {', '.join(sorted(keys.algorithms))}")
+            return keys
+        fetcher = Fetcher(ca=self.ca, proxy=self.proxy, deadline=self.fetch_timeout)
+        return RemoteKeys(fetcher, issuer=self.issuer, url=self.jwks_url, refresh=self.refresh, stale=self.stale)
+
+    async def __aenter__(self) -> Jwt:
+        """Begin to fetch keys; that they cannot be had now is a line in the log, not a reason not to start."""
+        await self.keys.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.keys.__aexit__(kind, error, trace)
+
+    async def authenticate(self, attempt: Attempt, /) -> Decision:
+        """Judge one attempt. The loop is held for less than a millisecond; by the most hostile token, for a few."""
+        identity = attempt.identity
+        if identity is None or identity.type is not IdentityType.JWT:
+            return Pass("not a token")
+        try:
+            token = read_token(identity.primary)
+        except NotATokenError as error:
+            return Pass(str(error))
+        except BadTokenError as error:
+            return Reject(str(error))
+        if token.issuer != self.issuer:
+            return Pass(f"its issuer is {shown(token.issuer)}")
+        try:
+            problem = await self._problem(token, attempt)
+        except FetchError as error:
+            return Unavailable(str(error))
+        if problem is not None:
+            return Reject(str(problem))
+        user = self.mapper.user(token.claims)
+        return Reject(str(user)) if isinstance(user, Problem) else self._accept(token, user, attempt)
+
+    async def _problem(self, token: Token, attempt: Attempt) -> Problem | None:
+        if token.algorithm not in self.algorithms:  # or a token could make us fetch keys for nothing
+            return Problem("alg", f"{token.algorithm!r} is not among the algorithms")
+        keys = fitting(token, await self.keys.named(token.key_id))
+        if isinstance(keys, Problem):
+            return keys
+        certificate = attempt.peer.certificate
+        return next(problems(token, keys, self.policy, certificate=certificate, now=time.time()), None)
+
+    def _accept(self, token: Token, user: str, attempt: Attempt) -> Accept:
+        ends = end(token.claims["exp"], self.leeway)
+        once = None
+        if self.single_use:
+            # Not by the token's bytes: an issuer's (iss, jti) is one token however it is written.
+            once = Once(f"{self.issuer}\0{token.claims['jti']}", ends + self.leeway)
+        return Accept(
+            user,
+            self.mapper.groups(token.claims),
+            server_response=self._response(token, user, attempt),
+            expires_at=ends,
+            once=once,
+            attributes=told(token.claims),
+        )
+
+    def _response(self, token: Token, user: str, attempt: Attempt) -> bytes | None:
+        asked = attempt.identity is not None and attempt.identity.positive_response_requested
+        return self._responder.respond(token, user, attempt) if self._responder and asked else None

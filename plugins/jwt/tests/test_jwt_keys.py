@@ -1,0 +1,367 @@
+"""Which keys verify tokens: those of a set, of a PEM file, a shared secret; and a file of them that changes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from ssl import DER_cert_to_PEM_cert
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, rsa, x25519
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from plugins.jwt.tests.mint import (
+    ED25519,
+    OTHER_RSA,
+    P256,
+    P384,
+    P521,
+    PUBLISHED,
+    RSA,
+    SECRET,
+    Signer,
+    ask,
+    authenticator,
+    encoded,
+    key_set,
+    mint,
+    written,
+)
+
+from dicomgate import Accept, ConfigError, Reject
+from dicomgate_jwt import Jwt
+from dicomgate_jwt.keys import BadKeyError, read_pem, read_set, secret_key
+
+RSA_ALGORITHMS = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
+
+
+@pytest.mark.parametrize(
+    ("key", "algorithms"),
+    [(RSA, RSA_ALGORITHMS), (P256, {"ES256"}), (P384, {"ES384"}), (P521, {"ES512"}), (ED25519, {"EdDSA"})],
+)
+def test_a_key_is_for_algorithms_of_its_kind(key: Signer, algorithms: set[str]) -> None:
+    (read,) = read_set(key_set(key)).keys
+    assert (read.id, read.algorithms) == (key.id, algorithms)
+    (read,) = read_pem(key.pem).keys
+    assert (read.id, read.algorithms) == (None, algorithms)
+    (read,) = read_pem(certified(key)).keys
+    assert (read.id, read.algorithms) == (None, algorithms)
+
+
+def certified(key: Signer) -> bytes:
+    return DER_cert_to_PEM_cert(key.certificate).encode()
+
+
+def dropped(described: dict[str, Any]) -> str:
+    """Why this key is not taken over from a set; the one beside it is."""
+    read = read_set(key_set(P384, also=(described,)))
+    assert [key.id for key in read.keys] == ["p384"]
+    (why,) = read.dropped
+    return why.removeprefix("key 2 of 2: ")
+
+
+GOOD = RSA.jwk
+FALSE = [True, 5, None, [], ["RS256"], {}, {"a": 1}]
+"""Values of types that no reader of texts expects."""
+
+
+def test_what_is_dropped_is_dropped_for_one_reason() -> None:
+    assert len(read_set(key_set(P384, also=(GOOD,))).keys) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"kty": "oct", "k": encoded(SECRET.private)}, "a secret, published"),
+        ({"kty": "rsa"}, "its kind is not known"),
+        ({"kty": "AKP"}, "its kind is not known"),
+        *(({"kty": value}, "its kind is not known") for value in FALSE),
+        ({"use": "enc"}, "not for signatures"),
+        ({"use": ["sig"]}, "not for signatures"),
+        ({"use": 5}, "not for signatures"),
+        ({"key_ops": ["encrypt"]}, "not for verifying"),
+        ({"key_ops": "verify"}, "not for verifying"),
+        ({"key_ops": []}, "not for verifying"),
+        ({"key_ops": {"verify": True}}, "not for verifying"),
+        ({"kid": 5}, "its name is not text"),
+        ({"kid": ["rsa"]}, "its name is not text"),
+        ({"alg": "ES256"}, "its algorithm is not one of its kind"),
+        ({"alg": "HS256"}, "its algorithm is not one of its kind"),
+        ({"alg": "none"}, "its algorithm is not one of its kind"),
+        ({"alg": "RSA-OAEP"}, "its algorithm is not one of its kind"),
+        *(({"alg": value}, "its algorithm is not one of its kind") for value in FALSE),
+        ({"n": ""}, "its numbers are no key"),
+        *(({"n": value}, "its numbers are no key") for value in FALSE),
+        ({"e": "AQ"}, "its numbers are no key"),
+        ({"e": "Ag"}, "its numbers are no key"),
+        ({"e": "AQAA"}, "its numbers are no key"),
+        ({"e": encoded(bytes([1] + [0] * 200 + [1]))}, "RSA with an exponent"),
+        *(({"e": value}, "its numbers are no key") for value in FALSE),
+        *(({member: "AQAB"}, "a private key, published") for member in ("d", "p", "q", "dp", "dq", "qi", "oth", "k")),
+        ({"n": encoded(b"\x7f" + b"\xff" * 255)}, "RSA with 2047 bits"),
+        ({"n": encoded(b"\x01" + b"\xff" * 1024)}, "RSA with 8193 bits"),
+        ({"n": encoded(b"\xff" * 100_000)}, "RSA with 800000 bits"),
+    ],
+)
+def test_what_a_set_holds_that_is_not_used(change: dict[str, Any], why: str) -> None:
+    assert dropped({**GOOD, **change}).startswith(why)
+
+
+@pytest.mark.parametrize("member", ["kty", "n", "e"])
+def test_what_a_key_must_have(member: str) -> None:
+    assert dropped({name: value for name, value in GOOD.items() if name != member})
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"crv": "P-384"}, "its numbers are no key"),
+        ({"crv": "secp256k1"}, "its "),
+        ({"crv": "P-256 "}, "its numbers are no key"),
+        ({"x": P384.jwk["x"]}, "its numbers are no key"),
+        ({"y": P256.jwk["x"]}, "its numbers are no key"),
+        ({"x": encoded(bytes(32)), "y": encoded(bytes(32))}, "its numbers are no key"),
+        ({"x": encoded(b"\xff" * 32)}, "its numbers are no key"),
+        *(({member: value}, "its numbers are no key") for member in ("crv", "x", "y") for value in FALSE),
+        ({"kty": "OKP"}, "its numbers are no key"),
+        ({"kty": "RSA"}, "its numbers are no key"),
+        ({"alg": "ES384"}, "its algorithm is not one of its kind"),
+        ({"alg": "ES521"}, "its algorithm is not one of its kind"),
+        ({"d": "AQ"}, "a private key, published"),
+    ],
+)
+def test_points_that_are_none(change: dict[str, Any], why: str) -> None:
+    assert dropped({**P256.jwk, "kid": "x", **change}).startswith(why)
+
+
+@pytest.mark.parametrize(
+    "change", [{"crv": "X25519"}, {"crv": "Ed448"}, {"x": ""}, {"x": encoded(bytes(31))}, {"x": 5}, {"d": "AA"}]
+)
+def test_edwards_keys_that_are_none(change: dict[str, Any]) -> None:
+    assert dropped({**ED25519.jwk, **change})
+
+
+def test_the_weak_generators_keys() -> None:
+    """CVE-2017-15361: p and q are powers of 65537 modulo small primes, and so is n."""
+    small = (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
+    modulus = 1
+    for prime in small:
+        modulus *= prime
+    weak = 2 * modulus * ((1 << 2046) // modulus + 1) + 1  # 65537 to the power of 0 modulo each of them
+    assert weak.bit_length() == 2048
+    assert dropped({**GOOD, "n": encoded(weak.to_bytes(256, "big"))}).startswith("RSA from a generator")
+
+
+def test_names() -> None:
+    read = read_set(key_set(RSA, P256, also=({**OTHER_RSA.jwk, "kid": "é"},)))
+    assert [key.id for key in read.named("rsa")] == ["rsa"]
+    assert [key.id for key in read.named("é")] == ["é"]
+    assert read.named("RSA") == read.named("") == []
+    assert len(read.named(None)) == 3
+    nameless = {name: value for name, value in OTHER_RSA.jwk.items() if name != "kid"}
+    read = read_set(key_set(RSA, also=(nameless,)))
+    assert [key.id for key in read.named("rsa")] == ["rsa"]
+    assert [key.id for key in read.named("another")] == [None]
+
+
+@pytest.mark.parametrize("names", [("a", "a"), ("1", 1), ("None", None)])
+def test_two_keys_of_one_name_are_none(names: tuple[object, object]) -> None:
+    read = read_set(key_set(P384, also=tuple({**OTHER_RSA.jwk, "kid": name} for name in names)))
+    assert [key.id for key in read.keys] == ["p384"]
+    assert len(read.dropped) == 2
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"keys": []}',
+        b'{"keys": {}}',
+        b'{"keys": null}',
+        b'{"keys": [5]}',
+        b'{"keys": ["a"]}',
+        b'{"keys": [[]]}',
+        b'{"keys": [{}]}',
+        b'{"keys": [{"kty": "oct", "k": "AAAA"}]}',
+        key_set(RSA)[:-1],
+        key_set(RSA)[:-1] + b', "keys": []}',
+        json.dumps(RSA.jwk).encode(),
+        b"\xef\xbb\xbf" + key_set(RSA),
+        key_set(RSA).replace(b'"n"', b'"e": "AQAB", "n"'),
+    ],
+)
+def test_what_is_no_key_set(data: bytes) -> None:
+    assert read_set(key_set(RSA)).dropped == ()
+    with pytest.raises(BadKeyError):
+        read_set(data)
+
+
+def test_a_set_of_a_hundred() -> None:
+    many = tuple({**P256.jwk, "kid": str(number)} for number in range(100))
+    assert len(read_set(key_set(RSA, also=many[:99])).keys) == 100
+    with pytest.raises(BadKeyError, match="101 keys"):
+        read_set(key_set(RSA, also=many))
+
+
+def pem(key: Any) -> bytes:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: b"",
+        lambda: b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+        lambda: b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        lambda: RSA.der,
+        lambda: key_set(RSA),
+        lambda: SECRET.private,
+        lambda: RSA.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        lambda: pem(rsa.generate_private_key(65537, 1024)),  # noqa: S505
+        lambda: pem(ec.generate_private_key(ec.SECP256K1())),
+        lambda: pem(ec.generate_private_key(ec.SECP224R1())),
+        lambda: pem(x25519.X25519PrivateKey.generate()),
+        lambda: pem(dsa.generate_private_key(2048)),
+    ],
+    ids=str,
+)
+def test_what_is_no_public_key(make: Callable[[], bytes]) -> None:
+    assert read_pem(RSA.pem).keys
+    with pytest.raises(BadKeyError):
+        read_pem(make())
+
+
+def test_ed448(tmp_path: Path) -> None:
+    key = Signer("ed448", "EdDSA", ed448.Ed448PrivateKey.generate())
+    judge = authenticator(tmp_path, jwks_file=written(tmp_path / "keys.json", key_set(key, P256)))
+    assert isinstance(ask(judge, mint(key)), Accept)
+    assert isinstance(ask(judge, mint(ED25519, header={"kid": "ed448"})), Reject)
+
+
+def test_one_key_in_a_file(tmp_path: Path) -> None:
+    """Whatever name the token gives it."""
+    for key in PUBLISHED:
+        for content in (key.pem, certified(key), b"a comment\n" + key.pem):
+            judge = authenticator(tmp_path, public_key_file=written(tmp_path / "key.pem", content))
+            assert isinstance(ask(judge, mint(key)), Accept)
+            assert isinstance(ask(judge, mint(key, header={"kid": "x"})), Accept)
+            for other in PUBLISHED:
+                assert isinstance(ask(judge, mint(other)), Accept if other is key else Reject)
+
+
+@pytest.mark.parametrize(("length", "algorithms"), [(31, 0), (32, 1), (47, 1), (48, 2), (63, 2), (64, 3), (200, 3)])
+def test_lengths_of_secrets(length: int, algorithms: int) -> None:
+    secret = (SECRET.private + b"0123456789+/" * 20)[:length]
+    if algorithms:
+        assert len(secret_key(secret).keys[0].algorithms) == algorithms
+    else:
+        with pytest.raises(BadKeyError, match="32 bytes or more"):
+            secret_key(secret)
+
+
+def test_a_secret_does_not_show() -> None:
+    assert SECRET.private.decode() not in repr(secret_key(SECRET.private).keys)
+
+
+# ---- a file that changes
+
+
+def replaced(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """As `mv` does it: another file of that name."""
+    os.replace(written(path.with_suffix(".new"), content, mode), path)  # noqa: PTH105
+
+
+SOURCES: list[tuple[str, bytes, bytes, int, Signer, Signer]] = [
+    ("jwks_file", key_set(RSA), key_set(P256), 0o644, RSA, P256),
+    ("public_key_file", RSA.pem, P256.pem, 0o644, RSA, P256),
+    ("secret_file", SECRET.private, SECRET.private[::-1], 0o600, SECRET, Signer("s", "HS512", SECRET.private[::-1])),
+]
+
+
+@pytest.mark.parametrize(
+    ("option", "before", "after", "mode", "old", "new"), SOURCES, ids=lambda value: str(value)[:15]
+)
+class TestAFileThatChanges:
+    def judge(self, tmp_path: Path, option: str, content: bytes, mode: int) -> tuple[Jwt, Path]:
+        path = written(tmp_path / "keys", content, mode)
+        return authenticator(tmp_path, **{option: path}), path
+
+    def test_a_good_change_counts_at_once(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, option: str, before: bytes, after: bytes, mode: int,
+        old: Signer, new: Signer,
+    ) -> None:  # fmt: skip
+        judge, path = self.judge(tmp_path, option, before, mode)
+        caplog.set_level(logging.INFO)
+        assert isinstance(ask(judge, mint(old)), Accept)
+        assert isinstance(ask(judge, mint(new)), Reject)
+        for change in (replaced, written):
+            change(path, after, mode)
+            assert isinstance(ask(judge, mint(new)), Accept)
+            assert isinstance(ask(judge, mint(old)), Reject)
+            change(path, before, mode)
+            assert isinstance(ask(judge, mint(old)), Accept)
+            assert isinstance(ask(judge, mint(new)), Reject)
+        assert caplog.text.count("taken over, 1 keys") == 4
+
+    def test_a_bad_change_does_not(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, option: str, before: bytes, after: bytes, mode: int,
+        old: Signer, new: Signer,
+    ) -> None:  # fmt: skip
+        judge, path = self.judge(tmp_path, option, before, mode)
+        changes: list[Callable[[], object]] = [
+            lambda: replaced(path, b"", mode),
+            lambda: replaced(path, after[:20], mode),
+            lambda: replaced(path, b"x" * 600_000, mode),
+            lambda: replaced(path, after, 0o666),
+            lambda: path.unlink(),
+            lambda: path.mkdir(),
+        ]
+        for number, change in enumerate(changes, 1):
+            change()
+            for _ in range(2):
+                assert isinstance(ask(judge, mint(old)), Accept)
+                assert isinstance(ask(judge, mint(new)), Reject)
+            assert caplog.text.count("the last good one stays in force") == number
+        path.rmdir()
+        replaced(path, after, mode)
+        assert isinstance(ask(judge, mint(new)), Accept)
+        assert isinstance(ask(judge, mint(old)), Reject)
+        assert not any(line.encode() in caplog.text.encode() for line in (SECRET.private.decode(),))
+
+    def test_a_bad_one_at_the_start(
+        self, tmp_path: Path, option: str, before: bytes, after: bytes, mode: int, old: Signer, new: Signer
+    ) -> None:
+        assert self.judge(tmp_path, option, before, mode)
+        assert (old, after) != (new, before)
+        for content, permissions in ((b"", mode), (before[:20], mode), (before, 0o666), (b"x" * 600_000, mode)):
+            with pytest.raises(ConfigError, match=str(tmp_path / "keys")):
+                self.judge(tmp_path, option, content, permissions)
+        (tmp_path / "keys").unlink()
+        with pytest.raises(ConfigError, match="No such file"):
+            authenticator(tmp_path, **{option: tmp_path / "keys"})
+
+
+def test_a_secret_that_everybody_may_read(tmp_path: Path) -> None:
+    path = written(tmp_path / "secret", SECRET.private, 0o640)
+    assert authenticator(tmp_path, secret_file=path)
+    path.chmod(0o644)
+    with pytest.raises(ConfigError, match="everybody may read or write"):
+        authenticator(tmp_path, secret_file=path)
+
+
+def test_what_is_dropped_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = written(tmp_path / "keys.json", key_set(RSA, also=({**P256.jwk, "use": "enc"},)))
+    authenticator(tmp_path, jwks_file=path)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage() == f"{path}: not used: key 2 of 2: not for signatures (use)"
