@@ -1,0 +1,117 @@
+"""An EncryptedAssertion -> the bytes of the assertion, with the gateway's own key (XML Encryption 1.1).
+
+Rule 1: every part is one that is known here: a CipherReference or a RetrievalMethod leads elsewhere, and is refused.
+Rule 2: AES-GCM and RSA-OAEP alone: with CBC and PKCS #1 v1.5, who sees which forgeries fail learns what is in them.
+Rule 3: anybody can encrypt for the gateway. What comes out is bytes, to be read as what was received is; xmlsec would
+        parse it at once, and libxml2 would write what it complains of to standard error.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from lxml import etree
+
+from dicomgate import ConfigError, read_private
+
+from .document import LONGEST, Element, RefusedError
+from .names import DSIG, XENC
+
+_XENC11 = "http://www.w3.org/2009/xmlenc11#"
+_CONTENT = {f"{_XENC11}aes{bits}-gcm": bits // 8 for bits in (128, 192, 256)}
+_OAEP_MGF1P, _OAEP = f"{XENC[1:-1]}rsa-oaep-mgf1p", f"{_XENC11}rsa-oaep"
+_DIGEST_METHOD, _MGF = f"{DSIG}DigestMethod", f"{{{_XENC11}}}MGF"
+_SHA1 = f"{DSIG[1:-1]}sha1"
+_DIGESTS: Mapping[str | None, hashes.HashAlgorithm] = {
+    _SHA1: hashes.SHA1(),  # noqa: S303 (that collisions can be found does not weaken OAEP: RFC 8017 B.1)
+    f"{XENC[1:-1]}sha256": hashes.SHA256(),
+    "http://www.w3.org/2001/04/xmldsig-more#sha384": hashes.SHA384(),
+    f"{XENC[1:-1]}sha512": hashes.SHA512(),
+}
+_MASKS: Mapping[str | None, hashes.HashAlgorithm] = {
+    f"{_XENC11}mgf1{hashed.name}": hashed for hashed in _DIGESTS.values()
+}
+_IV = 12
+"""xmlenc-core1 5.2.4: "a 96 bit Initialization Vector", in front of the ciphertext and its tag."""
+
+
+class _Parts(NamedTuple):
+    """An EncryptedData taken apart: how and into what the content is encrypted, and its key."""
+
+    padding: OAEP
+    key: Element
+    key_size: int
+    content: Element
+
+
+class Decryptor:
+    """Reads what is encrypted for the RSA key of a PEM file. Raises ConfigError if it has none."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            key = load_pem_private_key(read_private(path, LONGEST), None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it is encrypted
+            raise ConfigError(f"{path}: no private key in PEM without a passphrase") from None
+        if not isinstance(key, RSAPrivateKey) or key.key_size < 2048:
+            raise ConfigError(f"{path}: must be an RSA key of 2048 bits or more")
+        self._key = key
+
+    def decrypt(self, encrypted: Element) -> bytes:
+        """The content of an EncryptedAssertion. Raises RefusedError, with the same words whatever went wrong within."""
+        parts = _taken_apart(encrypted)
+        try:
+            key, content = self._key.decrypt(_binary(parts.key), parts.padding), _binary(parts.content)
+            if len(key) == parts.key_size:
+                return AESGCM(key).decrypt(content[:_IV], content[_IV:], None)
+        except (ValueError, InvalidTag):
+            pass
+        raise RefusedError("it cannot be decrypted with the gateway's key")
+
+
+def _taken_apart(encrypted: Element) -> _Parts:
+    (data,) = _children(encrypted, f"{XENC}EncryptedData")
+    method, key_info, cipher = _children(data, f"{XENC}EncryptionMethod", f"{DSIG}KeyInfo", f"{XENC}CipherData")
+    (key,) = _children(key_info, f"{XENC}EncryptedKey")
+    # Who the key is for, a name or a certificate, is not needed: there is one key.
+    parts = f"{XENC}EncryptionMethod", f"{XENC}CipherData"
+    key_method, key_cipher = _children(key, *parts, left_out=f"{DSIG}KeyInfo")
+    (key_value,), (value,) = (_children(one, f"{XENC}CipherValue") for one in (key_cipher, cipher))
+    for one in (method, key_value, value):
+        _children(one)
+    size = _CONTENT.get(method.get("Algorithm"))
+    if size is None:
+        raise RefusedError("encrypted with an algorithm that is not accepted")
+    return _Parts(_padding(key_method), key_value, size, value)
+
+
+def _padding(method: Element) -> OAEP:
+    """xmlenc-core1 5.5.2: both functions are of SHA-1 where nothing is said, and the older name says nothing of MGF."""
+    algorithm = method.get("Algorithm")
+    said = {child.tag: child.get("Algorithm") for child in method if not len(child)}
+    if len(said) != len(method) or not said.keys() <= {_DIGEST_METHOD, *[_MGF] * (algorithm == _OAEP)}:
+        raise RefusedError("EncryptionMethod with other things in it than it should have")
+    digest, mask = _DIGESTS.get(said.get(_DIGEST_METHOD, _SHA1)), _MASKS.get(said.get(_MGF, f"{_XENC11}mgf1sha1"))
+    if algorithm not in (_OAEP, _OAEP_MGF1P) or digest is None or mask is None:
+        raise RefusedError("encrypted with an algorithm that is not accepted")
+    return OAEP(MGF1(mask), digest, None)
+
+
+def _children(parent: Element, *tags: str, left_out: str = "") -> list[Element]:
+    """The children, if they are these in this order, beside those left out. Raises RefusedError."""
+    children = [child for child in parent if child.tag != left_out]
+    if [child.tag for child in children] != list(tags):
+        raise RefusedError(f"{etree.QName(parent).localname[:40]} with other things in it than it should have")
+    return children
+
+
+def _binary(element: Element) -> bytes:
+    return b64decode("".join((element.text or "").split()), validate=True)

@@ -1,0 +1,42 @@
+"""The gateway's own metadata, to be registered at an identity provider (saml-metadata-2.0-os 2.4.4).
+
+There is no binding for DICOM in it, and a schema that wants one: HTTP-POST is named, whose Location is the Recipient
+that assertions must have. Nobody ever posts anything there.
+"""
+
+from __future__ import annotations
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from lxml import etree
+
+from .document import Element
+from .names import DSIG, METADATA, SAMLP
+
+_POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
+
+
+def write_metadata(entity_id: str, recipient: str, certificate: bytes | None) -> str:
+    """The EntityDescriptor of a service provider; `certificate` (PEM) is of the key that it decrypts and signs with."""
+    root = etree.Element(f"{METADATA}EntityDescriptor", nsmap={None: METADATA[1:-1], "ds": DSIG[1:-1]})
+    root.set("entityID", entity_id)
+    service = etree.SubElement(root, f"{METADATA}SPSSODescriptor")
+    service.set("AuthnRequestsSigned", "false")
+    service.set("WantAssertionsSigned", "true")
+    service.set("protocolSupportEnumeration", SAMLP[1:-1])
+    if certificate is not None:
+        for use in ("signing", "encryption"):
+            _add_key(service, use, certificate)
+    consumer = etree.SubElement(service, f"{METADATA}AssertionConsumerService")
+    consumer.set("Binding", _POST)
+    consumer.set("Location", recipient)
+    consumer.set("index", "0")
+    consumer.set("isDefault", "true")
+    return str(etree.tostring(root, pretty_print=True, encoding="unicode"))
+
+
+def _add_key(service: Element, use: str, certificate: bytes) -> None:
+    descriptor = etree.SubElement(service, f"{METADATA}KeyDescriptor", use=use)
+    data = etree.SubElement(etree.SubElement(descriptor, f"{DSIG}KeyInfo"), f"{DSIG}X509Data")
+    pem = x509.load_pem_x509_certificate(certificate).public_bytes(Encoding.PEM).decode("ascii")
+    etree.SubElement(data, f"{DSIG}X509Certificate").text = "".join(pem.splitlines()[1:-1])

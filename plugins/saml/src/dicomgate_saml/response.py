@@ -1,0 +1,49 @@
+"""What the gateway answers (sub-item 59H): a minimal samlp:Response, signed with its own key (PS3.7 D.3.3.7.2).
+
+It says that the assertion of this ID was accepted, by whom, and when; nothing that came from the client but the ID.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificate
+from lxml import etree
+from onelogin.saml2.utils import OneLogin_Saml2_Utils
+
+from dicomgate import ConfigError, read_private, read_trusted
+
+from .document import LONGEST
+from .names import SAML, SAMLP, SUCCESS
+
+
+class Responder:
+    """Signs with the RSA key and the certificate of two PEM files. Raises ConfigError if they do not fit together."""
+
+    def __init__(self, key_file: Path, certificate_file: Path, entity_id: str) -> None:
+        key, certificate = read_private(key_file, LONGEST), read_trusted(certificate_file, LONGEST)
+        try:
+            fit = load_pem_x509_certificate(certificate).public_key() == load_pem_private_key(key, None).public_key()
+        except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: the key is encrypted
+            fit = False
+        if not fit:
+            raise ConfigError(f"{certificate_file}: not the certificate, in PEM, of the key in {key_file}")
+        self._key, self._certificate = key.decode("ascii", "replace"), certificate.decode("ascii", "replace")
+        self._entity_id = entity_id
+
+    def respond(self, assertion_id: str) -> bytes:
+        """The response to the assertion of this ID."""
+        response = etree.Element(f"{SAMLP}Response", nsmap={"samlp": SAMLP[1:-1], "saml": SAML[1:-1]})
+        response.set("ID", f"_{secrets.token_hex(16)}")
+        response.set("Version", "2.0")
+        response.set("IssueInstant", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        response.set("InResponseTo", assertion_id)
+        etree.SubElement(response, f"{SAML}Issuer").text = self._entity_id
+        status = etree.SubElement(response, f"{SAMLP}Status")
+        etree.SubElement(status, f"{SAMLP}StatusCode", Value=SUCCESS)
+        signed = OneLogin_Saml2_Utils.add_sign(response, self._key, self._certificate)
+        return signed if isinstance(signed, bytes) else str(signed).encode("utf-8")

@@ -1,0 +1,125 @@
+"""`dicomgate saml inspect` explains and prints no assertion; `dicomgate saml metadata` is for the identity provider."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from lxml import etree
+from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
+from onelogin.saml2.xml_utils import OneLogin_Saml2_XML
+from plugins.saml.tests.mint import (
+    ENTITY_ID,
+    ISSUER,
+    P256,
+    RSA,
+    USER,
+    conditions,
+    confirmation,
+    mint,
+    response,
+    subject,
+    written,
+)
+
+from commandline import dicomgate
+
+GATEWAY = f"""
+[[listener]]
+name = "clinical"
+bind = "127.0.0.1:0"
+
+[[upstream]]
+name = "pacs"
+address = "127.0.0.1:4242"
+called_ae_titles = ["*"]
+
+[[authenticator]]
+use = "saml"
+name = "other"
+issuer = "https://other.hospital.example"
+entity_id = "{ENTITY_ID}"
+certificates = ["rsa.pem"]
+
+[[authenticator]]
+use = "saml"
+name = "sso"
+issuer = "{ISSUER}"
+entity_id = "{ENTITY_ID}"
+certificates = ["rsa.pem"]
+group_attributes = ["groups"]
+key_file = "gate.key"
+certificate_file = "gate.pem"
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    written(tmp_path / "rsa.pem", RSA.pem)
+    written(tmp_path / "gate.pem", RSA.pem)
+    written(tmp_path / "gate.key", RSA.private_pem, 0o600)
+    return written(tmp_path / "dicomgate.toml", GATEWAY.encode())
+
+
+def inspected(config: Path, assertion: bytes, *options: object) -> tuple[int, str]:
+    done = dicomgate("saml", "inspect", "-", "--config", config, *options, stdin=assertion)
+    signature = assertion.partition(b"SignatureValue>")[2][:40].decode("ascii", "replace").strip()
+    assert not signature or signature not in done.output
+    return done.exit_code, done.output
+
+
+def test_an_assertion_that_is_accepted(config: Path, tmp_path: Path) -> None:
+    for assertion in (mint(), response(mint())):
+        status, told = inspected(config, assertion)
+        assert status == 0
+        assert "not this table's" in told
+        assert "verified" in told
+        assert f'user "{USER}"' in told
+    path = written(tmp_path / "assertion.xml", mint())
+    assert dicomgate("saml", "inspect", path, "--config", config).exit_code == 0
+
+
+def test_every_problem_is_told(config: Path) -> None:
+    status, told = inspected(
+        config,
+        mint(
+            conditions=conditions("https://elsewhere.hospital.example"),
+            subject=subject(USER, confirmation(recipient="x")),
+        ),
+    )
+    assert status == 1
+    assert "elsewhere" in told
+    assert "Recipient" in told
+    assert "no authenticator accepts" in told
+
+
+def test_what_is_not_signed_is_not_explained(config: Path) -> None:
+    status, told = inspected(config, mint(key=P256))
+    assert status == 1
+    assert "none of the issuer's keys" in told
+    status, told = inspected(config, mint().replace(USER.encode(), b"eve"))
+    assert status == 1
+    assert "eve" not in told
+    status, told = inspected(config, b"<!DOCTYPE a><a/>")
+    assert status == 1
+    assert "a document type" in told
+
+
+def test_wrong_usage(config: Path, tmp_path: Path) -> None:
+    assert dicomgate("saml", "inspect", tmp_path / "none", "--config", config).exit_code == 2
+    assert dicomgate("saml", "metadata", "--config", config).exit_code == 2  # which of the two?
+    assert dicomgate("saml", "metadata", "nobody", "--config", config).exit_code == 2
+
+
+def test_the_metadata(config: Path) -> None:
+    done = dicomgate("saml", "metadata", "sso", "--config", config)
+    assert done.exit_code == 0
+    assert not isinstance(OneLogin_Saml2_XML.validate_xml(done.output, "saml-schema-metadata-2.0.xsd"), str)
+    root = etree.fromstring(done.output.encode())
+    assert root.get("entityID") == ENTITY_ID
+    assert root.find(".//{*}AssertionConsumerService").get("Location") == ENTITY_ID
+    assert [one.get("use") for one in root.iterfind(".//{*}KeyDescriptor")] == ["signing", "encryption"]
+    plain = dicomgate("saml", "metadata", "other", "--config", config).output
+    assert "KeyDescriptor" not in plain
+    # It is a service provider's: nobody takes it for an identity provider's.
+    assert OneLogin_Saml2_IdPMetadataParser.parse(plain) == {}

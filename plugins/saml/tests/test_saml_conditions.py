@@ -1,0 +1,490 @@
+"""What an assertion must say to be a login: each row beside the assertion that it was made of, which is one."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plugins.saml.tests.mint import (
+    BEARER,
+    DSIG_NAMESPACE,
+    ENTITY_ID,
+    HOLDER_OF_KEY,
+    ISSUER,
+    P256,
+    PASSWORD,
+    RSA,
+    SAML_NAMESPACE,
+    STRANGER,
+    ask,
+    assertion,
+    at,
+    authentication,
+    authenticator,
+    conditions,
+    confirmation,
+    der,
+    mint,
+    sign,
+    subject,
+)
+
+from dicomgate import Accept, Pass, Reject
+from dicomgate_saml import Saml
+from dicomgate_saml.claims import Policy, Problem, last_use, read_time, session_end
+from dicomgate_saml.document import read_document
+
+NOW = datetime(2027, 1, 15, 8, tzinfo=UTC).timestamp()
+SKEW, LIFETIME = 60.0, 3600.0
+ADDRESS = "192.0.2.1"
+LONGEST_REASON = 400
+"""What a signed assertion can write into the log."""
+SMARTCARD = "urn:oasis:names:tc:SAML:2.0:ac:classes:SmartcardPKI"
+SENDER_VOUCHES = "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches"
+ACTION = "urn:oasis:names:tc:SAML:1.0:action:rwedc"
+
+Row = tuple[str, Callable[[], dict[str, Any]], str]
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Saml:
+    return authenticator(tmp_path_factory.mktemp("conditions"))
+
+
+def confirmed(**data: Any) -> Callable[[], dict[str, Any]]:
+    return lambda: {"subject": subject("ada", confirmation(**data))}
+
+
+def under(*audiences: str | Sequence[str], **data: Any) -> Callable[[], dict[str, Any]]:
+    return lambda: {"conditions": conditions(*audiences, **data)}
+
+
+def said(**parts: str) -> Callable[[], dict[str, Any]]:
+    return lambda: parts
+
+
+AUDIENCES: list[Row] = [
+    ("another audience", under("https://other.example"), "Audience: "),
+    ("a longer audience", under(f"{ENTITY_ID}/"), "Audience: "),
+    ("a shorter audience", under(ENTITY_ID[:-1]), "Audience: "),
+    ("the audience in capitals", under(ENTITY_ID.upper()), "Audience: "),
+    ("the audience with a blank", under(f" {ENTITY_ID}"), "Audience: "),
+    ("two audiences in one text", under(f"https://other.example {ENTITY_ID}"), "not valid by the schema"),
+    ("an empty audience", under(""), "Audience: "),
+    ("an endless audience", under("https://" + "x" * 2000), "Audience: "),
+    ("a list of others", under(["https://a.example", "https://b.example"]), "Audience: "),
+    ("a second restriction that does not hold", under(ENTITY_ID, "https://other.example"), "Audience: "),
+    ("a first restriction that does not hold", under("https://other.example", ENTITY_ID), "Audience: "),
+    ("no restriction", lambda: {"conditions": f'<saml:Conditions NotOnOrAfter="{at(300)}"/>'}, "AudienceRestriction: "),
+]
+CONDITIONS: list[Row] = [
+    ("no Conditions", said(conditions=""), "Conditions: is missing"),
+    ("NotOnOrAfter missing", under(ends=None), "Conditions: NotOnOrAfter is missing"),
+    ("over", under(ends=-61), "Conditions: ended at "),
+    ("not yet", under(begins=65), "Conditions: begins at "),
+    ("issued in the future", lambda: {"issued": 65}, "IssueInstant: in "),
+    ("lives too long", under(ends=3700), "Conditions: lives for "),
+    ("issued long ago", lambda: {"issued": -4000}, "Conditions: lives for "),
+    (
+        "a condition of another's",
+        under(more='<saml:Condition xmlns:x="urn:x" xsi:type="x:Geography"/>'),
+        "not valid by the schema",
+    ),
+    (
+        "a condition of a known type under a general name",
+        under(more='<saml:Condition xsi:type="saml:OneTimeUseType"/>'),
+        "Conditions: a condition that is not understood",
+    ),
+]
+CONFIRMATIONS: list[Row] = [
+    ("no Subject", said(subject=""), "SubjectConfirmation: is missing"),
+    ("no confirmation", said(subject="<saml:Subject><saml:NameID>ada</saml:NameID></saml:Subject>"), "SubjectConfir"),
+    ("sender-vouches", confirmed(method=SENDER_VOUCHES), "SubjectConfirmation: 'urn:oasis"),
+    ("an unknown method", confirmed(method=f"{BEARER}2"), "SubjectConfirmation: 'urn:oasis"),
+    ("no data", confirmed(data=""), "SubjectConfirmation: without SubjectConfirmationData"),
+    ("empty data", confirmed(data="<saml:SubjectConfirmationData/>"), "SubjectConfirmationData: NotOnOrAfter is"),
+    ("data without end", confirmed(ends=None), "SubjectConfirmationData: NotOnOrAfter is missing"),
+    ("data that is over", confirmed(ends=-61), "SubjectConfirmationData: ended at "),
+    ("data that begins later", confirmed(begins=65), "SubjectConfirmationData: begins at "),
+    ("no Recipient", confirmed(recipient=None), "Recipient: None"),
+    ("an empty Recipient", confirmed(recipient=""), "Recipient: ''"),
+    ("another Recipient", confirmed(recipient="https://other.example"), "Recipient: "),
+    ("a Recipient that has it in its query", confirmed(recipient=f"https://x.example/?{ENTITY_ID}"), "Recipient: "),
+    ("a Recipient that begins alike", confirmed(recipient=f"{ENTITY_ID}.x.example"), "Recipient: "),
+    ("a shorter Recipient", confirmed(recipient=ENTITY_ID[:-1]), "Recipient: "),
+    ("the Recipient with a blank", confirmed(recipient=f"{ENTITY_ID} "), "Recipient: "),
+    ("the Recipient in capitals", confirmed(recipient=ENTITY_ID.upper()), "Recipient: "),
+    ("another address", confirmed(address="192.0.2.2"), "Address: "),
+    ("an address that is none", confirmed(address="192.0.2.1/24"), "Address: "),
+    ("a name for an address", confirmed(address="localhost"), "Address: "),
+    ("held by another", confirmed(method=HOLDER_OF_KEY, holder=STRANGER), "SubjectConfirmation: the holder of another"),
+    ("held by nobody", confirmed(method=HOLDER_OF_KEY), "SubjectConfirmation: the holder of another"),
+    (
+        "two confirmations, neither of which holds",
+        lambda: {"subject": subject("ada", confirmation(ends=-61), confirmation(recipient="https://other.example"))},
+        "SubjectConfirmationData: ended at ",
+    ),
+]
+STATEMENTS: list[Row] = [
+    ("no AuthnStatement", said(authentication=""), "AuthnStatement: is missing"),
+    ("a session that is over", lambda: {"authentication": authentication(session_ends=-61)}, "SessionNotOnOrAfter: "),
+    (
+        "two sessions, one of which is over",
+        lambda: {"authentication": authentication(session_ends=300) + authentication(session_ends=-61)},
+        "SessionNotOnOrAfter: ",
+    ),
+]
+ROWS = [*AUDIENCES, *CONDITIONS, *CONFIRMATIONS, *STATEMENTS]
+
+
+@pytest.mark.parametrize(("parts", "why"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
+def test_rows(judge: Saml, parts: Callable[[], dict[str, Any]], why: str) -> None:
+    assert isinstance(ask(judge, mint(), certificate=der(P256)), Accept)
+    answer = ask(judge, mint(**parts()), certificate=der(P256))
+    assert isinstance(answer, Reject)
+    assert answer.reason.startswith(why)
+    assert len(answer.reason) < LONGEST_REASON
+    assert answer.reason.isascii()
+    assert answer.reason.isprintable()
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        under(["https://other.example", ENTITY_ID]),
+        under(ENTITY_ID, ["https://other.example", ENTITY_ID]),
+        under(begins=None),
+        under(more="<saml:OneTimeUse/>"),
+        under(more='<saml:ProxyRestriction Count="0"/>'),
+        under(begins=55, ends=350),
+        under(ends=-50),
+        confirmed(ends=-50),
+        confirmed(begins=-5),
+        confirmed(address=ADDRESS),
+        confirmed(method=HOLDER_OF_KEY, holder=P256),
+        lambda: {"subject": subject("ada", confirmation(ends=-61), confirmation())},
+        lambda: {"subject": subject("ada", confirmation(SENDER_VOUCHES), confirmation())},
+        lambda: {"authentication": authentication() + authentication(SMARTCARD)},
+        lambda: {"issued": 55},
+    ],
+)
+def test_what_is_no_reason_to_refuse(judge: Saml, parts: Callable[[], dict[str, Any]]) -> None:
+    assert isinstance(ask(judge, mint(**parts()), certificate=der(P256)), Accept)
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    ["", ISSUER[:-1], f"{ISSUER}/", ISSUER.upper(), f" {ISSUER}", ISSUER.replace("https", "http"),
+     ISSUER.replace("o", "\u043e"), f"{ISSUER}\n", "ada"],
+)  # fmt: skip
+def test_another_issuer_is_for_another_table(judge: Saml, issuer: str) -> None:
+    """Character for character; and who names another issuer is neither verified nor judged here."""
+    assert isinstance(ask(judge, mint()), Accept)
+    for signed in (mint(issuer=issuer), mint(issuer=issuer, key=STRANGER), mint(issuer=issuer, conditions="")):
+        answer = ask(judge, signed)
+        assert isinstance(answer, Pass)
+        assert answer.reason.isascii()
+        assert len(answer.reason) < LONGEST_REASON
+
+
+def test_the_issuer_is_looked_at_again_where_it_is_verified() -> None:
+    """Who reads claims alone, `dicomgate saml inspect` for one, is told as well."""
+    assert problems(claims()) == []
+    assert [problem.where for problem in problems(claims(), issuer="https://other.example")] == ["Issuer"]
+
+
+def test_the_format_of_the_issuer(judge: Saml) -> None:
+    """2.2.5: that of an entity; with another one the same characters are another name."""
+    entity = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
+    written = assertion()
+    for format_, kind in ((entity, Accept), ("urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified", Reject)):
+        answer = ask(judge, sign(written.replace(b"<saml:Issuer>", f'<saml:Issuer Format="{format_}">'.encode())))
+        assert isinstance(answer, kind), answer
+    assert isinstance(answer, Reject)
+    assert answer.reason.startswith("Issuer: its Format is 'urn")
+
+
+# -- times, to the thousandth of a second ------------------------------------------------------------------------------
+
+
+def when(seconds: float) -> str:
+    """So long after NOW."""
+    return (datetime.fromtimestamp(NOW, UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def claims(
+    *, issued: str = when(0), begins: str = when(-5), ends: str = when(300), confirmed_from: str | None = None,
+    confirmed: str = when(300), session_ends: str | None = None, **parts: str,
+) -> Any:  # fmt: skip
+    made = {
+        "issued": issued,
+        "conditions": conditions(begins=begins, ends=ends),
+        "subject": subject("ada", confirmation(begins=confirmed_from, ends=confirmed)),
+        "authentication": authentication(instant=when(0), session_ends=session_ends),
+        **parts,
+    }
+    return read_document(assertion(**made))
+
+
+def policy(**changes: Any) -> Policy:
+    usual: dict[str, Any] = {
+        "issuer": ISSUER, "entity_id": ENTITY_ID, "recipient": ENTITY_ID, "skew": SKEW, "maximum_lifetime": LIFETIME,
+        "recipient_required": True, "address_checked": True, "holder_of_key": False, "authentication_required": True,
+        "contexts": (),
+    }  # fmt: skip
+    return Policy(**{**usual, **changes})
+
+
+def problems(
+    document: Any, now: float = NOW, *, address: str = ADDRESS, certificate: bytes | None = None, **changes: Any
+) -> list[Problem]:
+    return list(policy(**changes).problems(document, address=address, certificate=certificate, now=now))
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad", "where"),
+    [
+        ("ends", -59.999, -60, "Conditions"),
+        ("begins", 60, 60.001, "Conditions"),
+        ("issued", 60, 60.001, "IssueInstant"),
+        ("confirmed", -59.999, -60, "SubjectConfirmationData"),
+        ("confirmed_from", 60, 60.001, "SubjectConfirmationData"),
+        ("session_ends", -59.999, -60, "SessionNotOnOrAfter"),
+        ("ends", 3600, 3600.001, "Conditions"),
+        ("issued", -3300, -3300.001, "Conditions"),
+    ],
+)
+def test_the_edges_of_the_skew_and_the_lifetime(name: str, good: float, bad: float, where: str) -> None:
+    assert problems(claims()) == []
+    assert problems(claims(**{name: when(good)})) == []
+    assert [problem.where for problem in problems(claims(**{name: when(bad)}))] == [where]
+    # The other way round: the clock, not the assertion.
+    assert problems(claims(**{name: when(good)}), NOW, skew=SKEW + 1, maximum_lifetime=LIFETIME + 1) == []
+
+
+def test_the_clock_goes_over_the_edges() -> None:
+    document = claims(begins=when(0), ends=when(300), confirmed=when(400))
+    for now, wheres in (
+        (-60.001, ["IssueInstant", "Conditions"]), (-60, []), (359.999, []), (360, ["Conditions"]),
+        (460, ["Conditions", "SubjectConfirmationData"]),
+    ):  # fmt: skip
+        assert [problem.where for problem in problems(document, NOW + now)] == wheres
+
+
+def test_without_skew() -> None:
+    for name, good, bad in (("ends", 0.001, 0), ("begins", 0, 0.001), ("issued", 0, 0.001), ("confirmed", 0.001, 0)):
+        assert problems(claims(**{name: when(good)}), skew=0.0) == []
+        assert len(problems(claims(**{name: when(bad)}), skew=0.0)) == 1
+
+
+NO_TIMES = [
+    "", "now", "2027-01-15", "2027-01-15T08:04:00", "2027-01-15T10:04:00+02:00", "2027-01-15T08:04:00+00:00",
+    "2027-01-15T08:04:00-00:00", "2027-01-15T08:04:00z", "2027-01-15 08:04:00Z", "20270115T080400Z",
+    "2027-01-15T08:04Z", "10000-01-01T00:00:00Z", "+2027-01-15T08:04:00Z", "-2027-01-15T08:04:00Z",
+    "2027-01-15T08:04:60Z", "2027-02-29T08:04:00Z", "2027-13-01T08:04:00Z", "2027-01-15T24:00:01Z",
+    "2027-01-15T08:04:00.Z", "2027-01-15T08:04:00,5Z", "2027-01-15T08:04:00.1234567890Z", "2027-01-15T08:04:00ZZ",
+    "2027-01-15T08:04:00Z\n", " 2027-01-15T08:04:00Z", "\u0662\u0660\u0662\u0667-01-15T08:04:00Z",
+    "2027-01-15T08:04:00.\u0665Z", "2027-W03-5T08:04:00Z", "0000-01-01T00:00:00Z",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NO_TIMES, ids=ascii)
+def test_what_is_no_time_in_utc(text: str) -> None:
+    """saml-core-2.0-os 1.3.3: "expressed in UTC form, with no time zone component"."""
+    assert read_time("2027-01-15T08:04:00Z") == NOW + 240
+    assert read_time(text) is None
+
+
+@pytest.mark.parametrize("name", ["issued", "begins", "ends", "confirmed", "confirmed_from", "session_ends"])
+def test_a_time_that_is_none_is_a_problem_wherever_it_stands(name: str) -> None:
+    assert problems(claims(**{name: "2027-01-15T08:00:00Z"}), skew=SKEW) == []
+    for text in ("2027-01-15T08:00:00", "2027-01-15T10:00:00+02:00", "2027-01-15T08:00:60Z", "10000-01-15T08:00:00Z"):
+        assert len(problems(claims(**{name: text}))) == 1
+
+
+def test_fractions_and_the_ends_of_the_calendar() -> None:
+    assert read_time("2027-01-15T08:00:00.5Z") == NOW + 0.5
+    assert read_time("2027-01-15T08:00:00.123456789Z") == pytest.approx(NOW + 0.123456789, abs=1e-6)
+    assert read_time("1970-01-01T00:00:00Z") == 0
+    assert read_time("0001-01-01T00:00:00Z") == -62135596800
+    assert read_time("9999-12-31T23:59:59.9999999Z") == 253402300800
+    assert read_time(None) is None
+
+
+# -- what else can stand there -----------------------------------------------------------------------------------------
+
+
+def test_every_problem_is_named() -> None:
+    hopeless = claims(issued="never", ends=when(-61), confirmed=when(-61), session_ends=when(-61))
+    found = problems(hopeless, entity_id="https://other.example", recipient="https://other.example", contexts=["x"])
+    assert [problem.where for problem in found] == [
+        "IssueInstant", "Conditions", "Audience", "SubjectConfirmationData", "Recipient", "SessionNotOnOrAfter",
+        "AuthnContextClassRef",
+    ]  # fmt: skip
+
+
+def test_several_of_what_stands_once() -> None:
+    """The schema refuses them as well; nothing relies on it."""
+    twice = claims(conditions=conditions(begins=when(0), ends=when(9)) * 2)
+    assert problems(twice) == [Problem("Conditions", "several of them")]
+    data = f'<saml:SubjectConfirmationData NotOnOrAfter="{when(9)}" Recipient="{ENTITY_ID}"/>'
+    assert problems(claims(subject=subject("ada", confirmation(data=data)))) == []
+    (problem,) = problems(claims(subject=subject("ada", confirmation(data=data * 2))))
+    assert problem.where == "SubjectConfirmation"
+
+
+@pytest.mark.parametrize(
+    ("written", "client", "same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("2001:DB8:0::1", "2001:db8::1", True),
+        ("2001:db8::1", "2001:db8::2", False),
+        ("192.0.2.1", "192.0.2.10", False),
+        ("192.0.2.10", "192.0.2.1", False),
+        ("192.0.2.01", "192.0.2.1", False),
+        ("", "192.0.2.1", False),
+        ("3221225985", "192.0.2.1", False),
+    ],
+)
+def test_addresses(written: str, client: str, same: bool) -> None:
+    document = claims(subject=subject("ada", confirmation(address=written, ends=when(300))))
+    assert [problem.where for problem in problems(document, address=client)] == [] if same else ["Address"]
+    assert problems(document, address=client, address_checked=False) == []
+    assert problems(claims(), address=client) == []
+
+
+class TestHolderOfKey:
+    """SAML V2.0 Holder-of-Key Assertion Profile: the client shows the certificate that is in the assertion."""
+
+    @staticmethod
+    def held(*confirmations: str) -> Any:
+        return claims(subject=subject("ada", *confirmations))
+
+    def test_right_wrong_and_none(self) -> None:
+        document = self.held(confirmation(HOLDER_OF_KEY, holder=P256, ends=when(300)))
+        assert problems(document, certificate=der(P256)) == []
+        for certificate, why in ((der(RSA), "the holder of another key"), (None, "and the client has shown no")):
+            (problem,) = problems(document, certificate=certificate)
+            assert problem.where == "SubjectConfirmation"
+            assert why in problem.why
+
+    def test_a_certificate_that_is_none(self) -> None:
+        for text in ("", "====", "x", b64encode(der(P256)).decode()[:-8]):
+            info = (
+                f'<ds:KeyInfo xmlns:ds="{DSIG_NAMESPACE}"><ds:X509Data><ds:X509Certificate>{text}</ds:X509Certificate>'
+                "</ds:X509Data></ds:KeyInfo>"
+            )
+            document = self.held(confirmation(HOLDER_OF_KEY, more=info, ends=when(300)))
+            assert len(problems(document, certificate=der(P256))) == 1
+            assert len(problems(document, certificate=b"")) == 1
+
+    def test_a_key_without_certificate_is_nobodys(self) -> None:
+        info = f'<ds:KeyInfo xmlns:ds="{DSIG_NAMESPACE}"><ds:KeyName>P256</ds:KeyName></ds:KeyInfo>'
+        document = self.held(confirmation(HOLDER_OF_KEY, more=info, ends=when(300)))
+        assert len(problems(document, certificate=der(P256))) == 1
+
+    def test_its_other_data_count_as_well(self) -> None:
+        document = self.held(confirmation(HOLDER_OF_KEY, holder=P256, ends=when(-60)))
+        assert [problem.where for problem in problems(document, certificate=der(P256))] == ["SubjectConfirmationData"]
+
+    def test_required(self) -> None:
+        assert problems(claims(), certificate=der(P256)) == []
+        assert len(problems(claims(), certificate=der(P256), holder_of_key=True)) == 1
+        bearer = confirmation(ends=when(300))
+        both = self.held(bearer, confirmation(HOLDER_OF_KEY, holder=P256, ends=when(300)))
+        assert problems(both, certificate=der(P256), holder_of_key=True) == []
+        assert len(problems(both, certificate=der(RSA), holder_of_key=True)) == 1
+        assert problems(both, certificate=der(RSA)) == [], "one that holds is enough (saml-core-2.0-os 2.4)"
+
+    def test_the_type_of_its_data(self, tmp_path: Path) -> None:
+        """2.4.1.3: KeyInfoConfirmationDataType, which nobody needs to say."""
+        judge = authenticator(tmp_path)
+        for type_ in ("", ' xsi:type="saml:KeyInfoConfirmationDataType"'):
+            data = confirmation(HOLDER_OF_KEY, holder=P256).replace("Data ", f"Data{type_} ", 1)
+            assert isinstance(ask(judge, mint(subject=subject("ada", data)), certificate=der(P256)), Accept)
+            assert isinstance(ask(judge, mint(subject=subject("ada", data)), certificate=der(RSA)), Reject)
+
+
+def test_contexts() -> None:
+    one, both = authentication(PASSWORD, instant=when(0)), authentication(SMARTCARD, instant=when(0))
+    for contexts, good in (
+        ((), True), ((PASSWORD,), True), ((SMARTCARD, PASSWORD), True), ((SMARTCARD,), False), ((PASSWORD[:-1],), False)
+    ):  # fmt: skip
+        found = problems(claims(authentication=one), contexts=contexts)
+        assert [problem.where for problem in found] == [] if good else ["AuthnContextClassRef"]
+    assert problems(claims(authentication=one + both), contexts=(SMARTCARD,)) == []
+    unsaid = (
+        f'<saml:AuthnStatement AuthnInstant="{when(0)}"><saml:AuthnContext><saml:AuthnContextDeclRef>{PASSWORD}'
+        "</saml:AuthnContextDeclRef></saml:AuthnContext></saml:AuthnStatement>"
+    )
+    assert problems(claims(authentication=unsaid)) == []
+    assert len(problems(claims(authentication=unsaid), contexts=(PASSWORD,))) == 1
+    assert len(problems(claims(authentication=""), contexts=(PASSWORD,), authentication_required=False)) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        ({"recipient_required": False}, {"subject": subject("ada", confirmation(recipient=None, ends=when(300)))}),
+        ({"authentication_required": False}, {"authentication": ""}),
+        ({"skew": 180.0}, {"begins": when(180)}),
+        ({"maximum_lifetime": 7200.0}, {"ends": when(7200)}),
+    ],
+    ids=lambda value: next(iter(value)),
+)
+def test_relaxations(change: dict[str, Any], parts: dict[str, str]) -> None:
+    assert problems(claims(**parts), **change) == []
+    assert len(problems(claims(**parts))) == 1
+
+
+def test_without_the_need_for_a_recipient_a_wrong_one_is_wrong_still() -> None:
+    document = claims(subject=subject("ada", confirmation(recipient="https://x.example", ends=when(300))))
+    assert [problem.where for problem in problems(document, recipient_required=False)] == ["Recipient"]
+
+
+def test_last_use_and_the_end_of_the_session() -> None:
+    assert last_use(claims(ends=when(300))) == NOW + 300
+    assert session_end(claims()) is None
+    assert session_end(claims(session_ends=when(9))) == NOW + 9
+    several = "".join(authentication(instant=when(0), session_ends=ends) for ends in (when(9), when(7), None, when(8)))
+    assert session_end(claims(authentication=several)) == NOW + 7
+
+
+def test_the_session_ends_the_login(judge: Saml) -> None:
+    soon = at(600)
+    for ends, expected in (
+        (soon, soon), (None, None), ("9999-12-31T23:59:59.9999999Z", "9999-12-31T00:00:00.000000Z")
+    ):  # fmt: skip
+        answer = ask(judge, mint(authentication=authentication(session_ends=ends)))
+        assert isinstance(answer, Accept)
+        found = answer.expires_at and answer.expires_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        assert found == expected
+
+
+def test_behind_its_end_the_session_ends_with_the_skew(judge: Saml) -> None:
+    """Or it would be over before it began: `expires_at` is compared with the gateway's clock, without skew."""
+    ends = datetime.now(UTC) - timedelta(seconds=30)
+    written = ends.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    answer = ask(judge, mint(authentication=authentication(session_ends=written)))
+    assert isinstance(answer, Accept)
+    assert answer.expires_at == ends + timedelta(minutes=1)
+
+
+def test_where_else_things_stand_nobody_looks(judge: Saml) -> None:
+    """A statement of another kind is none of those that are needed."""
+    decision = (
+        f'<saml:AuthzDecisionStatement Resource="urn:x" Decision="Permit"><saml:Action Namespace="{ACTION}">Read'
+        "</saml:Action></saml:AuthzDecisionStatement>"
+    )
+    assert isinstance(ask(judge, mint(more=decision)), Accept)
+    general = (
+        f'<saml:Statement xmlns:saml="{SAML_NAMESPACE}" xsi:type="saml:AuthnStatementType"' + authentication()[20:]
+    )
+    general = general.replace("</saml:AuthnStatement>", "</saml:Statement>")
+    answer = ask(judge, mint(authentication=general))
+    assert isinstance(answer, Reject)
+    assert answer.reason.startswith("AuthnStatement: is missing")

@@ -1,0 +1,335 @@
+"""Encrypted assertions: read with the gateway's key if they are made as they should be; else nothing is learnt."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import OAEP, PKCS1v15
+from plugins.saml.tests import sealing
+from plugins.saml.tests.mint import (
+    ISSUER,
+    P256,
+    RSA,
+    SAML_NAMESPACE,
+    USER,
+    ask,
+    assertion,
+    authenticator,
+    mint,
+    response,
+    sign,
+    written,
+)
+from plugins.saml.tests.sealing import (
+    CBC,
+    GATE,
+    GCM,
+    MGF1P,
+    OAEP11,
+    PKCS1,
+    SHA256,
+    XENC,
+    XENC11,
+    digest_method,
+    encrypted_data,
+    encrypted_key,
+    mask,
+    method,
+    oaep,
+    sealed,
+    sealed_by_xmlsec,
+    value,
+)
+
+from dicomgate import Accept, Decision, Pass, Reject
+from dicomgate_saml import Saml
+
+UNREADABLE = Reject("it cannot be decrypted with the gateway's key")
+SHA384, SHA512 = "http://www.w3.org/2001/04/xmldsig-more#sha384", f"{XENC}sha512"
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Saml:
+    folder = tmp_path_factory.mktemp("encryption")
+    return authenticator(folder, key_file=written(folder / "gate.key", GATE.private_pem, 0o600))
+
+
+def accepted(decision: Decision) -> bool:
+    if not isinstance(decision, Accept):
+        return False
+    assert decision.user == USER
+    return True
+
+
+def rejected(decision: Decision) -> str:
+    assert isinstance(decision, Reject)
+    return decision.reason
+
+
+@pytest.mark.parametrize("bits", [128, 192, 256])
+@pytest.mark.parametrize("by", [sealed, sealed_by_xmlsec])
+def test_bare_and_in_a_response(judge: Saml, by: Callable[..., bytes], bits: int) -> None:
+    """The same as without encryption, the ID by which it is used once as well."""
+    for document in (by(mint(id="_a1"), bits=bits), response(by(mint(id="_a1"), bits=bits))):
+        answer = ask(judge, document)
+        assert accepted(answer)
+        assert isinstance(answer, Accept)
+        assert answer.once is not None
+        assert answer.once.key == f"{ISSUER}\0_a1"
+    assert accepted(ask(judge, mint())), "it may be encrypted, and need not be"
+
+
+@pytest.mark.parametrize(
+    ("how", "padding"),
+    [
+        (method(MGF1P), oaep()),
+        (method(MGF1P, digest_method(sealing.SHA1)), oaep()),
+        (method(MGF1P, digest_method(SHA256)), oaep("sha256")),
+        (method(OAEP11), oaep()),
+        (method(OAEP11, digest_method(SHA256) + mask(f"{XENC11}mgf1sha256")), oaep("sha256", "sha256")),
+        (method(OAEP11, mask(f"{XENC11}mgf1sha384") + digest_method(SHA384)), oaep("sha384", "sha384")),
+        (method(OAEP11, digest_method(SHA512) + mask(f"{XENC11}mgf1sha1")), oaep("sha512", "sha1")),
+        (method(OAEP11, mask(f"{XENC11}mgf1sha512")), oaep("sha1", "sha512")),
+    ],
+)
+def test_ways_to_encrypt_a_key(judge: Saml, how: str, padding: OAEP) -> None:
+    assert accepted(ask(judge, sealed(mint(), how=None, info=encrypted_key(_KEY, how, padding=padding), key=_KEY)))
+    other = oaep("sha256" if padding.algorithm.name == "sha1" else "sha1")
+    assert ask(judge, sealed(mint(), info=encrypted_key(_KEY, how, padding=other), key=_KEY)) == UNREADABLE
+
+
+_KEY = secrets.token_bytes(16)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"known": ""},
+        {"known": ' Id="_e1" MimeType="text/xml"'},
+        {"inner": "<ds:KeyInfo><ds:KeyName>gate</ds:KeyName></ds:KeyInfo>"},
+        {"inner": f"<ds:KeyInfo><ds:X509Data><ds:X509Certificate>{GATE.base64}</ds:X509Certificate></ds:X509Data>"
+                  "</ds:KeyInfo>"},
+        {"inner": f"<ds:KeyInfo><ds:X509Data><ds:X509Certificate>{RSA.base64}</ds:X509Certificate></ds:X509Data>"
+                  "</ds:KeyInfo>"},
+    ],
+)  # fmt: skip
+def test_what_makes_no_difference(judge: Saml, changes: dict[str, str]) -> None:
+    """Whatever is said of whose key it is: there is one."""
+    assert accepted(ask(judge, sealed(mint(), **changes)))
+
+
+def test_without_a_key_it_may_be_for_another_table(tmp_path: Path) -> None:
+    strict, document = authenticator(tmp_path), sealed(mint())
+    assert accepted(ask(strict, mint()))
+    for sent in (document, response(document)):
+        assert ask(strict, sent) == Pass("an encrypted assertion, and the gateway has no key to read it with")
+
+
+def tampered(data: bytes, position: int) -> bytes:
+    changed = bytearray(data)
+    changed[position] ^= 1
+    return bytes(changed)
+
+
+def test_whatever_goes_wrong_within_is_one_reason(judge: Saml) -> None:
+    """A peer that could tell them apart would learn what is in it; not even the log is told."""
+    plain = mint()
+    content = sealing.with_gcm(plain, _KEY)
+    wrapped = GATE.private.public_key().encrypt(_KEY, oaep())
+    assert accepted(ask(judge, sealed(plain, key=_KEY, content=content, data=value(wrapped))))
+    for position in (0, 11, 12, 40, len(content) // 2, -17, -16, -1):
+        assert ask(judge, sealed(plain, key=_KEY, content=tampered(content, position))) == UNREADABLE
+    for cut in (b"", content[:11], content[:12], content[:27], content[:28], content[:-1], content + b"\0"):
+        assert ask(judge, sealed(plain, key=_KEY, content=cut)) == UNREADABLE
+    for other in (tampered(wrapped, 0), tampered(wrapped, 100), tampered(wrapped, -1), wrapped[:-1], b"", b"\0" * 256,
+                  b"\xff" * 256, wrapped + b"\0", b"\0" + wrapped):  # fmt: skip
+        assert ask(judge, sealed(plain, key=_KEY, content=content, data=value(other))) == UNREADABLE
+    base64 = b64encode(content).decode()
+    for text in ("", "*", "AAA", "\u00e9", f"{base64[:8]}*{base64[8:]}", base64.replace("=", "") + "A==="):
+        data = value(f"<xenc:CipherValue>{text}</xenc:CipherValue>")
+        assert ask(judge, sealed(plain, key=_KEY, data=data)) == UNREADABLE
+        info = encrypted_key(_KEY)
+        assert ask(judge, sealing.around(encrypted_data(method(GCM[128]), info, data))) == UNREADABLE
+
+
+def test_another_key(judge: Saml) -> None:
+    for document in (sealed(mint(), gate=RSA), sealed_by_xmlsec(mint(), gate=RSA)):
+        assert ask(judge, document) == UNREADABLE
+
+
+def test_a_content_key_of_another_size(judge: Saml) -> None:
+    """The algorithm says 256 bits; a shorter key would do for AES, and is not what was said."""
+    for size in (0, 15, 16, 24, 31, 33):
+        key = secrets.token_bytes(size)
+        content = sealing.with_gcm(mint(), key) if size in (16, 24) else b"x" * 100
+        document = sealed(b"", how=method(GCM[256]), content=content, info=encrypted_key(key))
+        assert ask(judge, document) == UNREADABLE
+
+
+def refused_key_algorithms() -> Iterator[tuple[str, str]]:
+    yield "PKCS1 v1.5", encrypted_key(_KEY, method(PKCS1), padding=PKCS1v15())
+    yield "an unknown algorithm", encrypted_key(_KEY, method(f"{XENC}kw-aes128"))
+    yield "none", encrypted_key(_KEY, method(""))
+    yield "an unknown digest", encrypted_key(_KEY, method(MGF1P, digest_method("http://www.w3.org/2001/04/xmlenc#md5")))
+    yield "an empty digest", encrypted_key(_KEY, method(MGF1P, "<ds:DigestMethod/>"))
+    yield "an unknown mask", encrypted_key(_KEY, method(OAEP11, mask(f"{XENC11}mgf1md5")))
+
+
+@pytest.mark.parametrize(("_name", "info"), list(refused_key_algorithms()))
+def test_key_algorithms(judge: Saml, _name: str, info: str) -> None:
+    assert accepted(ask(judge, sealed(mint(), key=_KEY, info=encrypted_key(_KEY))))
+    answer = ask(judge, sealed(mint(), key=_KEY, info=info))
+    assert answer == Reject("encrypted with an algorithm that is not accepted")
+
+
+@pytest.mark.parametrize("bits", [128, 192, 256])
+def test_cbc(judge: Saml, bits: int) -> None:
+    """Validly made, and refused: before anything is decrypted, so that no padding is looked at."""
+    key = secrets.token_bytes(bits // 8)
+    document = sealed(b"", key=key, how=method(CBC[bits]), content=sealing.with_cbc(mint(), key))
+    assert ask(judge, document) == Reject("encrypted with an algorithm that is not accepted")
+
+
+@pytest.mark.parametrize("algorithm", ["", f"{XENC}tripledes-cbc", f"{XENC11}aes128-gcm ", "http://x"])
+def test_other_content_algorithms(judge: Saml, algorithm: str) -> None:
+    assert ask(judge, sealed(mint(), how=method(algorithm))) == Reject(
+        "encrypted with an algorithm that is not accepted"
+    )
+
+
+@pytest.fixture
+def trap() -> Iterator[socket.socket]:
+    """Listens; nobody may come."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0.2)
+        yield listening
+
+
+def outside(trap: socket.socket, file: Path) -> Iterator[tuple[str, bytes]]:
+    """What would lead to somewhere else, and what has more in it than it should."""
+    plain, url = mint(), "http://{}:{}/".format(*trap.getsockname())
+    usual, key = value(sealing.with_gcm(plain, _KEY)), encrypted_key(_KEY)
+    how = method(GCM[128])
+
+    def document(info: str = key, data: str = usual, how: str = how, known: str = "", beside: str = "") -> bytes:
+        return sealing.around(encrypted_data(how, info, data, known) + beside)
+
+    yield "the control", document()
+    for uri in (f"file://{file}", "file:///dev/zero", url, "#_a1", ""):
+        reference = value(f'<xenc:CipherReference URI="{uri}"/>')
+        yield f"the content is at {uri}", document(data=reference)
+        yield f"the key is at {uri}", document(info=encrypted_key(_KEY, data=reference))
+        retrieval = f'<ds:RetrievalMethod URI="{uri}" Type="http://www.w3.org/2001/04/xmlenc#EncryptedKey"/>'
+        yield f"the EncryptedKey is at {uri}", document(info=retrieval)
+        yield f"the EncryptedKey is at {uri}, or there", document(info=retrieval + key)
+        yield f"there, or the EncryptedKey is at {uri}", document(info=key + retrieval)
+        yield f"the EncryptedKey stands beside, {uri}", document(info=retrieval, beside=key)
+    yield "a reference beside the value", document(data=usual.replace("<xenc:CipherV", f"<xenc:CipherReference "
+                                                                      f'URI="{url}"/><xenc:CipherV', 1))  # fmt: skip
+    yield "something in the value", document(data=usual.replace("</xenc:CipherValue>", "<x/></xenc:CipherValue>"))
+    yield "two values", document(data=value(usual[17:-18] * 2))
+    yield "no value", document(data=value(""))
+    yield "several keys", document(info=key + key)
+    yield "several keys, for others", document(info=encrypted_key(_KEY, gate=RSA) + key)
+    yield "no key", document(info="")
+    yield "a key in clear", document(info=f"<ds:KeyValue>{b64encode(_KEY).decode()}</ds:KeyValue>")
+    yield "a name of a key", document(info="<ds:KeyName>gate</ds:KeyName>")
+    yield "a name of a key and the key", document(info="<ds:KeyName>gate</ds:KeyName>" + key)
+    yield "the key beside the data", document(beside=key)
+    yield "two EncryptedData", document(beside=encrypted_data(how, key, usual))
+    yield (
+        "properties",
+        document().replace(b"</xenc:EncryptedData>", b"<xenc:EncryptionProperties/></xenc:EncryptedData>"),
+    )
+    yield "a list of references", document(info=encrypted_key(_KEY, more="<xenc:ReferenceList/>"))
+    yield "a carried name", document(info=encrypted_key(_KEY, more="<xenc:CarriedKeyName>x</xenc:CarriedKeyName>"))
+    yield "a key size", document(how=method(GCM[128], "<xenc:KeySize>128</xenc:KeySize>"))
+    yield "a label", document(info=encrypted_key(_KEY, method(MGF1P, "<xenc:OAEPparams>AAAA</xenc:OAEPparams>")))
+    yield "a mask where none belongs", document(info=encrypted_key(_KEY, method(MGF1P, mask(f"{XENC11}mgf1sha1"))))
+    yield "two digests", document(info=encrypted_key(_KEY, method(MGF1P, digest_method(SHA256) * 2)))
+    yield (
+        "something in a digest",
+        document(
+            info=encrypted_key(_KEY, method(MGF1P, digest_method(SHA256).replace("/>", "><x/></ds:DigestMethod>")))
+        ),
+    )
+    yield "foreign elements", document().replace(b"xenc:CipherData", b"ds:CipherData")
+    yield "foreign elements of another's", document().replace(XENC.encode(), b"urn:x")
+    yield "without EncryptedData", sealing.around("")
+    yield "an agreement", document(info=f'<xenc:AgreementMethod Algorithm="{XENC11}ECDH-ES"/>')
+    yield "a derived key", document(info=f'<e:DerivedKey xmlns:e="{XENC11}"/>')
+
+
+def test_nothing_leads_elsewhere(judge: Saml, trap: socket.socket, tmp_path: Path) -> None:
+    file = written(tmp_path / "content", sealing.with_gcm(mint(), _KEY))
+    rows = list(outside(trap, file))
+    assert len(rows) > 50
+    assert accepted(ask(judge, rows[0][1]))
+    for name, document in rows[1:]:
+        reason = rejected(ask(judge, document))
+        assert "with other things in it than it should have" in reason or "an ID" in reason, (name, reason)
+    with pytest.raises(TimeoutError):
+        trap.accept()
+
+
+# -- what is in it -----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_in_it_must_be_signed(judge: Saml) -> None:
+    """Anybody can encrypt for the gateway: that says nothing of who did."""
+    for inner, why in (
+        (assertion(), "the assertion is not signed"),
+        (mint(key=GATE), "the signature is none of the issuer's keys'"),
+        (mint().replace(USER.encode(), b"eve"), "the signature is none of the issuer's keys'"),
+        (response(mint()), "what is encrypted is no assertion"),
+        (sealed(mint()), "what is encrypted is no assertion"),
+        (mint() + mint(), "not well-formed XML"),
+        (b"<!--x-->" + mint(), "a document type"),
+        (b'<!DOCTYPE x SYSTEM "file:///dev/zero">' + mint(), "a document type"),
+        (mint().replace(b"</saml:Assertion>", sealed(mint()) + b"</saml:Assertion>"), "another assertion"),
+        (mint(conditions=""), "Conditions: is missing"),
+        (b"", "not well-formed XML"),
+        (b"\0\xff\xfe", "not UTF-8"),
+        (b"ada", "not well-formed XML"),
+        (b"<saml:Assertion/>", "not well-formed XML"),
+    ):
+        assert rejected(ask(judge, sealed(inner))).startswith(why)
+    assert accepted(ask(judge, sealed(mint())))
+    assert isinstance(ask(judge, sealed(mint(issuer="https://other.example"))), Pass)
+
+
+def test_a_signature_around_it_counts_for_nothing(judge: Saml) -> None:
+    for inner, good in ((mint(), True), (assertion(), False)):
+        signed = sign(response(sealed(inner)))
+        assert accepted(ask(judge, signed)) == good
+
+
+def test_one_in_clear_beside_it(judge: Saml) -> None:
+    for several in ((sealed(mint()), mint()), (mint(), sealed(mint())), (sealed(mint()), sealed(mint()))):
+        assert rejected(ask(judge, response(*several))) == "a Response with 2 assertions"
+
+
+def test_nothing_of_it_is_written_anywhere(judge: Saml, capfd: pytest.CaptureFixture[str]) -> None:
+    """libxml2 would tell standard error what it cannot read."""
+    secret = f'<saml:Assertion xmlns:saml="{SAML_NAMESPACE}" ID="_a1"><x:y>top secret</x:y></saml:Assertion>'.encode()
+    for inner in (secret, secret[:-5], b"top secret & more", b"<x:top_secret/>"):
+        assert "secret" not in rejected(ask(judge, sealed(inner)))
+    out = capfd.readouterr()
+    assert (out.out, out.err) == ("", "")
+
+
+def test_its_size(judge: Saml) -> None:
+    """What is within the limit as it comes is so as it was; base64 takes a third."""
+    filled = mint(attributes={"x": ["y" * 40_000]})
+    assert len(sealed(filled)) < 65_535
+    assert accepted(ask(judge, sealed(filled)))
+    assert "65535 are the most" in rejected(ask(judge, sealed(mint(attributes={"x": ["y" * 60_000]}))))
+
+
+def test_keys_on_curves_sign_what_is_in_it(judge: Saml) -> None:
+    assert accepted(ask(judge, sealed(mint(key=P256))))

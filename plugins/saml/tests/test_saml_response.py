@@ -1,0 +1,145 @@
+"""What the gateway answers: a Response that a client can verify, and nothing of the client's but the ID."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import signxml
+from cryptography.hazmat.primitives.asymmetric import rsa
+from lxml import etree
+from plugins.saml.tests.mint import (
+    DSIG_NAMESPACE,
+    ENTITY_ID,
+    PROTOCOL_NAMESPACE,
+    RSA,
+    RSA_SHA256,
+    SAML_NAMESPACE,
+    SHA256,
+    STRANGER,
+    SUCCESS,
+    ask,
+    attributes,
+    authenticator,
+    login,
+    mint,
+    signer,
+    written,
+)
+from plugins.saml.tests.mint import response as as_response
+
+from dicomgate import Accept
+from dicomgate.testing import attempt, saml
+from dicomgate_saml import Saml
+from dicomgate_saml.claims import read_time
+from dicomgate_saml.document import read_document
+from dicomgate_saml.response import Responder
+from dicomgate_saml.schema import check_schema
+from dicomgate_saml.signature import read_signed
+
+SAML, SAMLP, DSIG = f"{{{SAML_NAMESPACE}}}", f"{{{PROTOCOL_NAMESPACE}}}", f"{{{DSIG_NAMESPACE}}}"
+
+
+def answering(folder: Path, **options: Any) -> Saml:
+    key = written(folder / "gate.key", STRANGER.private_pem, 0o600)
+    return authenticator(folder, key_file=key, **options)
+
+
+def responding(folder: Path) -> Saml:
+    return answering(folder, certificate_file=written(folder / "gate.pem", STRANGER.pem))
+
+
+def answer(judge: Saml, document: bytes) -> bytes | None:
+    decision = judge.authenticate(attempt(saml(document, positive_response_requested=True)))
+    assert isinstance(decision, Accept)
+    return decision.server_response
+
+
+def test_it_is_a_response_to_the_assertion(tmp_path: Path) -> None:
+    made = answer(responding(tmp_path), mint(id="_a1"))
+    assert made is not None
+    root = read_document(made)
+    check_schema(root, "saml-schema-protocol-2.0.xsd")
+    assert root.tag == f"{SAMLP}Response"
+    assert (root.get("InResponseTo"), root.get("Version")) == ("_a1", "2.0")
+    assert [child.tag for child in root] == [f"{SAML}Issuer", f"{DSIG}Signature", f"{SAMLP}Status"]
+    assert root[0].text == ENTITY_ID
+    assert [code.get("Value") for code in root.iter(f"{SAMLP}StatusCode")] == [SUCCESS]
+    issued = read_time(root.get("IssueInstant"))
+    assert issued is not None
+    assert abs(issued - datetime.now(UTC).timestamp()) < timedelta(minutes=1).total_seconds()
+
+
+def test_it_is_signed_with_the_gateways_key(tmp_path: Path) -> None:
+    """signxml and our own rules say so, and neither of another key."""
+    made = answer(responding(tmp_path), mint())
+    assert made is not None
+    algorithms = {element.get("Algorithm") for element in etree.fromstring(made).iter()} - {None}
+    assert {RSA_SHA256, SHA256} < algorithms
+    assert not [algorithm for algorithm in algorithms if "sha1" in algorithm]
+
+    def verified(data: bytes, certificate: bytes) -> Any:
+        signxml.XMLVerifier().verify(data, x509_cert=certificate.decode(), id_attribute="ID")
+        return read_signed(read_document(data)[1], [certificate.decode()], 65_535)
+
+    assert verified(made, STRANGER.pem).get("InResponseTo")
+    for data, certificate in ((made, RSA.pem), (made.replace(SUCCESS.encode(), b"urn:x"), STRANGER.pem)):
+        with pytest.raises(signxml.exceptions.InvalidSignature):
+            verified(data, certificate)
+
+
+def test_it_tells_nothing_of_what_came_but_the_id(tmp_path: Path) -> None:
+    secrets = {"uid": ["a secret in an attribute"], "told": ["another one"]}
+    judge = responding(tmp_path)
+    for sent in (mint("ada.lovelace", id="_a1", attributes=attributes(secrets)),
+                 as_response(mint("ada.lovelace", id="_a1", attributes=attributes(secrets)))):  # fmt: skip
+        made = answer(judge, sent)
+        assert made is not None
+        assert b"_a1" in made
+        for word in (b"ada.lovelace", b"a secret", b"another one", b"uid", b"idp.hospital"):
+            assert word in sent
+            assert word not in made.replace(RSA.pem, b"")
+
+
+def test_each_has_an_id_of_its_own(tmp_path: Path) -> None:
+    judge, document = responding(tmp_path), mint()
+    made = [answer(judge, document) for _ in range(3)]
+    assert len({etree.fromstring(one or b"").get("ID") for one in made}) == 3
+
+
+def test_its_size(tmp_path: Path) -> None:
+    """Sub-item 59H shares 65,535 bytes with the rest: the longest ID, the largest key."""
+    large = signer(rsa.generate_private_key(65537, 4096))
+    responder = Responder(
+        written(tmp_path / "k", large.private_pem, 0o600), written(tmp_path / "c", large.pem), ENTITY_ID
+    )
+    assert len(responder.respond("_" + "a" * 255)) < 10_000
+
+
+def test_without_a_certificate_there_is_none(tmp_path: Path) -> None:
+    assert answer(answering(tmp_path), mint()) is None
+    assert answer(authenticator(tmp_path), mint()) is None
+
+
+def test_none_is_made_for_who_asks_for_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = responding(tmp_path)
+    made: list[str] = []
+    monkeypatch.setattr(Responder, "respond", lambda _, of: made.append(of) or b"x")
+    assert answer(judge, mint(id="_a1")) == b"x"
+    decision = judge.authenticate(login(mint(id="_a2")))
+    assert isinstance(decision, Accept)
+    assert decision.server_response is None
+    assert made == ["_a1"]
+
+
+def test_who_is_not_accepted_gets_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = responding(tmp_path)
+    made: list[str] = []
+    monkeypatch.setattr(Responder, "respond", lambda _, of: made.append(of) or b"x")
+    for refused in (mint(key=STRANGER), mint(conditions=""), mint(issuer="https://other.example"), b"", b"<x/>"):
+        decision = judge.authenticate(attempt(saml(refused, positive_response_requested=True)))
+        assert not isinstance(decision, Accept)
+    assert not made
+    assert isinstance(ask(judge, mint()), Accept)

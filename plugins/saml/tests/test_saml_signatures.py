@@ -1,0 +1,181 @@
+"""Signatures that no one should believe: of other keys, algorithms, references, transforms.
+
+Most are made with the issuer's own key: it is their form that must not pass.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from lxml import etree
+from plugins.saml.tests.conftest import IdP
+from plugins.saml.tests.hostile import everything, key_infos
+from plugins.saml.tests.mint import (
+    DSIG_NAMESPACE,
+    P256,
+    RSA,
+    STRANGER,
+    USER,
+    Reference,
+    Signer,
+    ask,
+    assertion,
+    authenticator,
+    response,
+    sign_by_hand,
+    signer,
+)
+from plugins.saml.tests.verdicts import NOT_THE_ISSUERS, assert_forged, refusal
+
+from dicomgate import Accept, ConfigError
+
+TRAP = "http://127.0.0.1:9/trap"
+HOSTILE = everything(TRAP)
+
+
+def assert_accepted(idp: IdP, document: bytes) -> None:
+    decision = ask(idp.judge, document)
+    assert isinstance(decision, Accept), decision
+    assert decision.user == USER
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_signed_but_not_like_this(idp: IdP, name: str) -> None:
+    genuine, hostile = sign_by_hand(assertion()), HOSTILE[name]()
+    assert len(hostile) < 65_535
+    assert_forged(idp.judge, genuine, hostile)
+    assert_forged(idp.judge, response(genuine), response(hostile))
+
+
+@pytest.mark.parametrize("key", [RSA, P256], ids=["RSA", "P-256"])
+@pytest.mark.parametrize("name", key_infos(TRAP))
+def test_what_stands_in_key_info_is_thrown_away(idp: IdP, name: str, key: Signer) -> None:
+    """A genuine signature is not the worse for it; an attacker's is not the better, whatever it names."""
+    info = key_infos(TRAP)[name]
+    genuine = sign_by_hand(assertion(), key, key_info=info)
+    assert_accepted(idp, genuine)
+    assert refusal(idp.judge, sign_by_hand(assertion(), STRANGER, key_info=info)) == ("signature", NOT_THE_ISSUERS)
+    swapped = re.sub(rb"<ds:SignatureValue>.*</ds:SignatureValue>", _value_of(STRANGER), genuine)
+    assert refusal(idp.judge, swapped) == ("signature", NOT_THE_ISSUERS)
+
+
+def _value_of(key: Signer) -> bytes:
+    found = re.search(rb"<ds:SignatureValue>.*</ds:SignatureValue>", sign_by_hand(assertion(), key))
+    assert found is not None
+    return found[0]
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha384", "sha512"])
+@pytest.mark.parametrize("key", [RSA, P256], ids=["RSA", "P-256"])
+def test_what_is_accepted(idp: IdP, key: Signer, algorithm: str) -> None:
+    method = key.algorithm.replace("sha256", algorithm)
+    digest = "http://www.w3.org/2001/04/xmldsig-more#sha384" if algorithm == "sha384" else (
+        f"http://www.w3.org/2001/04/xmlenc#{algorithm}"
+    )  # fmt: skip
+    assert_accepted(idp, sign_by_hand(assertion(), key, method=method, references=[Reference(digest=digest)]))
+
+
+def values() -> dict[str, tuple[Signer, bytes]]:
+    """Values of signatures that verifiers have taken for good ones."""
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    modulus = RSA.private.public_key().public_numbers().n
+    return {
+        "ECDSA 0, 0": (P256, bytes(64)),  # CVE-2022-21449
+        "ECDSA 1, 1": (P256, (bytes(31) + b"\1") * 2),
+        "ECDSA n, n": (P256, order.to_bytes(32, "big") * 2),
+        "ECDSA r = n, s = 1": (P256, order.to_bytes(32, "big") + bytes(31) + b"\1"),
+        "ECDSA of one number": (P256, bytes(31) + b"\1"),
+        "RSA 0": (RSA, bytes(256)),
+        "RSA 1": (RSA, bytes(255) + b"\1"),
+        "RSA n - 1": (RSA, (modulus - 1).to_bytes(256, "big")),
+        "RSA n": (RSA, modulus.to_bytes(256, "big")),
+        "nothing": (RSA, b""),
+        "nothing, ECDSA": (P256, b""),
+        "one byte": (RSA, b"\0"),
+        "60,000 bytes": (RSA, bytes(45_000)),
+    }
+
+
+@pytest.mark.parametrize("name", values())
+def test_values_of_the_signature(idp: IdP, name: str) -> None:
+    key, value = values()[name]
+    assert_forged(idp.judge, sign_by_hand(assertion(), key), sign_by_hand(assertion(), key, value=value))
+
+
+def test_a_good_value_with_more_behind_it(idp: IdP) -> None:
+    genuine = sign_by_hand(assertion())
+    for more in (b"AAAA", b"=", b"!!!!", b"</ds:SignatureValue><ds:SignatureValue>"):
+        assert_forged(idp.judge, genuine, genuine.replace(b"</ds:SignatureValue>", more + b"</ds:SignatureValue>"))
+
+
+PIECES = (
+    "Signature", "SignedInfo", "CanonicalizationMethod", "SignatureMethod", "Reference", "Transforms", "Transform",
+    "DigestMethod", "DigestValue", "SignatureValue",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_each_piece_of_the_signature(idp: IdP, piece: str) -> None:
+    """Taken away, doubled, given an attribute, a child, a text, another namespace."""
+    genuine = sign_by_hand(assertion())
+
+    def changed(change: str) -> bytes:
+        root = etree.fromstring(genuine)
+        element = next(root.iter(f"{{{DSIG_NAMESPACE}}}{piece}"))
+        match change:
+            case "away":
+                element.getparent().remove(element)
+            case "doubled":
+                element.addnext(etree.fromstring(etree.tostring(element, with_tail=False)))
+            case "child":
+                element.append(etree.Element("x"))
+            case "object":
+                element.append(etree.Element(f"{{{DSIG_NAMESPACE}}}Object"))
+            case "namespace":
+                element.tag = element.tag.replace("2000/09", "2001/09")
+            case "no namespace":
+                element.tag = piece
+            case "name":
+                element.tag = element.tag.lower()
+            case "text":
+                element.tail = "x"
+            case attribute:
+                element.set(attribute, "x")
+        return bytes(etree.tostring(root))
+
+    for change in (
+        "away",
+        "doubled",
+        "child",
+        "object",
+        "namespace",
+        "no namespace",
+        "name",
+        "{urn:x}Id",
+        "Algorithms",
+    ):
+        assert_forged(idp.judge, genuine, changed(change))
+    if piece == "Signature":
+        assert_accepted(idp, changed("Id"))  # as pysaml2 writes it; nothing refers to it
+    else:
+        assert_forged(idp.judge, genuine, changed("Id"))
+        assert_forged(idp.judge, genuine, changed("text"))
+
+
+@pytest.mark.parametrize(
+    "private",
+    [
+        rsa.generate_private_key(65537, 1024),  # noqa: S505
+        ec.generate_private_key(ec.SECP192R1()),
+        ec.generate_private_key(ec.SECP256K1()),
+        ed25519.Ed25519PrivateKey.generate(),
+    ],
+    ids=["RSA of 1024 bits", "P-192", "secp256k1", "Ed25519"],
+)
+def test_keys_that_are_not_trusted(tmp_path: Path, private: object) -> None:
+    authenticator(tmp_path, RSA)
+    with pytest.raises(ConfigError, match="too weak, too large or of an unknown kind"):
+        authenticator(tmp_path, signer(private, by=RSA))

@@ -1,0 +1,433 @@
+"""Whose signatures count: the keys of files and of metadata that are for signing, and none besides."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.oid import NameOID
+from lxml import etree
+from plugins.saml.tests.described import METADATA_NAMESPACE, described, key, metadata, provider
+from plugins.saml.tests.mint import (
+    DSIG_NAMESPACE,
+    ISSUER,
+    P256,
+    PROTOCOL_NAMESPACE,
+    RSA,
+    STRANGER,
+    Reference,
+    Signer,
+    ask,
+    authenticator,
+    mint,
+    sign,
+    sign_by_hand,
+    signer,
+    written,
+)
+
+from dicomgate import Accept, ConfigError, Reject
+from dicomgate_saml import trust
+from dicomgate_saml.document import RefusedError
+from dicomgate_saml.trust import Trusted, read_certificates, read_metadata
+
+FEDERATION = signer(ec.generate_private_key(ec.SECP256R1()), "federation.example")
+WEAK = signer(rsa.generate_private_key(65537, 1024))  # noqa: S505 (that is the point)
+WEAK_KEYS = {
+    "RSA 1024": WEAK,
+    "RSA 2047": signer(rsa.generate_private_key(65537, 2047)),  # noqa: S505
+    "P-192": signer(ec.generate_private_key(ec.SECP192R1())),
+    "secp256k1": signer(ec.generate_private_key(ec.SECP256K1())),
+}
+
+
+def trusted(data: bytes, *signers: Signer) -> set[str]:
+    """The certificates that metadata names, in PEM."""
+    return set(read_metadata(data, ISSUER, [one.pem.decode() for one in signers]).certificates)
+
+
+def pems(*keys: Signer) -> set[str]:
+    return {one.pem.decode() for one in keys}
+
+
+def why_not(data: bytes, *signers: Signer) -> str:
+    with pytest.raises(RefusedError) as raised:
+        trusted(data, *signers)
+    return str(raised.value)
+
+
+# -- files in PEM ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("in_one_file", [True, False])
+def test_two_certificates_while_the_issuer_changes_keys(tmp_path: Path, in_one_file: bool) -> None:
+    """Either key signs, the third one does not."""
+    contents = [RSA.pem + P256.pem] if in_one_file else [RSA.pem, P256.pem]
+    files = [written(tmp_path / f"{number}.pem", content) for number, content in enumerate(contents)]
+    judge = authenticator(tmp_path, certificates=files)
+    for one in (RSA, P256):
+        assert isinstance(ask(judge, mint(key=one)), Accept)
+    assert ask(judge, mint(key=STRANGER)) == Reject(
+        "the signature is none of the issuer's keys', or what it covers was changed"
+    )
+
+
+def test_what_stands_around_certificates() -> None:
+    assert read_certificates(b"Bag Attributes\n" + RSA.pem + b"\nsubject: x\n" + P256.pem) == tuple(
+        one.pem.decode() for one in (RSA, P256)
+    )
+    for data in (b"", RSA.pem[:-30], b"\xff\xfe", RSA.private_pem):
+        with pytest.raises(RefusedError, match="no certificates in PEM"):
+            read_certificates(data)
+
+
+@pytest.mark.parametrize("weak", WEAK_KEYS.values(), ids=list(WEAK_KEYS))
+def test_weak_keys(weak: Signer) -> None:
+    for data in (weak.pem, RSA.pem + weak.pem):
+        with pytest.raises(RefusedError, match="too weak, too large or of an unknown kind"):
+            read_certificates(data)
+    assert trusted(metadata(RSA)) == pems(RSA)
+    assert "too weak" in why_not(metadata(RSA, weak))
+
+
+@pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()], ids=lambda curve: curve.name)
+def test_curves(curve: ec.EllipticCurve) -> None:
+    one = signer(ec.generate_private_key(curve))
+    assert trusted(metadata(one)) == pems(one)
+
+
+def test_kinds_of_keys_that_xml_signature_does_not_know() -> None:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")])
+    private = ed25519.Ed25519PrivateKey.generate()
+    certificate = (
+        x509.CertificateBuilder(name, name, private.public_key(), 1)
+        .not_valid_before(RSA.certificate.not_valid_before_utc)
+        .not_valid_after(RSA.certificate.not_valid_after_utc)
+        .sign(private, None)
+    )
+    with pytest.raises(RefusedError, match="of an unknown kind"):
+        read_certificates(Signer(private, certificate).pem)
+
+
+# -- what of metadata counts -------------------------------------------------------------------------------------------
+
+
+def test_keys_for_signing() -> None:
+    assert trusted(metadata(RSA)) == pems(RSA)
+    assert trusted(metadata(RSA, P256)) == pems(RSA, P256)
+    assert trusted(metadata(RSA, RSA)) == pems(RSA)
+    assert trusted(metadata(key(RSA, use=None))) == pems(RSA)
+    assert trusted(metadata(key(RSA, use="encryption"), key(P256))) == pems(P256)
+    assert trusted(metadata(key(RSA, use="encryption"), key(P256, use=None))) == pems(P256)
+
+
+@pytest.mark.parametrize("use", ["encryption", "", "Signing", " signing", "signing encryption", "x"])
+def test_keys_for_something_else(use: str) -> None:
+    assert why_not(metadata(key(RSA, use=use))) == "metadata without a signing certificate"
+
+
+def test_an_encryption_key_logs_nobody_in(tmp_path: Path) -> None:
+    file = written(tmp_path / "idp.xml", metadata(RSA, key(P256, use="encryption")))
+    judge = authenticator(tmp_path, metadata_file=file)
+    assert isinstance(ask(judge, mint(key=RSA)), Accept)
+    assert isinstance(ask(judge, mint(key=P256)), Reject)
+
+
+def test_of_a_chain_the_first() -> None:
+    """Who certified the key is not who signs with it."""
+    assert trusted(metadata(key(RSA, STRANGER))) == pems(RSA)
+
+
+def test_whose_descriptors() -> None:
+    """That of an identity provider, of SAML 2.0, of this entity's; nothing is looked for elsewhere."""
+    one = provider(key(RSA))
+    other = one.replace("IDPSSO", "SPSSO").replace("SingleSignOnService", "AssertionConsumerService")
+    old = provider(key(STRANGER), protocols="urn:oasis:names:tc:SAML:1.1:protocol urn:mace:shibboleth:1.0")
+    both = provider(key(P256), protocols=f"urn:oasis:names:tc:SAML:1.1:protocol {PROTOCOL_NAMESPACE}")
+    longer = provider(key(STRANGER), protocols=f"{PROTOCOL_NAMESPACE}2")
+    hidden = f"<md:Extensions>{provider(key(STRANGER))}</md:Extensions>"
+    assert trusted(metadata(providers=[one, other.replace(RSA.base64, STRANGER.base64), old, longer])) == pems(RSA)
+    assert trusted(metadata(providers=[one, both])) == pems(RSA, P256)
+    assert trusted(metadata(before=hidden)) == pems(RSA)
+    for providers in ([other], [old], [hidden], [longer]):
+        assert why_not(metadata(providers=providers)) == "metadata without a signing certificate"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        f'<md:EntitiesDescriptor xmlns:md="{METADATA_NAMESPACE}">{{}}</md:EntitiesDescriptor>',
+        f'<md:EntityDescriptors xmlns:md="{METADATA_NAMESPACE}">{{}}</md:EntityDescriptors>',
+        '<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:1.0:metadata">{}</EntityDescriptor>',
+        "<EntityDescriptor>{}</EntityDescriptor>",
+    ],
+)
+def test_metadata_of_several_is_not_searched(data: str) -> None:
+    whole = metadata().decode()
+    assert trusted(whole.encode()) == pems(RSA)
+    assert why_not(data.format(whole).encode()).startswith("no EntityDescriptor")
+
+
+@pytest.mark.parametrize(
+    "issuer", ["", f"{ISSUER}/", ISSUER[:-1], ISSUER.upper(), "https://other.example", f" {ISSUER}"]
+)
+def test_metadata_of_another(issuer: str) -> None:
+    assert why_not(metadata(issuer=issuer)) == "metadata of another issuer"
+
+
+@pytest.mark.parametrize(
+    "certificate",
+    ["", "AAAA", "=", "\u00e9", "-----BEGIN CERTIFICATE-----", RSA.base64[:-8], "<x/>", STRANGER.pem.decode()],
+)
+def test_certificates_that_are_none(certificate: str) -> None:
+    """One that cannot be read is a reason to read nothing: half of the keys would be a riddle."""
+    broken = described(f"<ds:X509Certificate>{certificate}</ds:X509Certificate>")
+    assert why_not(metadata(RSA, broken)) == "no certificates in PEM"
+    spaced = described(f"<ds:X509Certificate>\n  {RSA.base64[:70]}\n\t{RSA.base64[70:]}\n</ds:X509Certificate>")
+    assert trusted(metadata(spaced)) == pems(RSA)
+
+
+def test_two_certificates_in_one() -> None:
+    """No line of base64 ends the PEM that is made of it."""
+    two = RSA.base64 + "-----END CERTIFICATE----------BEGIN CERTIFICATE-----" + P256.base64
+    assert why_not(metadata(described(f"<ds:X509Certificate>{two}</ds:X509Certificate>"))) == "no certificates in PEM"
+
+
+def test_valid_until() -> None:
+    def until(data: bytes) -> float | None:
+        return read_metadata(data, ISSUER, []).until
+
+    year = {"2030": 1893456000.0, "2031": 1924992000.0}
+    soon, later = (f"{one}-01-01T00:00:00Z" for one in year)
+    assert until(metadata()) is None
+    assert until(metadata(until=soon)) == year["2030"]
+    for entity, descriptor in ((soon, later), (later, soon), (None, soon), (soon, None)):
+        assert until(metadata(until=entity, providers=[provider(key(RSA), until=descriptor)])) == year["2030"]
+    for text in ("", "soon", "2030-01-01T00:00:00", "2030-01-01T00:00:00+01:00", "10000-01-01T00:00:00Z"):
+        assert why_not(metadata(until=text)) == "a validUntil that is no time in UTC"
+        assert why_not(metadata(until=soon, providers=[provider(key(RSA), until=text)])).startswith("a validUntil")
+
+
+# -- signed metadata ---------------------------------------------------------------------------------------------------
+
+UNSIGNED = "metadata that is not signed, or not as it should be"
+NOT_THEIRS = "the signature is none of the issuer's keys', or what it covers was changed"
+
+
+def test_signed_by_whom_it_should() -> None:
+    signed = sign(metadata(), FEDERATION)
+    assert trusted(signed, FEDERATION) == pems(RSA)
+    assert trusted(signed, STRANGER, FEDERATION) == pems(RSA)
+    assert why_not(signed, STRANGER) == NOT_THEIRS
+    assert why_not(metadata(), FEDERATION) == UNSIGNED
+    assert why_not(sign(metadata(), RSA), FEDERATION) == NOT_THEIRS, "its own key vouches for nothing"
+    assert trusted(signed) == pems(RSA), "who names no signers does not ask"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (RSA.base64, STRANGER.base64),
+        (f'entityID="{ISSUER}"', 'entityID="https://other.example"'),
+        ('use="signing"', 'use="encryption"'),
+        ("https://idp.hospital.example/sso", "https://idp.hospital.example/ssp"),
+        ("<md:IDPSSODescriptor", '<md:Extensions><x xmlns="urn:x"/></md:Extensions><md:IDPSSODescriptor'),
+        ('validUntil="2099', 'validUntil="2999'),
+    ],
+)
+def test_what_was_changed_behind_the_signature(old: str, new: str) -> None:
+    signed = sign(metadata(until="2099-01-01T00:00:00Z"), FEDERATION).decode()
+    assert trusted(signed.encode(), FEDERATION) == pems(RSA)
+    assert signed.count(old) == 1
+    assert why_not(signed.replace(old, new).encode(), FEDERATION) == NOT_THEIRS
+
+
+def parts(signed: bytes) -> tuple[str, str]:
+    """The Signature, and the document without it."""
+    before, found, rest = signed.decode().partition("<ds:Signature")
+    inner, end, after = rest.partition("</ds:Signature>")
+    return found + inner + end, before + after
+
+
+def wrapped(kind: str) -> bytes:
+    """A document of the attacker's, with the federation's signature of the genuine one somewhere in it."""
+    genuine = sign(metadata(id="_genuine"), FEDERATION)
+    signature, without = parts(genuine)
+    inner = genuine.decode()
+    evil = metadata(STRANGER, id="_evil").decode()
+    end = "</md:EntityDescriptor>"
+    extended = "<md:Extensions>{}</md:Extensions>".format
+    match kind:
+        case "genuine in Extensions, its signature moved out":
+            return metadata(STRANGER, id="_evil", before=signature + extended(without))
+        case "genuine in Extensions, with its signature":
+            return metadata(STRANGER, id="_evil", before=extended(inner))
+        case "genuine in Extensions, with its signature, and that copied":
+            return metadata(STRANGER, id="_evil", before=signature + extended(inner))
+        case "genuine behind, its signature moved out":
+            return metadata(STRANGER, id="_evil", before=signature, more=without)
+        case "genuine within the signature's Object":
+            moved = signature.replace("</ds:Signature>", f"<ds:Object>{without}</ds:Object></ds:Signature>")
+            return metadata(STRANGER, id="_evil", before=moved)
+        case "the same ID twice":
+            return metadata(STRANGER, id="_genuine", before=signature + extended(without))
+        case "the same ID twice, one spelt otherwise":
+            return metadata(STRANGER, id="_genuine", before=signature + extended(without.replace(" ID=", " Id=")))
+        case "evil around genuine":
+            return evil.replace(end, inner + end).encode()
+        case "genuine around evil":
+            return inner.replace(end, evil + end).encode()
+        case "the signature is not the first child":
+            return without.replace(end, signature + end).encode()
+        case "two signatures":
+            return without.replace("<md:IDPSSO", signature + signature + "<md:IDPSSO", 1).encode()
+        case "a stranger's signature in front":
+            other, _ = parts(sign(metadata(id="_genuine"), STRANGER))
+            return without.replace("<md:IDPSSO", other + signature + "<md:IDPSSO", 1).encode()
+        case "EntitiesDescriptor":
+            around = f'<md:EntitiesDescriptor xmlns:md="{METADATA_NAMESPACE}">'
+            return f"{around}{evil}{inner}</md:EntitiesDescriptor>".encode()
+    raise ValueError(kind)
+
+
+WRAPPINGS = [
+    "genuine in Extensions, its signature moved out",
+    "genuine in Extensions, with its signature",
+    "genuine in Extensions, with its signature, and that copied",
+    "genuine behind, its signature moved out",
+    "genuine within the signature's Object",
+    "the same ID twice",
+    "the same ID twice, one spelt otherwise",
+    "evil around genuine",
+    "genuine around evil",
+    "the signature is not the first child",
+    "two signatures",
+    "a stranger's signature in front",
+    "EntitiesDescriptor",
+]
+
+
+@pytest.mark.parametrize("kind", WRAPPINGS)
+def test_wrapped_metadata(kind: str) -> None:
+    assert trusted(sign(metadata(id="_genuine"), FEDERATION), FEDERATION) == pems(RSA)
+    data = wrapped(kind)
+    etree.fromstring(data)  # it is well-formed: that is not the reason
+    assert why_not(data, FEDERATION)
+
+
+@pytest.mark.parametrize(
+    ("reference", "options"),
+    [
+        (Reference(uri=""), {}),
+        (Reference(uri="#other"), {}),
+        (Reference(uri="file:///dev/null", digested=b""), {}),
+        (Reference(transforms=("http://www.w3.org/2001/10/xml-exc-c14n#",)), {}),
+        (Reference(transforms=("http://www.w3.org/TR/1999/REC-xslt-19991116",) * 2), {}),
+        (Reference(digest=f"{DSIG_NAMESPACE}sha1"), {}),
+        (Reference(), {"method": f"{DSIG_NAMESPACE}hmac-sha1"}),
+        (Reference(), {"method": "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha1"}),
+        (Reference(), {"canonicalization": "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"}),
+        (Reference(), {"objects": "<ds:Object/>"}),
+    ],
+)
+def test_the_rules_of_signatures_hold(reference: Reference, options: dict[str, str]) -> None:
+    """Those of assertions, to the letter: it is the same code."""
+    document = metadata(before="<x/>").replace(b"<x/>", b'<md:Extensions><x xmlns="urn:x"/></md:Extensions>')
+
+    def by_hand(*references: Reference, **options: str) -> bytes:
+        # It puts the signature behind the first child; here it is to be the first.
+        made = etree.fromstring(sign_by_hand(document, FEDERATION, references=references, **options))
+        made.insert(0, made[1])
+        return bytes(etree.tostring(made))
+
+    assert trusted(by_hand(Reference()), FEDERATION) == pems(RSA)
+    assert why_not(by_hand(reference, **options), FEDERATION)
+    assert why_not(by_hand(Reference(), reference), FEDERATION)
+
+
+def test_it_must_say_which_it_is() -> None:
+    """Without an ID there is nothing that a Reference could name, but for the whole document."""
+    signed = sign(metadata(id="_genuine"), FEDERATION).decode()
+    assert why_not(signed.replace(' ID="_genuine"', "").encode(), FEDERATION)
+    assert why_not(signed.replace(' ID="_genuine"', ' xml:id="_genuine"').encode(), FEDERATION)
+
+
+# -- the document ------------------------------------------------------------------------------------------------------
+
+
+def test_comments_say_nothing() -> None:
+    """Shibboleth writes them. What is signed is without them, and so is what is read."""
+    around = b"<?xml version='1.0' encoding='UTF-8'?>\n<!-- U K  FEDERATION -->"
+    signed = sign(metadata(), FEDERATION)
+    commented = signed.replace(b"<md:IDPSSO", b"<!-- <md:KeyDescriptor> - --><md:IDPSSO", 1)
+    half = len(RSA.base64) // 2
+    within = commented.replace(RSA.base64.encode(), f"{RSA.base64[:half]}<!--x-->{RSA.base64[half:]}".encode())
+    for data in (signed, commented, within, around + within + b"<!---->"):
+        assert trusted(data, FEDERATION) == pems(RSA)
+        assert trusted(data) == pems(RSA)
+    hidden = metadata(RSA, f"<!--{key(STRANGER)}-->")
+    assert trusted(hidden) == pems(RSA)
+
+
+@pytest.mark.parametrize(
+    "tail",
+    ["<!--", "<!-- x", "<!-->", "<!-- <!-- -->", "--><!--", "<!DOCTYPE x>", "<![CDATA[<!-- x -->]]>", "<?x?>",
+     "<!<!-- -->-- x -->"],
+)  # fmt: skip
+def test_comments_that_are_none(tail: str) -> None:
+    data = metadata()
+    assert trusted(data + b"<!-- x -->") == pems(RSA)
+    assert why_not(data + tail.encode())
+    assert why_not(data.replace(b"<md:IDPSSO", tail.encode() + b"<md:IDPSSO", 1))
+
+
+def test_comments_cost_no_more_than_their_length() -> None:
+    for data in (b"<!--" * 130_000, b"-->" * 170_000, b"-->" * 85_000 + b"<!--" * 65_000, b"<!---->" * 74_000):
+        assert why_not(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"<", b"\xff\xfe<\0", b"<a>" * 40, b"{}", b"<x/>", b" " * 600_000])
+def test_what_is_no_metadata(data: bytes) -> None:
+    assert why_not(data)
+    assert why_not(data, FEDERATION)
+
+
+def test_large_metadata() -> None:
+    """As AD FS writes it: hundreds of claim types in front of the keys."""
+    claim = '<x xmlns="urn:x"><y>{}</y><z>{}</z></x>'
+    many = "".join(claim.format(secrets.token_hex(40), "z" * 400) for _ in range(500))
+    data = metadata(before=f"<md:Extensions>{many}</md:Extensions>")
+    assert 200_000 < len(data) < 524_288
+    assert trusted(sign(data, FEDERATION), FEDERATION) == pems(RSA)
+
+
+def test_a_metadata_file_that_cannot_be_used(tmp_path: Path) -> None:
+    signers = written(tmp_path / "federation.pem", FEDERATION.pem)
+    file = written(tmp_path / "idp.xml", metadata())
+    assert isinstance(ask(authenticator(tmp_path, metadata_file=file), mint()), Accept)
+    with pytest.raises(ConfigError, match=r"idp\.xml: metadata that is not signed"):
+        authenticator(tmp_path, metadata_file=file, metadata_signers=signers)
+    written(file, sign(metadata(), FEDERATION))
+    assert isinstance(ask(authenticator(tmp_path, metadata_file=file, metadata_signers=signers), mint()), Accept)
+    contents: Sequence[tuple[bytes, int]] = ((b"", 0o644), (metadata(issuer="x"), 0o644), (metadata(), 0o666))
+    for content, mode in contents:
+        with pytest.raises(ConfigError, match=r"idp\.xml: "):
+            authenticator(tmp_path, metadata_file=written(file, content, mode))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        authenticator(tmp_path, metadata_file=tmp_path / "none.xml")
+
+
+def test_what_is_read_is_what_was_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the document in which it stood."""
+    signed = sign(metadata(RSA), FEDERATION)
+    assert trusted(signed, FEDERATION) == pems(RSA)
+    monkeypatch.setattr(trust, "read_signed", lambda *_: etree.fromstring(metadata(P256)))
+    assert trusted(signed, FEDERATION) == pems(P256)
+
+
+def test_what_is_trusted_is_a_value() -> None:
+    assert read_metadata(metadata(), ISSUER, []) == Trusted((RSA.pem.decode(),), None)

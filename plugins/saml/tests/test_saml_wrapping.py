@@ -1,0 +1,270 @@
+"""Signature wrapping: a genuine, signed assertion is carried along somewhere, and another one is to be believed.
+
+Each attack is made from a fresh assertion that is itself accepted in the same test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+
+import pytest
+from lxml import etree
+from onelogin.saml2.utils import OneLogin_Saml2_Utils
+from plugins.saml.tests.conftest import IdP
+from plugins.saml.tests.mint import (
+    DSIG_NAMESPACE,
+    RSA,
+    SAML_NAMESPACE,
+    STRANGER,
+    SUCCESS,
+    USER,
+    mint,
+    response,
+    sign,
+)
+from plugins.saml.tests.verdicts import assert_forged, refusal
+from plugins.saml.tests.wrapping import (
+    CLASSIC,
+    DSIG,
+    EVIL,
+    SAML,
+    SAMLP,
+    Attack,
+    Element,
+    parts,
+    signature_of,
+    without_signature,
+    xsw1,
+    xsw2,
+    xsw4,
+)
+
+DOCUMENTS: dict[str, Callable[[], bytes]] = {
+    "bare": mint,
+    "in a Response": lambda: response(mint()),
+    "in a signed Response": lambda: sign(response(mint())),
+}
+
+
+CASES = [
+    (attack, document)
+    for attack in CLASSIC
+    for document in DOCUMENTS
+    if attack not in (xsw1, xsw2) or document != "in a Response"  # the document's own signature is what they are about
+]
+
+
+@pytest.mark.parametrize("evil_id", ["same", "another"])
+@pytest.mark.parametrize(("attack", "document"), CASES)
+def test_the_eight_classic_ones(idp: IdP, attack: Attack, document: str, evil_id: str) -> None:
+    genuine = DOCUMENTS[document]()
+    hostile = etree.tostring(attack(etree.fromstring(genuine), evil_id))
+    assert EVIL in str(hostile)
+    assert_forged(idp.judge, genuine, hostile)
+
+
+def places(evil: Element) -> Iterator[tuple[str, Element]]:
+    """Elements in the evil assertion, by name, below which something can be hidden."""
+    conditions = evil.find(f"{SAML}Conditions")
+    confirmation = evil.find(f"{SAML}Subject/{SAML}SubjectConfirmation")
+    context = evil.find(f"{SAML}AuthnStatement/{SAML}AuthnContext")
+    statement = etree.SubElement(evil, f"{SAML}AttributeStatement")
+    attribute = etree.SubElement(statement, f"{SAML}Attribute", Name="x")
+    yield "AttributeValue", etree.SubElement(attribute, f"{SAML}AttributeValue")
+    yield "SubjectConfirmationData", confirmation.find(f"{SAML}SubjectConfirmationData")
+    yield "NameID of a SubjectConfirmation", etree.SubElement(confirmation, f"{SAML}NameID")
+    yield "Subject", confirmation.getparent()
+    yield "Conditions", conditions
+    yield "Condition", etree.SubElement(conditions, f"{SAML}Condition")
+    yield "Audience", etree.SubElement(conditions, f"{SAML}Audience")
+    yield "AuthnContextDecl", etree.SubElement(context, f"{SAML}AuthnContextDecl")
+    yield "AuthnStatement", context.getparent()
+    decision = etree.SubElement(evil, f"{SAML}AuthzDecisionStatement")
+    yield "Evidence", etree.SubElement(decision, f"{SAML}Evidence")
+    yield "Issuer", evil[0]
+    yield "Statement", etree.SubElement(evil, f"{SAML}Statement")
+    yield "Advice", etree.SubElement(evil, f"{SAML}Advice")
+    yield "Extensions", etree.SubElement(evil, f"{SAMLP}Extensions")
+    yield "no namespace", etree.SubElement(evil, "Wrapper")
+    yield "the assertion", evil
+    if (signature := signature_of(evil)) is not None:
+        yield "Object", etree.SubElement(signature, f"{DSIG}Object")
+        key_info = signature.find(f"{DSIG}KeyInfo")
+        yield "KeyInfo", key_info
+        yield "KeyName", etree.SubElement(key_info, f"{DSIG}KeyName")
+        yield "SignatureProperty", etree.SubElement(signature.find(f"{DSIG}SignatureValue"), f"{DSIG}SignatureProperty")
+        yield "Reference", signature.find(f"{DSIG}SignedInfo/{DSIG}Reference")
+        yield "Transform", signature.find(f"{DSIG}SignedInfo/{DSIG}Reference/{DSIG}Transforms/{DSIG}Transform")
+        yield "DigestValue", signature.find(f"{DSIG}SignedInfo/{DSIG}Reference/{DSIG}DigestValue")
+
+
+def evil_ids(evil: Element, original_id: str) -> Iterator[Element]:
+    """The assertion with an ID of its own, with the original's in each spelling, and without one."""
+    of_xml = "{http://www.w3.org/XML/1998/namespace}id"
+    for spelling in ("ID", "Id", "id", "AssertionID", of_xml, "{urn:wsu}Id", f"{SAML}ID", None):
+        copy = deepcopy(evil)
+        copy.set("ID", "_evil")
+        if spelling is None:
+            del copy.attrib["ID"]
+        else:
+            copy.set(spelling, original_id)
+        yield copy
+
+
+def wrapped(genuine: bytes) -> Iterator[tuple[str, bytes]]:
+    """The original at each place, with or without the signature there, below each evil assertion, bare and not."""
+    for signed_where in ("original", "evil", "both", "Response"):
+        _, original, evil = parts(genuine, "another")
+        signature = deepcopy(signature_of(original))
+        if signed_where in ("evil", "Response"):
+            without_signature(original)
+        if signed_where in ("original", "Response"):
+            without_signature(evil)
+        names = [name for name, _ in places(deepcopy(evil))]
+        for name in names:
+            for hostile in evil_ids(evil, original.get("ID")):
+                place = dict(places(hostile))[name]
+                # The other places were made in vain.
+                for extra in hostile.xpath("//*[not(node()) and not(@*)]"):
+                    if extra is not place:
+                        extra.getparent().remove(extra)
+                place.insert(0, deepcopy(original))
+                bare = etree.tostring(hostile)
+                within = response(bare, more=etree.tostring(signature).decode() if signed_where == "Response" else "")
+                yield f"{name}, {signed_where}", bare
+                yield f"{name}, {signed_where}, Response", within
+
+
+def naive_user(document: bytes) -> str | None:
+    """Whom those believe who look for any good signature and for any NameID."""
+    root = etree.fromstring(document)
+    query = root.xpath("//ds:Signature", namespaces={"ds": DSIG_NAMESPACE})
+    good = any(
+        OneLogin_Saml2_Utils.validate_sign(deepcopy(root), RSA.pem.decode(), xpath=root.getroottree().getpath(one))
+        for one in query
+    )
+    return root.findtext(f".//{SAML}NameID") if good else None
+
+
+def test_wrapped_below_everything(idp: IdP) -> None:
+    genuine = mint()
+    assert naive_user(genuine) == USER
+    taken_in, seen = set(), 0
+    for number, (name, hostile) in enumerate(wrapped(genuine)):
+        assert_forged(idp.judge, genuine, hostile)
+        seen += 1
+        if number % 7 == 0 and naive_user(hostile) not in (None, USER):
+            taken_in.add(name.partition(",")[0])
+    assert seen > 1000
+    assert len(taken_in) >= 6, "the attacks do not deceive anybody: they are no good"
+
+
+def around(*children: bytes, status_detail: bytes = b"") -> bytes:
+    """A Response with a StatusDetail."""
+    status = (
+        f'<samlp:Status><samlp:StatusCode Value="{SUCCESS}"/><samlp:StatusDetail>{status_detail.decode()}'
+        "</samlp:StatusDetail></samlp:Status>"
+    )
+    return response(*children, status=None, more=status)
+
+
+def evil_one(genuine: bytes, *, signed: bool = False) -> bytes:
+    """The evil assertion; signed with a key of the attacker's, or not at all."""
+    evil = without_signature(parts(genuine, "another")[2])
+    return sign(etree.tostring(evil), STRANGER) if signed else bytes(etree.tostring(evil))
+
+
+def moved(genuine: bytes, where: Callable[[Element, Element], None]) -> bytes:
+    """The genuine assertion with its signature put elsewhere."""
+    root = etree.fromstring(genuine)
+    where(root, signature_of(root))
+    return bytes(etree.tostring(root))
+
+
+def first(genuine: bytes) -> bytes:
+    """An assertion in front of whose own signature stands the genuine assertion's."""
+    evil = etree.fromstring(evil_one(genuine, signed=True))
+    signature_of(evil).addprevious(signature_of(etree.fromstring(genuine)))
+    evil.append(without_signature(etree.fromstring(genuine)))
+    return bytes(etree.tostring(evil))
+
+
+OTHERS: dict[str, Callable[[bytes], bytes]] = {
+    # CVE-2022-41912: crewjam/saml verified one assertion and read another.
+    "a copy behind": lambda genuine: response(genuine, evil_one(genuine)),
+    "a copy in front": lambda genuine: response(evil_one(genuine), genuine),
+    "a copy of the attacker's behind": lambda genuine: response(genuine, evil_one(genuine, signed=True)),
+    "a copy of the attacker's in front": lambda genuine: response(evil_one(genuine, signed=True), genuine),
+    "two genuine ones": lambda genuine: response(genuine, mint()),
+    "the same twice": lambda genuine: response(genuine, genuine),
+    # pysaml2, CVE-2020-5390: the wrapped assertion where xmlsec1 finds it first.
+    "in a wrapper": lambda genuine: response(evil_one(genuine), more=f"<wrapper>{genuine.decode()}</wrapper>"),
+    "in Extensions": lambda genuine: response(
+        evil_one(genuine), more=f"<samlp:Extensions>{genuine.decode()}</samlp:Extensions>"
+    ),
+    "assertion in assertion": lambda genuine: response(etree.tostring(xsw4(etree.fromstring(genuine), "another"))),
+    "assertion in assertion, its signature first": lambda genuine: response(first(genuine)),
+    "Response in Response": lambda genuine: response(evil_one(genuine), more=sign(response(genuine)).decode()),
+    "in StatusDetail": lambda genuine: around(evil_one(genuine), status_detail=genuine),
+    "in StatusDetail, beside the attacker's": lambda g: around(evil_one(g, signed=True), status_detail=g),
+    "the evil one in StatusDetail": lambda genuine: around(genuine, status_detail=evil_one(genuine)),
+    # CVE-2025-25292: the signature hidden in StatusDetail.
+    "the signature in StatusDetail": lambda genuine: around(
+        evil_one(genuine), status_detail=etree.tostring(signature_of(etree.fromstring(genuine)))
+    ),
+    "of another version beside it": lambda genuine: response(
+        genuine, evil_one(genuine).replace(SAML_NAMESPACE.encode(), b"urn:oasis:names:tc:SAML:1.0:assertion")
+    ),
+    "of no namespace beside it": lambda genuine: response(
+        genuine, evil_one(genuine).replace(SAML_NAMESPACE.encode(), b"urn:x")
+    ),
+    "below another root": lambda genuine: b"<Assertions>" + genuine + b"</Assertions>",
+    "below an envelope": lambda genuine: (
+        b'<s:Body xmlns:s="http://schemas.xmlsoap.org/soap/">' + genuine + b"</s:Body>"
+    ),
+    "beside an encrypted one": lambda genuine: response(
+        genuine, f'<saml:EncryptedAssertion xmlns:saml="{SAML_NAMESPACE}"/>'.encode()
+    ),
+}
+MOVED: dict[str, Callable[[Element, Element], None]] = {
+    "to the end": lambda root, signature: root.append(signature),
+    "to the front": lambda root, signature: root.insert(0, signature),
+    "behind the Subject": lambda root, signature: root.find(f"{SAML}Subject").addnext(signature),
+    "into the Subject": lambda root, signature: root.find(f"{SAML}Subject").append(signature),
+    "into the Issuer": lambda root, signature: root[0].append(signature),
+    "into Conditions": lambda root, signature: root.find(f"{SAML}Conditions").append(signature),
+    "into a second one": lambda root, signature: signature.append(deepcopy(signature)),
+    "doubled": lambda root, signature: signature.addnext(deepcopy(signature)),
+    "doubled at the end": lambda root, signature: root.append(deepcopy(signature)),
+    "away": lambda root, signature: root.remove(signature),
+}
+
+
+@pytest.mark.parametrize("attack", OTHERS)
+def test_other_shapes(idp: IdP, attack: str) -> None:
+    genuine = mint()
+    assert_forged(idp.judge, genuine, OTHERS[attack](genuine))
+
+
+@pytest.mark.parametrize("where", MOVED)
+def test_the_signature_moved(idp: IdP, where: str) -> None:
+    genuine = mint()
+    hostile = moved(genuine, MOVED[where])
+    words = assert_forged(idp.judge, genuine, hostile)
+    assert "signature" in words or "signed" in words
+    assert_forged(idp.judge, response(genuine), response(hostile))
+
+
+def test_the_signature_moved_to_the_response(idp: IdP) -> None:
+    genuine = mint()
+    root = etree.fromstring(genuine)
+    signature = signature_of(root)
+    root.remove(signature)
+    hostile = response(etree.tostring(root), more=etree.tostring(signature).decode())
+    assert assert_forged(idp.judge, genuine, hostile) == "the assertion is not signed"
+
+
+def test_only_the_response_is_signed(idp: IdP) -> None:
+    unsigned = etree.tostring(without_signature(etree.fromstring(mint())))
+    assert refusal(idp.judge, sign(response(unsigned))) == ("structure", "the assertion is not signed")

@@ -1,0 +1,38 @@
+"""Which file refused a hostile document: for its form or its signature, not for what it claims."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from pathlib import Path
+
+import pytest
+from plugins.saml.tests.mint import USER, ask
+
+from dicomgate import Accept, Reject
+from dicomgate_saml import Saml
+from dicomgate_saml.document import RefusedError
+from dicomgate_saml.verification import read_assertion, verify
+
+NOT_THE_ISSUERS = "the signature is none of the issuer's keys', or what it covers was changed"
+BEFORE_THE_SCHEMA = frozenset(("document", "structure", "signature"))
+
+
+def refusal(judge: Saml, document: bytes) -> tuple[str, str]:
+    """The file that refuses the document before a claim of it is looked at, and its words. Fails if none does."""
+    decision = ask(judge, document)
+    assert isinstance(decision, Reject), decision
+    with pytest.raises(RefusedError) as refused:
+        verify(read_assertion(document, judge.decryptor)[1], judge.source.trusted(time.time()).certificates)
+    assert str(refused.value) == decision.reason
+    return Path(traceback.extract_tb(refused.tb)[-1].filename).stem, decision.reason
+
+
+def assert_forged(judge: Saml, genuine: bytes, hostile: bytes) -> str:
+    """The genuine one is accepted, the hostile one refused for its form or its signature; the words."""
+    accepted = ask(judge, genuine)
+    assert isinstance(accepted, Accept), accepted
+    assert accepted.user == USER
+    file, words = refusal(judge, hostile)
+    assert file in BEFORE_THE_SCHEMA, (file, words)
+    return words
