@@ -30,6 +30,7 @@ from .identity import (
     read_identity,
 )
 from .outcome import AnswerIsNoError
+from .single_sign_on import ServiceOption, SingleSignOn
 from .verification import CONTEXT, verification_request
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def echo(
     user: UserOption = None,
     passcode_file: PasscodeFileOption = None,
     no_passcode: NoPasscodeOption = False,
+    kerberos: ServiceOption = None,
     kerberos_ticket: KerberosOption = None,
     saml: SamlOption = None,
     jwt: JwtOption = None,
@@ -68,14 +70,18 @@ def echo(
     deadline = time.monotonic() + _seconds(timeout)
     context = _context(tls, ca, server_name, certificate, key)
     tickets = {IdentityType.KERBEROS: kerberos_ticket, IdentityType.SAML: saml, IdentityType.JWT: jwt}
-    request = _request(
-        ae_title(calling),
-        ae_title(called),
-        read_identity(user, passcode_file, no_passcode, tickets, positive_response),
-    )
+    single_sign_on = None
+    if kerberos is None:
+        identity = read_identity(user, passcode_file, no_passcode, tickets, positive_response)
+    elif no_passcode or any(option is not None for option in (user, passcode_file, *tickets.values())):
+        raise ConfigError("--kerberos is an identity by itself: no other one beside it")
+    else:
+        single_sign_on = SingleSignOn(kerberos)
+        identity = single_sign_on.identity
+    request = _request(ae_title(calling), ae_title(called), identity)
     sock = _connect(host, port, context, server_name, deadline)
     typer.echo(f"connected to {server}{' with TLS' if context else ''}")
-    _converse(Client(sock, deadline), request)
+    _converse(Client(sock, deadline), request, single_sign_on)
 
 
 def _seconds(timeout: str) -> float:
@@ -124,7 +130,7 @@ def _connect(
         raise StartError(f"{host}, port {port}: TLS: {error}") from error
 
 
-def _converse(client: Client, request: AssociateRequest) -> None:
+def _converse(client: Client, request: AssociateRequest, single_sign_on: SingleSignOn | None) -> None:
     """Associate, echo, release: a line for each."""
     with client:
         answer = client.associate(request)
@@ -132,6 +138,11 @@ def _converse(client: Client, request: AssociateRequest) -> None:
         typer.echo(f"established, {len(accepted)} of {len(request.contexts)} presentation contexts accepted")
         response = answer.server_response
         typer.echo(f"server response (59H): {'none' if response is None else f'{len(response)} bytes'}")
+        if single_sign_on is not None:
+            if doubt := single_sign_on.doubt(response):
+                client.release()
+                raise AnswerIsNoError(doubt)
+            typer.echo("the response proves the service: the server has its key")
         if CONTEXT not in [context.id for context in accepted]:
             client.release()
             result = answer.contexts[0].result

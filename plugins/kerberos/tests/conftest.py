@@ -1,0 +1,88 @@
+"""A real KDC, users with tickets, services with keytabs, and the gateways of tests/system.
+
+Without a KDC or without python-gssapi all of it is skipped. KRB5_... of the environment is each test's own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dicomgate import Decision
+from dicomgate.testing import attempt
+from dicomgate.testing import kerberos as identity
+from dicomgate.testing.kdc import NEEDED, OTHER_SERVICE, SERVICE, Kdc, run_kdc
+from gateways import evidence, gateway  # noqa: F401 (fixtures)
+from peers.orthanc import orthanc, running_orthanc  # noqa: F401 (fixtures)
+
+if TYPE_CHECKING:
+    from dicomgate_kerberos import Kerberos
+
+PAGE = Path(__file__).parents[3] / "docs" / "kerberos.md"
+Make = Callable[..., "Kerberos"]
+
+
+class _NotToBeImported(pytest.Module):
+    def collect(self) -> list[pytest.Item]:
+        pytest.skip(
+            "no KDC or no python-gssapi: apt-get install gcc python3-dev libkrb5-dev krb5-kdc krb5-admin-server "
+            "krb5-user, then pip install -e plugins/kerberos",
+            allow_module_level=True,
+        )
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """Skip the modules here, before they import gssapi, and say why."""
+    return None if find_spec("gssapi") and not NEEDED else _NotToBeImported.from_parent(parent, path=module_path)
+
+
+@pytest.fixture(scope="session")
+def kdc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kdc]:
+    """One KDC for all tests that leave it as it is; alice and zoe have tickets."""
+    with run_kdc(tmp_path_factory.mktemp("kdc")) as running:
+        running.keytab(SERVICE, OTHER_SERVICE)
+        for user in ("alice", "zoe"):
+            running.log_in(user, cache=user)
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _environment(kdc: Kdc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process is alice's, and no cache of tokens is but the test's own."""
+    for name in [name for name in os.environ if name.startswith("KRB5")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("KRB5_CONFIG", str(kdc.configuration))
+    monkeypatch.setenv("KRB5CCNAME", f"FILE:{kdc.folder}/alice")
+    monkeypatch.setenv("KRB5RCACHENAME", "to be undone")
+    monkeypatch.delenv("KRB5RCACHENAME")
+    monkeypatch.setenv("KRB5RCACHEDIR", str(tmp_path))
+
+
+@pytest.fixture
+def keytab(kdc: Kdc, tmp_path: Path) -> Path:
+    """The keys of the service and of another one, in a file of this test."""
+    path = tmp_path / "gateway.keytab"
+    path.touch(mode=0o600)
+    path.write_bytes((kdc.folder / "gateway.keytab").read_bytes())
+    return path
+
+
+@pytest.fixture
+def kerberos(keytab: Path) -> Make:
+    """Make an authenticator with these keys."""
+    from dicomgate_kerberos import Kerberos
+
+    def kerberos(**options: Any) -> Kerberos:
+        return Kerberos(**{"keytab": keytab, "principal": SERVICE, "forms": ("gss", "raw", "spnego"), **options})
+
+    return kerberos
+
+
+def ask(authenticator: Kerberos, token: bytes) -> Decision:
+    """What it decides of a login with this token."""
+    return authenticator.authenticate(attempt(identity(token, positive_response_requested=True)))

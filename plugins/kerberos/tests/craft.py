@@ -1,0 +1,205 @@
+"""AP-REQs made by hand, with the service's own key: what no honest KDC would issue, and to the second (RFC 4120 5).
+
+Only the encryption is libkrb5's. The time is the system's, moved by `at`, `starts` and `ends`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import secrets
+import struct
+import time
+from ctypes import POINTER, Structure, byref, c_int32, c_size_t, c_uint, c_void_p
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from dicomgate.testing.kdc import REALM, SERVICE
+
+AES128, AES256, RC4, DES = 17, 18, 23, 3
+SIZES = {AES128: 16, AES256: 32, RC4: 16}
+ALICE = f"alice@{REALM}"
+MUTUAL, DELEGATE, DCE_STYLE = 2, 1, 0x1000  # RFC 4121 4.1.1.1, RFC 4757 7.1
+INVALID, TRANSIT_CHECKED = 0x01000000, 0x00080000  # RFC 4120 5.3: the bits 7 and 12 of the flags
+_TICKET_PART, _AUTHENTICATOR = 2, 11  # RFC 4120 7.5.1: what a key is used for
+GSS_KERBEROS = bytes.fromhex("06092a864886f712010202")
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key, and for which encryption."""
+
+    encryption: int
+    value: bytes
+
+
+def new_key(encryption: int = AES256) -> Key:
+    return Key(encryption, secrets.token_bytes(SIZES[encryption]))
+
+
+def write_keytab(path: Path, *keys: tuple[str, int, Key]) -> Path:
+    """A keytab (MIT's file format, version 2) with principal, version and key of each."""
+    data = b"\x05\x02"
+    for principal, version, key in keys:
+        name, _, realm = principal.rpartition("@")
+        parts = name.split("/")
+        texts = b"".join(struct.pack(">H", len(text)) + text.encode() for text in (realm, *parts))
+        about = struct.pack(">IIBHH", 1, 0, version & 0xFF, key.encryption, len(key.value))
+        record = struct.pack(">H", len(parts)) + texts + about + key.value + struct.pack(">I", version)
+        data += struct.pack(">i", len(record)) + record
+    path.touch(mode=0o600)
+    path.write_bytes(data)
+    return path
+
+
+def ap_req(
+    key: Key,
+    *,
+    version: int = 1,
+    service: str = SERVICE,
+    client: str = ALICE,
+    says: str | None = None,
+    flags: int = TRANSIT_CHECKED,
+    starts: float = -60,
+    ends: float = 3600,
+    at: float = 0,
+    session: int = AES256,
+    ticket_type: int | None = None,
+    mutual: bool = True,
+    gss_flags: int = MUTUAL,
+    bindings: bytes = bytes(16),
+    delegated: bytes = b"",
+) -> bytes:
+    """An AP-REQ. `says`: the client of the authenticator, if another; `at`: when that was made, from now."""
+    now = int(time.time())
+    session_key = new_key(session)
+    ticket_part = tlv(
+        0x63,
+        sequence(
+            tlv(0x03, b"\0" + struct.pack(">I", flags)),
+            sequence(integer(session), octets(session_key.value)),
+            text(realm_of(client)),
+            name(client),
+            sequence(integer(1), octets(b"")),
+            moment(now + min(starts, -60)),
+            moment(now + starts),
+            moment(now + ends),
+        ),
+    )
+    ticket = tlv(
+        0x61,
+        sequence(
+            integer(5),
+            text(realm_of(service)),
+            name(service),
+            encrypted(key, _TICKET_PART, ticket_part, version=version, stated=ticket_type),
+        ),
+    )
+    checksum = struct.pack("<I", 16) + bindings + struct.pack("<I", gss_flags)
+    if delegated:
+        checksum += struct.pack("<HH", 1, len(delegated)) + delegated
+    made = time.time() + at
+    authenticator = tlv(
+        0x62,
+        sequence(
+            integer(5),
+            text(realm_of(says or client)),
+            name(says or client),
+            sequence(integer(0x8003), octets(checksum)),
+            integer(100_000 + int(made % 1 * 800_000)),  # always of the same length
+            moment(int(made)),
+        ),
+    )
+    options = b"\0" + struct.pack(">I", 0x20000000 if mutual else 0)
+    sealed = encrypted(session_key, _AUTHENTICATOR, authenticator)
+    return tlv(0x6E, sequence(integer(5), integer(14), tlv(0x03, options), ticket, sealed))
+
+
+def framed(ap_req: bytes, mechanism: bytes = GSS_KERBEROS, identifier: bytes = b"\x01\x00") -> bytes:
+    """The initial token of the GSS-API around it (RFC 2743 3.1)."""
+    return tlv(0x60, mechanism + identifier + ap_req)
+
+
+def negotiated(token: bytes, *mechanisms: bytes) -> bytes:
+    """SPNEGO around it (RFC 4178 4.2.1)."""
+    choice = tlv(0x30, b"".join(mechanisms or (GSS_KERBEROS,)))
+    return tlv(0x60, bytes.fromhex("06062b0601050502") + tlv(0xA0, sequence(choice, None, octets(token))))
+
+
+def encrypted(key: Key, usage: int, plain: bytes, *, version: int | None = None, stated: int | None = None) -> bytes:
+    """EncryptedData (RFC 4120 5.2.9); `stated` is another encryption than the true one."""
+    number = None if version is None else integer(version)
+    return sequence(integer(stated or key.encryption), number, octets(encrypt(key, usage, plain)))
+
+
+def tlv(tag: int, content: bytes) -> bytes:
+    size = len(content)
+    if size < 0x80:
+        return bytes((tag, size)) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8)
+    return bytes((tag, 0x80 + len(length))) + length + content
+
+
+def sequence(*fields: bytes | None) -> bytes:
+    """A SEQUENCE with each field below its tag [0], [1], ...; None leaves one out."""
+    return tlv(0x30, b"".join(tlv(0xA0 + number, field) for number, field in enumerate(fields) if field is not None))
+
+
+def integer(value: int) -> bytes:
+    return tlv(0x02, value.to_bytes(value.bit_length() // 8 + 1))
+
+
+def octets(value: bytes) -> bytes:
+    return tlv(0x04, value)
+
+
+def text(value: str) -> bytes:
+    return tlv(0x1B, value.encode())
+
+
+def moment(seconds: float) -> bytes:
+    return tlv(0x18, time.strftime("%Y%m%d%H%M%SZ", time.gmtime(seconds)).encode())
+
+
+def name(principal: str) -> bytes:
+    parts = principal.rpartition("@")[0].split("/")
+    return sequence(integer(1), tlv(0x30, b"".join(map(text, parts))))
+
+
+def realm_of(principal: str) -> str:
+    return principal.rpartition("@")[2]
+
+
+class _Data(Structure):
+    _fields_ = (("magic", c_int32), ("length", c_uint), ("data", c_void_p))
+
+
+class _Block(Structure):
+    _fields_ = (("magic", c_int32), ("enctype", c_int32), ("length", c_uint), ("contents", c_void_p))
+
+
+class _Sealed(Structure):
+    _fields_ = (("magic", c_int32), ("enctype", c_int32), ("kvno", c_uint), ("ciphertext", _Data))
+
+
+@cache
+def _library() -> tuple[Any, c_void_p]:
+    krb5, crypto, context = ctypes.CDLL("libkrb5.so.3"), ctypes.CDLL("libk5crypto.so.3"), c_void_p()
+    assert krb5.krb5_init_context(byref(context)) == 0
+    crypto.krb5_c_encrypt_length.argtypes = (c_void_p, c_int32, c_size_t, POINTER(c_size_t))
+    crypto.krb5_c_encrypt.argtypes = (c_void_p, POINTER(_Block), c_int32, c_void_p, POINTER(_Data), POINTER(_Sealed))
+    return crypto, context
+
+
+def encrypt(key: Key, usage: int, plain: bytes) -> bytes:
+    crypto, context = _library()
+    size = c_size_t()
+    assert crypto.krb5_c_encrypt_length(context, key.encryption, len(plain), byref(size)) == 0
+    value, source = ctypes.create_string_buffer(key.value), ctypes.create_string_buffer(plain, len(plain))
+    target = ctypes.create_string_buffer(size.value)
+    block = _Block(0, key.encryption, len(key.value), ctypes.cast(value, c_void_p))
+    data = _Data(0, len(plain), ctypes.cast(source, c_void_p))
+    sealed = _Sealed(0, 0, 0, _Data(0, size.value, ctypes.cast(target, c_void_p)))
+    assert crypto.krb5_c_encrypt(context, byref(block), usage, None, byref(data), byref(sealed)) == 0
+    return target.raw[: sealed.ciphertext.length]

@@ -1,0 +1,91 @@
+"""The client's side: tokens of the GSS-API by python-gssapi, AP-REQs by libkrb5, with the ticket cache that
+KRB5CCNAME names. Both verify the AP-REP that comes back.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import POINTER, Structure, byref, c_char_p, c_int32, c_uint, c_void_p
+from typing import Any
+
+import gssapi
+
+from dicomgate.testing.kdc import SERVICE
+
+SPNEGO = gssapi.OID.from_int_seq("1.3.6.1.5.5.2")
+MUTUAL = gssapi.RequirementFlag.mutual_authentication
+
+
+class Gss:
+    """A context of the GSS-API: its `token`, and `verify` for the answer."""
+
+    def __init__(
+        self, service: str = SERVICE, *, mechanism: Any = gssapi.MechType.kerberos, flags: Any = MUTUAL, **options: Any
+    ) -> None:
+        name = gssapi.Name(service, gssapi.NameType.kerberos_principal)
+        self.context = gssapi.SecurityContext(name=name, usage="initiate", mech=mechanism, flags=flags, **options)
+        self.token: bytes = self.context.step()
+
+    def verify(self, answer: bytes | None) -> bool:
+        """Whether the AP-REP is the service's."""
+        try:
+            self.context.step(answer)
+        except gssapi.exceptions.GSSError:
+            return False
+        return bool(self.context.complete)
+
+
+class Raw:
+    """An AP-REQ of libkrb5: its `token`, and `verify` for the answer. Freed by `close`."""
+
+    def __init__(self, service: str = SERVICE, *, mutual: bool = True) -> None:
+        self._krb5 = krb5 = _library()
+        self._context, self._connection, cache = c_void_p(), c_void_p(), c_void_p()
+        host = service.partition("@")[0].split("/")
+        assert krb5.krb5_init_context(byref(self._context)) == 0
+        assert krb5.krb5_cc_default(self._context, byref(cache)) == 0
+        made = _Data()
+        options = 0x20000000 if mutual else 0
+        code = krb5.krb5_mk_req(
+            self._context,
+            byref(self._connection),
+            options,
+            host[0].encode(),
+            host[1].encode(),
+            None,
+            cache,
+            byref(made),
+        )
+        krb5.krb5_cc_close(self._context, cache)
+        assert code == 0, code
+        self.token = ctypes.string_at(made.data, made.length)
+        krb5.krb5_free_data_contents(self._context, byref(made))
+
+    def verify(self, answer: bytes | None) -> bool:
+        """Whether the AP-REP is the service's."""
+        buffer = ctypes.create_string_buffer(answer or b"", len(answer or b""))
+        data, part = _Data(0, len(answer or b""), ctypes.cast(buffer, c_void_p)), c_void_p()
+        if self._krb5.krb5_rd_rep(self._context, self._connection, byref(data), byref(part)):
+            return False
+        self._krb5.krb5_free_ap_rep_enc_part(self._context, part)
+        return True
+
+    def close(self) -> None:
+        self._krb5.krb5_auth_con_free(self._context, self._connection)
+        self._krb5.krb5_free_context(self._context)
+
+
+class _Data(Structure):
+    _fields_ = (("magic", c_int32), ("length", c_uint), ("data", c_void_p))
+
+
+def _library() -> Any:
+    krb5 = ctypes.CDLL("libkrb5.so.3")
+    krb5.krb5_mk_req.argtypes = (
+        c_void_p, POINTER(c_void_p), c_int32, c_char_p, c_char_p, c_void_p, c_void_p, POINTER(_Data),
+    )  # fmt: skip
+    krb5.krb5_rd_rep.argtypes = (c_void_p, c_void_p, POINTER(_Data), POINTER(c_void_p))
+    for function in ("krb5_cc_close", "krb5_free_data_contents", "krb5_auth_con_free", "krb5_free_ap_rep_enc_part"):
+        getattr(krb5, function).argtypes = (c_void_p, c_void_p)
+    krb5.krb5_free_context.argtypes = (c_void_p,)
+    return krb5

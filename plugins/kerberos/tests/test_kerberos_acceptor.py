@@ -1,0 +1,246 @@
+"""The acceptor's matrix with crafted AP-REQs, and real ones of a KDC; each in the forms in which it can come."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import gssapi
+import pytest
+from plugins.kerberos.tests.conftest import Make, ask
+from plugins.kerberos.tests.craft import ALICE, ap_req, framed, negotiated, write_keytab
+from plugins.kerberos.tests.initiator import MUTUAL, SPNEGO, Gss, Raw
+from plugins.kerberos.tests.matrix import CURRENT, GSS_ALONE, KEYS, MATRIX, PASSED_ON, Row
+
+from dicomgate import Accept, Pass, Reject
+from dicomgate.testing.kdc import OTHER_SERVICE, PASSWORD, REALM, SERVICE, Kdc
+from dicomgate_kerberos import Kerberos, gss
+
+FORMS = {"raw": bytes, "gss": framed, "spnego": lambda ap_req: negotiated(framed(ap_req))}
+
+
+@pytest.fixture
+def crafted(kerberos: Make, tmp_path: Path) -> Kerberos:
+    """It has the keys of the matrix."""
+    return kerberos(keytab=write_keytab(tmp_path / "crafted.keytab", *KEYS))
+
+
+def made(row: Row) -> bytes:
+    while time.time() % 1 > 0.8:  # what is told apart by a second is not to be made at the end of one
+        time.sleep(0.01)
+    return ap_req(row.key, version=row.version, **row.fields)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", [*MATRIX, *PASSED_ON, *GSS_ALONE])
+def test_the_matrix(crafted: Kerberos, name: str, form: str) -> None:
+    row = {**MATRIX, **PASSED_ON, **GSS_ALONE}[name]
+    decision = ask(crafted, FORMS[form](made(row)))
+    if row.reason and (name not in GSS_ALONE or form != "raw"):  # a raw AP-REQ's checksum is nobody's
+        assert isinstance(decision, Pass if name in PASSED_ON else Reject)
+        assert decision.reason.startswith(row.reason)
+    else:
+        assert isinstance(decision, Accept)
+        assert decision.user == ALICE
+    # Beside each of them a good one.
+    assert isinstance(ask(crafted, FORMS[form](made(MATRIX["good"]))), Accept)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_ticket_that_ended_within_the_skew_ends_before_it_begins(crafted: Kerberos, form: str) -> None:
+    """libkrb5 accepts it; the gateway, which looks at `expires_at`, does not."""
+    for ends in (-200, 200):
+        before = datetime.now(UTC)
+        accept = ask(crafted, FORMS[form](ap_req(CURRENT, version=3, ends=ends)))
+        assert isinstance(accept, Accept)
+        assert accept.expires_at is not None
+        assert abs(accept.expires_at - before - timedelta(seconds=ends)) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(("skew", "clock"), [("", 300), ("clockskew = 60", 60), ("clockskew = 1000", 1000)])
+@pytest.mark.parametrize("form", FORMS)
+def test_the_skew_is_krb5_confs(
+    crafted: Kerberos, kerberos: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, skew: str, clock: int, form: str
+) -> None:
+    conf = Path(os.environ["KRB5_CONFIG"]).read_text().replace("[libdefaults]", f"[libdefaults]\n    {skew}")
+    (tmp_path / "krb5.conf").write_text(conf)
+    monkeypatch.setenv("KRB5_CONFIG", str(tmp_path / "krb5.conf"))
+    judge = kerberos(keytab=tmp_path / "crafted.keytab")
+    before = datetime.now(UTC)
+    token = FORMS[form](ap_req(CURRENT, version=3, at=clock - 10, ends=600))
+    accept = ask(judge, token)
+    assert isinstance(accept, Accept)
+    assert accept.expires_at is not None
+    assert abs(accept.expires_at - before - timedelta(seconds=600)) < timedelta(seconds=5)
+    # As long as the token could be good anywhere, it is remembered.
+    assert accept.once is not None
+    assert accept.once.until >= before + timedelta(seconds=2 * clock)
+    late = ask(judge, FORMS[form](ap_req(CURRENT, version=3, at=clock + 10)))
+    assert isinstance(late, Reject)
+
+
+def test_the_answer_comes_in_the_form_of_the_question(kerberos: Make) -> None:
+    judge = kerberos()
+    for mechanism in (gssapi.MechType.kerberos, SPNEGO):
+        client = Gss(mechanism=mechanism)
+        accept = ask(judge, client.token)
+        assert isinstance(accept, Accept)
+        assert accept.server_response is not None
+        assert client.verify(accept.server_response)
+    raw = Raw()
+    try:
+        accept = ask(judge, raw.token)
+        assert isinstance(accept, Accept)
+        assert accept.server_response is not None
+        assert accept.server_response[0] == 0x6F
+        damaged = accept.server_response[:-1] + bytes((accept.server_response[-1] ^ 1,))
+        assert not raw.verify(damaged)
+        assert raw.verify(accept.server_response)
+    finally:
+        raw.close()
+
+
+def test_no_ap_rep_for_who_asks_for_none(kerberos: Make) -> None:
+    judge = kerberos()
+    raw = Raw(mutual=False)
+    try:
+        accept = ask(judge, raw.token)
+    finally:
+        raw.close()
+    assert isinstance(accept, Accept)
+    assert accept.server_response is None
+    accept = ask(judge, Gss(flags=[gssapi.RequirementFlag.integrity]).token)
+    assert isinstance(accept, Accept)
+    assert accept.server_response is None
+
+
+def test_users_of_the_kdc(kerberos: Make, kdc: Kdc, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge, stripped = kerberos(), kerberos(strip_realms=[REALM])
+    for user in ("alice", "zoe"):
+        monkeypatch.setenv("KRB5CCNAME", f"FILE:{kdc.folder}/{user}")
+        for authenticator, name in ((judge, f"{user}@{REALM}"), (stripped, user)):
+            accept = ask(authenticator, Gss().token)
+            assert isinstance(accept, Accept)
+            assert accept.user == name
+            assert accept.attributes == {"principal": f"{user}@{REALM}"}
+            assert accept.groups == frozenset()
+        assert ask(judge, Gss(OTHER_SERVICE).token) == Pass(f"the ticket is for {OTHER_SERVICE}, not for {SERVICE}")
+
+
+def test_another_realm_that_is_allowed(kerberos: Make, tmp_path: Path) -> None:
+    keytab = write_keytab(tmp_path / "crafted.keytab", *KEYS)
+    judge = kerberos(keytab=keytab, realms=[REALM, "ELSEWHERE.EXAMPLE"], strip_realms=[REALM])
+    row = MATRIX["a user of another realm"]
+    for form in FORMS.values():
+        users = [ask(judge, form(made(one))) for one in (row, MATRIX["good"])]
+        assert [isinstance(one, Accept) and one.user for one in users] == ["alice@ELSEWHERE.EXAMPLE", "alice"]
+
+
+def test_a_delegated_credential_is_not_kept(kerberos: Make, kdc: Kdc, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = f"FILE:{kdc.folder}/forwardable"
+    subprocess.run(
+        ["kinit", "-f", "alice"],
+        env={**kdc.environment, "KRB5CCNAME": cache},
+        input=f"{PASSWORD}\n".encode(),
+        check=True,
+        capture_output=True,
+    )
+    monkeypatch.setenv("KRB5CCNAME", cache)
+    kept: list[gssapi.SecurityContext] = []
+    accept_token = gss._Acceptor.step
+    monkeypatch.setattr(gss._Acceptor, "step", lambda self, token: kept.append(self) or accept_token(self, token))
+    judge = kerberos()
+    plain, delegating = Gss(), Gss(flags=[MUTUAL, gssapi.RequirementFlag.delegate_to_peer])
+    assert len(delegating.token) > len(plain.token) + 500
+    files = set(kdc.folder.iterdir())
+    for client in (plain, delegating):
+        accept = ask(judge, client.token)
+        assert isinstance(accept, Accept)
+        assert client.verify(accept.server_response)
+    # The library has it as long as its context lives, which is no longer than the login.
+    assert [context.delegated_creds is not None for context in kept] == [False, True]
+    assert set(kdc.folder.iterdir()) == files
+    assert sys.getrefcount(kept[1]) <= 3
+
+
+def test_a_bound_token(kerberos: Make) -> None:
+    """DICOM over TLS hands no binding to an authenticator: one that a client sends is not looked at."""
+    bindings = gssapi.raw.ChannelBindings(application_data=b"tls-server-end-point:certificate")
+    client = Gss(channel_bindings=bindings)
+    accept = ask(kerberos(), client.token)
+    assert isinstance(accept, Accept)
+    assert client.verify(accept.server_response)
+
+
+@pytest.mark.skipif(shutil.which("faketime") is None, reason="faketime is not installed: apt-get install faketime")
+@pytest.mark.parametrize(("clock", "right"), [("+0", True), ("+290", True), ("-290", True), ("+310", False)])
+def test_a_client_with_another_clock(kerberos: Make, clock: str, right: bool) -> None:
+    """One that is slower than the skew does not use the ticket itself."""
+    Gss()  # the ticket is there before the clock is moved
+    script = "from plugins.kerberos.tests.initiator import Gss; print(Gss().token.hex())"
+    root = str(Path(__file__).parents[3])
+    made = subprocess.run(
+        ["faketime", "-f", f"{clock}s", sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((root, *filter(None, sys.path)))},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    decision = ask(kerberos(), bytes.fromhex(made.stdout))
+    assert isinstance(decision, Accept if right else Reject)
+    if isinstance(decision, Reject):
+        assert decision.reason.startswith("made too long ago, or the clocks differ")
+
+
+@pytest.mark.parametrize("damaged", ["replayed", "flipped"])
+def test_errors_that_python_gssapi_keeps_back_are_raised(kerberos: Make, damaged: str) -> None:
+    """Its `step` returns a KRB-ERROR to send, as if all were well, unless told not to."""
+    judge = kerberos()
+    token = Gss().token
+    if damaged == "replayed":
+        gss.accept(token, judge.acceptor._held.credentials, 300)
+    else:
+        token = token[:-1] + bytes((token[-1] ^ 1,))
+    with pytest.raises(gss.KerberosError, match="a replay" if damaged == "replayed" else "another key"):
+        gss.accept(token, judge.acceptor._held.credentials, 300)
+    # Were it not for that line, it would be so:
+    deferring = gssapi.SecurityContext(creds=judge.acceptor._held.credentials, usage="accept")
+    assert isinstance(deferring.step(token), bytes)
+    with pytest.raises(gssapi.exceptions.GSSError):
+        gss._Acceptor(creds=judge.acceptor._held.credentials, usage="accept").step(token)
+
+
+def test_nothing_less_than_a_whole_context_of_kerberos(kerberos: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = kerberos()
+    for name, value, words in (("complete", False, "not complete"), ("mech", SPNEGO, "not Kerberos")):
+        with monkeypatch.context() as patched:
+            patched.setattr(gss._Acceptor, name, value)
+            decision = ask(judge, Gss().token)
+        assert isinstance(decision, Reject)
+        assert words in decision.reason
+        assert isinstance(ask(judge, Gss().token), Accept)
+
+
+def test_a_principal_that_is_not_text(kerberos: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = kerberos(keytab=write_keytab(tmp_path / "crafted.keytab", *KEYS))
+    monkeypatch.setattr("plugins.kerberos.tests.craft.text", lambda value: _latin(value))
+    for form in FORMS.values():
+        decision = ask(judge, form(ap_req(CURRENT, version=3, client=f"zo\xeb@{REALM}")))
+        assert decision == Reject("its name is none that can stand in a log")
+
+
+def _latin(value: str) -> bytes:
+    return bytes((0x1B, len(value))) + value.encode("latin-1")
+
+
+def test_no_key_but_the_services_own_is_given_to_libkrb5(kerberos: Make, tmp_path: Path) -> None:
+    judge = kerberos(keytab=write_keytab(tmp_path / "crafted.keytab", *KEYS))
+    held = Path(judge.acceptor._held.keys.name.removeprefix("FILE:")).read_bytes()
+    for principal, _, key in KEYS:
+        assert (key.value in held) == (principal == SERVICE and key.encryption in (17, 18))
+    assert not any(key.value.hex() in repr(judge) + repr(judge.acceptor.entries) for _, _, key in KEYS)

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from plugins.kerberos.tests.conftest import Make
+from plugins.kerberos.tests.craft import ap_req, new_key
+from plugins.kerberos.tests.initiator import Gss
+
+from dicomgate import Attempt, Decision
+from dicomgate.testing import AuthenticatorContract, attempt
+from dicomgate.testing import kerberos as identity
+from dicomgate_kerberos import Kerberos
+
+
+class Renewing:
+    """The authenticator, and a client that makes a new token for each login.
+
+    The contract's good attempt is to be accepted again and again, and a token is accepted once: so the first login is
+    with the good one itself, and each further one with a fresh one in its place. All others go through as they are.
+    """
+
+    def __init__(self, judge: Kerberos, good: Attempt) -> None:
+        self._judge = judge
+        self._good = good
+        self._used = False
+        self.handles = judge.handles
+
+    def __repr__(self) -> str:
+        return repr(self._judge)
+
+    def authenticate(self, attempt: Attempt, /) -> Decision:
+        if attempt.identity and self._good.identity and attempt.identity.primary == self._good.identity.primary:
+            if self._used:
+                attempt = replace(attempt, identity=replace(attempt.identity, primary=Gss().token))
+            self._used = True
+        return self._judge.authenticate(attempt)
+
+
+class TestKerberos(AuthenticatorContract):
+    @pytest.fixture
+    def authenticator(self, kerberos: Make, good: Attempt) -> Renewing:
+        return Renewing(kerberos(), good)
+
+    @pytest.fixture
+    def good(self) -> Attempt:
+        return attempt(identity(Gss().token))
+
+    @pytest.fixture
+    def bad(self) -> Attempt:
+        return attempt(identity(ap_req(new_key())))  # made with a key that nobody has

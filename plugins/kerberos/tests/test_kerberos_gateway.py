@@ -1,0 +1,196 @@
+"""Over the wire: real clients with tickets of a real KDC, whole gateways, a real Orthanc."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from struct import pack
+from typing import Any
+
+import pytest
+from plugins.kerberos.tests.conftest import PAGE
+from plugins.kerberos.tests.craft import ap_req, framed, write_keytab
+from plugins.kerberos.tests.initiator import SPNEGO, Gss, Raw
+from plugins.kerberos.tests.matrix import KEYS, MATRIX
+from stamina.process import GatewayProcess, tables_for
+
+from dicomgate.testing.kdc import OTHER_SERVICE, REALM, SERVICE
+from gateways import Gateway, StartGateway, configuration
+from peers.ct_slice import ct_slice
+from peers.dcmtk import storescu
+from peers.loopback import Address, wait_until
+from peers.orthanc import Orthanc
+from peers.pynetdicom_pacs import PynetdicomPacs
+from peers.pynetdicom_scu import associate, user_identity
+from peers.spy import RELEASE_RP, Spy, accept_all
+from raw_client import NOT_ADMITTED, RawClient, item, request
+
+Start = Callable[..., Gateway]
+ADMITTED = b"\2"
+TABLE = {"use": "kerberos", "name": "realm", "principal": SERVICE, "timeout": "20s"}
+
+
+@pytest.fixture
+def start(gateway: StartGateway, keytab: Path) -> Start:
+    """Start a gateway that asks the kerberos authenticator alone."""
+
+    def start(upstream: Address, **options: Any) -> Gateway:
+        made = configuration(upstream, listener={"authenticators": ["realm"]})
+        made["authenticator"] = [{**TABLE, "keytab": keytab, **options}]
+        return gateway({**made, "throttle": {"source_free": 1000}})
+
+    return start
+
+
+def identity(token: bytes) -> bytes:
+    """The sub-item 58H of type 3 that asks for a response (PS3.7 table D.3-14)."""
+    return item(0x58, b"\3\1" + pack(">H", len(token)) + token + b"\0\0")
+
+
+def knock(address: Address, token: bytes) -> bytes:
+    """How a login is answered: ADMITTED, or the A-ASSOCIATE-RJ."""
+    with RawClient(address) as client:
+        answer = client.ask(request(identity(token)))
+        if answer[:1] == ADMITTED:
+            client.release()
+        return answer if answer[:1] != ADMITTED else ADMITTED
+
+
+@pytest.mark.parametrize("form", ["gss", "raw"])
+def test_storescu_stores_into_orthanc(start: Start, orthanc: Orthanc, tmp_path: Path, form: str) -> None:
+    image = ct_slice(tmp_path / "ct.dcm")
+    running = start(orthanc.address)
+    client = Gss() if form == "gss" else Raw()
+    elsewhere = Gss(OTHER_SERVICE) if form == "gss" else Raw(OTHER_SERVICE)
+    file = tmp_path / "token"
+    for token, right in ((elsewhere.token, False), (client.token, True), (client.token, False)):
+        file.write_bytes(token)
+        sent = storescu(running.address, tmp_path / "ct.dcm", options=["--kerberos", file, "-rsp"])
+        assert (sent.status == 0) == right, sent.output
+        assert right or "Rejected" in sent.output
+    assert orthanc.instances() == [image.SOPInstanceUID]
+    (accepted,) = running.wait_for("Decided", outcome="accept")
+    assert (accepted["user"], accepted["authenticator"]) == (f"alice@{REALM}", "realm")
+    (refused,) = running.wait_for("Decided", outcome="reject")
+    assert refused["reason"] == "a replay: this token was seen before"
+    assert f"the ticket is for {OTHER_SERVICE}, not for {SERVICE}" in running.log()
+    told = running.log() + (running.folder / "audit.jsonl").read_text()
+    assert client.token[40:60].hex() not in told
+
+
+@pytest.mark.parametrize("form", ["gss", "raw", "spnego"])
+def test_the_client_verifies_the_gateway(start: Start, orthanc: Orthanc, form: str) -> None:
+    running = start(orthanc.address, forms=["gss", "raw", "spnego"], strip_realms=[REALM])
+    client = {"gss": Gss, "raw": Raw, "spnego": lambda: Gss(mechanism=SPNEGO)}[form]()
+    asked = user_identity(3, client.token, positive_response_requested=True)
+    with associate(running.address, identity=asked) as association:
+        assert association.is_established
+        assert association.send_c_echo().Status == 0
+        answer = association.acceptor.user_identity.server_response
+    assert answer not in (b"", client.token)
+    assert client.verify(answer)
+    assert running.wait_for("Decided", outcome="accept")[0]["user"] == "alice"
+    with associate(running.address, identity=asked) as association:  # the same once more
+        refusal = association.acceptor.primitive
+        assert association.is_rejected
+        assert (refusal.result, refusal.result_source, refusal.diagnostic) == (1, 2, 1)
+    # Another client's answer is none for this one.
+    stranger = Gss()
+    assert not stranger.verify(answer)
+
+
+def test_each_row_of_the_matrix_has_its_reason_in_the_audit(start: Start, tmp_path: Path) -> None:
+    keytab = write_keytab(tmp_path / "crafted.keytab", *KEYS)
+    with PynetdicomPacs() as pacs:
+        running = start(pacs.address, keytab=keytab)
+        accepted = 0
+        for number, (name, row) in enumerate(MATRIX.items()):
+            token = ap_req(row.key, version=row.version, **row.fields)
+            answer = knock(running.address, framed(token) if number % 2 else token)
+            assert answer == (NOT_ADMITTED if row.reason else ADMITTED), name
+            accepted += not row.reason
+        refused = [row.reason for row in MATRIX.values() if row.reason]
+        told = [event["reason"] for event in running.wait_for("Decided", len(refused), outcome="reject")]
+        assert [reason.startswith(start) for reason, start in zip(told, refused, strict=True)] == [True] * len(refused)
+        assert len(pacs.associations) == accepted
+        # What libkrb5 accepts within the skew, and has ended, is no login.
+        assert knock(running.address, ap_req(KEYS[0][2], version=3, ends=-200)) == NOT_ADMITTED
+        assert "the credential ended at" in running.wait_for("Refused", len(refused) + 1)[-1]["reason"]
+
+
+def test_several_services_are_several_tables(gateway: StartGateway, keytab: Path) -> None:
+    with PynetdicomPacs() as pacs:
+        tables = [{**TABLE, "keytab": keytab}, {**TABLE, "keytab": keytab, "name": "http", "principal": OTHER_SERVICE}]
+        running = gateway({**configuration(pacs.address), "authenticator": tables})
+        for service in (SERVICE, OTHER_SERVICE, SERVICE):
+            token = Gss(service).token
+            assert [knock(running.address, token) for _ in range(2)] == [ADMITTED, NOT_ADMITTED]
+        accepted = [event["authenticator"] for event in running.wait_for("Decided", 3, outcome="accept")]
+        assert accepted == ["realm", "http", "realm"]
+
+
+def test_one_login_at_all_the_gateways_together(tmp_path: Path, keytab: Path) -> None:
+    """Two gateways as on two machines: each has a replay cache of its own, and they share their state."""
+    with Spy([accept_all, RELEASE_RP]) as pacs:
+        gateways = []
+        for name in ("one", "other", "stranger"):
+            folder = tmp_path / name
+            folder.mkdir()
+            tables = tables_for(pacs.address[1], listener={"authenticators": ["realm"]})
+            table = {**TABLE, "keytab": str(keytab), "replay_cache": str(folder / "replays")}
+            tables["authenticator"].append(table)
+            state = tmp_path / "state.sqlite" if name != "stranger" else folder / "state.sqlite"
+            gateways.append(GatewayProcess(folder, {**tables, "state": {"path": str(state)}}))
+        with gateways[0] as one, gateways[1] as other, gateways[2] as stranger:
+            raw = Raw()
+            tokens = [Gss().token, raw.token, Gss().token]
+            raw.close()
+            for token in tokens:
+                assert knock(one.address(), token) == ADMITTED
+                assert knock(other.address(), token) == NOT_ADMITTED
+                assert knock(one.address(), token) == NOT_ADMITTED
+                assert knock(stranger.address(), token) == ADMITTED  # it would have been accepted
+            reasons = [event["reason"] for event in other.told("Decided") if event["outcome"] == "reject"]
+            assert set(reasons) == {"it may be used once, and was used before"}
+            wait_until(lambda: len(one.told("Opened")) == len(one.told("Closed")), "the last to leave")
+
+
+def test_the_association_ends_with_the_ticket(start: Start, tmp_path: Path) -> None:
+    keytab = write_keytab(tmp_path / "crafted.keytab", *KEYS)
+    with PynetdicomPacs() as pacs:
+        running = start(pacs.address, keytab=keytab)
+        for form in (bytes, framed):
+            token = form(ap_req(KEYS[0][2], version=3, ends=2))
+            with associate(running.address, identity=user_identity(3, token)) as association:
+                assert association.is_established
+                wait_until(lambda: association.is_aborted, "the ticket's end")
+        causes = [event["cause"] for event in running.wait_for("Closed", 2)]
+        assert ["credential" in cause for cause in causes] == [True, True]
+
+
+def test_the_keytab_after_a_reload(start: Start, tmp_path: Path) -> None:
+    keytab = write_keytab(tmp_path / "crafted.keytab", *KEYS)
+    with PynetdicomPacs() as pacs:
+        running = start(pacs.address, keytab=keytab)
+        keytab.chmod(0o644)
+        assert not running.reload()
+        assert "everybody may read or write this file" in running.log()
+        assert knock(running.address, ap_req(KEYS[0][2], version=3)) == ADMITTED
+        keytab.chmod(0o600)
+        assert running.reload()
+        assert knock(running.address, ap_req(KEYS[0][2], version=3)) == ADMITTED
+
+
+def test_the_configuration_of_the_page(gateway: StartGateway, keytab: Path, tmp_path: Path) -> None:
+    (text,) = [block for block in PAGE.read_text("utf-8").split("```") if block.startswith("toml\n[[listener]]")]
+    (shown,) = tomllib.loads(text.removeprefix("toml\n"))["authenticator"]
+    assert shown["principal"] == SERVICE
+    with PynetdicomPacs() as pacs:
+        files = {"keytab": keytab, "replay_cache": tmp_path / "replays"}
+        running = gateway({**configuration(pacs.address), "authenticator": [{**shown, **files}]})
+        for client in islice(iter(Gss, None), 2):
+            assert knock(running.address, client.token) == ADMITTED
+            assert knock(running.address, client.token) == NOT_ADMITTED
+        assert {event["user"] for event in running.wait_for("Decided", 2, outcome="accept")} == {"alice"}

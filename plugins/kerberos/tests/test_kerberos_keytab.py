@@ -1,0 +1,214 @@
+"""The keytab comes, goes, changes and breaks; the KDC does as well."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from plugins.kerberos.tests.conftest import Make, ask
+from plugins.kerberos.tests.craft import RC4, Key, ap_req, framed, new_key, write_keytab
+from plugins.kerberos.tests.initiator import Gss, Raw
+
+from dicomgate import Accept, ConfigError, Reject
+from dicomgate.testing.kdc import OTHER_SERVICE, SERVICE, Kdc, run_kdc
+from dicomgate_kerberos import Kerberos
+from dicomgate_kerberos.keytab import Keys, read_keytab
+
+OLD, NEW = new_key(), new_key()
+FORMS: tuple[Callable[[bytes], bytes], ...] = (bytes, framed)
+
+
+def logs_in(judge: Kerberos, key: Key, version: int) -> bool:
+    """Whether a login with this key works, whatever its form."""
+    decisions = [ask(judge, form(ap_req(key, version=version))) for form in FORMS]
+    assert all(isinstance(decision, Accept | Reject) for decision in decisions), decisions
+    accepted = {isinstance(decision, Accept) for decision in decisions}
+    assert len(accepted) == 1, decisions
+    return accepted.pop()
+
+
+@pytest.fixture
+def own_kdc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kdc]:
+    """A KDC for one test, which may stop it and change its keys; alice has tickets."""
+    folder = tmp_path / "own-kdc"
+    folder.mkdir()
+    with run_kdc(folder) as running:
+        running.keytab(SERVICE)
+        for name, value in running.log_in("alice").items():
+            if name in ("KRB5_CONFIG", "KRB5CCNAME"):
+                monkeypatch.setenv(name, value)
+        yield running
+
+
+def test_the_kdc_stops(kerberos: Make, own_kdc: Kdc) -> None:
+    judge = kerberos(keytab=own_kdc.folder / "gateway.keytab")
+    Gss()
+    own_kdc.stop()
+    with pytest.raises(Exception, match="Cannot contact any KDC"):
+        Gss(OTHER_SERVICE)  # of which she has no ticket yet: it is down
+    for one_more in (judge, kerberos(keytab=own_kdc.folder / "gateway.keytab")):
+        client, raw = Gss(), Raw()
+        for one in (client, raw):
+            accept = ask(one_more, one.token)
+            assert isinstance(accept, Accept)
+            assert one.verify(accept.server_response)
+        raw.close()
+
+
+def test_the_kdcs_keys_rotate(kerberos: Make, own_kdc: Kdc) -> None:
+    keytab = own_kdc.folder / "gateway.keytab"
+    judge = kerberos(keytab=keytab)
+    old = [Gss().token for _ in range(3)]
+    assert isinstance(ask(judge, old[0]), Accept)
+    own_kdc.keytab(SERVICE, norandkey=False)  # the new keys are added to the old ones
+    own_kdc.log_in("alice")
+    assert isinstance(ask(judge, Gss().token), Accept)
+    assert isinstance(ask(judge, old[1]), Accept)
+    keytab.unlink()
+    own_kdc.keytab(SERVICE)  # the new ones alone
+    assert isinstance(ask(judge, Gss().token), Accept)
+    gone = ask(judge, old[2])
+    assert isinstance(gone, Reject)
+    assert gone.reason.startswith(f"Cannot find key for {SERVICE} kvno 1 in keytab")
+
+
+def test_a_new_key_counts_at_once(kerberos: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    keytab = write_keytab(tmp_path / "keytab", (SERVICE, 1, OLD))
+    judge = kerberos(keytab=keytab)
+    assert (logs_in(judge, OLD, 1), logs_in(judge, NEW, 2)) == (True, False)
+    with caplog.at_level(logging.INFO):
+        write_keytab(tmp_path / "next", (SERVICE, 1, OLD), (SERVICE, 2, NEW)).replace(keytab)
+        assert (logs_in(judge, NEW, 2), logs_in(judge, OLD, 1)) == (True, True)
+        write_keytab(keytab, (SERVICE, 2, NEW))  # in place
+        assert (logs_in(judge, NEW, 2), logs_in(judge, OLD, 1)) == (True, False)
+    assert caplog.messages == [f"{keytab}: taken over, key versions 2, 1", f"{keytab}: taken over, key versions 2"]
+
+
+def _gone(keytab: Path) -> None:
+    keytab.unlink()
+
+
+def _torn(keytab: Path) -> None:
+    keytab.write_bytes(keytab.read_bytes()[:-9])
+
+
+def _with_a_hole_too_far(keytab: Path) -> None:
+    keytab.write_bytes(keytab.read_bytes() + (-1000).to_bytes(4, signed=True))
+
+
+def _empty(keytab: Path) -> None:
+    keytab.write_bytes(b"")
+
+
+def _open(keytab: Path) -> None:
+    keytab.chmod(0o604)
+
+
+def _a_folder(keytab: Path) -> None:
+    keytab.unlink()
+    keytab.mkdir()
+
+
+def _of_another_service(keytab: Path) -> None:
+    write_keytab(keytab, (OTHER_SERVICE, 1, OLD))
+
+
+def _weak(keytab: Path) -> None:
+    write_keytab(keytab, (SERVICE, 1, new_key(RC4)))
+
+
+def _long(keytab: Path) -> None:
+    keytab.write_bytes(keytab.read_bytes() + bytes(1_048_577))
+
+
+HARM = {
+    _gone: "cannot be read: No such file or directory",
+    _torn: "the keytab is torn: it ends in the middle of a key",
+    _with_a_hole_too_far: "the keytab is torn: it ends in the middle of a key",
+    _empty: "this is not a keytab",
+    _open: "everybody may read or write this file",
+    _a_folder: "cannot be read: Is a directory",
+    _of_another_service: f"has no key of {SERVICE}; it has {OTHER_SERVICE}",
+    _weak: f"has no AES key of {SERVICE}",
+    _long: "longer than 1048576 bytes",
+}
+
+
+@pytest.mark.parametrize(("harm", "words"), HARM.items(), ids=[harm.__name__ for harm in HARM])
+def test_the_last_good_one_stays(
+    kerberos: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture, harm: Callable[[Path], None], words: str
+) -> None:
+    keytab = write_keytab(tmp_path / "keytab", (SERVICE, 1, OLD))
+    judge = kerberos(keytab=keytab)
+    harm(keytab)
+    with pytest.raises(ConfigError) as refusal:
+        kerberos(keytab=keytab)
+    assert f"{keytab}: {words}" in str(refusal.value)
+    assert logs_in(judge, OLD, 1)
+    assert logs_in(judge, OLD, 1)
+    (message,) = caplog.messages  # once, not for each login
+    assert message.startswith(f"not taken over, the last good keytab stays in force: {keytab}: {words}")
+    if keytab.is_dir():
+        keytab.rmdir()
+    write_keytab(tmp_path / "next", (SERVICE, 2, NEW)).replace(keytab)
+    assert (logs_in(judge, NEW, 2), logs_in(judge, OLD, 1)) == (True, False)
+
+
+def test_a_keytab_that_changes_under_a_crowd(kerberos: Make, tmp_path: Path) -> None:
+    keytab = write_keytab(tmp_path / "keytab", (SERVICE, 1, OLD), (SERVICE, 2, NEW))
+    judge = kerberos(keytab=keytab)
+    before = _keytabs_in_memory()
+    with ThreadPoolExecutor(4) as threads:
+        crowd = [threads.submit(logs_in, judge, *((OLD, 1), (NEW, 2))[number % 2]) for number in range(300)]
+        for number in range(40):
+            order = ((SERVICE, 1, OLD), (SERVICE, 2, NEW))[:: 1 - 2 * (number % 2)]
+            write_keytab(tmp_path / "next", *order).replace(keytab)
+        assert all(one.result() for one in crowd)
+    assert _keytabs_in_memory() == before  # of all those in between none is left
+
+
+def _keytabs_in_memory() -> int:
+    gc.collect()
+    found = 0
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found += str(descriptor.readlink()).startswith("/memfd:keytab")
+    return found
+
+
+def test_what_a_keytab_holds(keytab: Path) -> None:
+    found = read_keytab(keytab)
+    assert {(entry.principal, entry.version, entry.encryption) for entry in found} == {
+        (principal, 1, encryption) for principal in (SERVICE, OTHER_SERVICE) for encryption in (17, 18)
+    }
+    keys = Keys(found)
+    assert Path(keys.name.removeprefix("FILE:")).read_bytes() == keytab.read_bytes()
+
+
+def test_a_key_that_was_removed_leaves_a_hole(kerberos: Make, tmp_path: Path) -> None:
+    keytab = write_keytab(tmp_path / "keytab", (OTHER_SERVICE, 1, NEW), (SERVICE, 300, OLD))
+    data = keytab.read_bytes()
+    size = int.from_bytes(data[2:6], signed=True)
+    keytab.write_bytes(data[:2] + (-size).to_bytes(4, signed=True) + bytes(size) + data[6 + size :])
+    (entry,) = read_keytab(keytab)
+    assert (entry.principal, entry.version) == (SERVICE, 300)
+    assert logs_in(kerberos(keytab=keytab), OLD, 300)
+
+
+def test_a_damaged_keytab_is_a_message(tmp_path: Path) -> None:
+    keytab = write_keytab(tmp_path / "keytab", (SERVICE, 1, OLD))
+    whole = keytab.read_bytes()
+    (entry,) = read_keytab(keytab)
+    assert entry.principal == SERVICE
+    for at in range(len(whole)):
+        for damaged in (whole[:at], whole[:at] + bytes((whole[at] ^ 0xFF,)) + whole[at + 1 :]):
+            keytab.write_bytes(damaged)
+            try:
+                read_keytab(keytab)
+            except ConfigError as error:
+                assert str(keytab) in str(error)  # noqa: PT017

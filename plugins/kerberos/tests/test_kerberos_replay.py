@@ -1,0 +1,249 @@
+"""A token logs in once: in whatever form it comes again, to whichever thread, process or gateway, and when."""
+
+from __future__ import annotations
+
+import os
+import random
+import stat
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle, islice
+from pathlib import Path
+
+import pytest
+from plugins.kerberos.tests.conftest import Make, ask
+from plugins.kerberos.tests.craft import ap_req, framed, negotiated, new_key, write_keytab
+from plugins.kerberos.tests.initiator import Gss
+from plugins.kerberos.tests.judging import judging
+
+from dicomgate import Accept, ConfigError, Pass, Reject, Unavailable
+from dicomgate.testing.kdc import REALM, SERVICE
+from dicomgate_kerberos.form import read_field
+
+COUNT = 200
+REPLAY = "a replay: this token was seen before"
+
+
+def _raw(token: bytes) -> bytes:
+    return read_field(token).ap_req
+
+
+def _gss(token: bytes) -> bytes:
+    return framed(_raw(token))
+
+
+def _spnego(token: bytes) -> bytes:
+    return negotiated(_gss(token))
+
+
+FORMS: dict[str, Callable[[bytes], bytes]] = {"raw": _raw, "gss": _gss, "spnego": _spnego}
+
+
+def fresh(form: str = "gss") -> bytes:
+    return FORMS[form](Gss().token)
+
+
+def tokens(count: int = COUNT) -> list[bytes]:
+    """The forms in turn."""
+    return [fresh(form) for form in islice(cycle(FORMS), count)]
+
+
+def test_in_turn(kerberos: Make) -> None:
+    judge = kerberos()
+    for token in tokens():
+        assert isinstance(ask(judge, token), Accept)
+        assert ask(judge, token) == Reject(REPLAY)
+    assert isinstance(ask(kerberos(), fresh()), Accept)
+
+
+def test_a_second_authenticator_of_the_process(kerberos: Make) -> None:
+    one, other = kerberos(), kerberos()
+    for token in tokens(30):
+        assert isinstance(ask(one, token), Accept)
+        assert ask(other, token) == Reject(REPLAY)
+
+
+@pytest.mark.parametrize("again", FORMS)
+@pytest.mark.parametrize("form", FORMS)
+def test_in_another_form(kerberos: Make, form: str, again: str) -> None:
+    judge = kerberos()
+    for _ in range(10):
+        token = fresh(form)
+        accept = ask(judge, token)
+        assert isinstance(accept, Accept)
+        assert ask(judge, FORMS[again](token)) == Reject(REPLAY)
+        # To the other gateways it is the same one as well.
+        assert accept.once is not None
+        assert accept.once.key.endswith(read_field(FORMS[again](token)).fingerprint)
+
+
+def test_at_the_same_instant(kerberos: Make) -> None:
+    judge = kerberos()
+    all_of_them = tokens()
+    with ThreadPoolExecutor(4) as threads:
+        twice = [(token, threads.submit(ask, judge, form(token))) for token in all_of_them for form in FORMS.values()]
+    decisions = Counter(token for token, decision in twice if isinstance(decision.result(), Accept))
+    assert decisions == Counter(all_of_them)
+    assert {decision.result() for _, decision in twice if not isinstance(decision.result(), Accept)} == {Reject(REPLAY)}
+
+
+def test_in_another_process_and_after_a_restart(kerberos: Make, keytab: Path) -> None:
+    here = kerberos()
+    all_of_them = tokens()
+    with judging(keytab) as one, judging(keytab) as other:
+        # Half of them to both at the same instant, the others one after the other.
+        for token in all_of_them[: COUNT // 2]:
+            one.give(token)
+            other.give(token)
+            assert sorted((one.answer(), other.answer())) == ["Accept", REPLAY]
+        for token in all_of_them[COUNT // 2 :]:
+            assert one.ask(token) == "Accept"
+            assert other.ask(token) == REPLAY
+        assert ask(here, all_of_them[0]) == Reject(REPLAY)
+        assert isinstance(ask(here, all_of_them[0]), Reject)
+    with judging(keytab) as restarted:
+        assert {restarted.ask(token) for token in all_of_them} == {REPLAY}
+        assert restarted.ask(fresh()) == "Accept"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_truncated_token(kerberos: Make, form: str) -> None:
+    judge = kerberos()
+    token = fresh(form)
+    for end in range(len(token)):
+        assert isinstance(ask(judge, token[:end]), Reject)
+    assert isinstance(ask(judge, token + b"\0"), Reject)
+    assert isinstance(ask(judge, token), Accept)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_flipped_bit(kerberos: Make, tmp_path: Path, form: str) -> None:
+    """Every bit outside of the authenticator, and a thousand in it: no second login, and none of somebody else.
+
+    Accepted are those bits of an AP-REQ that nothing protects: the options, one of which asks for the AP-REP
+    (RFC 4120 5.5.1), the kind of the service's name (6.2), and key version 0, which stands for any. Who can change them
+    has the token, and could as well send it as it is.
+    """
+    key = new_key()
+    judge = kerberos(keytab=write_keytab(tmp_path / "crafted.keytab", (SERVICE, 1, key)))
+    token = FORMS[form](framed(ap_req(key)))  # one of a KDC would be a byte longer or shorter now and then
+    sealed = read_field(token).authenticator
+    begins = 8 * token.index(sealed)
+    inside = range(begins, begins + 8 * len(sealed))
+    outside = [bit for bit in range(8 * len(token)) if bit not in inside]
+    accepted: Counter[str] = Counter()
+    for bit in outside + random.Random(7).sample(inside, 1000):
+        flipped = bytearray(token)
+        flipped[bit // 8] ^= 0x80 >> bit % 8
+        decision = ask(judge, bytes(flipped))
+        assert isinstance(decision, Accept | Reject | Pass), (bit, decision)
+        if isinstance(decision, Accept):
+            assert decision.user == f"alice@{REALM}"
+            assert ask(judge, token) == Reject(REPLAY)
+            accepted[_unprotected(token, bit // 8)] += 1
+            token = FORMS[form](framed(ap_req(key)))
+    assert isinstance(ask(judge, token), Accept)
+    # The name of Kerberos in SPNEGO and the one that old Windows gives it are one bit apart.
+    assert accepted == Counter(options=35, kind=8, version=1, mechanism=int(form == "spnego"))
+
+
+def _unprotected(token: bytes, at: int) -> str:
+    """The name of the field in which this byte is."""
+    raw = _raw(token)
+    at -= token.index(raw)
+    options = raw.index(bytes.fromhex("a2 07 03 05 00")) + 4
+    kind = raw.index(bytes.fromhex("a0 03 02 01 01"), options) + 4
+    version = raw.index(bytes.fromhex("a1 03 02 01 01"), kind) + 4
+    if at < 0:
+        return "mechanism"
+    return {kind: "kind", version: "version"}.get(at, "options" if options <= at < options + 5 else f"byte {at}")
+
+
+@pytest.mark.parametrize("name", ["none:", "none", "memory:", "FILE:/dev/null"])
+def test_no_start_without_a_replay_cache(kerberos: Make, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("KRB5RCACHENAME", name)
+    with pytest.raises(ConfigError, match="without a replay cache"):
+        kerberos()
+    monkeypatch.delenv("KRB5RCACHENAME")
+    kerberos()
+    assert os.environ["KRB5RCACHENAME"] == "dfl:"
+
+
+@pytest.mark.parametrize("where", ["KRB5RCACHETYPE", "krb5.conf"])
+@pytest.mark.parametrize("named", [False, True])
+def test_nothing_else_turns_it_off(
+    kerberos: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, named: bool
+) -> None:
+    if where == "krb5.conf":
+        text = Path(os.environ["KRB5_CONFIG"]).read_text()
+        (tmp_path / "krb5.conf").write_text(
+            text.replace("[libdefaults]", '[libdefaults]\ndefault_rcache_name = "none:"')
+        )
+        monkeypatch.setenv("KRB5_CONFIG", str(tmp_path / "krb5.conf"))
+    else:
+        monkeypatch.setenv("KRB5RCACHETYPE", "none")
+    cache = tmp_path / "named" if named else tmp_path / f"krb5_{os.geteuid()}.rcache2"
+    judge = kerberos(replay_cache=cache) if named else kerberos()
+    for form in FORMS:
+        token = fresh(form)
+        assert isinstance(ask(judge, token), Accept)
+        assert ask(judge, token) == Reject(REPLAY)
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o600
+    assert cache.stat().st_size > 0
+
+
+def test_one_cache_for_all_tables(kerberos: Make, tmp_path: Path) -> None:
+    first = kerberos(replay_cache=tmp_path / "cache")
+    assert kerberos(replay_cache=tmp_path / "cache").acceptor.replay_cache == first.acceptor.replay_cache
+    assert kerberos().acceptor.replay_cache == first.acceptor.replay_cache == f"file2:{tmp_path}/cache"
+    with pytest.raises(ConfigError, match="replay_cache: this process uses another one"):
+        kerberos(replay_cache=tmp_path / "another")
+
+
+def test_a_file_that_is_not_safe(kerberos: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "cache"
+    open_folder = tmp_path / "open"
+    open_folder.mkdir()
+    open_folder.chmod(0o777)
+
+    def refused(path: Path) -> str:
+        with pytest.raises(ConfigError) as refusal:
+            kerberos(replay_cache=path)
+        assert "KRB5RCACHENAME" not in os.environ or os.environ["KRB5RCACHENAME"] != f"file2:{path}"
+        return str(refusal.value)
+
+    assert "No such file or directory" in refused(tmp_path / "gone" / "cache")
+    assert "not a file of our own" in refused(open_folder)
+    cache.symlink_to(tmp_path / "elsewhere")
+    assert "not a file of our own" in refused(cache)
+    cache.unlink()
+    assert "everybody may write the folder" in refused(open_folder / "cache")
+    os.mkfifo(cache, 0o600)
+    assert "not a file of our own" in refused(cache)
+    cache.unlink()
+    cache.touch(mode=0o600)
+    cache.chmod(0o622)
+    assert "not a file of our own" in refused(cache)
+    cache.chmod(0o600)
+    with monkeypatch.context() as another:  # as if a stranger had made it: in /tmp, say
+        another.setattr(Path, "lstat", lambda path: os.stat_result((0o100600, 1, 1, 1, 4711, 0, 0, 0, 0, 0)))
+        assert "not a file of our own" in refused(cache)
+    with monkeypatch.context() as unwritable:
+        unwritable.setattr(os, "access", lambda path, mode: False)
+        assert "cannot be written" in refused(cache)
+    kerberos(replay_cache=cache)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_cache_that_cannot_be_written_lets_nobody_in(kerberos: Make, tmp_path: Path, form: str) -> None:
+    cache = tmp_path / "cache"
+    judge = kerberos(replay_cache=cache)
+    assert isinstance(ask(judge, fresh(form)), Accept)
+    cache.unlink()
+    cache.mkdir()
+    decision = ask(judge, fresh(form))
+    assert isinstance(decision, Unavailable)
+    assert decision.reason
+    cache.rmdir()
+    assert isinstance(ask(judge, fresh(form)), Accept)
