@@ -1,0 +1,51 @@
+"""Networks as an operator writes them, and addresses as a listener sees them.
+
+Law: an address counts as what it is on the network: an IPv4 address that comes in IPv6 clothes (`::ffff:10.1.2.3`) is
+     an IPv4 address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    collapse_addresses,
+    ip_address,
+    ip_network,
+)
+from typing import TypeAlias
+
+IpAddress: TypeAlias = IPv4Address | IPv6Address
+IpNetwork: TypeAlias = IPv4Network | IPv6Network
+
+_MAPPED = IPv6Network("::ffff:0:0/96")  # RFC 4291 2.5.5.2
+_LINK_LOCAL = IPv6Network("fe80::/10")  # RFC 4291 2.5.6
+
+
+def read_network(text: str) -> IpNetwork:
+    """A network, or an address, which is a network of its own. Raises ValueError, with what is wrong with it."""
+    if "%" in text:
+        raise ValueError(f"{text!r} has a zone: addresses that are good on one link alone are no device's")
+    network = ip_network(text)
+    if isinstance(network, IPv6Network):
+        if network.subnet_of(_MAPPED):
+            raise ValueError(f"{text!r} is a network of IPv4: write it as one")
+        if network.subnet_of(_LINK_LOCAL):
+            raise ValueError(f"{text!r} is link-local, and anybody's on every other link")
+    return network
+
+
+def read_address(text: str) -> IpAddress:
+    """The address of a peer. Raises ValueError."""
+    address = ip_address(text)
+    return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
+
+
+def is_everywhere(networks: Sequence[IpNetwork]) -> bool:
+    """True if they are together all of IPv4 or all of IPv6."""
+    four = collapse_addresses(one for one in networks if isinstance(one, IPv4Network))
+    six = collapse_addresses(one for one in networks if isinstance(one, IPv6Network))
+    return 0 in [one.prefixlen for one in four] + [one.prefixlen for one in six]

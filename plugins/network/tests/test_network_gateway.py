@@ -1,0 +1,98 @@
+"""Over the wire: clients that cannot send an identity, a gateway with this authenticator, a real Orthanc."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateways import Gateway, StartGateway, configuration
+from peers.ct_slice import ct_slice
+from peers.dcmtk import storescu
+from peers.loopback import Address
+from peers.nameless import CLIENTS, ask_for
+from peers.orthanc import Orthanc
+from peers.spy import RELEASE_RP, Spy, accept_all
+from raw_client import NOT_ADMITTED, RELEASE_RQ, RawClient, request
+
+HERE, ELSEWHERE = {"networks": ["127.0.0.0/30"]}, {"networks": ["10.1.2.0/24"]}
+DEVICES = {"CT1": {**HERE, "groups": ["modalities"]}, "MR1": {**HERE, "user": "mr-1"}, "US1": ELSEWHERE}
+
+
+def tables(upstream: Address) -> dict[str, Any]:
+    """The first listener takes attempts without identity, the second requires one."""
+    made = configuration(upstream, listener={"identity": "optional"})
+    (listener,) = made["listener"]
+    made["listener"] += [{**listener, "name": "staff", "bind": "127.0.0.2:0", "identity": "required"}]
+    made["authenticator"] = [{"use": "network", "name": "devices", "devices": DEVICES}]
+    return made
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_client_that_cannot_log_in(gateway: StartGateway, orthanc: Orthanc, tmp_path: Path, client: str) -> None:
+    image = ct_slice(tmp_path / "ct.dcm")
+    assert storescu(orthanc.address, tmp_path / "ct.dcm", called="ORTHANC").status == 0
+    orthanc.wait_for_connections(1)
+    running = gateway(tables(orthanc.address))
+    optional, required = running.server.bound.values()
+    (received := tmp_path / "received").mkdir()
+
+    def ask(address: Address, calling: str) -> tuple[int, str]:
+        asked = ask_for(image.StudyInstanceUID, client, address, orthanc, received, calling, [])
+        return asked.status, asked.output
+
+    for address, calling in ((required, "CT1"), (optional, "US1"), (optional, "CT2")):
+        status, output = ask(address, calling)
+        assert status != 0
+        assert "Association Rejected" in output
+    assert list(received.iterdir()) == []
+    status, output = ask(optional, "CT1")
+    assert status == 0, output
+    assert len(list(received.iterdir())) == (client != "echoscu")
+
+    [accepted] = running.wait_for("Decided", outcome="accept")
+    assert (accepted["authenticator"], accepted["user"], accepted["groups"]) == ("devices", "CT1", ["modalities"])
+    assert accepted["attributes"] == {"network": "127.0.0.0/30"}
+    running.wait_for("Closed", 4)
+    assert [one["reason"] for one in running.told("Refused")] == [
+        "no user identity, and the listener requires one",
+        "devices: device 'US1' does not come from 127.0.0.1: that is in none of its networks",
+        "devices: no device has the calling AE title 'CT2'",
+    ]
+    # Where an identity is required nobody was asked; and Orthanc saw none of the three.
+    assert len(running.told("Decided")) == 3
+    assert orthanc.connections() == 2
+
+
+def log_in(running: Gateway, calling: str, source: str = "") -> bytes:
+    with RawClient(running.address, source=source) as client:
+        answer = client.ask(request().replace(b"RAW".ljust(16), calling.encode().ljust(16)))
+        if answer[:1] == b"\2":
+            assert client.ask(RELEASE_RQ) == RELEASE_RP
+        return answer
+
+
+def test_where_it_comes_from(gateway: StartGateway) -> None:
+    with Spy([accept_all, RELEASE_RP]) as spy:
+        running = gateway(tables(spy.address))
+        assert log_in(running, "MR1", "127.0.0.2")[:1] == b"\2"
+        assert log_in(running, "MR1", "127.0.0.5") == NOT_ADMITTED
+        assert running.wait_for("Decided", outcome="accept")[0]["user"] == "mr-1"
+
+
+def test_good_logins_are_not_throttled_and_guesses_are(gateway: StartGateway) -> None:
+    """Attempts without an identity are counted by their source: five go ahead here, then one waits."""
+    with Spy([accept_all, RELEASE_RP]) as spy:
+        made = tables(spy.address) | {"throttle": {"source_free": 5}}
+        running = gateway(made)
+        for calling in ["CT1"] * 15 + ["CT1", "MR1"] * 15:
+            assert log_in(running, calling)[:1] == b"\2"
+        # One that asks for the same again and again is refused, and has guessed once.
+        for calling in ["CT9"] * 10 + [f"CT{number}" for number in range(10, 20)]:
+            assert log_in(running, calling, "127.0.0.2") == NOT_ADMITTED
+        begins = [one["reason"].partition(" ")[0] for one in running.told("Decided", outcome="reject")]
+        assert begins == ["no"] + ["the"] * 9 + ["no"] * 4 + ["throttled:"] * 6
+        # The source waits, whatever it says it is; another one does not.
+        assert log_in(running, "CT1", "127.0.0.2") == NOT_ADMITTED
+        assert log_in(running, "CT1")[:1] == b"\2"

@@ -1,0 +1,77 @@
+"""docs/network.md says what the keys are, what is decided and what is logged, and its table makes an authenticator."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dicomgate import Accept, Decision, Reject
+from dicomgate.testing import ask, attempt
+from dicomgate_network import Device, Network
+from gateways import StartGateway
+from peers.loopback import HOST
+
+PAGE = Path(__file__).parents[3] / "docs" / "network.md"
+TEXT = PAGE.read_text("utf-8")
+SHOWN = tomllib.loads(TEXT.partition("```toml\n")[2].partition("```")[0])
+DEFAULTS = {"required": MISSING, "none": None, "`[]`": (), "`false`": False}
+
+
+def _rows(head: str) -> list[list[str]]:
+    table = re.search(rf"^\| {re.escape(head)} \|.*\n\| ---.*\n((?:\|.*\n)+)", TEXT, re.MULTILINE)
+    assert table
+    return [[cell.strip() for cell in row.strip("| \n").split(" | ")] for row in table[1].splitlines()]
+
+
+@pytest.mark.parametrize(("head", "made"), [("key", Network), ("key of a device", Device)])
+def test_every_key_and_its_default(head: str, made: Any) -> None:
+    shown = {row[0].strip("`"): DEFAULTS[row[2]] for row in _rows(head)}
+    assert shown == {one.name: one.default for one in fields(made) if one.init}
+
+
+@pytest.fixture
+def network() -> Network:
+    (table,) = SHOWN["authenticator"]
+    return Network(devices={title: Device(**device) for title, device in table["devices"].items()})
+
+
+@pytest.mark.parametrize(
+    ("title", "address", "user"),
+    [
+        ("CT1", "10.1.2.9", "CT1"),
+        ("MR 1", "10.1.3.7", "mr-1"),
+        ("MR 1", "2001:db8:1::9", "mr-1"),
+        ("DEMO", "10.9.9.9", "DEMO"),
+    ],
+)
+def test_the_devices_of_the_page(network: Network, title: str, address: str, user: str) -> None:
+    (decision,) = ask(network, attempt(calling_ae_title=title, address=address))
+    assert isinstance(decision, Accept)
+    assert decision.user == user
+
+
+def test_the_reasons_of_the_page(network: Network) -> None:
+    unknown, elsewhere = (attempt(calling_ae_title=title, address="10.9.9.9") for title in ("CT9", "CT1"))
+    decisions: list[Decision] = list(ask(network, unknown, elsewhere))
+    shown = [re.search("`(.*)`", row[1]) for row in _rows("the request")]
+    assert decisions == [Reject(reason[1]) for reason in shown if reason]
+
+
+def test_the_configuration_of_the_page(gateway: StartGateway) -> None:
+    (listener,) = SHOWN["listener"]
+    running = gateway({**SHOWN, "listener": [{**listener, "bind": f"{HOST}:0"}]})
+    ((_, message),) = _rows("level")
+    assert message.strip("`") in running.log()
+    told = running.folder / "dicomgate.toml"
+    program = [sys.executable, "-c", "from dicomgate.cli import main; main()"]
+    for address, status in (("10.1.2.9", 0), ("10.9.9.9", 1)):
+        command = [*re.search("^dicomgate (ask .* )10.1.2.9$", TEXT, re.MULTILINE)[1].split(), address]
+        asked = subprocess.run([*program, *command, "--config", told], capture_output=True, text=True, check=False)
+        assert asked.returncode == status, asked.stdout + asked.stderr
