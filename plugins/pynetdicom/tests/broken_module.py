@@ -1,0 +1,1 @@
+raise SystemExit("canary-wrong-J5tXw1bM")
