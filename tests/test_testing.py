@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from dicomgate import Accept, Attempt, Decision, Identity, IdentityType, Pass, Peer, Reject, Unavailable
-from dicomgate.testing import AuthenticatorContract, ask, attempt, jwt, kerberos, passcode, saml, username
+from dicomgate import Accept, Attempt, ConfigError, Decision, Identity, IdentityType, Pass, Peer, Reject, Unavailable
+from dicomgate.testing import AuthenticatorContract, ask, attempt, jwt, kerberos, passcode, saml, username, watching
 
 SECRET = "canary-7f3a91"
 GOOD, BAD = attempt(passcode("alice", SECRET)), attempt(passcode("alice", "wrong-51c2"))
@@ -28,7 +30,8 @@ class Staff:
     handles: Any = frozenset({IdentityType.USERNAME_AND_PASSCODE})
 
     def judge(self, identity: Identity) -> Decision:
-        return Accept("alice") if identity.secondary == SECRET.encode() else Reject("wrong passcode")
+        right = (identity.primary, identity.secondary) == (b"alice", SECRET.encode())
+        return Accept("alice") if right else Reject("wrong passcode")
 
     def authenticate(self, attempt: Attempt) -> Decision:
         identity = attempt.identity
@@ -115,11 +118,107 @@ class Jammed(Staff):
         return super().authenticate(attempt)
 
 
+class Hasty(Staff):
+    """Believes everybody once somebody did not wait."""
+
+    hurried = False
+
+    async def authenticate(self, attempt: Attempt) -> Decision:  # type: ignore[override]
+        try:
+            await asyncio.sleep(0.01)
+        except asyncio.CancelledError:
+            self.hurried = True
+            raise
+        return Accept("alice") if self.hurried else super().authenticate(attempt)
+
+
+class Blocking(Staff):
+    """Waits for something in the event loop."""
+
+    async def authenticate(self, attempt: Attempt) -> Decision:  # type: ignore[override]
+        time.sleep(0.6)
+        return super().authenticate(attempt)
+
+
+class Forking(Staff):
+    """Begins something in the background each time, and never ends it."""
+
+    async def authenticate(self, attempt: Attempt) -> Decision:  # type: ignore[override]
+        self.background = asyncio.ensure_future(asyncio.sleep(60))
+        return super().authenticate(attempt)
+
+
+class Threading(Staff):
+    """The same in threads."""
+
+    def __init__(self) -> None:
+        self.end = threading.Event()
+
+    def judge(self, identity: Identity) -> Decision:
+        threading.Thread(target=self.end.wait, args=(30,), daemon=True).start()
+        return super().judge(identity)
+
+    def __del__(self) -> None:
+        self.end.set()
+
+
+class Opening(Staff):
+    """Opens a file each time, and never closes it."""
+
+    def __init__(self) -> None:
+        self.files: list[int] = []
+
+    def judge(self, identity: Identity) -> Decision:
+        self.files.append(os.open(os.devnull, os.O_RDONLY))
+        return super().judge(identity)
+
+    def __del__(self) -> None:
+        for file in self.files:
+            os.close(file)
+
+
+class Configured(Staff):
+    """Has a key and a secret, and does with them what it is told."""
+
+    act: Callable[[str, str], None]
+
+    def __init__(self, url: str = "", secret: str = "") -> None:
+        if url:
+            type(self).act(url, secret)
+
+    @staticmethod
+    def explain(url: str, secret: str) -> None:
+        raise ConfigError(f"url: {url!r} is no address")
+
+    @staticmethod
+    def babble(url: str, secret: str) -> None:
+        raise ConfigError(f"url: {url!r} is no address, and {secret!r} is not its secret")
+
+    @staticmethod
+    def mumble(url: str, secret: str) -> None:
+        raise ConfigError("wrong")
+
+    @staticmethod
+    def crash(url: str, secret: str) -> None:
+        raise IndexError(url)
+
+
+def configured(act: Callable[[str, str], None]) -> Callable[[], Staff]:
+    return broken(Configured, act=staticmethod(act))
+
+
+TABLE = {"url": "nowhere", "secret": "hush-19"}
+EXPLAINED = {"wrong_tables": ((TABLE, "'nowhere' is no address"),), "secrets": ("hush-19",)}
+
 BROKEN: dict[str, tuple[Callable[[], Any], str]] = {
     "rejects everybody": (broken(judge=lambda *_: Reject("no")), "test_the_good_attempt_is_accepted"),
     "a response too long": (
         broken(judge=lambda *_: Accept("alice", server_response=bytes(65_001))),
         "test_the_good_attempt_is_accepted",
+    ),
+    "a response too long for who asks": (
+        broken(judge=lambda _, it: Accept("a", server_response=bytes(70_000 * it.positive_response_requested))),
+        "test_a_server_response_fits_its_item",
     ),
     "handles another type": (broken(handles={IdentityType.JWT}), "test_the_good_attempt_is_accepted"),
     "accepts everybody": (broken(judge=lambda *_: Accept("alice")), "test_the_bad_attempt_is_rejected"),
@@ -128,6 +227,14 @@ BROKEN: dict[str, tuple[Callable[[], Any], str]] = {
     "says no reason": (broken(judge=lambda *_: Reject("")), "test_the_bad_attempt_is_rejected"),
     "compares beginnings": (
         broken(judge=lambda _, it: Accept("a") if SECRET.encode().startswith(it.secondary) else Reject("no")),
+        "test_a_damaged_credential_is_never_accepted",
+    ),
+    "finds everybody under a star": (
+        broken(judge=lambda self, it: Accept("a") if it.primary == b"*" else Staff.judge(self, it)),
+        "test_a_damaged_credential_is_never_accepted",
+    ),
+    "crashes on strangers": (
+        broken(judge=lambda self, it: {b"alice": Staff.judge(self, it)}[it.primary]),
         "test_a_damaged_credential_is_never_accepted",
     ),
     "crashes on bytes": (broken(judge=crashing), "test_a_damaged_credential_is_never_accepted"),
@@ -145,6 +252,20 @@ BROKEN: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "mixes attempts up": (Forgetful, "test_many_at_once_do_not_disturb_each_other"),
     "stays locked": (Jammed, "test_an_abandoned_attempt_leaves_it_usable"),
+    "believes in haste": (Hasty, "test_a_missed_deadline_lets_nobody_in_and_leaves_it_usable"),
+    "blocks the event loop": (Blocking, "test_an_event_loop_never_waits_for_it"),
+    "leaves tasks": (Forking, "test_it_leaves_nothing_behind"),
+    "leaves threads": (Threading, "test_it_leaves_nothing_behind"),
+    "leaves descriptors": (Opening, "test_it_leaves_nothing_behind"),
+    "takes a wrong table": (configured(lambda *_: None), "test_a_wrong_table_is_explained"),
+    "does not say what is wrong": (configured(Configured.mumble), "test_a_wrong_table_is_explained"),
+    "crashes on a wrong table": (configured(Configured.crash), "test_a_wrong_table_is_explained"),
+    "tells a configured secret": (configured(Configured.babble), "test_a_wrong_table_is_explained"),
+    "takes a key of the gateway's own": (
+        type("Broken", (Staff,), {"__init__": lambda self, timeout=5: None}),
+        "test_a_wrong_table_is_explained",
+    ),
+    "has a configured secret in its repr": (broken(__repr__=lambda _: "Staff(hush-19)"), "test_no_secret_is_told"),
     "repr": (broken(__repr__=lambda _: f"Staff(secret={SECRET!r})"), "test_no_secret_is_told"),
     "log": (broken(judge=telling), "test_no_secret_is_told"),
     "reason in base64": (broken(judge=in_base64), "test_no_secret_is_told"),
@@ -153,18 +274,22 @@ BROKEN: dict[str, tuple[Callable[[], Any], str]] = {
 
 def keep(authenticator: Any, law: str) -> None:
     arguments = {"authenticator": authenticator, "good": GOOD, "bad": BAD}
-    method = getattr(AuthenticatorContract(), law)
+    attributes = EXPLAINED if isinstance(authenticator, Configured) else {"secrets": ("hush-19",)}
+    method = getattr(type("Contract", (AuthenticatorContract,), attributes)(), law)
     code = method.__func__.__code__
     method(*(arguments[name] for name in code.co_varnames[1 : code.co_argcount]))
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_law_is_seen(name: str) -> None:
+def test_a_broken_law_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "_PATIENCE", 0.3)
     make, law = BROKEN[name]
     keep(Staff(), law)
+    keep(configured(Configured.explain)(), law)
     with pytest.raises(AssertionError) as it:
         keep(make(), law)
     assert SECRET not in str(it.value)
+    assert "hush-19" not in str(it.value)
 
 
 def test_every_law_is_broken_by_somebody() -> None:

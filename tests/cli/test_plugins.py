@@ -31,8 +31,10 @@ def test_the_keys_of_one(run: Any) -> None:
     result = run("plugins", "passcode")
     assert result.exit_code == 0
     assert '[[authenticator]] use = "passcode"\n\nUsers and passcodes' in result.stdout
-    assert "\nfile\tPath\trequired\n" in result.stdout
-    assert "\nunknown_user\tLiteral['reject', 'pass']\tdefault \"reject\"\n" in result.stdout
+    rows = [line.split("\t") for line in result.stdout.splitlines()]
+    assert ["file", "Path", "required"] in [row[:3] for row in rows]
+    assert "The htpasswd file; `dicomgate passcode add` makes it." in result.stdout
+    assert ["unknown_user", "Literal['reject', 'pass']", 'default "reject"'] in [row[:3] for row in rows]
     assert "timeout" in result.stdout.splitlines()[-1]
 
 
@@ -43,9 +45,53 @@ def test_a_default_is_shown_as_it_would_be_written(run: Any, distribution: Any) 
         ENTRY_POINTS.replace("Login", "login"),
     )
     lines = run("plugins", "acme").stdout.splitlines()
-    assert 'wait\tduration\tdefault "60s"' in lines
-    assert "file\tPath | None\tdefault None" in lines
-    assert "on\tbool\tdefault true" in lines
+    assert 'wait\tduration\tdefault "60s"\t' in lines
+    assert "file\tPath | None\tdefault None\t" in lines
+    assert "on\tbool\tdefault true\t" in lines
+
+
+FIELDS = '''
+from dataclasses import dataclass, field
+
+@dataclass
+class Base:
+    """A class of its own."""
+
+    first: str
+    """What stands below it,
+    on two lines."""
+    second: int = 2
+    """Said here,"""
+
+@dataclass
+class Login(Base):
+    third: dict[str, str] = field(default_factory=dict)
+    second: int = 3
+    """and said better there."""
+    fourth: list[str] = field(default_factory=lambda: ["a"])
+
+    handles = {2}
+    """No key at all."""
+'''
+
+
+def test_what_a_key_means_is_what_stands_below_its_field(run: Any, distribution: Any) -> None:
+    distribution(FIELDS, ENTRY_POINTS)
+    rows = [line.split("\t") for line in run("plugins", "acme").stdout.splitlines() if "\t" in line]
+    assert rows == [
+        ["first", "str", "required", "What stands below it, on two lines."],
+        ["second", "int", "default 3", "and said better there."],
+        ["third", "dict[str, str]", "default {}", ""],
+        ["fourth", "list[str]", 'default ["a"]', ""],
+    ]
+
+
+@pytest.mark.parametrize("source", ["Login = type('Login', (), {})", "exec('class Login:\\n    x: int = 1')"])
+def test_a_class_without_source_has_its_keys_all_the_same(source: str, run: Any, distribution: Any) -> None:
+    distribution(source, ENTRY_POINTS)
+    result = run("plugins", "acme")
+    assert result.exit_code == 0
+    assert "no keys of its own" in result.stdout
 
 
 def test_a_name_that_is_not_there(run: Any, one_line: Any) -> None:

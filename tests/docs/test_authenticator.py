@@ -5,11 +5,10 @@ from __future__ import annotations
 import ast
 import asyncio
 import os
+import re
 import subprocess
 import sys
-import tomllib
 from dataclasses import fields
-from hashlib import sha256
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
@@ -17,11 +16,13 @@ from types import ModuleType
 import pytest
 from docs.pages import DOCS, PAGES, blocks, name, rows, section
 
-from dicomgate import Accept, Attempt, ConfigError, Reject, Unavailable, config
+from dicomgate import Accept, Attempt, ConfigError, Reject, Unavailable
+from dicomgate.assembly import assemble
 from dicomgate.auth import discovery
 from dicomgate.auth.calling import Link
 from dicomgate.auth.chain import Chain
-from dicomgate.testing import attempt, passcode
+from dicomgate.testing import AuthenticatorContract, attempt, passcode
+from dicomgate.testing.gateway import Gateway, Login
 
 AUTHENTICATOR = DOCS / "writing-an-authenticator.md"
 
@@ -31,54 +32,86 @@ def python_block(containing: str) -> str:
     return block.text
 
 
-def entry_point() -> EntryPoint:
-    """What the page's pyproject.toml names."""
-    (project,) = [data for block in blocks(AUTHENTICATOR, "toml") if "project" in (data := tomllib.loads(block.text))]
-    ((entry, value),) = project["project"]["entry-points"][discovery.GROUP].items()
-    return EntryPoint(entry, value, discovery.GROUP)
-
-
 def module(source: str, called: str) -> ModuleType:
     made = ModuleType(called)
     exec(compile(source, str(AUTHENTICATOR), "exec", dont_inherit=True), vars(made))  # noqa: S102 (our own page)
     return made
 
 
+@pytest.fixture(scope="module")
+def ward(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the first command of the page writes."""
+    folder = tmp_path_factory.mktemp("empty")
+    command = [sys.executable, "-c", "from dicomgate.cli import main; main()", "plugins", "new", "ward"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
+    return folder / "dicomgate-ward"
+
+
+def run_tests(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, folder / "test_it.py"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=100)
+
+
+def test_the_page_shows_what_is_written(ward: Path) -> None:
+    assert python_block("@dataclass(kw_only=True)\nclass Ward") == (ward / "src/dicomgate_ward/__init__.py").read_text()
+    assert python_block("class TestWard") == (ward / "tests/test_ward.py").read_text()
+    (block,) = [block.text for block in blocks(AUTHENTICATOR, "toml")]
+    assert block in (ward / "README.md").read_text()
+
+
 def test_the_authenticator_of_the_page_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    point = entry_point()
-    monkeypatch.setitem(sys.modules, point.module, module(python_block("class Modality"), point.module))
+    point = EntryPoint("ward", "dicomgate_ward:Ward", discovery.GROUP)
+    monkeypatch.setitem(sys.modules, "dicomgate_ward", module(python_block("class Ward:"), "dicomgate_ward"))
     monkeypatch.setattr(discovery, "entry_points", lambda group: [point])
-    (block,) = [block for block in blocks(AUTHENTICATOR, "toml") if "listener" in tomllib.loads(block.text)]
-    path = tmp_path / "dicomgate.toml"
-    path.write_text(block.text, "utf-8")
-    (table,) = config.load(path).tables.authenticator
-    made = discovery.make(table.use, table.options, tmp_path)
-    assert list(made.certificates.values()) == ["ct-1"]
-    known = discovery.make(table.use, {"certificates": {sha256(b"known").hexdigest(): "ct-1"}}, tmp_path)
+    (block,) = blocks(AUTHENTICATOR, "toml")
+    (tmp_path / "dicomgate.toml").write_text(block.text, "utf-8")
+    (users,) = [line for block in blocks(AUTHENTICATOR, "sh") for line in block.text.splitlines() if "umask" in line]
+    subprocess.run(users, shell=True, cwd=tmp_path, check=True, timeout=60)  # noqa: S602 (our own page)
+    (link,) = assemble(tmp_path / "dicomgate.toml").links.values()
 
-    async def ask(certificate: bytes) -> object:
-        async with Chain([Link(table.title, known)]) as chain:
-            return await chain.authenticate(attempt(certificate=certificate))
+    async def ask(secret: str) -> object:
+        async with Chain([link]) as chain:
+            return await chain.authenticate(attempt(passcode("alice", secret)))
 
-    assert asyncio.run(ask(b"known")) == Accept(user="ct-1")
-    assert isinstance(asyncio.run(ask(b"another")), Reject)
-    with pytest.raises(ConfigError, match="64 hexadecimal"):
-        discovery.make(table.use, {"certificates": {"ab": "ct-1"}}, tmp_path)
-    with pytest.raises(ConfigError, match="did you mean 'certificates'"):
-        discovery.make(table.use, {"certificate": {}}, tmp_path)
+    assert asyncio.run(ask("correct horse")) == Accept(user="alice")
+    assert isinstance(asyncio.run(ask("battery staple")), Reject)
+    (tmp_path / "users").chmod(0o644)
+    assert isinstance(asyncio.run(ask("correct horse")), Unavailable)
+    with pytest.raises(ConfigError, match="everybody may read"):
+        assemble(tmp_path / "dicomgate.toml")
 
 
 @pytest.mark.parametrize(
-    ("defect", "passes"), [("", True), ('\n    def authenticate(self, _): return Accept("x")', False)]
+    ("defect", "passes"), [("", True), ('\n    def authenticate(self, _): return Accept("x")\n', False)]
 )
 def test_the_tests_of_the_page_pass_and_can_fail(tmp_path: Path, defect: str, passes: bool) -> None:
-    (tmp_path / f"{entry_point().module}.py").write_text(python_block("class Modality") + defect, "utf-8")
-    tests = tmp_path / "test_modality.py"
-    tests.write_text(python_block("AuthenticatorContract"), "utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, tests.name]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    (tmp_path / "dicomgate_ward.py").write_text(python_block("class Ward:") + defect, "utf-8")
+    (tmp_path / "test_it.py").write_text(python_block("class TestWard"), "utf-8")
+    done = run_tests(tmp_path)
     assert (done.returncode == 0) is passes, done.stdout
     assert (" passed" in done.stdout) is passes or " failed" in done.stdout
+
+
+def test_the_gateway_of_the_page_lets_in_by_title_and_can_fail(tmp_path: Path) -> None:
+    shown = python_block("class ByTitle")
+    (tmp_path / "test_it.py").write_text(shown, "utf-8")
+    done = run_tests(tmp_path)
+    assert done.returncode == 0, done.stdout
+    (tmp_path / "test_it.py").write_text(shown.replace("if known else", "if True else"), "utf-8")
+    assert "1 failed" in run_tests(tmp_path).stdout
+
+
+def test_the_page_tells_every_law_client_and_field_of_the_kit() -> None:
+    laws = {f"`{name}`" for name in vars(AuthenticatorContract) if name.startswith("test_")}
+    contract = section(AUTHENTICATOR, "The contract")
+    assert {row[0] for row in rows(contract)} == laws
+    hooks = {name for name in vars(AuthenticatorContract) if not name.startswith(("_", "test_"))}
+    assert [hook for hook in hooks if f"`{hook}`" not in contract] == []
+    shown = section(AUTHENTICATOR, "A gateway in a test")
+    clients = {name for name in ("echo", "pynetdicom", "storescu") if hasattr(Gateway, name)}
+    named = {word for row in rows(shown) for word in re.findall(r"`(?:gate\.)?(\w+)(?:\(identity\))?`", row[0])}
+    assert named == clients | {field.name for field in fields(Login)}
+    assert [other for other in ("pacs", "audit", "address") if f"`gate.{other}" not in shown] == []
 
 
 def test_the_asynchronous_authenticator_of_the_page_works() -> None:

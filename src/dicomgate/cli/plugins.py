@@ -1,4 +1,4 @@
-"""`dicomgate plugins`: which authenticators are installed, and which keys their tables have."""
+"""`dicomgate plugins`: which authenticators are installed, which keys their tables have; and a new one, begun."""
 
 from __future__ import annotations
 
@@ -9,20 +9,32 @@ import typer
 
 from ..auth import discovery
 from ..contract import IdentityType
-from ..errors import PluginError
+from ..errors import ConfigError, PluginError
 from ..tables import AuthenticatorTable
+from .begin import NEW, begin
+from .docstrings import field_docstrings
 from .tables import print_table
 
 
 def plugins(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print the keys of this authenticator.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME|new", help="Print the keys of this authenticator.")
+    ] = None,
+    new: Annotated[str | None, typer.Argument(metavar="NAME", help="Behind new: write it to ./dicomgate-NAME.")] = None,
 ) -> None:
-    """List the installed authenticators, or the keys of one.
+    """List the installed authenticators, or the keys of one; or begin a new one.
 
-    Exit status: 0 done, 2 there is none of that name, or it does not import.
+    Exit status: 0 done, 2 there is none of that name, or it does not import;
+    or a new one cannot have that name, or is there already, 3 it cannot be written.
     """
     if name is None:
         print_table(("name", "distribution", "version", "identity types", "state"), [_row(it) for it in _names()])
+    elif name == NEW and new is not None:
+        begin(new)
+    elif new is not None:
+        raise ConfigError(f"one name at a time; or, for an authenticator of your own: dicomgate plugins new {new}")
+    elif name == NEW:
+        raise ConfigError("how is it to be called? dicomgate plugins new NAME")
     else:
         _explain(name)
 
@@ -58,9 +70,10 @@ def _explain(name: str) -> None:
     if documentation := inspect.getdoc(factory):
         typer.echo(f"\n{documentation}")
     typer.echo()
+    said = field_docstrings(factory)
     rows = [
-        (option.name, option.type, "required" if option.required else f"default {option.default}")
-        for option in discovery.options(factory)
+        (key.name, key.type, "required" if key.required else f"default {key.default}", said.get(key.name, ""))
+        for key in discovery.options(factory)
     ]
-    print_table(("key", "type", ""), rows or [("-", "no keys of its own", "")])
+    print_table(("key", "type", "", "meaning"), rows or [("-", "no keys of its own", "", "")])
     typer.echo(f"\nEvery authenticator also has: {', '.join(AuthenticatorTable.model_fields)}")

@@ -9,32 +9,25 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from io import BytesIO
-from struct import Struct
 from types import TracebackType
 
 from pydicom import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_dataset
 
 from ..errors import PduError, StartError
 from ..gateway.tls import words
 from ..wire.associate import AssociateAccept, AssociateRequest
-from ..wire.framing import HEADER, SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
+from ..wire.framing import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
 from ..wire.items import malformed
 from ..wire.refusal import decode_refusal
+from .dimse import C_ECHO_RQ, NO_DATA_SET, PDV_HEADER, RESPONSE, command_pdu, decode_command, fragments
 from .outcome import AnswerIsNoError
 from .verification import CONTEXT, MAXIMUM_LENGTH, VERIFICATION
 
-_PDV = Struct(">LBB")  # item-length, presentation-context-ID, message control header (PS3.8 9.3.5.1, annex E.2)
-_OF_COMMAND, _LAST = 1, 2
-_C_ECHO_RQ, _C_ECHO_RSP, _NO_DATA_SET = 0x0030, 0x8030, 0x0101  # PS3.7 annex E
 _MESSAGE_ID = 1
 _LONGEST_ACCEPT = 131_072
 _RELEASE = {kind: bytes((kind, 0, 0, 0, 0, 4, 0, 0, 0, 0)) for kind in (PduType.RELEASE_RQ, PduType.RELEASE_RP)}
 _ABORT = {PduType.ABORT: SHORT}
-_DATA = {PduType.P_DATA_TF: (_PDV.size, MAXIMUM_LENGTH), PduType.RELEASE_RQ: SHORT, **_ABORT}
+_DATA = {PduType.P_DATA_TF: (PDV_HEADER, MAXIMUM_LENGTH), PduType.RELEASE_RQ: SHORT, **_ABORT}
 
 
 class Client:
@@ -80,11 +73,9 @@ class Client:
 
     def echo(self) -> int:
         """C-ECHO: the status that the server answers (PS3.7 9.1.5)."""
-        command = _encode(_echo_request())
-        pdv = _PDV.pack(len(command) + 2, CONTEXT, _OF_COMMAND | _LAST) + command
-        self._send(HEADER.pack(PduType.P_DATA_TF, len(pdv)) + pdv)
-        answer = _decode(self._receive_command())
-        if answer.get("CommandField") != _C_ECHO_RSP or answer.get("MessageIDBeingRespondedTo") != _MESSAGE_ID:
+        self._send(command_pdu(CONTEXT, _echo_request()))
+        answer = decode_command(self._receive_command())
+        if answer.get("CommandField") != C_ECHO_RQ | RESPONSE or answer.get("MessageIDBeingRespondedTo") != _MESSAGE_ID:
             raise malformed("the answer to the C-ECHO-RQ is no C-ECHO-RSP")
         status = answer.get("Status")
         if not isinstance(status, int):
@@ -112,17 +103,11 @@ class Client:
             if kind is PduType.RELEASE_RQ:
                 self._send(_RELEASE[PduType.RELEASE_RP])
                 raise AnswerIsNoError("the server released the association instead of answering")
-            start = HEADER.size
-            while start < len(pdu):
-                if len(pdu) - start < _PDV.size:
-                    raise malformed("a PDV lacks its header")
-                length, context, control = _PDV.unpack_from(pdu, start)
-                start += _PDV.size
-                if not 2 <= length <= len(pdu) - start + 2 or context != CONTEXT or not control & _OF_COMMAND:
-                    raise malformed("a PDV does not fit, is of another context or has no command")
-                command += pdu[start : start + length - 2]
-                start += length - 2
-                if control & _LAST:
+            for fragment in fragments(pdu):
+                if fragment.context != CONTEXT or not fragment.of_command:
+                    raise malformed("a PDV is of another context, or has no command")
+                command += fragment.content
+                if fragment.last:
                     return bytes(command)
             if len(command) > MAXIMUM_LENGTH:
                 raise malformed("a command set without an end")
@@ -157,30 +142,7 @@ class Client:
 def _echo_request() -> Dataset:
     command = Dataset()
     command.AffectedSOPClassUID = VERIFICATION.decode()
-    command.CommandField = _C_ECHO_RQ
+    command.CommandField = C_ECHO_RQ
     command.MessageID = _MESSAGE_ID
-    command.CommandDataSetType = _NO_DATA_SET
+    command.CommandDataSetType = NO_DATA_SET
     return command
-
-
-def _encode(command: Dataset) -> bytes:
-    """The command set in implicit VR, little endian, its group length in front (PS3.7 6.3.1)."""
-    command.CommandGroupLength = len(_written(command))
-    return _written(command)
-
-
-def _written(command: Dataset) -> bytes:
-    buffer = DicomBytesIO()
-    buffer.is_implicit_VR, buffer.is_little_endian = True, True
-    write_dataset(buffer, command)
-    return bytes(buffer.getvalue())
-
-
-def _decode(command: bytes) -> Dataset:
-    try:
-        answer = read_dataset(BytesIO(command), is_implicit_VR=True, is_little_endian=True)
-        list(answer)  # values are read when they are looked at
-    except Exception as error:
-        # Whatever the library raises: it promises nothing for bytes that are no data set.
-        raise malformed("the command set of the answer cannot be read") from error
-    return answer

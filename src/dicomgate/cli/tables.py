@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from .logs import one_line
@@ -20,7 +20,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         for row in shown:
             typer.echo("\t".join(row))
         return
-    table = Table(*columns)
+    table = Table(*(Column(name, overflow="fold") for name in columns))
     for row in shown:
         table.add_row(*(Text(cell) for cell in row))  # Text: a name is not markup
     Console().print(table)

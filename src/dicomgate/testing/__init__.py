@@ -2,6 +2,12 @@
 
 attempts    `attempt(...)` makes an Attempt; `username`, `passcode`, `kerberos`, `saml` and `jwt` make its Identity
 contract    `AuthenticatorContract`: the laws that every authenticator keeps, as pytest tests
+variants    what they make of a good attempt
+watching    what an authenticator does unseen: logs, stalls, things left behind
+plugin      the pytest plugin with the fixture `gateway`; named by a test file, loaded by nobody else
+gateway     what that fixture starts: a whole gateway, and what came of each login
+clients     who logs in there: a client of our own, pynetdicom, storescu
+pacs        what stands behind it
 
     import pytest
     from dicomgate import Attempt
@@ -17,7 +23,7 @@ contract    `AuthenticatorContract`: the laws that every authenticator keeps, as
         @pytest.fixture
         def bad(self) -> Attempt: return attempt(passcode("alice", "battery staple"))
 
-The kit itself needs no pytest.
+This front door needs no pytest, and imports neither `plugin` nor what it starts.
 """
 
 from .attempts import attempt, jwt, kerberos, passcode, saml, username

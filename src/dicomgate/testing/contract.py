@@ -6,20 +6,24 @@ Every question goes through the gateway's own `Link`: what is tested here is wha
 from __future__ import annotations
 
 import asyncio
-import base64
-import logging
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
+from ..auth import discovery
 from ..auth.calling import Link
 from ..contract import Accept, Attempt, Authenticator, Decision, Identity, IdentityType, Pass, Reject, Unavailable
+from ..errors import ConfigError, PluginError
+from .variants import damaged, forms, nonsense, of_others
+from .watching import Belongings, logged, longest_stall
 
 _T = TypeVar("_T")
-_DEADLINE = timedelta(seconds=30)
+_DEADLINE, _HASTE = timedelta(seconds=30), timedelta(milliseconds=1)
 _AT_ONCE = 8
+_ROUNDS = 4
+_LONGEST_STALL = 1.0  # seconds; a machine may be busy, an event loop must not wait for a directory
 _LONGEST_RESPONSE = 65_000  # bytes; sub-item 59H shares the 65,535 of item 50H with the rest of the negotiation
 _KINDS = (None, *IdentityType)
 
@@ -40,13 +44,23 @@ class AuthenticatorContract:
     type that it rejects. Their secrets (the passcode, ticket, assertion or token) must occur nowhere else.
     """
 
+    factory: ClassVar[Callable[..., object] | None] = None
+    """What makes it from its table, if that is not its class; a function in a `staticmethod`."""
+    wrong_tables: ClassVar[Sequence[tuple[Mapping[str, object], str]]] = ()
+    """Tables with a mistake that an operator could make, each with words that must be in what he is told."""
+    secrets: ClassVar[Sequence[str]] = ()
+    """Configured secrets, a bind password for one: no more to be told than those of the attempts."""
+
     def test_the_good_attempt_is_accepted(self, authenticator: Authenticator, good: Attempt) -> None:
-        """With a user, and with a server response that fits its item; its `handles`, if any, names the type."""
+        """With a user; its `handles`, if any, names the type."""
         kind = good.identity.type if good.identity else None
         _require(Link("it", authenticator).handles(kind), "the gateway would never show it the good attempt")
-        accept = _accepted(*ask(authenticator, good))
-        size = len(accept.server_response or b"")
-        _require(size <= _LONGEST_RESPONSE, f"a server response of {size} bytes does not fit the A-ASSOCIATE-AC")
+        _check_response(*ask(authenticator, good))
+
+    def test_a_server_response_fits_its_item(self, authenticator: Authenticator, good: Attempt) -> None:
+        """What is accepted for a client that asks for a response, too."""
+        identity = good.identity and replace(good.identity, positive_response_requested=True)
+        _check_response(*ask(authenticator, replace(good, identity=identity)))
 
     def test_the_bad_attempt_is_rejected(self, authenticator: Authenticator, bad: Attempt) -> None:
         """Looked at, and not genuine: neither passed on nor excused by an Unavailable."""
@@ -54,18 +68,18 @@ class AuthenticatorContract:
         _require(isinstance(decision, Reject) and bool(decision.reason), f"no Reject with a reason: {decision}")
 
     def test_a_damaged_credential_is_never_accepted(self, authenticator: Authenticator, good: Attempt) -> None:
-        """Empty, cut, reversed, too long, not text: no Accept, and no exception either."""
-        for damaged in _damaged(good):
-            (decision,) = ask(authenticator, damaged)
-            _require(not isinstance(decision, Accept), f"accepted: {damaged.identity!r} instead of {good.identity!r}")
-            _require(not _is_defect(decision), f"{damaged.identity!r}: {decision}")
+        """Empty, cut, reversed, too long, not text; of another user: no Accept, and no exception either."""
+        attempts = [*damaged(good), *of_others(good)]
+        for attempt, decision in zip(attempts, ask(authenticator, *attempts), strict=True):
+            _require(not isinstance(decision, Accept), f"accepted: {attempt.identity!r} instead of {good.identity!r}")
+            _require(not _is_defect(decision), f"{attempt.identity!r}: {decision}")
 
     def test_a_foreign_identity_is_not_judged(self, authenticator: Authenticator, good: Attempt) -> None:
         """Either `handles` keeps it away or the answer is Pass; what `handles` names is looked at, and not accepted."""
         for kind in _KINDS:
             if kind is (good.identity.type if good.identity else None) or not Link("it", authenticator).handles(kind):
                 continue
-            foreign = replace(good, identity=None if kind is None else Identity(kind, b"nobody", _nonsense(kind)))
+            foreign = replace(good, identity=None if kind is None else Identity(kind, b"nobody", nonsense(kind)))
             (decision,) = ask(authenticator, foreign)
             if getattr(authenticator, "handles", None) is None:
                 _require(isinstance(decision, Pass), f"{foreign.identity!r} is not its to judge: {decision}")
@@ -84,35 +98,120 @@ class AuthenticatorContract:
             _require(isinstance(decision, Reject), f"the bad attempt, among others: {decision}")
 
     def test_an_abandoned_attempt_leaves_it_usable(self, authenticator: Authenticator, good: Attempt) -> None:
-        """The client hangs up while it is asked; the next one is answered as ever."""
+        """The client hangs up while it is asked, sooner or later; the next one is answered as ever."""
 
         async def abandon(link: Link) -> Decision:
+            for steps in range(_AT_ONCE):
+                call = asyncio.ensure_future(link.ask(good))
+                for _ in range(steps + 1):
+                    await asyncio.sleep(0)
+                call.cancel()
+                await asyncio.wait((call,))
+            return await link.ask(good)
+
+        _accepted(_abandoning(authenticator, abandon))
+
+    def test_a_missed_deadline_lets_nobody_in_and_leaves_it_usable(
+        self, authenticator: Authenticator, good: Attempt, bad: Attempt
+    ) -> None:
+        """With hardly any time at all, the bad attempt is not accepted; with enough, both are answered as ever."""
+
+        async def hurry(link: Link) -> list[Decision]:
+            return list(await asyncio.gather(*map(link.ask, (bad, good) * _AT_ONCE)))
+
+        for decision in _abandoning(authenticator, hurry, _HASTE)[::2]:
+            _require(not isinstance(decision, Accept), "in haste, the bad attempt is accepted")
+        accept, reject = ask(authenticator, good, bad)
+        _accepted(accept)
+        _require(isinstance(reject, Reject), f"the bad attempt, after some that were too late: {reject}")
+
+    def test_an_event_loop_never_waits_for_it(self, authenticator: Authenticator, good: Attempt, bad: Attempt) -> None:
+        """An `async def authenticate` runs where all associations are carried: what blocks must be awaited."""
+
+        async def watch(link: Link) -> float:
+            return await longest_stall(asyncio.gather(link.ask(good), link.ask(bad)))
+
+        stall = _linked(authenticator, watch)
+        _require(stall < _LONGEST_STALL, f"it blocked the event loop for {stall:.1f} s: await it, or use a plain def")
+
+    def test_it_leaves_nothing_behind(self, authenticator: Authenticator, good: Attempt, bad: Attempt) -> None:
+        """Made use of, abandoned and left, again and again: no more tasks, threads and descriptors than before."""
+
+        async def visit(link: Link) -> None:
+            await asyncio.gather(link.ask(good), link.ask(bad))
             call = asyncio.ensure_future(link.ask(good))
             await asyncio.sleep(0)
             call.cancel()
             await asyncio.wait((call,))
-            return await link.ask(good)
 
-        _accepted(_linked(authenticator, abandon))
+        async def run() -> list[str]:
+            start = Belongings()
+            await _visited(authenticator, visit)  # what it keeps for good, a pool for one, it may make once
+            await start.settle()
+            before = Belongings()
+            for _ in range(_ROUNDS):
+                await _visited(authenticator, visit)
+            grown = await before.grown_by(_ROUNDS)
+            await start.settle()
+            return grown
+
+        left = asyncio.run(run())
+        _require(not left, f"each time that it is used, there are more {' and '.join(left)}")
+
+    def test_a_wrong_table_is_explained(self, authenticator: Authenticator) -> None:
+        """An unknown key, and each of `wrong_tables`: a ConfigError that says what is wrong, and tells no secret."""
+        factory = self.factory or type(authenticator)
+        for table, words in (({"no_such_key_of_it": True}, "unknown key"), *self.wrong_tables):
+            message = _refusal(factory, table)
+            _require(words in message, f"{words!r} is not in what the operator is told: {message!r}")
+            for secret in self.secrets:
+                _require(secret not in message, f"what is told of the keys {list(table)} tells a secret")
 
     def test_no_secret_is_told(self, authenticator: Authenticator, good: Attempt, bad: Attempt) -> None:
         """Neither in its repr nor in a decision nor in the log, at any level."""
-        with _logged() as lines:
-            decisions = ask(authenticator, good, bad, *_damaged(good)[:1])
+        with logged() as lines:
+            decisions = ask(authenticator, good, bad, *damaged(good)[:1])
         told = {"its repr": repr(authenticator), "a decision": repr(decisions), "the log": "\n".join(lines)}
-        for attempt in (good, bad):
-            for form in _forms(attempt.identity):
-                for where, text in told.items():
-                    # Not the text itself: a failing test is a log, too.
-                    _require(form not in text, f"{where} tells the secret of {attempt.identity!r}")
+        secrets = [("its configuration", secret) for secret in self.secrets]
+        secrets += [(repr(it.identity), form) for it in (good, bad) for form in forms(it.identity)]
+        for whose, form in secrets:
+            for where, text in told.items():
+                # Not the text itself: a failing test is a log, too.
+                _require(form not in text, f"{where} tells the secret of {whose}")
+
+
+def _refusal(factory: Callable[..., object], table: Mapping[str, object]) -> str:
+    """What an operator is told of a table."""
+    try:
+        discovery.construct("it", factory, table, Path())
+    except PluginError as error:
+        raise AssertionError(f"a table with the keys {list(table)}: {error}") from None
+    except ConfigError as error:
+        return str(error)
+    raise AssertionError(f"a table with the keys {list(table)} is taken")
 
 
 def _linked(authenticator: Authenticator, use: Callable[[Link], Coroutine[Any, Any, _T]]) -> _T:
+    return asyncio.run(_visited(authenticator, use))
+
+
+def _abandoning(
+    authenticator: Authenticator, use: Callable[[Link], Coroutine[Any, Any, _T]], deadline: timedelta = _DEADLINE
+) -> _T:
     async def run() -> _T:
-        async with Link("it", authenticator, deadline=_DEADLINE, workers=4) as link:
-            return await use(link)
+        before = Belongings()
+        result = await _visited(authenticator, use, deadline)
+        await before.settle()
+        return result
 
     return asyncio.run(run())
+
+
+async def _visited(
+    authenticator: Authenticator, use: Callable[[Link], Coroutine[Any, Any, _T]], deadline: timedelta = _DEADLINE
+) -> _T:
+    async with Link("it", authenticator, deadline=deadline, workers=4) as link:
+        return await use(link)
 
 
 def _require(condition: bool, message: str) -> None:
@@ -126,51 +225,10 @@ def _accepted(decision: Decision) -> Accept:
     return decision
 
 
+def _check_response(decision: Decision) -> None:
+    size = len(_accepted(decision).server_response or b"")
+    _require(size <= _LONGEST_RESPONSE, f"a server response of {size} bytes does not fit the A-ASSOCIATE-AC")
+
+
 def _is_defect(decision: Decision) -> bool:
     return isinstance(decision, Unavailable) and decision.reason.startswith("defect: ")
-
-
-def _nonsense(kind: IdentityType) -> bytes:
-    return b"nonsense" if kind is IdentityType.USERNAME_AND_PASSCODE else b""
-
-
-def _damaged(good: Attempt) -> list[Attempt]:
-    identity = good.identity
-    if identity is None:
-        return []
-    whole = identity.secondary or identity.primary
-    values = (b"", whole[: len(whole) // 2], whole[::-1], b"\xff\xfe\x00", whole * (60_000 // max(1, len(whole))))
-    return [replace(good, identity=_with_secret(identity, value)) for value in values if value != whole]
-
-
-def _with_secret(identity: Identity, value: bytes) -> Identity:
-    return replace(identity, secondary=value) if identity.secondary else replace(identity, primary=value)
-
-
-def _forms(identity: Identity | None) -> list[str]:
-    """The secret as it could stand in a text. A username is none."""
-    if identity is None or identity.type is IdentityType.USERNAME:
-        return []
-    secret = identity.secondary or identity.primary
-    plain = secret.decode("utf-8", "replace")
-    return [plain, repr(plain)[1:-1], repr(secret)[2:-1], secret.hex(), base64.b64encode(secret).decode().rstrip("=")]
-
-
-@contextmanager
-def _logged() -> Iterator[list[str]]:
-    lines: list[str] = []
-    formatter = logging.Formatter()
-
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            lines.append(formatter.format(record))
-
-    root, handler = logging.getLogger(), Handler()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    try:
-        yield lines
-    finally:
-        root.setLevel(level)
-        root.removeHandler(handler)

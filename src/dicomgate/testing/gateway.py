@@ -1,0 +1,167 @@
+"""A whole gateway for a test: a configuration, one authenticator, a PACS behind it, and clients that log in.
+
+It listens on 127.0.0.1 without TLS unless the test says otherwise. Throttling is off: a test may guess.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from threading import Lock
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from ..contract import Identity
+from ..demo.gateway import RunningGateway
+from ..gateway.tls import TlsContext
+from . import clients
+from .clients import Client
+from .pacs import Pacs
+
+Table = Mapping[str, Any]
+NOTHING: Table = MappingProxyType({})
+_PATIENCE = 20.0  # seconds; the audit has a record some milliseconds after the client has its answer
+
+
+@dataclass(frozen=True)
+class Login:
+    """What came of one login: what the client received, and what the operator is told."""
+
+    established: bool
+    """The client was let in, and its C-ECHO or C-STORE succeeded."""
+    refusal: str
+    """What it received instead, "A-ASSOCIATE-RJ 1,2,1" for one; "" if it was let in."""
+    server_response: bytes | None
+    """The content of sub-item 59H. None if there was none; storescu never tells."""
+    reason: str
+    """The authenticator's, or the gateway's if none was asked; for the operator alone."""
+    user: str | None
+    groups: tuple[str, ...]
+    attributes: Mapping[str, str]
+
+
+class Gateway:
+    """A context manager: it runs until the block ends. `pacs` is what stands behind it."""
+
+    def __init__(self, folder: Path, name: str, authenticator: Table, listener: Table = NOTHING) -> None:
+        """`authenticator` and `listener` are keys of the tables of that name; paths are relative to the folder."""
+        self.pacs = Pacs()
+        self._audit = folder / f"{name}.jsonl"
+        self._configuration = folder / f"{name}.toml"
+        host, port = self.pacs.address
+        tables = {
+            "gateway": {"node": name, "audit": self._audit.name, "drain_timeout": "5s"},
+            "state": {"path": f"{name}.sqlite"},
+            "throttle": {"enabled": False},
+            "listener": [{"name": "clinical", "bind": "127.0.0.1:0", "cleartext_passcodes": True, **listener}],
+            "upstream": [{"name": "pacs", "address": f"{host}:{port}", "called_ae_titles": ["*"]}],
+            # The machine of a test may be busy: no login fails because of that.
+            "authenticator": [{"timeout": "20s", **authenticator}],
+        }
+        self._configuration.write_text(_as_toml(tables), "utf-8")
+        self._running = RunningGateway(self._configuration)
+        self._stack = ExitStack()
+        self._one_at_a_time = Lock()
+
+    def __enter__(self) -> Gateway:
+        """Start it. Raises ConfigError or StartError."""
+        with ExitStack() as stack:
+            stack.enter_context(self.pacs)
+            stack.enter_context(self._running)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens, for clients of your own."""
+        return self._running.address
+
+    def echo(
+        self, identity: Identity | None = None, *, calling: str = "MODALITY", tls: TlsContext | None = None
+    ) -> Login:
+        """Log in with the kit's own client, send a C-ECHO, release."""
+        return self._log_in(lambda: clients.echo(self.address, identity, calling, tls))
+
+    def pynetdicom(self, identity: Identity | None = None, *, calling: str = "MODALITY") -> Login:
+        """The same with pynetdicom. The test is skipped where that is not installed."""
+        return self._log_in(lambda: clients.pynetdicom(self.address, identity, calling))
+
+    def storescu(self, identity: Identity | None = None, *, calling: str = "MODALITY") -> Login:
+        """Log in with DCMTK's storescu, and send an image. The test is skipped where that is not installed."""
+        return self._log_in(lambda: clients.storescu(self.address, identity, calling, self._configuration.parent))
+
+    def audit(self) -> list[dict[str, Any]]:
+        """The audit records so far."""
+        whole, _, _ = self._audit.read_text("ascii").rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def _log_in(self, client: Client) -> Login:
+        with self._one_at_a_time:  # the next association in the audit is this one
+            before = {record["id"] for record in self.audit()}
+            established, response = client()
+            return _told(self._next(before), established, response)
+
+    def _next(self, before: set[str]) -> list[dict[str, Any]]:
+        """The records of an association that was not there before, once it has ended."""
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            records = [record for record in self.audit() if record["id"] not in before]
+            if any(record["event"] == "Closed" for record in records):
+                return records
+            time.sleep(0.01)
+        raise TimeoutError(f"the association did not end within {_PATIENCE:g} s")
+
+
+class StartGateway(Protocol):
+    """What the fixture `gateway` gives."""
+
+    def __call__(self, authenticator: object, /, *, listener: Table = NOTHING, **keys: Any) -> Gateway:
+        """Start a gateway in front of a PACS; it ends with the test.
+
+        `authenticator` is the name of an installed one, or the class (or function) that makes it: `keys` are those of
+        its `[[authenticator]]` table then. Or it is an authenticator that is made already. `listener` are keys of the
+        `[[listener]]` table. Raises ConfigError for what `dicomgate check` would not take.
+        """
+        ...
+
+
+def _told(records: list[dict[str, Any]], established: bool, response: bytes | None) -> Login:
+    by_event = {record["event"]: record for record in records}
+    decided, refused = by_event.get("Decided", {}), by_event.get("Refused", {})
+    return Login(
+        established=established,
+        refusal=refused.get("answer", "").partition(" (")[0],
+        server_response=response,
+        reason=decided.get("reason") or refused.get("reason", ""),
+        user=decided.get("user"),
+        groups=tuple(decided.get("groups", ())),
+        attributes=decided.get("attributes", {}),
+    )
+
+
+def _as_toml(tables: Mapping[str, Any]) -> str:
+    lines = []
+    for name, content in tables.items():
+        for table in content if isinstance(content, list) else [content]:
+            lines.append(f"[[{name}]]" if isinstance(content, list) else f"[{name}]")
+            lines += [f"{key} = {_value(value)}" for key, value in table.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {_value(one)}" for key, one in value.items()) + " }"
+    if isinstance(value, list | tuple | set | frozenset):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    if isinstance(value, timedelta):
+        return f'"{value.total_seconds():g}s"'
+    # What JSON and TOML write alike.
+    return json.dumps(value if isinstance(value, str | int | float) else str(value), ensure_ascii=False)

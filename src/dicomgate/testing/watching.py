@@ -1,0 +1,79 @@
+"""What an authenticator must not do unseen: log, block the event loop, leave something behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_BEAT = 0.01
+_PATIENCE = 10.0  # seconds for what is about to end anyway
+_GRACE = 1.0  # seconds for what may stay, and must not be cut off if it does not
+_DESCRIPTORS = Path("/proc/self/fd")
+
+
+@contextmanager
+def logged() -> Iterator[list[str]]:
+    """The lines that anybody logs while the block lasts, at any level, as a file would have them."""
+    lines: list[str] = []
+    formatter = logging.Formatter()
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(formatter.format(record))
+
+    root, handler = logging.getLogger(), Handler()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield lines
+    finally:
+        root.setLevel(level)
+        root.removeHandler(handler)
+
+
+async def longest_stall(work: Awaitable[object]) -> float:
+    """How long nothing else came to its turn in the event loop while this was awaited, in seconds."""
+    task = asyncio.ensure_future(work)
+    longest, last = 0.0, time.monotonic()
+    while not task.done():
+        await asyncio.wait((task,), timeout=_BEAT)
+        longest, last = max(longest, time.monotonic() - last), time.monotonic()
+    await task
+    return longest
+
+
+class Belongings:
+    """How many tasks, threads and descriptors there were."""
+
+    def __init__(self) -> None:
+        self._before = _count()
+
+    async def settle(self) -> None:
+        """Let what was abandoned end while its event loop is there: a thread would report to one that is closed."""
+        await self.grown_by(1, _GRACE)
+
+    async def grown_by(self, least: int, patience: float | None = None) -> list[str]:
+        """The names of those of which there are at least so many more, some time later."""
+        deadline = time.monotonic() + (_PATIENCE if patience is None else patience)
+        while (grown := self._grown(least)) and time.monotonic() < deadline:
+            await asyncio.sleep(_BEAT)
+            gc.collect()
+        return grown
+
+    def _grown(self, least: int) -> list[str]:
+        return [name for name, count in _count().items() if count - self._before[name] >= least]
+
+
+def _count() -> dict[str, int]:
+    return {
+        "tasks": len(asyncio.all_tasks()),
+        "threads": threading.active_count(),
+        "descriptors": len(list(_DESCRIPTORS.iterdir())) if _DESCRIPTORS.exists() else 0,
+    }
