@@ -2,7 +2,7 @@
 # `make demo` and `make test` set everything up by themselves; each step is quick when nothing changed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test stamina bench check format lock build clean
+.PHONY: help setup demo test stamina bench check format lock build docs clean
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 
@@ -44,5 +44,8 @@ lock: setup            ## remake requirements.lock with the newest versions that
 build: setup           ## wheels and source archives of dicomgate and its plugins, in dist/
 	@scripts/build.sh
 
+docs: setup            ## the documentation as a site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
 clean:                 ## remove what make made
-	rm -rf .venv dist build tests/clients/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv dist build site tests/clients/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -20,9 +21,10 @@ from pydicom import dcmread
 from pydicom.uid import CTImageStorage
 from rich.console import Console
 
+from dicomgate.auth import discovery
 from dicomgate.contract import Identity, IdentityType
-from dicomgate.demo import command, folder, stage
-from dicomgate.demo.attempts import ROWS, Accepted, Row
+from dicomgate.demo import command, folder, stage, tickets
+from dicomgate.demo.attempts import ROWS, TICKET_ROWS, Accepted, Row
 from dicomgate.demo.client import Visit
 from dicomgate.demo.pacs import Sighting
 from dicomgate.demo.slices import SIDE, ct_series
@@ -49,31 +51,54 @@ def nothing_left() -> Iterator[None]:
     """No thread and no open file more than before."""
     threads, files = set(threading.enumerate()), len(list(Path("/proc/self/fd").iterdir()))
     yield
+    gc.collect()
     assert set(threading.enumerate()) <= threads
     assert len(list(Path("/proc/self/fd").iterdir())) == files
 
 
-def test_all_rows_are_right(nothing_left: None, tmp_path: Path) -> None:
+TICKETS = [
+    ["ticket (type 3)", "AC", "identity: none, 1 slices"],
+    ["the same ticket once more", "RJ 1,2,1", "nothing"],
+]
+
+
+@pytest.mark.parametrize("kerberos", [True, False])
+def test_all_rows_are_right(
+    nothing_left: None, tmp_path: Path, kerberos: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kerberos and (lacking := tickets.missing()):
+        pytest.skip(f"there is no {lacking}")
+    if not kerberos:
+        monkeypatch.setattr(tickets, "NEEDED", ["krb5kdc"])
     on = console()
-    assert stage.perform(on, 3, folder=tmp_path / "demo")
+    assert stage.perform(on, 5 if kerberos else 4, folder=tmp_path / "demo")
     text = printed(on)
     lines = re.findall(r"^(?:ok|WRONG) .*$", text, re.MULTILINE)
     seen = [re.split(r"\s{2,}", line.strip())[1:4] for line in lines]
     assert seen == [
-        ["right passcode", "AC", "identity: none, 2 slices"],
+        ["right passcode", "AC", "identity: none, 1 slices"],
         ["right passcode, positive response requested", "AC, 59H with 0 bytes", "identity: none, 1 slices"],
         ["wrong passcode", "RJ 1,2,1", "nothing"],
         ["unknown user", "RJ 1,2,1", "nothing"],
         ["empty passcode", "RJ 1,2,1", "nothing"],
         ["username alone (type 1)", "RJ 1,2,1", "nothing"],
         ["no identity", "RJ 1,2,1", "nothing"],
+        ["token (type 5)", "AC", "identity: none, 1 slices"],
+        ["token that has expired", "RJ 1,2,1", "nothing"],
+        ["token signed by somebody else", "RJ 1,2,1", "nothing"],
+        ["assertion (type 4)", "AC", "identity: none, 1 slices"],
+        ["the same assertion once more", "RJ 1,2,1", "nothing"],
+        ["assertion with another name in it", "RJ 1,2,1", "nothing"],
         ["right passcode, unknown called AE title", "RJ 1,1,7", "nothing"],
         ["right passcode, PACS down", "RJ 2,3,1", "nothing"],
         ["malformed RQ: a length beyond its item", "A-ABORT 2,6", "nothing"],
         ["malformed RQ: two identities", "A-ABORT 2,6", "nothing"],
         ["P-DATA before the answer", "A-ABORT 2,2", "nothing"],
+        *(TICKETS if kerberos else []),
     ]
-    assert "3 slices, 1.6 MB in " in text
+    assert ("Kerberos are left out: they need a KDC (apt-get install krb5-kdc" in text) is not kerberos
+    assert not [name for name in os.environ if name.startswith("KRB5")]
+    assert ("5 slices, 2.6 MB in " if kerberos else "4 slices, 2.1 MB in ") in text
     log = (tmp_path / "demo" / folder.LOG).read_text("utf-8")
     assert "established DEMO_CLIENT -> DEMO_PACS" in log
     assert not PASSCODE.search(text + log)
@@ -96,13 +121,15 @@ def test_a_wrong_row_is_seen(row: Row, complaint: str) -> None:
     assert "NOT every row" in printed(on)
 
 
-def test_a_new_row_is_one_entry() -> None:
-    def token(_: object) -> Identity:
-        return Identity(IdentityType.JWT, b"a.b.c")
+def test_a_new_row_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tickets, "NEEDED", ["krb5kdc"])
+
+    def ticket(_: object) -> Identity:
+        return Identity(IdentityType.KERBEROS, b"ticket")
 
     on = console()
-    assert stage.perform(on, 1, rows=[Row("a token that nobody here reads", token, NOT_ADMITTED)])
-    assert "no authenticator claims an identity of type 5 (JWT)" in printed(on)
+    assert stage.perform(on, 1, rows=[Row("a ticket that nobody here reads", ticket, NOT_ADMITTED)])
+    assert "no authenticator claims an identity of type 3 (KERBEROS)" in printed(on)
 
 
 RIGHT = Visit(Accepted(), {"1.2.3": "a digest"})
@@ -154,12 +181,15 @@ def test_the_exit_status(
     assert ("WRONG" in capsys.readouterr().out) == bool(status)
 
 
-@pytest.mark.parametrize("missing", ["pynetdicom", "dicomgate-passcode"])
+@pytest.mark.parametrize("missing", ["pynetdicom", "dicomgate-passcode", "dicomgate-jwt", "dicomgate-saml"])
 def test_what_is_missing_is_named(
     missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if missing == "pynetdicom":
         monkeypatch.setitem(sys.modules, "pynetdicom", None)
+    elif missing != "dicomgate-passcode":
+        left = {name: point for name, point in discovery.installed().items() if f"dicomgate-{name}" != missing}
+        monkeypatch.setattr(command, "installed", lambda: left)
     else:
         monkeypatch.setattr(command, "passcode_commands", lambda: None)
     with pytest.raises(typer.Exit) as end:
@@ -176,7 +206,7 @@ def test_the_command_is_there_without_pynetdicom() -> None:
 
 
 def test_a_users_file_needs_the_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert PASSCODE.fullmatch(folder.add_user(tmp_path, "demo").passcode)
+    assert PASSCODE.fullmatch(folder.add_user(tmp_path, "demo"))
     assert "demo:" in (tmp_path / folder.USERS).read_text("utf-8")
     monkeypatch.setattr(folder, "passcode_commands", lambda: None)
     with pytest.raises(PluginError):
@@ -209,7 +239,7 @@ def test_two_at_once(tmp_path: Path) -> None:
     for process in both:
         output, errors = process.communicate(timeout=60)
         assert (process.returncode, errors) == (0, "")
-        assert output.count("\nok ") == len(ROWS)
+        assert output.count("\nok ") == len(ROWS) + (0 if tickets.missing() else len(TICKET_ROWS))
         assert "\x1b" not in output
         assert not PASSCODE.search(output)
     assert list(tmp_path.iterdir()) == []

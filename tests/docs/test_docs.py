@@ -35,13 +35,14 @@ def test_the_readme_leads_to_every_page() -> None:
     assert linked == {page.name for page in DOCS.glob("*.md")}
 
 
-HOSTS = {"keepachangelog.com", "semver.org"}
+HOSTS = {"keepachangelog.com", "semver.org", "login.microsoftonline.com"}
 """The hosts that a document may name. No package index is among them: which one is the reader's own affair."""
 
 
 @each_page
 def test_no_page_names_an_index_or_a_machine(page: Path) -> None:
-    assert set(re.findall(r"https?://([\w.-]+)", text(page))) <= HOSTS
+    named = set(re.findall(r"https?://([\w.-]+)", text(page)))
+    assert {host for host in named if not host.endswith(".hospital.example")} <= HOSTS
     assert not re.search(r"(?:^|[^\w.])/(?:home|root|Users|work|tmp|srv)/", text(page))
     assert "index-url" not in text(page)
 

@@ -3,6 +3,9 @@
 attempts    the rows: what is sent, and what must come of it; a new row is one entry here
 slices      synthetic CT images
 folder      the configuration and the users file of the demonstration
+issuer      issues tokens
+provider    issues assertions
+tickets     a KDC and a user with a ticket, where Kerberos is installed
 gateway     the gateway in a thread of its own, and what its audit says
 pacs        an embedded PACS that tells what reached it
 client      carries out a row, and tells what the client saw
@@ -11,5 +14,5 @@ table       how it looks
 byhand      the commands that try it by hand
 command     `demo`, the command itself
 
-`command` alone may be imported without pynetdicom (the extra "demo"): it says what to install.
+`command` alone may be imported without the packages of the extra "demo": it says what to install.
 """

@@ -9,7 +9,7 @@ To add a row, of another identity type for instance, is one entry in `ROWS`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from struct import Struct
 
 from ..contract import Identity, IdentityType
@@ -18,10 +18,24 @@ from ..wire.framing import HEADER, PduType
 from ..wire.identity import encode_identity
 from ..wire.items import item
 from ..wire.refusal import CALLED_AE_TITLE, CONGESTION, INVALID_PARAMETER, NOT_ADMITTED, UNEXPECTED_PDU, Refusal
-from .folder import DOWN, PACS, UNKNOWN, Login
+from .folder import DOWN, PACS, UNKNOWN
+from .issuer import Issuer
+from .provider import Provider
+from .tickets import Tickets
 
 _PDV = Struct(">LBB")
 _COMMAND_LAST = 3  # PS3.8 annex E.2: a command, its last fragment
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The one user that may enter: by passcode, token, assertion and, where there is a KDC, by ticket."""
+
+    user: str
+    passcode: str = field(repr=False)
+    issuer: Issuer
+    provider: Provider
+    tickets: Tickets | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +93,38 @@ def _username_alone(login: Login) -> Identity:
     return Identity(IdentityType.USERNAME, login.user.encode())
 
 
+def _token(login: Login) -> Identity:
+    return Identity(IdentityType.JWT, login.issuer.token())
+
+
+def _expired_token(login: Login) -> Identity:
+    return Identity(IdentityType.JWT, login.issuer.token(issued=3600))
+
+
+def _forged_token(login: Login) -> Identity:
+    return Identity(IdentityType.JWT, login.issuer.forged())
+
+
+def _assertion(login: Login) -> Identity:
+    return Identity(IdentityType.SAML, login.provider.assertion())
+
+
+def _used_assertion(login: Login) -> Identity:
+    return Identity(IdentityType.SAML, login.provider.last())
+
+
+def _changed_assertion(login: Login) -> Identity:
+    return Identity(IdentityType.SAML, login.provider.changed())
+
+
+def _ticket(login: Login) -> Identity | None:
+    return Identity(IdentityType.KERBEROS, login.tickets.ticket()) if login.tickets else None
+
+
+def _used_ticket(login: Login) -> Identity | None:
+    return Identity(IdentityType.KERBEROS, login.tickets.last()) if login.tickets else None
+
+
 def _no_identity(_: Login) -> None:
     return None
 
@@ -119,6 +165,12 @@ ROWS = (
     Row("empty passcode", _empty_passcode, NOT_ADMITTED, forge=AssociateRequest.encode),
     Row("username alone (type 1)", _username_alone, NOT_ADMITTED),
     Row("no identity", _no_identity, NOT_ADMITTED),
+    Row("token (type 5)", _token, Accepted(), stores=True),
+    Row("token that has expired", _expired_token, NOT_ADMITTED),
+    Row("token signed by somebody else", _forged_token, NOT_ADMITTED),
+    Row("assertion (type 4)", _assertion, Accepted(), stores=True),
+    Row("the same assertion once more", _used_assertion, NOT_ADMITTED),
+    Row("assertion with another name in it", _changed_assertion, NOT_ADMITTED),
     Row("right passcode, unknown called AE title", _right, CALLED_AE_TITLE, called=UNKNOWN),
     Row("right passcode, PACS down", _right, CONGESTION, called=DOWN),
     # The passcode is right in these too: nothing but the forgery keeps them out.
@@ -126,3 +178,8 @@ ROWS = (
     Row("malformed RQ: two identities", _right, INVALID_PARAMETER, forge=_two_identities),
     Row("P-DATA before the answer", _right, UNEXPECTED_PDU, forge=_data_before_the_answer),
 )
+TICKET_ROWS = (
+    Row("ticket (type 3)", _ticket, Accepted(), stores=True),
+    Row("the same ticket once more", _used_ticket, NOT_ADMITTED),
+)
+"""Behind the others, where a KDC is installed."""

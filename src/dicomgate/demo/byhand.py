@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .folder import AUDIT, CONFIGURATION, PACS, SLICE, Login
+from .attempts import Login
+from .folder import AUDIT, CONFIGURATION, PACS, SLICE
 
 
 def by_hand(kept: Path | None) -> str:

@@ -23,8 +23,7 @@ from ..wire.framing import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
 from ..wire.negotiation import Negotiation
 from ..wire.presentation import ProposedContext
 from ..wire.refusal import decode_refusal
-from .attempts import Accepted, Answer, Row
-from .folder import Login
+from .attempts import Accepted, Answer, Login, Row
 from .pacs import MAXIMUM_LENGTH
 
 _CALLING = "DEMO_CLIENT"

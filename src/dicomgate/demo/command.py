@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from ..auth.discovery import installed
 from ..errors import DicomgateError, StartError
 from .folder import passcode_commands
 
@@ -50,5 +51,7 @@ def _missing() -> str:
     wanted = {
         "pynetdicom": find_spec("pynetdicom") is not None,
         "the passcode plugin (dicomgate-passcode)": passcode_commands() is not None,
+        "the token plugin (dicomgate-jwt)": "jwt" in installed() and find_spec("jwt") is not None,
+        "the assertion plugin (dicomgate-saml)": "saml" in installed() and find_spec("onelogin") is not None,
     }
     return " and ".join(name for name, there in wanted.items() if not there)

@@ -1,4 +1,4 @@
-"""The files of the demonstration: a configuration, and a users file with one user.
+"""The files of the demonstration: a configuration, a users file with one user, the keys of two issuers.
 
 Law: the passcode is generated, it stands nowhere but in memory, and the users file has its hash.
 """
@@ -9,7 +9,6 @@ import io
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from tempfile import mkdtemp
@@ -21,6 +20,12 @@ from ..errors import ConfigError, PluginError, StartError
 CONFIGURATION, USERS, AUDIT, LOG, SLICE = "dicomgate.toml", "users.htpasswd", "audit.jsonl", "gateway.log", "slice.dcm"
 PACS, DOWN, UNKNOWN = "DEMO_PACS", "DEMO_DOWN", "DEMO_NOBODY"
 """Called AE titles: of the PACS, of an upstream that is down, and of none."""
+ISSUER, AUDIENCE, ISSUER_KEY = "https://issuer.example", "dicomgate", "issuer.pem"
+"""Who issues tokens, for whom, and the file with its public key."""
+PROVIDER, PROVIDER_CERTIFICATE = "https://provider.example", "provider.pem"
+"""Who issues assertions, for the same, and the file with its certificate."""
+KDC, KEYTAB = "kdc", "gateway.keytab"
+"""The folder of the KDC, and the file with the service's key."""
 
 _TOML = f"""\
 # Made by `dicomgate demo`.
@@ -48,15 +53,28 @@ called_ae_titles = ["{DOWN}"]
 use = "passcode"
 name = "staff"
 file = "{USERS}"
+
+[[authenticator]]
+use = "jwt"
+name = "tokens"
+issuer = "{ISSUER}"
+audience = "{AUDIENCE}"
+public_key_file = "{ISSUER_KEY}"
+
+[[authenticator]]
+use = "saml"
+name = "assertions"
+issuer = "{PROVIDER}"
+entity_id = "{AUDIENCE}"
+certificates = ["{PROVIDER_CERTIFICATE}"]
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """The one user that the users file has."""
-
-    user: str
-    passcode: str = field(repr=False)
+_TICKETS = f"""
+[[authenticator]]
+use = "kerberos"
+name = "tickets"
+keytab = "{KEYTAB}"
+principal = "{{service}}"
+"""
 
 
 @contextmanager
@@ -82,10 +100,14 @@ def work_folder(folder: Path | None, *, keep: bool) -> Iterator[Path]:
     yield folder.absolute()
 
 
-def write_configuration(folder: Path, *, port: int, pacs: int, down: int) -> Path:
-    """Write the configuration and return its path. Port 0 lets the system choose, so that two demos never meet."""
+def write_configuration(folder: Path, *, port: int, pacs: int, down: int, service: str | None) -> Path:
+    """Write the configuration and return its path. Port 0 lets the system choose, so that two demos never meet.
+
+    `service` is the Kerberos principal of the gateway, None where there is no Kerberos.
+    """
     path = folder / CONFIGURATION
-    path.write_text(_TOML.format(port=port, pacs=pacs, down=down), "utf-8")
+    tickets = "" if service is None else _TICKETS.format(service=service)
+    path.write_text(_TOML.format(port=port, pacs=pacs, down=down) + tickets, "utf-8")
     return path
 
 
@@ -94,8 +116,8 @@ def passcode_commands() -> EntryPoint | None:
     return next(iter(entry_points(group="dicomgate.commands", name="passcode")), None)
 
 
-def add_user(folder: Path, user: str) -> Login:
-    """`dicomgate passcode add USER --generate`, within this process.
+def add_user(folder: Path, user: str) -> str:
+    """`dicomgate passcode add USER --generate`, within this process; returns the passcode.
 
     Raises PluginError if the plugin is missing or broken, StartError with what the command complained of.
     """
@@ -111,4 +133,4 @@ def add_user(folder: Path, user: str) -> Login:
         status = command.main(arguments, prog_name="dicomgate passcode", standalone_mode=False)
     if status:
         raise StartError(complaint.getvalue().strip())
-    return Login(user, passcode.getvalue().strip())
+    return passcode.getvalue().strip()

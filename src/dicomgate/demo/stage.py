@@ -9,14 +9,17 @@ from threading import Event
 
 from rich.console import Console
 
-from .attempts import ROWS, Row
+from .attempts import ROWS, TICKET_ROWS, Login, Row
 from .byhand import by_hand, by_hand_here
 from .client import Visit, visit
-from .folder import CONFIGURATION, SLICE, Login, add_user, work_folder, write_configuration
+from .folder import CONFIGURATION, SLICE, add_user, work_folder, write_configuration
 from .gateway import RunningGateway, audited, gateway_log
+from .issuer import Issuer
 from .pacs import EmbeddedPacs, Sighting, closed_port, silent_pynetdicom
+from .provider import Provider
 from .slices import ct_series
 from .table import print_results, print_throughput, progress_bar
+from .tickets import Tickets, missing
 from .verdict import Result
 
 _USER = "demo"
@@ -25,9 +28,9 @@ _WRONG = "NOT every row is as it should be."
 
 
 def perform(
-    console: Console, slices: int, *, keep: bool = False, folder: Path | None = None, rows: Sequence[Row] = ROWS
+    console: Console, slices: int, *, keep: bool = False, folder: Path | None = None, rows: Sequence[Row] | None = None
 ) -> bool:
-    """Show it all; with `keep`, go on serving until Ctrl-C. True if every row is as it should be.
+    """Show it all, or these rows; with `keep`, go on serving until Ctrl-C. True if every row is as it should be.
 
     Raises ConfigError (PluginError among them) or StartError when it cannot be set up.
     """
@@ -36,8 +39,17 @@ def perform(
         where = stack.enter_context(work_folder(folder, keep=keep))
         stack.enter_context(gateway_log(where))
         pacs = stack.enter_context(EmbeddedPacs())
-        login = add_user(where, _USER)
-        configuration = write_configuration(where, port=0, pacs=pacs.port, down=stack.enter_context(closed_port()))
+        tickets = _kerberos(console, stack, where)
+        if rows is None:
+            rows = ROWS if tickets is None else (*ROWS, *TICKET_ROWS)
+        login = Login(_USER, add_user(where, _USER), Issuer(where, _USER), Provider(where, _USER), tickets)
+        configuration = write_configuration(
+            where,
+            port=0,
+            pacs=pacs.port,
+            down=stack.enter_context(closed_port()),
+            service=tickets.service if tickets else None,
+        )
         gateway = stack.enter_context(RunningGateway(configuration))
         host, port = gateway.address
         console.out(f"A gateway on {host}:{port}, in front of a PACS that knows nothing of users; one user may enter.")
@@ -57,6 +69,14 @@ def perform(
     if not keep:
         console.out(f"\n{by_hand(folder)}")
     return right
+
+
+def _kerberos(console: Console, stack: ExitStack, folder: Path) -> Tickets | None:
+    """A KDC and a user with a ticket; None, and a line that says what to install, where there is none."""
+    if lacking := missing():
+        console.out(f"The rows with Kerberos are left out: they need {lacking}.")
+        return None
+    return stack.enter_context(Tickets(folder, _USER))
 
 
 def _carry_out(

@@ -1,0 +1,109 @@
+"""What the documentation needs to be a site: hooks of MkDocs (mkdocs.yml names this file).
+
+The pages are written for GitHub and stay as they are. On their way into the site links that lead out of docs/ are bent
+to where the site has it, the note behind a fence's language is dropped, and the diagram of the handshake is drawn here:
+GitHub's mermaid would be fetched from a content delivery network by every reader.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from markdown import Extension, Markdown
+from markdown.treeprocessors import Treeprocessor
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+from dicomgate.auth import discovery
+from dicomgate.errors import PluginError
+
+sys.path.append(str(Path(__file__).parent))  # MkDocs does not, for hooks
+import handshake_drawing
+
+ROOT = Path(__file__).parents[1]
+ELSEWHERE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "LICENSE": "LICENSE.txt"}
+"""What stands beside docs/, and where the site has it."""
+LONG_CELL = 48
+
+_LINK = re.compile(r"\]\((?:\.\./|docs/)?([^)#\s]+)(#[^)\s]*)?\)")
+_NOTE = re.compile(r"^(```\w+) \w+$", re.MULTILINE)
+_ROW = re.compile(r"^\|.*$", re.MULTILINE)
+_CODE = re.compile(r"`[^`]*`")
+_MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+class _Heads(Treeprocessor):
+    """Give the cells of a table with long cells the head of their column: a narrow screen shows its rows as cards."""
+
+    def run(self, root: Element) -> None:
+        for table in root.iter("table"):
+            heads = ["".join(cell.itertext()) for cell in table.iter("th")]
+            rows = [list(row) for row in table.iter("tr")][1:]
+            if any(len("".join(cell.itertext())) > LONG_CELL for row in rows for cell in row):
+                table.set("data-long", "")
+                for row in rows:
+                    for cell, head in zip(row, heads, strict=True):
+                        cell.set("data-head", head)
+
+
+class _Tables(Extension):
+    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 (Markdown's name)
+        md.treeprocessors.register(_Heads(md), "heads", 5)  # behind those that read what stands in the cells
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Let Markdown look at tables."""
+    config.markdown_extensions.append(_Tables())
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add what is not written in docs/: the pages beside it, and the keys of every authenticator."""
+    for name, there in ELSEWHERE.items():
+        files.append(File.generated(config, there, content=(ROOT / name).read_text("utf-8")))
+    files.append(File.generated(config, "reference/keys.md", content=keys()))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """The page as Python's Markdown is to read it."""
+    if page.file.src_uri in ELSEWHERE.values():
+        markdown = _LINK.sub(lambda link: f"]({ELSEWHERE.get(link[1], link[1])}{link[2] or ''})", markdown)
+    for name, there in ELSEWHERE.items():
+        markdown = markdown.replace(f"](../{name})", f"]({there})")
+    markdown = _NOTE.sub(r"\1", markdown)
+    markdown = _ROW.sub(lambda row: _CODE.sub(lambda code: code[0].replace("\\|", "|"), row[0]), markdown)
+    return _MERMAID.sub(lambda block: handshake_drawing.drawn(block[1]), markdown)
+
+
+KEYS = """\
+# Keys of each authenticator
+
+Made from the signatures and docstrings of what was installed when this site was built; `dicomgate plugins NAME` prints
+the same of what you have. The keys that every authenticator has are in
+[configuration](../configuration.md#authenticator).
+"""
+
+
+def keys() -> str:
+    """The page with the keys of every authenticator that is installed here, from their signatures."""
+    return "\n".join([KEYS, *(line for name in discovery.installed() for line in _keys_of(name))])
+
+
+def _keys_of(name: str) -> Iterator[str]:
+    yield from ("", f"## {name}", "")
+    try:
+        factory = discovery.find(name)
+    except PluginError as error:
+        yield str(error)
+        return
+    yield inspect.getdoc(factory) or ""
+    yield from ("", "| key | type | default |", "| --- | --- | --- |")
+    for option in discovery.options(factory):
+        yield f"| `{option.name}` | `{option.type}` | {'required' if option.required else f'`{option.default}`'} |"

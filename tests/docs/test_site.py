@@ -1,0 +1,185 @@
+"""The documentation as a site: built strictly and without a network, whole, and in need of nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
+
+import pytest
+from docs.pages import DOCS, ROOT
+
+import dicomgate
+import dicomgate.testing
+from dicomgate.moves import MOVES
+
+pytestmark = pytest.mark.skipif(
+    not all(find_spec(name) for name in ("mkdocs", "material", "mkdocstrings_handlers")),
+    reason="the documentation's builder is not installed: mkdocs, mkdocs-material, mkdocstrings[python]",
+)
+
+_LOADS = {"script": "src", "img": "src", "iframe": "src", "source": "src", "object": "data", "use": "href"}
+_BUILD = """
+import socket, sys
+
+def refuse(*_):
+    print("NETWORK", file=sys.stderr)
+    raise OSError("no network here")
+
+socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
+from mkdocs.__main__ import cli
+cli()
+"""
+
+
+class Html(HTMLParser):
+    """What a page is made of: its anchors, where it links, what it loads, its paragraphs and the code in its tables."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.anchors: set[str] = {"", "__toc", "__drawer", "__search"}
+        self.links: set[str] = set()
+        self.loaded: set[str] = set()
+        self.classes: set[str] = set()
+        self.text: dict[str, list[str]] = {"p": [], "td": [], "li": []}
+        self._open: list[str] = []
+        self.feed(path.read_text("utf-8"))
+        self.close()
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attributes}
+        self.anchors |= {values[name] for name in ("id", "name") if name in values and tag != "meta"}
+        self.classes |= set(values.get("class", "").split())
+        if tag == "a" and "href" in values:
+            self.links.add(values["href"])
+        if tag in _LOADS and _LOADS[tag] in values:
+            self.loaded.add(values[_LOADS[tag]])
+        if tag == "link" and values.get("rel") not in ("canonical", "next", "prev"):
+            self.loaded.add(values["href"])
+        if tag in self.text:
+            self._open.append(tag)
+            self.text[tag].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._open:
+            del self._open[self._open.index(tag) :]
+
+    def handle_data(self, data: str) -> None:
+        if self._open:
+            self.text[self._open[-1]][-1] += data
+
+
+def build(to: Path, configuration: Path = ROOT / "mkdocs.yml") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", _BUILD, "build", "--strict", "-f", configuration, "-d", to]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    built = build(folder)
+    assert built.returncode == 0, built.stderr
+    assert not re.search("WARNING|ERROR|NETWORK|Traceback", built.stderr), built.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> dict[Path, Html]:
+    return {path: Html(path) for path in site.rglob("*.html")}
+
+
+def broken(pages: dict[Path, Html], site: Path) -> list[str]:
+    """The links inside of the site that lead nowhere."""
+    found = []
+    for path, page in pages.items():
+        for link in page.links | page.loaded:
+            address, anchor = urldefrag(link)
+            if urlsplit(address).scheme or path.name == "404.html":  # whose links begin at the root
+                continue
+            there = (path.parent / unquote(urlsplit(address).path)).resolve() if address else path
+            if there.is_dir():
+                there /= "index.html"
+            if not there.is_file() or (there in pages and unquote(anchor) not in pages[there].anchors):
+                found.append(f"{path.relative_to(site)}: {link}")
+    return found
+
+
+def test_every_link_and_anchor_holds(site: Path, pages: dict[Path, Html], tmp_path: Path) -> None:
+    assert len(pages) > 20
+    assert broken(pages, site) == []
+    for link in ("nowhere.html", "configuration.html#nowhere", "#nowhere"):
+        wrong = site / "wrong.html"
+        wrong.write_text(f'<a href="{link}">x</a> <a href="configuration.html#listener">x</a>')
+        assert broken({**pages, wrong: Html(wrong)}, site) == [f"wrong.html: {link}"]
+        wrong.unlink()
+
+
+def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, Html]) -> None:
+    loaded = {path for page in pages.values() for path in page.loaded}
+    assert any(path.endswith(".css") for path in loaded)
+    assert any(path.endswith(".js") for path in loaded)
+    assert {path for path in loaded if re.match(r"\w+:|//", path) and not path.startswith("data:")} == set()
+    for sheet in site.rglob("*.css"):
+        assert not re.search(r"url\(\s*[\"']?(https?:)?//|@import", sheet.read_text("utf-8")), sheet
+    # Material's script fetches mermaid from a content delivery network for a page that has a block of this class.
+    assert not any("mermaid" in page.classes for page in pages.values())
+
+
+def test_every_page_is_in_the_navigation(site: Path, pages: dict[Path, Html]) -> None:
+    home = {urldefrag(link)[0] for link in pages[site / "index.html"].links}
+    written = {str(path.relative_to(DOCS).with_suffix(".html")) for path in DOCS.rglob("*.md")}
+    made = {"contributing.html", "changelog.html", "reference/keys.html"}
+    assert {str(path.relative_to(site)) for path in pages} - {"404.html"} == written | made
+    # Where there are tabs, the home page links to the first page of each; a page, to its neighbours.
+    tabs = {link for link in home if link.endswith(".html")} | {"index.html"}
+    reached = set(tabs)
+    for tab in tabs:
+        there = site / tab
+        reached |= {
+            str((there.parent / urldefrag(link)[0]).resolve().relative_to(site.resolve()))
+            for link in pages[there].links
+            if not urlsplit(link).scheme and urldefrag(link)[0].endswith(".html")
+        }
+    assert reached >= written | made
+
+
+def test_what_github_reads_is_read_here_too(pages: dict[Path, Html]) -> None:
+    for path, page in pages.items():
+        for text in [text for texts in page.text.values() for text in texts]:
+            assert not re.search(r"^(\||```|- |\d+\. |#+ |:::)", text, re.MULTILINE), f"{path.name}: {text}"
+            assert "\\|" not in text, f"{path.name}: {text}"
+
+
+def test_the_handshake_is_drawn(pages: dict[Path, Html], site: Path) -> None:
+    drawn = (
+        (site / "architecture.html").read_text("utf-8").partition('<div class="handshake">')[2].partition("</div>")[0]
+    )
+    assert "<svg" in drawn
+    for state in MOVES:
+        assert drawn.count(f">{state.name}</text>") == 1
+    moves = sum(len({to for names in row.values() for to in names} - {state}) for state, row in MOVES.items())
+    assert drawn.count("marker-end") == moves + 2  # the beginning, and the end of RELAYING
+    for name in {name for row in MOVES.values() for name in row}:
+        assert name in drawn
+
+
+def test_the_reference_has_every_name_of_the_front_doors(pages: dict[Path, Html], site: Path) -> None:
+    contract = pages[site / "reference" / "contract.html"].anchors
+    assert {f"dicomgate.{name}" for name in dicomgate.__all__} <= contract
+    kit = pages[site / "reference" / "testing.html"].anchors
+    assert {f"dicomgate.testing.{name}" for name in dicomgate.testing.__all__} <= kit
+
+
+def test_what_is_wrong_stops_the_build(tmp_path: Path) -> None:
+    for name in ("docs", "src", "scripts", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "mkdocs.yml").write_text(
+        (ROOT / "mkdocs.yml").read_text("utf-8").replace("quickstart.md", "fastbegin.md")
+    )
+    built = build(tmp_path / "site", tmp_path / "mkdocs.yml")
+    assert built.returncode != 0
+    assert "fastbegin.md" in built.stderr
