@@ -18,7 +18,7 @@ demo: setup            ## a PACS, the gateway in front of it, and who gets in
 test: setup            ## everything: the real peers (DCMTK, Orthanc, dcmjs-dimse), make check, the tests
 	@scripts/test-peers.sh
 	@$(MAKE) check
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 stamina: setup         ## long tests that wear the gateway down: slow peers, floods, faults; wants a quiet machine for an hour
 	DICOMGATE_STAMINA=full $(BIN)/pytest --timeout=7200 tests/stamina

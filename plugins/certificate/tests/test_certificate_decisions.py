@@ -39,7 +39,7 @@ def accepted(certificate: bytes, user: str, by: str, *groups: str) -> Accept:
     return Accept(user, frozenset(groups), expires_at=END, attributes=told)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: name.partition(":")[0])
 def test_a_certificate_is_known_by_any_of_its_names(name: str) -> None:
     options = {"certificates": {name: Device(user="CT one", groups=["ct", "modalities"])}}
     assert decide(options, CT_1) == accepted(CT_1, "CT one", name, "ct", "modalities")

@@ -29,7 +29,14 @@ from dicomgate_jwt import Jwt
 
 ISSUER = "https://login.hospital.example/realms/imaging"
 AUDIENCE = "https://pacs.hospital.example/dicom"
-GONE = object()
+
+
+class _Gone:
+    def __repr__(self) -> str:
+        return "GONE"
+
+
+GONE = _Gone()
 _ALGORITHMS = get_default_algorithms()
 
 

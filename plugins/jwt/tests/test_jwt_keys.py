@@ -233,7 +233,7 @@ def pem(key: Any) -> bytes:
         lambda: pem(x25519.X25519PrivateKey.generate()),
         lambda: pem(dsa.generate_private_key(2048)),
     ],
-    ids=str,
+    ids=lambda value: None if callable(value) else str(value),
 )
 def test_what_is_no_public_key(make: Callable[[], bytes]) -> None:
     assert read_pem(RSA.pem).keys
