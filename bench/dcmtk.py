@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydicom.uid import MultiFrameGrayscaleWordSecondaryCaptureImageStorage
 
-from dicomgate.demo.slices import ct_series
+from dicomgate.testing.slices import ct_series
 
 from .processes import BenchError, free_port, running, wait_until_listening
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from dicomgate.demo.slices import ct_series
 from dicomgate.testing.pacs import Pacs
+from dicomgate.testing.slices import ct_series
 
 FEWER_LINES_THAN, SECONDS = 30, 60
 MODULE, TESTS = Path("src/dicomgate_ward/__init__.py"), Path("tests/test_ward.py")

@@ -27,9 +27,9 @@ from dicomgate.demo import command, folder, stage, tickets
 from dicomgate.demo.attempts import ROWS, TICKET_ROWS, Accepted, Row
 from dicomgate.demo.client import Visit
 from dicomgate.demo.pacs import Sighting
-from dicomgate.demo.slices import SIDE, ct_series
 from dicomgate.demo.verdict import Result
 from dicomgate.errors import ConfigError, PluginError
+from dicomgate.testing.slices import SIDE, ct_series
 from dicomgate.wire.refusal import COULD_NOT_LOOK, NOT_ADMITTED
 
 DEMO = [sys.executable, "-W", "error", "-m", "dicomgate.demo"]

@@ -1,12 +1,11 @@
 """`dicomgate demo`: a PACS, the gateway in front of it, and who gets in.
 
 attempts    the rows: what is sent, and what must come of it; a new row is one entry here
-slices      synthetic CT images
 folder      the configuration and the users file of the demonstration
 issuer      issues tokens
 provider    issues assertions
 tickets     a KDC and a user with a ticket, where Kerberos is installed
-gateway     the gateway in a thread of its own, and what its audit says
+records     what the gateway says: its log and its audit
 pacs        an embedded PACS that tells what reached it
 client      carries out a row, and tells what the client saw
 verdict     a row, what the client saw, what the PACS saw -> what is not as it should be

@@ -9,15 +9,16 @@ from threading import Event
 
 from rich.console import Console
 
+from ..testing.running import RunningGateway
+from ..testing.slices import ct_series
 from .attempts import ROWS, TICKET_ROWS, Login, Row
 from .byhand import by_hand, by_hand_here
 from .client import Visit, visit
 from .folder import CONFIGURATION, SLICE, add_user, work_folder, write_configuration
-from .gateway import RunningGateway, audited, gateway_log
 from .issuer import Issuer
 from .pacs import EmbeddedPacs, Sighting, closed_port, silent_pynetdicom
 from .provider import Provider
-from .slices import ct_series
+from .records import audited, gateway_log
 from .table import print_results, print_throughput, progress_bar
 from .tickets import Tickets, missing
 from .verdict import Result

@@ -8,6 +8,9 @@ plugin      the pytest plugin with the fixture `gateway`; named by a test file, 
 gateway     what that fixture starts: a whole gateway, and what came of each login
 clients     who logs in there: a client of our own, pynetdicom, storescu
 pacs        what stands behind it
+running     a gateway in a thread of its own, by its configuration
+slices      synthetic CT images
+kdc         a Kerberos KDC on loopback, where MIT's is installed
 
     import pytest
     from dicomgate import Attempt

@@ -19,8 +19,8 @@ from ..cli.outcome import AnswerIsNoError
 from ..cli.scu import Client as Scu
 from ..cli.verification import verification_request
 from ..contract import Identity, IdentityType
-from ..demo.slices import ct_series
 from ..gateway.tls import TlsContext, secured
+from .slices import ct_series
 
 Answer: TypeAlias = tuple[bool, bytes | None]
 Client: TypeAlias = Callable[[], Answer]

@@ -17,11 +17,11 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from ..contract import Identity
-from ..demo.gateway import RunningGateway
 from ..gateway.tls import TlsContext
 from . import clients
 from .clients import Client
 from .pacs import Pacs
+from .running import RunningGateway
 
 Table = Mapping[str, Any]
 NOTHING: Table = MappingProxyType({})
