@@ -6,7 +6,7 @@ import ctypes
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -174,9 +174,9 @@ def test_a_configuration_of_kerberos_that_breaks(
 
 
 def test_remembered_for_longer_than_it_is_good(kerberos: Make) -> None:
+    before = datetime.now(UTC)
     accept = ask(kerberos(), Gss().token)
     assert isinstance(accept, Accept)
     assert accept.once is not None
-    assert accept.expires_at is not None
-    assert accept.once.until.tzinfo is not None
-    assert timedelta(minutes=10) < accept.once.until - accept.expires_at + timedelta(hours=1) < timedelta(minutes=16)
+    # Three times clockskew, which is five minutes unless krb5.conf says otherwise.
+    assert before + timedelta(minutes=15) <= accept.once.until <= datetime.now(UTC) + timedelta(minutes=15)
