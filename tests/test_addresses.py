@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dicomgate.addresses import parse_address, show_address
+from dicomgate.addresses import parse_address, show_address, source_of
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,17 @@ def test_anything_else_is_none(text: object) -> None:
 def test_a_host_that_no_resolver_takes() -> None:
     with pytest.raises(ValueError, match=r"'a\.\.b' is not a host name"):
         parse_address("a..b:104")
+
+
+@pytest.mark.parametrize(
+    ("address", "source"),
+    [
+        ("10.1.2.3", "10.1.2.3"),
+        ("::ffff:10.1.2.3", "10.1.2.3"),
+        ("::ffff:10.1.2.3%eth0", "10.1.2.3"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("::1", "::/64"),
+    ],
+)
+def test_whom_an_address_stands_for(address: str, source: str) -> None:
+    assert source_of(address) == source

@@ -29,6 +29,10 @@ def show_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+_MAPPED = bytes(10) + b"\xff\xff"
+"""RFC 4291 2.5.5.2: how a socket for both shows an IPv4 address."""
+
+
 def source_of(address: str) -> str:
     """Whom an address stands for, where connections and attempts are counted.
 
@@ -37,4 +41,6 @@ def source_of(address: str) -> str:
     if ":" not in address:
         return address
     packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
+    if packed.startswith(_MAPPED):
+        return socket.inet_ntop(socket.AF_INET, packed[12:])
     return socket.inet_ntop(socket.AF_INET6, packed[:8] + bytes(8)) + "/64"

@@ -501,6 +501,7 @@ def test_what_has_no_authenticate_is_a_plugin_error(thing: Any) -> None:
         Link("staff", thing)
 
 
+@pytest.mark.filterwarnings("ignore:functools.partial will be a method descriptor:FutureWarning")  # Python 3.13
 def test_sync_or_async_is_decided_by_the_method_not_the_answer() -> None:
     """A partial of an async def is one; so is a coroutine method that a subclass inherits."""
     loop_thread: list[bool] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -100,9 +101,41 @@ async def odder(_: str) -> list[int]:
     return [1]
 
 
+async def generated(_: str) -> object:
+    return (group for group in ["radiology"])
+
+
+async def nothing(_: str) -> None:
+    return None
+
+
+async def leaving(_: str) -> list[str]:
+    raise SystemExit
+
+
+async def cancelled(_: str) -> list[str]:
+    raise asyncio.CancelledError
+
+
+async def stubborn(_: str) -> list[str]:
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(60)
+    return ["late"]
+
+
+async def mistaken(_: str) -> list[str]:
+    return [{}["a defect"]]
+
+
 @pytest.mark.parametrize(
     ("answer", "kind", "says"),
     [
+        (generated, Unavailable, "not a collection of text"),
+        (nothing, Unavailable, "defect: TypeError"),
+        (leaving, Unavailable, "defect: SystemExit"),
+        (cancelled, Unavailable, "defect: "),
+        (stubborn, Unavailable, "no answer within 0.1 s"),
+        (mistaken, Unavailable, "defect: KeyError"),
         (unknown, Reject, "groups from directory: no entry of alice"),
         (down, Unavailable, "no directory can be asked"),
         (broken, Unavailable, "defect: RuntimeError"),

@@ -34,12 +34,13 @@ def test_a_credential_is_its_secret() -> None:
         guesses.digest(attempt(jwt("correct horse"))),
         guesses.digest(attempt(None)),
         guesses.digest(replace(ALICE, listener="other")),
+        guesses.digest(replace(ALICE, peer=replace(ALICE.peer, address="2001:db8::66"))),
         guesses.digest(replace(ALICE, called_ae_title="OTHER")),
         guesses.digest(replace(ALICE, calling_ae_title="OTHER")),
         guesses.digest(replace(ALICE, peer=replace(ALICE.peer, certificate=b"der"))),
         Guesses(10).digest(ALICE),  # another process
     ]
-    assert len({alice, *others}) == 12
+    assert len({alice, *others}) == 13
     assert b"horse" not in alice
 
 

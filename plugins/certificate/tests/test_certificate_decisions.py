@@ -176,3 +176,21 @@ def test_a_reason_is_of_bearable_length() -> None:
     assert isinstance(decision, Reject)
     assert len(decision.reason) < 1100
     assert sha256(many).hexdigest() in decision.reason
+
+
+@pytest.mark.parametrize("name", [" alice", "alice ", "\uff41lice", "ALICE", "Alice"])
+def test_a_name_that_looks_like_that_of_a_user_of_the_table(name: str) -> None:
+    options = {"user_from": "common-name", "certificates": {"dns:a.hospital.example": Device(user="alice")}}
+    assert isinstance(decide(options, issue(subject([(CN, "bert")]))), Accept)
+    assert isinstance(decide(options, issue(subject([(CN, name)]))), Reject)
+
+
+def test_a_dns_name_that_is_not_ascii() -> None:
+    options = {"certificates": {"dns:k-1.hospital.example": Device(user="k")}}
+    assert isinstance(decide(options, issue(names=[DNSName("K-1.hospital.example")])), Accept)
+    kelvin = DNSName._init_without_validation("\u212a-1.hospital.example")
+    try:
+        made = issue(names=[kelvin])
+    except (ValueError, UnicodeError):
+        pytest.skip("this version of cryptography makes none")
+    assert isinstance(decide(options, made), Reject)

@@ -26,10 +26,10 @@ def groups_of(keys: dict[str, Any], *users: str) -> list[frozenset[str] | type[E
 
 def test_of_a_user_and_of_nobody(slapd: Slapd) -> None:
     keys = slapd.keys(groups="memberof", group_base=f"ou=groups,{BASE}")
-    known, *others = groups_of(keys, "alice", "zoe", "", "a\0", "*", "alice)(uid=*", "x" * 300)
+    known, *others = groups_of(keys, "alice", "zoe", "", "a\0", "*", "alice)(uid=*", " alice", "\uff41lice", "x" * 300)
     assert isinstance(known, frozenset)
     assert known
-    assert others == [LookupError] * 6
+    assert others == [LookupError] * 8
 
 
 def test_who_lacks_the_group_that_is_required(slapd: Slapd) -> None:

@@ -29,17 +29,35 @@ class GroupSource:
 
     async def complete(self, accept: Accept) -> Decision:
         """The decision with the groups that this source knows beside its own. Raises only if cancelled."""
+        asking = asyncio.ensure_future(self._ask(accept.user))
         try:
-            async with asyncio.timeout(self.deadline):
-                groups = await self._groups(accept.user)
+            await asyncio.wait((asking,), timeout=self.deadline)
+            if not asking.done():  # and it is not waited for: it may not end when it is told to
+                return Unavailable(f"groups from {self._name}: no answer within {self.deadline:g} s")
+        finally:
+            asking.cancel()
+        if asking.cancelled():
+            return Unavailable(f"groups from {self._name}: defect: it broke the task it ran in")
+        found = asking.result()
+        return replace(accept, groups=accept.groups | found) if isinstance(found, frozenset) else found
+
+    async def _ask(self, user: str) -> frozenset[str] | Reject | Unavailable:
+        # Nothing may escape from here: SystemExit in a task would end the event loop.
+        try:
+            groups = await self._groups(user)
+            found = frozenset(groups)
+            if isinstance(groups, str) or not isinstance(groups, Collection) or not all(map(_is_text, found)):
+                return Unavailable(f"groups from {self._name}: defect: not a collection of text")
+        except (KeyError, IndexError) as error:
+            return Unavailable(f"groups from {self._name}: defect: {place(error)}")
         except LookupError as error:
             return Reject(f"groups from {self._name}: {error}")
-        except TimeoutError:
-            return Unavailable(f"groups from {self._name}: no answer within {self.deadline:g} s")
         except OSError as error:
             return Unavailable(f"groups from {self._name}: {error}")
-        except Exception as error:  # noqa: BLE001 (what it says may hold a secret)
+        except BaseException as error:  # noqa: BLE001 (what it says may hold a secret)
             return Unavailable(f"groups from {self._name}: defect: {place(error)}")
-        if isinstance(groups, str) or not all(isinstance(group, str) for group in groups):
-            return Unavailable(f"groups from {self._name}: defect: not a collection of text")
-        return replace(accept, groups=accept.groups | frozenset(groups))
+        return found
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)

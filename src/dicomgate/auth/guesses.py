@@ -59,7 +59,8 @@ class Guesses:
     def digest(self, attempt: Attempt) -> bytes:
         """What stands for a credential and all else that a decision depends on; a name is the account's business."""
         identity, shown = attempt.identity, attempt.peer.certificate or b""
-        asked = f"{attempt.listener}\0{attempt.called_ae_title}\0{attempt.calling_ae_title}\0{len(shown)}\0"
+        titles = f"{attempt.called_ae_title}\0{attempt.calling_ae_title}"
+        asked = f"{attempt.peer.address}\0{attempt.listener}\0{titles}\0{len(shown)}\0"
         hashed = blake2b(asked.encode() + shown, key=self._key, digest_size=16)
         if identity is not None:
             secret = identity.primary if identity.username is None else identity.secondary

@@ -8,6 +8,7 @@ Rule 3: the association ends when the certificate does.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
@@ -109,8 +110,9 @@ class Certificate:
         user, *more = values
         if more:
             return Reject(f"ambiguous: the certificate has {len(values)} names of the kind {self.user_from}")
-        if not user.isprintable() or not 0 < len(user) <= _LONGEST_USER or "*" in user:
-            return Reject(f"the certificate's {self.user_from} is no user's name: {user!r}")
-        if any(user == one.user for one in self._devices.values()):
+        plain = unicodedata.normalize("NFKC", user).strip()
+        if not user.isprintable() or not 0 < len(user) <= _LONGEST_USER or "*" in user or user != plain:
+            return Reject(f"the certificate's {self.user_from} is no user's name: {user[:_LONGEST_USER]!r}")
+        if any(user.casefold() == one.user.casefold() for one in self._devices.values()):
             return Reject(f"ambiguous: the user {user!r} has another certificate, in the table")
         return Device(user=user, groups=self.groups), f"{self.user_from}:{user}"

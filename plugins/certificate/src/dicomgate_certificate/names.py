@@ -39,6 +39,9 @@ def names_of(certificate: x509.Certificate) -> dict[Kind, list[str]]:
     except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise ValueError(str(error)) from error
     else:
+        for one in (*alternative.get_values_for_type(x509.DNSName), *alternative.get_values_for_type(x509.RFC822Name)):
+            if not one.isascii():  # RFC 5280 4.2.1.6: IA5String; and the lower case of KELVIN SIGN is "k"
+                raise ValueError("a DNS name or mail address that is not ASCII")
         found["dns"] = [one.lower() for one in alternative.get_values_for_type(x509.DNSName)]
         found["uri"] = alternative.get_values_for_type(x509.UniformResourceIdentifier)
         found["email"] = [_mail_address(one) for one in alternative.get_values_for_type(x509.RFC822Name)]

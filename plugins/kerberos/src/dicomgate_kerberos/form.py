@@ -137,5 +137,5 @@ def _read_ap_req(form: Form, mechanism: bytes, token: bytes, data: bytes) -> ApR
 
 
 def _text(content: bytes) -> str:
-    """RFC 4120 5.2.1: KerberosString, IA5 of which nobody else makes use; for the log."""
-    return content.decode("ascii", "backslashreplace")
+    """RFC 4120 5.2.1: KerberosString, IA5 of which nobody else makes use; for the log, whoever writes it."""
+    return ascii(content.decode("ascii", "backslashreplace"))[1:-1]

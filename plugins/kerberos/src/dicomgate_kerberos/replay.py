@@ -6,6 +6,7 @@ would obey KRB5RCACHETYPE or krb5.conf, and either can say "none".
 
 from __future__ import annotations
 
+import ctypes
 import os
 import stat
 from pathlib import Path
@@ -37,7 +38,18 @@ def use_replay_cache(path: Path | None) -> str:
         _check(path)
     if said != wanted:
         os.environ[NAME] = wanted
+    _check_that_it_is_read(wanted)
     return wanted
+
+
+def _check_that_it_is_read(wanted: str) -> None:
+    """libkrb5 asks secure_getenv(3), which tells nothing to a process that has more rights than who started it."""
+    library = ctypes.CDLL(None)
+    library.secure_getenv.restype = ctypes.c_char_p
+    if library.secure_getenv(NAME.encode()) != os.fsencode(wanted):
+        raise ConfigError(
+            "this process is setuid, setgid or has file capabilities: libkrb5 would not see which replay cache to use"
+        )
 
 
 def _check(path: Path) -> None:

@@ -159,6 +159,9 @@ class Ldap:
             self._servers = self._begin()
         answer = await self._servers.ask(Question(user, "", verified=True))
         if isinstance(answer, Verified):
+            if answer.user.casefold() != user.casefold():
+                # Directories take names for alike that are not: a certificate's " alice" must not have alice's groups.
+                raise LookupError(f"the directory calls it {answer.user!r}, not {user!r}")
             return frozenset(answer.groups)
         if isinstance(answer, Failed):
             raise ConnectionError(answer.reason)
