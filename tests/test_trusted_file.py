@@ -96,3 +96,14 @@ def test_a_file_that_is_too_long(secret_file: Path) -> None:
     assert read_trusted(secret_file, len(SECRET) + 1)
     with pytest.raises(ConfigError, match="longer than 5 bytes"):
         read_trusted(secret_file, 5)
+
+
+def test_a_folder_on_the_way_that_everybody_may_write(secret_file: Path, tmp_path: Path) -> None:
+    deep = tmp_path / "open" / "closed" / "secret"
+    deep.parent.mkdir(parents=True)
+    deep.write_bytes(secret_file.read_bytes())
+    deep.chmod(0o600)
+    assert read_secret(deep) == SECRET
+    (tmp_path / "open").chmod(0o777)
+    with pytest.raises(ConfigError, match=r"everybody may write the folder .*open"):
+        read_secret(deep)

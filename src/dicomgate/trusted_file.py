@@ -42,11 +42,13 @@ def read_secret_text(path: Path) -> str:
 
 
 def check_folders(path: Path) -> None:
-    """Refuse a folder in which everybody may put another file in place of this one; a link has two of them.
+    """Refuse a folder in which everybody may put another file in place of this one, or another folder on the way to it.
+
+    Of a link, the way to it and the way to where it leads count; not those in between, of a link to a link.
 
     Raises ConfigError, and OSError where a folder cannot be looked at.
     """
-    for folder in dict.fromkeys((path.parent, Path(os.path.realpath(path)).parent)):
+    for folder in dict.fromkeys((*path.absolute().parents, *Path(os.path.realpath(path)).parents)):
         mode = folder.stat().st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
             raise ConfigError(f"{path}: everybody may write the folder {folder}; chmod o-w")

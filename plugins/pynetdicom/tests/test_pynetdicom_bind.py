@@ -245,6 +245,15 @@ def test_an_association_ends_with_its_credential() -> None:
             assert association.is_aborted == ends
 
 
+def test_it_ends_also_when_those_who_admitted_it_are_closed() -> None:
+    login = bind(Ward(expires=timedelta(seconds=1)))
+    with entity(*login.strict) as address, associate(address, identity=user_identity(5, *GENUINE[5])) as association:
+        assert association.send_c_echo().Status == 0
+        login.close()
+        wait_until(lambda: not association.is_established, "the end of the credential")
+        assert association.is_aborted
+
+
 # -- TLS --------------------------------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from dicomgate import DicomgateError
 from dicomgate.embedding import COULD_NOT_LOOK, Admit, AssociateReject, Refuse
 
-from .judging import Judging
+from .judging import Judging, end_at
 from .request import attempt_of, is_secured, user_identity_of
 
 _log = logging.getLogger("dicomgate.pynetdicom")
@@ -67,7 +67,7 @@ class Bench:
             _log.error("an association was established that nobody admitted, and is aborted: bind dicomgate first")
             event.assoc.abort(block=True)
         elif admitted.accept.expires_at is not None and self._judging.end_with_credential:
-            self._judging.end_at(admitted.accept.expires_at, event.assoc)
+            end_at(admitted.accept.expires_at, event.assoc)
 
     def _ask(self, association: Any, always: AssociateReject | None) -> Admit | Refuse:
         try:

@@ -23,8 +23,8 @@ _log = logging.getLogger("dicomgate.pynetdicom")
 _Answer = TypeVar("_Answer")
 _PATIENCE = 15.0
 """Seconds to enter the authenticators, and to leave them."""
-_LOOK_AGAIN = 30.0
-"""Seconds."""
+_LOOK_AGAIN = 5.0
+"""Seconds; so long a thread may outlive an association."""
 _SLACK = 1.0
 """Seconds beyond the judge's own deadline: then its loop does not run."""
 
@@ -67,12 +67,6 @@ class Judging:
             raise
         return _wait(question, loop, self._judge.deadline + _SLACK)
 
-    def end_at(self, moment: datetime, association: Any) -> None:
-        """Abort an association then (aware), if it is still there, and we are."""
-        loop = self._loop
-        if loop is not None:
-            loop.call_soon_threadsafe(_end_at, loop, moment, ref(association))
-
     def close(self) -> None:
         """Leave the judge and end the thread. Who asks after it, or is asking still, is refused. Never raises."""
         if not self._lock.acquire(timeout=_PATIENCE):
@@ -106,18 +100,24 @@ class Judging:
         return loop, thread
 
 
-def _end_at(loop: asyncio.AbstractEventLoop, moment: datetime, reference: ref[Any]) -> None:
+def end_at(moment: datetime, association: Any) -> None:
+    """Abort an association then (aware), if it is still there; whether those who admitted it are closed or not."""
+    _look(moment, ref(association))
+
+
+def _look(moment: datetime, reference: ref[Any]) -> None:
     association = reference()
     if association is None or not association.is_established:
         return
     left = (moment - datetime.now(UTC)).total_seconds()
     if left > 0:
         # Not all of it at once: it is the calendar's time that counts, and that may be set meanwhile.
-        loop.call_later(min(left, _LOOK_AGAIN), _end_at, loop, moment, reference)
+        timer = threading.Timer(min(left, _LOOK_AGAIN), _look, (moment, reference))
+        timer.name, timer.daemon = "dicomgate expiry", True
+        timer.start()
     else:
         _log.warning("an association ends with its credential, at %s", moment.isoformat())
-        # In a thread: it waits for the association's, and calls what is bound to EVT_ABORTED.
-        threading.Thread(target=association.abort, name="dicomgate expiry", daemon=True).start()
+        association.abort()
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
