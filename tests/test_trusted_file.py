@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomgate import ConfigError, read_private, read_secret, read_secret_text, read_trusted
+from dicomgate import ConfigError, file_stamp, read_private, read_secret, read_secret_text, read_trusted
 
 SECRET = b"the canary's own secret"
 
@@ -107,3 +107,21 @@ def test_a_folder_on_the_way_that_everybody_may_write(secret_file: Path, tmp_pat
     (tmp_path / "open").chmod(0o777)
     with pytest.raises(ConfigError, match=r"everybody may write the folder .*open"):
         read_secret(deep)
+
+
+def test_a_stamp_changes_with_the_file_and_with_nothing_else(secret_file: Path) -> None:
+    first = file_stamp(secret_file)
+    assert first is not None
+    secret_file.read_bytes()
+    assert file_stamp(secret_file) == first, "the control: to read it is no change"
+    before = secret_file.stat()
+    other = secret_file.with_name("other")
+    other.write_bytes(SECRET.upper() + b"\n")
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other.replace(secret_file)
+    second = file_stamp(secret_file)
+    assert second != first, "another file of the same size and time"
+    secret_file.chmod(0o640)
+    assert file_stamp(secret_file) != second, "another mode"
+    secret_file.unlink()
+    assert file_stamp(secret_file) is None

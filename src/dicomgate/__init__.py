@@ -32,7 +32,15 @@ from .contract import (
     Unavailable,
 )
 from .errors import ConfigError, DicomgateError, PduError, PluginError, StartError
-from .trusted_file import check_folders, read_private, read_secret, read_secret_text, read_trusted
+from .trusted_file import (
+    FileStamp,
+    check_folders,
+    file_stamp,
+    read_private,
+    read_secret,
+    read_secret_text,
+    read_trusted,
+)
 
 __version__ = "0.1.0"
 
@@ -43,6 +51,7 @@ __all__ = [
     "ConfigError",
     "Decision",
     "DicomgateError",
+    "FileStamp",
     "Identity",
     "IdentityType",
     "Once",
@@ -54,6 +63,7 @@ __all__ = [
     "StartError",
     "Unavailable",
     "check_folders",
+    "file_stamp",
     "read_private",
     "read_secret",
     "read_secret_text",

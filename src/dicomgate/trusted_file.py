@@ -13,6 +13,8 @@ from pathlib import Path
 from .errors import ConfigError
 
 LONGEST_SECRET = 1024
+FileStamp = tuple[int, ...] | None
+"""What `file_stamp` gives: two that differ are of a file that has changed between them."""
 
 
 def read_trusted(path: Path, longest: int) -> bytes:
@@ -52,6 +54,19 @@ def check_folders(path: Path) -> None:
         mode = folder.stat().st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
             raise ConfigError(f"{path}: everybody may write the folder {folder}; chmod o-w")
+
+
+def file_stamp(path: Path) -> FileStamp:
+    """What changes when the file does, to be compared with an earlier one; None if the file cannot be looked at.
+
+    The change time sees what the modification time does not: another mode, a copy that keeps its times. Taken before
+    the file is read, it lets a change after that be seen the next time.
+    """
+    try:
+        file = os.stat(path)  # noqa: PTH116 - one call a login, and no object more
+    except OSError:
+        return None
+    return file.st_dev, file.st_ino, file.st_mtime_ns, file.st_ctime_ns, file.st_size, file.st_mode
 
 
 def _read(path: Path, longest: int, forbidden: int, refusal: str) -> bytes:

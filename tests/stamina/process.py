@@ -20,8 +20,9 @@ from typing import Any
 
 from bench.messages import PASSCODE
 
+from dicomgate.testing.gateway import as_toml
 from dicomgate_passcode.hashing import make_hash
-from gateways import NOTHING, Table, as_toml, configuration
+from gateways import NOTHING, Table, configuration
 from peers.loopback import HOST, Address, wait_until
 from raw_client import CONGESTION, login, request
 
@@ -122,7 +123,7 @@ class GatewayProcess:
 
     def write(self) -> None:
         """Write the configuration file from `tables`."""
-        self.file.write_text(as_toml(self.tables))
+        self.file.write_text(as_toml(self.tables), "utf-8")
 
     def write_users(self, users: Mapping[str, bytes]) -> None:
         """Write the users file of `staff` with these passcodes."""

@@ -12,8 +12,8 @@ import trustme
 from bench.messages import PASSCODE
 from cryptography import x509
 
+from dicomgate.testing.gateway import as_toml
 from dicomgate_passcode.hashing import make_hash
-from gateways import as_toml
 from peers.loopback import HOST, free_port
 
 SHORT, LONG = 1024, 131_072

@@ -28,6 +28,7 @@ import pytest
 from dicomgate.gateway.relay import Relay
 from dicomgate.gateway.session import Session
 from dicomgate.server import Server
+from dicomgate.testing.gateway import as_toml
 from dicomgate_passcode.hashing import make_hash
 from evidence import ALICE, ZOE, Evidence
 from peers.loopback import HOST, Address, wait_until
@@ -93,7 +94,7 @@ class Gateway:
 
     def write(self) -> None:
         """Write the configuration file from `tables`."""
-        (self.folder / "dicomgate.toml").write_text(as_toml(self.tables))
+        (self.folder / "dicomgate.toml").write_text(as_toml(self.tables), "utf-8")
 
     def write_users(self, users: Mapping[str, bytes], name: str = "users.htpasswd") -> None:
         """Write a users file with these passcodes."""
@@ -241,24 +242,6 @@ def install_authenticator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
 @cache
 def _hash(passcode: bytes) -> str:
     return make_hash(passcode)
-
-
-def as_toml(tables: dict[str, Any]) -> str:
-    """Return the text of a configuration file with these tables."""
-    lines = []
-    for name, content in tables.items():
-        for table in content if isinstance(content, list) else [content]:
-            lines.append(f"[[{name}]]" if isinstance(content, list) else f"[{name}]")
-            lines += [f"{key} = {_value(value)}" for key, value in table.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _value(value: object) -> str:
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{json.dumps(key)} = {_value(one)}" for key, one in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_value, value)) + "]"
-    return json.dumps(str(value) if isinstance(value, Path) else value)  # what JSON and TOML write alike
 
 
 async def _other_tasks() -> set[asyncio.Task[Any]]:

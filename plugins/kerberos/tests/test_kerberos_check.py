@@ -15,9 +15,10 @@ from plugins.kerberos.tests.craft import RC4, new_key, write_keytab
 from typer.testing import Result
 
 from commandline import dicomgate
+from dicomgate.testing.gateway import as_toml
 from dicomgate.testing.kdc import OTHER_SERVICE, REALM, SERVICE, Kdc, run_kdc
 from dicomgate_kerberos.gss import Login
-from gateways import StartGateway, as_toml, configuration
+from gateways import StartGateway, configuration
 from peers.pynetdicom_pacs import PynetdicomPacs
 from peers.spy import RELEASE_RP, Spy, accept_all
 
@@ -32,7 +33,7 @@ def check(tmp_path: Path, keytab: Path) -> Check:
     def check(**options: Any) -> Result:
         table = {"use": "kerberos", "name": "realm", "principal": SERVICE, "keytab": keytab, **options}
         config = tmp_path / "dicomgate.toml"
-        config.write_text(as_toml({**configuration(NOWHERE), "authenticator": [table]}))
+        config.write_text(as_toml({**configuration(NOWHERE), "authenticator": [table]}), "utf-8")
         return dicomgate("kerberos", "check", "--config", config)
 
     return check

@@ -18,10 +18,11 @@ from typer.testing import Result
 
 from commandline import dicomgate
 from dicomgate import Accept, ConfigError, Unavailable
+from dicomgate.testing.gateway import as_toml
 from dicomgate.testing.kdc import REALM, SERVICE
 from dicomgate_kerberos import libkrb5
 from dicomgate_kerberos.principal import NotAllowedError, Realms
-from gateways import as_toml, configuration
+from gateways import configuration
 
 Check = Callable[..., Result]
 
@@ -34,7 +35,7 @@ def check(keytab: Path) -> Check:
         table = {"use": "kerberos", "keytab": keytab.name, "principal": SERVICE, **options}
         given = {key: value for key, value in table.items() if value is not None}
         config = keytab.parent / "dicomgate.toml"
-        config.write_text(as_toml({**configuration(("127.0.0.1", 9)), "authenticator": [given]}))
+        config.write_text(as_toml({**configuration(("127.0.0.1", 9)), "authenticator": [given]}), "utf-8")
         return dicomgate("check", "--config", config)
 
     return check

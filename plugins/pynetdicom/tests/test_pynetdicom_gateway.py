@@ -25,9 +25,10 @@ from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelGet,
 )
 
+from dicomgate.testing.gateway import as_toml
 from dicomgate_pynetdicom import adapt, bind
 from evidence import ALICE, WRONG
-from gateways import Gateway, StartGateway, as_toml, configuration
+from gateways import Gateway, StartGateway, configuration
 from peers.ct_slice import ct_slice
 from peers.loopback import Address
 from peers.pynetdicom_pacs import PynetdicomPacs
@@ -204,7 +205,7 @@ def test_guessing_is_throttled_as_in_the_gateway(gateway: StartGateway, tmp_path
         users = (running.folder / "users.htpasswd").read_bytes()
     (tmp_path / "users.htpasswd").touch(mode=0o600)
     (tmp_path / "users.htpasswd").write_bytes(users)
-    (tmp_path / "dicomgate.toml").write_text(as_toml(tables))
+    (tmp_path / "dicomgate.toml").write_text(as_toml(tables), "utf-8")
     with bind(tmp_path / "dicomgate.toml") as login, entity(*login.strict) as address:
         assert [log_in(address, 2, b"alice", secret) for secret in (ALICE, *guesses, ALICE)] == in_the_gateway
     audit = running.folder.parent / "audit.jsonl"

@@ -13,9 +13,10 @@ import pytest
 from plugins.sql.tests.backend import UPDATE, Backend
 from plugins.sql.tests.postgresql import PASSWORD, Postgresql
 
+from dicomgate.testing.gateway import as_toml
 from dicomgate_passcode import read_cost
 from evidence import ALICE, WRONG
-from gateways import StartGateway, as_toml, configuration
+from gateways import StartGateway, configuration
 from peers.ct_slice import ct_slice
 from peers.dcmtk import storescu
 from peers.loopback import Address, wait_until
@@ -140,7 +141,7 @@ def test_check_says_what_is_wrong(
     options: dict[str, str], status: int, says: str, backend: Backend, tmp_path: Path
 ) -> None:
     config = tmp_path / "dicomgate.toml"
-    config.write_text(as_toml(tables(backend, ("127.0.0.1", 4242), **options)))
+    config.write_text(as_toml(tables(backend, ("127.0.0.1", 4242), **options)), "utf-8")
     command = [sys.executable, "-c", "from dicomgate.cli import main; main()", "check", "--config", config]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == status, done.stderr

@@ -19,7 +19,8 @@ from plugins.sql.tests.asking import PATIENCE, could_not_look, in_time
 from plugins.sql.tests.backend import Backend
 
 from dicomgate import Accept, Decision, Unavailable
-from gateways import as_toml, configuration
+from dicomgate.testing.gateway import as_toml
+from gateways import configuration
 from peers.certificates import Certificates
 from peers.loopback import HOST, free_port
 
@@ -116,7 +117,7 @@ def test_a_server_that_says_zeros_freezes_nothing(postgresql_backend: Backend, t
         }
         table = {"use": "sql", **options}
         config = tmp_path / "dicomgate.toml"
-        config.write_text(as_toml({**configuration((HOST, 4242)), "authenticator": [table]}))
+        config.write_text(as_toml({**configuration((HOST, 4242)), "authenticator": [table]}), "utf-8")
         asked = ["ask", "--config", config, "--user", "alice", "--passcode-file", tmp_path / "passcode"]
         command = [sys.executable, "-c", "from dicomgate.cli import main; main()", *asked]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -63,7 +63,7 @@ class Gateway:
             # The machine of a test may be busy: no login fails because of that.
             "authenticator": [{"timeout": "20s", **authenticator}],
         }
-        self._configuration.write_text(_as_toml(tables), "utf-8")
+        self._configuration.write_text(as_toml(tables), "utf-8")
         self._running = RunningGateway(self._configuration)
         self._stack = ExitStack()
         self._one_at_a_time = Lock()
@@ -147,7 +147,8 @@ def _told(records: list[dict[str, Any]], established: bool, response: bytes | No
     )
 
 
-def _as_toml(tables: Mapping[str, Any]) -> str:
+def as_toml(tables: Mapping[str, Any]) -> str:
+    """The text of a configuration file with these tables, to be written as UTF-8."""
     lines = []
     for name, content in tables.items():
         for table in content if isinstance(content, list) else [content]:

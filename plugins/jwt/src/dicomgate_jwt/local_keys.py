@@ -9,13 +9,12 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dicomgate import ConfigError, read_secret, read_trusted
+from dicomgate import ConfigError, file_stamp, read_secret, read_trusted
 
 from .keys import BadKeyError, Key, KeySet, read_pem, read_set, secret_key
 
 _log = logging.getLogger(__name__)
 _LONGEST = 524_288
-_Stamp = tuple[int, ...] | None
 
 
 class LocalKeys:
@@ -24,7 +23,7 @@ class LocalKeys:
     def __init__(self, path: Path, read: Callable[[Path], KeySet]) -> None:
         self._path = path
         self._read = read
-        self._seen = self._stamp()
+        self._seen = file_stamp(self._path)
         self._keys = self._load()
 
     @property
@@ -40,9 +39,9 @@ class LocalKeys:
 
     async def named(self, key_id: str | None) -> Sequence[Key]:
         """The keys of this name now."""
-        stamp = self._stamp()
+        stamp = file_stamp(self._path)
         if stamp != self._seen:
-            self._seen = stamp  # taken before the file is read: a change after that is seen the next time
+            self._seen = stamp
             try:
                 self._keys = self._load()
             except ConfigError as error:
@@ -59,13 +58,6 @@ class LocalKeys:
         for dropped in keys.dropped:
             _log.warning("%s: not used: %s", self._path, dropped)
         return keys
-
-    def _stamp(self) -> _Stamp:
-        try:
-            file = self._path.stat()
-        except OSError:
-            return None
-        return file.st_dev, file.st_ino, file.st_mtime_ns, file.st_ctime_ns, file.st_size, file.st_mode
 
 
 def set_file(path: Path) -> KeySet:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dicomgate import ConfigError
+from dicomgate import ConfigError, file_stamp
 
 from . import gss, libkrb5
 from .errors import KerberosError
@@ -26,7 +26,6 @@ _log = logging.getLogger(__name__)
 AES = {17: "aes128-cts-hmac-sha1-96", 18: "aes256-cts-hmac-sha1-96", 19: "aes128-cts-hmac-sha256-128",
        20: "aes256-cts-hmac-sha384-192"}  # fmt: skip
 """RFC 3962, RFC 8009."""
-_Stamp = tuple[int, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Acceptor:
         self._service = service
         self.skew = libkrb5.clock_skew()
         self.replay_cache = use_replay_cache(replay_cache)
-        self._seen = self._stamp()
+        self._seen = file_stamp(self._keytab)
         self._held = self._read()
 
     @property
@@ -87,7 +86,7 @@ class Acceptor:
             raise ConfigError(f"{self._keytab}: {error}") from None
 
     def _look_again(self) -> None:
-        stamp = self._stamp()
+        stamp = file_stamp(self._keytab)
         if stamp == self._seen:
             return
         self._seen = stamp
@@ -97,13 +96,6 @@ class Acceptor:
             _log.error("not taken over, the last good keytab stays in force: %s", error)
         else:
             _log.info("%s: taken over, key versions %s", self._keytab, versions(self.entries))
-
-    def _stamp(self) -> _Stamp:
-        try:
-            file = self._keytab.stat()
-        except OSError:
-            return None
-        return file.st_dev, file.st_ino, file.st_mtime_ns, file.st_ctime_ns, file.st_size, file.st_mode
 
 
 def versions(entries: list[Entry]) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicomgate import ConfigError
+from dicomgate import ConfigError, FileStamp, file_stamp
 
 from .decoy import Decoy, Decoys
 from .hashing import HashingFailedError
@@ -24,8 +24,6 @@ _log = logging.getLogger(__name__)
 
 _SLOW = 1.0
 """Seconds a login; from here on clients give up, repeat, and make it worse."""
-
-_Stamp = tuple[int, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,7 @@ class CurrentUsers:
         self._path = path
         self._decoys = Decoys()
         self._reloading = threading.Lock()
-        self._reported: tuple[_Stamp, str] | None = None
+        self._reported: tuple[FileStamp, str] | None = None
         self._warnings: frozenset[str] = frozenset()
         self._seen = _stamp(path)
         try:
@@ -61,7 +59,7 @@ class CurrentUsers:
                 self._reloading.release()
         return self._snapshot
 
-    def _reload(self, stamp: _Stamp) -> None:
+    def _reload(self, stamp: FileStamp) -> None:
         try:
             self._snapshot = self._load()
         except (ConfigError, HashingFailedError) as error:
@@ -92,14 +90,10 @@ class CurrentUsers:
         return Snapshot(file.users, decoy)
 
 
-def _stamp(path: Path) -> _Stamp:
-    """What changes when the file does; None if it cannot be looked at.
-
-    The change time sees what the modification time does not: another mode, a copy that keeps its times.
-    """
+def _stamp(path: Path) -> FileStamp:
+    """What changes when the file does, or who may write its folders; None if one of them cannot be looked at."""
+    file = file_stamp(path)
     try:
-        file = os.stat(path)  # noqa: PTH116 - one call a login, and no object more
-        modes = [os.stat(folder).st_mode for folder in folders(path)]  # noqa: PTH116
+        return file and (*file, *(os.stat(folder).st_mode for folder in folders(path)))  # noqa: PTH116 - as there
     except OSError:
         return None
-    return (file.st_dev, file.st_ino, file.st_mtime_ns, file.st_ctime_ns, file.st_size, file.st_mode, *modes)

@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from dicomgate import ConfigError, read_trusted
+from dicomgate import ConfigError, FileStamp, file_stamp, read_trusted
 from dicomgate.fetching import Fetcher, FetchError, check_url
 
 from .document import RefusedError
@@ -24,7 +24,6 @@ from .trust import LARGEST_METADATA, Trusted, read_certificates, read_metadata
 _log = logging.getLogger(__name__)
 _AGAIN = 30.0
 """Seconds after which a fetch that failed is tried again."""
-_Stamp = tuple[tuple[int, ...] | None, ...]
 
 
 class MetadataUnavailableError(Exception):
@@ -78,8 +77,8 @@ class FixedSource:
     async def __aexit__(self, *_: object) -> None:
         return None
 
-    def _stamp(self) -> _Stamp:
-        return tuple(_stamp(path) for path in self._paths)
+    def _stamp(self) -> tuple[FileStamp, ...]:
+        return tuple(map(file_stamp, self._paths))
 
 
 class UrlSource:
@@ -168,14 +167,6 @@ def _in(path: Path, read: Callable[[bytes], Any]) -> Any:
         return read(read_trusted(path, LARGEST_METADATA))
     except RefusedError as error:
         raise ConfigError(f"{path}: {error}") from None
-
-
-def _stamp(path: Path) -> tuple[int, ...] | None:
-    try:
-        file = path.stat()
-    except OSError:
-        return None
-    return file.st_dev, file.st_ino, file.st_mtime_ns, file.st_ctime_ns, file.st_size, file.st_mode
 
 
 def _still_valid(trusted: Trusted, now: float) -> Trusted:
