@@ -6,8 +6,8 @@ from struct import pack
 
 from dicomgate.contract import Identity, IdentityType
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
-from dicomgate.wire.negotiation import Negotiation
 from dicomgate.wire.presentation import AnsweredContext, ProposedContext
+from dicomgate.wire.user_information import Negotiation
 
 VERIFICATION = b"1.2.840.10008.1.1"
 IMPLICIT_VR_LITTLE_ENDIAN = b"1.2.840.10008.1.2"

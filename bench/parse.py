@@ -11,8 +11,8 @@ from pynetdicom.pdu import A_ASSOCIATE_RQ
 
 from dicomgate.contract import Identity, IdentityType
 from dicomgate.wire.associate import AssociateRequest
-from dicomgate.wire.negotiation import Negotiation
 from dicomgate.wire.presentation import ProposedContext
+from dicomgate.wire.user_information import Negotiation
 
 from .results import GATE, Bar, Comparison, Options, Sample, interleave
 

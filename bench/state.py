@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import quantiles
 
-from dicomgate.shared import Lever, SharedState
 from dicomgate.state import open_state
+from dicomgate.state.protocol import Backoff, SharedState
 
 from .processes import free_port, running, wait_until_listening
 from .results import Bar, Comparison, Options, Sample, interleave, tell
@@ -77,8 +77,8 @@ async def _login(state: SharedState, number: int) -> None:
     account, source = number % 100, number % 10
     pair = f"user-{account}@10.0.{number % 2 * number}.{source}"
     known, unknown = f"known:user-{account}", f"account:user-{account}"
-    levers = [Lever(unknown, 5, 30, 3600, 25), Lever(f"source:10.0.0.{source}", 50, 30, 3600)]
-    taken = await state.take(pair, [Lever(known, 5, 30, 3600, 25)], levers)
+    levers = [Backoff(unknown, 5, 30, 3600, 25), Backoff(f"source:10.0.0.{source}", 50, 30, 3600)]
+    taken = await state.take(pair, [Backoff(known, 5, 30, 3600, 25)], levers)
     assert not taken.held, taken
     await state.succeeded(pair, (known, unknown), () if taken.known else (f"source:10.0.0.{source}",))
 

@@ -1,4 +1,4 @@
-"""Write what docs/architecture.md shows of the handshake's legal moves, from `moves.MOVES`.
+"""Write what docs/architecture.md shows of the handshake's legal moves, from `moves.TRANSITIONS`.
 
 The document says what the code does because it is made from it; tests/docs compares the two. Run it without arguments
 after a change of the table.
@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from dicomgate.moves import MOVES, State
+from dicomgate.association.transitions import TRANSITIONS, State
 
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
 _TOO_LATE = "-"
@@ -24,22 +24,22 @@ def states() -> str:
 
 def moves() -> str:
     """The table: an input for each row, a state for each column, the states it may lead to in the cells."""
-    columns = [state for state in State if MOVES[state]]
-    inputs = list(dict.fromkeys(name for row in MOVES.values() for name in row))
+    columns = [state for state in State if TRANSITIONS[state]]
+    inputs = list(dict.fromkeys(name for row in TRANSITIONS.values() for name in row))
     head = "| input | " + " | ".join(f"in `{state.name}`" for state in columns) + " |"
     rows = [f"| `{name}` | " + " | ".join(_cell(state, name) for state in columns) + " |" for name in inputs]
     return "\n".join([head, "| --- " * (len(columns) + 1) + "|", *rows])
 
 
 def _cell(state: State, name: str) -> str:
-    targets = MOVES[state].get(name, ())
+    targets = TRANSITIONS[state].get(name, ())
     return ", ".join("stays" if target is state else target.name for target in targets) or _TOO_LATE
 
 
 def diagram() -> str:
     """The same as a mermaid state diagram; inputs that leave the state as it is are not drawn."""
     lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {next(iter(State)).name}"]
-    for state, row in MOVES.items():
+    for state, row in TRANSITIONS.items():
         for target in State:
             names = [name for name, targets in row.items() if target in targets and target is not state]
             if names:

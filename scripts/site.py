@@ -20,7 +20,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from dicomgate.auth import discovery
+from dicomgate.auth import loading as discovery
 from dicomgate.errors import PluginError
 
 sys.path.append(str(Path(__file__).parent))  # MkDocs does not, for hooks

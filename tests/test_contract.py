@@ -96,7 +96,7 @@ def test_an_attempt_in_a_traceback_keeps_its_secret() -> None:
 
 
 def test_the_front_door_is_complete() -> None:
-    lowest = {"dicomgate.contract", "dicomgate.errors", "dicomgate.trusted_file", "types", "typing"}
+    lowest = {"dicomgate.contract", "dicomgate.errors", "types", "typing"}
     for name in dicomgate.__all__:
         assert getattr(dicomgate, name).__module__ in lowest
     assert "Attempt" in dicomgate.__all__

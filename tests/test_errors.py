@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dicomgate import ConfigError, DicomgateError, PduError, PluginError, StartError, errors
-from dicomgate.errors import DoesNotFit, Problem, place
+from dicomgate import ConfigError, DicomgateError, PluginError, StartError, errors
+from dicomgate.errors import DoesNotFit, PduError, Problem, place
 
 SECRET = "canary-7f3a91"
 

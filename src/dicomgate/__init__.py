@@ -1,21 +1,26 @@
 """dicomgate: the authentication gateway for DICOM.
 
-The house, floor by floor; a module imports only from lower floors or from its own folder:
+The front door: the contract between the gateway and an authenticator. What authenticators share is in `dicomgate.kit`.
+A module imports only from lower floors or from its own folder (docs/architecture.md).
 
-    [0] contract, errors, durations, addresses     what an authenticator sees and answers; what is raised
-    [0] shared, trusted_file, fetching   what gateways know together; files, and documents over https
-    [1] wire/                            bytes <-> values (PS3.8 chapter 9, PS3.7 annex D)
-    [1] auth/                            from an Attempt to a decision
-    [1] observe/                         what is told about associations
-    [1] state/                           where it is kept what gateways know together: SQLite, Redis
-    [2] admission, handshake             one association up to its hand-over, without sockets
-    [3] gateway/                         sockets: listener, session, upstream, relay, TLS
-    [4] tables, config, assembly         TOML -> frozen values -> what associations find
-    [4] custody, server                  the shared state and its guard; start, run, drain, stop
-    [4] embedding                        the same judgement inside of another program
-    [5] cli, demo/                       the operator's commands
+Modules:
 
-This front door is all that a plugin imports.
+    contract      The contract between the gateway and an authenticator
+    errors        Every exception that the gateway raises on purpose
+    association/  One association's whole life, without sockets
+    auth/         From an Attempt to a decision. No PDU is known here, and no socket
+    cli/          The command line: the commands of `dicomgate`, and those that plugins add
+    config/       One TOML file -> frozen, checked tables
+    demo/         `dicomgate demo`: a PACS, the gateway in front of it, and who gets in
+    events/       What is told about associations: frozen records, and the sinks that write them down
+    kit/          The second door: what authenticators share, and the core uses itself
+    net/          The sockets: non-blocking, served by the callbacks of one event loop
+    protection/   What stands around each question to the chain: throttle, replay cache, recent credentials
+    run/          A configuration becomes a running gateway, or a login service inside another program
+    scu/          A small DICOM client: it logs in, echoes and stores, for the commands and the tests
+    state/        The stores of what gateways share: one file of one machine, or one Redis for several machines
+    testing/      The kit for authors of authenticators
+    wire/         The wire: bytes <-> values, for the two messages that the gateway understands
 """
 
 from .contract import (
@@ -31,16 +36,7 @@ from .contract import (
     Reject,
     Unavailable,
 )
-from .errors import ConfigError, DicomgateError, PduError, PluginError, StartError
-from .trusted_file import (
-    FileStamp,
-    check_folders,
-    file_stamp,
-    read_private,
-    read_secret,
-    read_secret_text,
-    read_trusted,
-)
+from .errors import ConfigError, DicomgateError, PluginError, StartError
 
 __version__ = "0.1.0"
 
@@ -51,21 +47,13 @@ __all__ = [
     "ConfigError",
     "Decision",
     "DicomgateError",
-    "FileStamp",
     "Identity",
     "IdentityType",
     "Once",
     "Pass",
-    "PduError",
     "Peer",
     "PluginError",
     "Reject",
     "StartError",
     "Unavailable",
-    "check_folders",
-    "file_stamp",
-    "read_private",
-    "read_secret",
-    "read_secret_text",
-    "read_trusted",
 ]

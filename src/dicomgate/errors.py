@@ -7,6 +7,7 @@
     +-- DoesNotFit      ours: a value is too long for the 16-bit length of its item
     +-- StartError      the machine's: a port is in use, a file cannot be read, a host cannot be reached
     +-- FetchError      a document over https that cannot be had
+    +-- NegativeAnswer  nobody's: a command did its work, and the answer is no
     +-- StateUnavailable  what gateways share is out of reach: the file, the server; or there is no place in it
 
 Anything else that escapes a module is a defect.
@@ -68,6 +69,10 @@ class PduError(DicomgateError):
     def __init__(self, message: str, reply: bytes) -> None:
         self.reply = reply
         super().__init__(message)
+
+
+class NegativeAnswer(DicomgateError):
+    """A command did its work, and the answer is no."""
 
 
 class DoesNotFit(DicomgateError):

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from dicomgate import Accept, Attempt, Authenticator, Decision, IdentityType, Pass, Reject, Unavailable
-from dicomgate.auth.calling import Link
 from dicomgate.auth.chain import Chain, Verdict
+from dicomgate.auth.link import Link
 from dicomgate.testing import attempt, jwt, kerberos, passcode, saml, username
 
 ALICE = attempt(passcode("alice", "pw"), id="a-17")

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, Reject, Unavailable
-from dicomgate.auth.calling import Link
 from dicomgate.auth.chain import Chain, Question, Verdict
 from dicomgate.auth.groups import GroupSource
+from dicomgate.auth.link import Link
 from dicomgate.testing import attempt, kerberos
 
 TICKET = attempt(kerberos(b"ticket"))

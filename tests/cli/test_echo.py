@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trustme
 
-from dicomgate.cli.verification import verification_request
+from dicomgate.scu.verification import verification_request
 from dicomgate.wire.associate import AssociateAccept
 from dicomgate.wire.presentation import AnsweredContext
 

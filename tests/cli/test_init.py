@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from dicomgate.config import load
-from dicomgate.durations import parse_duration
-from dicomgate.tables import (
+from dicomgate.config.load import load
+from dicomgate.config.schema import (
     AuthenticatorTable,
     GatewayTable,
     ListenerTable,
@@ -22,6 +21,7 @@ from dicomgate.tables import (
     UpstreamTable,
     UpstreamTls,
 )
+from dicomgate.kit.durations import parse_duration
 
 TEMPLATE = files("dicomgate.cli").joinpath("dicomgate.toml").read_text("utf-8")
 TABLES = ("gateway", "state", "throttle", "listener", "upstream", "authenticator")

@@ -133,7 +133,7 @@ def test_the_demonstration_without_pynetdicom(run: Any, one_line: Any, monkeypat
 
 def test_a_demonstration_that_does_not_import(run: Any, one_line: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dicomgate.demo.command", None)
-    assert "the demonstration does not import: " in one_line(run("demo", "--keep"), 2)
+    assert "the command demo of dicomgate " in one_line(run("demo", "--keep"), 2)
     assert run("--help").exit_code == 0
 
 

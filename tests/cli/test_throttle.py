@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from dicomgate.shared import Lever, SharedState
 from dicomgate.state import open_state
+from dicomgate.state.protocol import Backoff, SharedState
 
-LOCKED = Lever("account:alice", 5, 30, 3600, 2)
-WAITING = Lever("source:10.0.0.7", 1, 600, 3600)
-FREE = Lever("known:bob\x1b[2J", 5, 30, 3600)
+LOCKED = Backoff("account:alice", 5, 30, 3600, 2)
+WAITING = Backoff("source:10.0.0.7", 1, 600, 3600)
+FREE = Backoff("known:bob\x1b[2J", 5, 30, 3600)
 
 
 @pytest.fixture

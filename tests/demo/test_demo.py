@@ -21,16 +21,17 @@ from pydicom import dcmread
 from pydicom.uid import CTImageStorage
 from rich.console import Console
 
-from dicomgate.auth import discovery
+from dicomgate.auth import loading as discovery
 from dicomgate.contract import Identity, IdentityType
-from dicomgate.demo import command, folder, stage, tickets
-from dicomgate.demo.attempts import ROWS, TICKET_ROWS, Accepted, Row
+from dicomgate.demo import command, folder, tickets
+from dicomgate.demo import run as stage
 from dicomgate.demo.client import Visit
 from dicomgate.demo.pacs import Sighting
+from dicomgate.demo.scenarios import ROWS, TICKET_ROWS, Accepted, Row
 from dicomgate.demo.verdict import Result
 from dicomgate.errors import ConfigError, PluginError
 from dicomgate.testing.slices import SIDE, ct_series
-from dicomgate.wire.refusal import COULD_NOT_LOOK, NOT_ADMITTED
+from dicomgate.wire.reject_abort import REFUSED_IDENTITY, TRY_LATER
 
 DEMO = [sys.executable, "-W", "error", "-m", "dicomgate.demo"]
 PASSCODE = re.compile(r"\b[a-z2-9]{26}\b")
@@ -108,8 +109,8 @@ def test_all_rows_are_right(
     ("row", "complaint"),
     [
         (replace(WRONG_PASSCODE, answer=Accepted()), "the client must see A-ASSOCIATE-AC"),
-        (replace(WRONG_PASSCODE, answer=COULD_NOT_LOOK), "the client must see A-ASSOCIATE-RJ 2,2,1"),
-        (replace(ACCEPTED, answer=NOT_ADMITTED), "the PACS must see no connection"),
+        (replace(WRONG_PASSCODE, answer=TRY_LATER), "the client must see A-ASSOCIATE-RJ 2,2,1"),
+        (replace(ACCEPTED, answer=REFUSED_IDENTITY), "the PACS must see no connection"),
         (replace(ACCEPTED, answer=Accepted(b"")), "the client must see A-ASSOCIATE-AC, 59H with 0 bytes"),
         (replace(ROWS[-1], forge=None), "the client must see A-ABORT 2,2"),
     ],
@@ -128,7 +129,7 @@ def test_a_new_row_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
         return Identity(IdentityType.KERBEROS, b"ticket")
 
     on = console()
-    assert stage.perform(on, 1, rows=[Row("a ticket that nobody here reads", ticket, NOT_ADMITTED)])
+    assert stage.perform(on, 1, rows=[Row("a ticket that nobody here reads", ticket, REFUSED_IDENTITY)])
     assert "no authenticator claims an identity of type 3 (KERBEROS)" in printed(on)
 
 
@@ -140,7 +141,7 @@ SEEN = Sighting(1, ["none"], {"1.2.3": "a digest"})
     ("result", "problems"),
     [
         (Result(ACCEPTED, RIGHT, SEEN, "accepted"), []),
-        (Result(WRONG_PASSCODE, Visit(NOT_ADMITTED), Sighting(), "wrong"), []),
+        (Result(WRONG_PASSCODE, Visit(REFUSED_IDENTITY), Sighting(), "wrong"), []),
         (Result(ACCEPTED, replace(RIGHT, answer=None), SEEN, "accepted"), ["the client must see A-ASSOCIATE-AC"]),
         (Result(ACCEPTED, replace(RIGHT, problems=["it failed"]), SEEN, "accepted"), ["it failed"]),
         (
@@ -156,17 +157,17 @@ SEEN = Sighting(1, ["none"], {"1.2.3": "a digest"})
             ["what the PACS stored is not what was sent"],
         ),
         (
-            Result(WRONG_PASSCODE, Visit(NOT_ADMITTED), Sighting(connections=1), "wrong"),
+            Result(WRONG_PASSCODE, Visit(REFUSED_IDENTITY), Sighting(connections=1), "wrong"),
             ["the PACS must see no connection"],
         ),
-        (Result(WRONG_PASSCODE, Visit(NOT_ADMITTED), Sighting(), ""), ["the audit must say why"]),
+        (Result(WRONG_PASSCODE, Visit(REFUSED_IDENTITY), Sighting(), ""), ["the audit must say why"]),
     ],
 )
 def test_the_verdict(result: Result, problems: list[str]) -> None:
     assert result.problems == problems
 
 
-@pytest.mark.parametrize(("answer", "status"), [(NOT_ADMITTED, 0), (Accepted(), 1)])
+@pytest.mark.parametrize(("answer", "status"), [(REFUSED_IDENTITY, 0), (Accepted(), 1)])
 def test_the_exit_status(
     answer: Accepted, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,10 +17,10 @@ import pytest
 from docs.pages import DOCS, PAGES, blocks, name, rows, section
 
 from dicomgate import Accept, Attempt, ConfigError, Reject, Unavailable
-from dicomgate.assembly import assemble
-from dicomgate.auth import discovery
-from dicomgate.auth.calling import Link
+from dicomgate.auth import loading as discovery
 from dicomgate.auth.chain import Chain
+from dicomgate.auth.link import Link
+from dicomgate.run.assembly import assemble
 from dicomgate.testing import AuthenticatorContract, attempt, passcode
 from dicomgate.testing.gateway import Gateway, Login
 

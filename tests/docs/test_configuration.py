@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from docs.pages import DOCS, PAGES, Block, blocks, name, rows, section
 
-from dicomgate import ConfigError, config
-from dicomgate import tables as schema
-from dicomgate.durations import parse_duration
+from dicomgate import ConfigError
+from dicomgate.config import load as config
+from dicomgate.config import schema as schema
+from dicomgate.kit.durations import parse_duration
 
 CONFIGURATION = DOCS / "configuration.md"
 

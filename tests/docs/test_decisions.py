@@ -8,17 +8,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dicomgate import Accept, Attempt, Identity, IdentityType, PduError, Peer
-from dicomgate import effects as do
-from dicomgate.admission import Policy, Refuse, Route, admit
-from dicomgate.auth.calling import Link
+from dicomgate import Accept, Attempt, Identity, IdentityType, Peer
+from dicomgate.association import effects as do
+from dicomgate.association.admission import Policy, Refuse, Route, admit
+from dicomgate.association.handshake import Handshake
+from dicomgate.association.pdv_stream import PdvStream
 from dicomgate.auth.chain import Chain
-from dicomgate.handshake import Handshake
+from dicomgate.auth.link import Link
+from dicomgate.errors import PduError
 from dicomgate.wire.associate import DICOM_APPLICATION_CONTEXT, AssociateRequest
-from dicomgate.wire.dataflow import DataFlow
-from dicomgate.wire.negotiation import Negotiation
 from dicomgate.wire.presentation import ProposedContext
-from dicomgate.wire.refusal import NOT_ADMITTED, Abort, AssociateReject, decode_refusal
+from dicomgate.wire.reject_abort import REFUSED_IDENTITY, Abort, AssociateReject, decode_refusal
+from dicomgate.wire.user_information import Negotiation
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ALICE = Identity(IdentityType.USERNAME_AND_PASSCODE, b"alice", b"pw")
@@ -61,7 +62,7 @@ def test_the_request_itself_is_taken() -> None:
     ids=["reserved type", "not UTF-8", "NUL", "no username", "no assertion"],
 )
 def test_an_identity_that_nobody_could_verify(pdu: bytes) -> None:
-    assert answer(pdu) == NOT_ADMITTED
+    assert answer(pdu) == REFUSED_IDENTITY
 
 
 # decision: D13
@@ -79,7 +80,7 @@ def test_an_empty_passcode_is_shown_to_nobody() -> None:
             return admit(await chain.consult(attempt), identity, NOW)
 
     empty = replace(ALICE, secondary=b"")
-    assert asyncio.run(ask(empty)) == Refuse(NOT_ADMITTED, "the passcode is empty")
+    assert asyncio.run(ask(empty)) == Refuse(REFUSED_IDENTITY, "the passcode is empty")
     assert shown == []
     assert asyncio.run(ask(ALICE)).accept == Accept("anonymous")
     assert shown == [ALICE]
@@ -110,7 +111,7 @@ def test_another_application_context() -> None:
     ids=["context", "second request", "unknown", "lawful"],
 )
 def test_the_protocol_is_watched_after_the_login(pdu: str, abort: Abort | None) -> None:
-    flow, other = DataFlow({1}, 0), DataFlow({1}, 0)
+    flow, other = PdvStream({1}, 0), PdvStream({1}, 0)
     data = bytes.fromhex(pdu.replace(" ", ""))
     if abort is None:
         assert flow.walk(data, len(data), other) == len(data)

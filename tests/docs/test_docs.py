@@ -8,9 +8,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from docs.pages import DOCS, PAGES, ROOT, anchors, blocks, name, prose, rows, text
+from docs.pages import DOCS, PAGES, ROOT, anchors, name, prose, rows, text
 
-from dicomgate.wire.refusal import Abort, AssociateReject, decode_refusal
+from dicomgate.wire.reject_abort import Abort, AssociateReject, decode_refusal
 
 DECISIONS = DOCS / "decisions.md"
 ARCHITECTURE = DOCS / "architecture.md"
@@ -71,15 +71,15 @@ def test_the_codes_in_the_documents_are_the_standards() -> None:
     assert found > 20
 
 
-def handshake_tables() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("handshake_tables", ROOT / "scripts" / "handshake_tables.py")
+def script_named(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
 def test_the_handshakes_tables_are_those_of_the_code() -> None:
-    script = handshake_tables()
+    script = script_named("handshake_tables")
     page = text(ARCHITECTURE)
     assert page == script.rewritten(page), "run: .venv/bin/python scripts/handshake_tables.py"
     assert "| `decided` |" in page
@@ -90,20 +90,10 @@ def test_the_handshakes_tables_are_those_of_the_code() -> None:
         script.rewritten(page.replace("<!-- end moves -->", ""))
 
 
-def test_the_drawing_of_the_house_has_every_file() -> None:
-    house = ROOT / "src" / "dicomgate"
-    drawn, folder = set(), ""
-    tree = next(block.text for block in blocks(ARCHITECTURE, "text") if block.text.startswith("src/dicomgate/"))
-    for line in tree.splitlines()[1:]:
-        indent, entry = re.match(r"( *)(\S+)", line).groups()
-        if entry.startswith("plugins/"):
-            continue
-        folder = (entry if entry.endswith("/") else "") if len(indent) == 2 else folder
-        drawn.add(entry if len(indent) == 2 else folder + entry)
-    folders = {path.parent.name for path in house.glob("*/*.py")}
-    inside = {entry.split("/")[0] for entry in drawn if "/" in entry and not entry.endswith("/")}
-    files = {path.name for path in house.glob("*.py")}
-    files |= {f"{path.parent.name}/{path.name}" for path in house.glob("*/*.py") if path.parent.name in inside}
-    files = {file for file in files if file == "__init__.py" or not file.endswith("__init__.py")}
-    assert drawn - {f"{folder}/" for folder in folders} - {"testing/"} == files - {"__main__.py"}
-    assert {f"{folder}/" for folder in folders} <= drawn
+def test_the_maps_of_the_house_are_made_from_its_modules() -> None:
+    script = script_named("house_map")
+    again = "run: .venv/bin/python scripts/house_map.py"
+    assert text(ARCHITECTURE) == script.rewritten_page(text(ARCHITECTURE)), again
+    for path in [script.HOUSE / "__init__.py", *script.HOUSE.glob("*/__init__.py")]:
+        assert text(path) == script.rewritten(text(path), path.parent), f"{path}: {again}"
+    assert "user_identity" in script.package_map(script.HOUSE / "wire")

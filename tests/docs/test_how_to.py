@@ -9,8 +9,8 @@ import pytest
 from docs.pages import DOCS, Block, blocks
 
 from dicomgate import ConfigError, PluginError
-from dicomgate.auth import discovery
-from dicomgate.config import load
+from dicomgate.auth import loading as discovery
+from dicomgate.config.load import load
 
 COMPLETE = [
     pytest.param(block, id=page)

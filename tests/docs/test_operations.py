@@ -9,8 +9,8 @@ from dataclasses import fields
 import pytest
 from docs.pages import DOCS, ROOT, blocks, rows, section, text
 
-from dicomgate.observe import events
-from dicomgate.observe.audit import record
+from dicomgate.events import events
+from dicomgate.events.audit import record
 
 OPERATIONS = DOCS / "operations.md"
 

@@ -15,7 +15,7 @@ from docs.pages import DOCS, ROOT
 
 import dicomgate
 import dicomgate.testing
-from dicomgate.moves import MOVES
+from dicomgate.association.transitions import TRANSITIONS
 
 pytestmark = pytest.mark.skipif(
     not all(find_spec(name) for name in ("mkdocs", "material", "mkdocstrings_handlers")),
@@ -159,11 +159,11 @@ def test_the_handshake_is_drawn(pages: dict[Path, Html], site: Path) -> None:
         (site / "architecture.html").read_text("utf-8").partition('<div class="handshake">')[2].partition("</div>")[0]
     )
     assert "<svg" in drawn
-    for state in MOVES:
+    for state in TRANSITIONS:
         assert drawn.count(f">{state.name}</text>") == 1
-    moves = sum(len({to for names in row.values() for to in names} - {state}) for state, row in MOVES.items())
+    moves = sum(len({to for names in row.values() for to in names} - {state}) for state, row in TRANSITIONS.items())
     assert drawn.count("marker-end") == moves + 2  # the beginning, and the end of RELAYING
-    for name in {name for row in MOVES.values() for name in row}:
+    for name in {name for row in TRANSITIONS.values() for name in row}:
         assert name in drawn
 
 

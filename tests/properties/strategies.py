@@ -9,17 +9,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from properties import raw
 
+from dicomgate.association.pdv_stream import PdvStream
 from dicomgate.contract import Identity, IdentityType
 from dicomgate.errors import PduError
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
-from dicomgate.wire.dataflow import DataFlow
-from dicomgate.wire.negotiation import (
-    CommonExtendedNegotiation,
-    ExtendedNegotiation,
-    Negotiation,
-    RoleSelection,
-)
 from dicomgate.wire.presentation import AnsweredContext, ProposedContext
+from dicomgate.wire.user_information import CommonExtendedNegotiation, ExtendedNegotiation, Negotiation, RoleSelection
 
 KNOWN = (0x10, 0x20, 0x21, 0x30, 0x40, *range(0x50, 0x5A))
 UNKNOWN = tuple(kind for kind in range(256) if kind not in KNOWN)
@@ -226,7 +221,7 @@ def p_datas(draw: Callable, accepted: Sequence[int], maximum_length: int) -> byt
     return raw.p_data(*values)
 
 
-def relay(flow: DataFlow, other: DataFlow, pieces: Sequence[bytes]) -> tuple[bytes, bytes]:
+def relay(flow: PdvStream, other: PdvStream, pieces: Sequence[bytes]) -> tuple[bytes, bytes]:
     """Walk the pieces as a relay does; return (forwarded, held). On PduError its `forwarded` says what had been."""
     forwarded, held = bytearray(), b""
     for piece in pieces:

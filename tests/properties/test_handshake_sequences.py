@@ -10,15 +10,15 @@ import random
 from dataclasses import replace
 
 from dicomgate import Accept, Identity, IdentityType, Pass, Peer, Reject, Unavailable
-from dicomgate import effects as do
-from dicomgate.admission import Policy, Route
+from dicomgate.association import effects as do
+from dicomgate.association.admission import Policy, Route
+from dicomgate.association.handshake import Handshake, State
 from dicomgate.auth.chain import Verdict
-from dicomgate.handshake import Handshake, State
-from dicomgate.observe.events import Established, Refused
+from dicomgate.events.events import Established, Refused
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
-from dicomgate.wire.negotiation import Negotiation
 from dicomgate.wire.presentation import AnsweredContext, ProposedContext
-from dicomgate.wire.refusal import Abort, AssociateReject
+from dicomgate.wire.reject_abort import Abort, AssociateReject
+from dicomgate.wire.user_information import Negotiation
 
 SEQUENCES = 100_000
 CT, IMPLICIT = b"1.2.840.10008.5.1.4.1.1.2", b"1.2.840.10008.1.2"
@@ -106,7 +106,7 @@ def play(seed: int) -> str:
                     assert AssociateAccept.parse(effect.pdu).server_response == b"", "a foreign response"
                 if effect.pdu[0] in (2, 3):
                     answers += 1
-            elif isinstance(effect, do.Tell) and isinstance(effect.event, Refused):
+            elif isinstance(effect, do.Emit) and isinstance(effect.event, Refused):
                 assert not isinstance(effect.event, Established)
             elif isinstance(effect, do.Relay):
                 assert accepted

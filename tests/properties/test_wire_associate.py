@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from properties import raw
 from properties.strategies import accepts, cuts, damaged, examples, requests, respell
 
+from dicomgate.association.accept_check import check_accept
 from dicomgate.errors import PduError
-from dicomgate.wire.agreement import agree
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
-from dicomgate.wire.framing import PduReader, PduType
-from dicomgate.wire.refusal import decode_refusal
+from dicomgate.wire.pdu import PduReader, PduType
+from dicomgate.wire.reject_abort import decode_refusal
 
 randoms = st.randoms(use_true_random=False)
 RQ = requests.map(AssociateRequest.encode)
@@ -98,7 +98,7 @@ def test_any_bytes_as_a_sub_item(body: bytes, kind: int) -> None:
 @given(requests, accepts)
 def test_an_agreement_is_within_the_request_or_refused(request: AssociateRequest, accept: AssociateAccept) -> None:
     try:
-        agreed = agree(request, accept)
+        agreed = check_accept(request, accept)
     except PduError:
         agreed = None
     asked = {context.id: context for context in request.contexts}
@@ -122,7 +122,7 @@ def test_an_honest_answer_is_agreed_to(request: AssociateRequest, results: list[
         for proposed, result in zip(request.contexts, results, strict=False)
     )
     accept = AssociateAccept.parse(raw.associate(2, raw.APPLICATION_CONTEXT, answer, raw.user_information()))
-    agreed = agree(request, accept)
+    agreed = check_accept(request, accept)
     assert AssociateAccept.parse(agreed.encode(request)) == accept
 
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import pytest
 from properties import raw
 
+from dicomgate.association.pdv_stream import PdvStream
 from dicomgate.errors import PduError
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
-from dicomgate.wire.dataflow import DataFlow
-from dicomgate.wire.framing import PduReader, PduType
+from dicomgate.wire.pdu import PduReader, PduType
 
 SMALL, LARGE = 32 * 1024, 128 * 1024
 TIMES = LARGE // SMALL
@@ -125,7 +125,7 @@ def test_tiny_pdus_of_an_association_cost_no_more_than_their_bytes() -> None:
         stream = raw.p_data(raw.pdv(1, b"")) * (size // 12)
 
         def run() -> None:
-            assert DataFlow((1,), 0).walk(stream, len(stream), DataFlow((), 0)) == len(stream)
+            assert PdvStream((1,), 0).walk(stream, len(stream), PdvStream((), 0)) == len(stream)
 
         return run
 

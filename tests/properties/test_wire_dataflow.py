@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from properties import raw
 from properties.strategies import cuts, damaged, examples, p_datas, relay
 
+from dicomgate.association.pdv_stream import MOST_HELD, PdvStream
 from dicomgate.errors import PduError
 from dicomgate.wire.associate import AssociateRequest
-from dicomgate.wire.dataflow import MOST_HELD, DataFlow
-from dicomgate.wire.framing import PduReader, PduType
-from dicomgate.wire.refusal import Abort
+from dicomgate.wire.pdu import PduReader, PduType
+from dicomgate.wire.reject_abort import Abort
 
 ACCEPTED = (1, 5, 255)
 MAXIMUM_LENGTHS = st.sampled_from([0, 8, 64, 4096, 16384])
@@ -36,7 +36,7 @@ class Outcome(NamedTuple):
 
 
 def outcome(pieces: Sequence[bytes], maximum_length: int = 0, *, asked: bool = False) -> Outcome:
-    flow, other = DataFlow(ACCEPTED, maximum_length), DataFlow(ACCEPTED, 0)
+    flow, other = PdvStream(ACCEPTED, maximum_length), PdvStream(ACCEPTED, 0)
     other.release_requested = asked
     refused = None
     try:
@@ -153,12 +153,12 @@ def test_recorded_associations(name: str) -> None:
     ends = boundaries(rest)
     assert ends[-1] == len(rest)
     for pieces in ([rest], [rest[at : at + 7] for at in range(0, len(rest), 7)]):
-        flow = DataFlow([context.id for context in request.contexts], 16384)
-        assert relay(flow, DataFlow((), 0), pieces) == (rest, b"")
+        flow = PdvStream([context.id for context in request.contexts], 16384)
+        assert relay(flow, PdvStream((), 0), pieces) == (rest, b"")
         assert flow.pdus == len(ends) - 1
         assert flow.release_requested
     # The same bytes on contexts that were not accepted.
     with pytest.raises(PduError, match="not accepted"):
-        relay(DataFlow((), 16384), DataFlow((), 0), [rest])
+        relay(PdvStream((), 16384), PdvStream((), 0), [rest])
     for first, last in itertools.pairwise(ends):
         assert outcome([rest[first:last]])[2] <= 1

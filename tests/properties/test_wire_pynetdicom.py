@@ -11,7 +11,7 @@ from properties.strategies import UNKNOWN, accepts, examples, items_of, requests
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
 
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
-from dicomgate.wire.negotiation import Negotiation
+from dicomgate.wire.user_information import Negotiation
 
 
 def decoded(kind: type, pdu: bytes) -> A_ASSOCIATE_RQ | A_ASSOCIATE_AC:

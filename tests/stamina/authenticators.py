@@ -12,9 +12,9 @@ from pathlib import Path
 from bench.messages import PASSCODE
 
 from dicomgate import Accept, Attempt, Identity, IdentityType, Once, Reject
-from dicomgate.assembly import Assembly
-from dicomgate.gateway.relay import Relay
-from dicomgate.gateway.session import Session
+from dicomgate.net.relay import Relay
+from dicomgate.net.session import Session
+from dicomgate.run.assembly import Assembly
 
 
 class Inspector:

@@ -15,7 +15,7 @@ from stamina.process import NOWHERE
 
 from peers.loopback import HOST, Address
 from peers.spy import reject
-from raw_client import ABORT, CONGESTION, NOT_ADMITTED, login, request
+from raw_client import ABORT, CONGESTION, REFUSED_IDENTITY, login, request
 
 _AC, _RJ, _P_DATA, _RELEASE_RP, _ABORT = 2, 3, 4, 6, 7
 _ECHO, _BULK = associate_rq(ECHO), associate_rq(BULK)
@@ -56,12 +56,12 @@ def guesses(door: Door) -> Play:
     """A passcode that is wrong, of a user and from an address that was never there."""
     number = next(_NUMBERS)
     source = f"127.{1 + number // 62_500 % 250}.{number // 250 % 250}.{1 + number % 250}"
-    return _refused(door, request(login(f"mallory-{number}", b"wrong")), NOT_ADMITTED, source)
+    return _refused(door, request(login(f"mallory-{number}", b"wrong")), REFUSED_IDENTITY, source)
 
 
 def without_identity(door: Door) -> Play:
     """Where one is required."""
-    return _refused(door, request(), NOT_ADMITTED)
+    return _refused(door, request(), REFUSED_IDENTITY)
 
 
 def malformed(door: Door, asked: bytes) -> Play:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from dicomgate.gateway.relay import PARTING
-from dicomgate.observe.events import Cause
+from dicomgate.events.events import Cause
+from dicomgate.net.relay import PARTING
 
 ARTIM, DECISION, ANSWER, IDLE = 3.0, 3.0, 2.0, 3.0
 """Seconds, as configured: `artim`, the authenticator's `timeout`, the upstream's `timeout`, `idle_timeout`."""
@@ -75,7 +75,7 @@ CUT = Told("a broken connection", broken=True)
 REST = Told("what it had not read, and the end", None)
 ABORT = Told("A-ABORT 2,0", bytes.fromhex("07 00 00000004 0000 02 00"))
 CONGESTION = Told("A-ASSOCIATE-RJ 2,3,1", bytes.fromhex("03 00 00000004 00 02 03 01"), ends=False)
-COULD_NOT_LOOK = Told("A-ASSOCIATE-RJ 2,2,1", bytes.fromhex("03 00 00000004 00 02 02 01"), ends=False)
+TRY_LATER = Told("A-ASSOCIATE-RJ 2,2,1", bytes.fromhex("03 00 00000004 00 02 02 01"), ends=False)
 
 Causes = Mapping[Side, Cause]
 """By the side that leaves."""
@@ -126,7 +126,7 @@ _BY_CLIENT = (
     Row(Stage.HALF_RQ,       Left(GONE, NOBODY),    Left(GONE, NOBODY),    Silence(ARTIM, LATE, NOBODY, END)),
     # Behind its A-ASSOCIATE-RQ it may be silent, since it is not its turn; here those whose turn it is are as well.
     Row(Stage.DECIDING,      Left(GONE, NOBODY),    Left(GONE, NOBODY),
-        Silence(DECISION, REFUSED, NOBODY, COULD_NOT_LOOK)),
+        Silence(DECISION, REFUSED, NOBODY, TRY_LATER)),
     Row(Stage.CONNECTING,    Left(GONE, NOBODY),    Left(GONE, NOBODY),
         Silence(ANSWER, REFUSED, NOBODY, CONGESTION)),
     Row(Stage.UPSTREAM_GREETING, Left(GONE, END),   Left(GONE, END),

@@ -14,7 +14,7 @@ from stamina.peer import Peer
 from stamina.scale import scaled
 from stamina.stages import Association
 
-from dicomgate.gateway.relay import PARTING
+from dicomgate.net.relay import PARTING
 from peers.loopback import wait_until
 
 AT_ONCE, SILENT_AT_ONCE = 8, 40  # who is silent costs nothing but time

@@ -27,7 +27,7 @@ STORE = raw.p_data(raw.pdv(1, b"a C-STORE-RQ", 3)) + raw.p_data(raw.pdv(1, bytes
 POUR = raw.p_data(raw.pdv(1, bytes(16_000))) * 16
 ABORT = abort(0, 0)
 PERMANENT = reject(1, 1, 3)
-NOT_ADMITTED = reject(1, 2, 1)
+REFUSED_IDENTITY = reject(1, 2, 1)
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class Association:
 
     def _refused(self) -> None:
         if self.side is Side.CLIENT:
-            assert self._requested(UNKNOWN).pdu() == NOT_ADMITTED
+            assert self._requested(UNKNOWN).pdu() == REFUSED_IDENTITY
         else:
             self._asked().send(PERMANENT)
             assert self.other.pdu() == PERMANENT

@@ -16,8 +16,8 @@ from pynetdicom.pdu import P_DATA_TF
 
 from dicomgate.contract import Identity, IdentityType
 from dicomgate.wire.associate import AssociateRequest
-from dicomgate.wire.negotiation import Negotiation
 from dicomgate.wire.presentation import ProposedContext
+from dicomgate.wire.user_information import Negotiation
 from peers.ct_slice import ct_slice
 from peers.loopback import Address
 from raw_client import RELEASE_RP, RawClient

@@ -11,7 +11,7 @@ from stamina.scale import FULL, report, scaled
 from dicomgate_passcode.hashing import Cost, make_hash
 from peers.loopback import Address
 from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import NOT_ADMITTED, log_in, login
+from raw_client import REFUSED_IDENTITY, log_in, login
 from timing import Question, measure, over_the_wire
 
 # Where nothing can be told, the most telling of 36 pairs is by chance 0.03 from guessing if each kind is asked 1,000
@@ -65,7 +65,7 @@ def test_answers_and_times_are_those_of_everybody(schemes: int, tmp_path: Path) 
             for welcome in (login("alice", PASSCODE), login("alice", b"", kind=1)):
                 assert log_in(gateway.address(), [welcome])[:1] == b"\2"
             refused = {event["reason"] for event in gateway.told("Decided", outcome="reject")}
-    assert measured.answers == {kind: {NOT_ADMITTED} for kind in measured.answers}
+    assert measured.answers == {kind: {REFUSED_IDENTITY} for kind in measured.answers}
     assert refused == REASONS
     comparisons = measured.comparisons(confidence=0.99)
     report("times of refusals", schemes=schemes, each=EACH, most_telling=comparisons[0])

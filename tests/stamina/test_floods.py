@@ -21,7 +21,7 @@ from stamina.process import GatewayProcess, tables_for
 from stamina.scale import report, scaled
 from stamina.shape import Shape, cpu
 
-from dicomgate.tables import GatewayTable
+from dicomgate.config.schema import GatewayTable
 from peers.loopback import Address, wait_until
 from raw_client import CONGESTION, LOCAL_LIMIT, RELEASE_RP, RawClient
 

@@ -20,7 +20,7 @@ from stamina.scale import report, scaled
 from peers.loopback import wait_until
 from peers.redis import RedisServer, run_redis
 from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import NOT_ADMITTED, RawClient, login, request
+from raw_client import REFUSED_IDENTITY, RawClient, login, request
 
 HOME = "127.0.1.1"
 """Where the owner of the account is."""
@@ -129,11 +129,11 @@ def test_a_burst_from_everywhere_has_five_verified(tmp_path: Path, pacs: Spy) ->
         assert knock(gateway.address(), HOME, login("alice", PASSCODE))[:1] == b"\2"
         before = here.verified()
         guesses = [(gateway.address(), *guess) for guess in campaign(scaled(5000, 400), seed=4)]
-        assert set(at_once(guesses)) == {NOT_ADMITTED}
+        assert set(at_once(guesses)) == {REFUSED_IDENTITY}
         verified = here.verified() - before
         assert verified == 5
         assert knock(gateway.address(), HOME, login("alice", PASSCODE))[:1] == b"\2", "the owner, at home"
-        assert knock(gateway.address(), SOURCES[0], login("alice", PASSCODE)) == NOT_ADMITTED, "whoever else has it"
+        assert knock(gateway.address(), SOURCES[0], login("alice", PASSCODE)) == REFUSED_IDENTITY, "whoever else has it"
         assert knock(gateway.address(), SOURCES[0], login("bob", PASSCODE))[:1] == b"\2", "another account, a control"
         reasons = [record["reason"] for record in gateway.told("Decided", outcome="reject")]
         assert sum(reason.startswith("throttled: ") for reason in reasons) >= len(guesses) - 5
@@ -157,7 +157,7 @@ def test_a_long_campaign_with_restarts_has_no_more_than_its_figure_verified(tmp_
                 while time.monotonic() < deadline:  # patience wins nothing either
                     knock(gateway.address(), SOURCES[number], login("alice", b"patient %d" % time.monotonic_ns()))
                 verified += here.verified() - before
-                assert knock(gateway.address(), SOURCES[0], login("alice", PASSCODE)) == NOT_ADMITTED
+                assert knock(gateway.address(), SOURCES[0], login("alice", PASSCODE)) == REFUSED_IDENTITY
         assert 5 <= verified <= 25
         with here.gateway() as gateway:
             owner = Owner(gateway.address())
@@ -165,7 +165,7 @@ def test_a_long_campaign_with_restarts_has_no_more_than_its_figure_verified(tmp_
             owner.stop()
             welcomed = owner.welcomed
             # The owner's logins at home give those elsewhere no new row.
-            assert knock(gateway.address(), SOURCES[1], login("alice", PASSCODE)) == NOT_ADMITTED
+            assert knock(gateway.address(), SOURCES[1], login("alice", PASSCODE)) == REFUSED_IDENTITY
         report("a campaign with restarts", guesses=rounds * guesses, verified=verified, owner_welcomed=welcomed)
 
 
@@ -191,7 +191,7 @@ def test_two_gateways_with_one_redis_count_together(tmp_path: Path, pacs: Spy, r
         before = here.verified()
         guesses = list(campaign(scaled(5000, 400), seed=15))
         calls = [((one, other)[index % 2].address(), *guess) for index, guess in enumerate(guesses)]
-        assert set(at_once(calls)) == {NOT_ADMITTED}
+        assert set(at_once(calls)) == {REFUSED_IDENTITY}
         assert here.verified() - before == 5
         assert knock(other.address(), HOME, login("alice", PASSCODE))[:1] == b"\2", "it knows where the other let in"
         report("two gateways, one Redis", guesses=len(calls), verified=5)
@@ -232,5 +232,5 @@ def test_what_may_be_used_once_lets_one_in_whoever_is_asked(
             other.expected_status = -9
         with here.gateway() as again:
             for gateway in (one, again):
-                assert knock(gateway.address(), HOME, token) == NOT_ADMITTED
+                assert knock(gateway.address(), HOME, token) == REFUSED_IDENTITY
             assert knock(again.address(), HOME, login("another", b"", kind=5))[:1] == b"\2"

@@ -16,15 +16,15 @@ from stamina.process import NOWHERE, GatewayProcess, tables_for
 from stamina.scale import report, scaled
 from stamina.shape import Shape
 
-from raw_client import CONGESTION, COULD_NOT_LOOK, NOT_ADMITTED, RawClient, login, request
+from raw_client import CONGESTION, REFUSED_IDENTITY, TRY_LATER, RawClient, login, request
 
 TOKENS, WAVES, EVERY = scaled(1000, 150), scaled(12, 1), scaled(5.0, 0.5)
 """All at once, and in the full run again every five seconds for a minute."""
 MOST_FETCHES = 5
 WAYS: dict[str, tuple[Answer, bytes]] = {
-    "answers": (document(key_set(RSA)), NOT_ADMITTED),
-    "fails": (document(b"", status=500), COULD_NOT_LOOK),
-    "says nothing": (mute, COULD_NOT_LOOK),
+    "answers": (document(key_set(RSA)), REFUSED_IDENTITY),
+    "fails": (document(b"", status=500), TRY_LATER),
+    "says nothing": (mute, TRY_LATER),
 }
 
 
@@ -45,7 +45,7 @@ def test_invented_key_names(way: str, tmp_path: Path, pacs: Pacs) -> None:
                     return client.ask(request(login(token, b"", kind=5), called=NOWHERE.encode()))
 
             genuine = mint(RSA, iss=issuer.name)
-            admitted = CONGESTION if expected == NOT_ADMITTED else expected  # there is no PACS for them
+            admitted = CONGESTION if expected == REFUSED_IDENTITY else expected  # there is no PACS for them
             assert knock(genuine) == admitted
             before, answers, took = Shape(gateway), set(), 0.0
             with Canary(address) as canary:

@@ -18,7 +18,7 @@ from stamina.scale import report
 from stamina.shape import Peak, Shape
 
 from peers.loopback import wait_until
-from raw_client import NOT_ADMITTED
+from raw_client import REFUSED_IDENTITY
 
 EACH = 50
 MIB = 1 << 20
@@ -60,7 +60,7 @@ READ = {
 
 @pytest.mark.parametrize(
     ("requests", "answer", "kept"),
-    [(REFUSED_ON_ITS_HEADER, INVALID, 0), (READ, NOT_ADMITTED, 2)],
+    [(REFUSED_ON_ITS_HEADER, INVALID, 0), (READ, REFUSED_IDENTITY, 2)],
     ids=["refused on its header", "read"],
 )
 def test_requests_take_no_more_than_their_bytes(

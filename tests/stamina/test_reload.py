@@ -24,7 +24,7 @@ from stamina.sink import CALLED, RELEASED, Sink, request_by
 from stamina.site import BROKEN, LONG, SHORT, Site
 
 from peers.loopback import HOST, Address, wait_until
-from raw_client import NOT_ADMITTED, RELEASE_RP, RawClient, item, login, p_data, request
+from raw_client import REFUSED_IDENTITY, RELEASE_RP, RawClient, item, login, p_data, request
 
 RELOADS = scaled(100, 10)
 EVERY = 5  # of the reloads is broken
@@ -119,7 +119,7 @@ def associates(address: Address, sub_items: list[bytes], tls: ssl.SSLContext | N
     with RawClient(address, tls) as client:
         answer = client.ask(request(*sub_items, called=CALLED.encode()))
         if answer[0] != 2:
-            assert answer == NOT_ADMITTED or answer[0] == 7
+            assert answer == REFUSED_IDENTITY or answer[0] == 7
             return False
         assert client.release() == RELEASE_RP
         return serial_of(client.socket) if tls else True

@@ -22,7 +22,7 @@ from stamina.process import GatewayProcess, tables_for
 from stamina.scale import report, scaled
 from stamina.shape import Peak, Shape
 
-from dicomgate.gateway.relay import PARTING
+from dicomgate.net.relay import PARTING
 from peers.certificates import Certificates
 from peers.loopback import HOST
 from raw_client import RELEASE_RP, RELEASE_RQ, p_data

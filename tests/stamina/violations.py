@@ -16,7 +16,7 @@ from properties import raw
 from stamina.ends import ABORT, CONGESTION, CUT, NOBODY, Causes, Side, Stage, Told
 from stamina.stages import ACCEPTED, BODY, DATA, HALF, PERMANENT
 
-from dicomgate.observe.events import Cause
+from dicomgate.events.events import Cause
 
 MAXIMUM = 16_384
 """The maximum length that both sides announce. They agree on one presentation context, 1."""

@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import pytest
 import redis as client
 
-from dicomgate.shared import SharedState
 from dicomgate.state import redis, sqlite
-from dicomgate.state.limits import Limits
+from dicomgate.state.protocol import SharedState
 from dicomgate.state.redis import RedisState
+from dicomgate.state.retention import Limits
 from dicomgate.state.sqlite import SqliteState
 from peers.redis import RedisServer, run_redis
 

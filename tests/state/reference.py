@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dicomgate.shared import Lever, Taken
-from dicomgate.state.limits import Limits
+from dicomgate.state.protocol import Backoff, Grant
+from dicomgate.state.retention import Limits
 
 
 @dataclass
-class Counted:
+class Charge:
     n: int
     until: float
     before: float
@@ -24,15 +24,15 @@ class Reference:
     def __init__(self, limits: Limits, now: int) -> None:
         self.limits = limits
         self.now = now
-        self.counted: dict[str, Counted] = {}
+        self.counted: dict[str, Charge] = {}
         self.pairs: dict[str, float] = {}
         self.used: dict[str, float] = {}
 
-    def alive(self) -> dict[str, Counted]:
+    def alive(self) -> dict[str, Charge]:
         oldest = self.now - self.limits.forget_lever
         return {key: it for key, it in self.counted.items() if it.locked or it.last > oldest}
 
-    def take(self, pair: str, if_known: Sequence[Lever], otherwise: Sequence[Lever]) -> Taken:
+    def take(self, pair: str, if_known: Sequence[Backoff], otherwise: Sequence[Backoff]) -> Grant:
         self.counted = self.alive()
         known = self.pairs.get(pair, 0) > self.now
         levers = if_known if known else otherwise
@@ -43,19 +43,19 @@ class Reference:
         if holding:
             longest = max(wait for wait, _ in holding)
             held = next(key for wait, key in holding if wait == longest)
-            return Taken(known, held, None if longest == float("inf") else longest)
+            return Grant(known, held, None if longest == float("inf") else longest)
         for lever in levers:
-            it = self.counted.pop(lever.key, Counted(0, 0, 0, 0, False))
+            it = self.counted.pop(lever.key, Charge(0, 0, 0, 0, False))
             n = it.n + 1
             locked = lever.most is not None and n >= lever.most
-            self.counted[lever.key] = Counted(n, self.now + seconds(lever, n), it.until, self.now, locked)
+            self.counted[lever.key] = Charge(n, self.now + seconds(lever, n), it.until, self.now, locked)
         mine = {lever.key for lever in levers}
         others = [(it.n, it.last, key) for key, it in self.counted.items() if key not in mine]
         for _, _, key in sorted(others)[: max(0, len(self.counted) - self.limits.levers)]:
             del self.counted[key]
-        return Taken(known)
+        return Grant(known)
 
-    def wait(self, lever: Lever) -> float:
+    def wait(self, lever: Backoff) -> float:
         it = self.counted.get(lever.key)
         if it is None:
             return 0
@@ -63,20 +63,20 @@ class Reference:
             float("inf") if lever.most is not None and it.n >= lever.most else min(it.until - self.now, lever.longest)
         )
 
-    def give_back(self, keys: Sequence[str]) -> None:
+    def refund(self, keys: Sequence[str]) -> None:
         for key in keys:
             it = self.alive().get(key)
             if it is not None and it.n > 1:
-                self.counted[key] = Counted(it.n - 1, it.before, it.before, it.last, False)
+                self.counted[key] = Charge(it.n - 1, it.before, it.before, it.last, False)
             else:
                 self.counted.pop(key, None)
 
-    def succeeded(self, pair: str, forget: Sequence[str], give_back: Sequence[str]) -> None:
+    def succeeded(self, pair: str, forget: Sequence[str], refund: Sequence[str]) -> None:
         self.pairs[pair] = self.now + self.limits.forget_pair
         for _, other in sorted((until, pair) for pair, until in self.pairs.items())[: -self.limits.pairs]:
             del self.pairs[other]
         self.clear(forget)
-        self.give_back(give_back)
+        self.refund(refund)
 
     def first_use(self, key: str, until: int) -> bool | None:
         self.used = {key: until for key, until in self.used.items() if until > self.now}
@@ -94,7 +94,7 @@ class Reference:
         return sum(self.counted.pop(key, None) is not None for key in (list(self.counted) if keys is None else keys))
 
 
-def seconds(lever: Lever, n: int) -> float:
+def seconds(lever: Backoff, n: int) -> float:
     """From the `n`th attempt to the next: the first wait, then twice as long, and twice as long again."""
     if n < lever.free:
         return 0

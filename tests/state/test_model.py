@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from state.reference import Reference
 
-from dicomgate.shared import Lever, StateUnavailable
-from dicomgate.state.limits import Limits
+from dicomgate.state.protocol import Backoff, StateUnavailable
+from dicomgate.state.retention import Limits
 
 LIMITS = Limits(deadline=20, levers=4, pairs=2, used=3, forget_lever=500, forget_pair=900, skew=10)
 KEYS = st.sampled_from(["a", "b", "c", "d", "é\0\n", "f"])
@@ -20,7 +20,7 @@ PAIRS = st.sampled_from(["p", "q", "r"])
 SEVERAL = st.lists(KEYS, max_size=3, unique=True)
 LEVERS = st.lists(
     st.builds(
-        Lever,
+        Backoff,
         KEYS,
         free=st.integers(0, 3),
         first=st.sampled_from([0, 1, 8]),
@@ -34,7 +34,7 @@ STEPS = st.one_of(
     st.tuples(st.just("take"), PAIRS, LEVERS, LEVERS),
     st.tuples(st.just("take"), PAIRS, LEVERS, LEVERS),
     st.tuples(st.just("wait"), st.sampled_from([0, 1, 7, 8, 30, 499, 500, 901, -40])),
-    st.tuples(st.just("give_back"), SEVERAL),
+    st.tuples(st.just("refund"), SEVERAL),
     st.tuples(st.just("succeeded"), PAIRS, st.lists(KEYS, max_size=4, unique=True), st.integers(0, 4)),
     st.tuples(st.just("first_use"), KEYS, st.integers(-20, 60)),
     st.tuples(st.just("clear"), st.none() | SEVERAL),

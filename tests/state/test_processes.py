@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from state.worker import SOON
 
-from dicomgate.shared import Lever
 from dicomgate.state import open_state
+from dicomgate.state.protocol import Backoff
 
 Where = tuple[Path | None, str | None]
 Worker = subprocess.Popen[str]
@@ -86,7 +86,7 @@ def test_what_was_counted_and_used_is_there_when_the_process_was_killed(start: A
         assert worked <= count.n <= worked + 3 * 2  # at each end, one may have been counted and not told
         assert [await state.first_use(f"ticket {turn}", SOON) for turn in (1, 15, 30)] == [False] * 3
         assert await state.first_use("another", SOON)
-        assert not (await state.take("alice", (), [Lever("account:alice", 1_000_000, 1, 1)])).held
+        assert not (await state.take("alice", (), [Backoff("account:alice", 1_000_000, 1, 1)])).held
         await state.close()
 
     asyncio.run(check())

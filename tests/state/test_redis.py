@@ -14,10 +14,10 @@ import pytest
 from state.servers import flooding, losing_answers, passing_on, saying, serving
 
 from dicomgate.errors import ConfigError
-from dicomgate.shared import Lever, SharedState, StateUnavailable, Taken
 from dicomgate.state import open_state
-from dicomgate.state.limits import Limits
+from dicomgate.state.protocol import Backoff, Grant, SharedState, StateUnavailable
 from dicomgate.state.redis import RedisState
+from dicomgate.state.retention import Limits
 from peers.certificates import make_certificates
 from peers.loopback import free_port
 from peers.redis import RedisServer, run_redis, tls_options
@@ -25,11 +25,11 @@ from peers.redis import RedisServer, run_redis, tls_options
 SOON = datetime.now(UTC) + timedelta(hours=1)
 QUICK = Limits(deadline=1, all_of_it=1)
 PATIENT = Limits(deadline=20)  # for a server that answers: this machine may be busy
-ALICE = [Lever("account:alice", 1_000_000, 600, 3600)]
+ALICE = [Backoff("account:alice", 1_000_000, 600, 3600)]
 CANARY = "canary-secret"
 QUESTIONS: list[Callable[[SharedState], Awaitable[object]]] = [
     lambda state: state.take("alice@a", (), ALICE),
-    lambda state: state.give_back(["account:alice"]),
+    lambda state: state.refund(["account:alice"]),
     lambda state: state.succeeded("alice@a", ["account:alice"], ["source:a"]),
     lambda state: state.first_use("ticket", SOON),
     lambda state: state.levers(),
@@ -58,7 +58,7 @@ async def works(state: SharedState) -> None:
     """Each question gets the answer that is its own."""
     await state.clear(None)
     for n in range(1, 4):
-        assert await state.take("nobody", (), ALICE) == Taken(False)
+        assert await state.take("nobody", (), ALICE) == Grant(False)
         assert [(count.key, count.n) for count in await state.levers()] == [("account:alice", n)]
         assert await state.first_use(key := f"{time.monotonic()}", SOON)
         assert not await state.first_use(key, SOON)
@@ -146,7 +146,7 @@ def test_a_slow_server_is_used_as_long_as_it_answers_in_time(redis_server: Redis
             await unavailable(slow, "no answer within 1 s")
             await slow.close()
             patient = RedisState(plain, PATIENT)
-            assert await patient.take("", (), ALICE) == Taken(False)
+            assert await patient.take("", (), ALICE) == Grant(False)
             await patient.close()
 
     asyncio.run(ask())
@@ -174,7 +174,7 @@ def test_a_slow_server_is_used_as_long_as_it_answers_in_time(redis_server: Redis
     ],
 )
 def test_what_is_no_redis_is_unavailable(handle: Any) -> None:
-    # Of the last two questions a number would be an answer, and of give_back and succeeded anything is.
+    # Of the last two questions a number would be an answer, and of refund and succeeded anything is.
     questions = [QUESTIONS[0], QUESTIONS[3], QUESTIONS[4]]
 
     async def ask() -> None:

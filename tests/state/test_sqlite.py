@@ -17,15 +17,15 @@ from typing import Any
 import pytest
 
 from dicomgate.errors import StartError
-from dicomgate.shared import Lever, StateUnavailable, Taken
 from dicomgate.state import open_state
-from dicomgate.state.limits import Limits
+from dicomgate.state.protocol import Backoff, Grant, StateUnavailable
+from dicomgate.state.retention import Limits
 from dicomgate.state.sqlite import SqliteState
 
 SOON = datetime.now(UTC) + timedelta(hours=1)
 QUICK = Limits(deadline=0.3)
 PATIENT = Limits(deadline=20)  # this machine may be busy
-ALICE = [Lever("account:alice", 1, 600, 3600)]
+ALICE = [Backoff("account:alice", 1, 600, 3600)]
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_while_another_process_holds_the_file_one_does_not_wait_for_ever(path: P
         await unavailable(state.first_use("ticket", SOON), "database is locked")
         other.execute("ROLLBACK")
         assert await state.first_use("ticket", SOON)
-        assert await state.take("", (), ALICE) == Taken(False)
+        assert await state.take("", (), ALICE) == Grant(False)
         other.close()
         await state.close()
 
@@ -91,7 +91,7 @@ def test_a_disk_that_hangs_is_not_waited_for(path: Path) -> None:
         state._thread.submit(goes_on.wait)
         await asyncio.gather(*(unavailable(state.take("", (), ALICE), "no answer within 0.3 s") for _ in range(50)))
         goes_on.set()
-        assert await state.take("", (), ALICE) == Taken(False)  # none of those before was done later
+        assert await state.take("", (), ALICE) == Grant(False)  # none of those before was done later
         assert (await state.take("", (), ALICE)).held
         await state.close()
 
@@ -124,10 +124,10 @@ def test_a_full_disk_changes_nothing_and_may_have_room_again(path: Path) -> None
         with pytest.raises(StateUnavailable, match="database or disk is full"):  # noqa: PT012
             for number in range(1000):
                 counted = number
-                await state.take("", (), [Lever(f"account:{number:0100}", 1, 1, 1), Lever("source:a", 9999, 1, 1)])
+                await state.take("", (), [Backoff(f"account:{number:0100}", 1, 1, 1), Backoff("source:a", 9999, 1, 1)])
         assert {count.key: count.n for count in await state.levers()}["source:a"] == counted
         pages(1_000_000)
-        assert await state.take("", (), ALICE) == Taken(False)
+        assert await state.take("", (), ALICE) == Grant(False)
         await state.close()
 
     asyncio.run(ask())

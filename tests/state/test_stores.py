@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from dicomgate.shared import Count, Lever, StateUnavailable, Taken
-from dicomgate.state.limits import Limits
+from dicomgate.state.protocol import Backoff, Count, Grant, StateUnavailable
+from dicomgate.state.retention import Limits
 
 PATIENT = Limits(deadline=20)  # this machine may be busy
 SOON = datetime.now(UTC) + timedelta(hours=1)
 
 
-def lever(key: str, free: int = 5, first: float = 30, longest: float = 3600, most: int | None = None) -> Lever:
-    return Lever(key, free, first, longest, most)
+def lever(key: str, free: int = 5, first: float = 30, longest: float = 3600, most: int | None = None) -> Backoff:
+    return Backoff(key, free, first, longest, most)
 
 
 def test_the_waits_are_those_of_the_lever(clocked: Any) -> None:
@@ -26,21 +26,21 @@ def test_the_waits_are_those_of_the_lever(clocked: Any) -> None:
     async def ask() -> None:
         state = open_empty(PATIENT)
         alice = lever("account:alice", free=2, first=30, longest=50, most=4)
-        assert [await state.take("", (), [alice]) for _ in range(2)] == [Taken(False)] * 2
-        assert await state.take("", (), [lever("other"), alice]) == Taken(False, "account:alice", 30)
+        assert [await state.take("", (), [alice]) for _ in range(2)] == [Grant(False)] * 2
+        assert await state.take("", (), [lever("other"), alice]) == Grant(False, "account:alice", 30)
         clock.set(clock.now + 29)
-        assert await state.take("", (), [alice]) == Taken(False, "account:alice", 1)
+        assert await state.take("", (), [alice]) == Grant(False, "account:alice", 1)
         clock.set(clock.now + 1)
-        assert await state.take("", (), [alice]) == Taken(False)
-        assert await state.take("", (), [alice]) == Taken(False, "account:alice", 50)
+        assert await state.take("", (), [alice]) == Grant(False)
+        assert await state.take("", (), [alice]) == Grant(False, "account:alice", 50)
         clock.set(clock.now + 50)
-        assert await state.take("", (), [alice]) == Taken(False)
-        assert await state.take("", (), [alice]) == Taken(False, "account:alice", None)
+        assert await state.take("", (), [alice]) == Grant(False)
+        assert await state.take("", (), [alice]) == Grant(False, "account:alice", None)
         (count,) = await state.levers()  # "other" was not counted while it was held
         now = datetime.fromtimestamp(clock.now, UTC)
         assert count == Count("account:alice", 4, now + timedelta(seconds=50), now, locked=True)
         assert await state.clear(["account:alice", "account:bob"]) == 1
-        assert await state.take("", (), [alice]) == Taken(False)
+        assert await state.take("", (), [alice]) == Grant(False)
         await state.close()
 
     asyncio.run(ask())
@@ -54,13 +54,13 @@ def test_a_clock_that_was_wrong_holds_nobody_for_longer_than_the_longest_wait(cl
         state = open_empty(PATIENT)
         alice = lever("account:alice", free=1, first=30, longest=50)
         clock.set(right + 10_000_000)
-        assert await state.take("", (), [alice]) == Taken(False)
+        assert await state.take("", (), [alice]) == Grant(False)
         clock.set(right)
-        assert await state.take("", (), [alice]) == Taken(False, "account:alice", 50)
+        assert await state.take("", (), [alice]) == Grant(False, "account:alice", 50)
         clock.set(right + 49)
-        assert await state.take("", (), [alice]) == Taken(False, "account:alice", 1)
+        assert await state.take("", (), [alice]) == Grant(False, "account:alice", 1)
         clock.set(right + 50)
-        assert await state.take("", (), [alice]) == Taken(False)
+        assert await state.take("", (), [alice]) == Grant(False)
         await state.close()
 
     asyncio.run(ask())
@@ -85,7 +85,7 @@ def test_an_attempt_that_is_given_back_has_not_been(opened: Any) -> None:
             await state.take("", (), [alice])
             await state.take("", (), [alice])
             assert (await state.take("", (), [alice])).held
-            await state.give_back(["account:alice", "unknown"])
+            await state.refund(["account:alice", "unknown"])
             assert [(count.n, count.locked) for count in await state.levers()] == [(1, False)]
             assert not (await state.take("", (), [alice])).held
             assert (await state.take("", (), [alice])).held
@@ -102,10 +102,10 @@ def test_a_pair_that_got_in_has_levers_of_its_own(opened: Any) -> None:
         assert not (await state.take("alice@a", [known], [unknown, source])).known
         await state.succeeded("alice@a", ["account:alice"], ["source:a"])
         assert await state.levers() == []
-        assert await state.take("alice@a", [known], [unknown, source]) == Taken(True)
+        assert await state.take("alice@a", [known], [unknown, source]) == Grant(True)
         await state.take("alice@b", [known], [unknown, source])
-        assert await state.take("alice@b", [known], [unknown, source]) != Taken(False)
-        assert await state.take("alice@a", [known], [unknown, source]) == Taken(True)
+        assert await state.take("alice@b", [known], [unknown, source]) != Grant(False)
+        assert await state.take("alice@a", [known], [unknown, source]) == Grant(True)
         assert await state.clear(None) == 3
         assert (await state.take("alice@a", [known], [unknown, source])).known  # it is no lever
         await state.close()
@@ -160,7 +160,7 @@ def test_when_there_is_no_room_for_a_used_key_nobody_gets_in_by_one(clocked: Any
         with pytest.raises(StateUnavailable, match="no room for one more used key"):
             await state.first_use("another", end)
         assert not await state.first_use("ticket 7", end)
-        assert await state.take("", (), [lever("a")]) == Taken(False)  # all else goes on
+        assert await state.take("", (), [lever("a")]) == Grant(False)  # all else goes on
         clock.set(clock.now + 360)
         assert await state.first_use("another", end)
         await state.close()
@@ -231,7 +231,7 @@ def test_who_gives_up_leaves_nothing_behind(opened: Any) -> None:
             await asyncio.gather(*tasks, return_exceptions=True)
         (before,) = await state.levers()
         answers = await asyncio.gather(*(state.take("", (), [lever("b", 99_999)]) for _ in range(64)))
-        assert answers == [Taken(False)] * 64
+        assert answers == [Grant(False)] * 64
         after = {count.key: count.n for count in await state.levers()}
         assert after == {"a": before.n, "b": 64}  # nothing that was given up is done later, and no answer is another's
         await state.close()

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from dicomgate.shared import Lever, SharedState
-from dicomgate.state.limits import Limits
+from dicomgate.state.protocol import Backoff, SharedState
 from dicomgate.state.redis import RedisState
+from dicomgate.state.retention import Limits
 from dicomgate.state.sqlite import SqliteState
 
 PATIENT = Limits(deadline=20)  # this machine may be busy
@@ -25,9 +25,9 @@ def say(what: object) -> None:
     sys.stdout.flush()
 
 
-def levers(free: int) -> Sequence[Lever]:
+def levers(free: int) -> Sequence[Backoff]:
     """Two levers; the first lets so many through, the second all."""
-    return Lever("account:alice", free, 600, 3600), Lever("source:10.0.0.7", 1000, 1, 1)
+    return Backoff("account:alice", free, 600, 3600), Backoff("source:10.0.0.7", 1000, 1, 1)
 
 
 async def use(state: SharedState, number: int) -> None:
@@ -45,7 +45,7 @@ async def take(state: SharedState, number: int) -> None:
 async def write(state: SharedState, number: int) -> None:
     """Count and use keys until killed, each told behind it."""
     for turn in range(1, number):
-        await state.take("alice", (), [Lever("account:alice", 1_000_000, 1, 1)])
+        await state.take("alice", (), [Backoff("account:alice", 1_000_000, 1, 1)])
         await state.first_use(f"ticket {turn}", SOON)
         say(turn)
 

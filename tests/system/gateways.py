@@ -25,9 +25,9 @@ from uuid import uuid4
 
 import pytest
 
-from dicomgate.gateway.relay import Relay
-from dicomgate.gateway.session import Session
-from dicomgate.server import Server
+from dicomgate.net.relay import Relay
+from dicomgate.net.session import Session
+from dicomgate.run.server import Server
 from dicomgate.testing.gateway import as_toml
 from dicomgate_passcode.hashing import make_hash
 from evidence import ALICE, ZOE, Evidence

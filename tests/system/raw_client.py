@@ -13,9 +13,9 @@ NO_RESPONSE, EMPTY_RESPONSE = b"", bytes.fromhex("59 00 0002 0000")  # sub-item 
 
 RELEASE_RQ = bytes.fromhex("05 00 00000004 00000000")
 RELEASE_RP = bytes.fromhex("06 00 00000004 00000000")
-NOT_ADMITTED = bytes.fromhex("03 00 00000004 00 01 02 01")  # A-ASSOCIATE-RJ, PS3.8 table 9-21
+REFUSED_IDENTITY = bytes.fromhex("03 00 00000004 00 01 02 01")  # A-ASSOCIATE-RJ, PS3.8 table 9-21
 LOCAL_LIMIT = bytes.fromhex("03 00 00000004 00 02 03 02")
-COULD_NOT_LOOK = bytes.fromhex("03 00 00000004 00 02 02 01")
+TRY_LATER = bytes.fromhex("03 00 00000004 00 02 02 01")
 CONGESTION = bytes.fromhex("03 00 00000004 00 02 03 01")
 ABORT = bytes.fromhex("07 00 00000004 0000 02 00")  # A-ABORT, PS3.8 table 9-26
 

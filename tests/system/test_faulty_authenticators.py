@@ -17,7 +17,7 @@ from evidence import ALICE, WRONG
 from gateways import Gateway, StartGateway, configuration
 from peers.loopback import wait_until
 from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import COULD_NOT_LOOK, RELEASE_RQ, RawClient, login, request
+from raw_client import RELEASE_RQ, TRY_LATER, RawClient, login, request
 
 TIMEOUT, SLACK = 1.0, 3.0  # seconds; cores may be few and busy
 FAULTY = request(login("mallory", WRONG))
@@ -134,7 +134,7 @@ def test_a_fault_is_refused_in_time_and_named_and_harms_nobody_else(
                 began = time.monotonic()
                 client.send(FAULTY)
                 served(running)  # beside it
-                assert client.pdu() == COULD_NOT_LOOK
+                assert client.pdu() == TRY_LATER
                 assert time.monotonic() - began < TIMEOUT + SLACK
         assert canary.ask(RELEASE_RQ) == RELEASE_RP
     served(running)
@@ -164,7 +164,7 @@ def test_a_response_of_70_kb_is_refused_and_named_and_harms_nobody_else(
             assert client.release() == RELEASE_RP
         for _ in range(2):
             with RawClient(running.address) as client:
-                assert client.ask(request(login("mallory", b"", kind=5, response=True))) == COULD_NOT_LOOK
+                assert client.ask(request(login("mallory", b"", kind=5, response=True))) == TRY_LATER
             served(running)
         assert canary.ask(RELEASE_RQ) == RELEASE_RP
     reasons = [record["reason"] for record in running.told("Refused")]

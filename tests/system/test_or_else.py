@@ -14,7 +14,7 @@ from gateways import Gateway, StartGateway
 from peers.certificates import Certificates
 from peers.loopback import HOST, Address
 from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import NOT_ADMITTED, RawClient, login, request
+from raw_client import REFUSED_IDENTITY, RawClient, login, request
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 RIGHT, FALSE, STRANGER = login("alice", ALICE), login("alice", WRONG), login("bob", WRONG)
@@ -87,7 +87,7 @@ def test_who_decides(gateway: StartGateway, certificates: Certificates, unknown_
         running = gateway(made)
         for number, (identity, shown, calling, source, authenticator, user) in enumerate(ROWS, 1):
             answer = ask(running, certificates, identity, shown, calling, source)
-            assert answer == NOT_ADMITTED if user is None else answer[:1] == b"\2"
+            assert answer == REFUSED_IDENTITY if user is None else answer[:1] == b"\2"
             decided = running.wait_for("Decided", number)[-1]
             # Where `staff` passes an unknown user on, nobody claims him: the other two are not asked.
             by = "" if (identity, unknown_user) == (STRANGER, "pass") else authenticator
@@ -101,7 +101,7 @@ def test_nobody_is_asked_where_an_identity_is_required(gateway: StartGateway, ce
         made["listener"][0]["identity"] = "required"
         running = gateway(made)
         for shown in ("client", ""):
-            assert ask(running, certificates, b"", shown) == NOT_ADMITTED
+            assert ask(running, certificates, b"", shown) == REFUSED_IDENTITY
         refused = running.wait_for("Refused", 2)
         assert {one["reason"] for one in refused} == {"no user identity, and the listener requires one"}
         assert not running.told("Decided")

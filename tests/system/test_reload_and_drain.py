@@ -12,7 +12,7 @@ from gateways import Gateway, StartGateway, configuration
 from peers.certificates import Certificates, make_certificates
 from peers.loopback import HOST, free_port, wait_until
 from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import ABORT, NOT_ADMITTED, RELEASE_RQ, RawClient, log_in, login, p_data, request
+from raw_client import ABORT, REFUSED_IDENTITY, RELEASE_RQ, RawClient, log_in, login, p_data, request
 
 ALICE_LOGS_IN = [login("alice", ALICE)]
 # An association with three fragments: they get no answer, the release does.
@@ -130,7 +130,7 @@ class TestReload:
             running.write()
             assert not running.reload()
             assert "the configuration is as it was before" in running.log()
-            assert log_in(running.address, [login("alice", WRONG)]) == NOT_ADMITTED
+            assert log_in(running.address, [login("alice", WRONG)]) == REFUSED_IDENTITY
             assert log_in(running.address, ALICE_LOGS_IN)[0] == 2
 
     def test_listeners_come_and_go(self, gateway: StartGateway) -> None:
@@ -168,17 +168,17 @@ class TestReload:
         with Spy([accept_all, RELEASE_RP]) as spy:
             running = gateway(configuration(spy.address), {"alice": ALICE})
             zoe = [login("zoë", ZOE)]
-            assert log_in(running.address, zoe) == NOT_ADMITTED
+            assert log_in(running.address, zoe) == REFUSED_IDENTITY
             running.write_users({"zoë": ZOE}, "others.htpasswd")
             running.tables["authenticator"][0]["file"] = "others.htpasswd"
             running.write()
-            assert log_in(running.address, zoe) == NOT_ADMITTED
+            assert log_in(running.address, zoe) == REFUSED_IDENTITY
             assert running.reload()
             assert log_in(running.address, zoe)[0] == 2
-            assert log_in(running.address, ALICE_LOGS_IN) == NOT_ADMITTED
+            assert log_in(running.address, ALICE_LOGS_IN) == REFUSED_IDENTITY
             # A change of the users file counts from the next login on, without a reload.
             running.write_users({"zoë": WRONG}, "others.htpasswd")
-            assert log_in(running.address, zoe) == NOT_ADMITTED
+            assert log_in(running.address, zoe) == REFUSED_IDENTITY
             assert log_in(running.address, [login("zoë", WRONG)])[0] == 2
 
     def test_a_certificate_is_renewed(self, gateway: StartGateway, certificates: Certificates, tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from dicomgate import Accept, Attempt, ConfigError, Identity, IdentityType, Peer
-from dicomgate.effects import ToClient, ToUpstream
+from dicomgate.association.effects import ToClient, ToUpstream
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
 from evidence import ALICE, SECRETS, WRONG, ZOE, Evidence, spellings
 from gateways import StartGateway, configuration
 from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import ABORT, COULD_NOT_LOOK, NOT_ADMITTED, RawClient, item, log_in, login, request
+from raw_client import ABORT, REFUSED_IDENTITY, TRY_LATER, RawClient, item, log_in, login, request
 
 TOKEN = SECRETS[3]
 
@@ -118,7 +118,7 @@ def test_an_authenticator_that_tells_all(
         tables["authenticator"] = [{"use": judge}]
         running = gateway(tables)
         running.expected_defect = f"defect: {error} in {judge}.py:4"
-        assert log_in(running.address, [login("alice", ALICE)]) == COULD_NOT_LOOK
+        assert log_in(running.address, [login("alice", ALICE)]) == TRY_LATER
         assert running.expected_defect in running.log()
         assert not spy.connections
     assert evidence.found() == []
@@ -178,7 +178,7 @@ def test_a_passcode_in_the_clear_is_not_even_shown_to_an_authenticator(
         tables["listener"][0]["authenticators"] = [judge]
         running = gateway(tables)
         assert log_in(running.address, [login("a.b.c", b"", kind=5)])[0] == 2
-        assert log_in(running.address, [login("alice", ALICE)]) == NOT_ADMITTED
+        assert log_in(running.address, [login("alice", ALICE)]) == REFUSED_IDENTITY
         [refused] = running.wait_for("Refused")
         assert "without TLS" in refused["reason"]
         assert len(running.told("Decided")) == len(spy.connections) == 1

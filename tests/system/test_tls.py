@@ -18,7 +18,7 @@ from peers.certificates import Certificates, Leaf
 from peers.loopback import HOST, Address
 from peers.pynetdicom_pacs import PynetdicomPacs
 from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import CONGESTION, EMPTY_RESPONSE, NOT_ADMITTED, RawClient, log_in, login, request
+from raw_client import CONGESTION, EMPTY_RESPONSE, REFUSED_IDENTITY, RawClient, log_in, login, request
 
 ALICE_LOGS_IN = [login("alice", ALICE, response=True)]
 REFUSED_CERTIFICATE = "the certificate does not verify"
@@ -81,7 +81,7 @@ class TestClientCertificate:
         # It is the certificate: beside a refused one the right one is let in, with a wrong passcode it is not.
         right = certificates.client_context(certificates.client)
         assert log_in(running.address, ALICE_LOGS_IN, right).endswith(EMPTY_RESPONSE)
-        assert log_in(running.address, [login("alice", WRONG)], right) == NOT_ADMITTED
+        assert log_in(running.address, [login("alice", WRONG)], right) == REFUSED_IDENTITY
 
 
 class TestUpstreamCertificate:

@@ -18,7 +18,7 @@ from evidence import Evidence
 from gateways import Gateway, StartGateway, configuration, gateways
 from peers.certificates import Certificates
 from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import EMPTY_RESPONSE, NOT_ADMITTED, VERIFICATION, RawClient, item, log_in, login
+from raw_client import EMPTY_RESPONSE, REFUSED_IDENTITY, VERIFICATION, RawClient, item, log_in, login
 
 STORED = json.loads((Path(__file__).parents[1] / "vectors" / "associate_rq.json").read_text())
 ROWS = {row["id"]: row for row in STORED["rows"]}
@@ -32,7 +32,7 @@ REFUSED = [row["id"] for row in STORED["rows"] if row["expect"] == "refuse"]
 INVALID_PARAMETER = "07 00 00000004 0000 02 06"  # whatever does not add up
 BY_USER = "07 00 00000004 0000 00 00"  # PS3.8 table 9-10, Sta2: AA-1
 ANSWERS = {
-    **dict.fromkeys(("13", "14", "15", "16", "17", *REFUSED_BY_POLICY), NOT_ADMITTED.hex()),
+    **dict.fromkeys(("13", "14", "15", "16", "17", *REFUSED_BY_POLICY), REFUSED_IDENTITY.hex()),
     "27": "03 00 00000004 00 01 01 02",
     **dict.fromkeys(("43", "44"), "03 00 00000004 00 01 02 02"),
     **dict.fromkeys(("54", "55", "56", "57", "58", "59", "60"), BY_USER),
@@ -145,7 +145,7 @@ def test_a_long_passcode(gateway: StartGateway) -> None:
     with Spy([accept_all, RELEASE_RP]) as spy:
         bench = Bench(gateway(configuration(spy.address), {"alice": passcode}), spy, None)
         assert bench.ask(pdu("a7"))[0] == 2
-        assert bench.ask(pdu("a7").replace(passcode, passcode[:-1] + b"q")) == NOT_ADMITTED
+        assert bench.ask(pdu("a7").replace(passcode, passcode[:-1] + b"q")) == REFUSED_IDENTITY
         assert len(spy.connections) == 1
         assert b"ppp" not in spy.received()
 
@@ -165,7 +165,7 @@ def test_a_long_token(gateway: StartGateway, install_authenticator: Callable[[st
         tables["authenticator"].append({"use": judge})
         bench = Bench(gateway(tables, USERS), spy, None)
         assert bench.ask(pdu("a8")).endswith(EMPTY_RESPONSE)
-        assert bench.ask(pdu("a8")[:-3] + b"x" + pdu("a8")[-2:]) == NOT_ADMITTED
+        assert bench.ask(pdu("a8")[:-3] + b"x" + pdu("a8")[-2:]) == REFUSED_IDENTITY
         assert len(spy.connections) == 1
         assert b"eee" not in spy.received()
         assert [event["user"] for event in bench.gateway.told("Decided")] == ["bearer", None]

@@ -9,7 +9,7 @@ from properties import raw
 
 from dicomgate.errors import DoesNotFit, PduError
 from dicomgate.wire.items import KNOWN, counted, counted_field, item, misplaced, read_uid, walk
-from dicomgate.wire.refusal import INVALID_PARAMETER
+from dicomgate.wire.reject_abort import INVALID_PARAMETER
 
 
 def walked(data: bytes, start: int = 0) -> list[tuple[int, bytes]]:

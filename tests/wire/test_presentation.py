@@ -7,7 +7,7 @@ from properties import raw
 
 from dicomgate.errors import PduError
 from dicomgate.wire.presentation import AnsweredContext, ProposedContext, read_answered, read_proposed
-from dicomgate.wire.refusal import INVALID_PARAMETER
+from dicomgate.wire.reject_abort import INVALID_PARAMETER
 
 ABSTRACT = raw.item(0x30, raw.VERIFICATION)
 IMPLICIT = raw.item(0x40, raw.IMPLICIT)

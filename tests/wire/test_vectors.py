@@ -11,12 +11,12 @@ from properties import raw
 from dicomgate.contract import IdentityType
 from dicomgate.errors import PduError
 from dicomgate.wire.associate import AssociateRequest
-from dicomgate.wire.framing import SHORTEST_ASSOCIATE, PduReader, PduType
-from dicomgate.wire.refusal import (
+from dicomgate.wire.pdu import SHORTEST_ASSOCIATE, PduReader, PduType
+from dicomgate.wire.reject_abort import (
     APPLICATION_CONTEXT,
     INVALID_PARAMETER,
-    NOT_ADMITTED,
     PROTOCOL_VERSION,
+    REFUSED_IDENTITY,
     UNEXPECTED_PDU,
     UNRECOGNIZED_PDU,
 )
@@ -29,14 +29,14 @@ ROWS = {row["id"]: row for row in STORED["rows"]}
 REPLIES = {
     **dict.fromkeys(("43", "44"), PROTOCOL_VERSION),
     "27": APPLICATION_CONTEXT,
-    **dict.fromkeys(("13", "14", "15", "16", "17"), NOT_ADMITTED),
+    **dict.fromkeys(("13", "14", "15", "16", "17"), REFUSED_IDENTITY),
     **dict.fromkeys(("54", "55", "56", "57"), UNRECOGNIZED_PDU),
     **dict.fromkeys(("58", "59", "60", "61"), UNEXPECTED_PDU),
 }
 BYTES = {
     PROTOCOL_VERSION: "03 00 00000004 00 01 02 02",
     APPLICATION_CONTEXT: "03 00 00000004 00 01 01 02",
-    NOT_ADMITTED: "03 00 00000004 00 01 02 01",
+    REFUSED_IDENTITY: "03 00 00000004 00 01 02 01",
     INVALID_PARAMETER: "07 00 00000004 00 00 02 06",
     UNEXPECTED_PDU: "07 00 00000004 00 00 02 02",
     UNRECOGNIZED_PDU: "07 00 00000004 00 00 02 01",

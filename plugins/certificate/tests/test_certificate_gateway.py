@@ -20,7 +20,7 @@ from peers.loopback import HOST, Address
 from peers.nameless import CLIENTS, ask_for
 from peers.orthanc import Orthanc
 from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import NOT_ADMITTED, RawClient, log_in, request
+from raw_client import REFUSED_IDENTITY, RawClient, log_in, request
 
 SPEAK_TLS = ("echoscu", "findscu")
 DEVICES = {"dns:client.test": {"user": "ct-1", "groups": ["modalities"]}}
@@ -87,7 +87,7 @@ def test_no_certificate_and_one_of_a_strange_authority(gateway: StartGateway, ce
     with Spy([accept_all, RELEASE_RP]) as spy:
         running = gateway(tables(spy.address, certificates, user_from="common-name"))
         assert log_in(running.address, [], certificates.client_context(certificates.client))[:1] == b"\2"
-        assert log_in(running.address, [], certificates.client_context()) == NOT_ADMITTED
+        assert log_in(running.address, [], certificates.client_context()) == REFUSED_IDENTITY
         assert running.wait_for("Refused")[0]["reason"] == (
             "no authenticator claims an attempt without identity (devices: no client certificate)"
         )
@@ -152,9 +152,9 @@ def test_good_logins_are_not_throttled_and_strange_certificates_are(
         for calling in ["CT1"] * 10 + ["CT1", "CT2"] * 10:
             assert answer(certificates.client, calling, HOST)[:1] == b"\2"
         for number in range(10):
-            assert answer(certificates.server, f"CT{number}", "127.0.0.2") == NOT_ADMITTED
+            assert answer(certificates.server, f"CT{number}", "127.0.0.2") == REFUSED_IDENTITY
         begins = [one["reason"][:9] for one in running.told("Decided", outcome="reject")]
         assert begins == ["the certi"] * 5 + ["throttled"] * 5
         # The source waits, whatever it shows; another one does not.
-        assert answer(certificates.client, "CT1", "127.0.0.2") == NOT_ADMITTED
+        assert answer(certificates.client, "CT1", "127.0.0.2") == REFUSED_IDENTITY
         assert answer(certificates.client, "CT1", HOST)[:1] == b"\2"

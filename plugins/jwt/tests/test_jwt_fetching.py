@@ -25,7 +25,7 @@ from plugins.jwt.tests.issuer import (
 )
 
 from dicomgate import ConfigError
-from dicomgate.fetching import LARGEST, Fetcher, FetchError, check_url, url_problem
+from dicomgate.kit.fetch import LARGEST, Fetcher, FetchError, check_url, url_problem
 from peers.loopback import HOST, Address
 
 GOOD = b'{"keys": []}'

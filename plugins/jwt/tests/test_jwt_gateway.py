@@ -22,7 +22,7 @@ from peers.loopback import HOST, Address, wait_until
 from peers.orthanc import Orthanc
 from peers.pynetdicom_pacs import PynetdicomPacs
 from peers.pynetdicom_scu import associate, user_identity
-from raw_client import COULD_NOT_LOOK, NOT_ADMITTED, RawClient, login, request
+from raw_client import REFUSED_IDENTITY, TRY_LATER, RawClient, login, request
 
 COOL_DOWN = 0.2  # seconds: twenty would be long for a test
 ADMITTED = b"\2"
@@ -143,9 +143,9 @@ def test_tokens_that_are_no_login(
     }
     assert log_in(running.address, good) == ADMITTED
     for name, token in hostile.items():
-        assert log_in(running.address, token) == NOT_ADMITTED, name
+        assert log_in(running.address, token) == REFUSED_IDENTITY, name
     time.sleep(2.1)  # its second, and the one that a whole number of seconds may hide
-    assert log_in(running.address, short) == NOT_ADMITTED
+    assert log_in(running.address, short) == REFUSED_IDENTITY
     assert log_in(running.address, good) == ADMITTED
     assert len(pacs.associations) == 2
     assert any(reason.startswith("exp: ") for reason in reasons(running, "reject"))
@@ -166,7 +166,7 @@ def test_keys_rotate_while_associations_run(
         newest = oidc_provider.token(AUDIENCE)
         time.sleep(COOL_DOWN)
         answers = [log_in(running.address, token) for token in (newest, newer, old)]
-        assert answers == [ADMITTED, NOT_ADMITTED, NOT_ADMITTED]
+        assert answers == [ADMITTED, REFUSED_IDENTITY, REFUSED_IDENTITY]
         assert association.send_c_echo().Status == 0
     assert log_in(running.address, newest) == ADMITTED
 
@@ -179,7 +179,7 @@ def test_the_provider_stops_and_comes_back(
     running = start(pacs.address, table(oidc_provider.issuer, oidc_provider.ca))
     _, devices = running.server.bound.values()
     for _ in range(2):
-        assert log_in(running.address, token) == COULD_NOT_LOOK
+        assert log_in(running.address, token) == TRY_LATER
         assert log_in(devices, None) == ADMITTED
         time.sleep(COOL_DOWN)
     (reason,) = reasons(running, "unavailable")
@@ -190,7 +190,7 @@ def test_the_provider_stops_and_comes_back(
     time.sleep(COOL_DOWN)
     assert log_in(running.address, token) == ADMITTED
     # But a key may have come that nobody could ask for.
-    assert log_in(running.address, mint(P256, iss=oidc_provider.issuer)) == COULD_NOT_LOOK
+    assert log_in(running.address, mint(P256, iss=oidc_provider.issuer)) == TRY_LATER
 
 
 HARM: dict[str, tuple[Answer | None, str]] = {
@@ -222,7 +222,7 @@ def test_an_issuer_that_does_harm(
     with ThreadPoolExecutor(4) as clients:
         hopeless = [clients.submit(log_in, running.address, token) for _ in range(4)]
         assert log_in(devices, None) == ADMITTED
-        assert [one.result() for one in hopeless] == [COULD_NOT_LOOK] * 4
+        assert [one.result() for one in hopeless] == [TRY_LATER] * 4
     assert all(words in reason for reason in reasons(running, "unavailable"))
     # Its own deadline was kept: the gateway's never was.
     assert "no answer within 20 s" not in running.log()
@@ -230,7 +230,7 @@ def test_an_issuer_that_does_harm(
     issuer.show(good)
     issuer.publish(key_set(RSA))
     wait_until(lambda: log_in(running.address, token) == ADMITTED, "logins again")
-    assert log_in(running.address, mint(RSA, iss=issuer.name, aud="another")) == NOT_ADMITTED
+    assert log_in(running.address, mint(RSA, iss=issuer.name, aud="another")) == REFUSED_IDENTITY
 
 
 def test_a_key_set_that_is_elsewhere(
@@ -243,7 +243,7 @@ def test_a_key_set_that_is_elsewhere(
             issuer.name, f"https://{HOST}:{trap.address[1]}/"
         )
         running = start(pacs.address, table(issuer.name, ca_file(issuer, tmp_path)))
-        assert log_in(running.address, token) == COULD_NOT_LOOK
+        assert log_in(running.address, token) == TRY_LATER
         wait_until(lambda: trap.connections == 1 and not trap.open, "the gateway's leaving the trap")
         issuer.publish(key_set(RSA))
         wait_until(lambda: log_in(running.address, token) == ADMITTED, "logins again")
@@ -269,10 +269,10 @@ def test_two_issuers_side_by_side(
         ("issuer", "ada"),
     ]
     # A good signature of the one does not make a token of the other; nor does a third's make one of either.
-    assert log_in(running.address, mint(RSA, iss=oidc_provider.issuer)) == NOT_ADMITTED
-    assert log_in(running.address, mint(RSA)) == NOT_ADMITTED
+    assert log_in(running.address, mint(RSA, iss=oidc_provider.issuer)) == REFUSED_IDENTITY
+    assert log_in(running.address, mint(RSA)) == REFUSED_IDENTITY
     # One that is out of reach does not stand in the way of the other.
     oidc_provider.stop()
     again = start(pacs.address, *tables)
-    assert log_in(again.address, its) == COULD_NOT_LOOK
+    assert log_in(again.address, its) == TRY_LATER
     assert log_in(again.address, others) == ADMITTED

@@ -15,7 +15,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 
 import dicomgate_jwt
-from dicomgate import ConfigError, fetching
+from dicomgate import ConfigError
+from dicomgate.kit import fetch as fetching
 from dicomgate_jwt import Introspection, Jwt, keys, remote_keys, response, token
 
 PAGE = Path(__file__).parents[3] / "docs" / "jwt.md"

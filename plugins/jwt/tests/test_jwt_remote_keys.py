@@ -16,7 +16,7 @@ from plugins.jwt.tests.issuer import FAULTS, Answer, Issuer, Trap, ca_file, disc
 from plugins.jwt.tests.mint import ED25519, OTHER_RSA, P256, RSA, Signer, authenticator, key_set, login, mint
 
 from dicomgate import Accept, ConfigError, Decision, Reject, Unavailable
-from dicomgate.fetching import FetchError
+from dicomgate.kit.fetch import FetchError
 from dicomgate_jwt.discovery import discovery_url
 from dicomgate_jwt.remote_keys import COOL_DOWN, RemoteKeys
 from peers.loopback import HOST

@@ -25,7 +25,7 @@ from peers.orthanc import Orthanc
 from peers.pynetdicom_pacs import PynetdicomPacs
 from peers.pynetdicom_scu import associate, user_identity
 from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import NOT_ADMITTED, RawClient, item, request
+from raw_client import REFUSED_IDENTITY, RawClient, item, request
 
 Start = Callable[..., Gateway]
 ADMITTED = b"\2"
@@ -109,14 +109,14 @@ def test_each_row_of_the_matrix_has_its_reason_in_the_audit(start: Start, tmp_pa
         for number, (name, row) in enumerate(MATRIX.items()):
             token = ap_req(row.key, version=row.version, **row.fields)
             answer = knock(running.address, framed(token) if number % 2 else token)
-            assert answer == (NOT_ADMITTED if row.reason else ADMITTED), name
+            assert answer == (REFUSED_IDENTITY if row.reason else ADMITTED), name
             accepted += not row.reason
         refused = [row.reason for row in MATRIX.values() if row.reason]
         told = [event["reason"] for event in running.wait_for("Decided", len(refused), outcome="reject")]
         assert [reason.startswith(start) for reason, start in zip(told, refused, strict=True)] == [True] * len(refused)
         assert len(pacs.associations) == accepted
         # What libkrb5 accepts within the skew, and has ended, is no login.
-        assert knock(running.address, ap_req(KEYS[0][2], version=3, ends=-200)) == NOT_ADMITTED
+        assert knock(running.address, ap_req(KEYS[0][2], version=3, ends=-200)) == REFUSED_IDENTITY
         assert "the credential ended at" in running.wait_for("Refused", len(refused) + 1)[-1]["reason"]
 
 
@@ -126,7 +126,7 @@ def test_several_services_are_several_tables(gateway: StartGateway, keytab: Path
         running = gateway({**configuration(pacs.address), "authenticator": tables})
         for service in (SERVICE, OTHER_SERVICE, SERVICE):
             token = Gss(service).token
-            assert [knock(running.address, token) for _ in range(2)] == [ADMITTED, NOT_ADMITTED]
+            assert [knock(running.address, token) for _ in range(2)] == [ADMITTED, REFUSED_IDENTITY]
         accepted = [event["authenticator"] for event in running.wait_for("Decided", 3, outcome="accept")]
         assert accepted == ["realm", "http", "realm"]
 
@@ -149,8 +149,8 @@ def test_one_login_at_all_the_gateways_together(tmp_path: Path, keytab: Path) ->
             raw.close()
             for token in tokens:
                 assert knock(one.address(), token) == ADMITTED
-                assert knock(other.address(), token) == NOT_ADMITTED
-                assert knock(one.address(), token) == NOT_ADMITTED
+                assert knock(other.address(), token) == REFUSED_IDENTITY
+                assert knock(one.address(), token) == REFUSED_IDENTITY
                 assert knock(stranger.address(), token) == ADMITTED  # it would have been accepted
             reasons = [event["reason"] for event in other.told("Decided") if event["outcome"] == "reject"]
             assert set(reasons) == {"it may be used once, and was used before"}
@@ -192,5 +192,5 @@ def test_the_configuration_of_the_page(gateway: StartGateway, keytab: Path, tmp_
         running = gateway({**configuration(pacs.address), "authenticator": [{**shown, **files}]})
         for client in islice(iter(Gss, None), 2):
             assert knock(running.address, client.token) == ADMITTED
-            assert knock(running.address, client.token) == NOT_ADMITTED
+            assert knock(running.address, client.token) == REFUSED_IDENTITY
         assert {event["user"] for event in running.wait_for("Decided", 2, outcome="accept")} == {"alice"}

@@ -21,7 +21,7 @@ from evidence import ALICE, WRONG
 from gateways import StartGateway
 from peers.loopback import HOST
 from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import NOT_ADMITTED, log_in, login
+from raw_client import REFUSED_IDENTITY, log_in, login
 
 LDAP = DOCS / "ldap.md"
 ALICE_LOGS_IN, ALICE_GUESSES = attempt(passcode("alice", ALICE)), attempt(passcode("alice", WRONG))
@@ -57,8 +57,8 @@ def test_the_configuration_of_the_page_logs_people_in(gateway: StartGateway, spy
     tables["authenticator"] = [here(authenticator, slapd, servers=servers)]
     running = gateway({"gateway": {"node": "test", "audit": "audit.jsonl"}, **tables})
     assert log_in(running.address, [login("Alice", ALICE)])[0] == 2
-    assert log_in(running.address, [login("alice", WRONG)]) == NOT_ADMITTED
-    assert log_in(running.address, [login("bob", ALICE)]) == NOT_ADMITTED
+    assert log_in(running.address, [login("alice", WRONG)]) == REFUSED_IDENTITY
+    assert log_in(running.address, [login("bob", ALICE)]) == REFUSED_IDENTITY
     (accepted,) = running.wait_for("Decided", outcome="accept")
     assert accepted["user"] == "alice"
     assert accepted["authenticator"] == "hospital"

@@ -12,7 +12,7 @@ from plugins.ldap.tests.slapd import BASE, Slapd
 from dicomgate_ldap import Ldap
 from gateways import StartGateway, configuration
 from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import COULD_NOT_LOOK, NOT_ADMITTED, RawClient, login, request
+from raw_client import REFUSED_IDENTITY, TRY_LATER, RawClient, login, request
 
 
 def groups_of(keys: dict[str, Any], *users: str) -> list[frozenset[str] | type[Exception]]:
@@ -68,11 +68,11 @@ def test_over_the_wire(gateway: StartGateway, own_slapd: Slapd, install_authenti
         assert "ticket" in decided["groups"]
         assert len(decided["groups"]) > 1
         with RawClient(running.address) as stranger:
-            assert stranger.ask(request(login("zoe", b"ticket"))) == NOT_ADMITTED
+            assert stranger.ask(request(login("zoe", b"ticket"))) == REFUSED_IDENTITY
         assert "unknown user" in running.wait_for("Refused")[0]["reason"]
         own_slapd.stop()
         with RawClient(running.address) as again:
-            assert again.ask(request(login("alice", b"other ticket"))) == COULD_NOT_LOOK
+            assert again.ask(request(login("alice", b"other ticket"))) == TRY_LATER
         own_slapd.start()
 
 

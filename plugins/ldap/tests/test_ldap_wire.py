@@ -20,7 +20,7 @@ from peers.ct_slice import ct_slice
 from peers.dcmtk import StoreScp, run_storescp, storescu
 from peers.pynetdicom_scu import associate, user_identity
 from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import COULD_NOT_LOOK, NOT_ADMITTED, log_in, login
+from raw_client import REFUSED_IDENTITY, TRY_LATER, log_in, login
 
 DEADLINE = 2.0
 ACCEPTED = 2  # the type of an A-ASSOCIATE-AC, PS3.8 9.3.3
@@ -92,7 +92,7 @@ def test_every_refusal_is_the_same_on_the_wire(gateway: StartGateway, spy: Spy, 
     users = ("alice", "zoe", "bert", "carl", "dora", "emil", "nopasscode", "twin", "*", ")(uid=*", "a" * 300)
     answers = {log_in(running.address, [login(user, WRONG)]) for user in users}
     answers |= {log_in(running.address, [login(user, ALICE)]) for user in users[1:]}
-    assert answers == {NOT_ADMITTED}
+    assert answers == {REFUSED_IDENTITY}
     assert not spy.connections
     assert as_alice(running)[0] == ACCEPTED
     assert (
@@ -128,7 +128,7 @@ def check_trouble(running: Gateway, reason: str, users: int = 3) -> None:
     with logins_of_others(running) as taken:
         for secret in (ALICE, WRONG, ALICE)[:users]:
             start = time.monotonic()
-            assert as_alice(running, secret) == COULD_NOT_LOOK
+            assert as_alice(running, secret) == TRY_LATER
             assert time.monotonic() - start < DEADLINE + 1
         time.sleep(0.3)
     decided = running.wait_for("Decided", before + users, outcome="unavailable")[before:]
@@ -146,7 +146,7 @@ class TestTrouble:
         check_trouble(running, reason, users)
         ends()
         assert as_alice(running)[0] == ACCEPTED
-        assert as_alice(running, WRONG) == NOT_ADMITTED
+        assert as_alice(running, WRONG) == REFUSED_IDENTITY
 
     @pytest.mark.parametrize("kind", ["plain", "tls"])
     def test_stopped(self, gateway: StartGateway, spy: Spy, own_slapd: Slapd, kind: str) -> None:
@@ -215,7 +215,7 @@ def test_the_second_server_steps_in(gateway: StartGateway, spy: Spy, slapd: Slap
     for _ in range(3):
         start = time.monotonic()
         assert as_alice(running)[0] == ACCEPTED
-        assert as_alice(running, WRONG) == NOT_ADMITTED
+        assert as_alice(running, WRONG) == REFUSED_IDENTITY
         taken.append(time.monotonic() - start)
     assert len(running.told("Decided", outcome="unavailable")) == 0
     assert min(taken) < taken[0]

@@ -14,7 +14,7 @@ from peers.loopback import Address
 from peers.nameless import CLIENTS, ask_for
 from peers.orthanc import Orthanc
 from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import NOT_ADMITTED, RELEASE_RQ, RawClient, request
+from raw_client import REFUSED_IDENTITY, RELEASE_RQ, RawClient, request
 
 HERE, ELSEWHERE = {"networks": ["127.0.0.0/30"]}, {"networks": ["10.1.2.0/24"]}
 DEVICES = {"CT1": {**HERE, "groups": ["modalities"]}, "MR1": {**HERE, "user": "mr-1"}, "US1": ELSEWHERE}
@@ -77,7 +77,7 @@ def test_where_it_comes_from(gateway: StartGateway) -> None:
     with Spy([accept_all, RELEASE_RP]) as spy:
         running = gateway(tables(spy.address))
         assert log_in(running, "MR1", "127.0.0.2")[:1] == b"\2"
-        assert log_in(running, "MR1", "127.0.0.5") == NOT_ADMITTED
+        assert log_in(running, "MR1", "127.0.0.5") == REFUSED_IDENTITY
         assert running.wait_for("Decided", outcome="accept")[0]["user"] == "mr-1"
 
 
@@ -90,9 +90,9 @@ def test_good_logins_are_not_throttled_and_guesses_are(gateway: StartGateway) ->
             assert log_in(running, calling)[:1] == b"\2"
         # One that asks for the same again and again is refused, and has guessed once.
         for calling in ["CT9"] * 10 + [f"CT{number}" for number in range(10, 20)]:
-            assert log_in(running, calling, "127.0.0.2") == NOT_ADMITTED
+            assert log_in(running, calling, "127.0.0.2") == REFUSED_IDENTITY
         begins = [one["reason"].partition(" ")[0] for one in running.told("Decided", outcome="reject")]
         assert begins == ["no"] + ["the"] * 9 + ["no"] * 4 + ["throttled:"] * 6
         # The source waits, whatever it says it is; another one does not.
-        assert log_in(running, "CT1", "127.0.0.2") == NOT_ADMITTED
+        assert log_in(running, "CT1", "127.0.0.2") == REFUSED_IDENTITY
         assert log_in(running, "CT1")[:1] == b"\2"

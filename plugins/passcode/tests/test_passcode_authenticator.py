@@ -12,16 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dicomgate import (
-    Accept,
-    Attempt,
-    ConfigError,
-    Identity,
-    IdentityType,
-    Pass,
-    Reject,
-    Unavailable,
-)
+from dicomgate import Accept, Attempt, ConfigError, Identity, IdentityType, Pass, Reject, Unavailable
 from dicomgate_passcode import Passcode, authenticator
 from dicomgate_passcode import decoy as decoy_module
 from dicomgate_passcode.hashing import HashingFailedError, read_cost

@@ -18,7 +18,7 @@ Answer: TypeAlias = tuple[int, int, int] | bytes | None
 """The codes of a rejection; else the content of sub-item 59H, None where there is none."""
 
 TYPES = (1, 2, 3, 4, 5)
-NOT_ADMITTED, COULD_NOT_LOOK = (1, 2, 1), (2, 2, 1)
+REFUSED_IDENTITY, TRY_LATER = (1, 2, 1), (2, 2, 1)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from plugins.pynetdicom.tests.entities import COULD_NOT_LOOK, NOT_ADMITTED, TYPES, entity, log_in
+from plugins.pynetdicom.tests.entities import REFUSED_IDENTITY, TRY_LATER, TYPES, entity, log_in
 from plugins.pynetdicom.tests.wards import FALSE, GENUINE, Faulty, Visitors, Ward
 from pynetdicom import evt
 
@@ -42,7 +42,7 @@ def test_every_type_with_and_without_a_response(strict: bool) -> None:
     with bind(Ward(), cleartext_passcodes=True) as login, entity(*handlers(login, strict)) as address:
         for kind in TYPES:
             assert log_in(address, kind, *GENUINE[kind]) is None
-            assert log_in(address, kind, *FALSE[kind], response=True) == (NOT_ADMITTED if strict else COULD_NOT_LOOK)
+            assert log_in(address, kind, *FALSE[kind], response=True) == (REFUSED_IDENTITY if strict else TRY_LATER)
             # pynetdicom itself answers types 1 and 2 with nothing, whatever was asked for.
             expected = EXPECTED_RESPONSE[kind] if strict or kind > 2 else None
             assert log_in(address, kind, *GENUINE[kind], response=True) == expected
@@ -73,7 +73,7 @@ def test_addresses(host: tuple[Any, ...]) -> None:
     ward = Ward()
     with bind(ward, cleartext_passcodes=True) as login, entity(login, bind=host) as address:
         assert log_in(address, 1, *GENUINE[1]) is None
-        assert log_in(address, 1, *FALSE[1]) == COULD_NOT_LOOK
+        assert log_in(address, 1, *FALSE[1]) == TRY_LATER
     assert {attempt.peer.address for attempt in ward.attempts} == {host[0]}
     assert {attempt.arrived_at for attempt in ward.attempts} == {address}
 
@@ -94,7 +94,7 @@ def test_the_strict_response_is_the_standards_to_the_byte() -> None:
 def test_without_identity() -> None:
     with bind(Ward(), cleartext_passcodes=True) as login:
         with entity(*login.strict) as address:
-            assert log_in(address, None) == NOT_ADMITTED
+            assert log_in(address, None) == REFUSED_IDENTITY
         with entity(login) as address:
             assert log_in(address, None) is None, "the limit that the page names: pynetdicom calls no handler"
 
@@ -103,11 +103,11 @@ def test_a_strict_listener_may_make_the_identity_optional(tmp_path: Path, instal
     use = install_authenticator("""
         from plugins.pynetdicom.tests.wards import Visitors as Judge
     """)
-    for identity, expected in (("optional", None), ("required", NOT_ADMITTED)):
+    for identity, expected in (("optional", None), ("required", REFUSED_IDENTITY)):
         path = configured(tmp_path, use, listener=f'identity = "{identity}"')
         with bind(path) as login, entity(*login.strict) as address:
             assert log_in(address, None) == expected
-            assert log_in(address, 1) == NOT_ADMITTED
+            assert log_in(address, 1) == REFUSED_IDENTITY
 
 
 def test_another_handler_that_raises_opens_nothing() -> None:
@@ -126,11 +126,11 @@ def test_another_handler_that_raises_opens_nothing() -> None:
         assert aborted
         with entity(*login.strict, other) as address:
             assert log_in(address, 1, *GENUINE[1]) is None
-            assert log_in(address, None) == NOT_ADMITTED
+            assert log_in(address, None) == REFUSED_IDENTITY
 
 
 def log_in_fails(attempt: Callable[[], object]) -> bool:
-    return attempt() == COULD_NOT_LOOK
+    return attempt() == TRY_LATER
 
 
 # -- closed, whatever happens ----------------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ def test_a_faulty_authenticator_lets_nobody_in(fault: str, strict: bool, caplog:
     deadline = timedelta(seconds=1)
     login = bind([faulty, Ward()], deadline=deadline, cleartext_passcodes=True)
     with login, entity(*handlers(login, strict)) as address:
-        assert log_in(address, 2, *GENUINE[2]) == COULD_NOT_LOOK
+        assert log_in(address, 2, *GENUINE[2]) == TRY_LATER
     assert time.monotonic() - began < 20
     assert "faulty" in caplog.text
     assert "canary-pass" not in caplog.text
@@ -192,7 +192,7 @@ def test_whatever_is_raised_is_a_no(error: type[BaseException]) -> None:
     assert identified(SimpleNamespace(assoc=association)) == (False, None)
     (_, requested), (_, admitted), _ = login.strict
     requested(SimpleNamespace(assoc=association))
-    assert rejected == [COULD_NOT_LOOK, (0, 0, 0)]
+    assert rejected == [TRY_LATER, (0, 0, 0)]
     assert admitted(SimpleNamespace(assoc=association)) == (False, None)
 
 
@@ -207,12 +207,12 @@ def test_a_blocked_event_loop_lets_nobody_in_and_holds_nobody_for_ever(strict: b
 
     login = bind(Blocking(), deadline=timedelta(milliseconds=100))
     with login, entity(*handlers(login, strict)) as address:
-        assert log_in(address, 1) == COULD_NOT_LOOK
+        assert log_in(address, 1) == TRY_LATER
         assert not over.is_set()
 
 
 def test_a_response_that_does_not_fit() -> None:
-    for size, expected in ((70_000, COULD_NOT_LOOK), (65_000, b"r" * 65_000)):
+    for size, expected in ((70_000, TRY_LATER), (65_000, b"r" * 65_000)):
         with bind(Ward(response=b"r" * size)) as login, entity(login) as address:
             assert log_in(address, 5, *GENUINE[5], response=True) == expected
 
@@ -221,7 +221,7 @@ def test_an_identity_is_read_as_strictly_as_on_the_wire() -> None:
     ward = Ward()
     with bind(ward) as login, entity(*login.strict) as address:
         for name in (b"al\0ice", b"", b"\xff\xfe", b"alice\n"):
-            assert log_in(address, 1, name) == NOT_ADMITTED
+            assert log_in(address, 1, name) == REFUSED_IDENTITY
         assert ward.attempts == []
         assert log_in(address, 1, *GENUINE[1]) is None
 
@@ -229,7 +229,7 @@ def test_an_identity_is_read_as_strictly_as_on_the_wire() -> None:
 def test_a_credential_that_may_be_used_once() -> None:
     with bind(Ward(once=True)) as login, entity(*login.strict) as address:
         assert log_in(address, 5, *GENUINE[5]) is None
-        assert log_in(address, 5, *GENUINE[5]) == NOT_ADMITTED
+        assert log_in(address, 5, *GENUINE[5]) == REFUSED_IDENTITY
         assert log_in(address, 4, *GENUINE[4]) is None
 
 
@@ -263,7 +263,7 @@ def test_a_passcode_needs_tls(strict: bool, certificates: Certificates) -> None:
     client = certificates.client_context(certificates.client)
     with bind(ward) as login:
         with entity(*handlers(login, strict)) as address:
-            assert log_in(address, 2, *GENUINE[2]) == (NOT_ADMITTED if strict else COULD_NOT_LOOK)
+            assert log_in(address, 2, *GENUINE[2]) == (REFUSED_IDENTITY if strict else TRY_LATER)
             assert ward.attempts == []
             assert log_in(address, 1, *GENUINE[1]) is None
         server = certificates.server_context(client_certificate=True)
@@ -297,7 +297,7 @@ def test_the_audit(strict: bool, tmp_path: Path, install_authenticator: Any) -> 
     path = configured(tmp_path, install_authenticator(WARD), listener="cleartext_passcodes = true")
     with bind(path) as login, entity(*handlers(login, strict)) as address:
         assert log_in(address, 2, *GENUINE[2]) is None
-        assert log_in(address, 2, *FALSE[2]) == (NOT_ADMITTED if strict else COULD_NOT_LOOK)
+        assert log_in(address, 2, *FALSE[2]) == (REFUSED_IDENTITY if strict else TRY_LATER)
     accepted, rejected, refused = told(tmp_path)
     assert (accepted["event"], accepted["outcome"], accepted["user"]) == ("Decided", "accept", "alice")
     assert (accepted["node"], accepted["calling_ae_title"]) == ("test", "PYNETDICOM")
@@ -321,12 +321,12 @@ def test_whose_authenticators(tmp_path: Path, install_authenticator: Any) -> Non
     second = f'[[authenticator]]\nuse = "{visitors}"\nname = "visitors"\n'
     with bind(configured(tmp_path, use, listener=None)) as login, entity(*login.strict) as address:
         assert log_in(address, 1, *GENUINE[1]) is None
-        assert log_in(address, 2, *GENUINE[2]) == NOT_ADMITTED, "in the clear"
+        assert log_in(address, 2, *GENUINE[2]) == REFUSED_IDENTITY, "in the clear"
     both = '[[listener]]\nname = "guests"\nbind = "127.0.0.1:1"\nidentity = "optional"\nauthenticators = ["visitors"]\n'
     path = configured(tmp_path, use, more=second + both)
     with bind(path, listener="guests") as login, entity(*login.strict) as address:
         assert log_in(address, None) is None
-        assert log_in(address, 1, *GENUINE[1]) == NOT_ADMITTED
+        assert log_in(address, 1, *GENUINE[1]) == REFUSED_IDENTITY
     with pytest.raises(ConfigError, match="say which listener's authenticators; there are: ward, guests"):
         bind(path)
     with pytest.raises(ConfigError, match="no listener is called 'wards'; there are: ward, guests"):
@@ -368,7 +368,7 @@ def test_it_starts_with_the_first_question_and_ends_with_close() -> None:
         assert "dicomgate" in ours()
         login.close()
         assert_ended()
-        assert log_in(address, 1, *GENUINE[1]) == COULD_NOT_LOOK
+        assert log_in(address, 1, *GENUINE[1]) == TRY_LATER
         login.close()
     with pytest.raises(StartError, match="it was closed"):
         login.__enter__()
@@ -392,7 +392,7 @@ def test_an_authenticator_that_cannot_be_entered(caplog: pytest.LogCaptureFixtur
         login.__enter__()
     assert_ended()
     with entity(login) as address:
-        assert log_in(address, 1, *GENUINE[1]) == COULD_NOT_LOOK
+        assert log_in(address, 1, *GENUINE[1]) == TRY_LATER
         assert "nobody can be let in: authenticator down: the directory is down" in caplog.text
         down.up = True
         assert log_in(address, 1, *GENUINE[1]) is None
@@ -431,7 +431,7 @@ def test_who_is_asked_when_it_is_closed_is_refused() -> None:
         answer = client.submit(log_in, address, 1, *GENUINE[1])
         assert asked.wait(20)
         login.close()
-        assert answer.result(20) == COULD_NOT_LOOK
+        assert answer.result(20) == TRY_LATER
 
 
 def test_fifty_at_once() -> None:
@@ -442,7 +442,7 @@ def test_fifty_at_once() -> None:
         def client(number: int) -> bool:
             kind = 3 + number % 3
             credential = GENUINE[kind] if number % 2 else FALSE[kind]
-            expected = EXPECTED_RESPONSE[kind] if number % 2 else NOT_ADMITTED
+            expected = EXPECTED_RESPONSE[kind] if number % 2 else REFUSED_IDENTITY
             return log_in(address, kind, *credential, response=True) == expected
 
         assert all(clients.map(client, range(50)))

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from plugins.pynetdicom.tests import hospital
-from plugins.pynetdicom.tests.entities import COULD_NOT_LOOK, NOT_ADMITTED, TYPES, Answer, entity, log_in
+from plugins.pynetdicom.tests.entities import REFUSED_IDENTITY, TRY_LATER, TYPES, Answer, entity, log_in
 from plugins.pynetdicom.tests.wards import FALSE, GENUINE
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -52,10 +52,10 @@ def test_every_type_with_and_without_a_response(gateway: StartGateway, host: str
         running = start(gateway, pacs.address, f"{HERE}:handle_user_id", bind=f"{host}:0")
         for kind in TYPES:
             assert log_in(running.address, kind, *GENUINE[kind]) is None
-            assert log_in(running.address, kind, *FALSE[kind], response=True) == NOT_ADMITTED
+            assert log_in(running.address, kind, *FALSE[kind], response=True) == REFUSED_IDENTITY
             expected = b"" if kind < 3 else b"you are welcome"
             assert log_in(running.address, kind, *GENUINE[kind], response=True) == expected
-        assert log_in(running.address, None) == NOT_ADMITTED
+        assert log_in(running.address, None) == REFUSED_IDENTITY
         assert [one.identity for one in pacs.associations] == [None] * 10
     users = [one["user"] for one in running.told("Decided", outcome="accept")]
     assert users == ["alice"] * 4 + [f"unnamed (type {kind})" for kind in (3, 3, 4, 4, 5, 5)]
@@ -96,7 +96,7 @@ def test_a_lazy_handler_lets_nobody_in(gateway: StartGateway) -> None:
     with PynetdicomPacs() as pacs:
         running = start(gateway, pacs.address, f"{HERE}:lazy")
         running.expected_defect = "defect: lazy answered with bool"
-        assert log_in(running.address, 2, *GENUINE[2], response=True) == COULD_NOT_LOOK
+        assert log_in(running.address, 2, *GENUINE[2], response=True) == TRY_LATER
         assert "answered with bool" in running.wait_for("Decided")[0]["reason"]
         assert pacs.associations == []
 
@@ -106,7 +106,7 @@ def test_options_of_the_table(gateway: StartGateway) -> None:
     with PynetdicomPacs() as pacs:
         running = start(gateway, pacs.address, f"{HERE}:remember", more={"args": ["ward 7"], "types": [5]})
         assert log_in(running.address, 5, *GENUINE[5], response=True) == b"you are welcome"
-        assert log_in(running.address, 4, *GENUINE[4], response=True) == NOT_ADMITTED
+        assert log_in(running.address, 4, *GENUINE[4], response=True) == REFUSED_IDENTITY
     assert [args for _, *args in hospital.seen] == [["ward 7"]]
 
 
@@ -118,7 +118,7 @@ def test_fifty_at_once(gateway: StartGateway) -> None:
             kind = 3 + number % 3
             good = number % 2 == 1
             answer = log_in(running.address, kind, *(GENUINE if good else FALSE)[kind], response=True)
-            return answer == (b"you are welcome" if good else NOT_ADMITTED)
+            return answer == (b"you are welcome" if good else REFUSED_IDENTITY)
 
         assert all(clients.map(client, range(50)))
 
@@ -189,8 +189,8 @@ def test_a_handler_runs_unchanged_in_both(whose: str, gateway: StartGateway, mon
     with PynetdicomPacs() as pacs:
         running = start(gateway, pacs.address, "scp_page:handle_user_id")
         assert answers(running.address) == strict
-    assert alone == [None, None, *[COULD_NOT_LOOK] * 2] * 2 + [None, b"you are welcome", *[COULD_NOT_LOOK] * 2] * 3
-    assert strict == [None, b"", *[NOT_ADMITTED] * 2] * 2 + [None, b"you are welcome", *[NOT_ADMITTED] * 2] * 3
+    assert alone == [None, None, *[TRY_LATER] * 2] * 2 + [None, b"you are welcome", *[TRY_LATER] * 2] * 3
+    assert strict == [None, b"", *[REFUSED_IDENTITY] * 2] * 2 + [None, b"you are welcome", *[REFUSED_IDENTITY] * 2] * 3
 
 
 def test_guessing_is_throttled_as_in_the_gateway(gateway: StartGateway, tmp_path: Path) -> None:
@@ -215,4 +215,4 @@ def test_guessing_is_throttled_as_in_the_gateway(gateway: StartGateway, tmp_path
     assert reason.startswith("throttled: too many attempts in a row, known:alice waits ")
     assert decided[-1]["reason"][:50] == reason[:50]
     assert in_the_gateway[0] is None
-    assert in_the_gateway[1:] == [NOT_ADMITTED] * 5
+    assert in_the_gateway[1:] == [REFUSED_IDENTITY] * 5

@@ -11,12 +11,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from plugins.pynetdicom.tests.entities import COULD_NOT_LOOK, NOT_ADMITTED, entity, log_in
+from plugins.pynetdicom.tests.entities import REFUSED_IDENTITY, TRY_LATER, entity, log_in
 from plugins.pynetdicom.tests.wards import GENUINE, Ward
 from pynetdicom import AE, _config, evt
 from pynetdicom.transport import ThreadedAssociationServer
 
-from dicomgate.embedding import DEFAULT_DEADLINE
+from dicomgate.run.embedding import DEFAULT_DEADLINE
 from dicomgate.testing import ask, attempt, passcode
 from dicomgate_passcode.hashing import make_hash
 from dicomgate_pynetdicom import adapt, bind, configured
@@ -74,14 +74,14 @@ def test_the_ae_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(AE, "start_server", start_server)
     exec(block("python ae"), vars(ModuleType("page")))  # noqa: S102
-    assert answers == [NOT_ADMITTED] * 3, "a passcode in the clear"
+    assert answers == [REFUSED_IDENTITY] * 3, "a passcode in the clear"
     reasons = [re.search(r'"reason": "([^"]*)', line) for line in Path("audit.jsonl").read_text().splitlines()]
     assert "without TLS" in str(reasons[0] and reasons[0][1])
     tables = 'cleartext_passcodes = true\nname = "ward"\nbind = "127.0.0.1:0"\n'
     (tmp_path / "dicomgate.toml").write_text(f'{block("toml ae")}\ntimeout = "20s"\n[[listener]]\n{tables}')
     answers.clear()
     exec(block("python ae"), vars(ModuleType("page")))  # noqa: S102
-    assert answers == [None, NOT_ADMITTED, NOT_ADMITTED]
+    assert answers == [None, REFUSED_IDENTITY, REFUSED_IDENTITY]
 
 
 def test_the_handler_of_the_page() -> None:
@@ -98,7 +98,7 @@ def test_the_row_of_the_ways() -> None:
     """The first three rows, for all three ways that are ours or pynetdicom's."""
     rows = table("case")
     columns = {"login.strict": 1, "login": 2, "pynetdicom without a handler": 3}
-    codes = {"RJ 1,2,1": NOT_ADMITTED, "RJ 2,2,1": COULD_NOT_LOOK, "accepted": None, "none": None, "zero length": b""}
+    codes = {"RJ 1,2,1": REFUSED_IDENTITY, "RJ 2,2,1": TRY_LATER, "accepted": None, "none": None, "zero length": b""}
     with bind(Ward(), cleartext_passcodes=True) as login:
         handlers = {"login.strict": login.strict, "login": [login], "pynetdicom without a handler": []}
         for way, column in columns.items():

@@ -22,7 +22,7 @@ from peers.pynetdicom_pacs import PynetdicomPacs
 from peers.pynetdicom_scu import associate, user_identity
 
 OPTIONS = {"use": "radius", "name": "staff", "timeout": "5s", "attempt_timeout": "2s"}
-RIGHT, NOT_RIGHT, COULD_NOT_LOOK = None, (1, 2, 1), (2, 2, 1)
+RIGHT, NOT_RIGHT, TRY_LATER = None, (1, 2, 1), (2, 2, 1)
 
 
 @pytest.fixture
@@ -82,8 +82,8 @@ def test_the_server_stops_and_hangs_and_comes_back(start: Callable[..., Gateway]
             with ThreadPoolExecutor(4) as clients:
                 hopeless = [clients.submit(log_in, running.address) for _ in range(4)]
                 assert log_in(devices) == RIGHT
-                assert [one.result() for one in hopeless] == [COULD_NOT_LOOK] * 4
-            assert log_in(running.address, WRONG + fault.encode()) == COULD_NOT_LOOK
+                assert [one.result() for one in hopeless] == [TRY_LATER] * 4
+            assert log_in(running.address, WRONG + fault.encode()) == TRY_LATER
             getattr(own_freeradius, remedy)()
             assert log_in(running.address) == RIGHT
         unavailable = running.told("Decided", outcome="unavailable")
@@ -95,7 +95,7 @@ def test_the_server_stops_and_hangs_and_comes_back(start: Callable[..., Gateway]
 def test_answers_that_are_not_believed(start: Callable[..., Gateway], secret_file: Path) -> None:
     with PynetdicomPacs() as pacs, Forger(lambda request: [answer(request, signed=False)]) as forger:
         running = start(pacs.address, forger.address)
-        assert log_in(running.address) == COULD_NOT_LOOK
+        assert log_in(running.address) == TRY_LATER
         assert "no Message-Authenticator" in running.wait_for("Decided")[0]["reason"]
         assert pacs.associations == []
     with PynetdicomPacs() as pacs, Forger(lambda request: [answer(request)]) as honest:
@@ -123,7 +123,7 @@ def test_another_secret_after_a_reload(
     secret_file.write_bytes(SECRET[::-1])
     with PynetdicomPacs() as pacs:
         running = start(pacs.address, freeradius.address)
-        assert log_in(running.address) == COULD_NOT_LOOK
+        assert log_in(running.address) == TRY_LATER
         secret_file.write_bytes(SECRET)
         assert running.reload()
         assert log_in(running.address) == RIGHT

@@ -32,7 +32,7 @@ from peers.loopback import Address, wait_until
 from peers.orthanc import Orthanc
 from peers.pynetdicom_pacs import PynetdicomPacs
 from peers.pynetdicom_scu import associate, user_identity
-from raw_client import COULD_NOT_LOOK, NOT_ADMITTED, RawClient, login, request
+from raw_client import REFUSED_IDENTITY, TRY_LATER, RawClient, login, request
 
 AGAIN = 0.2  # seconds: thirty would be long for a test
 ADMITTED = b"\2"
@@ -196,10 +196,10 @@ def test_what_is_no_login(start: Callable[..., Gateway], pacs: PynetdicomPacs, t
         b"ada": "not well-formed XML",
     }
     for sent in hostile:
-        assert log_in(running.address, sent) == NOT_ADMITTED, sent
+        assert log_in(running.address, sent) == REFUSED_IDENTITY, sent
     told = reasons(running, "reject", len(hostile))
     assert all(map(str.startswith, told, hostile.values())), told
-    assert log_in(running.address, mint()) == NOT_ADMITTED
+    assert log_in(running.address, mint()) == REFUSED_IDENTITY
     (nobody,) = reasons(running, "nobody claims it")
     assert nobody.startswith("no authenticator claims an identity of type 4 (SAML) (OpenSaml: its issuer is ")
     assert pacs.associations == []
@@ -219,7 +219,7 @@ def test_a_replay(start: Callable[..., Gateway], pacs: PynetdicomPacs, tmp_path:
         assert (storescu(running.address, *images, options=["--saml", file]).status == 0) == first
         assert len(pacs.stored) == 2
     # It is the assertion that is known, not how it is written, nor who sends it.
-    assert log_in(running.address, b" " + issued.replace(b' ID="', b'\n ID="')) == NOT_ADMITTED
+    assert log_in(running.address, b" " + issued.replace(b' ID="', b'\n ID="')) == REFUSED_IDENTITY
     assert set(reasons(running, "reject", 2)) == {"it may be used once, and was used before"}
     assert len(pacs.associations) == 1
     assert log_in(running.address, opensaml.mint()) == ADMITTED
@@ -239,8 +239,8 @@ def test_metadata_that_comes_and_goes(
     running = start(pacs.address, table(tmp_path, pysaml2, **url))
     wait_until(lambda: "cannot be had" in running.log(), "the first fetch")
     issued = pysaml2.mint()
-    assert log_in(running.address, issued) == COULD_NOT_LOOK
-    assert log_in(running.address, mint()) == NOT_ADMITTED  # another issuer's: its keys do not matter
+    assert log_in(running.address, issued) == TRY_LATER
+    assert log_in(running.address, mint()) == REFUSED_IDENTITY  # another issuer's: its keys do not matter
     server.start()
     for answer, words in {
         document(b"", status=503): "answers with status 503",
@@ -249,7 +249,7 @@ def test_metadata_that_comes_and_goes(
     }.items():
         server.answers["/metadata"] = answer
         wait_until(lambda words=words: words in running.log(), words)
-        assert log_in(running.address, issued) == COULD_NOT_LOOK
+        assert log_in(running.address, issued) == TRY_LATER
     assert pacs.associations == []
     server.answers["/metadata"] = document(pysaml2.metadata(signed=True))
     wait_until(lambda: log_in(running.address, issued) == ADMITTED, "logins without a restart")
@@ -269,13 +269,13 @@ def test_two_issuers_side_by_side(
     running = start(pacs.address, *tables)
     # One that is out of reach does not stand in the way of the other.
     assert log_in(running.address, mint(key=STRANGER, issuer=opensaml.issuer)) == ADMITTED
-    assert log_in(running.address, pysaml2.mint()) == COULD_NOT_LOOK
+    assert log_in(running.address, pysaml2.mint()) == TRY_LATER
     server.answers["/metadata"] = document(pysaml2.metadata())
     server.start()
     wait_until(lambda: log_in(running.address, pysaml2.mint()) == ADMITTED, "both")
     names = {event["authenticator"] for event in running.wait_for("Decided", 2, outcome="accept")}
     assert names == {"OpenSaml", "Pysaml2"}
     # A good signature of the one does not make an assertion of the other; nor does a third's make one of either.
-    assert log_in(running.address, opensaml.mint()) == NOT_ADMITTED
-    assert log_in(running.address, mint(key=STRANGER, issuer=pysaml2.issuer)) == NOT_ADMITTED
-    assert log_in(running.address, mint()) == NOT_ADMITTED
+    assert log_in(running.address, opensaml.mint()) == REFUSED_IDENTITY
+    assert log_in(running.address, mint(key=STRANGER, issuer=pysaml2.issuer)) == REFUSED_IDENTITY
+    assert log_in(running.address, mint()) == REFUSED_IDENTITY

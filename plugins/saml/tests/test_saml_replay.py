@@ -35,7 +35,7 @@ from dicomgate_saml.document import read_document
 from gateways import Gateway, StartGateway, configuration
 from peers.loopback import Address
 from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import NOT_ADMITTED, RawClient, login, request
+from raw_client import REFUSED_IDENTITY, RawClient, login, request
 
 SOURCES = [f"127.0.2.{number}" for number in range(1, 9)]
 USED = "it may be used once, and was used before"
@@ -73,7 +73,7 @@ def reasons(running: Gateway) -> set[str]:
     return {event["reason"] for event in running.told("Decided", outcome="reject")}
 
 
-ONE_OF_EIGHT = [b"\2", *[NOT_ADMITTED] * 7]
+ONE_OF_EIGHT = [b"\2", *[REFUSED_IDENTITY] * 7]
 
 
 def test_eight_at_once(gateway: StartGateway, pacs: Spy, tmp_path: Path) -> None:
@@ -120,8 +120,8 @@ def test_two_processes_and_after_a_restart(pacs: Spy, tmp_path: Path) -> None:
         with process(3) as again:
             for there in (one.address(), again.address()):
                 for document in used:
-                    assert knock(there, document) == NOT_ADMITTED
-                    assert knock(there, response(document), SOURCES[1]) == NOT_ADMITTED
+                    assert knock(there, document) == REFUSED_IDENTITY
+                    assert knock(there, response(document), SOURCES[1]) == REFUSED_IDENTITY
             assert knock(again.address(), mint()) == b"\2"
 
 
@@ -131,9 +131,9 @@ def test_it_is_used_up_by_whom_it_was_accepted_from(gateway: StartGateway, pacs:
     made["authenticator"] = [table(tmp_path)]
     running = gateway(made)
     document = mint(subject=subject("ada", confirmation(address=SOURCES[1])))
-    assert knock(running.address, document, SOURCES[0]) == NOT_ADMITTED
+    assert knock(running.address, document, SOURCES[0]) == REFUSED_IDENTITY
     assert knock(running.address, document, SOURCES[1]) == b"\2"
-    assert knock(running.address, document, SOURCES[1]) == NOT_ADMITTED
+    assert knock(running.address, document, SOURCES[1]) == REFUSED_IDENTITY
 
 
 # -- the key -----------------------------------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ def test_one_login_for_all_spellings(gateway: StartGateway, pacs: Spy, tmp_path:
     document = mint(id="_a1")
     assert knock(running.address, spellings(document)["the ID by numbers"]) == b"\2"
     for number, other in enumerate((document, *spellings(document).values())):
-        assert knock(running.address, other, f"127.0.3.{number + 1}") == NOT_ADMITTED
+        assert knock(running.address, other, f"127.0.3.{number + 1}") == REFUSED_IDENTITY
     assert reasons(running) == {USED}
     assert knock(running.address, mint(id="_a2")) == b"\2"
 

@@ -21,7 +21,7 @@ from evidence import ALICE, WRONG
 from gateways import StartGateway, configuration
 from peers.loopback import wait_until
 from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import NOT_ADMITTED, log_in, login
+from raw_client import REFUSED_IDENTITY, log_in, login
 
 Hash = Callable[..., str]
 LogIn = Callable[..., list[Any]]
@@ -55,7 +55,7 @@ def test_the_configuration_of_the_page_lets_its_users_in(
         table |= {"file": f"../{table['file']}", "timeout": "20s"}
         running = gateway({**configuration(spy.address), "authenticator": [table]})
         assert log_in(running.address, [login("alice", ALICE)])[0] == 2
-        assert log_in(running.address, [login("alice", WRONG)]) == NOT_ADMITTED
+        assert log_in(running.address, [login("alice", WRONG)]) == REFUSED_IDENTITY
         (accepted,) = running.wait_for("Decided", outcome="accept")
         wait_until(lambda: not read_cost(sqlite_backend.hash_of("alice")).outdated, "the renewal")
     assert (accepted["user"], accepted["groups"], accepted["authenticator"]) == ("alice", ["ct", "radiology"], "staff")

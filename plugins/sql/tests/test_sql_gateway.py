@@ -23,7 +23,7 @@ from peers.loopback import Address, wait_until
 from peers.pynetdicom_pacs import PynetdicomPacs
 from peers.pynetdicom_scu import associate, user_identity
 from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import COULD_NOT_LOOK, NOT_ADMITTED, log_in, login
+from raw_client import REFUSED_IDENTITY, TRY_LATER, log_in, login
 
 Hash = Callable[..., str]
 
@@ -83,9 +83,9 @@ def test_whatever_is_wrong_the_client_is_told_the_same(backend: Backend, gateway
     with Spy([accept_all, RELEASE_RP]) as spy:
         running = gateway(tables(backend, spy.address))
         names = ("dora", "emil", "carl", "zoe", "d" * 300, "' OR '1'='1", "dora' --", "x'; DROP TABLE users; --")
-        assert {log_in(running.address, [login(name, WRONG)]) for name in names} == {NOT_ADMITTED}
-        assert log_in(running.address, [login("zoe", ALICE)]) == NOT_ADMITTED
-        assert log_in(running.address, [login("dora", b"")]) == NOT_ADMITTED
+        assert {log_in(running.address, [login(name, WRONG)]) for name in names} == {REFUSED_IDENTITY}
+        assert log_in(running.address, [login("zoe", ALICE)]) == REFUSED_IDENTITY
+        assert log_in(running.address, [login("dora", b"")]) == REFUSED_IDENTITY
         assert spy.connections == []
         assert log_in(running.address, [login("dora", ALICE)])[0] == 2
         reasons = [event["reason"] for event in running.told("Decided", outcome="reject")]
@@ -103,8 +103,8 @@ def test_a_database_that_is_down_is_no_wrong_passcode(
         running = gateway(tables(backend, spy.address))
         assert log_in(running.address, [login("dora", ALICE)])[0] == 2
         postgresql.stop()
-        assert log_in(running.address, [login("dora", ALICE)]) == COULD_NOT_LOOK
-        assert log_in(running.address, [login("zoe", ALICE)]) == COULD_NOT_LOOK
+        assert log_in(running.address, [login("dora", ALICE)]) == TRY_LATER
+        assert log_in(running.address, [login("zoe", ALICE)]) == TRY_LATER
         postgresql.start()
         assert log_in(running.address, [login("dora", ALICE)])[0] == 2
         reasons = {event["reason"] for event in running.wait_for("Decided", 2, outcome="unavailable")}
@@ -123,7 +123,7 @@ def test_a_gateway_starts_before_its_database_does(
     with Spy([accept_all, RELEASE_RP]) as spy:
         running = gateway(tables(backend, spy.address))
         assert "sql: nobody can log in for now: the database: Connect call failed" in running.log()
-        assert log_in(running.address, [login("dora", ALICE)]) == COULD_NOT_LOOK
+        assert log_in(running.address, [login("dora", ALICE)]) == TRY_LATER
         postgresql.start()
         assert log_in(running.address, [login("dora", ALICE)])[0] == 2
 

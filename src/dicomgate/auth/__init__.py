@@ -1,6 +1,9 @@
 """From an Attempt to a decision. No PDU is known here, and no socket.
 
-discovery    entry points -> authenticators, their options checked against their signature
-calling      makes every authenticator awaitable: threads of its own or await, deadline, answer checked
-chain        the operator's order; the first answer that is not Pass
+Modules:
+
+    chain    The operator's order: the first answer that is not Pass wins
+    groups   The groups of a user whom something else verified: a ticket says who, a directory says what
+    link     Call an authenticator so that whatever it does, the outcome is a decision in time
+    loading  Entry points -> authenticators. The signature of an entry point is the schema of its configuration table
 """

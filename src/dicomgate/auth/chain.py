@@ -16,8 +16,8 @@ from functools import partial
 from types import TracebackType
 
 from ..contract import Accept, Attempt, Decision, IdentityType, Pass, Reject, Unavailable
-from .calling import Asking, Link, resolve
 from .groups import GroupSource
+from .link import Asking, Link, resolve
 
 _log = logging.getLogger("dicomgate.auth")
 

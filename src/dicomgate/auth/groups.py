@@ -1,4 +1,4 @@
-"""The groups of a user from another place than the one that verified it: a ticket says who, a directory says what.
+"""The groups of a user whom something else verified: a ticket says who, a directory says what.
 
 Law: a user that is unknown there is rejected, and where nobody could look the answer is `Unavailable`. What was asked
 for is never left out.

@@ -1,4 +1,4 @@
-"""The command line: `dicomgate init | serve | check | plugins | ask | echo | throttle | demo`, and what plugins add.
+"""The command line: the commands of `dicomgate`, and those that plugins add.
 
 Rule 1: exit status 0: done, or yes; 1: the answer is no; 2: wrong usage or configuration; 3: the machine or the
         network does not play along.
@@ -6,6 +6,25 @@ Rule 2: what is wrong stands on standard error, one line for each thing, without
         was asked for.
 Rule 3: a secret comes from the terminal, hidden, from standard input or from a file: never from the command line or
         the environment, which other processes can read.
+
+Modules:
+
+    ask              `dicomgate ask`: one identity, the configured chain, and each link's answer explained
+    check            `dicomgate check`: the configuration and, with `--connect`, the upstreams
+    decision_text    Decisions in the words of a table, and as the exit status of a command
+    docstrings       What an authenticator's class says of its fields (attribute docstrings, PEP 257)
+    echo             `dicomgate echo`: log in, send a C-ECHO, and say what the server answers
+    exit_status      How a command ends when it does not end well: one line, and its exit status
+    group            The command group: our own commands, and those that plugins add
+    identity         The options that say who one is, shared by `ask` and `echo` (PS3.7 D.3.3.7.1)
+    init             `dicomgate init`: a configuration that works at once, and a first user
+    logs             The log on standard error: one record, one line, whatever a peer or a library says
+    output           Rows for whoever reads them: a table on a terminal, lines with tabs for a program
+    plugin_commands  What a plugin's commands import: what is configured, and how a command speaks and ends
+    plugins          `dicomgate plugins`: the installed authenticators and their keys; `plugins new` begins one
+    scaffold         `dicomgate plugins new NAME`: a distribution with a working authenticator, to be changed
+    serve            `dicomgate serve`: the gateway until it is told to end
+    throttle         `dicomgate throttle list | clear`: the accounts that failed attempts hold back
 """
 
 from __future__ import annotations
@@ -22,9 +41,9 @@ from .. import __version__
 from .ask import ask
 from .check import check
 from .echo import echo
+from .exit_status import abandon
 from .group import Group
 from .init import init
-from .outcome import abandon
 from .plugins import plugins
 from .serve import serve
 from .throttle import app as throttle

@@ -13,16 +13,18 @@ from typing import Annotated
 
 import typer
 
-from ..admission import Policy, Refuse, admit, attempt_of, before_asking
-from ..assembly import Assembly, assemble
+from ..association.admission import Policy, Refuse, admit, attempt_of, before_asking
 from ..auth.chain import Chain, Verdict
 from ..contract import Attempt, Identity, IdentityType, Peer
-from ..errors import ConfigError, DoesNotFit, PduError, StartError
-from ..gateway.entrance import Entrance
-from ..gateway.tls import read_certificate
+from ..errors import ConfigError, DoesNotFit, NegativeAnswer, PduError, StartError
+from ..net.server_state import ListenerSnapshot
+from ..net.tls import read_certificate
+from ..run.assembly import Assembly, assemble
+from ..scu.verification import CONTEXT, verification_request
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.presentation import AnsweredContext
-from ..wire.refusal import CALLED_AE_TITLE, COULD_NOT_LOOK, Refusal, decode_refusal
+from ..wire.reject_abort import CALLED_AE_TITLE, TRY_LATER, Refusal, decode_refusal
+from .decision_text import in_words
 from .identity import (
     JwtOption,
     KerberosOption,
@@ -35,11 +37,8 @@ from .identity import (
     read_identity,
 )
 from .logs import configure
-from .outcome import AnswerIsNoError
+from .output import print_table
 from .serve import DEFAULT_CONFIG, ConfigOption
-from .tables import print_table
-from .verdicts import in_words
-from .verification import CONTEXT, verification_request
 
 
 def ask(
@@ -75,7 +74,7 @@ def ask(
     _conclude(verdict, request)
 
 
-def _entrance(assembly: Assembly, name: str | None) -> Entrance:
+def _entrance(assembly: Assembly, name: str | None) -> ListenerSnapshot:
     entrances = {entrance.policy.listener: entrance for entrance in assembly.entrances.values()}
     names = ", ".join(entrances)
     if name is None:
@@ -138,7 +137,7 @@ def _conclude(verdict: Verdict, request: AssociateRequest) -> None:
     try:
         answer.encode(request)
     except DoesNotFit as error:
-        raise _no(COULD_NOT_LOOK, f"{outcome.authenticator}: its response does not fit: {error}") from error
+        raise _no(TRY_LATER, f"{outcome.authenticator}: its response does not fit: {error}") from error
     response = outcome.server_response
     item = "without a server response" if response is None else f"with a server response (59H) of {len(response)} bytes"
     typer.echo(f"accepted: if the upstream accepts as well, the client receives an A-ASSOCIATE-AC {item}")
@@ -146,4 +145,4 @@ def _conclude(verdict: Verdict, request: AssociateRequest) -> None:
 
 def _no(refusal: Refusal, reason: str) -> Exception:
     message = f"the client receives {refusal}; the reason, which it is not told: {reason}"
-    return StartError(message) if refusal == COULD_NOT_LOOK else AnswerIsNoError(message)
+    return StartError(message) if refusal == TRY_LATER else NegativeAnswer(message)

@@ -1,4 +1,4 @@
-"""`dicomgate check`: whether the configuration is right and, with `--connect`, whether the upstreams are there."""
+"""`dicomgate check`: the configuration and, with `--connect`, the upstreams."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from ..addresses import show_address
-from ..assembly import Assembly, assemble
 from ..errors import StartError
-from ..gateway.leg import Leg
-from ..gateway.upstream import Upstream
+from ..kit.addresses import show_address
+from ..net.connection import Connection
+from ..net.dial import Upstream
+from ..run.assembly import Assembly, assemble
 from .logs import configure
 from .serve import DEFAULT_CONFIG, ConfigOption
 
@@ -82,7 +82,7 @@ async def _reason_against(upstream: Upstream, seconds: float) -> str:
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[str] = loop.create_future()
 
-    def opened(leg: Leg) -> None:
+    def opened(leg: Connection) -> None:
         leg.close()
         outcome.set_result("")
 

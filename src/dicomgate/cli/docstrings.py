@@ -1,4 +1,4 @@
-"""What an authenticator's class says of its fields: the text below each of them (PEP 257, "attribute docstrings").
+"""What an authenticator's class says of its fields (attribute docstrings, PEP 257).
 
 Python forgets these texts when it compiles a class, so they are read from its source.
 """

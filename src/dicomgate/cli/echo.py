@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import TypeAdapter
 
+from ..config.schema import Address
 from ..contract import Identity, IdentityType
-from ..durations import parse_duration
-from ..errors import ConfigError, DoesNotFit, StartError
-from ..gateway.tls import TlsContext, client_context, secured, words
-from ..tables import Address
+from ..errors import ConfigError, DoesNotFit, NegativeAnswer, StartError
+from ..kit.durations import parse_duration
+from ..net.tls import TlsContext, client_context, secured, words
+from ..scu.kerberos_login import ServiceOption, SingleSignOn
+from ..scu.verification import CONTEXT, verification_request
 from ..wire.associate import AssociateRequest
 from ..wire.presentation import RESULTS
 from .identity import (
@@ -29,12 +31,9 @@ from .identity import (
     parsed,
     read_identity,
 )
-from .outcome import AnswerIsNoError
-from .single_sign_on import ServiceOption, SingleSignOn
-from .verification import CONTEXT, verification_request
 
 if TYPE_CHECKING:
-    from .scu import Client
+    from ..scu.client import Client
 
 _ADDRESS: TypeAdapter[tuple[str, int]] = TypeAdapter(Address)
 _SUCCESS = 0x0000
@@ -64,7 +63,7 @@ def echo(
     Exit status: 0 success, 1 refused, aborted or failed, 2 wrong usage,
     3 unreachable, or TLS failed.
     """
-    from .scu import Client  # pydicom takes its time to import: only here, and before a server waits for us
+    from ..scu.client import Client  # pydicom takes its time to import: only here, and before a server waits for us
 
     host, port = parsed(_ADDRESS, server)
     deadline = time.monotonic() + _seconds(timeout)
@@ -141,14 +140,14 @@ def _converse(client: Client, request: AssociateRequest, single_sign_on: SingleS
         if single_sign_on is not None:
             if doubt := single_sign_on.doubt(response):
                 client.release()
-                raise AnswerIsNoError(doubt)
+                raise NegativeAnswer(doubt)
             typer.echo("the response proves the service: the server has its key")
         if CONTEXT not in [context.id for context in accepted]:
             client.release()
             result = answer.contexts[0].result
-            raise AnswerIsNoError(f"the server does not accept Verification: {RESULTS[result]}")
+            raise NegativeAnswer(f"the server does not accept Verification: {RESULTS[result]}")
         status = client.echo()
         client.release()
         if status != _SUCCESS:
-            raise AnswerIsNoError(f"the C-ECHO failed with status {status:04X}H")
+            raise NegativeAnswer(f"the C-ECHO failed with status {status:04X}H")
         typer.echo(f"C-ECHO succeeded, status {status:04X}H; released")

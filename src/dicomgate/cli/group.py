@@ -1,4 +1,4 @@
-"""The command group: our own commands, `demo`, and the groups that plugins add.
+"""The command group: our own commands, and those that plugins add.
 
 Law: a plugin's command is imported when it is called or listed, not before; one that does not import becomes a command
 that says why (exit status 2), and all others work.
@@ -6,6 +6,7 @@ that says why (exit status 2), and all others work.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -13,12 +14,11 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
-from .outcome import WRONG, errors_on_stderr
+from .exit_status import WRONG, errors_on_stderr
 
 COMMANDS = "dicomgate.commands"
-"""The entry point group of command groups: each a `typer.Typer`."""
+"""The entry point group of commands: each a `typer.Typer`, which is a group, or a function, which is one command."""
 
-_DEMO = "demo"
 _PLAIN: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False}
 
 
@@ -27,14 +27,14 @@ class Group(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Our own, then those of plugins, by name."""
-        own = [*super().list_commands(ctx), _DEMO]
+        own = super().list_commands(ctx)
         return own + sorted({point.name for point in entry_points(group=COMMANDS)} - set(own))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A command by its name; None if there is none."""
         command = super().get_command(ctx, cmd_name)
         if command is None:
-            command = _demo() if cmd_name == _DEMO else _of_plugin(cmd_name)
+            command = _of_plugin(cmd_name)
         if command is not None:
             command.name = cmd_name  # a `typer.Typer` need not know what it is called
         return command
@@ -54,18 +54,15 @@ def _of_plugin(name: str) -> Any:
 
 def _load(point: EntryPoint) -> Any:
     try:
-        return get_group(point.load())
+        command = point.load()
+        return get_group(command) if isinstance(command, typer.Typer) else _plain(point.name, command)
     except Exception as error:  # noqa: BLE001 (whatever an import raises)
         return _broken(f"the command {point.name}{_from(point)} does not import: {_said(error)}")
 
 
-def _demo() -> Any:
-    try:
-        from ..demo.command import demo
-    except ImportError as error:
-        return _broken(f"the demonstration does not import: {_said(error)}")
+def _plain(name: str, function: Callable[..., None]) -> Any:
     app = typer.Typer(**_PLAIN)
-    app.command(_DEMO)(demo)
+    app.command(name)(function)
     return get_command(app)
 
 

@@ -12,9 +12,9 @@ from typing import Annotated, TypeVar
 import typer
 from pydantic import TypeAdapter, ValidationError
 
+from ..config.schema import AeTitle
 from ..contract import Identity, IdentityType
 from ..errors import ConfigError
-from ..tables import AeTitle
 
 UserOption = Annotated[str | None, typer.Option("--user", "-u", metavar="NAME", help="A username and its passcode.")]
 PasscodeFileOption = Annotated[

@@ -1,4 +1,4 @@
-"""`dicomgate plugins`: which authenticators are installed, which keys their tables have; and a new one, begun."""
+"""`dicomgate plugins`: the installed authenticators and their keys; `plugins new` begins one."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from ..auth import discovery
+from ..auth import loading as discovery
+from ..config.schema import AuthenticatorTable
 from ..contract import IdentityType
 from ..errors import ConfigError, PluginError
-from ..tables import AuthenticatorTable
-from .begin import NEW, begin
 from .docstrings import field_docstrings
-from .tables import print_table
+from .output import print_table
+from .scaffold import NEW, begin
 
 
 def plugins(

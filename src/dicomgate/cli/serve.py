@@ -21,9 +21,9 @@ import typer
 
 from .. import __version__
 from ..errors import ConfigError, StartError
-from ..server import Server
+from ..run.server import Server
+from .exit_status import CANNOT, WRONG, abandon
 from .logs import Format, JsonFormatter, Level, TextFormatter, configure
-from .outcome import CANNOT, WRONG, abandon
 
 _log = logging.getLogger("dicomgate.serve")
 _PATIENCE = 1.0  # seconds for a reload that was under way, and for what authenticators left behind

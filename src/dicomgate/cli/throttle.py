@@ -1,4 +1,4 @@
-"""`dicomgate throttle list | clear`: what the gateways have counted, and who is to be forgiven."""
+"""`dicomgate throttle list | clear`: the accounts that failed attempts hold back."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from ..config import load
-from ..custody import configured_state
-from ..errors import ConfigError, StartError, StateUnavailable
-from ..observe.log import quoted
-from ..shared import Count, SharedState
-from .outcome import AnswerIsNoError
+from ..config.load import load
+from ..errors import ConfigError, NegativeAnswer, StartError, StateUnavailable
+from ..events.log import quoted
+from ..run.protection import configured_state
+from ..state.protocol import Count, SharedState
+from .output import print_table
 from .serve import DEFAULT_CONFIG, ConfigOption
-from .tables import print_table
 
 _Answer = TypeVar("_Answer")
 
@@ -58,7 +57,7 @@ def clear(
     wanted = [key.encode(errors="replace").decode() for key in keys or ()]  # bytes of a command line need not be text
     cleared = _asked(config, lambda state: state.clear(wanted or None))
     if wanted and not cleared:
-        raise AnswerIsNoError(f"nothing is counted under {' or '.join(map(quoted, wanted))}")
+        raise NegativeAnswer(f"nothing is counted under {' or '.join(map(quoted, wanted))}")
     typer.echo(f"{cleared} cleared", err=True)
 
 

@@ -19,12 +19,12 @@ from pynetdicom.sop_class import CTImageStorage, Verification
 from ..contract import Identity
 from ..errors import PduError
 from ..wire.associate import AssociateAccept, AssociateRequest
-from ..wire.framing import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
-from ..wire.negotiation import Negotiation
+from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
 from ..wire.presentation import ProposedContext
-from ..wire.refusal import decode_refusal
-from .attempts import Accepted, Answer, Login, Row
+from ..wire.reject_abort import decode_refusal
+from ..wire.user_information import Negotiation
 from .pacs import MAXIMUM_LENGTH
+from .scenarios import Accepted, Answer, Login, Row
 
 _CALLING = "DEMO_CLIENT"
 _TIMEOUT = 20.0  # seconds that nothing here ever takes

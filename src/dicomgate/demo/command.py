@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from ..auth.discovery import installed
+from ..auth.loading import installed
 from ..errors import DicomgateError, StartError
 from .folder import passcode_commands
 
@@ -34,7 +34,7 @@ def demo(
         typer.echo(f"the demonstration needs {missing}: pip install 'dicomgate[demo]'", err=True)
         raise typer.Exit(2)
     # Not above: these need pynetdicom, and the command line imports this file without it.
-    from .stage import perform
+    from .run import perform
     from .table import make_console
 
     try:

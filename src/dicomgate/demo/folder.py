@@ -1,4 +1,4 @@
-"""The files of the demonstration: a configuration, a users file with one user, the keys of two issuers.
+"""The files of the demonstration: a configuration, a user, the keys of two issuers.
 
 Law: the passcode is generated, it stands nowhere but in memory, and the users file has its hash.
 """

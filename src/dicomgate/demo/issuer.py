@@ -1,4 +1,4 @@
-"""The issuer of the demonstration: a key made at the start, whose public half is all that the gateway gets.
+"""The token issuer of the demonstration: a key made at the start.
 
 Law: the private key stands nowhere but in memory; tokens live for a minute.
 """

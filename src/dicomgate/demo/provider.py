@@ -1,4 +1,4 @@
-"""The identity provider of the demonstration: it signs SAML assertions with a key made at the start.
+"""The identity provider of the demonstration: it signs SAML assertions.
 
 Law: the private key stands nowhere but in memory; assertions live for a minute, and log in once.
 """

@@ -1,4 +1,4 @@
-"""How it looks: a table and a line on a terminal; the same, plain and never broken into lines, in a pipe or a file."""
+"""How it looks: a table on a terminal; plain lines in a pipe or a file."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from ..wire.refusal import AssociateReject
-from .attempts import Accepted, Answer
+from ..wire.reject_abort import AssociateReject
 from .pacs import Sighting
+from .scenarios import Accepted, Answer
 from .verdict import Result
 
 _PIPE_WIDTH = 200

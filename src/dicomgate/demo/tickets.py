@@ -1,4 +1,4 @@
-"""The Kerberos of the demonstration: a KDC of its own, where one is installed, and a user who has logged in to it.
+"""The Kerberos of the demonstration, where a KDC is installed: a user who has logged in to it.
 
 Law: KRB5_... of the environment is as it was when it is over, and no file of the system's is read or written.
 """
@@ -11,9 +11,9 @@ from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..auth.discovery import installed
-from ..cli.single_sign_on import SingleSignOn
+from ..auth.loading import installed
 from ..errors import StartError
+from ..scu.kerberos_login import SingleSignOn
 from ..testing.kdc import NEEDED, PASSWORD, SERVICE, run_kdc
 from .folder import KDC, KEYTAB
 

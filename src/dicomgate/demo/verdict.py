@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .attempts import Accepted, Row
 from .client import Visit
 from .pacs import Sighting
+from .scenarios import Accepted, Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,14 @@
 """The stores of what gateways share: one file of one machine, or one Redis for several machines.
 
 Law: the two stores answer alike. What a lever does stands in `shared`, how much is kept and for how long in `limits`.
+
+Modules:
+
+    protocol       What gateways know together: backoffs, known pairs, used credentials
+    redis          The state in a Redis or Valkey, shared by the gateways of several machines
+    retention      How much a store keeps, for how long, and how long it may take
+    sqlite         The state in a file of SQLite, shared by the processes of one machine; or in this process's memory
+    sqlite_tables  What is counted, known and used, as tables of SQLite
 """
 
 from __future__ import annotations
@@ -8,7 +16,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import ConfigError
-from ..shared import SharedState
+from .protocol import SharedState
 from .sqlite import SqliteState
 
 __all__ = ["open_state"]

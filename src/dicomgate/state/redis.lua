@@ -113,8 +113,8 @@ function run.take()
     return { known and 1 or 0, held, string.format('%.17g', wait) }
 end
 
-function run.give_back()
-    for _, key in ipairs(given.give_back) do
+function run.refund()
+    for _, key in ipairs(given.refund) do
         local row = read(key)
         if row.n > 1 then
             row.n, row.until_, row.ends = row.n - 1, row.before, row.last + limits.forget_lever
@@ -135,7 +135,7 @@ function run.succeeded()
         redis.call('ZREMRANGEBYRANK', PAIRS, 0, excess - 1)
     end
     run.clear()
-    run.give_back()
+    run.refund()
 end
 
 -- 1 for the first use, 0 for another, -1 without room

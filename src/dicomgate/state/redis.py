@@ -1,4 +1,4 @@
-"""The state in a Redis, or a Valkey, which the gateways of several machines share.
+"""The state in a Redis or Valkey, shared by the gateways of several machines.
 
 Rule 1: each method is one run of `redis.lua` on the server, and its clock is the server's.
 Rule 2: a command is sent once. redis-py would send it ten times more, and an attempt would count and wait as often;
@@ -24,10 +24,10 @@ from urllib.parse import urlsplit
 from redis import exceptions
 from redis.asyncio import ConnectionPool, Redis
 
-from ..addresses import show_address
 from ..errors import ConfigError, StateUnavailable
-from ..shared import Count, Lever, Taken
-from .limits import Limits
+from ..kit.addresses import show_address
+from .protocol import Backoff, Count, Grant
+from .retention import Limits
 
 SCRIPT = files("dicomgate.state").joinpath("redis.lua").read_text("utf-8")
 # In braces: a cluster keeps on one node what has the same there, as a script needs it.
@@ -66,25 +66,25 @@ class RedisState:
         self._places = asyncio.Semaphore(_CONNECTIONS)
         self._relied_on = False
 
-    async def take(self, pair: str, if_known: Sequence[Lever], otherwise: Sequence[Lever]) -> Taken:
+    async def take(self, pair: str, if_known: Sequence[Backoff], otherwise: Sequence[Backoff]) -> Grant:
         """See SharedState."""
 
-        def read(answer: Any) -> Taken:
+        def read(answer: Any) -> Grant:
             known, place, wait = answer
             if not place:
-                return Taken(bool(known))
+                return Grant(bool(known))
             lever = (if_known if known else otherwise)[place - 1]
-            return Taken(bool(known), lever.key, None if wait == "inf" else float(wait))
+            return Grant(bool(known), lever.key, None if wait == "inf" else float(wait))
 
         return await self._run("take", read, pair=pair, if_known=_plain(if_known), otherwise=_plain(otherwise))
 
-    async def give_back(self, keys: Sequence[str]) -> None:
+    async def refund(self, keys: Sequence[str]) -> None:
         """See SharedState."""
-        await self._run("give_back", bool, give_back=list(keys))
+        await self._run("refund", bool, refund=list(keys))
 
-    async def succeeded(self, pair: str, forget: Sequence[str], give_back: Sequence[str]) -> None:
+    async def succeeded(self, pair: str, forget: Sequence[str], refund: Sequence[str]) -> None:
         """See SharedState."""
-        await self._run("succeeded", bool, pair=pair, forget=list(forget), give_back=list(give_back))
+        await self._run("succeeded", bool, pair=pair, forget=list(forget), refund=list(refund))
 
     async def first_use(self, key: str, until: datetime) -> bool:
         """See SharedState."""
@@ -164,7 +164,7 @@ def _shown(url: str) -> str:
     return f"{parts.scheme}://{show_address(host, port)}{parts.path}"
 
 
-def _plain(levers: Sequence[Lever]) -> list[dict[str, object]]:
+def _plain(levers: Sequence[Backoff]) -> list[dict[str, object]]:
     return [asdict(lever) | {"most": -1 if lever.most is None else lever.most} for lever in levers]
 
 

@@ -1,4 +1,4 @@
-"""The state in a file of SQLite, which several processes of one machine may share; or in the memory of this one.
+"""The state in a file of SQLite, shared by the processes of one machine; or in this process's memory.
 
 Rule 1: one thread of its own opens the file, uses it and closes it. Whoever asks waits in the event loop, and no longer
         than the deadline; who gives up before its turn came leaves nothing behind.
@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import StartError, StateUnavailable
-from ..shared import Count, Lever, Taken
-from .ledger import Ledger, prepare
-from .limits import Limits
+from .protocol import Backoff, Count, Grant
+from .retention import Limits
+from .sqlite_tables import Ledger, prepare
 
 _PATIENCE = 0.8  # of the deadline: so long one process waits for the lock of another
 _Answer = TypeVar("_Answer")
@@ -45,21 +45,21 @@ class SqliteState:
             self._thread.shutdown(wait=False)
             raise StartError(f"state {path}: cannot be opened: {self._words(error)}") from error
 
-    async def take(self, pair: str, if_known: Sequence[Lever], otherwise: Sequence[Lever]) -> Taken:
+    async def take(self, pair: str, if_known: Sequence[Backoff], otherwise: Sequence[Backoff]) -> Grant:
         """See SharedState."""
         return await self._ask(lambda ledger: ledger.take(pair, if_known, otherwise))
 
-    async def give_back(self, keys: Sequence[str]) -> None:
+    async def refund(self, keys: Sequence[str]) -> None:
         """See SharedState."""
-        await self._ask(lambda ledger: ledger.give_back(keys))
+        await self._ask(lambda ledger: ledger.refund(keys))
 
-    async def succeeded(self, pair: str, forget: Sequence[str], give_back: Sequence[str]) -> None:
+    async def succeeded(self, pair: str, forget: Sequence[str], refund: Sequence[str]) -> None:
         """See SharedState."""
 
         def work(ledger: Ledger) -> None:
             ledger.know(pair)
             ledger.forget(forget)
-            ledger.give_back(give_back)
+            ledger.refund(refund)
 
         await self._ask(work)
 

@@ -1,17 +1,5 @@
 """The kit for authors of authenticators.
 
-attempts    `attempt(...)` makes an Attempt; `username`, `passcode`, `kerberos`, `saml` and `jwt` make its Identity
-contract    `AuthenticatorContract`: the laws that every authenticator keeps, as pytest tests
-variants    what they make of a good attempt
-watching    what an authenticator does unseen: logs, stalls, things left behind
-plugin      the pytest plugin with the fixture `gateway`; named by a test file, loaded by nobody else
-gateway     what that fixture starts: a whole gateway, and what came of each login
-clients     who logs in there: a client of our own, pynetdicom, storescu
-pacs        what stands behind it
-running     a gateway in a thread of its own, by its configuration
-slices      synthetic CT images
-kdc         a Kerberos KDC on loopback, where MIT's is installed
-
     import pytest
     from dicomgate import Attempt
     from dicomgate.testing import AuthenticatorContract, attempt, passcode
@@ -27,6 +15,20 @@ kdc         a Kerberos KDC on loopback, where MIT's is installed
         def bad(self) -> Attempt: return attempt(passcode("alice", "battery staple"))
 
 This front door needs no pytest, and imports neither `plugin` nor what it starts.
+
+Modules:
+
+    attempts  Attempts as the gateway makes them, with a default for all that a test does not care about
+    clients   Three clients that log in: a small one of our own, pynetdicom, DCMTK's storescu
+    contract  The laws of an authenticator, as tests (docs/writing-an-authenticator.md)
+    gateway   A whole gateway for a test: a configuration, one authenticator, a PACS after it, and clients
+    kdc       A real KDC on loopback: MIT's krb5kdc as a plain process, with a realm of its own
+    pacs      A PACS that knows nothing of users: it takes every C-ECHO and C-STORE, and keeps no data set
+    plugin    The pytest plugin: a fixture `gateway` that starts gateways with an authenticator of yours
+    running   The gateway in a thread of its own, as `dicomgate serve` would run it
+    slices    Synthetic CT images: a round phantom that wanders from slice to slice (PS3.3 A.3, CT Image IOD)
+    variants  What a good attempt is turned into, and the forms that its secret could be told in
+    watching  What an authenticator must not do unseen: log, block the event loop, leave something behind
 """
 
 from .attempts import attempt, jwt, kerberos, passcode, saml, username

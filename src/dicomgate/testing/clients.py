@@ -15,11 +15,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
-from ..cli.outcome import AnswerIsNoError
-from ..cli.scu import Client as Scu
-from ..cli.verification import verification_request
 from ..contract import Identity, IdentityType
-from ..gateway.tls import TlsContext, secured
+from ..errors import NegativeAnswer
+from ..net.tls import TlsContext, secured
+from ..scu.client import Client as Scu
+from ..scu.verification import verification_request
 from .slices import ct_series
 
 Answer: TypeAlias = tuple[bool, bytes | None]
@@ -40,7 +40,7 @@ def echo(address: tuple[str, int], identity: Identity | None, calling: str, tls:
             response = scu.associate(verification_request(calling, _CALLED, identity)).server_response
             succeeded = scu.echo() == 0
             scu.release()
-        except AnswerIsNoError:
+        except NegativeAnswer:
             return False, None
     return succeeded, response
 

@@ -12,8 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from ..auth import discovery
-from ..auth.calling import Link
+from ..auth import loading as discovery
+from ..auth.link import Link
 from ..contract import Accept, Attempt, Authenticator, Decision, Identity, IdentityType, Pass, Reject, Unavailable
 from ..errors import ConfigError, PluginError
 from .variants import damaged, forms, nonsense, of_others

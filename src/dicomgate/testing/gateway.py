@@ -1,4 +1,4 @@
-"""A whole gateway for a test: a configuration, one authenticator, a PACS behind it, and clients that log in.
+"""A whole gateway for a test: a configuration, one authenticator, a PACS after it, and clients.
 
 It listens on 127.0.0.1 without TLS unless the test says otherwise. Throttling is off: a test may guess.
 """
@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from ..contract import Identity
-from ..gateway.tls import TlsContext
+from ..net.tls import TlsContext
 from . import clients
 from .clients import Client
 from .pacs import Pacs

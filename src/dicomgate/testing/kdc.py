@@ -1,4 +1,4 @@
-"""A real KDC on loopback: MIT's krb5kdc as a plain process, with a realm, users, services and keytabs of its own.
+"""A real KDC on loopback: MIT's krb5kdc as a plain process, with a realm of its own.
 
 Nothing of the system's configuration is read or written: KRB5_CONFIG and KRB5_KDC_PROFILE name files of its own.
 """

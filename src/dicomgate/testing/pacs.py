@@ -11,14 +11,14 @@ from threading import Thread
 
 from pydicom import Dataset
 
-from ..cli.dimse import NO_DATA_SET, PDV_HEADER, RESPONSE, SUCCESS, command_pdu, decode_command, fragments
-from ..cli.verification import MAXIMUM_LENGTH
 from ..contract import Identity
 from ..errors import PduError
+from ..scu.dimse import NO_DATA_SET, PDV_HEADER, RESPONSE, SUCCESS, command_pdu, decode_command, fragments
+from ..scu.verification import MAXIMUM_LENGTH
 from ..wire.associate import AssociateAccept, AssociateRequest
-from ..wire.framing import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
-from ..wire.negotiation import Negotiation
+from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
 from ..wire.presentation import AnsweredContext
+from ..wire.user_information import Negotiation
 
 _IMPLEMENTATION_CLASS_UID = b"2.25.221836491547027846370528418927363529282"
 _LONGEST_REQUEST = 131_072

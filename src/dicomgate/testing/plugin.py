@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import pytest
 
-from ..auth import discovery
+from ..auth import loading as discovery
 from .gateway import NOTHING, Gateway, StartGateway, Table
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from threading import Thread
 
-from ..server import Bind, Server
+from ..run.server import Bind, Server
 
 
 class RunningGateway:

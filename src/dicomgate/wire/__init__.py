@@ -6,13 +6,13 @@ Law 2: encode anew from the model, never relay received bytes. Unknown items are
 Law 3: parsing raises `PduError` and nothing else; anything else is a defect. No `assert` guards input.
 Law 4: memory in proportion to the bytes received, never to the bytes declared.
 
-    framing          cut a stream into PDUs, a length limit for each type
-    items            walk and build the variable items
-    presentation     20H and 21H: presentation contexts, proposed and answered
-    negotiation      51H to 57H: what the user information item negotiates
-    identity         58H and 59H: the login
-    associate        A-ASSOCIATE-RQ and -AC as values
-    agreement        an A-ASSOCIATE-AC held against the A-ASSOCIATE-RQ that it answers
-    dataflow         the PDUs of an established association: P-DATA-TF, A-RELEASE, A-ABORT, header by header
-    refusal          A-ASSOCIATE-RJ and A-ABORT by name
+Modules:
+
+    associate         A-ASSOCIATE-RQ and A-ASSOCIATE-AC (PS3.8 9.3.2, 9.3.3): strict parse to a value, canonical encode
+    items             Walk and build the variable items of the A-ASSOCIATE PDUs (PS3.8 9.3.2, PS3.7 annex D.3)
+    pdu               Cut a stream into PDUs before the association is established (PS3.8 9.3.1)
+    presentation      Presentation contexts: proposed by 20H (PS3.8 9.3.2.2), answered by 21H (PS3.8 9.3.3.2)
+    reject_abort      A-ASSOCIATE-RJ (PS3.8 table 9-21) and A-ABORT (PS3.8 table 9-26), by name
+    user_identity     The login: sub-item 58H of the A-ASSOCIATE-RQ, 59H of the -AC (PS3.7 D.3.3.7)
+    user_information  The user information item 50H without the login: sub-items 51H to 57H (PS3.7 D.3.3)
 """

@@ -1,4 +1,4 @@
-"""A-ASSOCIATE-RQ (PS3.8 9.3.2) and A-ASSOCIATE-AC (PS3.8 9.3.3): strict parse to a value, canonical encode.
+"""A-ASSOCIATE-RQ and A-ASSOCIATE-AC (PS3.8 9.3.2, 9.3.3): strict parse to a value, canonical encode.
 
 For every legal PDU, `parse(encode(value)) == value`; and encode(parse(pdu)) is the PDU that goes on.
 """
@@ -14,12 +14,12 @@ from typing import TypeVar
 
 from ..contract import Identity
 from ..errors import PduError
-from .framing import HEADER, SHORTEST_ASSOCIATE
-from .identity import encode_identity, encode_server_response, read_identity, read_server_response
 from .items import item, malformed, misplaced, read_uid, short_item, walk
-from .negotiation import Negotiation, NegotiationReader
+from .pdu import HEADER, SHORTEST_ASSOCIATE
 from .presentation import AnsweredContext, ProposedContext, read_answered, read_proposed
-from .refusal import APPLICATION_CONTEXT, PROTOCOL_VERSION
+from .reject_abort import APPLICATION_CONTEXT, PROTOCOL_VERSION
+from .user_identity import encode_identity, encode_server_response, read_identity, read_server_response
+from .user_information import Negotiation, NegotiationReader
 
 DICOM_APPLICATION_CONTEXT = b"1.2.840.10008.3.1.1.1"  # PS3.7 annex A.2.1
 _APPLICATION_CONTEXT = short_item(0x10, DICOM_APPLICATION_CONTEXT)

@@ -12,7 +12,7 @@ from functools import lru_cache
 from struct import Struct
 
 from ..errors import DoesNotFit, PduError
-from .refusal import INVALID_PARAMETER
+from .reject_abort import INVALID_PARAMETER
 
 _ITEM = Struct(">BxH")
 _LENGTH = Struct(">H")

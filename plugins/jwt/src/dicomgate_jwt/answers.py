@@ -16,7 +16,7 @@ from functools import partial
 from hashlib import blake2b
 from typing import Any, Protocol
 
-from dicomgate.fetching import Fetcher, FetchError
+from dicomgate.kit.fetch import Fetcher, FetchError
 
 from .claims import is_moment
 from .strict_json import NotJsonError, read_object

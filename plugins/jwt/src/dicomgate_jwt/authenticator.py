@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Once, Pass, Reject, Unavailable
-from dicomgate.fetching import Fetcher, FetchError
+from dicomgate.kit.fetch import Fetcher, FetchError
 
 from .claims import Policy, Problem, Scalar, TokenType, shown
 from .keys import PUBLIC_KEY_ALGORITHMS, SECRET_ALGORITHMS, Key

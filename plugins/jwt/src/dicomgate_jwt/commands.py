@@ -14,20 +14,11 @@ from typing import Annotated
 
 import typer
 
-from dicomgate import (
-    Accept,
-    Attempt,
-    Authenticator,
-    Decision,
-    Identity,
-    IdentityType,
-    Peer,
-    Reject,
-)
-from dicomgate.commands import (
+from dicomgate import Accept, Attempt, Authenticator, Decision, Identity, IdentityType, Peer, Reject
+from dicomgate.cli.plugin_commands import (
     DEFAULT_CONFIG,
-    AnswerIsNoError,
     ConfigOption,
+    NegativeAnswer,
     authenticators,
     conclude,
     in_words,
@@ -35,7 +26,7 @@ from dicomgate.commands import (
     read_certificate,
     read_input,
 )
-from dicomgate.fetching import FetchError
+from dicomgate.kit.fetch import FetchError
 
 from .authenticator import Jwt
 from .explanation import explain
@@ -68,7 +59,7 @@ def inspect(
     try:
         token = read_token(data)
     except (NotATokenError, BadTokenError) as error:
-        raise AnswerIsNoError(_why_none(data, error)) from None
+        raise NegativeAnswer(_why_none(data, error)) from None
     identity = Identity(IdentityType.JWT, data)
     peer = Peer("127.0.0.1", 0, der)
     attempt = Attempt("inspect", identity, "DICOMGATE", "ANY-SCP", peer, "inspect", (), datetime.now(UTC))

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from dicomgate.fetching import Fetcher, FetchError, url_problem
+from dicomgate.kit.fetch import Fetcher, FetchError, url_problem
 
 from .strict_json import NotJsonError, read_object
 

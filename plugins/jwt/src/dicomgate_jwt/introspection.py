@@ -18,8 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Pass, Reject, Unavailable, read_secret_text
-from dicomgate.fetching import Fetcher, FetchError, check_url
+from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Pass, Reject, Unavailable
+from dicomgate.kit.fetch import Fetcher, FetchError, check_url
+from dicomgate.kit.files import read_secret_text
 
 from .answers import Answers, Claims, Fixed, Place
 from .claims import Problem, Scalar, audience_problems, binding_problems, shown, time_problems, value_problems

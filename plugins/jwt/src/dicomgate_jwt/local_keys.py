@@ -9,7 +9,8 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dicomgate import ConfigError, file_stamp, read_secret, read_trusted
+from dicomgate import ConfigError
+from dicomgate.kit.files import file_stamp, read_secret, read_trusted
 
 from .keys import BadKeyError, Key, KeySet, read_pem, read_set, secret_key
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from dicomgate import ConfigError
-from dicomgate.fetching import Fetcher, FetchError, check_url
+from dicomgate.kit.fetch import Fetcher, FetchError, check_url
 
 from .discovery import discovered
 from .keys import BadKeyError, Key, KeySet, read_set

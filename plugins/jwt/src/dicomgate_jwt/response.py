@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from dicomgate import Attempt, ConfigError, read_private
+from dicomgate import Attempt, ConfigError
+from dicomgate.kit.files import read_private
 
 from .token import Token
 

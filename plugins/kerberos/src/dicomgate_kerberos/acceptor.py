@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dicomgate import ConfigError, file_stamp
+from dicomgate import ConfigError
+from dicomgate.kit.files import file_stamp
 
 from . import gss, libkrb5
 from .errors import KerberosError

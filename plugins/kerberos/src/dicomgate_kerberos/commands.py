@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import typer
 
 from dicomgate import Accept, Attempt, Identity, IdentityType, Peer
-from dicomgate.commands import DEFAULT_CONFIG, AnswerIsNoError, ConfigOption, authenticators, print_table
+from dicomgate.cli.plugin_commands import DEFAULT_CONFIG, ConfigOption, NegativeAnswer, authenticators, print_table
 
 from .acceptor import AES
 from .authenticator import Kerberos
@@ -43,7 +43,7 @@ def check(config: ConfigOption = DEFAULT_CONFIG) -> None:
     rows = [(name, *row) for name, judge in judges.items() for row in _look(judge)]
     print_table(("authenticator", "what", "verdict", "detail"), rows)
     if any(row[2] == "wrong" for row in rows):
-        raise AnswerIsNoError("something is wrong: see above")
+        raise NegativeAnswer("something is wrong: see above")
 
 
 def _look(judge: object) -> list[Row]:

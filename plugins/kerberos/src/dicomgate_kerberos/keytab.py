@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dicomgate import ConfigError, read_private
+from dicomgate import ConfigError
+from dicomgate.kit.files import read_private
 
 _VERSION = b"\x05\x02"
 _LARGEST = 1_048_576

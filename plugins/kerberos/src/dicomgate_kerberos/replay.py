@@ -11,7 +11,8 @@ import os
 import stat
 from pathlib import Path
 
-from dicomgate import ConfigError, check_folders
+from dicomgate import ConfigError
+from dicomgate.kit.files import check_folders
 
 NAME = "KRB5RCACHENAME"
 _DEFAULT = "dfl:"

@@ -21,7 +21,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import bonsai
 
-from dicomgate import ConfigError, read_secret_text
+from dicomgate import ConfigError
+from dicomgate.kit.files import read_secret_text
 
 from .diagnosis import why_unreachable
 from .messages import Answer, Failed, Question, Refused, Verified

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dicomgate import ConfigError, read_secret_text
+from dicomgate import ConfigError
+from dicomgate.kit.files import read_secret_text
 
 from .names import filter_problem, read_dn, template_problem
 

@@ -14,17 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from dicomgate import (
-    Accept,
-    Attempt,
-    ConfigError,
-    Decision,
-    Identity,
-    IdentityType,
-    Pass,
-    Reject,
-    Unavailable,
-)
+from dicomgate import Accept, Attempt, ConfigError, Decision, Identity, IdentityType, Pass, Reject, Unavailable
 
 from .current import CurrentUsers, Snapshot
 from .hashing import HashingFailedError, cannot_be_right, make_hash, verify

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicomgate import ConfigError, FileStamp, file_stamp
+from dicomgate import ConfigError
+from dicomgate.kit.files import FileStamp, file_stamp
 
 from .decoy import Decoy, Decoys
 from .hashing import HashingFailedError

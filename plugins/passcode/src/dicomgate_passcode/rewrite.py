@@ -19,7 +19,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dicomgate import ConfigError, check_folders
+from dicomgate import ConfigError
+from dicomgate.kit.files import check_folders
 
 from .users_file import LARGEST_FILE, User, UsersFile, parse, read_bytes
 

@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dicomgate import ConfigError, check_folders
+from dicomgate import ConfigError
+from dicomgate.kit.files import check_folders
 
 from .hashing import READABLE, Cost, read_cost
 

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
 from dicomgate import DicomgateError
-from dicomgate.embedding import COULD_NOT_LOOK, Admit, AssociateReject, Refuse
+from dicomgate.run.embedding import TRY_LATER, Admit, AssociateReject, Refuse
 
 from .judging import Judging, end_at
 from .request import attempt_of, is_secured, user_identity_of
@@ -33,7 +33,7 @@ class Bench:
 
     def identified(self, event: Any) -> tuple[bool, bytes | None]:
         """EVT_USER_ID, where pynetdicom does the rest: it answers every refusal with the same A-ASSOCIATE-RJ."""
-        answer = self._ask(event.assoc, COULD_NOT_LOOK)
+        answer = self._ask(event.assoc, TRY_LATER)
         return (True, answer.server_response) if isinstance(answer, Admit) else (False, None)
 
     def requested(self, event: Any) -> None:
@@ -51,7 +51,7 @@ class Bench:
                 return
         except Exception as error:  # noqa: BLE001 (law 1)
             _log.error("an admitted association cannot be answered: %s", type(error).__name__)
-            answer = Refuse(COULD_NOT_LOOK, "")
+            answer = Refuse(TRY_LATER, "")
         _reject(association, answer.refusal)
 
     def admitted(self, event: Any) -> tuple[bool, bytes | None]:
@@ -78,7 +78,7 @@ class Bench:
             _log.error("nobody can be let in: %s", error)
         except BaseException as error:  # noqa: BLE001 (law 1)
             _log.error("nobody can be let in: %s", type(error).__name__)
-        return Refuse(COULD_NOT_LOOK, "")
+        return Refuse(TRY_LATER, "")
 
 
 def _reject(association: Any, refusal: Any) -> None:

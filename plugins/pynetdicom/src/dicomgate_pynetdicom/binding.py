@@ -18,7 +18,7 @@ from typing import Any
 from pynetdicom import evt
 
 from dicomgate import Authenticator, ConfigError
-from dicomgate.embedding import DEFAULT_DEADLINE, DEFAULT_WORKERS, Judge
+from dicomgate.run.embedding import DEFAULT_DEADLINE, DEFAULT_WORKERS, LoginService
 
 from .bench import Bench
 from .judging import Judging
@@ -36,7 +36,7 @@ class Binding(tuple[Any, Callable[..., Any]]):
     brings no identity is refused, refusals have their own codes, an answer that was asked for is always sent, and an
     association ends with its credential."""
 
-    def __new__(cls, judge: Judge) -> Binding:
+    def __new__(cls, judge: LoginService) -> Binding:
         """Of what `bind` made."""
         judging = Judging(judge)
         bench = Bench(judging)
@@ -86,13 +86,13 @@ def bind(
     if isinstance(what, str | PathLike):
         if any(option is not None for option in (deadline, workers, cleartext_passcodes, audit)):
             raise ConfigError("deadline, workers, cleartext_passcodes and audit are the configuration file's to say")
-        return Binding(Judge.configured(Path(what), listener))
+        return Binding(LoginService.configured(Path(what), listener))
     if listener is not None:
         raise ConfigError("a listener is one of a configuration file")
     authenticators: list[Authenticator] = [*what] if isinstance(what, Sequence) else [what]
     if not authenticators:
         raise ConfigError("no authenticator was given")
-    judge = Judge.of(
+    judge = LoginService.of(
         authenticators,
         deadline=deadline or DEFAULT_DEADLINE,
         workers=workers or DEFAULT_WORKERS,

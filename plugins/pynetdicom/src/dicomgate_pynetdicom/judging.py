@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from weakref import ref
 
 from dicomgate import Attempt, StartError
-from dicomgate.embedding import Admit, AssociateReject, Judge, Refuse
+from dicomgate.run.embedding import Admit, AssociateReject, LoginService, Refuse
 
 _log = logging.getLogger("dicomgate.pynetdicom")
 _Answer = TypeVar("_Answer")
@@ -32,7 +32,7 @@ _SLACK = 1.0
 class Judging:
     """Asks a judge from any thread. Starts with the first question; ends with `close`, or with the program."""
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: LoginService) -> None:
         self.listener = judge.listener
         self.end_with_credential = judge.end_with_credential
         self._judge = judge

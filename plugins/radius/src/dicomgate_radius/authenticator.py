@@ -17,7 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from dicomgate import Attempt, ConfigError, Decision, IdentityType, Pass, Reject, Unavailable, read_secret
+from dicomgate import Attempt, ConfigError, Decision, IdentityType, Pass, Reject, Unavailable
+from dicomgate.kit.files import read_secret
 
 from .conversation import NoAnswerError
 from .messages import LONGEST_VALUE, make_question, problem, read_answer

@@ -15,7 +15,7 @@ from typing import Annotated, cast
 import typer
 
 from dicomgate import Attempt, ConfigError, Decision, Identity, IdentityType, Peer
-from dicomgate.commands import (
+from dicomgate.cli.plugin_commands import (
     DEFAULT_CONFIG,
     ConfigOption,
     authenticators,

@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from lxml import etree
 
-from dicomgate import ConfigError, read_private
+from dicomgate import ConfigError
+from dicomgate.kit.files import read_private
 
 from .document import LONGEST, Element, RefusedError
 from .names import DSIG, XENC

@@ -15,7 +15,8 @@ from cryptography.x509 import load_pem_x509_certificate
 from lxml import etree
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
-from dicomgate import ConfigError, read_private, read_trusted
+from dicomgate import ConfigError
+from dicomgate.kit.files import read_private, read_trusted
 
 from .document import LONGEST
 from .names import SAML, SAMLP, SUCCESS

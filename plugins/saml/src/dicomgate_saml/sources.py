@@ -15,8 +15,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from dicomgate import ConfigError, FileStamp, file_stamp, read_trusted
-from dicomgate.fetching import Fetcher, FetchError, check_url
+from dicomgate import ConfigError
+from dicomgate.kit.fetch import Fetcher, FetchError, check_url
+from dicomgate.kit.files import FileStamp, file_stamp, read_trusted
 
 from .document import RefusedError
 from .trust import LARGEST_METADATA, Trusted, read_certificates, read_metadata

@@ -22,7 +22,8 @@ from urllib.parse import quote
 from sqlalchemy import URL, NullPool, make_url
 from sqlalchemy.exc import ArgumentError
 
-from dicomgate import ConfigError, check_folders, read_secret_text
+from dicomgate import ConfigError
+from dicomgate.kit.files import check_folders, read_secret_text
 
 
 @dataclass(frozen=True, slots=True)

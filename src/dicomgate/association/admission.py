@@ -1,0 +1,161 @@
+"""Verdict and policy -> admit, with which response item; or refuse, with which codes (docs/decisions.md).
+
+Law: the peer never learns why. Every identity that is not admitted gets one and the same A-ASSOCIATE-RJ; only "I
+could not look" is told apart, so that a client repeats later instead of asking its user for another passcode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+from ..auth.chain import Verdict
+from ..contract import Accept, Attempt, Identity, IdentityType, Pass, Peer, Reject, Unavailable
+from ..events.events import Decided, Outcome
+from ..wire.associate import AssociateRequest
+from ..wire.reject_abort import REFUSED_IDENTITY, TRY_LATER, Refusal
+
+ANY_AE_TITLE = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where associations for some called AE titles go, and whether the identity travels with them."""
+
+    upstream: str
+    forward_identity: bool = False
+    answer_timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What one listener lays down for its associations. Times are in seconds, the limit in bytes."""
+
+    listener: str
+    identity_required: bool = True
+    passcodes_allowed: bool = True
+    fallback_encoding: str | None = None
+    end_with_credential: bool = True
+    routes: Mapping[str, Route] = field(default_factory=dict)
+    request_limit: int = 131_072
+    artim: float = 30.0
+    decision_timeout: float = 10.0
+
+    def route(self, called_ae_title: str) -> Route | None:
+        """The route of a called AE title; None if there is none."""
+        return self.routes.get(called_ae_title) or self.routes.get(ANY_AE_TITLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Let it in. `server_response` is the content of sub-item 59H; None sends no such item."""
+
+    accept: Accept
+    authenticator: str
+    server_response: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Keep it out: what the client receives, and the reason, which it does not."""
+
+    refusal: Refusal
+    reason: str
+
+
+def attempt_of(
+    association_id: str,
+    request: AssociateRequest,
+    pdu: bytes,
+    peer: Peer,
+    policy: Policy,
+    time: datetime,
+    arrived_at: tuple[str, int] = ("", 0),
+) -> Attempt:
+    """The request, which was read from `pdu`, as the authenticators are to see it."""
+    return Attempt(
+        id=association_id,
+        identity=request.identity,
+        calling_ae_title=request.calling_ae_title,
+        called_ae_title=request.called_ae_title,
+        peer=peer,
+        listener=policy.listener,
+        abstract_syntaxes=tuple(dict.fromkeys(context.abstract_syntax.decode() for context in request.contexts)),
+        time=time,
+        arrived_at=arrived_at,
+        request=partial(_encoded_anew, pdu, policy.fallback_encoding),
+    )
+
+
+def _encoded_anew(pdu: bytes, fallback_encoding: str | None) -> bytes:
+    # Only when somebody asks, and from the bytes: as a value, a long request takes up to nine times as much.
+    return AssociateRequest.parse(pdu, fallback_encoding).encode()
+
+
+def before_asking(identity: Identity | None, policy: Policy) -> Refuse | None:
+    """Refuse what no authenticator needs to see; None if the chain is to be asked."""
+    if identity is None:
+        return (
+            Refuse(REFUSED_IDENTITY, "no user identity, and the listener requires one")
+            if policy.identity_required
+            else None
+        )
+    if identity.type is IdentityType.USERNAME_AND_PASSCODE and not policy.passcodes_allowed:
+        return Refuse(REFUSED_IDENTITY, "a passcode came over a connection without TLS (cleartext_passcodes is false)")
+    return None
+
+
+def admit(verdict: Verdict, identity: Identity | None, now: datetime) -> Admit | Refuse:
+    """Turn the chain's verdict into what happens."""
+    decision = verdict.decision
+    by = f"{verdict.authenticator}: " if verdict.authenticator else ""
+    if not isinstance(decision, Accept):
+        looked = isinstance(decision, Reject | Pass)
+        return Refuse(REFUSED_IDENTITY if looked else TRY_LATER, f"{by}{decision.reason}")
+    if decision.expires_at is not None and decision.expires_at <= now:
+        return Refuse(REFUSED_IDENTITY, f"{by}the credential ended at {decision.expires_at.isoformat()}")
+    if decision.once is not None:
+        return Refuse(TRY_LATER, f"{by}the credential may be used once, and there is no replay cache to see to it")
+    return Admit(decision, verdict.authenticator, _response(decision, identity))
+
+
+def _response(decision: Accept, identity: Identity | None) -> bytes | None:
+    # PS3.7 D.3.3.7.2: the response is sent only if the requestor asked for it, and authentication succeeded.
+    if identity is None or not identity.positive_response_requested:
+        return None
+    # PS3.7 D.3.3.7.2: "for values 1 and 2 this field shall be of zero length".
+    if identity.type in (IdentityType.USERNAME, IdentityType.USERNAME_AND_PASSCODE):
+        return b""
+    return decision.server_response or b""
+
+
+_OUTCOMES: Mapping[type, Outcome] = {
+    Accept: Outcome.ACCEPT,
+    Reject: Outcome.REJECT,
+    Pass: Outcome.PASS,
+    Unavailable: Outcome.UNAVAILABLE,
+}
+
+
+def decision_record(
+    association_id: str, request: AssociateRequest | Attempt, verdict: Verdict, now: datetime
+) -> Decided:
+    """What is told of a verdict: who claimed what, who decided, and as whom."""
+    decision, identity = verdict.decision, request.identity
+    accept = decision if isinstance(decision, Accept) else None
+    return Decided(
+        association_id,
+        now,
+        _OUTCOMES[type(decision)],
+        verdict.authenticator,
+        reason="" if isinstance(decision, Accept) else decision.reason,
+        identity_type=identity.type.value if identity else None,
+        claimed=identity.username if identity else None,
+        user=accept.user if accept else None,
+        groups=tuple(sorted(accept.groups)) if accept else (),
+        attributes=accept.attributes if accept else {},
+        called_ae_title=request.called_ae_title,
+        calling_ae_title=request.calling_ae_title,
+    )

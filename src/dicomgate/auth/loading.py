@@ -1,0 +1,211 @@
+"""Entry points -> authenticators. The signature of an entry point is the schema of its configuration table.
+
+An entry point of the group `dicomgate.authenticators` is a callable; the keys of its table are its keyword arguments,
+converted and checked by their annotations. A `timedelta` is written as "2s", a relative `Path` is relative to the
+configuration file. What is not installed, what does not import and what does not fit are told apart.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass
+from datetime import timedelta
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, NotRequired, Required, Union, cast, get_args, get_origin
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from ..contract import Authenticator
+from ..errors import ConfigError, DicomgateError, PluginError, Problem, place
+from ..kit.durations import parse_duration
+
+GROUP = "dicomgate.authenticators"
+RESERVED = frozenset(("use", "name", "timeout", "on_error", "workers", "groups_from"))
+"""The keys of every authenticator's table that are the gateway's: an option of that name would never be reached."""
+_MODULES = re.compile(r"\b(?:[a-z_]\w*\.)+")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One key of an authenticator's table, for the operator to read."""
+
+    name: str
+    type: str
+    default: str
+    required: bool
+
+
+def installed() -> dict[str, EntryPoint]:
+    """Every authenticator that some installed distribution provides, by name; nothing is imported."""
+    return {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
+
+
+def find(use: str) -> Callable[..., object]:
+    """The callable behind a name. Raises PluginError when it is not installed, ambiguous, or does not import."""
+    points = [point for point in entry_points(group=GROUP) if point.name == use]
+    if not points:
+        names = ", ".join(installed()) or "none"
+        raise PluginError(f"no authenticator is called {use!r}{nearest(use, installed())}; installed are: {names}")
+    if len({point.value for point in points}) > 1:
+        raise PluginError(f"authenticator {use!r} is provided by more than one installed distribution")
+    try:
+        factory = points[0].load()
+    except (Exception, SystemExit) as error:
+        # Whatever an import raises: xmlsec's version check, for one, is no ImportError.
+        distribution = points[0].dist
+        where = f" of {distribution.name} {distribution.version}" if distribution else ""
+        raise PluginError(
+            f"authenticator {use!r}{where} is installed but does not import: "
+            f"{type(error).__name__}: {' '.join(str(error).split())}"
+        ) from error
+    if not callable(factory):
+        raise PluginError(f"authenticator {use!r}: its entry point {points[0].value} is not callable")
+    return cast(Callable[..., object], factory)
+
+
+def make(use: str, table: Mapping[str, object], folder: Path) -> Authenticator:
+    """The authenticator from its table (without the keys that are the gateway's own).
+
+    Raises PluginError from `find`, and what `construct` raises.
+    """
+    return construct(use, find(use), table, folder)
+
+
+def construct(use: str, factory: Callable[..., object], table: Mapping[str, object], folder: Path) -> Authenticator:
+    """The authenticator that a callable makes of its table; `use` is its name in messages.
+
+    Raises PluginError when the callable has a defect; and ConfigError with a problem for each key that does not fit, or
+    with the words of the callable's own ValueError or OSError.
+    """
+    options = _check(factory, table, folder)
+    try:
+        return cast(Authenticator, factory(**options))
+    except DicomgateError:
+        raise
+    except ValidationError as error:
+        # A pydantic model of the plugin's own: its text would repeat values, and one of them may be a secret.
+        raise ConfigError(describe_problems(error, lambda _: options)) from None
+    except (ValueError, OSError) as error:
+        raise ConfigError(str(error)) from error
+    except Exception as error:  # noqa: BLE001
+        raise PluginError(f"authenticator {use!r} has a defect: {place(error)}") from None
+
+
+def options(factory: Callable[..., object]) -> list[Option]:
+    """The keys that a table for this authenticator may have, in the order of the signature."""
+    return [
+        Option(
+            parameter.name,
+            "any"
+            if parameter.annotation is parameter.empty
+            else _MODULES.sub("", inspect.formatannotation(parameter.annotation)).replace("timedelta", "duration"),
+            "" if parameter.default is parameter.empty else _as_toml(_default(factory, parameter)),
+            parameter.default is parameter.empty,
+        )
+        for parameter in _parameters(factory)
+    ]
+
+
+def _default(factory: Callable[..., object], parameter: inspect.Parameter) -> object:
+    """What stands in for a key; the signature of a dataclass only says that a factory makes it."""
+    field: Any = getattr(factory, "__dataclass_fields__", {}).get(parameter.name)
+    return parameter.default if field is None or field.default_factory is MISSING else field.default_factory()
+
+
+def _as_toml(value: object) -> str:
+    """A default as it would stand in the file."""
+    if isinstance(value, timedelta):
+        return f'"{value.total_seconds():g}s"'
+    if isinstance(value, Path):
+        return json.dumps(str(value))
+    plain = isinstance(value, str | bool | int | float | list | tuple) or value == {}
+    return json.dumps(value, default=str) if plain else repr(value)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """', did you mean ...?' for a mistyped name; nothing where no known name is near."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f", did you mean {near[0]!r}?" if near else ""
+
+
+def describe_problems(
+    error: ValidationError, known_keys: Callable[[tuple[str | int, ...]], Iterable[str]]
+) -> list[Problem]:
+    """What pydantic found, in the operator's words. Values are not repeated: one of them may be a secret.
+
+    `known_keys` gives the keys that stand beside the one at a path.
+    """
+    problems = []
+    for finding in error.errors(include_input=False, include_url=False):
+        keys = finding["loc"]
+        if finding["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+            known = list(known_keys(keys))
+            message = f"unknown key{nearest(str(keys[-1]), known)}; known are: {', '.join(known) or 'none'}"
+        elif finding["type"] == "missing":
+            message = "is missing"
+        else:
+            message = finding["msg"].removeprefix("Value error, ")
+        problems.append(Problem(keys, message))
+    return problems
+
+
+def _parameters(factory: Callable[..., object]) -> list[inspect.Parameter]:
+    try:
+        signature = inspect.signature(factory, eval_str=True)
+    except Exception as error:
+        # Annotations are evaluated, and may raise what they like.
+        raise PluginError(f"the signature of {factory!r} cannot be read: {type(error).__name__}: {error}") from error
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    named = [parameter for parameter in signature.parameters.values() if parameter.kind in kinds]
+    for parameter in named:
+        if parameter.name in RESERVED:
+            raise PluginError(f"{factory!r} has an option {parameter.name!r}, which is a key of the gateway's own")
+    return named
+
+
+def _check(factory: Callable[..., object], table: Mapping[str, object], folder: Path) -> dict[str, Any]:
+    parameters = _parameters(factory)
+    try:
+        schema = _schema(parameters, folder)
+    except Exception as error:
+        # Annotations may be anything; what pydantic makes nothing of is the plugin's defect.
+        raise PluginError(f"the annotations of {factory!r} cannot be used: {type(error).__name__}: {error}") from error
+    try:
+        return cast(dict[str, Any], schema.validate_python(dict(table)))
+    except ValidationError as error:
+        # Not `from error`: its text repeats the values.
+        raise ConfigError(describe_problems(error, lambda _: [parameter.name for parameter in parameters])) from None
+
+
+def _schema(parameters: list[inspect.Parameter], folder: Path) -> TypeAdapter[Any]:
+    fields: dict[str, Any] = {}
+    for parameter in parameters:
+        annotation = Any if parameter.annotation is parameter.empty else _adapt(parameter.annotation, folder)
+        fields[parameter.name] = (Required if parameter.default is parameter.empty else NotRequired)[annotation]
+    make_schema: Any = TypedDict  # pydantic reads typing_extensions' before Python 3.12
+    schema = make_schema("schema", fields)
+    schema.__pydantic_config__ = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+    adapter = TypeAdapter(schema)
+    adapter.rebuild()  # or a name that is not defined would be noticed only when a value comes
+    return adapter
+
+
+def _adapt(annotation: Any, folder: Path) -> Any:
+    """An annotation as pydantic is to read it: durations with their unit, paths from the configuration's folder."""
+    if annotation is timedelta:
+        return Annotated[timedelta, BeforeValidator(parse_duration)]
+    if annotation is Path:
+        return Annotated[Path, AfterValidator(lambda path: folder / path)]
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    adapted = () if origin is Literal else tuple(_adapt(argument, folder) for argument in arguments)
+    if origin is None or adapted in ((), arguments):
+        return annotation
+    # list[Path], Sequence[Path], Annotated[Path, ...], dict[str, timedelta], Path | None: something in it was adapted.
+    return Union[adapted] if origin in (Union, UnionType) else origin[adapted]  # noqa: UP007

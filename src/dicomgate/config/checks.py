@@ -1,0 +1,58 @@
+"""What is wrong with a configuration although each key is right by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..association.admission import ANY_AE_TITLE
+from ..errors import Problem
+from .schema import Tables
+
+
+def contradictions(tables: Tables) -> Iterator[Problem]:
+    """Every one of them."""
+    names = [table.title for table in tables.authenticator]
+    yield from _doubled("listener", [table.name for table in tables.listener])
+    yield from _doubled("upstream", [table.name for table in tables.upstream])
+    yield from _doubled("authenticator", names)
+    yield from _of_upstreams(tables)
+    yield from _of_listeners(tables, names)
+
+
+def _doubled(table: str, names: list[str]) -> Iterator[Problem]:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield Problem((table, index, "name"), f"a second {table} is called {name!r}")
+
+
+def _of_upstreams(tables: Tables) -> Iterator[Problem]:
+    taken: dict[str, str] = {}
+    for index, upstream in enumerate(tables.upstream):
+        for title in upstream.called_ae_titles:
+            if title in taken:
+                what = "the rest" if title == ANY_AE_TITLE else f"called AE title {title!r}"
+                message = f"{what} goes to upstream {taken[title]!r} already"
+                yield Problem(("upstream", index, "called_ae_titles"), message)
+            taken.setdefault(title, upstream.name)
+        tls = upstream.tls
+        if tls is not None and tls.pin is not None and tls.ca is not None:
+            yield Problem(("upstream", index, "tls", "ca"), "either ca or pin decides, not both")
+        if tls is not None and tls.key is not None and tls.certificate is None:
+            yield Problem(("upstream", index, "tls", "key"), "a key without a certificate")
+
+
+def _of_listeners(tables: Tables, authenticators: list[str]) -> Iterator[Problem]:
+    bound: dict[tuple[str, int], str] = {}
+    for index, listener in enumerate(tables.listener):
+        for address in listener.bind:
+            if address in bound:
+                yield Problem(("listener", index, "bind"), f"listener {bound[address]!r} has this address already")
+            bound.setdefault(address, listener.name)
+        for name in listener.authenticators or ():
+            if name not in authenticators:
+                message = f"no authenticator is called {name!r}; there are: {', '.join(authenticators)}"
+                yield Problem(("listener", index, "authenticators"), message)
+        tls = listener.tls
+        if tls is not None and tls.client_ca is None and "client_certificate" in tls.model_fields_set:
+            message = "client certificates are verified against client_ca, which is missing"
+            yield Problem(("listener", index, "tls", "client_certificate"), message)

@@ -1,0 +1,210 @@
+"""The tables of the configuration file: each table a class, each key a field with its default.
+
+Unknown keys are refused. docs/configuration.md says the same in prose, and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+import socket
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from ..auth.link import DEFAULT_DEADLINE, DEFAULT_WORKERS
+from ..kit.addresses import parse_address
+from ..kit.durations import parse_duration
+
+_AE_TITLE = re.compile(r"[\x21-\x5b\x5d-\x7e](?:[\x20-\x5b\x5d-\x7e]{0,14}[\x21-\x5b\x5d-\x7e])?")
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+
+
+def _ae_title(value: str) -> str:
+    if _AE_TITLE.fullmatch(value) is None:
+        raise ValueError(f"{value!r} is not an AE title (1 to 16 characters, no backslash, no space at its ends)")
+    return value
+
+
+def _encoding(value: str) -> str:
+    try:
+        "a".encode(value)  # lookup alone would find codecs that are no text encodings: hex, rot13
+    except LookupError:
+        raise ValueError(f"{value!r} is not the name of a text encoding") from None
+    return codecs.lookup(value).name
+
+
+def _fingerprint(value: str) -> str:
+    plain = value.replace(":", "").lower()
+    if _FINGERPRINT.fullmatch(plain) is None:
+        raise ValueError("a pin is the SHA-256 of the certificate: 64 hexadecimal digits, colons allowed")
+    return plain
+
+
+def _several(value: object) -> object:
+    if isinstance(value, dict):
+        raise ValueError("there can be several of these tables: write its name in two pairs of brackets")  # noqa: TRY004
+    return value
+
+
+def _some_time(value: timedelta) -> timedelta:
+    if not value:
+        raise ValueError("a deadline of no time at all would refuse everybody")
+    return value
+
+
+Address = Annotated[tuple[str, int], BeforeValidator(parse_address)]
+AeTitle = Annotated[str, AfterValidator(_ae_title)]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Deadline = Annotated[Duration, AfterValidator(_some_time)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class GatewayTable(_Table):
+    """`[gateway]`: what concerns all associations."""
+
+    node: str = Field(default_factory=socket.gethostname)
+    audit: Path | None = None
+    max_associations: int = Field(default=500, ge=1)
+    max_associations_per_source: int = Field(default=100, ge=1)
+    max_unauthenticated: int = Field(default=200, ge=1)
+    max_unauthenticated_per_source: int = Field(default=50, ge=1)
+    max_request_bytes: int = Field(default=131_072, ge=1024, le=4_194_304)
+    artim: Deadline = timedelta(seconds=30)
+    idle_timeout: Deadline = timedelta(minutes=30)
+    drain_timeout: Duration = timedelta(seconds=30)
+
+
+class ListenerTls(_Table):
+    """`tls` of a listener."""
+
+    certificate: Path
+    key: Path | None = None
+    client_ca: Path | None = None
+    client_certificate: Literal["required", "optional"] = "required"
+
+
+class ListenerTable(_Table):
+    """`[[listener]]`: where clients come in."""
+
+    name: Name
+    bind: Annotated[list[Address], BeforeValidator(lambda value: value if isinstance(value, list) else [value])]
+    identity: Literal["required", "optional"] = "required"
+    cleartext_passcodes: bool = False
+    fallback_encoding: Annotated[str, AfterValidator(_encoding)] | None = None
+    end_with_credential: bool = True
+    authenticators: Annotated[list[str], Field(min_length=1)] | None = None
+    tls: ListenerTls | None = None
+
+
+class UpstreamTls(_Table):
+    """`tls` of an upstream."""
+
+    ca: Path | None = None
+    server_name: str | None = None
+    pin: Annotated[str, AfterValidator(_fingerprint)] | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+class UpstreamTable(_Table):
+    """`[[upstream]]`: a PACS."""
+
+    name: Name
+    address: Address
+    called_ae_titles: list[AeTitle] = Field(min_length=1)
+    identity: Literal["strip", "forward"] = "strip"
+    timeout: Deadline = timedelta(seconds=10)
+    tls: UpstreamTls | None = None
+
+
+class StateTable(_Table):
+    """`[state]`: where gateways keep what they know together."""
+
+    path: Path = Path("dicomgate-state.sqlite")
+    url: str | None = Field(default=None, repr=False)  # with a passcode in it, perhaps
+
+
+class ThrottleTable(_Table):
+    """`[throttle]`: how much guessing is borne."""
+
+    enabled: bool = True
+    free: int = Field(default=5, ge=1)
+    first_wait: Deadline = timedelta(seconds=30)
+    longest_wait: Deadline = timedelta(hours=1)
+    # On each of an account's two levers; NIST SP 800-63B 5.2.2 bears 100 in all.
+    most: int = Field(default=25, ge=1, le=50)
+    source_free: int = Field(default=50, ge=1)
+    repeat: Duration = timedelta(seconds=10)
+    on_unreachable: Literal["local", "refuse"] = "local"
+
+
+class AuthenticatorTable(BaseModel):
+    """`[[authenticator]]`: the keys that every authenticator has; all others are its own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
+
+    use: str
+    name: Name | None = None
+    timeout: Deadline = DEFAULT_DEADLINE
+    on_error: Literal["stop", "next"] = "stop"
+    workers: int = Field(default=DEFAULT_WORKERS, ge=1, le=256)
+    groups_from: Name | None = None
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        """Without the authenticator's own keys: one of them may be a secret."""
+        return [(name, getattr(self, name)) for name in type(self).model_fields]
+
+    @property
+    def title(self) -> str:
+        """The name in records: `name`, or the entry point's."""
+        return self.name or self.use
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The authenticator's own keys."""
+        return dict(self.model_extra or {})
+
+
+class Tables(_Table):
+    """The whole file."""
+
+    gateway: GatewayTable = Field(default_factory=GatewayTable)
+    state: StateTable = Field(default_factory=StateTable)
+    throttle: ThrottleTable = Field(default_factory=ThrottleTable)
+    listener: Annotated[list[ListenerTable], BeforeValidator(_several)] = Field(min_length=1)
+    upstream: Annotated[list[UpstreamTable], BeforeValidator(_several)] = Field(min_length=1)
+    authenticator: Annotated[list[AuthenticatorTable], BeforeValidator(_several)] = Field(min_length=1)
+
+
+class EmbeddedTables(Tables):
+    """The file of a program that opens its own port: a gateway's, or one without listeners and upstreams."""
+
+    listener: Annotated[list[ListenerTable], BeforeValidator(_several)] = Field(default_factory=list)
+    upstream: Annotated[list[UpstreamTable], BeforeValidator(_several)] = Field(default_factory=list)
+
+
+_TABLES: dict[str, type[BaseModel]] = {
+    "gateway": GatewayTable,
+    "state": StateTable,
+    "throttle": ThrottleTable,
+    "listener": ListenerTable,
+    "upstream": UpstreamTable,
+    "authenticator": AuthenticatorTable,
+}
+_TLS_TABLES: dict[str, type[BaseModel]] = {"listener": ListenerTls, "upstream": UpstreamTls}
+
+
+def known_keys(keys: tuple[str | int, ...]) -> Iterable[str]:
+    """The keys that the table at this path may have."""
+    tables = [key for key in keys[:-1] if isinstance(key, str)]
+    if not tables:
+        return _TABLES
+    return (_TLS_TABLES if tables[1:] == ["tls"] else _TABLES)[tables[0]].model_fields

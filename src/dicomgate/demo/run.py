@@ -1,0 +1,110 @@
+"""The demonstration from its first file to its last socket: set up, carry out the rows, print, take down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Event
+
+from rich.console import Console
+
+from ..testing.running import RunningGateway
+from ..testing.slices import ct_series
+from .by_hand import by_hand, by_hand_here
+from .client import Visit, visit
+from .folder import CONFIGURATION, SLICE, add_user, work_folder, write_configuration
+from .issuer import Issuer
+from .log_files import audited, gateway_log
+from .pacs import EmbeddedPacs, Sighting, closed_port, silent_pynetdicom
+from .provider import Provider
+from .scenarios import ROWS, TICKET_ROWS, Login, Row
+from .table import print_results, print_throughput, progress_bar
+from .tickets import Tickets, missing
+from .verdict import Result
+
+_USER = "demo"
+_RIGHT = "Every row is as it should be, and every slice was stored byte for byte as it was sent."
+_WRONG = "NOT every row is as it should be."
+
+
+def perform(
+    console: Console, slices: int, *, keep: bool = False, folder: Path | None = None, rows: Sequence[Row] | None = None
+) -> bool:
+    """Show it all, or these rows; with `keep`, go on serving until Ctrl-C. True if every row is as it should be.
+
+    Raises ConfigError (PluginError among them) or StartError when it cannot be set up.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(silent_pynetdicom())
+        where = stack.enter_context(work_folder(folder, keep=keep))
+        stack.enter_context(gateway_log(where))
+        pacs = stack.enter_context(EmbeddedPacs())
+        tickets = _kerberos(console, stack, where)
+        if rows is None:
+            rows = ROWS if tickets is None else (*ROWS, *TICKET_ROWS)
+        login = Login(_USER, add_user(where, _USER), Issuer(where, _USER), Provider(where, _USER), tickets)
+        configuration = write_configuration(
+            where,
+            port=0,
+            pacs=pacs.port,
+            down=stack.enter_context(closed_port()),
+            service=tickets.service if tickets else None,
+        )
+        gateway = stack.enter_context(RunningGateway(configuration))
+        host, port = gateway.address
+        console.out(f"A gateway on {host}:{port}, in front of a PACS that knows nothing of users; one user may enter.")
+        seen = _carry_out(console, rows, slices, login, gateway.address, pacs)
+        told = audited(where, len(rows))
+        results = [Result(row, *what, why) for row, what, why in zip(rows, seen, told, strict=True)]
+        print_results(console, results)
+        print_throughput(console, results)
+        # A connection that came too late for its row is seen here.
+        late = pacs.take().connections
+        if late:
+            console.out(f"WRONG: {late} connections reached the PACS behind the last row")
+        right = not late and not any(result.problems for result in results)
+        console.out(_RIGHT if right else _WRONG)
+        if keep:
+            _keep_serving(console, where, login, gateway.address)
+    if not keep:
+        console.out(f"\n{by_hand(folder)}")
+    return right
+
+
+def _kerberos(console: Console, stack: ExitStack, folder: Path) -> Tickets | None:
+    """A KDC and a user with a ticket; None, and a line that says what to install, where there is none."""
+    if lacking := missing():
+        console.out(f"The rows with Kerberos are left out: they need {lacking}.")
+        return None
+    return stack.enter_context(Tickets(folder, _USER))
+
+
+def _carry_out(
+    console: Console, rows: Sequence[Row], slices: int, login: Login, address: tuple[str, int], pacs: EmbeddedPacs
+) -> list[tuple[Visit, Sighting]]:
+    """Carry out the rows one after the other: so what the PACS saw in between belongs to one of them."""
+    storing = sum(row.stores for row in rows)
+    seen, left = [], slices
+    with progress_bar(console) as progress:
+        task = progress.add_task("CT slices through the gateway", total=slices)
+        for row in rows:
+            share = -(-left // storing) if row.stores else 0
+            if row.stores:
+                left, storing = left - share, storing - 1
+            visited = visit(row, login, address, ct_series(share), lambda: progress.advance(task))
+            seen.append((visited, pacs.take()))
+    return seen
+
+
+def _keep_serving(console: Console, folder: Path, login: Login, address: tuple[str, int]) -> None:
+    for image in ct_series(1):
+        image.save_as(folder / SLICE, enforce_file_format=True)
+    # The file says port 0; whoever tries it by hand needs the one that the system chose.
+    path = folder / CONFIGURATION
+    path.write_text(path.read_text("utf-8").replace("127.0.0.1:0", f"127.0.0.1:{address[1]}"), "utf-8")
+    try:
+        console.out(f"\n{by_hand_here(folder, address, login)}")
+        Event().wait()
+    except KeyboardInterrupt:
+        console.out(f"\nThe files stay in {folder}.")

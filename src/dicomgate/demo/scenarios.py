@@ -1,0 +1,192 @@
+"""The rows of the demonstration: what is sent, and what the client must see.
+
+Law: who is not admitted costs the PACS no connection. So a row need not say what the PACS must see: one association
+without an identity, and the slices byte for byte, if the answer is an A-ASSOCIATE-AC; else nothing.
+
+To add a row, of another identity type for instance, is one entry in `ROWS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from struct import Struct
+
+from ..contract import Identity, IdentityType
+from ..wire.associate import AssociateRequest
+from ..wire.items import item
+from ..wire.pdu import HEADER, PduType
+from ..wire.reject_abort import (
+    CALLED_AE_TITLE,
+    CONGESTION,
+    INVALID_PARAMETER,
+    REFUSED_IDENTITY,
+    UNEXPECTED_PDU,
+    Refusal,
+)
+from ..wire.user_identity import encode_identity
+from .folder import DOWN, PACS, UNKNOWN
+from .issuer import Issuer
+from .provider import Provider
+from .tickets import Tickets
+
+_PDV = Struct(">LBB")
+_COMMAND_LAST = 3  # PS3.8 annex E.2: a command, its last fragment
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The one user that may enter: by passcode, token, assertion and, where there is a KDC, by ticket."""
+
+    user: str
+    passcode: str = field(repr=False)
+    issuer: Issuer
+    provider: Provider
+    tickets: Tickets | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An A-ASSOCIATE-AC; with the content of its sub-item 59H, or None where there is no 59H."""
+
+    server_response: bytes | None = None
+
+    def __str__(self) -> str:
+        response = self.server_response
+        return "A-ASSOCIATE-AC" if response is None else f"A-ASSOCIATE-AC, 59H with {len(response)} bytes"
+
+
+Answer = Accepted | Refusal
+Claim = Callable[[Login], Identity | None]
+Forge = Callable[[AssociateRequest], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One association. `claim` makes its identity from the one valid login; an accepted one sends a C-ECHO.
+
+    `stores` makes it send its share of the slices too. `forge` makes the bytes that no honest client would send.
+    """
+
+    sent: str
+    claim: Claim
+    answer: Answer
+    called: str = PACS
+    stores: bool = False
+    forge: Forge | None = None
+
+
+def _right(login: Login) -> Identity:
+    return Identity(IdentityType.USERNAME_AND_PASSCODE, login.user.encode(), login.passcode.encode())
+
+
+def _right_with_response(login: Login) -> Identity:
+    return replace(_right(login), positive_response_requested=True)
+
+
+def _wrong_passcode(login: Login) -> Identity:
+    return replace(_right(login), secondary=login.passcode.encode() + b"x")
+
+
+def _unknown_user(login: Login) -> Identity:
+    return replace(_right(login), primary=b"nobody")
+
+
+def _empty_passcode(login: Login) -> Identity:
+    return replace(_right(login), secondary=b"")
+
+
+def _username_alone(login: Login) -> Identity:
+    return Identity(IdentityType.USERNAME, login.user.encode())
+
+
+def _token(login: Login) -> Identity:
+    return Identity(IdentityType.JWT, login.issuer.token())
+
+
+def _expired_token(login: Login) -> Identity:
+    return Identity(IdentityType.JWT, login.issuer.token(issued=3600))
+
+
+def _forged_token(login: Login) -> Identity:
+    return Identity(IdentityType.JWT, login.issuer.forged())
+
+
+def _assertion(login: Login) -> Identity:
+    return Identity(IdentityType.SAML, login.provider.assertion())
+
+
+def _used_assertion(login: Login) -> Identity:
+    return Identity(IdentityType.SAML, login.provider.last())
+
+
+def _changed_assertion(login: Login) -> Identity:
+    return Identity(IdentityType.SAML, login.provider.changed())
+
+
+def _ticket(login: Login) -> Identity | None:
+    return Identity(IdentityType.KERBEROS, login.tickets.ticket()) if login.tickets else None
+
+
+def _used_ticket(login: Login) -> Identity | None:
+    return Identity(IdentityType.KERBEROS, login.tickets.last()) if login.tickets else None
+
+
+def _no_identity(_: Login) -> None:
+    return None
+
+
+def _length_too_long(request: AssociateRequest) -> bytes:
+    """The username says that it is longer than the sub-item that it stands in."""
+    pdu = bytearray(request.encode())
+    length = len(pdu) - len(_identity_of(request)) + 6  # behind type, length and two bytes of the sub-item
+    pdu[length : length + 2] = b"\xff\xff"
+    return bytes(pdu)
+
+
+def _two_identities(request: AssociateRequest) -> bytes:
+    """A second sub-item 58H, so that two implementations could read two different users."""
+    user_information = request.negotiation.encode() + _identity_of(request)
+    second = encode_identity(Identity(IdentityType.USERNAME, b"admin"))
+    body = request.encode()[HEADER.size :].removesuffix(item(0x50, user_information))
+    body += item(0x50, user_information + second)
+    return HEADER.pack(PduType.ASSOCIATE_RQ, len(body)) + body
+
+
+def _data_before_the_answer(request: AssociateRequest) -> bytes:
+    """P-DATA in the same segment, in the hope that it goes through to the PACS."""
+    data = _PDV.pack(2, 1, _COMMAND_LAST)
+    return request.encode() + HEADER.pack(PduType.P_DATA_TF, len(data)) + data
+
+
+def _identity_of(request: AssociateRequest) -> bytes:
+    return encode_identity(request.identity) if request.identity is not None else b""
+
+
+ROWS = (
+    Row("right passcode", _right, Accepted(), stores=True),
+    Row("right passcode, positive response requested", _right_with_response, Accepted(b""), stores=True),
+    Row("wrong passcode", _wrong_passcode, REFUSED_IDENTITY),
+    Row("unknown user", _unknown_user, REFUSED_IDENTITY),
+    # pynetdicom does not send this one, others do.
+    Row("empty passcode", _empty_passcode, REFUSED_IDENTITY, forge=AssociateRequest.encode),
+    Row("username alone (type 1)", _username_alone, REFUSED_IDENTITY),
+    Row("no identity", _no_identity, REFUSED_IDENTITY),
+    Row("token (type 5)", _token, Accepted(), stores=True),
+    Row("token that has expired", _expired_token, REFUSED_IDENTITY),
+    Row("token signed by somebody else", _forged_token, REFUSED_IDENTITY),
+    Row("assertion (type 4)", _assertion, Accepted(), stores=True),
+    Row("the same assertion once more", _used_assertion, REFUSED_IDENTITY),
+    Row("assertion with another name in it", _changed_assertion, REFUSED_IDENTITY),
+    Row("right passcode, unknown called AE title", _right, CALLED_AE_TITLE, called=UNKNOWN),
+    Row("right passcode, PACS down", _right, CONGESTION, called=DOWN),
+    # The passcode is right in these too: nothing but the forgery keeps them out.
+    Row("malformed RQ: a length beyond its item", _right, INVALID_PARAMETER, forge=_length_too_long),
+    Row("malformed RQ: two identities", _right, INVALID_PARAMETER, forge=_two_identities),
+    Row("P-DATA before the answer", _right, UNEXPECTED_PDU, forge=_data_before_the_answer),
+)
+TICKET_ROWS = (
+    Row("ticket (type 3)", _ticket, Accepted(), stores=True),
+    Row("the same ticket once more", _used_ticket, REFUSED_IDENTITY),
+)
+"""Behind the others, where a KDC is installed."""

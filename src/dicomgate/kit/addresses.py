@@ -1,0 +1,46 @@
+"""Addresses as an operator writes them: `pacs.hospital:104`, `[::1]:11112`; and the source of one."""
+
+from __future__ import annotations
+
+import re
+import socket
+
+_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]\s]+)):([0-9]{1,5})")
+
+
+def parse_address(text: object) -> tuple[str, int]:
+    """Host and port from their text.
+
+    Raises ValueError, with the accepted form in the message, for anything else.
+    """
+    match = _ADDRESS.fullmatch(text) if isinstance(text, str) else None
+    if match is None or int(match[3]) > 0xFFFF:
+        raise ValueError('an address is "host:port", with IPv6 in brackets: "[::1]:11112"')
+    host = match[1] or match[2]
+    try:
+        host.encode("idna")  # as the resolver will, where it would be too late to say so
+    except UnicodeError:
+        raise ValueError(f"{host!r} is not a host name") from None
+    return host, int(match[3])
+
+
+def show_address(host: str, port: int) -> str:
+    """The text of host and port, IPv6 in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+_MAPPED = bytes(10) + b"\xff\xff"
+"""RFC 4291 2.5.5.2: how a socket for both shows an IPv4 address."""
+
+
+def source_of(address: str) -> str:
+    """Whom an address stands for, where connections and attempts are counted.
+
+    An IPv4 address; of an IPv6 address, with or without a zone, the /64, in which its owner can choose as he likes.
+    """
+    if ":" not in address:
+        return address
+    packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
+    if packed.startswith(_MAPPED):
+        return socket.inet_ntop(socket.AF_INET, packed[12:])
+    return socket.inet_ntop(socket.AF_INET6, packed[:8] + bytes(8)) + "/64"

@@ -1,0 +1,77 @@
+"""Accept connections, and go on when the system runs out of file descriptors."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Callable
+
+from ..errors import StartError
+from ..kit.addresses import show_address
+
+_log = logging.getLogger("dicomgate.listener")
+_BACKLOG = 1024
+_AT_ONCE = 64  # connections accepted before other callbacks have their turn; one by one would cost a fifth more
+_PAUSE = 0.5  # seconds without accepting, after the file descriptors ran out
+_OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+Accepted = Callable[[socket.socket, tuple[str, int]], None]
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. An IPv6 address takes IPv6 alone. Raises StartError that names address and reason."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = None
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # which the accepted inherit
+        sock.bind((host, port))
+        sock.listen(_BACKLOG)
+    except OSError as error:
+        if sock is not None:
+            sock.close()
+        raise StartError(f"cannot listen on {show_address(host, port)}: {error.strerror or error}") from error
+    return sock
+
+
+class Listener:
+    """Calls `accepted` with each connection, non-blocking and without Nagle's delay."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, accepted: Accepted) -> None:
+        self._loop = loop
+        self._socket = sock
+        self._accepted = accepted
+        self._pause: asyncio.TimerHandle | None = None
+        loop.add_reader(sock.fileno(), self._accept)
+
+    def close(self) -> None:
+        """Accept no more."""
+        if self._pause is not None:
+            self._pause.cancel()
+        self._loop.remove_reader(self._socket.fileno())
+        self._socket.close()
+
+    def _accept(self) -> None:
+        for _ in range(_AT_ONCE):
+            try:
+                connection, address = self._socket.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _OUT_OF_RESOURCES:
+                    self._rest(error)
+                    return
+                continue  # this one connection ended before it was accepted
+            connection.setblocking(False)
+            self._accepted(connection, address[:2])
+
+    def _rest(self, error: OSError) -> None:
+        # The connection stays in the backlog and the socket readable: without a pause this would be a busy loop.
+        _log.error("no connection can be accepted for now: %s", error.strerror)
+        self._loop.remove_reader(self._socket.fileno())
+        self._pause = self._loop.call_later(_PAUSE, self._loop.add_reader, self._socket.fileno(), self._accept)

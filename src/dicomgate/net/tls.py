@@ -1,0 +1,249 @@
+"""TLS on both sides, after PS3.15 B.12 (BCP 195); `ssl` lives here alone.
+
+A `TlsStream` looks like a non-blocking socket: `recv_into` and `send` raise BlockingIOError where they would wait.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import socket
+import ssl
+from contextlib import suppress
+from pathlib import Path
+
+from ..errors import ConfigError, Problem
+
+# PS3.15 B.12.1: the four suites of the BCP 195 profile; TLS 1.3 has AEAD suites only.
+_TLS_1_2_SUITES = ":".join(
+    f"ECDHE-{key}-{cipher}"
+    for cipher in ("AES256-GCM-SHA384", "AES128-GCM-SHA256")
+    for key in ("ECDSA", "RSA")
+)  # fmt: skip
+
+TlsContext = ssl.SSLContext
+WANT_READ, WANT_WRITE, DONE = "read", "write", "done"
+
+
+class TlsError(OSError):
+    """A TLS handshake that failed, in words for the operator's log."""
+
+
+class WantsToWrite(BlockingIOError):
+    """Nothing can be read before something is sent: the answer to a key update (RFC 8446 4.6.3)."""
+
+
+def server_context(
+    certificate: Path, key: Path | None, client_ca: Path | None, client_certificate_required: bool
+) -> ssl.SSLContext:
+    """For a listener. With `client_ca`, client certificates are verified; required ones must be there.
+
+    Raises ConfigError that names the key whose file does not serve.
+    """
+    context = _context(ssl.PROTOCOL_TLS_SERVER)
+    # Resumed sessions spare a modality nothing that counts, and a ticket would outlive a revoked certificate.
+    context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0
+    _load_certificate(context, certificate, key)
+    if client_ca is not None:
+        _load_ca(context, client_ca, "client_ca")
+        context.verify_mode = ssl.CERT_REQUIRED if client_certificate_required else ssl.CERT_OPTIONAL
+    return context
+
+
+def client_context(
+    ca: Path | None, pinned: bool, certificate: Path | None = None, key: Path | None = None
+) -> ssl.SSLContext:
+    """For an upstream.
+
+    Its certificate is verified against `ca` (None: the system's) and the name that is asked for; where it is pinned,
+    the pin alone decides (see `TlsStream.check_pin`). Raises ConfigError like `server_context`.
+    """
+    context = _context(ssl.PROTOCOL_TLS_CLIENT)
+    if pinned:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif ca is not None:
+        _load_ca(context, ca, "ca")
+    else:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    if certificate is not None:
+        _load_certificate(context, certificate, key)
+    return context
+
+
+def _context(protocol: int) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_TLS_1_2_SUITES)
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    return context
+
+
+def _load_certificate(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
+    _check_readable(certificate, "certificate")
+    if key is not None:
+        _check_readable(key, "key")
+    try:
+        # An empty passphrase instead of the default, which asks for one on the terminal.
+        context.load_cert_chain(certificate, key, password="")
+    except ssl.SSLError as error:
+        where = key or certificate
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise ConfigError([Problem(("key",), f"{where} is not the key of {certificate}")]) from error
+        what = "no PEM certificate chain with its private key, or the key has a passphrase"
+        raise ConfigError([Problem(("certificate",), f"{certificate} and {where}: {what}")]) from error
+
+
+def _load_ca(context: ssl.SSLContext, path: Path, name: str) -> None:
+    _check_readable(path, name)
+    try:
+        context.load_verify_locations(path)
+    except ssl.SSLError as error:
+        raise ConfigError([Problem((name,), f"{path}: no PEM certificates")]) from error
+
+
+def _check_readable(path: Path, name: str) -> None:
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ConfigError([Problem((name,), f"{path}: {error.strerror}")]) from error
+
+
+def words(error: OSError) -> str:
+    """What an error of a connection says, in words for the operator."""
+    if isinstance(error, TlsError):
+        return str(error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate does not verify: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "broken off").lower().replace("_", " ")
+    if isinstance(error, TimeoutError):
+        return "not in time"
+    return error.strerror or "the connection ended"
+
+
+def secured(raw: socket.socket, context: ssl.SSLContext, server_name: str) -> socket.socket:
+    """A blocking connection in TLS, client side; the socket's timeout holds. Raises TlsError."""
+    stream = TlsStream(context, raw, server_name)
+    try:
+        stream.handshake()
+    except TlsError:
+        stream.close()
+        raise
+    return stream._socket
+
+
+def read_certificate(path: Path) -> bytes:
+    """The DER encoding of the first certificate in a PEM or DER file. Raises ConfigError."""
+    _check_readable(path, "certificate")
+    data = path.read_bytes()
+    begin, end = data.find(ssl.PEM_HEADER.encode()), data.find(ssl.PEM_FOOTER.encode())
+    try:
+        if begin >= 0:
+            data = ssl.PEM_cert_to_DER_cert(data[begin : end + len(ssl.PEM_FOOTER)].decode("ascii"))
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=data)
+    except (OSError, ValueError) as error:
+        raise ConfigError([Problem(("certificate",), f"{path}: no certificate in PEM or DER")]) from error
+    return data
+
+
+class TlsStream:
+    """A TLS connection over a connected, non-blocking socket."""
+
+    __slots__ = ("_end", "_socket", "fileno", "setsockopt")
+
+    def __init__(self, context: ssl.SSLContext, raw: socket.socket, server_name: str | None = None) -> None:
+        """Server side without `server_name`, client side with it. Nothing is sent yet. Raises OSError, ValueError."""
+        # For a connection that was reset already SSLSocket would raise, and leave the socket open.
+        if error := raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise TlsError(os.strerror(error))
+        self._socket = context.wrap_socket(
+            raw,
+            server_side=server_name is None,
+            server_hostname=server_name,
+            do_handshake_on_connect=False,
+            suppress_ragged_eofs=True,
+        )
+        self.fileno = self._socket.fileno
+        self.setsockopt = self._socket.setsockopt
+        self._end: OSError | bool = False  # how receiving ended: True is the end of the stream
+
+    def handshake(self) -> str:
+        """One step: DONE, or what the socket must be ready for before the next. Raises TlsError."""
+        try:
+            self._socket.do_handshake()
+        except ssl.SSLWantReadError:
+            return WANT_READ
+        except ssl.SSLWantWriteError:
+            return WANT_WRITE
+        except OSError as error:
+            raise TlsError(words(error)) from error
+        except ValueError as error:
+            raise TlsError("no handshake") from error
+        return DONE
+
+    def peer_certificate(self) -> bytes | None:
+        """The peer's certificate in DER, verified if the context verifies; None if it showed none."""
+        return self._socket.getpeercert(binary_form=True)
+
+    def check_pin(self, fingerprint: str) -> None:
+        """Raise TlsError unless the SHA-256 of the peer's certificate is `fingerprint` (64 lower-case digits)."""
+        found = hashlib.sha256(self.peer_certificate() or b"").hexdigest()
+        if not hmac.compare_digest(found, fingerprint):
+            raise TlsError(f"the certificate's SHA-256 is {found}, which is not pinned")
+
+    def recv_into(self, buffer: memoryview) -> int:
+        """Fill the buffer from as many records as there are; 0 at the end of the stream. Raises OSError."""
+        filled = 0
+        try:
+            while not self._end and filled < len(buffer):
+                count = self._socket.recv_into(buffer[filled:])
+                filled += count
+                self._end = not count
+        except ssl.SSLWantReadError:
+            if not filled:
+                raise BlockingIOError from None
+        except ssl.SSLWantWriteError:
+            if not filled:
+                raise WantsToWrite from None
+        except ssl.SSLZeroReturnError:
+            self._end = True
+        except OSError as error:
+            self._end = error
+        # What was read is handed on first; the next call, which `pending` asks for, tells how it ended.
+        if not filled and isinstance(self._end, OSError):
+            raise self._end
+        return filled
+
+    def send(self, data: bytes | bytearray | memoryview) -> int:
+        """Send what goes at once, and return how much that is. Raises BlockingIOError where nothing does, OSError."""
+        try:
+            return self._socket.send(data)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise BlockingIOError from None
+
+    def pending(self) -> bool:
+        """True if decrypted bytes, or the end, wait although the socket may not become readable any more."""
+        return bool(self._end) or self._socket.pending() > 0
+
+    def shutdown(self, how: int) -> None:
+        """Send close_notify (RFC 8446 6.1), then end the socket's sending side."""
+        # It raises to await the peer's close_notify, which may come later or never.
+        with suppress(OSError, ValueError):
+            self._socket.unwrap()
+            self._end = True  # the peer had ended, and SSLSocket takes what comes now for plain text
+        # SSLSocket.shutdown would drop the TLS state, and what still comes with it.
+        socket.socket.shutdown(self._socket, how)
+
+    def pass_over(self, buffer: memoryview) -> int:
+        """Like `recv_into`, for what nobody will look at: it is not decrypted.
+
+        Behind a `shutdown` OpenSSL would take data for the end, and a close with something unread would be a RST.
+        """
+        return socket.socket.recv_into(self._socket, buffer)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()

@@ -1,0 +1,46 @@
+"""A TLS handshake under way, step by step: one that stalls holds up nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from .tls import DONE, WANT_READ, TlsError, TlsStream
+
+
+class TlsHandshake:
+    """Calls back once: `done`, or `failed` with the reason. The caller keeps the time, and may `cancel`."""
+
+    __slots__ = ("_done", "_failed", "_fileno", "_loop", "_stream")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        stream: TlsStream,
+        done: Callable[[], None],
+        failed: Callable[[TlsError], None],
+    ) -> None:
+        self._loop = loop
+        self._stream = stream
+        self._fileno = stream.fileno()
+        self._done = done
+        self._failed = failed
+
+    def step(self) -> None:
+        """Go as far as it goes. Call it once; then it calls itself."""
+        self.cancel()
+        try:
+            wanted = self._stream.handshake()
+        except TlsError as error:
+            self._failed(error)
+            return
+        if wanted == DONE:
+            self._done()
+        else:
+            watch = self._loop.add_reader if wanted == WANT_READ else self._loop.add_writer
+            watch(self._fileno, self.step)
+
+    def cancel(self) -> None:
+        """Call back no more; the stream stays open."""
+        self._loop.remove_reader(self._fileno)
+        self._loop.remove_writer(self._fileno)

@@ -1,0 +1,9 @@
+"""A configuration becomes a running gateway, or a login service inside another program.
+
+Modules:
+
+    assembly    A configuration -> what associations find: authenticators made, certificates loaded
+    embedding   The gateway's judgement inside another program, which opens its own port
+    protection  The shared state that a configuration names, and the guard that relies on it
+    server      The gateway's life: start, run, reload, drain, stop
+"""

@@ -1,0 +1,233 @@
+"""A configuration -> what associations find: authenticators made, certificates loaded.
+
+An assembly is a snapshot. Associations keep the one they came in by; it ends when a newer one has taken its place and
+the last of them needs its authenticators no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..association.admission import Policy, Route
+from ..auth import loading as discovery
+from ..auth.chain import Chain
+from ..auth.groups import GroupSource
+from ..auth.link import Link
+from ..config.load import Configuration, load
+from ..config.schema import AuthenticatorTable, ListenerTable, UpstreamTable
+from ..contract import Authenticator, IdentityType
+from ..errors import ConfigError, Problem
+from ..events.audit import Audit
+from ..net.dial import Upstream
+from ..net.server_state import ListenerSnapshot
+from ..net.tls import TlsContext, client_context, server_context
+
+_SLACK = 3.0  # seconds for a decision beyond the sum of the links' deadlines: the shared state is asked twice
+_CLEARTEXT = (
+    "without tls, passcodes would cross the network in the clear, and authenticator {} takes them; give the listener a "
+    "tls table, name its authenticators, or say cleartext_passcodes = true (a test bench, a tunnel)"
+)
+
+
+@dataclass
+class Tenancy:
+    """Counts the associations that need the authenticators of an assembly, and says when none does any more."""
+
+    users: int = 0
+    vacant: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def entered(self) -> None:
+        """One more."""
+        self.users += 1
+        self.vacant.clear()
+
+    def left(self) -> None:
+        """One less."""
+        self.users -= 1
+        if not self.users:
+            self.vacant.set()
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """What was made of one configuration. `warnings` are right but probably not meant."""
+
+    configuration: Configuration
+    links: dict[str, Link]
+    upstreams: dict[str, Upstream]
+    entrances: dict[tuple[str, int], ListenerSnapshot]
+    tenancy: Tenancy
+    warnings: tuple[str, ...]
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def open(self) -> None:
+        """Enter the authenticators and look up the upstreams. On an exception nothing stays open.
+
+        Raises StartError that names the authenticator that cannot be entered.
+        """
+        async with AsyncExitStack() as stack:
+            for link in self.links.values():
+                await stack.enter_async_context(link)
+            for upstream in self.upstreams.values():
+                stack.push_async_callback(upstream.close)
+            await asyncio.gather(*(upstream.look_up() for upstream in self.upstreams.values()))
+            self.stack.push_async_exit(stack.pop_all())
+
+    async def retire(self) -> None:
+        """Leave the authenticators as soon as no association needs them."""
+        if self.tenancy.users:
+            await self.tenancy.vacant.wait()
+        await self.stack.aclose()
+
+
+def assemble(path: Path) -> Assembly:
+    """Load a configuration and make everything of it; may block on files.
+
+    Raises ConfigError with all that is wrong, each with file, line and key.
+    """
+    configuration = load(path)
+    problems: list[Problem] = []
+    links = make_links(configuration, problems)
+    upstreams = _make_upstreams(configuration, problems)
+    tenancy = Tenancy()
+    warnings: list[str] = []
+    entrances: dict[tuple[str, int], ListenerSnapshot] = {}
+    for index, table in enumerate(configuration.tables.listener):
+        try:
+            tls = _listener_tls(configuration, table)
+            names = table.authenticators or [other.title for other in configuration.tables.authenticator]
+            chain = Chain([links[name] for name in names if name in links])
+            _check_cleartext(table, chain)
+        except ConfigError as error:
+            problems += configuration.located(error, "listener", index).problems
+            continue
+        if table.identity == "optional" and not any(link.handles(None) for link in chain.links):
+            what = "identity is optional, but no authenticator takes attempts without one: they are refused"
+            warnings.append(f"listener {table.name}: {what}")
+        idle_timeout = configuration.tables.gateway.idle_timeout.total_seconds()
+        policy = make_policy(configuration, table, chain)
+        entrance = ListenerSnapshot(policy, chain, upstreams, tls, idle_timeout, tenancy.entered, tenancy.left)
+        entrances |= dict.fromkeys(table.bind, entrance)
+    if problems:
+        raise ConfigError(problems)
+    return Assembly(configuration, links, upstreams, entrances, tenancy, tuple(warnings))
+
+
+def make_links(configuration: Configuration, problems: list[Problem]) -> dict[str, Link]:
+    """The configured authenticators by name, in their order; what is wrong with some of them goes to `problems`."""
+    tables = configuration.tables.authenticator
+    made: dict[str, Authenticator] = {}
+    links = {}
+    for index, table in enumerate(tables):
+        try:
+            made[table.title] = discovery.make(table.use, table.options, configuration.folder)
+        except ConfigError as error:
+            problems += configuration.located(error, "authenticator", index).problems
+    for index, table in enumerate(tables):
+        try:
+            if table.title in made:
+                links[table.title] = Link(
+                    table.title,
+                    made[table.title],
+                    deadline=table.timeout,
+                    workers=table.workers,
+                    next_on_error=table.on_error == "next",
+                    groups_from=_group_source(table, tables, made),
+                )
+        except ConfigError as error:
+            problems += configuration.located(error, "authenticator", index).problems
+    return links
+
+
+def _group_source(
+    table: AuthenticatorTable, tables: Sequence[AuthenticatorTable], made: Mapping[str, Authenticator]
+) -> GroupSource | None:
+    if table.groups_from is None:
+        return None
+    named = next((other for other in tables if other.title == table.groups_from and other is not table), None)
+    if named is None:
+        raise ConfigError([Problem(("groups_from",), f"no other authenticator is called {table.groups_from!r}")])
+    if named.title not in made:
+        return None  # what is wrong with that one is told already
+    return GroupSource(named.title, made[named.title], named.timeout.total_seconds())
+
+
+def _make_upstreams(configuration: Configuration, problems: list[Problem]) -> dict[str, Upstream]:
+    upstreams = {}
+    for index, table in enumerate(configuration.tables.upstream):
+        try:
+            upstreams[table.name] = _upstream(table, configuration.folder)
+        except ConfigError as error:
+            problems += configuration.located(error, "upstream", index, "tls").problems
+    return upstreams
+
+
+def _upstream(table: UpstreamTable, folder: Path) -> Upstream:
+    host, port = table.address
+    tls = table.tls
+    if tls is None:
+        return Upstream(table.name, host, port)
+    context = client_context(
+        folder / tls.ca if tls.ca else None,
+        tls.pin is not None,
+        folder / tls.certificate if tls.certificate else None,
+        folder / tls.key if tls.key else None,
+    )
+    return Upstream(table.name, host, port, context, tls.server_name, tls.pin)
+
+
+def _listener_tls(configuration: Configuration, table: ListenerTable) -> TlsContext | None:
+    tls, folder = table.tls, configuration.folder
+    if tls is None:
+        return None
+    try:
+        return server_context(
+            folder / tls.certificate,
+            folder / tls.key if tls.key else None,
+            folder / tls.client_ca if tls.client_ca else None,
+            tls.client_certificate == "required",
+        )
+    except ConfigError as error:
+        raise ConfigError([Problem(("tls", *keys), message) for keys, message in error.problems]) from error
+
+
+def _check_cleartext(table: ListenerTable, chain: Chain) -> None:
+    takers = [link.name for link in chain.links if link.handles(IdentityType.USERNAME_AND_PASSCODE)]
+    if takers and table.tls is None and not table.cleartext_passcodes:
+        raise ConfigError([Problem(("tls",), _CLEARTEXT.format(" and ".join(takers)))])
+
+
+def make_policy(configuration: Configuration, table: ListenerTable, chain: Chain) -> Policy:
+    """What a listener lays down."""
+    gateway = configuration.tables.gateway
+    return Policy(
+        listener=table.name,
+        identity_required=table.identity == "required",
+        passcodes_allowed=table.tls is not None or table.cleartext_passcodes,
+        fallback_encoding=table.fallback_encoding,
+        end_with_credential=table.end_with_credential,
+        routes={
+            title: Route(upstream.name, upstream.identity == "forward", upstream.timeout.total_seconds())
+            for upstream in configuration.tables.upstream
+            for title in upstream.called_ae_titles
+        },
+        request_limit=gateway.max_request_bytes,
+        artim=gateway.artim.total_seconds(),
+        decision_timeout=decision_timeout(chain),
+    )
+
+
+def decision_timeout(chain: Chain) -> float:
+    """The seconds within which a chain has decided, whatever its authenticators do."""
+    groups = sum(link.groups_from.deadline for link in chain.links if link.groups_from is not None)
+    return sum(link.deadline for link in chain.links) + groups + _SLACK
+
+
+def open_audit(configuration: Configuration) -> Audit:
+    """The audit that `[gateway]` names. Raises StartError when its file cannot be written."""
+    gateway = configuration.tables.gateway
+    return Audit(configuration.folder / gateway.audit if gateway.audit else None, gateway.node)

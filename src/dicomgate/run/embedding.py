@@ -1,0 +1,227 @@
+"""The gateway's judgement inside another program, which opens its own port.
+
+Law 1: it is judged as in the gateway: the operator's order, deadlines, throttle, replay cache, policy, log and audit.
+Law 2: every question is answered within `deadline`, with `Admit` or `Refuse`. What goes wrong is a `Refuse`.
+Law 3: an identity comes as the bytes of its sub-item and is read as strictly as on the wire.
+
+    async with LoginService.configured(Path("dicomgate.toml")) as judge:
+        answer = await judge(attempt, user_identity, secured=True)
+
+What the program does with the answer is its own affair: A-ASSOCIATE-AC with sub-item 59H where `server_response` is not
+None, or A-ASSOCIATE-RJ with the codes of `refusal`; and to end with `accept.expires_at` if `end_with_credential`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+
+from ..association.admission import Admit, Policy, Refuse, admit, before_asking, decision_record
+from ..auth.chain import Chain, Verdict
+from ..auth.link import DEFAULT_DEADLINE, DEFAULT_WORKERS, Link, resolve
+from ..config.load import Configuration, load
+from ..config.schema import EmbeddedTables, ListenerTable
+from ..contract import Attempt, Authenticator
+from ..errors import ConfigError, PduError, Problem
+from ..events.audit import Audit
+from ..events.events import Event, Refused
+from ..events.log import write_log
+from ..protection.guard import Guard
+from ..wire.reject_abort import REFUSED_IDENTITY, TRY_LATER, AssociateReject
+from ..wire.user_identity import read_identity
+from .assembly import decision_timeout, make_links, make_policy, open_audit
+from .protection import Protection
+
+__all__ = [
+    "DEFAULT_DEADLINE",
+    "DEFAULT_WORKERS",
+    "REFUSED_IDENTITY",
+    "TRY_LATER",
+    "Admit",
+    "AssociateReject",
+    "LoginService",
+    "Refuse",
+]
+
+_log = logging.getLogger("dicomgate.embedding")
+_UNNAMED = "embedded"
+_LONGEST_RESPONSE = 65_000
+"""Bytes: sub-item 59H shares the 65,535 of item 50H with what the program negotiates besides."""
+
+
+class LoginService:
+    """A chain, what a listener lays down, and what stands around both. Enter it once, in the loop that asks it.
+
+    Made by `configured` or `of`. To enter it raises StartError, and ConfigError for a wrong `[state]`.
+    """
+
+    def __init__(
+        self,
+        links: Sequence[Link],
+        chain: Chain,
+        policy: Policy,
+        cleartext_passcodes: bool,
+        make_audit: Callable[[], Audit | None],
+        configuration: Configuration | None = None,
+    ) -> None:
+        self.listener = policy.listener
+        self.deadline = policy.decision_timeout
+        self.end_with_credential = policy.end_with_credential
+        self._links = links
+        self._chain = chain
+        self._secured = replace(policy, passcodes_allowed=True)
+        self._in_the_clear = replace(policy, passcodes_allowed=cleartext_passcodes)
+        self._make_audit = make_audit
+        self._configuration = configuration
+        self._audit: Audit | None = None
+        self._guard: Guard
+        self._stack = AsyncExitStack()
+
+    @classmethod
+    def configured(cls, path: Path, listener: str | None = None) -> LoginService:
+        """By a configuration file: the authenticators and the policy of the listener of this name, or of the only one.
+
+        The file may be a gateway's, or have neither listeners nor upstreams: then all authenticators are asked, an
+        identity is required, and no passcode may come without TLS. May block on files. Raises ConfigError.
+        """
+        configuration = load(path, EmbeddedTables)
+        problems: list[Problem] = []
+        links = make_links(configuration, problems)
+        if problems:
+            raise ConfigError(problems)
+        table = _listener(path, configuration, listener)
+        if table is None:
+            chain = Chain(list(links.values()))
+            policy = Policy(_UNNAMED, decision_timeout=decision_timeout(chain))
+        else:
+            chain = Chain([links[name] for name in table.authenticators or links])
+            policy = make_policy(configuration, table, chain)
+        cleartext = table is not None and table.cleartext_passcodes
+        return cls([*links.values()], chain, policy, cleartext, lambda: open_audit(configuration), configuration)
+
+    @classmethod
+    def of(
+        cls,
+        authenticators: Sequence[Authenticator],
+        *,
+        deadline: timedelta = DEFAULT_DEADLINE,
+        workers: int = DEFAULT_WORKERS,
+        cleartext_passcodes: bool = False,
+        audit: Path | None = None,
+    ) -> LoginService:
+        """By these authenticators, in this order; an identity is required. What is counted stays in this process.
+
+        They are named by their classes. `deadline` and `workers` are each one's own; `audit` is a file, None for no
+        audit. Raises PluginError for what is no authenticator.
+        """
+        named = zip(_names(authenticators), authenticators, strict=True)
+        links = [Link(name, one, deadline=deadline, workers=workers) for name, one in named]
+        chain = Chain(links)
+        policy = Policy(_UNNAMED, decision_timeout=decision_timeout(chain))
+
+        def make_audit() -> Audit | None:
+            return Audit(audit, socket.gethostname()) if audit is not None else None
+
+        return cls(links, chain, policy, cleartext_passcodes, make_audit)
+
+    async def __aenter__(self) -> LoginService:
+        async with AsyncExitStack() as stack:
+            self._audit = self._make_audit()
+            if self._audit is not None:
+                stack.callback(self._audit.close)
+            custody = Protection(self._configuration)
+            stack.push_async_callback(custody.close)
+            self._guard = custody.guard
+            for link in self._links:  # those that are asked by others alone, too
+                await stack.enter_async_context(link)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def __call__(
+        self,
+        attempt: Attempt,
+        user_identity: bytes | None,
+        *,
+        secured: bool,
+        always: AssociateReject | None = None,
+    ) -> Admit | Refuse:
+        """LoginService one attempt. Raises only if cancelled.
+
+        `attempt` comes without its identity: that is read from `user_identity`, the content of sub-item 58H behind its
+        header, None where there is none. `secured`: the connection is TLS. `always`: the one refusal that the program
+        can send, where it has no choice.
+        """
+        try:
+            async with asyncio.timeout(self.deadline):
+                answer = await self._judge(attempt, user_identity, self._secured if secured else self._in_the_clear)
+        except TimeoutError:
+            answer = Refuse(TRY_LATER, f"no decision within {self.deadline:g} s")
+        except Exception:  # noqa: BLE001 (law 2)
+            _log.exception("%s: a defect", attempt.id)
+            answer = Refuse(TRY_LATER, "a defect of dicomgate")
+        if isinstance(answer, Refuse):
+            answer = replace(answer, refusal=always or answer.refusal)
+            titles = attempt.called_ae_title, attempt.calling_ae_title
+            self._tell(Refused(attempt.id, datetime.now(UTC), str(answer.refusal), answer.reason, *titles))
+        return answer
+
+    async def _judge(self, attempt: Attempt, user_identity: bytes | None, policy: Policy) -> Admit | Refuse:
+        if user_identity is not None:
+            try:
+                attempt = replace(attempt, identity=read_identity(user_identity, policy.fallback_encoding))
+            except PduError as error:
+                return Refuse(REFUSED_IDENTITY, str(error))
+        if (refuse := before_asking(attempt.identity, policy)) is not None:
+            return refuse
+        verdict = await self._verdict(attempt)
+        now = datetime.now(UTC)
+        self._tell(decision_record(attempt.id, attempt, verdict, now))
+        answer = admit(verdict, attempt.identity, now)
+        if isinstance(answer, Admit) and len(answer.server_response or b"") > _LONGEST_RESPONSE:
+            return Refuse(TRY_LATER, f"{answer.authenticator}: its response does not fit")
+        return answer
+
+    async def _verdict(self, attempt: Attempt) -> Verdict:
+        reached: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        asking = self._guard.begin(self._chain, attempt, resolve(reached))
+        try:
+            return await reached
+        finally:
+            asking.cancel()
+
+    def _tell(self, event: Event) -> None:
+        write_log(event)
+        if self._audit is not None:
+            self._audit(event)
+
+
+def _listener(path: Path, configuration: Configuration, name: str | None) -> ListenerTable | None:
+    """The table of that name, or the only one; None where there is none and none was asked for."""
+    tables = {table.name: table for table in configuration.tables.listener}
+    if name is None and len(tables) < 2:
+        return next(iter(tables.values()), None)
+    if name is None or name not in tables:
+        what = "say which listener's authenticators" if name is None else f"no listener is called {name!r}"
+        raise ConfigError(f"{path}: {what}; there are: {', '.join(tables) or 'none'}")
+    return tables[name]
+
+
+def _names(authenticators: Sequence[Authenticator]) -> list[str]:
+    """A principal is (authenticator's name, user): no two have the same."""
+    kinds = [type(one).__name__.lower() for one in authenticators]
+    return [
+        kind if kinds.count(kind) == 1 else f"{kind}-{kinds[: index + 1].count(kind)}"
+        for index, kind in enumerate(kinds)
+    ]

@@ -1,0 +1,63 @@
+"""The shared state that a configuration names, and the guard that relies on it.
+
+Both outlive a reload that changes neither.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..config.load import Configuration
+from ..config.schema import StateTable, ThrottleTable
+from ..errors import ConfigError
+from ..protection.guard import Guard
+from ..protection.recent_credentials import RecentCredentials
+from ..protection.throttle import Throttle, ThrottleSettings
+from ..state import open_state
+from ..state.protocol import SharedState
+
+
+class Protection:
+    """Opened by its creation, which may block on a file. Raises ConfigError, and StartError that names the file.
+
+    Without a configuration it is kept in this process's memory, and throttled by the defaults.
+    """
+
+    def __init__(self, configuration: Configuration | None) -> None:
+        table = ThrottleTable() if configuration is None else configuration.tables.throttle
+        self._tables = None if configuration is None else _named(configuration)
+        self._state = open_state(None, None) if configuration is None else configured_state(configuration)
+        self._beside = open_state(None, None)
+        throttle = _throttle(table, self._state, self._beside)
+        self.guard = Guard(self._state, throttle, RecentCredentials(table.repeat.total_seconds()))
+
+    def serves(self, configuration: Configuration) -> bool:
+        """True if this configuration names the same."""
+        return self._tables == _named(configuration)
+
+    async def close(self) -> None:
+        """Write what is still to be written, then let go."""
+        await self.guard.settle()
+        await self._state.close()
+        await self._beside.close()
+
+
+def _named(configuration: Configuration) -> tuple[Path, StateTable, ThrottleTable]:
+    return configuration.folder, configuration.tables.state, configuration.tables.throttle
+
+
+def configured_state(configuration: Configuration) -> SharedState:
+    """The state that `[state]` names, opened. Raises ConfigError with file and line, and StartError."""
+    table = configuration.tables.state
+    try:
+        return open_state(configuration.folder / table.path, table.url)
+    except ConfigError as error:
+        raise configuration.located(error, "state", "url") from error
+
+
+def _throttle(table: ThrottleTable, state: SharedState, beside: SharedState) -> Throttle | None:
+    if not table.enabled:
+        return None
+    waits = table.first_wait.total_seconds(), table.longest_wait.total_seconds()
+    figures = ThrottleSettings(table.free, *waits, table.most, table.source_free)
+    return Throttle(figures, state, beside if table.on_unreachable == "local" else None)

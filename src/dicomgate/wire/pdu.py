@@ -1,0 +1,111 @@
+"""Cut a stream into PDUs before the association is established (PS3.8 9.3.1).
+
+A PDU of a type that may not come, or longer than its type may be, is refused on its header: none of its body is
+waited for, kept or looked at. What is kept is what was received, never what was declared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from struct import Struct
+
+from ..errors import PduError
+from .reject_abort import INVALID_PARAMETER, UNEXPECTED_PDU, UNRECOGNIZED_PDU, Abort
+
+HEADER = Struct(">BxL")
+"""PDU-type, a reserved byte "not tested to this value when received", PDU-length."""
+
+
+class PduType(IntEnum):
+    """PDU-type (PS3.8 9.3.2 to 9.3.8)."""
+
+    ASSOCIATE_RQ = 1
+    ASSOCIATE_AC = 2
+    ASSOCIATE_RJ = 3
+    P_DATA_TF = 4
+    RELEASE_RQ = 5
+    RELEASE_RP = 6
+    ABORT = 7
+
+    def __str__(self) -> str:
+        return f"A-{self.name.replace('_', '-')}" if self is not PduType.P_DATA_TF else "P-DATA-TF"
+
+
+SHORT = (4, 4)
+"""Least and greatest PDU-length of the PDUs that have a fixed size: RJ, RELEASE-RQ, RELEASE-RP and ABORT."""
+SHORTEST_ASSOCIATE = 68
+"""The fixed fields of an A-ASSOCIATE-RQ or -AC behind its header."""
+
+
+class PduReader:
+    """The PDUs of one direction of one association, from arbitrary pieces of its stream.
+
+    `expected` maps the types that may come now to their least and greatest PDU-length; it may be replaced between
+    two PDUs. `out_of_turn` answers a type that exists but may not come now.
+    """
+
+    __slots__ = ("_received", "expected", "out_of_turn")
+
+    def __init__(self, expected: Mapping[PduType, tuple[int, int]], out_of_turn: Abort = UNEXPECTED_PDU) -> None:
+        self.expected = expected
+        self.out_of_turn = out_of_turn
+        self._received = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the stream; then call `next_pdu` until it returns None."""
+        self._received += data
+
+    @property
+    def empty(self) -> bool:
+        """True if nothing is left of what was fed."""
+        return not self._received
+
+    def rest(self) -> bytes:
+        """What was fed and is no whole PDU yet; the reader is empty afterwards."""
+        rest = bytes(self._received)
+        self._received.clear()
+        return rest
+
+    def next_pdu(self) -> tuple[PduType, bytes] | None:
+        """The next whole PDU as its type and all its bytes, header included; None if more must be fed first.
+
+        Raises PduError when the header is not that of an expected PDU.
+        """
+        received = self._received
+        if not received:
+            return None
+        # The type is judged on the first byte: who speaks HTTP or TLS at us may never send six.
+        if received[0] not in self.expected:
+            raise self._wrong_type(received[0])
+        if len(received) < HEADER.size:
+            return None
+        kind, length = HEADER.unpack_from(received)
+        least, greatest = self.expected[PduType(kind)]
+        if not least <= length <= greatest:
+            raise PduError(
+                f"{PduType(kind)!s} of {length} bytes: {least} to {greatest} are allowed",
+                INVALID_PARAMETER.encode(),
+            )
+        end = HEADER.size + length
+        if len(received) < end:
+            return None
+        pdu = bytes(received[:end])
+        del received[:end]
+        return PduType(kind), pdu
+
+    def _wrong_type(self, kind: int) -> PduError:
+        try:
+            return PduError(f"{PduType(kind)!s} out of turn", self.out_of_turn.encode())
+        except ValueError:
+            answer = UNRECOGNIZED_PDU if self.out_of_turn == UNEXPECTED_PDU else self.out_of_turn
+            return PduError(f"not a DICOM PDU: type {kind:02X}H{_guess(bytes(self._received))}", answer.encode())
+
+
+def _guess(start: bytes) -> str:
+    """What the peer seems to speak instead: the operator's most likely misconfiguration, named."""
+    if start[:2] == b"\x16\x03"[: len(start)]:
+        return " (a TLS ClientHello: the peer uses TLS, this listener does not)"
+    if start[:1] in b"GPHO" and start[:4] in (b"GET ", b"POST", b"HEAD", b"OPTI", b"PUT "):
+        return " (an HTTP request)"
+    return ""

@@ -1,0 +1,204 @@
+"""The user information item 50H without the login: sub-items 51H to 57H (PS3.7 D.3.3)."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from struct import Struct
+from typing import NamedTuple, TypeVar
+
+from .items import counted, counted_field, item, malformed, read_uid, short_item
+
+_U32 = Struct(">L")
+_WINDOW = Struct(">HH")
+_VERSION_NAME = re.compile(rb"[\x20-\x7e]{1,16}")  # PS3.7 D.3.3.2.3: 1 to 16 characters of ISO 646
+
+LEAST_MAXIMUM_LENGTH = 8
+"""A PDV item of 4 length bytes, context id, control header and an even fragment of at least 2 bytes."""
+
+
+class RoleSelection(NamedTuple):
+    """Sub-item 54H (PS3.7 D.3.3.4)."""
+
+    sop_class: bytes
+    scu: int
+    scp: int
+
+    def encode(self) -> bytes:
+        """The item, header included."""
+        return item(0x54, counted_field(self.sop_class) + bytes((self.scu, self.scp)))
+
+
+class ExtendedNegotiation(NamedTuple):
+    """Sub-item 56H (PS3.7 D.3.3.5); the application information is the service class's own and kept as it is."""
+
+    sop_class: bytes
+    information: bytes
+
+    def encode(self) -> bytes:
+        """The item, header included."""
+        return item(0x56, counted_field(self.sop_class) + self.information)
+
+
+class CommonExtendedNegotiation(NamedTuple):
+    """Sub-item 57H (PS3.7 D.3.3.6), in an A-ASSOCIATE-RQ only."""
+
+    sop_class: bytes
+    service_class: bytes
+    related: tuple[bytes, ...]
+
+    def encode(self) -> bytes:
+        """The item, header included; its version byte stands where others have a reserved one and is 0."""
+        related = b"".join([counted_field(uid) for uid in self.related])
+        return item(0x57, counted_field(self.sop_class) + counted_field(self.service_class) + counted_field(related))
+
+
+class Negotiation(NamedTuple):
+    """What one side negotiates. None and empty: not in the PDU.
+
+    `maximum_length` is the longest PDU-length of a P-DATA-TF that this side receives; 0 is no limit (PS3.8 D.1).
+    """
+
+    maximum_length: int | None = None
+    implementation_class_uid: bytes | None = None
+    asynchronous_operations: tuple[int, int] | None = None
+    role_selections: tuple[RoleSelection, ...] = ()
+    implementation_version_name: bytes | None = None
+    extended: tuple[ExtendedNegotiation, ...] = ()
+    common_extended: tuple[CommonExtendedNegotiation, ...] = ()
+
+    def encode(self) -> bytearray:
+        """The sub-items, in ascending order of their types. Raises DoesNotFit."""
+        items = bytearray()
+        if self.maximum_length is not None:
+            items += short_item(0x51, _U32.pack(self.maximum_length))
+        if self.implementation_class_uid is not None:
+            items += short_item(0x52, self.implementation_class_uid)
+        if self.asynchronous_operations is not None:
+            items += item(0x53, _WINDOW.pack(*self.asynchronous_operations))
+        for role in self.role_selections:
+            items += role.encode()
+        if self.implementation_version_name is not None:
+            items += short_item(0x55, self.implementation_version_name)
+        for extended in self.extended:
+            items += extended.encode()
+        for common in self.common_extended:
+            items += common.encode()
+        return items
+
+
+_Single = TypeVar("_Single", bytes, int, tuple[int, int])
+_PerClass = TypeVar("_PerClass", RoleSelection, ExtendedNegotiation, CommonExtendedNegotiation)
+
+
+class NegotiationReader:
+    """Collects the sub-items 51H to 57H of one user information item."""
+
+    __slots__ = ("_class_uid", "_common", "_extended", "_length", "_roles", "_version_name", "_window")
+
+    def __init__(self) -> None:
+        self._length: int | None = None
+        self._class_uid: bytes | None = None
+        self._window: tuple[int, int] | None = None
+        self._version_name: bytes | None = None
+        self._roles: dict[bytes, RoleSelection] = {}
+        self._extended: dict[bytes, ExtendedNegotiation] = {}
+        self._common: dict[bytes, CommonExtendedNegotiation] = {}
+
+    def read(self, kind: int, body: bytes) -> None:
+        """Take one sub-item's body. Raises PduError for one that is malformed, or there twice and different."""
+        if kind == 0x51:
+            self._length = _only(kind, self._length, _read_maximum_length(body))
+        elif kind == 0x52:
+            self._class_uid = _only(kind, self._class_uid, read_uid(body, "the implementation class UID"))
+        elif kind == 0x53:
+            self._window = _only(kind, self._window, _read_window(body))
+        elif kind == 0x54:
+            _same(self._roles, _read_role_selection(body), "role selections")
+        elif kind == 0x55:
+            self._version_name = _only(kind, self._version_name, _read_version_name(body))
+        elif kind == 0x56:
+            _same(self._extended, _read_extended(body), "extended negotiations")
+        else:
+            _same(self._common, _read_common_extended(body), "common extended negotiations")
+
+    def negotiation(self) -> Negotiation:
+        """All that was collected."""
+        return Negotiation(
+            self._length,
+            self._class_uid,
+            self._window,
+            tuple(self._roles.values()),
+            self._version_name,
+            tuple(self._extended.values()),
+            tuple(self._common.values()),
+        )
+
+
+def _only(kind: int, known: _Single | None, new: _Single) -> _Single:
+    if known is not None:
+        raise malformed(f"sub-item {kind:02X}H is there twice")
+    return new
+
+
+def _same(known: dict[bytes, _PerClass], new: _PerClass, what: str) -> None:
+    # DCMTK repeats a role selection for each context of a SOP class: alike, they mislead nobody.
+    if known.setdefault(new.sop_class, new) != new:
+        raise malformed(f"two different {what} for {new.sop_class.decode()}")
+
+
+@lru_cache(maxsize=512)
+def _read_maximum_length(body: bytes) -> int:
+    """Remembered, because the same few come in every request."""
+    if len(body) != 4:
+        raise malformed(f"sub-item 51H has {len(body)} bytes, not 4")
+    length: int = _U32.unpack(body)[0]
+    if 0 < length < LEAST_MAXIMUM_LENGTH:
+        raise malformed(f"no PDV fits a maximum length of {length}")
+    return length
+
+
+def _read_window(body: bytes) -> tuple[int, int]:
+    if len(body) != 4:
+        raise malformed(f"sub-item 53H has {len(body)} bytes, not 4")
+    invoked, performed = _WINDOW.unpack(body)
+    return invoked, performed
+
+
+@lru_cache(maxsize=512)
+def _read_version_name(body: bytes) -> bytes:
+    """Remembered, because the same few come in every request."""
+    name = body.removesuffix(b"\0")
+    if _VERSION_NAME.fullmatch(name) is None:
+        raise malformed(f"an implementation version name of {len(name)} bytes is not 1 to 16 printable characters")
+    return name
+
+
+def _read_role_selection(body: bytes) -> RoleSelection:
+    sop_class, end = counted(body, 0, "the SOP class of a role selection")
+    roles = body[end:]
+    if len(roles) != 2 or max(roles) > 1:
+        raise malformed("a role selection does not end with two bytes of 0 or 1")
+    return RoleSelection(read_uid(sop_class, "the SOP class of a role selection"), *roles)
+
+
+def _read_extended(body: bytes) -> ExtendedNegotiation:
+    sop_class, end = counted(body, 0, "the SOP class of an extended negotiation")
+    return ExtendedNegotiation(read_uid(sop_class, "the SOP class of an extended negotiation"), body[end:])
+
+
+def _read_common_extended(body: bytes) -> CommonExtendedNegotiation:
+    where = "a common extended negotiation"
+    field, position = counted(body, 0, f"the SOP class of {where}")
+    sop_class = read_uid(field, f"the SOP class of {where}")
+    field, position = counted(body, position, f"the service class of {where}")
+    service_class = read_uid(field, f"the service class of {where}")
+    field, end = counted(body, position, f"the related classes of {where}")
+    if end != len(body):
+        raise malformed(f"{len(body) - end} bytes left over in {where}")
+    related: list[bytes] = []
+    position = 0
+    while position < len(field):
+        uid, position = counted(field, position, f"a related class of {where}")
+        related.append(read_uid(uid, f"a related class of {where}"))
+    return CommonExtendedNegotiation(sop_class, service_class, tuple(related))

@@ -1,0 +1,442 @@
+"""The handshake as conversations: what goes in, what comes out. No sockets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dicomgate import Accept, Identity, IdentityType, Once, Pass, Peer, Reject, Unavailable
+from dicomgate.association import effects as do
+from dicomgate.association.admission import Policy, Route
+from dicomgate.association.handshake import TRANSITIONS, Handshake, State
+from dicomgate.auth.chain import Verdict
+from dicomgate.events.events import Cause, Decided, Established, Outcome, Refused
+from dicomgate.wire.associate import AssociateAccept, AssociateRequest
+from dicomgate.wire.presentation import AnsweredContext, ProposedContext
+from dicomgate.wire.reject_abort import Abort, AssociateReject
+from dicomgate.wire.user_information import ExtendedNegotiation, Negotiation, RoleSelection
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+CT = b"1.2.840.10008.5.1.4.1.1.2"
+IMPLICIT, EXPLICIT = b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.1"
+ALICE = Identity(IdentityType.USERNAME_AND_PASSCODE, b"alice", b"pw", positive_response_requested=True)
+POLICY = Policy(
+    "clinical",
+    routes={"ORTHANC": Route("pacs"), "FORWARD": Route("pacs", forward_identity=True)},
+    artim=30,
+    decision_timeout=3,
+)
+REQUEST = AssociateRequest(
+    "ORTHANC",
+    "MODALITY",
+    (ProposedContext(1, CT, (IMPLICIT, EXPLICIT)), ProposedContext(3, b"1.2.3", (IMPLICIT,))),
+    Negotiation(16384, b"1.2.3.4"),
+    ALICE,
+)
+ANSWER = AssociateAccept((AnsweredContext(1, 0, EXPLICIT), AnsweredContext(3, 3, IMPLICIT)), Negotiation(32768, b"1.9"))
+P_DATA = bytes.fromhex("04 00 0000000c 00000008 01 03 000000000000".replace(" ", ""))
+RELEASE_RQ = bytes.fromhex("05000000000400000000")
+ABORT = Abort(0, 0).encode()
+YES = Verdict(Accept("alice"), "staff")
+
+
+def handshake(policy: Policy = POLICY, full: str = "") -> Handshake:
+    return Handshake("a1", Peer("10.0.0.9", 40000), policy, full=full, clock=lambda: NOW)
+
+
+def deciding(request: AssociateRequest = REQUEST, policy: Policy = POLICY) -> Handshake:
+    talk = handshake(policy)
+    assert isinstance(talk.client_data(request.encode())[-1], do.Decide)
+    return talk
+
+
+def connecting(request: AssociateRequest = REQUEST) -> Handshake:
+    talk = deciding(request)
+    talk.decided(YES)
+    assert talk.state is State.CONNECTION
+    return talk
+
+
+def awaiting(request: AssociateRequest = REQUEST, verdict: Verdict = YES) -> Handshake:
+    talk = deciding(request)
+    talk.decided(verdict)
+    talk.upstream_opened()
+    assert talk.state is State.ANSWER
+    return talk
+
+
+def to_client(effects: do.Effects) -> bytes:
+    return b"".join(effect.pdu for effect in effects if isinstance(effect, do.ToClient))
+
+
+def to_upstream(effects: do.Effects) -> bytes:
+    return b"".join(effect.pdu for effect in effects if isinstance(effect, do.ToUpstream))
+
+
+def told(effects: do.Effects, kind: type) -> list[object]:
+    return [effect.event for effect in effects if isinstance(effect, do.Emit) and isinstance(effect.event, kind)]
+
+
+def test_from_request_to_relay() -> None:
+    talk = handshake()
+    (timer, decide) = talk.client_data(REQUEST.encode())
+    assert timer == do.Timer(3)
+    attempt = decide.attempt
+    assert (attempt.identity, attempt.called_ae_title, attempt.calling_ae_title) == (ALICE, "ORTHANC", "MODALITY")
+    assert attempt.abstract_syntaxes == (CT.decode(), "1.2.3")
+    assert (attempt.peer.address, attempt.listener, attempt.time) == ("10.0.0.9", "clinical", NOW)
+    (decided, timer, connect) = talk.decided(YES)
+    assert decided.event.outcome is Outcome.ACCEPT
+    assert (timer, connect) == (do.Timer(10.0), do.Connect("pacs"))
+    (asked,) = talk.upstream_opened()
+    assert asked.pdu == replace(REQUEST, identity=None).encode()
+    assert b"alice" not in asked.pdu
+    answer, established, relay = talk.upstream_data(ANSWER.encode(REQUEST) + P_DATA)
+    assert answer.pdu == replace(ANSWER, server_response=b"").encode(REQUEST)
+    assert established.event.accepted == (CT.decode(),)
+    assert established.event.rejected == ("1.2.3",)
+    assert relay.early == P_DATA
+    assert talk.state is State.RELAYING
+    assert talk.deadline() == talk.client_gone() == talk.stopped() == []
+
+
+# decision: D1, D2, D3
+@pytest.mark.parametrize(
+    ("kind", "requested", "returned", "item"),
+    [
+        (IdentityType.USERNAME, False, b"x", None),
+        (IdentityType.USERNAME_AND_PASSCODE, False, b"x", None),
+        (IdentityType.SAML, False, b"x", None),
+        (IdentityType.USERNAME, True, b"x", b""),
+        (IdentityType.USERNAME_AND_PASSCODE, True, b"x", b""),
+        (IdentityType.USERNAME_AND_PASSCODE, True, None, b""),
+        (IdentityType.KERBEROS, True, b"AP-REP", b"AP-REP"),
+        (IdentityType.SAML, True, b"response", b"response"),
+        (IdentityType.JWT, True, None, b""),
+    ],
+)
+def test_accept_and_the_response_item(
+    kind: IdentityType, requested: bool, returned: bytes | None, item: bytes | None
+) -> None:
+    secondary = b"pw" if kind is IdentityType.USERNAME_AND_PASSCODE else b""
+    request = replace(REQUEST, identity=Identity(kind, b"alice", secondary, requested))
+    talk = awaiting(request, Verdict(Accept("alice", server_response=returned), "any"))
+    sent = to_client(talk.upstream_data(ANSWER.encode(request)))
+    assert AssociateAccept.parse(sent).server_response == item
+    assert (b"\x59\0\0\2\0\0" in sent) is (item == b"")
+
+
+# decision: D4
+def test_a_response_that_does_not_fit() -> None:
+    request = replace(REQUEST, identity=Identity(IdentityType.JWT, b"token", b"", True))
+    for size, fits in ((65_400, True), (65_536, False), (65_520, False)):
+        talk = awaiting(request, Verdict(Accept("alice", server_response=b"x" * size), "issuer"))
+        effects = talk.upstream_data(ANSWER.encode(request))
+        if fits:
+            assert talk.state is State.RELAYING
+            continue
+        assert to_client(effects) == AssociateReject(2, 2, 1).encode()
+        assert to_upstream(effects) == Abort(2, 0).encode()
+        assert "does not fit" in told(effects, Refused)[0].reason
+
+
+# decision: D5, D7, D8, D14
+@pytest.mark.parametrize(
+    ("decision", "codes"),
+    [
+        (Reject("wrong passcode"), (1, 2, 1)),
+        (Pass("not mine"), (1, 2, 1)),
+        (Unavailable("directory down"), (2, 2, 1)),
+        (Accept("alice", expires_at=NOW - timedelta(seconds=1)), (1, 2, 1)),
+        (Accept("alice", once=Once("key", NOW + timedelta(hours=1))), (2, 2, 1)),
+        (Accept("alice", expires_at=NOW + timedelta(seconds=1)), None),
+    ],
+)
+def test_what_is_not_admitted_gets_its_codes_and_no_upstream(
+    decision: object, codes: tuple[int, int, int] | None
+) -> None:
+    talk = deciding()
+    effects = talk.decided(Verdict(decision, "staff"))
+    if codes is None:
+        assert do.Connect("pacs") in effects
+        return
+    assert to_client(effects) == AssociateReject(*codes).encode()
+    assert not any(isinstance(effect, do.Connect | do.ToUpstream) for effect in effects)
+    (refused,) = told(effects, Refused)
+    assert refused.reason.startswith("staff: ")
+    assert told(effects, Decided)
+    assert talk.state is State.CLOSING
+
+
+# decision: D9, D12, D18, D19
+@pytest.mark.parametrize(
+    ("request_", "policy", "full", "pdu", "reason"),
+    [
+        (replace(REQUEST, identity=None), POLICY, "", AssociateReject(1, 2, 1), "no user identity"),
+        (REQUEST, replace(POLICY, passcodes_allowed=False), "", AssociateReject(1, 2, 1), "a passcode came"),
+        (replace(REQUEST, called_ae_title="NOBODY"), POLICY, "", AssociateReject(1, 1, 7), "no upstream takes"),
+        (REQUEST, POLICY, "there are 500 already", AssociateReject(2, 3, 2), "there are 500 already"),
+    ],
+    ids=["identity required", "passcode in the clear", "called AE title", "too many"],
+)
+def test_refused_before_anybody_is_asked(
+    request_: AssociateRequest, policy: Policy, full: str, pdu: AssociateReject, reason: str
+) -> None:
+    effects = handshake(policy, full).client_data(request_.encode())
+    assert to_client(effects) == pdu.encode()
+    assert not any(isinstance(effect, do.Decide | do.Connect) for effect in effects)
+    (refused,) = told(effects, Refused)
+    assert refused.answer == str(pdu)
+    assert refused.reason.startswith(reason)
+
+
+# decision: D10
+def test_identity_is_optional_where_the_listener_says_so() -> None:
+    talk = handshake(replace(POLICY, identity_required=False))
+    effects = talk.client_data(replace(REQUEST, identity=None).encode())
+    assert effects[-1].attempt.identity is None
+    # and if nobody claims it, it is refused all the same
+    assert to_client(talk.decided(Verdict(Pass("nobody")))) == AssociateReject(1, 2, 1).encode()
+
+
+def test_the_rest_goes_to_the_star() -> None:
+    policy = replace(POLICY, routes={"*": Route("rest"), "ORTHANC": Route("pacs")})
+    for title, upstream in (("ORTHANC", "pacs"), ("OTHER", "rest")):
+        talk = deciding(replace(REQUEST, called_ae_title=title), policy)
+        assert do.Connect(upstream) in talk.decided(YES)
+
+
+def test_a_forwarded_identity_asks_for_no_response() -> None:
+    request = replace(REQUEST, called_ae_title="FORWARD")
+    talk = deciding(request)
+    talk.decided(YES)
+    (asked,) = talk.upstream_opened()
+    assert AssociateRequest.parse(asked.pdu).identity == replace(ALICE, positive_response_requested=False)
+
+
+# decision: D15
+def test_a_malformed_request_is_answered_once() -> None:
+    talk = handshake()
+    pdu = bytearray(REQUEST.encode())
+    pdu[75] ^= 1
+    pdu[77] += 1
+    effects = talk.client_data(bytes(pdu))
+    assert to_client(effects) == Abort(2, 6).encode()
+    assert talk.client_data(b"whatever follows" + ABORT) == []
+    assert talk.client_gone() == [do.Close(Cause.REFUSED, "")]
+
+
+# PS3.8 table 9-10, the client's column of the states in which the gateway is before the association is established.
+PDUS = {
+    "RQ": REQUEST.encode(), "AC": ANSWER.encode(REQUEST), "RJ": AssociateReject(1, 1, 1).encode(), "P-DATA": P_DATA,
+    "RELEASE-RQ": RELEASE_RQ, "RELEASE-RP": b"\6" + RELEASE_RQ[1:], "ABORT": ABORT, "unknown": b"\x2a" + ABORT[1:],
+}  # fmt: skip
+AA_1, AA_8 = Abort(0, 0).encode(), Abort(2, 2).encode()
+
+
+# decision: D20
+@pytest.mark.parametrize("name", [name for name in PDUS if name not in ("RQ", "ABORT")])
+def test_sta2_anything_but_a_request_is_aa_1(name: str) -> None:
+    talk = handshake()
+    effects = talk.client_data(PDUS[name])
+    assert to_client(effects) == AA_1
+    assert do.Timer(30) in effects
+    assert talk.state is State.CLOSING
+
+
+# decision: D21
+@pytest.mark.parametrize("make", [deciding, connecting, awaiting])
+@pytest.mark.parametrize("name", list(PDUS))
+def test_sta3_anything_but_an_abort_is_aa_8(make: object, name: str) -> None:
+    talk = make()
+    effects = talk.client_data(PDUS[name])
+    asked = make is awaiting
+    if name == "ABORT":
+        # AA-3 towards the client: close; the upstream, if it was asked, hears of it.
+        assert to_client(effects) == b""
+        assert effects[-1] == do.Close(Cause.ABORTED_BY_CLIENT, str(Abort(0, 0)))
+    else:
+        assert to_client(effects) == (Abort(2, 1).encode() if name == "unknown" else AA_8)
+        assert talk.state is State.CLOSING
+        assert (do.CloseUpstream() in effects) is (make is not deciding)
+    assert (to_upstream(effects) == Abort(2, 0).encode()) is asked
+    assert talk.decided(YES) == talk.upstream_opened() == talk.upstream_data(PDUS["AC"]) == []
+
+
+@pytest.mark.parametrize("name", list(PDUS))
+def test_sta13_after_a_reject(name: str) -> None:
+    talk = deciding()
+    talk.decided(Verdict(Reject("no"), "staff"))
+    effects = talk.client_data(PDUS[name])
+    if name == "ABORT":
+        assert effects == [do.Close(Cause.REFUSED, "")]  # AA-2
+    elif name in ("RQ", "unknown"):
+        assert to_client(effects) in (AA_8, Abort(2, 1).encode())  # AA-7
+    else:
+        assert effects == []  # AA-6
+    assert talk.state is (State.CLOSED if name == "ABORT" else State.CLOSING)
+
+
+# decision: D21
+@pytest.mark.parametrize("behind", ["P-DATA", "RQ", "RELEASE-RQ", "unknown"])
+def test_what_stands_behind_the_request_is_an_abort_and_nobody_is_asked(behind: str) -> None:
+    effects = handshake().client_data(REQUEST.encode() + PDUS[behind])
+    assert to_client(effects) in (AA_8, Abort(2, 1).encode())
+    assert not any(isinstance(effect, do.Decide) for effect in effects)
+
+
+def test_an_abort_right_behind_the_request() -> None:
+    effects = handshake().client_data(REQUEST.encode() + ABORT)
+    assert effects == [do.Close(Cause.ABORTED_BY_CLIENT, str(Abort(0, 0)))]
+
+
+# decision: D23
+def test_the_client_leaves_at_every_stage() -> None:
+    for make, asked in ((handshake, False), (deciding, False), (connecting, False), (awaiting, True)):
+        talk = make()
+        effects = talk.client_gone("Connection reset by peer")
+        assert effects[-1] == do.Close(Cause.CLIENT_GONE, "Connection reset by peer")
+        assert (to_upstream(effects) == Abort(2, 0).encode()) is asked
+        assert talk.client_data(b"late") == talk.decided(YES) == talk.upstream_opened() == talk.deadline() == []
+
+
+# decision: D22, D24
+def test_deadlines_at_every_stage() -> None:
+    assert handshake().deadline() == [do.Close(Cause.TIMEOUT, "no A-ASSOCIATE-RQ within 30 s")]  # AA-2, no PDU
+    assert to_client(deciding().deadline()) == AssociateReject(2, 2, 1).encode()
+    assert to_client(connecting().deadline()) == AssociateReject(2, 3, 1).encode()
+    late = awaiting().deadline()
+    assert to_client(late) == AssociateReject(2, 3, 1).encode()
+    assert to_upstream(late) == Abort(2, 0).encode()
+    refused = deciding()
+    refused.decided(Verdict(Reject("no"), "staff"))
+    assert refused.deadline() == [do.Close(Cause.REFUSED, "")]
+
+
+# decision: D29
+def test_the_gateway_stops_at_every_stage() -> None:
+    for make in (handshake, deciding, connecting, awaiting):
+        effects = make().stopped()
+        assert to_client(effects) == Abort(2, 0).encode()
+        assert effects[-1] == do.Close(Cause.DRAINED, "")
+
+
+# decision: D24
+def test_upstream_out_of_reach() -> None:
+    for effects in (
+        connecting().upstream_failed("127.0.0.1:4242: Connection refused"),
+        awaiting().upstream_gone(),
+        awaiting().upstream_gone("Connection reset by peer"),
+    ):
+        assert to_client(effects) == AssociateReject(2, 3, 1).encode()
+        assert "pacs" in told(effects, Refused)[0].reason
+        assert to_upstream(effects) == b""
+
+
+# decision: D25, D26
+@pytest.mark.parametrize("pdu", [AssociateReject(1, 1, 3), AssociateReject(2, 3, 2), Abort(0, 0), Abort(2, 5)], ids=str)
+def test_the_upstreams_refusal_passes_as_it_is(pdu: AssociateReject | Abort) -> None:
+    effects = awaiting().upstream_data(pdu.encode())
+    assert to_client(effects) == pdu.encode()
+    assert do.CloseUpstream() in effects
+    assert told(effects, Refused)[0].answer == str(pdu)
+
+
+def hostile(**changes: object) -> bytes:
+    return replace(ANSWER, **changes).encode(REQUEST)
+
+
+# decision: D27
+@pytest.mark.parametrize(
+    "pdu",
+    [
+        hostile(contexts=(*ANSWER.contexts, AnsweredContext(5, 0, IMPLICIT))),
+        hostile(contexts=(AnsweredContext(1, 0, b"1.2.840.10008.1.2.4.50"),)),
+        hostile(contexts=(AnsweredContext(1, 0, IMPLICIT), AnsweredContext(1, 0, IMPLICIT))),
+        hostile(contexts=()),
+        hostile(negotiation=Negotiation(role_selections=(RoleSelection(CT, 1, 1),))),
+        hostile(negotiation=Negotiation(maximum_length=1)),
+        ANSWER.encode(REQUEST)[:-1] + b"\0\0",
+        ANSWER.encode(REQUEST).replace(b"\x51\0\0\4", b"\x51\0\xff\xff"),
+        b"\2\0\xff\xff\xff\xff" + bytes(80),
+        P_DATA,
+        REQUEST.encode(),
+        b"HTTP/1.1 400 Bad Request\r\n",
+    ],
+    ids=[
+        "context",
+        "transfer syntax",
+        "twice",
+        "none",
+        "role",
+        "length 1",
+        "length",
+        "inner",
+        "4 GiB",
+        "data",
+        "RQ",
+        "HTTP",
+    ],
+)
+def test_a_hostile_upstream_never_reaches_the_client(pdu: bytes) -> None:
+    talk = awaiting()
+    effects = talk.upstream_data(pdu)
+    assert to_client(effects) == AssociateReject(2, 3, 1).encode()
+    assert to_upstream(effects)[:1] == b"\7"
+    assert do.CloseUpstream() in effects
+    assert not told(effects, Established)
+
+
+# decision: D28
+def test_what_the_upstream_says_unasked_is_dropped() -> None:
+    negotiation = Negotiation(
+        32768, b"1.9", asynchronous_operations=(9, 9), extended=(ExtendedNegotiation(CT, b"\1"),),
+        role_selections=(RoleSelection(CT, 1, 0),),
+    )  # fmt: skip
+    pdu = hostile(negotiation=negotiation, server_response=b"the upstream's own")
+    answer = AssociateAccept.parse(to_client(awaiting().upstream_data(pdu)))
+    assert answer.negotiation == Negotiation(32768, b"1.9")
+    assert answer.server_response == b""
+
+
+def test_every_move_is_in_the_table_and_a_late_input_does_nothing() -> None:
+    assert set(TRANSITIONS) == set(State)
+    assert not TRANSITIONS[State.CLOSED]
+    assert not TRANSITIONS[State.RELAYING]
+    for row in TRANSITIONS.values():
+        for targets in row.values():
+            assert set(targets) <= set(State)
+
+
+def test_an_identity_that_grew_too_long_to_forward_is_refused_before_anything_is_connected() -> None:
+    # A username of Latin-1 letters doubles in UTF-8: it fitted as it came, and does not fit as it would go.
+    policy = replace(POLICY, fallback_encoding="latin-1")
+    for letters, fits in ((30_000, True), (40_000, False)):
+        name = ("é" * letters).encode("latin-1")
+        pdu = replace(REQUEST, called_ae_title="FORWARD", identity=replace(ALICE, primary=name)).encode()
+        talk = handshake(policy)
+        talk.client_data(pdu)
+        effects = talk.decided(YES)
+        assert any(isinstance(effect, do.Connect) for effect in effects) is fits
+        if not fits:
+            assert to_client(effects) == AssociateReject(2, 2, 1).encode()
+
+
+# -- what the chain is asked ------------------------------------------------------------------------------------------
+
+
+def test_the_attempt_has_the_whole_request_encoded_anew() -> None:
+    unknown = bytes.fromhex("c0000003") + b"???"  # an item that nobody knows, behind the last one
+    pdu = bytearray(replace(REQUEST, identity=replace(ALICE, primary="zoë".encode("latin-1"))).encode() + unknown)
+    pdu[2:6] = (len(pdu) - 6).to_bytes(4, "big")
+    policy = replace(POLICY, fallback_encoding="latin-1")
+    talk = Handshake("a1", Peer("10.0.0.9", 40000), policy, arrived_at=("10.0.0.1", 11112), clock=lambda: NOW)
+    decide = talk.client_data(bytes(pdu))[-1]
+    assert isinstance(decide, do.Decide)
+    assert decide.attempt.request is not None
+    assert decide.attempt.request() == replace(REQUEST, identity=replace(ALICE, primary="zoë".encode())).encode()
+    assert decide.attempt.arrived_at == ("10.0.0.1", 11112)
+    assert b"pw" in decide.attempt.request(), "the control: it is there"
+    assert "pw" not in repr(decide.attempt)

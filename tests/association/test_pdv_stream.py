@@ -1,0 +1,184 @@
+"""PdvStream: what may be forwarded of an established association, and what ends it."""
+
+from __future__ import annotations
+
+import pytest
+from properties import raw
+from properties.strategies import relay
+
+from dicomgate.association.pdv_stream import MOST_HELD, PdvStream
+from dicomgate.errors import PduError
+from dicomgate.wire.reject_abort import INVALID_PARAMETER, UNEXPECTED_PDU, UNRECOGNIZED_PDU, Abort
+
+ACCEPTED = (1, 3, 255)
+GOOD = raw.p_data(raw.pdv(1, b"ab"), raw.pdv(255, b"", 3))
+
+
+def flow(maximum_length: int = 64, *, release_requested: bool = False) -> PdvStream:
+    made = PdvStream(ACCEPTED, maximum_length)
+    made.release_requested = release_requested
+    return made
+
+
+def test_legal_pdus_pass_whole() -> None:
+    here = flow()
+    stream = GOOD + raw.p_data(raw.pdv(3, bytes(58))) + GOOD
+    assert relay(here, flow(), [stream]) == (stream, b"")
+    assert here.pdus == 3
+    assert here.between_pdus
+
+
+def test_a_header_is_held_until_it_is_whole() -> None:
+    for size in range(1, MOST_HELD + 1):
+        assert relay(flow(), flow(), [GOOD[:size]]) == (b"", GOOD[:size])
+    assert relay(flow(), flow(), [GOOD[: MOST_HELD + 1]]) == (GOOD[: MOST_HELD + 1], b"")
+    # The second PDV's header too: what is held is never what could be forwarded.
+    assert relay(flow(), flow(), [GOOD[:-1]]) == (GOOD[:-6], GOOD[-6:-1])
+
+
+def test_between_pdus_follows_the_receiver() -> None:
+    here = flow()
+    assert here.between_pdus
+    relay(here, flow(), [GOOD[:13]])
+    assert not here.between_pdus
+    relay(here, flow(), [GOOD[13:14]])  # behind the first PDV, before the header of the second
+    assert not here.between_pdus
+    relay(here, flow(), [GOOD[14:]])
+    assert here.between_pdus
+
+
+VIOLATIONS = {
+    "zero length": (raw.p_data(), INVALID_PARAMETER),
+    "no room for a PDV": (raw.p_data(length=5) + bytes(5), INVALID_PARAMETER),
+    "4 GiB": (raw.p_data(raw.pdv(1, bytes(58)), length=0xFFFFFFFF), INVALID_PARAMETER),
+    "over the limit": (raw.p_data(raw.pdv(1, bytes(60))), INVALID_PARAMETER),
+    "PDV of length 0": (raw.p_data(raw.pdv(1, b"ab", length=0)), INVALID_PARAMETER),
+    "PDV of length 1": (raw.p_data(raw.pdv(1, b"ab", length=1)), INVALID_PARAMETER),
+    "empty PDV of length 0": (raw.p_data(raw.pdv(1, b"", length=0)), INVALID_PARAMETER),
+    "PDV of odd length": (raw.p_data(raw.pdv(1, b"abc")), INVALID_PARAMETER),
+    "PDV longer than its PDU": (raw.p_data(raw.pdv(1, b"ab", length=6)), INVALID_PARAMETER),
+    "PDV of 4 GiB": (raw.p_data(raw.pdv(1, b"ab", length=0xFFFFFFFE)), INVALID_PARAMETER),
+    **{
+        f"{left} bytes left over": (raw.p_data(raw.pdv(1, b"ab") + bytes(left)), INVALID_PARAMETER)
+        for left in range(1, 6)
+    },
+    **{f"context {context}": (raw.p_data(raw.pdv(context, b"ab")), INVALID_PARAMETER) for context in (0, 2, 5, 254)},
+    "A-ASSOCIATE-RQ": (raw.rq(), UNEXPECTED_PDU),
+    "A-ASSOCIATE-AC": (raw.ac(), UNEXPECTED_PDU),
+    "A-ASSOCIATE-RJ": (bytes.fromhex("03 00 00000004 00010201"), UNEXPECTED_PDU),
+    **{f"type {kind:02X}H": (raw.pdu(kind, bytes(4)), UNRECOGNIZED_PDU) for kind in (0, 8, 0x47, 0xFF)},
+    "A-RELEASE-RP without RQ": (raw.RELEASE_RP, UNEXPECTED_PDU),
+    "P-DATA-TF behind A-RELEASE-RQ": (raw.RELEASE_RQ + GOOD, UNEXPECTED_PDU),
+    "second A-RELEASE-RQ": (raw.RELEASE_RQ + raw.RELEASE_RQ, UNEXPECTED_PDU),
+    "A-RELEASE-RQ of 0 bytes": (raw.pdu(5, b""), INVALID_PARAMETER),
+    "A-RELEASE-RQ of 5 bytes": (raw.pdu(5, bytes(5)), INVALID_PARAMETER),
+    "A-ABORT of 4 GiB": (raw.pdu(7, bytes(4), length=0xFFFFFFFF), INVALID_PARAMETER),
+}
+
+
+@pytest.mark.parametrize("name", VIOLATIONS)
+def test_a_violation_is_not_forwarded_not_even_in_part(name: str) -> None:
+    stream, answer = VIOLATIONS[name]
+    legal = GOOD + (raw.RELEASE_RQ if stream.startswith(raw.RELEASE_RQ) else b"")
+    stream = GOOD + stream
+    for pieces in ([stream], [stream[:13], stream[13:]], [stream[at : at + 1] for at in range(len(stream))]):
+        here = flow()
+        with pytest.raises(PduError) as refused:
+            relay(here, flow(), [*pieces, GOOD])
+        assert refused.value.reply == answer.encode()
+        assert here.boundary
+        assert refused.value.forwarded == legal
+
+
+@pytest.mark.parametrize(
+    "second", [raw.pdv(5, b"ab"), raw.pdv(1, b"abc"), raw.pdv(1, b"ab", length=0), raw.pdv(1, b"ab", length=400)]
+)
+def test_a_violation_behind_the_first_pdv(second: bytes) -> None:
+    bad = raw.p_data(raw.pdv(1, b"ab"), second)
+    here = flow()
+    with pytest.raises(PduError) as refused:
+        relay(here, flow(), [GOOD + bad])
+    assert (refused.value.forwarded, here.boundary) == (GOOD, True)
+    # Once its first PDV has been forwarded, the receiver stands in the middle of a PDU: an A-ABORT cannot follow.
+    here = flow()
+    with pytest.raises(PduError) as refused:
+        relay(here, flow(), [GOOD + bad[:16], bad[16:]])
+    assert (refused.value.forwarded, here.boundary) == (GOOD + bad[:14], False)
+
+
+def test_a_violation_is_known_on_its_header() -> None:
+    for start in (b"\1", b"\x03", b"\x47", raw.p_data()[:6], raw.p_data(length=65)[:6], raw.pdu(7, b"", length=3)):
+        with pytest.raises(PduError):
+            relay(flow(), flow(), [start])
+    for start in (b"\4", b"\5", b"\7", raw.p_data(length=64)[:6], raw.p_data(length=6)[:6]):
+        assert relay(flow(), flow(), [start]) == (b"", start)
+
+
+def test_no_limit() -> None:
+    here = flow(0)
+    stream = raw.p_data(raw.pdv(1, bytes(100_000)))
+    assert relay(here, flow(), [stream]) == (stream, b"")
+    start = raw.p_data(raw.pdv(1, b"", length=0xFFFFFFFA), length=0xFFFFFFFE)
+    assert relay(flow(0), flow(), [start]) == (start, b"")
+
+
+def test_one_byte_over_the_limit() -> None:
+    assert relay(flow(64), flow(), [raw.p_data(raw.pdv(1, bytes(58)))])[1] == b""
+    with pytest.raises(PduError, match="P-DATA-TF of 64 bytes: 6 to 63 are allowed"):
+        relay(flow(63), flow(), [raw.p_data(raw.pdv(1, bytes(58)))])
+
+
+class TestRelease:
+    def test_asked_and_answered(self) -> None:
+        client, upstream = flow(), flow()
+        assert relay(client, upstream, [GOOD + raw.RELEASE_RQ]) == (GOOD + raw.RELEASE_RQ, b"")
+        assert (client.release_requested, client.released) == (True, False)
+        # Sta8: the acceptor may still send P-DATA before its answer.
+        assert relay(upstream, client, [GOOD + raw.RELEASE_RP]) == (GOOD + raw.RELEASE_RP, b"")
+        assert (upstream.release_requested, upstream.released) == (False, True)
+        assert (client.pdus, upstream.pdus) == (2, 2)
+
+    def test_collision(self) -> None:
+        client, upstream = flow(), flow()
+        for here, there in ((client, upstream), (upstream, client)):
+            assert relay(here, there, [raw.RELEASE_RQ]) == (raw.RELEASE_RQ, b"")
+        for here, there in ((client, upstream), (upstream, client)):
+            assert relay(here, there, [raw.RELEASE_RP]) == (raw.RELEASE_RP, b"")
+            assert here.released
+
+    def test_an_answer_to_the_senders_own_request(self) -> None:
+        with pytest.raises(PduError, match="A-RELEASE-RP without an A-RELEASE-RQ"):
+            relay(flow(), flow(), [raw.RELEASE_RQ + raw.RELEASE_RP])
+
+    @pytest.mark.parametrize("behind", [raw.RELEASE_RP, raw.RELEASE_RQ, GOOD, GOOD[:1]])
+    def test_nothing_behind_the_answer(self, behind: bytes) -> None:
+        here = flow()
+        with pytest.raises(PduError) as refused:
+            relay(here, flow(release_requested=True), [raw.RELEASE_RP + behind])
+        assert refused.value.reply == UNEXPECTED_PDU.encode()
+        assert (refused.value.forwarded, here.boundary) == (raw.RELEASE_RP, True)
+
+    def test_an_abort_behind_a_release(self) -> None:
+        here = flow()
+        stream = raw.RELEASE_RQ + raw.ABORT
+        assert relay(here, flow(), [stream]) == (stream, b"")
+        assert here.aborted == Abort(2, 6)
+
+
+def test_nothing_passes_behind_an_abort() -> None:
+    here = flow()
+    forwarded, rest = relay(here, flow(), [GOOD + raw.ABORT + GOOD + b"GET"])
+    assert (forwarded, rest) == (GOOD + raw.ABORT, GOOD + b"GET")
+    assert here.aborted == Abort(2, 6)
+    assert here.pdus == 2
+    # Nor in a later piece.
+    assert here.walk(GOOD, len(GOOD), flow()) == 0
+    assert here.pdus == 2
+
+
+def test_what_stands_behind_end_is_not_looked_at() -> None:
+    buffer = bytearray(GOOD + b"\xff" * 100)
+    here = flow()
+    assert here.walk(buffer, len(GOOD), flow()) == len(GOOD)
+    assert here.walk(buffer, 0, flow()) == 0
+    assert here.between_pdus

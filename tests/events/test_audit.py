@@ -1,0 +1,246 @@
+"""The audit: exactly its fields, one ASCII line for each record, whatever the peer calls itself."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import stat
+import subprocess
+import sys
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dicomgate import StartError
+from dicomgate.events.audit import Audit, record
+from dicomgate.events.events import Cause, Closed, Decided, Established, Event, Opened, Outcome, Refused
+
+BLNS = Path(__file__).parents[3] / "shared" / "corpora" / "naughty-strings" / "blns.json"
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
+OPENED = Opened("a1", NOW, "clinical", "192.0.2.1", 50000)
+DECIDED = Decided(
+    "a1", NOW, Outcome.ACCEPT, "staff", "", 2, "alice", "alice.liddell", ("ct", "mr"), {"dn": "cn=alice"}, "PACS", "CT1"
+)
+REFUSED = Refused("a1", NOW, "A-ASSOCIATE-RJ 1,2,1", "staff: wrong passcode", "PACS", "CT1")
+ESTABLISHED = Established("a1", NOW, "pacs", "alice", "staff", "PACS", "CT1", ("1.2.3",), ("1.2.4",))
+CLOSED = Closed("a1", NOW, Cause.RELEASED, "", 1.23456, 1, 2, 3, 4)
+EVENTS: list[Event] = [OPENED, DECIDED, REFUSED, ESTABLISHED, CLOSED]
+
+NASTY = [
+    "line\nfeed", "carriage\rreturn", "\x1b[2J\x1b]0;title\x07", "para\u2028graph\u2029", "\u202egpj.exe", "nul\x00nul",
+    "\x7fdel", "\x85next\x9bline", '","event":"Closed', "\\", "\ud800 alone", "\N{SNOWMAN}", "\U0001f600",
+    "\u2066iso\u2069", "\ufeffbom", "{%s}%n$1", "${jndi:ldap://x}",
+]  # fmt: skip
+
+
+def naughty() -> list[str]:
+    if not BLNS.exists():
+        pytest.skip(f"the big list of naughty strings is not there: {BLNS}")
+    strings = json.loads(BLNS.read_text("utf-8"))
+    assert len(strings) > 500
+    return [str(it) for it in strings]
+
+
+def poisoned(event: Event, text: str) -> list[Event]:
+    """The event once for each of its strings, with the text in that place."""
+    poisoned: list[Event] = []
+    for field in fields(event):
+        value = getattr(event, field.name)
+        evil: Any
+        if isinstance(value, str):
+            evil = text
+        elif isinstance(value, tuple):
+            evil = (text, "b")
+        elif isinstance(value, dict):
+            evil = {text: text}
+        else:
+            continue
+        poisoned.append(replace(event, **{field.name: evil}))
+    return poisoned
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "audit.jsonl"
+
+
+@pytest.fixture
+def audit(path: Path) -> Any:
+    audit = Audit(path, "gate-1")
+    yield audit
+    audit.close()
+
+
+def test_the_fields_are_exactly_these(audit: Audit, path: Path) -> None:
+    for event in EVENTS:
+        audit(event)
+    head = {"node": "gate-1", "id": "a1", "time": "2026-01-02T03:04:05.678+00:00"}
+    assert lines(path) == [
+        {"event": "Opened", **head, "listener": "clinical", "address": "192.0.2.1", "port": 50000},
+        {
+            "event": "Decided", **head, "outcome": "accept", "authenticator": "staff", "reason": "", "identity_type": 2,
+            "claimed": "alice", "user": "alice.liddell", "groups": ["ct", "mr"], "attributes": {"dn": "cn=alice"},
+            "called_ae_title": "PACS", "calling_ae_title": "CT1",
+        },
+        {
+            "event": "Refused", **head, "answer": "A-ASSOCIATE-RJ 1,2,1", "reason": "staff: wrong passcode",
+            "called_ae_title": "PACS", "calling_ae_title": "CT1",
+        },
+        {
+            "event": "Established", **head, "upstream": "pacs", "user": "alice", "authenticator": "staff",
+            "called_ae_title": "PACS", "calling_ae_title": "CT1", "accepted": ["1.2.3"], "rejected": ["1.2.4"],
+        },
+        {
+            "event": "Closed", **head, "cause": "released", "detail": "", "seconds": 1.235, "bytes_from_client": 1,
+            "bytes_from_upstream": 2, "pdus_from_client": 3, "pdus_from_upstream": 4,
+        },
+    ]  # fmt: skip
+
+
+def test_times_keep_their_offset() -> None:
+    east = replace(OPENED, time=NOW.astimezone(timezone(timedelta(hours=2))))
+    assert record(east, "n")["time"] == "2026-01-02T05:04:05.678+02:00"
+    assert record(replace(DECIDED, claimed=None, user=None, identity_type=None), "n")["claimed"] is None
+
+
+def test_no_text_forges_a_record(audit: Audit, path: Path) -> None:
+    written: list[Event] = [evil for event in EVENTS for text in NASTY for evil in poisoned(event, text)]
+    for event in written:
+        audit(event)
+    raw = path.read_bytes()
+    assert all(byte == 0x0A or 0x20 <= byte < 0x7F for byte in raw), "printable ASCII and newlines, nothing else"
+    assert raw.count(b"\n") == len(written)
+    assert lines(path) == [json.loads(json.dumps(record(event, "gate-1"))) for event in written]
+    assert any(it.get("claimed") == "line\nfeed" for it in lines(path)), "what was said is kept, escaped"
+
+
+def test_no_naughty_string_forges_a_record(audit: Audit, path: Path) -> None:
+    strings = naughty()
+    for text in strings:
+        audit(replace(DECIDED, claimed=text, reason=text, groups=(text,), attributes={"name": text}))
+    raw = path.read_bytes()
+    assert all(byte == 0x0A or 0x20 <= byte < 0x7F for byte in raw)
+    read = lines(path)
+    assert len(read) == len(strings)
+    for text, it in zip(strings, read, strict=True):
+        assert it["claimed"] == it["reason"] == it["attributes"]["name"] == it["groups"][0]
+        assert it["claimed"] == (text if len(text) <= 256 else text[:255] + "…")
+
+
+@pytest.mark.parametrize(("length", "kept"), [(255, 255), (256, 256), (257, 256), (70_000, 256)])
+def test_strings_are_cut_at_256_characters(length: int, kept: int) -> None:
+    text = "ä" * length
+    for event in EVENTS:
+        for evil in poisoned(event, text):
+            assert max(len(it) for it in texts(record(evil, "n"))) == kept
+    cut = record(replace(REFUSED, reason=text), "n")["reason"]
+    assert isinstance(cut, str)
+    assert cut.endswith("…") == (length > 256), "what is cut shows it"
+
+
+def texts(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [text for pair in value.items() for it in pair for text in texts(it)]
+    return [text for it in value for text in texts(it)] if isinstance(value, list) else []
+
+
+def test_records_are_appended_and_readable_by_owner_and_group_alone(path: Path) -> None:
+    before = os.umask(0)
+    try:
+        for _ in range(2):
+            audit = Audit(path, "n")
+            audit(OPENED)
+            audit.close()
+    finally:
+        os.umask(before)
+    assert len(lines(path)) == 2
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_each_record_is_there_as_soon_as_it_is_told(audit: Audit, path: Path) -> None:
+    for count in range(1, 4):
+        audit(OPENED)
+        assert len(lines(path)) == count
+
+
+def test_after_a_rotation_the_path_is_opened_anew(audit: Audit, path: Path) -> None:
+    audit(OPENED)
+    rotated = path.rename(path.with_suffix(".1"))
+    audit(DECIDED)
+    # What a reload does: the new one is there before the old one is closed.
+    fresh = Audit(path, "n")
+    audit.close()
+    fresh(CLOSED)
+    fresh.close()
+    assert [it["event"] for it in lines(rotated)] == ["Opened", "Decided"]
+    assert [it["event"] for it in lines(path)] == ["Closed"]
+
+
+@pytest.mark.parametrize("name", ["nowhere/audit.jsonl", ".", "file/audit.jsonl"])
+def test_a_file_that_cannot_be_written_is_a_start_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StartError, match=r"the audit file .* cannot be written: "):
+        Audit(tmp_path / name, "n")
+
+
+def test_a_full_disk_is_logged_and_raises_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    audit = Audit(Path("/dev/full"), "n")
+    for _ in range(3):
+        audit(OPENED)
+    audit(CLOSED)
+    audit.close()
+    assert caplog.messages == ["a1: the audit record Opened is lost: No space left on device"] * 3 + [
+        "a1: the audit record Closed is lost: No space left on device"
+    ]
+    assert {it.levelno for it in caplog.records} == {logging.ERROR}
+
+
+def test_a_disk_that_takes_half_a_record_tears_no_other(path: Path) -> None:
+    """In a process of its own, whose files may grow to 300 bytes and then again."""
+    script = f"""
+import resource
+from pathlib import Path
+from datetime import UTC, datetime
+from dicomgate.observe.audit import Audit
+from dicomgate.observe.events import Opened
+audit = Audit(Path({str(path)!r}), "n")
+told = lambda id: audit(Opened(id, datetime.now(UTC), "clinical", "192.0.2.1", 1))
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (300, hard))
+[told(id) for id in "abcd"]
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+told("e")
+audit.close()
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    whole, torn = [], 0
+    for line in path.read_bytes().splitlines():
+        try:
+            whole.append(json.loads(line)["id"])
+        except ValueError:
+            torn += 1
+    assert whole == ["a", "b", "e"]
+    assert torn == 1, "the positive control: there was half a record"
+    assert "c: the audit record Opened is lost: only a part of it was taken" in ended.stderr
+    assert "d: the audit record Opened is lost: File too large" in ended.stderr
+
+
+def test_without_a_path_records_go_to_standard_output(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    audit = Audit(None, "n")
+    audit(replace(OPENED, listener="\x1b\u202e\x7f"))
+    audit.close()
+    audit(CLOSED)
+    out = capsysbinary.readouterr().out.splitlines()
+    assert [json.loads(line)["event"] for line in out] == ["Opened", "Closed"], "closing leaves standard output open"
+    assert out[0].isascii()
+    assert b"\x1b" not in out[0]

@@ -1,0 +1,43 @@
+"""The records themselves: frozen, and what an audit may rely on."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, fields, is_dataclass
+from datetime import UTC, datetime
+from typing import get_args
+
+import pytest
+
+from dicomgate.events.events import Cause, Decided, Event, Outcome, Refused
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def test_every_event_has_the_id_of_its_association_and_a_time() -> None:
+    kinds = get_args(Event)
+    assert {kind.__name__ for kind in kinds} == {"Opened", "Decided", "Refused", "Established", "Closed"}
+    for kind in kinds:
+        assert is_dataclass(kind)
+        assert [field.name for field in fields(kind)][:2] == ["id", "time"]
+
+
+def test_what_was_told_cannot_be_changed() -> None:
+    refused = Refused("1", NOW, "A-ASSOCIATE-RJ", "why")
+    with pytest.raises(FrozenInstanceError):
+        refused.reason = "another"  # type: ignore[misc]
+    with pytest.raises((AttributeError, TypeError)):
+        refused.passcode = "x"  # type: ignore[attr-defined]
+    assert refused.reason == "why"
+
+
+def test_no_field_could_hold_a_credential() -> None:
+    names = {field.name for kind in get_args(Event) for field in fields(kind)}
+    assert names.isdisjoint({"identity", "primary", "secondary", "passcode", "ticket", "token", "server_response"})
+    assert "claimed" in {field.name for field in fields(Decided)}
+
+
+def test_outcomes_and_causes_have_words_of_their_own() -> None:
+    for kind in (Outcome, Cause):
+        words = [member.value for member in kind]
+        assert len(set(words)) == len(words)
+        assert all(word.isascii() and word.isprintable() for word in words)

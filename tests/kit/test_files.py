@@ -1,0 +1,128 @@
+"""Files that a login depends on: what they may hold, and who may read, write or replace them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dicomgate import ConfigError
+from dicomgate.kit.files import file_stamp, read_private, read_secret, read_secret_text, read_trusted
+
+SECRET = b"the canary's own secret"
+
+
+@pytest.fixture
+def secret_file(tmp_path: Path) -> Path:
+    path = tmp_path / "secret"
+    path.write_bytes(SECRET + b"\n")
+    path.chmod(0o600)
+    return path
+
+
+@pytest.mark.parametrize("content", [SECRET, SECRET + b"\n", SECRET + b"\r\n"])
+def test_the_secret(secret_file: Path, content: bytes) -> None:
+    secret_file.write_bytes(content)
+    assert read_secret(secret_file) == SECRET
+    secret_file.write_bytes(b" \xff ")
+    assert read_secret(secret_file) == b" \xff "
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", SECRET + b"\n\n", b"a\0b", b"a\tb", b"x" * 1025, b"x" * 9999])
+def test_a_secret_that_is_none(secret_file: Path, content: bytes) -> None:
+    secret_file.write_bytes(b"x" * 1024 + b"\r\n")
+    assert len(read_secret(secret_file)) == 1024
+    secret_file.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"one line of 1 to 1024 bytes|longer than 1026 bytes") as refused:
+        read_secret(secret_file)
+    assert SECRET.decode() not in str(refused.value)
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o602, 0o606, 0o644])
+def test_a_secret_that_is_open_to_everybody(secret_file: Path, mode: int) -> None:
+    secret_file.chmod(0o640)
+    assert read_secret(secret_file) == SECRET
+    secret_file.chmod(mode)
+    with pytest.raises(ConfigError, match=f"{secret_file}: everybody may read or write this file"):
+        read_secret(secret_file)
+
+
+def test_a_secret_that_everybody_may_replace(secret_file: Path, tmp_path: Path) -> None:
+    link = tmp_path / "elsewhere" / "link"
+    link.parent.mkdir()
+    link.symlink_to(secret_file)
+    assert read_secret(link) == SECRET
+    for folder in (tmp_path, link.parent):
+        folder.chmod(0o777)
+        with pytest.raises(ConfigError, match=f"everybody may write the folder {folder}"):
+            read_secret(link)
+        folder.chmod(0o1777)
+        assert read_secret(link) == SECRET
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing", tmp_path):
+        with pytest.raises(ConfigError, match=str(path)):
+            read_secret(path)
+    os.mkfifo(tmp_path / "fifo", 0o600)
+    with pytest.raises(ConfigError, match="not a regular file"):
+        read_secret(tmp_path / "fifo")
+
+
+def test_a_secret_that_is_text(secret_file: Path) -> None:
+    secret_file.write_text(" ä \n", "utf-8")
+    assert read_secret_text(secret_file) == " ä "
+    secret_file.write_bytes(b"\xff" + SECRET)
+    with pytest.raises(ConfigError, match=f"{secret_file}: not UTF-8") as refused:
+        read_secret_text(secret_file)
+    assert refused.value.__cause__ is None
+    assert refused.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("mode", "private", "trusted"), [(0o640, True, True), (0o644, False, True), (0o602, False, False)]
+)
+def test_who_may_read_and_who_may_write(secret_file: Path, mode: int, private: bool, trusted: bool) -> None:
+    secret_file.chmod(mode)
+    for read, allowed in ((read_private, private), (read_trusted, trusted)):
+        if allowed:
+            assert read(secret_file, 100) == SECRET + b"\n"
+        else:
+            with pytest.raises(ConfigError, match="everybody may "):
+                read(secret_file, 100)
+
+
+def test_a_file_that_is_too_long(secret_file: Path) -> None:
+    assert read_trusted(secret_file, len(SECRET) + 1)
+    with pytest.raises(ConfigError, match="longer than 5 bytes"):
+        read_trusted(secret_file, 5)
+
+
+def test_a_folder_on_the_way_that_everybody_may_write(secret_file: Path, tmp_path: Path) -> None:
+    deep = tmp_path / "open" / "closed" / "secret"
+    deep.parent.mkdir(parents=True)
+    deep.write_bytes(secret_file.read_bytes())
+    deep.chmod(0o600)
+    assert read_secret(deep) == SECRET
+    (tmp_path / "open").chmod(0o777)
+    with pytest.raises(ConfigError, match=r"everybody may write the folder .*open"):
+        read_secret(deep)
+
+
+def test_a_stamp_changes_with_the_file_and_with_nothing_else(secret_file: Path) -> None:
+    first = file_stamp(secret_file)
+    assert first is not None
+    secret_file.read_bytes()
+    assert file_stamp(secret_file) == first, "the control: to read it is no change"
+    before = secret_file.stat()
+    other = secret_file.with_name("other")
+    other.write_bytes(SECRET.upper() + b"\n")
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other.replace(secret_file)
+    second = file_stamp(secret_file)
+    assert second != first, "another file of the same size and time"
+    secret_file.chmod(0o640)
+    assert file_stamp(secret_file) != second, "another mode"
+    secret_file.unlink()
+    assert file_stamp(secret_file) is None

@@ -1,0 +1,218 @@
+"""Who is counted as whom, and what the levers let through."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from dicomgate import Identity
+from dicomgate.protection.throttle import Subject, Throttle, ThrottleSettings, claim
+from dicomgate.state.protocol import SharedState, StateUnavailable
+from dicomgate.state.sqlite import SqliteState
+from dicomgate.testing import attempt, jwt, passcode, username
+
+FIGURES = ThrottleSettings(free=3, most=6, source_free=8, first_wait=60, longest_wait=120)
+ELSEWHERE = Subject("alice", "192.0.2.66")
+HOME = Subject("alice", "192.0.2.1")
+
+
+def account(identity: Identity | None) -> str:
+    return claim(attempt(identity)).account
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["alice", "ALICE", " alice", "alice ", "al ice", "\uff41\uff4c\uff49\uff43\uff45", "a\u200dlice", "aliCe\u00a0"],
+)
+def test_the_spellings_of_a_name_are_one_account(typed: str) -> None:
+    assert account(passcode(typed, "x")) == "alice"
+    assert account(username(typed)) == "alice"
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [
+        ("alice", "al\u1806ice\ufffc"),  # RFC 4518 2.2 maps both to nothing
+        ("alice", "alice\u3164\U0001f600\U0001e900"),  # Active Directory gives no weight to what it has no rule for
+        ("alice", "al\u0131ce"),  # its capital letter is I
+        ("soren", "s\u00f8ren"),
+        ("michael", "mich\u00e6l"),
+        ("\u3055\u304f\u3089", "\u30b5\u30af\u30e9"),  # NORM_IGNOREKANATYPE
+    ],
+)
+def test_what_one_directory_or_another_takes_for_the_same_name_is_one_account(name: str, typed: str) -> None:
+    assert account(passcode(typed, "x")) == account(passcode(name, "x"))
+
+
+def test_other_names_are_other_accounts() -> None:
+    long = "a" * 200
+    names = ["alice", "bob", "alice2", "a.lice", "straße1", long, long + "b", "\u200d", "?x", "\u4e2d"]
+    accounts = [account(passcode(name, "x")) for name in names]
+    assert len(set(accounts)) == len(names)
+    assert max(map(len, accounts)) <= 80
+    assert "" not in accounts
+    assert account(passcode("straße", "x")) == account(passcode("STRASSE", "x"))
+
+
+def test_a_name_that_is_too_long_costs_nothing_and_is_not_verified() -> None:
+    async def story(throttle: Throttle, state: SharedState) -> None:
+        marks = "a" + "\u0301" * 16_000 + "\u0316" * 16_000  # to normalise it would take a second
+        # A database that ignores spaces at the end would take the last one for alice, who is counted elsewhere.
+        for name in marks, "b" * 257, "alice" + " " * 252:
+            why_not, _ = await throttle.take(claim(attempt(passcode(name, "x"))))
+            assert why_not == "throttled: nobody's name is that long"
+        assert await state.levers() == []
+        assert not (await throttle.take(claim(attempt(passcode("b" * 256, "x")))))[0]
+        assert not (await throttle.take(claim(attempt(passcode("~", "x")))))[0]
+
+    with_throttle(story)
+
+
+def test_who_claims_no_name_is_counted_by_the_address() -> None:
+    assert account(jwt("alice")) == account(None) == ""
+    assert claim(attempt(jwt("x"), address="192.0.2.7")).levers[1] == "known:@192.0.2.7"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
+    ],
+)
+def test_a_source_is_an_ipv4_address_or_an_ipv6_network(one: str, other: str, same: bool) -> None:
+    assert (claim(attempt(address=one)).source == claim(attempt(address=other)).source) is same
+
+
+def with_throttle(story: Callable[[Throttle, SharedState], Awaitable[None]]) -> None:
+    async def main() -> None:
+        state = SqliteState()
+        await story(Throttle(FIGURES, state), state)
+        await state.close()
+
+    asyncio.run(main())
+
+
+async def guess(throttle: Throttle, claimed: Subject, times: int) -> int:
+    """How many of so many wrong attempts would be verified."""
+    return sum([not (await throttle.take(claimed))[0] for _ in range(times)])
+
+
+def test_a_few_go_ahead_then_they_wait_and_the_reason_says_for_what() -> None:
+    async def story(throttle: Throttle, _: SharedState) -> None:
+        assert await guess(throttle, ELSEWHERE, 10) == 3
+        why_not, _counted = await throttle.take(ELSEWHERE)
+        assert why_not == "throttled: too many attempts in a row, account:alice waits 60 s more"
+        assert await guess(throttle, Subject("bob", ELSEWHERE.source), 10) == 3, "another account"
+        assert await guess(throttle, Subject("carol", ELSEWHERE.source), 10) == 2, "now the source has had its eight"
+        assert await guess(throttle, Subject("carol", "192.0.2.99"), 10) == 1, "of the account two were counted"
+
+    with_throttle(story)
+
+
+def test_who_guesses_does_not_lock_the_owner_out_where_the_owner_was_before() -> None:
+    async def story(throttle: Throttle, _: SharedState) -> None:
+        why_not, counted = await throttle.take(HOME)
+        assert not why_not
+        await throttle.succeeded(HOME, counted)
+        assert await guess(throttle, ELSEWHERE, 10) == 3
+        for _again in range(20):
+            why_not, counted = await throttle.take(HOME)
+            assert not why_not
+            await throttle.succeeded(HOME, counted)
+        assert await guess(throttle, ELSEWHERE, 10) == 0, "the owner's logins give those elsewhere no new row"
+        assert await guess(throttle, HOME, 10) == 3, "who guesses from the owner's address waits too"
+
+    with_throttle(story)
+
+
+def test_success_at_one_account_pays_for_no_guesses_at_others() -> None:
+    async def story(throttle: Throttle, _: SharedState) -> None:
+        mine = Subject("mallory", "192.0.2.66")
+        verified = 0
+        for number in range(30):
+            verified += await guess(throttle, Subject(f"victim{number}", mine.source), 1)
+            why_not, counted = await throttle.take(mine)
+            if not why_not:
+                await throttle.succeeded(mine, counted)
+        assert verified == 8
+
+    with_throttle(story)
+
+
+def test_tokens_of_a_familiar_source_have_as_many_as_those_of_a_strange_one() -> None:
+    async def story(throttle: Throttle, _: SharedState) -> None:
+        here = Subject("", "192.0.2.1")
+        why_not, counted = await throttle.take(here)
+        assert not why_not
+        await throttle.succeeded(here, counted)
+        assert await guess(throttle, here, 20) == 8
+
+    with_throttle(story)
+
+
+def test_what_is_taken_back_counts_for_nothing() -> None:
+    async def story(throttle: Throttle, state: SharedState) -> None:
+        for _ in range(20):
+            why_not, counted = await throttle.take(ELSEWHERE)
+            assert not why_not
+            await throttle.take_back(counted)
+        assert await state.levers() == []
+
+    with_throttle(story)
+
+
+def test_at_the_end_only_an_operator_helps() -> None:
+    async def main() -> None:
+        state = SqliteState()
+        throttle = Throttle(ThrottleSettings(free=4, most=4), state)
+        assert await guess(throttle, ELSEWHERE, 10) == 4
+        why_not, _ = await throttle.take(ELSEWHERE)
+        assert why_not.endswith("account:alice is held until it is cleared")
+        await state.clear(["account:alice"])
+        assert await guess(throttle, ELSEWHERE, 10) == 4
+        await state.close()
+
+    asyncio.run(main())
+
+
+class OutOfReach:
+    """A state that is down, until it is `back`."""
+
+    def __init__(self) -> None:
+        self.back: SharedState | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        async def method(*arguments: Any) -> Any:
+            if self.back is None:
+                raise StateUnavailable("redis: no answer within 1 s")
+            return await getattr(self.back, name)(*arguments)
+
+        return method
+
+
+def test_out_of_reach_the_gateway_counts_alone_or_nobody_is_verified(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        down, beside, shared = OutOfReach(), SqliteState(), SqliteState()
+        with pytest.raises(StateUnavailable):
+            await Throttle(FIGURES, down).take(HOME)
+        throttle = Throttle(FIGURES, down, beside)
+        assert await guess(throttle, HOME, 10) == 3
+        down.back = shared
+        assert await guess(throttle, HOME, 10) == 3
+        assert [count.n for count in await shared.levers()] == [3, 3]
+        await beside.close()
+        await shared.close()
+
+    with caplog.at_level(logging.INFO):
+        asyncio.run(main())
+    assert [record.getMessage() for record in caplog.records if record.name == "dicomgate.throttle"] == [
+        "attempts are counted by this gateway alone for now: redis: no answer within 1 s",
+        "attempts are counted together again",
+    ]

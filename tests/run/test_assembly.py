@@ -1,0 +1,367 @@
+"""A configuration -> chains, policies and certificates; what does not fit together is told with its place."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, StartError
+from dicomgate.auth import loading as discovery
+from dicomgate.run.assembly import Assembly, assemble
+from peers.certificates import Certificates, make_certificates
+
+LIFE: list[str] = []
+FINGERPRINT = "ab" * 32
+
+
+class Fake:
+    """An authenticator whose table says what it handles, and that says when it is entered and left."""
+
+    def __init__(self, handles: list[int | None] | None = None, fails: bool = False) -> None:
+        self.handles = None if handles is None else [kind or None for kind in handles]
+        self.fails = fails
+
+    async def __aenter__(self) -> None:
+        LIFE.append("enter")
+        if self.fails:
+            raise ConnectionRefusedError
+
+    async def __aexit__(self, *_: object) -> None:
+        LIFE.append("leave")
+
+    def authenticate(self, attempt: Attempt) -> Decision:
+        return Accept("alice")
+
+
+class Lazy:
+    """One that takes passcodes, and nothing else to say."""
+
+    def __init__(self, *, file: Path) -> None:
+        if not file.exists():
+            raise FileNotFoundError(2, "No such file or directory", str(file))
+
+    def authenticate(self, attempt: Attempt) -> Decision:
+        return Accept("alice")
+
+
+@pytest.fixture(autouse=True)
+def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    LIFE.clear()
+    real = discovery.find
+    made = {"fake": Fake, "lazy": Lazy}
+    monkeypatch.setattr(discovery, "find", lambda use: made.get(use) or real(use))
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+UPSTREAM = '[[upstream]]\nname = "pacs"\naddress = "127.0.0.1:4242"\ncalled_ae_titles = ["PACS"]\n'
+FAKE = '[[authenticator]]\nuse = "fake"\n'
+
+
+def listener(*lines: str, name: str = "clinical", port: int = 11112) -> str:
+    return "\n".join(["[[listener]]", f'name = "{name}"', f'bind = "127.0.0.1:{port}"', *lines, ""])
+
+
+def build(folder: Path, *parts: str) -> Assembly:
+    path = folder / "gate.toml"
+    path.write_text("\n".join(parts), "utf-8")
+    return assemble(path)
+
+
+def wrong(folder: Path, *parts: str) -> list[str]:
+    with pytest.raises(ConfigError) as it:
+        build(folder, *parts)
+    return str(it.value).replace(f"{folder}/", "").splitlines()
+
+
+# -- passcodes in the clear -------------------------------------------------------------------------------------------
+
+HANDLES = {"all": None, "passcodes": [2], "tokens": [3, 4, 5], "names and nobody": [0, 1]}
+
+
+@pytest.mark.parametrize(("tls", "allowed", "handled"), [*product((False, True), (False, True), HANDLES)])
+def test_passcodes_need_tls_or_a_word(
+    tmp_path: Path, certificates: Certificates, tls: bool, allowed: bool, handled: str
+) -> None:
+    handles = HANDLES[handled]
+    lines = [f'tls = {{ certificate = "{certificates.server.certificate}", key = "{certificates.server.key}" }}'] * tls
+    lines += ["cleartext_passcodes = true"] * allowed
+    fake = FAKE if handles is None else f"{FAKE}handles = {handles}\n"
+    takes_passcodes = handled in ("all", "passcodes")
+    if takes_passcodes and not tls and not allowed:
+        (line,) = wrong(tmp_path, listener(*lines), UPSTREAM, fake)
+        assert line.startswith(
+            "gate.toml:1: listener[0].tls: without tls, passcodes would cross the network in the clear"
+        )
+        assert "authenticator fake takes them" in line
+    else:
+        ((_, entrance),) = build(tmp_path, listener(*lines), UPSTREAM, fake).entrances.items()
+        assert entrance.policy.passcodes_allowed == (tls or allowed)
+        assert (entrance.tls is not None) == tls
+        assert entrance.chain.links[0].handles(IdentityType.USERNAME_AND_PASSCODE) == takes_passcodes
+
+
+@pytest.mark.parametrize(
+    ("names", "fits"),
+    [(None, False), ('["fake"]', False), ('["tokens"]', True), ('["tokens", "fake"]', False)],
+)
+def test_only_the_authenticators_of_the_listener_count(tmp_path: Path, names: str | None, fits: bool) -> None:
+    tokens = '[[authenticator]]\nuse = "fake"\nname = "tokens"\nhandles = [5]\n'
+    parts = (listener(*([f"authenticators = {names}"] if names else [])), UPSTREAM, FAKE, tokens)
+    if fits:
+        ((_, entrance),) = build(tmp_path, *parts).entrances.items()
+        assert [link.name for link in entrance.chain.links] == ["tokens"]
+        assert not entrance.policy.passcodes_allowed
+    else:
+        (line,) = wrong(tmp_path, *parts)
+        assert "authenticator fake takes them" in line
+
+
+def test_each_listener_is_judged_for_itself(tmp_path: Path) -> None:
+    bench = listener("cleartext_passcodes = true", name="bench", port=11113)
+    (line,) = wrong(tmp_path, listener(), bench, UPSTREAM, FAKE)
+    assert line.startswith("gate.toml:1: listener[0].tls: ")
+    assert "clinical" not in line
+    assert build(tmp_path, bench, UPSTREAM, FAKE).entrances
+
+
+# -- what is made -----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_made_is_what_the_file_says(tmp_path: Path) -> None:
+    made = build(
+        tmp_path,
+        '[gateway]\nartim = "7s"\nidle_timeout = "1m"\nmax_request_bytes = 2048\n',
+        listener('identity = "optional"', "cleartext_passcodes = true", 'authenticators = ["second", "first"]'),
+        listener('fallback_encoding = "latin-1"', "cleartext_passcodes = true", name="other", port=11113),
+        UPSTREAM + 'identity = "forward"\ntimeout = "3s"\n',
+        '[[upstream]]\nname = "archive"\naddress = "[::1]:105"\ncalled_ae_titles = ["*", "ARCHIVE"]\n',
+        '[[authenticator]]\nuse = "fake"\nname = "first"\ntimeout = "500ms"\non_error = "next"\n',
+        '[[authenticator]]\nuse = "fake"\nname = "second"\n',
+    )
+    clinical, other = made.entrances.values()
+    assert [link.name for link in clinical.chain.links] == ["second", "first"], "the listener's order"
+    assert [link.name for link in other.chain.links] == ["first", "second"], "the file's order"
+    first, second = other.chain.links
+    assert (first.deadline, first.next_on_error, second.deadline, second.next_on_error) == (0.5, True, 2, False)
+    assert (clinical.policy.identity_required, other.policy.identity_required) == (False, True)
+    assert (clinical.policy.fallback_encoding, other.policy.fallback_encoding) == (None, "iso8859-1")
+    assert (clinical.policy.artim, clinical.idle_timeout, clinical.policy.request_limit) == (7, 60, 2048)
+    assert clinical.policy.decision_timeout > 2.5, "the chain has the time of all its links"
+    pacs, archive = clinical.policy.route("PACS"), clinical.policy.route("ANYTHING")
+    assert pacs is not None
+    assert archive is not None
+    assert (pacs.upstream, pacs.forward_identity, pacs.answer_timeout) == ("pacs", True, 3)
+    assert (archive.upstream, archive.forward_identity) == ("archive", False)
+    assert (made.upstreams["archive"].host, made.upstreams["archive"].port) == ("::1", 105)
+    assert made.warnings == ()
+
+
+@pytest.mark.parametrize(("handles", "warned"), [("[2, 5]", True), ("[0, 2]", False)])
+def test_identity_optional_that_nobody_takes_is_warned_of(tmp_path: Path, handles: str, warned: bool) -> None:
+    lines = listener('identity = "optional"', "cleartext_passcodes = true")
+    made = build(tmp_path, lines, UPSTREAM, f"{FAKE}handles = {handles}\n")
+    assert [("clinical" in it, "identity is optional" in it) for it in made.warnings] == [(True, True)] * warned
+    assert build(tmp_path, listener("cleartext_passcodes = true"), UPSTREAM, FAKE).warnings == ()
+
+
+def test_problems_of_all_parts_come_together_with_their_lines(tmp_path: Path) -> None:
+    lines = wrong(
+        tmp_path,
+        listener('tls = { certificate = "nowhere.pem" }'),  # 1 to 4
+        UPSTREAM + 'tls = { ca = "nowhere.pem" }\n',  # 6 to 10
+        '[[authenticator]]\nuse = "fake"\nhandels = [1]\nhandles = "x"\n',  # 12 to 15
+        '[[authenticator]]\nuse = "fakke-that-is-not-there"\n',  # 17
+        '[[authenticator]]\nuse = "lazy"\nfile = "nowhere.htpasswd"\n',  # 20
+        '[[authenticator]]\nuse = "fake"\nname = "bad"\nhandles = [9]\n',  # 24
+    )
+    starts = [line.partition(": ")[0] for line in lines]
+    assert starts == [f"gate.toml:{number}" for number in (15, 14, 17, 20, 24, 10, 4)]
+    for line, said in zip(
+        lines,
+        [
+            "authenticator[0].handles: Input should be a valid list",
+            "authenticator[0].handels: unknown key, did you mean 'handles'?; known are: handles, fails",
+            "authenticator[1]: no authenticator is called 'fakke-that-is-not-there'",
+            "authenticator[2]: [Errno 2] No such file or directory: 'nowhere.htpasswd'",
+            "authenticator[3]: bad: handles must be a collection of IdentityType and None",
+            "upstream[0].tls.ca: nowhere.pem: No such file or directory",
+            "listener[0].tls.certificate: nowhere.pem: No such file or directory",
+        ],
+        strict=True,
+    ):
+        assert line.partition(": ")[2].startswith(said)
+
+
+# -- certificates -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def files(tmp_path: Path, certificates: Certificates) -> dict[str, Path]:
+    """Files by what is wrong with them."""
+    locked = tmp_path / "locked.key"
+    key = load_pem_private_key(certificates.server.key.read_bytes(), None)
+    locked.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"passphrase")))
+    old = tmp_path / "old.key"
+    old.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, BestAvailableEncryption(b"passphrase"))
+    )
+    (tmp_path / "empty.pem").write_text("")
+    (tmp_path / "text.pem").write_text("-----BEGIN CERTIFICATE-----\nbm8=\n-----END CERTIFICATE-----\n")
+    return {
+        "certificate": certificates.server.certificate, "key": certificates.server.key, "ca": certificates.ca,
+        "other key": certificates.client.key, "locked": locked, "locked in the old way": old,
+        "empty": tmp_path / "empty.pem", "text": tmp_path / "text.pem", "folder": tmp_path,
+        "nowhere": tmp_path / "nowhere.pem",
+    }  # fmt: skip
+
+
+def tls(files: dict[str, Path], **names: str) -> str:
+    return "tls = { " + ", ".join(f'{key} = "{files[name]}"' for key, name in names.items()) + " }"
+
+
+LISTENER_TLS: list[tuple[dict[str, str], str, str]] = [
+    ({"certificate": "nowhere", "key": "key"}, "tls.certificate", "nowhere.pem: No such file or directory"),
+    ({"certificate": "folder", "key": "key"}, "tls.certificate", "Is a directory"),
+    ({"certificate": "certificate", "key": "nowhere"}, "tls.key", "nowhere.pem: No such file or directory"),
+    ({"certificate": "certificate", "key": "other key"}, "tls.key", "client.key is not the key of "),
+    ({"certificate": "certificate"}, "tls.certificate", "no PEM certificate chain with its private key"),
+    ({"certificate": "empty", "key": "key"}, "tls.certificate", "no PEM certificate chain with its private key"),
+    ({"certificate": "text", "key": "key"}, "tls.certificate", "no PEM certificate chain with its private key"),
+    ({"certificate": "key", "key": "key"}, "tls.certificate", "no PEM certificate chain with its private key"),
+    ({"certificate": "certificate", "key": "locked"}, "tls.certificate", "or the key has a passphrase"),
+    ({"certificate": "certificate", "key": "locked in the old way"}, "tls.certificate", "or the key has a passphrase"),
+    (
+        {"certificate": "certificate", "key": "key", "client_ca": "nowhere"},
+        "tls.client_ca",
+        "No such file or directory",
+    ),
+    ({"certificate": "certificate", "key": "key", "client_ca": "empty"}, "tls.client_ca", "no PEM certificates"),
+    ({"certificate": "certificate", "key": "key", "client_ca": "text"}, "tls.client_ca", "no PEM certificates"),
+    ({"certificate": "certificate", "key": "key", "client_ca": "key"}, "tls.client_ca", "no PEM certificates"),
+]
+
+
+@pytest.mark.parametrize(("names", "key", "said"), LISTENER_TLS, ids=lambda it: str(it))
+def test_a_certificate_that_does_not_serve_is_told_by_its_key(
+    tmp_path: Path, files: dict[str, Path], names: dict[str, str], key: str, said: str
+) -> None:
+    (line,) = wrong(tmp_path, listener(tls(files, **names)), UPSTREAM, FAKE)
+    assert line.startswith(f"gate.toml:4: listener[0].{key}: ")
+    assert said in line
+
+
+def test_certificates_that_serve_are_taken(tmp_path: Path, files: dict[str, Path]) -> None:
+    both = tmp_path / "both.pem"
+    both.write_bytes(files["certificate"].read_bytes() + files["key"].read_bytes())
+    for lines in (
+        tls(files, certificate="certificate", key="key"),
+        tls(files, certificate="certificate", key="key", client_ca="ca"),
+        'tls = { certificate = "both.pem" }',
+    ):
+        ((_, entrance),) = build(tmp_path, listener(lines), UPSTREAM, FAKE).entrances.items()
+        assert entrance.tls is not None
+
+
+def test_a_key_with_a_passphrase_never_asks_on_the_terminal(tmp_path: Path, files: dict[str, Path]) -> None:
+    """In a process with a terminal of its own, on which nobody types."""
+    lines = tls(files, certificate="certificate", key="locked")
+    (tmp_path / "gate.toml").write_text("\n".join([listener(lines), UPSTREAM, '[[authenticator]]\nuse = "x"\n']))
+    script = (
+        "import sys; from pathlib import Path; from dicomgate.run.assembly import assemble; assemble(Path(sys.argv[1]))"
+    )
+    ours, theirs = pty.openpty()
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path / "gate.toml")], stdin=theirs, stdout=theirs,
+            stderr=subprocess.PIPE, timeout=60, start_new_session=True, check=False,
+        )  # fmt: skip
+        os.set_blocking(ours, False)
+        with pytest.raises(BlockingIOError):
+            os.read(ours, 100)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert b"or the key has a passphrase" in ended.stderr
+    assert b"Enter PEM pass phrase" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("names", "key", "said"),
+    [
+        ({"ca": "nowhere"}, "ca", "No such file or directory"),
+        ({"ca": "empty"}, "ca", "no PEM certificates"),
+        ({"certificate": "certificate", "key": "other key"}, "key", "is not the key of"),
+        ({"certificate": "certificate", "key": "locked"}, "certificate", "or the key has a passphrase"),
+    ],
+)
+def test_the_certificates_of_an_upstream_are_told_by_their_key(
+    tmp_path: Path, files: dict[str, Path], names: dict[str, str], key: str, said: str
+) -> None:
+    (line,) = wrong(tmp_path, listener("cleartext_passcodes = true"), UPSTREAM + tls(files, **names), FAKE)
+    assert line.startswith(f"gate.toml:10: upstream[0].tls.{key}: ")
+    assert said in line
+
+
+def test_an_upstream_is_verified_by_ca_or_by_pin(tmp_path: Path, files: dict[str, Path]) -> None:
+    def upstream(line: str) -> Any:
+        return build(tmp_path, listener("cleartext_passcodes = true"), UPSTREAM + line, FAKE).upstreams["pacs"]
+
+    for line in (tls(files, ca="ca"), "tls = {}", tls(files, certificate="certificate", key="key")):
+        context = upstream(line)._tls
+        assert (context.check_hostname, context.verify_mode.name) == (True, "CERT_REQUIRED"), line
+    pinned = upstream(f'tls = {{ pin = "{FINGERPRINT}" }}')
+    assert (pinned._pin, pinned._tls.verify_mode.name) == (FINGERPRINT, "CERT_NONE")
+    assert upstream("")._tls is None
+    assert upstream('tls = { server_name = "pacs.test" }')._server_name == "pacs.test"
+    assert upstream("tls = {}")._server_name == "127.0.0.1"
+
+
+# -- its life ---------------------------------------------------------------------------------------------------------
+
+PLAIN = (listener("cleartext_passcodes = true"), UPSTREAM)
+
+
+def test_it_is_opened_and_retired_when_nobody_is_in_it_any_more(tmp_path: Path) -> None:
+    async def live() -> None:
+        made = build(tmp_path, *PLAIN, FAKE, FAKE + 'name = "b"\n')
+        assert LIFE == []
+        await made.open()
+        assert LIFE == ["enter", "enter"]
+        ((_, entrance),) = made.entrances.items()
+        entrance.entered()
+        entrance.entered()
+        retired = asyncio.ensure_future(made.retire())
+        entrance.left()
+        await asyncio.sleep(0.01)
+        assert not retired.done()
+        assert LIFE == ["enter", "enter"], "one association still needs them"
+        entrance.left()
+        await retired
+        assert LIFE == ["enter", "enter", "leave", "leave"]
+
+    asyncio.run(live())
+
+
+def test_one_that_cannot_be_entered_leaves_the_others(tmp_path: Path) -> None:
+    made = build(tmp_path, *PLAIN, FAKE, FAKE + 'name = "b"\nfails = true\n')
+    with pytest.raises(StartError, match="authenticator b could not be entered"):
+        asyncio.run(made.open())
+    assert LIFE == ["enter", "enter", "leave"]

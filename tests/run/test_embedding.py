@@ -1,0 +1,260 @@
+"""The judgement inside of another program: as in the gateway, and always with an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dicomgate import Accept, Attempt, ConfigError, Decision, Once, Reject, StartError, Unavailable
+from dicomgate.auth.chain import Verdict
+from dicomgate.run.embedding import REFUSED_IDENTITY, TRY_LATER, Admit, AssociateReject, LoginService, Refuse
+from dicomgate.testing import attempt, jwt, passcode, username
+from dicomgate.wire.user_identity import encode_identity
+
+HOUR = timedelta(hours=1)
+
+
+class Staff:
+    """Accepts one passcode, one name and one token."""
+
+    def __init__(self, response: bytes | None = None, once: bool = False, ends: timedelta | None = None) -> None:
+        self.asked: list[Attempt] = []
+        self._response = response
+        self._once = once
+        self._ends = ends
+
+    async def authenticate(self, attempt: Attempt) -> Decision:
+        self.asked.append(attempt)
+        identity = attempt.identity
+        if identity is None or identity.secondary not in (b"", b"right") or identity.primary == b"false":
+            return Reject("unknown")
+        now = datetime.now(UTC)
+        once = Once("k", now + HOUR) if self._once else None
+        return Accept("alice", server_response=self._response, once=once, expires_at=self._ends and now + self._ends)
+
+
+def body(identity: Any) -> bytes:
+    """The content of sub-item 58H."""
+    return encode_identity(identity)[4:]
+
+
+def judge(judge: LoginService, *items: bytes | None, secured: bool = True, **options: Any) -> list[Admit | Refuse]:
+    """Its answers, one after the other."""
+
+    async def ask() -> list[Admit | Refuse]:
+        async with judge:
+            return [await judge(attempt(id=str(n)), item, secured=secured, **options) for n, item in enumerate(items)]
+
+    return asyncio.run(ask())
+
+
+def refusals(answers: list[Admit | Refuse]) -> list[AssociateReject | None]:
+    return [answer.refusal if isinstance(answer, Refuse) else None for answer in answers]  # type: ignore[misc]
+
+
+ALICE, BOB = body(passcode("alice", "right")), body(passcode("alice", "wrong"))
+
+
+def test_yes_and_no() -> None:
+    staff = Staff(b"response")
+    requested = body(jwt("token", positive_response_requested=True))
+    admitted, refused, responded = judge(LoginService.of([staff]), ALICE, BOB, requested)
+    assert admitted == Admit(Accept("alice", server_response=b"response"), "staff", None)
+    assert refused == Refuse(REFUSED_IDENTITY, "staff: unknown")
+    assert isinstance(responded, Admit)
+    assert responded.server_response == b"response"
+    assert [one.identity.primary for one in staff.asked if one.identity] == [b"alice", b"alice", b"token"]
+
+
+def test_what_the_chain_never_sees() -> None:
+    staff = Staff()
+    reserved, doubled = b"\x06" + ALICE[1:], ALICE + b"?"
+    assert (
+        refusals(judge(LoginService.of([staff]), None, reserved, doubled, body(username("a\0b"))))
+        == [REFUSED_IDENTITY] * 4
+    )
+    assert refusals(judge(LoginService.of([staff]), ALICE, secured=False)) == [REFUSED_IDENTITY]
+    assert staff.asked == []
+    assert refusals(judge(LoginService.of([staff], cleartext_passcodes=True), ALICE, secured=False)) == [None]
+    assert refusals(judge(LoginService.of([staff]), body(username("alice")), secured=False)) == [None]
+
+
+def test_the_one_refusal_that_a_program_has() -> None:
+    assert refusals(judge(LoginService.of([Staff()]), BOB, None, ALICE, always=TRY_LATER)) == [TRY_LATER] * 2 + [None]
+
+
+def test_a_credential_that_may_be_used_once() -> None:
+    assert refusals(judge(LoginService.of([Staff(once=True)]), ALICE, ALICE)) == [None, REFUSED_IDENTITY]
+
+
+def test_a_credential_that_has_ended() -> None:
+    ended, valid = Staff(ends=-HOUR), Staff(ends=HOUR)
+    assert refusals(judge(LoginService.of([ended]), ALICE)) == [REFUSED_IDENTITY]
+    assert refusals(judge(LoginService.of([valid]), ALICE)) == [None]
+
+
+def test_a_response_that_fits_nowhere() -> None:
+    requested = body(jwt("token", positive_response_requested=True))
+    assert refusals(judge(LoginService.of([Staff(b"r" * 65_001)]), requested)) == [TRY_LATER]
+    assert refusals(judge(LoginService.of([Staff(b"r" * 65_000)]), requested)) == [None]
+
+
+def test_guesses_are_counted() -> None:
+    wrong = [body(passcode("alice", f"wrong {n}")) for n in range(8)]
+    staff = Staff()
+    answers = judge(LoginService.of([staff]), *wrong, ALICE)
+    assert refusals(answers) == [REFUSED_IDENTITY] * 9
+    assert isinstance(answers[-1], Refuse)
+    assert "throttled" in answers[-1].reason
+    assert len(staff.asked) == 5, "the default of free"
+
+
+def test_a_hanging_chain() -> None:
+    class Hanging:
+        async def authenticate(self, attempt: Attempt) -> Decision:
+            await asyncio.sleep(60)
+            raise AssertionError
+
+    began = time.monotonic()
+    hanging = LoginService.of([Hanging()], deadline=timedelta(seconds=0.1))
+    assert refusals(judge(hanging, ALICE)) == [TRY_LATER]
+    assert time.monotonic() - began < 10
+
+
+def test_what_hangs_around_the_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = LoginService.of([Staff()])
+
+    async def too_late(_: object) -> Verdict:
+        await asyncio.sleep(3)
+        return Verdict(Accept("alice"), "staff")
+
+    monkeypatch.setattr(one, "_verdict", too_late)
+    monkeypatch.setattr(one, "deadline", 0.1)
+    assert judge(one, ALICE) == [Refuse(TRY_LATER, "no decision within 0.1 s")]
+
+
+def test_a_defect_of_ours_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = LoginService.of([Staff()])
+
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(one, "_verdict", broken)
+    assert judge(one, ALICE) == [Refuse(TRY_LATER, "a defect of dicomgate")]
+
+
+def test_names_are_different() -> None:
+    class Other(Staff):
+        pass
+
+    named = LoginService.of([Staff(), Other(), Staff()])
+    assert [link.name for link in named._chain.links] == ["staff-1", "other", "staff-2"]
+
+
+# -- a configuration file ---------------------------------------------------------------------------------------------
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "dicomgate.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def staff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An installed authenticator: accepts alice with the passcode "right"."""
+    folder = tmp_path / "installed"
+    (folder / "embedded_staff-1.0.dist-info").mkdir(parents=True)
+    (folder / "embedded_staff-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: embedded_staff\n")
+    points = "[dicomgate.authenticators]\nembedded-staff = embedded_staff:Staff\n"
+    (folder / "embedded_staff-1.0.dist-info" / "entry_points.txt").write_text(points)
+    (folder / "embedded_staff.py").write_text(
+        "from dicomgate import Accept, Reject\n"
+        "class Staff:\n"
+        "    def __init__(self, user: str = 'alice'): self.user = user\n"
+        "    async def authenticate(self, attempt):\n"
+        "        right = attempt.identity is None or attempt.identity.secondary == b'right'\n"
+        "        return Accept(self.user) if right else Reject('wrong')\n"
+    )
+    monkeypatch.syspath_prepend(folder)
+    return '[[authenticator]]\nuse = "embedded-staff"\n'
+
+
+GATEWAY = '[gateway]\nnode = "ward-ae"\naudit = "audit.jsonl"\n'
+UPSTREAM = '[[upstream]]\nname = "pacs"\naddress = "127.0.0.1:4242"\ncalled_ae_titles = ["*"]\n'
+
+
+def listener(name: str, more: str = "") -> str:
+    return f'[[listener]]\nname = "{name}"\nbind = "127.0.0.1:{sum(name.encode())}"\n{more}\n'
+
+
+def test_a_file_without_listeners(tmp_path: Path, staff: str) -> None:
+    path = write(tmp_path, GATEWAY + staff)
+    assert refusals(judge(LoginService.configured(path), ALICE, BOB, None)) == [
+        None,
+        REFUSED_IDENTITY,
+        REFUSED_IDENTITY,
+    ]
+    assert refusals(judge(LoginService.configured(path), ALICE, secured=False)) == [REFUSED_IDENTITY]
+    told = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    assert [one["event"] for one in told[:4]] == ["Decided", "Decided", "Refused", "Refused"]
+    assert {one["node"] for one in told} == {"ward-ae"}
+    assert [one["id"] for one in told[:4]] == ["0", "1", "1", "2"]
+
+
+def test_the_rules_of_a_listener(tmp_path: Path, staff: str) -> None:
+    rules = 'cleartext_passcodes = true\nidentity = "optional"\nend_with_credential = false'
+    one = LoginService.configured(write(tmp_path, GATEWAY + listener("ward", rules) + UPSTREAM + staff))
+    assert (one.listener, one.end_with_credential) == ("ward", False)
+    assert refusals(judge(one, ALICE, BOB, None, secured=False)) == [None, REFUSED_IDENTITY, None]
+    strict = LoginService.configured(write(tmp_path, GATEWAY + listener("ward") + UPSTREAM + staff))
+    assert refusals(judge(strict, ALICE, None, secured=False)) == [REFUSED_IDENTITY] * 2
+
+
+def test_one_of_several_listeners(tmp_path: Path, staff: str) -> None:
+    second = '[[authenticator]]\nuse = "embedded-staff"\nname = "second"\nuser = "zoe"\n'
+    listeners = listener("ward") + listener("lab", 'authenticators = ["second"]')
+    path = write(tmp_path, GATEWAY + listeners + UPSTREAM + staff + second)
+    for name, expected in (("ward", "alice"), ("lab", "zoe")):
+        (answer,) = judge(LoginService.configured(path, name), ALICE)
+        assert isinstance(answer, Admit)
+        assert answer.accept.user == expected
+    with pytest.raises(ConfigError, match="say which listener's authenticators; there are: ward, lab"):
+        LoginService.configured(path)
+    with pytest.raises(ConfigError, match="no listener is called 'wards'; there are: ward, lab"):
+        LoginService.configured(path, "wards")
+    with pytest.raises(ConfigError, match="no listener is called 'ward'; there are: none"):
+        LoginService.configured(write(tmp_path, GATEWAY + staff), "ward")
+
+
+def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, staff: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"dicomgate.toml:7: authenticator\[0\].usr: unknown key, did you mean 'user'"
+    ):
+        LoginService.configured(write(tmp_path, GATEWAY + "\n" + staff + 'usr = "alice"\n'))
+    with pytest.raises(StartError, match="the audit file"):
+        judge(LoginService.configured(write(tmp_path, GATEWAY.replace("audit.jsonl", "no/where") + staff)), ALICE)
+
+
+def test_the_state_is_the_gateways(tmp_path: Path, staff: str) -> None:
+    """What two of them count, they count together."""
+    path = write(tmp_path, GATEWAY + "[throttle]\nfree = 1\n" + staff)
+    first = judge(LoginService.configured(path), *[body(passcode("alice", f"wrong {n}")) for n in range(2)])
+    assert refusals(first) == [REFUSED_IDENTITY] * 2
+    (then,) = judge(LoginService.configured(path), ALICE)
+    assert isinstance(then, Refuse)
+    assert "throttled" in then.reason
+
+
+def test_who_could_not_look() -> None:
+    class Down:
+        async def authenticate(self, attempt: Attempt) -> Decision:
+            return Unavailable("the directory is down")
+
+    assert judge(LoginService.of([Down()]), ALICE) == [Refuse(TRY_LATER, "down: the directory is down")]
