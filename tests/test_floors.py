@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "asyncio": lambda module: (
         module[0] in ("auth", "state", "protection") or module == ("kit", "fetch") or FLOORS[module[0]] >= 3
     ),
-    "ssl": lambda module: module in (("net", "tls"), ("kit", "fetch")),
+    "ssl": lambda module: module in (("net", "tls"), ("kit", "fetch")) or module[0] == "testing",
     "httpx2": lambda module: module == ("kit", "fetch"),
     "sqlite3": lambda module: module[0] == "state",
     "redis": lambda module: module == ("state", "redis"),
@@ -98,6 +98,36 @@ def test_a_module_imports_only_from_lower_floors(path: Path) -> None:
 def test_a_plugin_imports_the_front_door_alone(path: Path) -> None:
     in_tests, in_commands = "tests" in path.parts, path.name == "commands.py"
     assert plugin_breaches(path.read_text("utf-8"), in_tests, path.parent.name, in_commands) == []
+
+
+def arrows() -> set[tuple[str, str]]:
+    """Which folder, or module at the top, imports from which other one."""
+    found = set()
+    for path in MODULES:
+        module = path.relative_to(HOUSE).with_suffix("").parts
+        for name in imports(path.read_text("utf-8"), ("dicomgate", *module[:-1])):
+            top, *rest = name.split(".")
+            if top == "dicomgate" and rest and rest[0] in FLOORS and rest[0] != module[0]:
+                found.add((module[0], rest[0]))
+    return found
+
+
+def circle(edges: set[tuple[str, str]]) -> list[str]:
+    """Folders that import each other in a circle; empty if there are none."""
+    after = {folder: {to for start, to in edges if start == folder} for edge in edges for folder in edge}
+    while ends := {folder for folder, targets in after.items() if not targets}:
+        after = {folder: targets - ends for folder, targets in after.items() if folder not in ends}
+    return sorted(after)
+
+
+def test_no_folders_import_each_other_in_a_circle() -> None:
+    assert circle(arrows()) == []
+    assert circle(arrows() | {("wire", "net")}) != []
+    assert circle({("cli", "demo"), ("demo", "testing"), ("testing", "cli"), ("cli", "kit")}) == [
+        "cli",
+        "demo",
+        "testing",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from properties import raw
 
 from dicomgate.association.accept_check import check_accept
 from dicomgate.errors import PduError
@@ -11,6 +10,7 @@ from dicomgate.wire.associate import AssociateAccept, AssociateRequest
 from dicomgate.wire.presentation import AnsweredContext, ProposedContext
 from dicomgate.wire.reject_abort import INVALID_PARAMETER
 from dicomgate.wire.user_information import ExtendedNegotiation, Negotiation, RoleSelection
+from tests.properties import raw
 
 CT, MR = b"1.2.840.10008.5.1.4.1.1.2", b"1.2.840.10008.5.1.4.1.1.4"
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from properties import raw
-from properties.strategies import relay
 
 from dicomgate.association.pdv_stream import MOST_HELD, PdvStream
 from dicomgate.errors import PduError
 from dicomgate.wire.reject_abort import INVALID_PARAMETER, UNEXPECTED_PDU, UNRECOGNIZED_PDU, Abort
+from tests.properties import raw
+from tests.properties.strategies import relay
 
 ACCEPTED = (1, 3, 255)
 GOOD = raw.p_data(raw.pdv(1, b"ab"), raw.pdv(255, b"", 3))

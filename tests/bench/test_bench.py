@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from bench.__main__ import TITLES
 from bench.report import PAGE, insert, table
 from bench.results import Bar, Comparison, Sample, interleave

@@ -18,8 +18,8 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification
 from typer.testing import CliRunner, Result
 
-from commandline import logging_as_it_was
 from dicomgate.cli import app
+from tests.system.commandline import logging_as_it_was
 
 MAIN = "from dicomgate.cli import main; main()"
 PASSCODE = "canary-7f3a-passcode"

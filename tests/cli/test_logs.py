@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from dicomgate.cli.logs import JsonFormatter, Level, TextFormatter, configure, one_line
+from dicomgate.cli.logs import JsonFormatter, Level, TextFormatter, configure
+from dicomgate.kit.text import one_line
 
 NASTY = "a\r\nb\x1b[31m\x00\x85\u2028\u202e\udc80 \u00e9"
 

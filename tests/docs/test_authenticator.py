@@ -14,7 +14,6 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from docs.pages import DOCS, PAGES, blocks, name, rows, section
 
 from dicomgate import Accept, Attempt, ConfigError, Reject, Unavailable
 from dicomgate.auth import loading as discovery
@@ -23,6 +22,7 @@ from dicomgate.auth.link import Link
 from dicomgate.run.assembly import assemble
 from dicomgate.testing import AuthenticatorContract, attempt, passcode
 from dicomgate.testing.gateway import Gateway, Login
+from dicomgate.testing.pages import DOCS, PAGES, blocks, name, rows, section
 
 AUTHENTICATOR = DOCS / "writing-an-authenticator.md"
 

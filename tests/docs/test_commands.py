@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import typer
-from docs.pages import DOCS, PAGES, blocks, name, prose, section, text
 from typer.main import get_command
 
 from dicomgate.cli import app
+from dicomgate.testing.pages import DOCS, PAGES, blocks, name, prose, section, text
 
 COMMANDS = DOCS / "commands.md"
 

@@ -6,12 +6,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from docs.pages import DOCS, PAGES, Block, blocks, name, rows, section
 
 from dicomgate import ConfigError
 from dicomgate.config import load as config
 from dicomgate.config import schema as schema
 from dicomgate.kit.durations import parse_duration
+from dicomgate.testing.pages import DOCS, PAGES, Block, blocks, name, rows, section
 
 CONFIGURATION = DOCS / "configuration.md"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from docs.pages import DOCS, PAGES, ROOT, anchors, name, prose, rows, text
 
+from dicomgate.testing.pages import DOCS, PAGES, ROOT, anchors, name, prose, rows, text
 from dicomgate.wire.reject_abort import Abort, AssociateReject, decode_refusal
 
 DECISIONS = DOCS / "decisions.md"

@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
-from docs.pages import DOCS, Block, blocks
 
 from dicomgate import ConfigError, PluginError
 from dicomgate.auth import loading as discovery
 from dicomgate.config.load import load
+from dicomgate.testing.pages import DOCS, Block, blocks
 
 COMPLETE = [
     pytest.param(block, id=page)

@@ -7,10 +7,10 @@ import re
 from dataclasses import fields
 
 import pytest
-from docs.pages import DOCS, ROOT, blocks, rows, section, text
 
 from dicomgate.events import events
 from dicomgate.events.audit import record
+from dicomgate.testing.pages import DOCS, ROOT, blocks, rows, section, text
 
 OPERATIONS = DOCS / "operations.md"
 

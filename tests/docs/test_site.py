@@ -11,11 +11,11 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
-from docs.pages import DOCS, ROOT
 
 import dicomgate
 import dicomgate.testing
 from dicomgate.association.transitions import TRANSITIONS
+from dicomgate.testing.pages import DOCS, ROOT
 
 pytestmark = pytest.mark.skipif(
     not all(find_spec(name) for name in ("mkdocs", "material", "mkdocstrings_handlers")),

@@ -18,7 +18,6 @@ from typing import Any, cast
 
 import pytest
 import trustme
-from properties import raw
 
 from dicomgate import Accept, Attempt, Identity, IdentityType, Peer
 from dicomgate.association import effects as do
@@ -31,6 +30,7 @@ from dicomgate.events.events import Cause
 from dicomgate.net.connection import Connection
 from dicomgate.net.relay import Direction, Relay
 from dicomgate.net.tls import TlsStream, WantsToWrite
+from tests.properties import raw
 
 SCRATCH = memoryview(bytearray(65_536))
 DATA = raw.p_data(raw.pdv(1, b"0123456789"))

@@ -6,14 +6,14 @@ from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import raw
-from properties.strategies import accepts, cuts, damaged, examples, requests, respell
 
 from dicomgate.association.accept_check import check_accept
 from dicomgate.errors import PduError
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
 from dicomgate.wire.pdu import PduReader, PduType
 from dicomgate.wire.reject_abort import decode_refusal
+from tests.properties import raw
+from tests.properties.strategies import accepts, cuts, damaged, examples, requests, respell
 
 randoms = st.randoms(use_true_random=False)
 RQ = requests.map(AssociateRequest.encode)

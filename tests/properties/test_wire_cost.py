@@ -7,12 +7,12 @@ import tracemalloc
 from collections.abc import Callable
 
 import pytest
-from properties import raw
 
 from dicomgate.association.pdv_stream import PdvStream
 from dicomgate.errors import PduError
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
 from dicomgate.wire.pdu import PduReader, PduType
+from tests.properties import raw
 
 SMALL, LARGE = 32 * 1024, 128 * 1024
 TIMES = LARGE // SMALL

@@ -10,14 +10,14 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import raw
-from properties.strategies import cuts, damaged, examples, p_datas, relay
 
 from dicomgate.association.pdv_stream import MOST_HELD, PdvStream
 from dicomgate.errors import PduError
 from dicomgate.wire.associate import AssociateRequest
 from dicomgate.wire.pdu import PduReader, PduType
 from dicomgate.wire.reject_abort import Abort
+from tests.properties import raw
+from tests.properties.strategies import cuts, damaged, examples, p_datas, relay
 
 ACCEPTED = (1, 5, 255)
 MAXIMUM_LENGTHS = st.sampled_from([0, 8, 64, 4096, 16384])

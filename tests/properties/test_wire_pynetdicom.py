@@ -6,12 +6,12 @@ from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import raw
-from properties.strategies import UNKNOWN, accepts, examples, items_of, requests, respell
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
 
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
 from dicomgate.wire.user_information import Negotiation
+from tests.properties import raw
+from tests.properties.strategies import UNKNOWN, accepts, examples, items_of, requests, respell
 
 
 def decoded(kind: type, pdu: bytes) -> A_ASSOCIATE_RQ | A_ASSOCIATE_AC:

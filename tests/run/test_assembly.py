@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, StartError
 from dicomgate.auth import loading as discovery
 from dicomgate.run.assembly import Assembly, assemble
-from peers.certificates import Certificates, make_certificates
+from dicomgate.testing.peers.certificates import Certificates, make_certificates
 
 LIFE: list[str] = []
 FINGERPRINT = "ab" * 32

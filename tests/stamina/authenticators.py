@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.messages import PASSCODE
-
 from dicomgate import Accept, Attempt, Identity, IdentityType, Once, Reject
 from dicomgate.net.relay import Relay
 from dicomgate.net.session import Session

@@ -10,12 +10,11 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Thread
 
 from bench.messages import BULK, ECHO, ECHO_RQ, PASSCODE, RELEASE_RQ, associate_rq, bulk_block
-from stamina.crowd import RESET, Caller, Door, Play
-from stamina.process import NOWHERE
-
-from peers.loopback import HOST, Address
-from peers.spy import reject
-from raw_client import ABORT, CONGESTION, REFUSED_IDENTITY, login, request
+from dicomgate.testing.peers.loopback import HOST, Address
+from dicomgate.testing.peers.spy import reject
+from dicomgate.testing.raw_client import ABORT, CONGESTION, REFUSED_IDENTITY, login, request
+from tests.stamina.crowd import RESET, Caller, Door, Play
+from tests.stamina.process import NOWHERE
 
 _AC, _RJ, _P_DATA, _RELEASE_RP, _ABORT = 2, 3, 4, 6, 7
 _ECHO, _BULK = associate_rq(ECHO), associate_rq(BULK)

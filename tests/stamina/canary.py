@@ -20,7 +20,7 @@ from pathlib import Path
 from bench.load import exchange, tls_context
 from bench.messages import ECHO, ECHO_RQ, RELEASE_RQ, associate_rq
 from bench.processes import BenchError
-from stamina.scale import scaled
+from tests.stamina.scale import scaled
 
 MOST_MS = scaled(250.0, 2000.0)
 """What its p99 must stay under. The small runs have too few associations, and too busy a machine, for the real one."""
@@ -54,7 +54,7 @@ class Canary:
         host, port = address
         arguments = [host, str(port), str(every), source, str(int(secured))]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "stamina.canary", *arguments],
+            [sys.executable, "-m", "tests.stamina.canary", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": f"{_TESTS}:{_TESTS.parent}"},

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from bench.contestants import make_certificate
 from bench.pacs import Pacs
 from bench.pacs import pacs as running_pacs
-from stamina.scale import FULL, reported
-
-from peers.certificates import Certificates, make_certificates
+from dicomgate.testing.peers.certificates import Certificates, make_certificates
+from tests.stamina.scale import FULL, reported
 
 
 @pytest.fixture(scope="session")

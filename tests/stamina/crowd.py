@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from struct import pack, unpack_from
 from typing import Self, TypeAlias, TypeVar
 
-from peers.loopback import HOST, Address
+from dicomgate.testing.peers.loopback import HOST, Address
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _PATIENCE = 30.0  # seconds in which at least one of them must get on

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from bench.load import exchange
 from bench.messages import associate_rq
 from bench.processes import raise_descriptor_limit
-from stamina.contrary import as_on_ethernet
+from tests.stamina.contrary import as_on_ethernet
 
 Address = tuple[str, int]
 ROOM: Mapping[str, int] = dict.fromkeys(

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stamina.ends import ANSWER, ARTIM, DECISION, IDLE
-from stamina.peer import Place
-from stamina.stages import Way
-
-from gateways import Gateway, StartGateway, configuration
-from peers.certificates import Certificates
-from peers.loopback import HOST, Address, free_port, wait_until
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.loopback import HOST, Address, free_port, wait_until
+from tests.stamina.ends import ANSWER, ARTIM, DECISION, IDLE
+from tests.stamina.peer import Place
+from tests.stamina.stages import Way
+from tests.system.gateways import Gateway, StartGateway, configuration
 
 
 class Audit:
@@ -83,7 +82,7 @@ def hall(
         tables = configuration((HOST, pacs), settings=settings, upstream={"called_ae_titles": ["PACS"]})
         own = {"certificate": certificates.server.certificate, "key": certificates.server.key}
         tables["listener"].append({"name": "secured", "bind": f"{HOST}:{free_port()}", "tls": own})
-        tables["authenticator"] = [{"use": install("from stamina.judge import Judge"), "timeout": f"{DECISION}s"}]
+        tables["authenticator"] = [{"use": install("from tests.stamina.judge import Judge"), "timeout": f"{DECISION}s"}]
         for pair in places:
             tables["upstream"] += [_upstream(place, certificates, secured) for secured, place in pair.items()]
         gateway = start(tables)

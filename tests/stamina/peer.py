@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from struct import pack
 
-from peers.loopback import HOST, Address
-from raw_client import RawClient
+from dicomgate.testing.peers.loopback import HOST, Address
+from dicomgate.testing.raw_client import RawClient
 
 PATIENCE = 20.0  # seconds for what is no deadline of the gateway's
 _RESET = pack("ii", 1, 0)  # SO_LINGER with no time: the close is a RST

@@ -19,12 +19,11 @@ from types import TracebackType
 from typing import Any
 
 from bench.messages import PASSCODE
-
 from dicomgate.testing.gateway import as_toml
+from dicomgate.testing.peers.loopback import HOST, Address, wait_until
+from dicomgate.testing.raw_client import CONGESTION, login, request
 from dicomgate_passcode.hashing import make_hash
-from gateways import NOTHING, Table, configuration
-from peers.loopback import HOST, Address, wait_until
-from raw_client import CONGESTION, login, request
+from tests.system.gateways import NOTHING, Table, configuration
 
 USERS = {"alice": PASSCODE}
 """For the authenticator `staff`; `quick` takes this passcode from everybody."""
@@ -40,9 +39,9 @@ _ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": "262144",
 }
 _POINTS = """[dicomgate.authenticators]
-stamina-inspector = stamina.authenticators:Inspector
-stamina-notary = stamina.authenticators:Notary
-stamina-quick = stamina.authenticators:Quick
+stamina-inspector = tests.stamina.authenticators:Inspector
+stamina-notary = tests.stamina.authenticators:Notary
+stamina-quick = tests.stamina.authenticators:Quick
 """
 _LISTENING = re.compile(r"listening on (\S+):(\d+): listener ([^,]+),")
 _TAKEN = "reload: new associations use the configuration as it is now"

@@ -7,15 +7,14 @@ import random
 import threading
 import time
 
-from stamina.ends import ARTIM, NOBODY, Action, Case, Left, Side, Silence, Stage, Told
-from stamina.hall import Hall
-from stamina.judge import pending
-from stamina.peer import Peer
-from stamina.scale import scaled
-from stamina.stages import Association
-
 from dicomgate.net.relay import PARTING
-from peers.loopback import wait_until
+from dicomgate.testing.peers.loopback import wait_until
+from tests.stamina.ends import ARTIM, NOBODY, Action, Case, Left, Side, Silence, Stage, Told
+from tests.stamina.hall import Hall
+from tests.stamina.judge import pending
+from tests.stamina.peer import Peer
+from tests.stamina.scale import scaled
+from tests.stamina.stages import Association
 
 AT_ONCE, SILENT_AT_ONCE = 8, 40  # who is silent costs nothing but time
 WORKERS = AT_ONCE + SILENT_AT_ONCE

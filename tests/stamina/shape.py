@@ -6,9 +6,8 @@ import re
 import time
 from pathlib import Path
 
-from stamina.process import GatewayProcess
-
-from peers.loopback import wait_until
+from dicomgate.testing.peers.loopback import wait_until
+from tests.stamina.process import GatewayProcess
 
 
 def cpu(gateway: GatewayProcess) -> float:

@@ -9,10 +9,9 @@ from struct import unpack_from
 from typing import Any, Self
 
 from bench.messages import PASSCODE
-
-from peers.loopback import HOST, Address, wait_until
-from peers.spy import accept_all
-from raw_client import RELEASE_RP, RELEASE_RQ, login, request
+from dicomgate.testing.peers.loopback import HOST, Address, wait_until
+from dicomgate.testing.peers.spy import accept_all
+from dicomgate.testing.raw_client import RELEASE_RP, RELEASE_RQ, login, request
 
 CALLED = "SINK"
 RELEASED, ENDED, BROKEN = "released", "ended", "broken"

@@ -9,12 +9,12 @@ from random import Random
 from typing import Any
 
 import trustme
-from bench.messages import PASSCODE
 from cryptography import x509
 
+from bench.messages import PASSCODE
 from dicomgate.testing.gateway import as_toml
+from dicomgate.testing.peers.loopback import HOST, free_port
 from dicomgate_passcode.hashing import make_hash
-from peers.loopback import HOST, free_port
 
 SHORT, LONG = 1024, 131_072
 

@@ -10,14 +10,13 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Self
 
-from properties import raw
-from stamina.ends import Action, Side, Stage
-from stamina.judge import KNOWN, PENDING, UNKNOWN, pending
-from stamina.peer import Peer, Place, greeting, kill_who_has
-
-from evidence import ALICE
-from peers.loopback import Address, wait_until
-from peers.spy import abort, reject
+from dicomgate.testing.evidence import ALICE
+from dicomgate.testing.peers.loopback import Address, wait_until
+from dicomgate.testing.peers.spy import abort, reject
+from tests.properties import raw
+from tests.stamina.ends import Action, Side, Stage
+from tests.stamina.judge import KNOWN, PENDING, UNKNOWN, pending
+from tests.stamina.peer import Peer, Place, greeting, kill_who_has
 
 ACCEPTED = raw.ac()
 DATA = raw.p_data(raw.pdv(1, b"0123456789"))

@@ -8,19 +8,19 @@ from pathlib import Path
 from ssl import SSLContext
 from typing import Any
 
-from bench.messages import PASSCODE
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 from pynetdicom.pdu import P_DATA_TF
 
+from bench.messages import PASSCODE
 from dicomgate.contract import Identity, IdentityType
+from dicomgate.testing.peers.ct_slice import ct_slice
+from dicomgate.testing.peers.loopback import Address
+from dicomgate.testing.raw_client import RELEASE_RP, RawClient
 from dicomgate.wire.associate import AssociateRequest
 from dicomgate.wire.presentation import ProposedContext
 from dicomgate.wire.user_information import Negotiation
-from peers.ct_slice import ct_slice
-from peers.loopback import Address
-from raw_client import RELEASE_RP, RawClient
 
 _EXPLICIT = b"1.2.840.10008.1.2.1"
 _ROWS = 256

@@ -14,19 +14,19 @@ from struct import unpack_from
 from typing import Any
 
 import pytest
-from bench.messages import PASSCODE
-from stamina.process import GatewayProcess, tables_for
-from stamina.scale import report, scaled
-from stamina.sink import BROKEN, ENDED, RELEASED, Sink, request_by
-from stamina.store import Store
 
-from peers.certificates import Certificates
-from peers.ct_slice import ct_series
-from peers.dcmtk import NO_DELAY, run_storescp
-from peers.loopback import HOST, Address, free_port, wait_until
-from peers.process import require
-from peers.pynetdicom_pacs import PynetdicomPacs
-from raw_client import ABORT, RELEASE_RP, RELEASE_RQ, RawClient, p_data
+from bench.messages import PASSCODE
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.ct_slice import ct_series
+from dicomgate.testing.peers.dcmtk import NO_DELAY, run_storescp
+from dicomgate.testing.peers.loopback import HOST, Address, free_port, wait_until
+from dicomgate.testing.peers.process import require
+from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
+from dicomgate.testing.raw_client import ABORT, RELEASE_RP, RELEASE_RQ, RawClient, p_data
+from tests.stamina.process import GatewayProcess, tables_for
+from tests.stamina.scale import report, scaled
+from tests.stamina.sink import BROKEN, ENDED, RELEASED, Sink, request_by
+from tests.stamina.store import Store
 
 COUNT = scaled(50, 10)
 SOON = 2.0  # seconds between the last association's end and the process's

@@ -11,16 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bench.pacs import Pacs
-from stamina.canary import Canary
-from stamina.ends import Action, Case, Side, Stage, cases
-from stamina.hall import hall
-from stamina.rounds import GRACE, WORKERS, Rounds
-from stamina.scale import FULL, report
 
-from gateways import StartGateway, evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
-from peers.certificates import Certificates
-from peers.loopback import wait_until
+from bench.pacs import Pacs
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.loopback import wait_until
+from tests.stamina.canary import Canary
+from tests.stamina.ends import Action, Case, Side, Stage, cases
+from tests.stamina.hall import hall
+from tests.stamina.rounds import GRACE, WORKERS, Rounds
+from tests.stamina.scale import FULL, report
+from tests.system.gateways import StartGateway, evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
 
 ROUNDS = 1000
 SEED = int(os.environ.get("DICOMGATE_STAMINA_SEED") or secrets.randbelow(1 << 32))

@@ -12,18 +12,18 @@ from pathlib import Path
 from struct import pack
 
 import pytest
+
 from bench.messages import ECHO, ECHO_RQ, ECHO_RSP
 from bench.pacs import Pacs
 from bench.processes import BenchError
-from stamina.canary import Canary, associate
-from stamina.guests import Guests, request
-from stamina.process import GatewayProcess, tables_for
-from stamina.scale import report, scaled
-from stamina.shape import Shape, cpu
-
 from dicomgate.config.schema import GatewayTable
-from peers.loopback import Address, wait_until
-from raw_client import CONGESTION, LOCAL_LIMIT, RELEASE_RP, RawClient
+from dicomgate.testing.peers.loopback import Address, wait_until
+from dicomgate.testing.raw_client import CONGESTION, LOCAL_LIMIT, RELEASE_RP, RawClient
+from tests.stamina.canary import Canary, associate
+from tests.stamina.guests import Guests, request
+from tests.stamina.process import GatewayProcess, tables_for
+from tests.stamina.scale import report, scaled
+from tests.stamina.shape import Shape, cpu
 
 CROWDED, OTHER = "127.0.0.5", "127.0.0.6"
 ACCEPTED = b"\2"  # how an A-ASSOCIATE-AC begins

@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from stamina.process import GatewayProcess, tables_for
-from stamina.scale import report, scaled
-from stamina.streams import BLOCK
-from stamina.traffic import Account
 
-from peers.certificates import Certificates
-from peers.loopback import HOST
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.loopback import HOST
+from tests.stamina.process import GatewayProcess, tables_for
+from tests.stamina.scale import report, scaled
+from tests.stamina.streams import BLOCK
+from tests.stamina.traffic import Account
 
 ASSOCIATIONS = 20
 BLOCKS = scaled(52, 6)
@@ -33,7 +33,7 @@ def end(role: str, port_or_fd: int, folder: Path | None, *pass_fds: int) -> Iter
     """One end of all associations, a process of its own: see traffic.py."""
     arguments = [role, str(port_or_fd), SEED, str(ASSOCIATIONS), str(BLOCKS), str(folder or "")]
     with subprocess.Popen(
-        [sys.executable, "-m", "stamina.traffic", *arguments],
+        [sys.executable, "-m", "tests.stamina.traffic", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         pass_fds=pass_fds,

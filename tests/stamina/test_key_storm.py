@@ -7,16 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from bench.pacs import Pacs
+from dicomgate.testing.raw_client import CONGESTION, REFUSED_IDENTITY, TRY_LATER, RawClient, login, request
 from plugins.jwt.tests.issuer import Answer, Issuer, ca_file, document, mute
 from plugins.jwt.tests.mint import AUDIENCE, P256, RSA, key_set, mint
-from stamina.canary import Canary
-from stamina.guests import ROOM
-from stamina.process import NOWHERE, GatewayProcess, tables_for
-from stamina.scale import report, scaled
-from stamina.shape import Shape
-
-from raw_client import CONGESTION, REFUSED_IDENTITY, TRY_LATER, RawClient, login, request
+from tests.stamina.canary import Canary
+from tests.stamina.guests import ROOM
+from tests.stamina.process import NOWHERE, GatewayProcess, tables_for
+from tests.stamina.scale import report, scaled
+from tests.stamina.shape import Shape
 
 TOKENS, WAVES, EVERY = scaled(1000, 150), scaled(12, 1), scaled(5.0, 0.5)
 """All at once, and in the full run again every five seconds for a minute."""

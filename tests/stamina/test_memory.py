@@ -9,16 +9,16 @@ from pathlib import Path
 from struct import pack
 
 import pytest
-from bench.pacs import Pacs
-from properties import raw
-from stamina.canary import Canary
-from stamina.guests import ROOM, Guests
-from stamina.process import GatewayProcess, tables_for
-from stamina.scale import report
-from stamina.shape import Peak, Shape
 
-from peers.loopback import wait_until
-from raw_client import REFUSED_IDENTITY
+from bench.pacs import Pacs
+from dicomgate.testing.peers.loopback import wait_until
+from dicomgate.testing.raw_client import REFUSED_IDENTITY
+from tests.properties import raw
+from tests.stamina.canary import Canary
+from tests.stamina.guests import ROOM, Guests
+from tests.stamina.process import GatewayProcess, tables_for
+from tests.stamina.scale import report
+from tests.stamina.shape import Peak, Shape
 
 EACH = 50
 MIB = 1 << 20

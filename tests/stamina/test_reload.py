@@ -14,17 +14,17 @@ from pathlib import Path
 from random import Random
 
 import pytest
+
 from bench.messages import ECHO, PASSCODE
 from bench.pacs import Pacs
-from stamina.callers import echo, echo_by
-from stamina.crowd import Caller, Crowd, Door, Play
-from stamina.process import GatewayProcess, tables_for
-from stamina.scale import report, scaled
-from stamina.sink import CALLED, RELEASED, Sink, request_by
-from stamina.site import BROKEN, LONG, SHORT, Site
-
-from peers.loopback import HOST, Address, wait_until
-from raw_client import REFUSED_IDENTITY, RELEASE_RP, RawClient, item, login, p_data, request
+from dicomgate.testing.peers.loopback import HOST, Address, wait_until
+from dicomgate.testing.raw_client import REFUSED_IDENTITY, RELEASE_RP, RawClient, item, login, p_data, request
+from tests.stamina.callers import echo, echo_by
+from tests.stamina.crowd import Caller, Crowd, Door, Play
+from tests.stamina.process import GatewayProcess, tables_for
+from tests.stamina.scale import report, scaled
+from tests.stamina.sink import CALLED, RELEASED, Sink, request_by
+from tests.stamina.site import BROKEN, LONG, SHORT, Site
 
 RELOADS = scaled(100, 10)
 EVERY = 5  # of the reloads is broken

@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from bench.messages import ECHO, bulk_block
 from bench.pacs import Pacs
-from stamina.canary import Canary
-from stamina.contrary import DEAF, LEAVES, MUTE, POURS, contrary_pacs
-from stamina.guests import ROOM, Guest, Guests, drop_by_drop, request
-from stamina.process import GatewayProcess, tables_for
-from stamina.scale import report, scaled
-from stamina.shape import Peak, Shape
-
 from dicomgate.net.relay import PARTING
-from peers.certificates import Certificates
-from peers.loopback import HOST
-from raw_client import RELEASE_RP, RELEASE_RQ, p_data
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.loopback import HOST
+from dicomgate.testing.raw_client import RELEASE_RP, RELEASE_RQ, p_data
+from tests.stamina.canary import Canary
+from tests.stamina.contrary import DEAF, LEAVES, MUTE, POURS, contrary_pacs
+from tests.stamina.guests import ROOM, Guest, Guests, drop_by_drop, request
+from tests.stamina.process import GatewayProcess, tables_for
+from tests.stamina.scale import report, scaled
+from tests.stamina.shape import Peak, Shape
 
 DEADLINE = scaled(3.0, 2.0)  # seconds: `artim` and `idle_timeout`
 NONE_TAKES_IT = bytes.fromhex("03 00 00000004 00 01 01 07")  # A-ASSOCIATE-RJ, called-AE-title-not-recognized

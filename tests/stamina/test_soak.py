@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench.pacs import Pacs
-from stamina import callers
-from stamina.callers import fickle_upstream
-from stamina.crowd import Crowd, Door, Play
-from stamina.process import GatewayProcess, tables_for
-from stamina.scale import report, scaled
 
-from peers.certificates import Certificates
-from peers.loopback import HOST, free_port, wait_until
+from bench.pacs import Pacs
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.loopback import HOST, free_port, wait_until
+from tests.stamina import callers
+from tests.stamina.callers import fickle_upstream
+from tests.stamina.crowd import Crowd, Door, Play
+from tests.stamina.process import GatewayProcess, tables_for
+from tests.stamina.scale import report, scaled
 
 AT_ONCE = 24
 ALL = scaled(100_000, 3_000)

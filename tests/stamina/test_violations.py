@@ -4,17 +4,17 @@ import random
 from collections.abc import Callable
 
 import pytest
-from properties import raw
-from stamina.ends import NOBODY, Side, Stage
-from stamina.hall import Hall, hall
-from stamina.peer import Peer
-from stamina.rounds import GRACE, hear
-from stamina.scale import report
-from stamina.stages import DATA, Association
-from stamina.violations import TABLE, Violation
 
-from gateways import StartGateway, evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
-from peers.certificates import Certificates
+from dicomgate.testing.peers.certificates import Certificates
+from tests.properties import raw
+from tests.stamina.ends import NOBODY, Side, Stage
+from tests.stamina.hall import Hall, hall
+from tests.stamina.peer import Peer
+from tests.stamina.rounds import GRACE, hear
+from tests.stamina.scale import report
+from tests.stamina.stages import DATA, Association
+from tests.stamina.violations import TABLE, Violation
+from tests.system.gateways import StartGateway, evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
 
 _CHANCE = random.Random(0)  # the stages that are reached here leave nothing to it
 

@@ -1,6 +1,6 @@
 """Streams of P-DATA in both directions of many associations at once, and their SHA-256. A process for each end.
 
-`python -m stamina.traffic ROLE PORT_OR_FD SEED ASSOCIATIONS BLOCKS CERTIFICATES` is the clients, or the PACS at a
+`python -m tests.stamina.traffic ROLE PORT_OR_FD SEED ASSOCIATIONS BLOCKS CERTIFICATES` is the clients, or the PACS at a
 listening socket that it inherits; CERTIFICATES is the folder with those of the role's TLS, or "". It writes a line of
 JSON for each association to standard output.
 """
@@ -23,8 +23,8 @@ from pathlib import Path
 from struct import pack
 
 from bench.messages import PASSCODE
-from properties import raw
-from stamina.streams import BLOCK, CONTEXTS, Stream, make_block
+from tests.properties import raw
+from tests.stamina.streams import BLOCK, CONTEXTS, Stream, make_block
 
 MAXIMA = (1_024, 16_384, 131_072, 0)
 """Maximum lengths; 0 is no limit (PS3.8 D.1). The clients announce one after the other, the PACS each time the next."""

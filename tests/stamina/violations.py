@@ -12,11 +12,10 @@ from dataclasses import replace
 from struct import pack
 from typing import NamedTuple
 
-from properties import raw
-from stamina.ends import ABORT, CONGESTION, CUT, NOBODY, Causes, Side, Stage, Told
-from stamina.stages import ACCEPTED, BODY, DATA, HALF, PERMANENT
-
 from dicomgate.events.events import Cause
+from tests.properties import raw
+from tests.stamina.ends import ABORT, CONGESTION, CUT, NOBODY, Causes, Side, Stage, Told
+from tests.stamina.stages import ACCEPTED, BODY, DATA, HALF, PERMANENT
 
 MAXIMUM = 16_384
 """The maximum length that both sides announce. They agree on one presentation context, 1."""

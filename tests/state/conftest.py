@@ -15,7 +15,7 @@ from dicomgate.state.protocol import SharedState
 from dicomgate.state.redis import RedisState
 from dicomgate.state.retention import Limits
 from dicomgate.state.sqlite import SqliteState
-from peers.redis import RedisServer, run_redis
+from dicomgate.testing.peers.redis import RedisServer, run_redis
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from state.reference import Reference
 
 from dicomgate.state.protocol import Backoff, StateUnavailable
 from dicomgate.state.retention import Limits
+from tests.state.reference import Reference
 
 LIMITS = Limits(deadline=20, levers=4, pairs=2, used=3, forget_lever=500, forget_pair=900, skew=10)
 KEYS = st.sampled_from(["a", "b", "c", "d", "é\0\n", "f"])

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from state.worker import SOON
 
 from dicomgate.state import open_state
 from dicomgate.state.protocol import Backoff
+from tests.state.worker import SOON
 
 Where = tuple[Path | None, str | None]
 Worker = subprocess.Popen[str]

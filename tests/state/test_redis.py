@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from state.servers import flooding, losing_answers, passing_on, saying, serving
 
 from dicomgate.errors import ConfigError
 from dicomgate.state import open_state
 from dicomgate.state.protocol import Backoff, Grant, SharedState, StateUnavailable
 from dicomgate.state.redis import RedisState
 from dicomgate.state.retention import Limits
-from peers.certificates import make_certificates
-from peers.loopback import free_port
-from peers.redis import RedisServer, run_redis, tls_options
+from dicomgate.testing.peers.certificates import make_certificates
+from dicomgate.testing.peers.loopback import free_port
+from dicomgate.testing.peers.redis import RedisServer, run_redis, tls_options
+from tests.state.servers import flooding, losing_answers, passing_on, saying, serving
 
 SOON = datetime.now(UTC) + timedelta(hours=1)
 QUICK = Limits(deadline=1, all_of_it=1)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from gateways import evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
-from peers.certificates import Certificates, make_certificates
-from peers.dcmtk import StoreScp, run_storescp
-from peers.orthanc import Orthanc, orthanc, run_orthanc, running_orthanc  # noqa: F401 (fixtures)
-from peers.pynetdicom_pacs import PynetdicomPacs
-from peers.spy import Spy
+from dicomgate.testing.peers.certificates import Certificates, make_certificates
+from dicomgate.testing.peers.dcmtk import StoreScp, run_storescp
+from dicomgate.testing.peers.orthanc import Orthanc, orthanc, run_orthanc, running_orthanc  # noqa: F401 (fixtures)
+from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
+from dicomgate.testing.peers.spy import Spy
+from tests.system.gateways import evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
 
 
 @pytest.fixture(scope="session")

@@ -28,10 +28,10 @@ import pytest
 from dicomgate.net.relay import Relay
 from dicomgate.net.session import Session
 from dicomgate.run.server import Server
+from dicomgate.testing.evidence import ALICE, ZOE, Evidence
 from dicomgate.testing.gateway import as_toml
+from dicomgate.testing.peers.loopback import HOST, Address, wait_until
 from dicomgate_passcode.hashing import make_hash
-from evidence import ALICE, ZOE, Evidence
-from peers.loopback import HOST, Address, wait_until
 
 USERS = {"alice": ALICE, "zoë": ZOE}
 _DEFECTS = ("Traceback", "never retrieved", "never awaited", "Unclosed", "defect", "was destroyed but it is pending")
@@ -245,7 +245,7 @@ def _hash(passcode: bytes) -> str:
 
 
 async def _other_tasks() -> set[asyncio.Task[Any]]:
-    return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
+    return asyncio.all_tasks() - {asyncio.current_task()}
 
 
 def _open_sockets(own_ports: set[int], upstream_ports: set[int]) -> list[tuple[object, object]]:

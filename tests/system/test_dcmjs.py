@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from evidence import ALICE, WRONG
-from gateways import StartGateway, configuration
-from peers.certificates import Certificates
-from peers.ct_slice import ct_slice
-from peers.dcmjs import UserIdentity, dcmjs
-from peers.orthanc import Orthanc
-from peers.pynetdicom_pacs import PynetdicomPacs
+from dicomgate.testing.evidence import ALICE, WRONG
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.ct_slice import ct_slice
+from dicomgate.testing.peers.orthanc import Orthanc
+from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
+from tests.system.gateways import StartGateway, configuration
+from tests.system.peers.dcmjs import UserIdentity, dcmjs
 
 ALICE_LOGS_IN = UserIdentity("alice", ALICE.decode())
 REJECTED = {"result": 1, "source": 2, "reason": 1}

@@ -5,10 +5,10 @@ from contextlib import suppress
 
 import pytest
 
-from gateways import Gateway, StartGateway, configuration
-from peers.loopback import wait_until
-from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import ABORT, RawClient, login, p_data, request
+from dicomgate.testing.peers.loopback import wait_until
+from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.raw_client import ABORT, RawClient, login, p_data, request
+from tests.system.gateways import Gateway, StartGateway, configuration
 
 LIFE = 2.0  # seconds
 _JUDGE = """

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from evidence import ALICE, WRONG
-from gateways import Gateway, StartGateway
-from peers.certificates import Certificates
-from peers.loopback import HOST, Address
-from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import REFUSED_IDENTITY, RawClient, login, request
+from dicomgate.testing.evidence import ALICE, WRONG
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.loopback import HOST, Address
+from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.raw_client import REFUSED_IDENTITY, RawClient, login, request
+from tests.system.gateways import Gateway, StartGateway
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 RIGHT, FALSE, STRANGER = login("alice", ALICE), login("alice", WRONG), login("bob", WRONG)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from evidence import ALICE, WRONG, ZOE
-from gateways import Gateway, StartGateway, configuration
-from peers.certificates import Certificates
-from peers.ct_slice import ct_series, ct_slice
-from peers.dcmtk import Finished, storescu, tls_options
-from peers.orthanc import Orthanc
+from dicomgate.testing.evidence import ALICE, WRONG, ZOE
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.ct_slice import ct_series, ct_slice
+from dicomgate.testing.peers.dcmtk import Finished, storescu, tls_options
+from dicomgate.testing.peers.orthanc import Orthanc
+from tests.system.gateways import Gateway, StartGateway, configuration
 
 ALICE_LOGS_IN = ["-usr", "alice", "-pwd", ALICE.decode()]
 REJECTED = "Result: Rejected Permanent, Source: Service Provider (ACSE Related)"

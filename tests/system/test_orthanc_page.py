@@ -12,14 +12,14 @@ import pytest
 from pydicom.dataset import Dataset
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 
-from evidence import ALICE, WRONG
-from gateways import StartGateway
-from peers.certificates import Certificates
-from peers.ct_slice import ct_slice
-from peers.dcmtk import storescu, tls_options
-from peers.loopback import HOST, free_port
-from peers.orthanc import Orthanc, run_orthanc
-from peers.pynetdicom_scu import associate, user_identity
+from dicomgate.testing.evidence import ALICE, WRONG
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.ct_slice import ct_slice
+from dicomgate.testing.peers.dcmtk import storescu, tls_options
+from dicomgate.testing.peers.loopback import HOST, free_port
+from dicomgate.testing.peers.orthanc import Orthanc, run_orthanc
+from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
+from tests.system.gateways import StartGateway
 
 PAGE = (Path(__file__).parents[2] / "docs" / "orthanc.md").read_text("utf-8")
 

@@ -18,16 +18,16 @@ from pynetdicom.sop_class import (
     Verification,
 )
 
-from peers.certificates import Certificates
-from peers.ct_slice import ct_series, ct_slice
-from peers.dcmjs import UserIdentity, dcmjs
-from peers.dcmtk import StoreScp, run_storescp, storescu, tls_options
-from peers.loopback import HOST, free_port, listens
-from peers.orthanc import Orthanc
-from peers.process import require, running
-from peers.pynetdicom_pacs import PynetdicomPacs, ReceivedIdentity
-from peers.pynetdicom_scu import associate, commit, user_identity
-from peers.spy import HANG_UP, RELEASE_RP, Spy, abort, accept_all, reject, with_server_response
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.ct_slice import ct_series, ct_slice
+from dicomgate.testing.peers.dcmtk import StoreScp, run_storescp, storescu, tls_options
+from dicomgate.testing.peers.loopback import HOST, free_port, listens
+from dicomgate.testing.peers.orthanc import Orthanc
+from dicomgate.testing.peers.process import require, running
+from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs, ReceivedIdentity
+from dicomgate.testing.peers.pynetdicom_scu import associate, commit, user_identity
+from dicomgate.testing.peers.spy import HANG_UP, RELEASE_RP, Spy, abort, accept_all, reject, with_server_response
+from tests.system.peers.dcmjs import UserIdentity, dcmjs
 
 PASSCODE = ["-usr", "alice", "-pwd", "correct horse"]
 ALICE = UserIdentity("alice", "correct horse")

@@ -22,15 +22,15 @@ from pynetdicom.sop_class import (
     Verification,
 )
 
-from evidence import ALICE, WRONG
-from gateways import StartGateway, configuration
-from peers.certificates import Certificates
-from peers.ct_slice import ct_series, ct_slice
-from peers.dcmtk import StoreScp
-from peers.loopback import Address
-from peers.orthanc import Orthanc
-from peers.pynetdicom_pacs import PynetdicomPacs
-from peers.pynetdicom_scu import associate, commit, user_identity
+from dicomgate.testing.evidence import ALICE, WRONG
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.ct_slice import ct_series, ct_slice
+from dicomgate.testing.peers.dcmtk import StoreScp
+from dicomgate.testing.peers.loopback import Address
+from dicomgate.testing.peers.orthanc import Orthanc
+from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
+from dicomgate.testing.peers.pynetdicom_scu import associate, commit, user_identity
+from tests.system.gateways import StartGateway, configuration
 
 CONTEXTS = [
     Verification,

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from evidence import ALICE, WRONG, ZOE
-from gateways import Gateway, StartGateway, configuration
-from peers.certificates import Certificates, make_certificates
-from peers.loopback import HOST, free_port, wait_until
-from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import ABORT, REFUSED_IDENTITY, RELEASE_RQ, RawClient, log_in, login, p_data, request
+from dicomgate.testing.evidence import ALICE, WRONG, ZOE
+from dicomgate.testing.peers.certificates import Certificates, make_certificates
+from dicomgate.testing.peers.loopback import HOST, free_port, wait_until
+from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.raw_client import ABORT, REFUSED_IDENTITY, RELEASE_RQ, RawClient, log_in, login, p_data, request
+from tests.system.gateways import Gateway, StartGateway, configuration
 
 ALICE_LOGS_IN = [login("alice", ALICE)]
 # An association with three fragments: they get no answer, the release does.

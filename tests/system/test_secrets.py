@@ -14,11 +14,11 @@ import pytest
 
 from dicomgate import Accept, Attempt, ConfigError, Identity, IdentityType, Peer
 from dicomgate.association.effects import ToClient, ToUpstream
+from dicomgate.testing.evidence import ALICE, SECRETS, WRONG, ZOE, Evidence, spellings
+from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.raw_client import ABORT, REFUSED_IDENTITY, TRY_LATER, RawClient, item, log_in, login, request
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
-from evidence import ALICE, SECRETS, WRONG, ZOE, Evidence, spellings
-from gateways import StartGateway, configuration
-from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import ABORT, REFUSED_IDENTITY, TRY_LATER, RawClient, item, log_in, login, request
+from tests.system.gateways import StartGateway, configuration
 
 TOKEN = SECRETS[3]
 

@@ -4,9 +4,9 @@ import random
 from collections import Counter
 
 import pytest
-
 import timing
-from timing import Measured, auc, measure, timed
+
+from tests.system.timing import Measured, auc, measure, timed
 
 
 def _times(mean: float, count: int = 400, seed: int = 1) -> list[float]:

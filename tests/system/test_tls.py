@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import trustme
 
-from evidence import ALICE, WRONG
-from gateways import Gateway, StartGateway, configuration
-from peers.certificates import Certificates, Leaf
-from peers.loopback import HOST, Address
-from peers.pynetdicom_pacs import PynetdicomPacs
-from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import CONGESTION, EMPTY_RESPONSE, REFUSED_IDENTITY, RawClient, log_in, login, request
+from dicomgate.testing.evidence import ALICE, WRONG
+from dicomgate.testing.peers.certificates import Certificates, Leaf
+from dicomgate.testing.peers.loopback import HOST, Address
+from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
+from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.raw_client import CONGESTION, EMPTY_RESPONSE, REFUSED_IDENTITY, RawClient, log_in, login, request
+from tests.system.gateways import Gateway, StartGateway, configuration
 
 ALICE_LOGS_IN = [login("alice", ALICE, response=True)]
 REFUSED_CERTIFICATE = "the certificate does not verify"

@@ -12,11 +12,10 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from evidence import ALICE
-from gateways import StartGateway, configuration
-from peers.loopback import HOST, Address, free_port, wait_until
-from peers.spy import Spy, abort, accept_all, reject, with_server_response
-from raw_client import (
+from dicomgate.testing.evidence import ALICE
+from dicomgate.testing.peers.loopback import HOST, Address, free_port, wait_until
+from dicomgate.testing.peers.spy import Spy, abort, accept_all, reject, with_server_response
+from dicomgate.testing.raw_client import (
     ABORT,
     CONGESTION,
     EMPTY_RESPONSE,
@@ -29,6 +28,7 @@ from raw_client import (
     p_data,
     request,
 )
+from tests.system.gateways import StartGateway, configuration
 
 ALICE_LOGS_IN = request(login("alice", ALICE))
 INVALID_PARAMETER = abort(2, 6)

@@ -13,12 +13,12 @@ from struct import unpack_from
 
 import pytest
 
+from dicomgate.testing.evidence import Evidence
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.raw_client import EMPTY_RESPONSE, REFUSED_IDENTITY, VERIFICATION, RawClient, item, log_in, login
 from dicomgate.wire.associate import AssociateRequest
-from evidence import Evidence
-from gateways import Gateway, StartGateway, configuration, gateways
-from peers.certificates import Certificates
-from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import EMPTY_RESPONSE, REFUSED_IDENTITY, VERIFICATION, RawClient, item, log_in, login
+from tests.system.gateways import Gateway, StartGateway, configuration, gateways
 
 STORED = json.loads((Path(__file__).parents[1] / "vectors" / "associate_rq.json").read_text())
 ROWS = {row["id"]: row for row in STORED["rows"]}

@@ -18,8 +18,8 @@ from statistics import NormalDist, median, stdev
 from time import perf_counter
 from typing import TypeVar
 
-from peers.loopback import Address
-from raw_client import RawClient, request
+from dicomgate.testing.peers.loopback import Address
+from dicomgate.testing.raw_client import RawClient, request
 
 _RESAMPLES = 300
 

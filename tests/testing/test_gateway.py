@@ -19,8 +19,8 @@ from dicomgate.scu.dimse import command_pdu
 from dicomgate.testing import attempt, jwt, kerberos, passcode, saml, username
 from dicomgate.testing.gateway import Gateway, Login, StartGateway
 from dicomgate.testing.pacs import Pacs
-from peers.certificates import make_certificates
-from raw_client import RawClient, p_data, request
+from dicomgate.testing.peers.certificates import make_certificates
+from dicomgate.testing.raw_client import RawClient, p_data, request
 
 pytest_plugins = ["dicomgate.testing.plugin"]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from properties import raw
 
 from dicomgate.errors import PduError
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
 from dicomgate.wire.items import KNOWN
 from dicomgate.wire.reject_abort import APPLICATION_CONTEXT, INVALID_PARAMETER, PROTOCOL_VERSION
+from tests.properties import raw
 
 LOGIN = raw.login(2, b"alice", b"pw", response=1)
 USER_INFORMATION = raw.user_information(LOGIN)

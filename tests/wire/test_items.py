@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from properties import raw
 
 from dicomgate.errors import DoesNotFit, PduError
 from dicomgate.wire.items import KNOWN, counted, counted_field, item, misplaced, read_uid, walk
 from dicomgate.wire.reject_abort import INVALID_PARAMETER
+from tests.properties import raw
 
 
 def walked(data: bytes, start: int = 0) -> list[tuple[int, bytes]]:

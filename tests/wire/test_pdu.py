@@ -5,11 +5,11 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
-from properties import raw
 
 from dicomgate.errors import PduError
 from dicomgate.wire.pdu import SHORT, PduReader, PduType
 from dicomgate.wire.reject_abort import BY_USER, INVALID_PARAMETER, UNEXPECTED_PDU, UNRECOGNIZED_PDU, Abort
+from tests.properties import raw
 
 REQUEST = raw.rq(raw.login())
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from properties import raw
 
 from dicomgate.wire import reject_abort as refusal
 from dicomgate.wire.reject_abort import decode_refusal
+from tests.properties import raw
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from properties import raw
 
 from dicomgate.contract import Identity, IdentityType
 from dicomgate.errors import DoesNotFit, PduError
 from dicomgate.wire.reject_abort import INVALID_PARAMETER, REFUSED_IDENTITY
 from dicomgate.wire.user_identity import encode_identity, encode_server_response, read_identity, read_server_response
+from tests.properties import raw
 
 
 def read(item: bytes, fallback_encoding: str | None = None) -> Identity:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from struct import pack
 
 import pytest
-from properties import raw
 
 from dicomgate.errors import DoesNotFit, PduError
 from dicomgate.wire.reject_abort import INVALID_PARAMETER
@@ -16,6 +15,7 @@ from dicomgate.wire.user_information import (
     NegotiationReader,
     RoleSelection,
 )
+from tests.properties import raw
 
 FIRST, SECOND = raw.field(b"1.2"), raw.field(b"1.3")
 

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from properties import raw
 
 from dicomgate.contract import IdentityType
 from dicomgate.errors import PduError
@@ -20,6 +19,7 @@ from dicomgate.wire.reject_abort import (
     UNEXPECTED_PDU,
     UNRECOGNIZED_PDU,
 )
+from tests.properties import raw
 
 LIMIT = 131072
 STORED = json.loads((Path(__file__).parents[1] / "vectors" / "associate_rq.json").read_text())

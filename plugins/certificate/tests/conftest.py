@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gateways import evidence, gateway  # noqa: F401 (fixtures)
-from peers.certificates import Certificates, make_certificates
-from peers.orthanc import orthanc, running_orthanc  # noqa: F401 (fixtures)
+from dicomgate.testing.peers.certificates import Certificates, make_certificates
+from dicomgate.testing.peers.orthanc import orthanc, running_orthanc  # noqa: F401 (fixtures)
+from tests.system.gateways import evidence, gateway  # noqa: F401 (fixtures)
 
 
 @pytest.fixture(scope="session")

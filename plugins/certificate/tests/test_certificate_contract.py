@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 from cryptography.x509 import DNSName
-from plugins.certificate.tests.issued import issue
 
 from dicomgate import Attempt
 from dicomgate.testing import AuthenticatorContract, attempt
 from dicomgate_certificate import Certificate, Device
+from plugins.certificate.tests.issued import issue
 
 
 class TestCertificate(AuthenticatorContract):

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from cryptography.x509 import DNSName, RFC822Name, UniformResourceIdentifier
-from plugins.certificate.tests.issued import CN, END, issue, subject
 
 from dicomgate import Accept, Decision, Identity, Pass, Reject
 from dicomgate.testing import attempt, passcode
 from dicomgate_certificate import Certificate, Device
+from plugins.certificate.tests.issued import CN, END, issue, subject
 
 CT_1 = issue(
     names=[DNSName("ct-1.hospital.example"), UniformResourceIdentifier("urn:ct-1"), RFC822Name("ct-1@hospital.example")]

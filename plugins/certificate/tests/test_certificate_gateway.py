@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 import trustme
-from plugins.certificate.tests.tunnel import tls_tunnel
 
-from gateways import StartGateway, configuration
-from peers.certificates import Certificates, Leaf
-from peers.ct_slice import ct_slice
-from peers.dcmtk import storescu, tls_options
-from peers.loopback import HOST, Address
-from peers.nameless import CLIENTS, ask_for
-from peers.orthanc import Orthanc
-from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import REFUSED_IDENTITY, RawClient, log_in, request
+from dicomgate.testing.peers.certificates import Certificates, Leaf
+from dicomgate.testing.peers.ct_slice import ct_slice
+from dicomgate.testing.peers.dcmtk import storescu, tls_options
+from dicomgate.testing.peers.loopback import HOST, Address
+from dicomgate.testing.peers.orthanc import Orthanc
+from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.raw_client import REFUSED_IDENTITY, RawClient, log_in, request
+from plugins.certificate.tests.tunnel import tls_tunnel
+from tests.system.gateways import StartGateway, configuration
+from tests.system.peers.nameless import CLIENTS, ask_for
 
 SPEAK_TLS = ("echoscu", "findscu")
 DEVICES = {"dns:client.test": {"user": "ct-1", "groups": ["modalities"]}}

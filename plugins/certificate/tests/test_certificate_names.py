@@ -8,9 +8,9 @@ import pytest
 from cryptography import x509
 from cryptography.x509 import DNSName, RFC822Name, UniformResourceIdentifier
 from cryptography.x509.oid import ExtensionOID, NameOID
-from plugins.certificate.tests.issued import CN, HOLDER, OU, O, issue, subject
 
 from dicomgate_certificate.names import names_of, spelled
+from plugins.certificate.tests.issued import CN, HOLDER, OU, O, issue, subject
 
 DIGITS = "0123456789abcdef" * 4
 

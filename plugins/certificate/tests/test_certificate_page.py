@@ -12,16 +12,16 @@ from typing import get_args
 
 import pytest
 from cryptography.x509 import DNSName
-from plugins.certificate.tests.issued import issue
 
 from dicomgate import Accept
 from dicomgate.testing import ask, attempt
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.loopback import HOST
 from dicomgate_certificate import Certificate, Device
 from dicomgate_certificate.authenticator import _LONGEST_USER
 from dicomgate_certificate.names import Kind, spelled
-from gateways import StartGateway
-from peers.certificates import Certificates
-from peers.loopback import HOST
+from plugins.certificate.tests.issued import issue
+from tests.system.gateways import StartGateway
 
 PAGE = Path(__file__).parents[3] / "docs" / "certificate.md"
 TEXT = PAGE.read_text("utf-8")

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from peers.certificates import Leaf
-from peers.loopback import HOST, Address, free_port
-from peers.process import require, running
+from dicomgate.testing.peers.certificates import Leaf
+from dicomgate.testing.peers.loopback import HOST, Address, free_port
+from dicomgate.testing.peers.process import require, running
 
 
 @contextmanager

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from plugins.jwt.tests.provider import OidcProvider, run_provider
 
-from gateways import evidence, gateway  # noqa: F401 (fixtures)
-from peers.orthanc import orthanc, running_orthanc  # noqa: F401 (fixtures)
+from dicomgate.testing.peers.orthanc import orthanc, running_orthanc  # noqa: F401 (fixtures)
+from plugins.jwt.tests.provider import OidcProvider, run_provider
+from tests.system.gateways import evidence, gateway  # noqa: F401 (fixtures)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from typing import Self
 
 import trustme
 
-from peers.loopback import HOST, Address
+from dicomgate.testing.peers.loopback import HOST, Address
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 _GIB = 2**30

@@ -16,8 +16,8 @@ import pytest
 import trustme
 from joserfc.jwk import ECKey, RSAKey
 
-from peers.loopback import HOST, free_port
-from peers.process import require
+from dicomgate.testing.peers.loopback import HOST, free_port
+from dicomgate.testing.peers.process import require
 
 _CLIENTS = Path(__file__).parents[3] / "tests" / "clients"
 

@@ -10,11 +10,11 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from plugins.jwt.tests.mint import AUDIENCE, GONE, ISSUER, RSA, ask, authenticator, claims, mint, signed, thumbprint
 
 from dicomgate import Accept, Pass, Reject
 from dicomgate_jwt import Jwt
 from dicomgate_jwt.token import LONGEST
+from plugins.jwt.tests.mint import AUDIENCE, GONE, ISSUER, RSA, ask, authenticator, claims, mint, signed, thumbprint
 
 HEADER = {"alg": "RS256", "typ": "at+jwt", "kid": "rsa"}
 CERTIFICATE, ANOTHER = b"the client's certificate", b"another one"

@@ -3,11 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from plugins.jwt.tests.mint import STRANGER, authenticator, login, mint
 
 from dicomgate import Attempt
 from dicomgate.testing import AuthenticatorContract
 from dicomgate_jwt import Jwt
+from plugins.jwt.tests.mint import STRANGER, authenticator, login, mint
 
 
 class TestJwt(AuthenticatorContract):

@@ -9,11 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from plugins.jwt.tests.mint import AUDIENCE, ISSUER, RSA, mint, written
 
-from gateways import Gateway, StartGateway, configuration
-from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import RawClient, item, p_data, request
+from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.raw_client import RawClient, item, p_data, request
+from plugins.jwt.tests.mint import AUDIENCE, ISSUER, RSA, mint, written
+from tests.system.gateways import Gateway, StartGateway, configuration
 
 LIFE = 3  # seconds
 _FRAGMENT = p_data(bytes(10_000))

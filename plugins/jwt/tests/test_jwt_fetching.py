@@ -10,6 +10,10 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote_plus
 
 import pytest
+
+from dicomgate import ConfigError
+from dicomgate.kit.fetch import LARGEST, Fetcher, FetchError, check_url, url_problem
+from dicomgate.testing.peers.loopback import HOST, Address
 from plugins.jwt.tests.issuer import (
     FAULTS,
     Answer,
@@ -23,10 +27,6 @@ from plugins.jwt.tests.issuer import (
     document,
     redirect,
 )
-
-from dicomgate import ConfigError
-from dicomgate.kit.fetch import LARGEST, Fetcher, FetchError, check_url, url_problem
-from peers.loopback import HOST, Address
 
 GOOD = b'{"keys": []}'
 QUICKLY = timedelta(milliseconds=400)  # what waits for ever is given up after this

@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from dicomgate.testing.evidence import ALICE
+from dicomgate.testing.peers.ct_slice import ct_slice
+from dicomgate.testing.peers.dcmtk import storescu
+from dicomgate.testing.peers.loopback import HOST, Address, wait_until
+from dicomgate.testing.peers.orthanc import Orthanc
+from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
+from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
+from dicomgate.testing.raw_client import REFUSED_IDENTITY, TRY_LATER, RawClient, login, request
+from dicomgate_jwt import remote_keys
 from plugins.jwt.tests.issuer import Answer, Huge, Issuer, Trap, ca_file, discovery, dripping, mute, redirect, slow
 from plugins.jwt.tests.mint import AUDIENCE, P256, RSA, key_set, mint
 from plugins.jwt.tests.provider import OidcProvider
-
-from dicomgate_jwt import remote_keys
-from evidence import ALICE
-from gateways import Gateway, StartGateway, configuration
-from peers.ct_slice import ct_slice
-from peers.dcmtk import storescu
-from peers.loopback import HOST, Address, wait_until
-from peers.orthanc import Orthanc
-from peers.pynetdicom_pacs import PynetdicomPacs
-from peers.pynetdicom_scu import associate, user_identity
-from raw_client import REFUSED_IDENTITY, TRY_LATER, RawClient, login, request
+from tests.system.gateways import Gateway, StartGateway, configuration
 
 COOL_DOWN = 0.2  # seconds: twenty would be long for a test
 ADMITTED = b"\2"

@@ -9,6 +9,10 @@ from ssl import PEM_cert_to_DER_cert
 
 import pytest
 import trustme
+from typer.testing import Result
+
+from dicomgate import Accept, Reject
+from dicomgate_jwt.claims import thumbprint
 from plugins.jwt.tests.mint import (
     AUDIENCE,
     ED25519,
@@ -26,11 +30,7 @@ from plugins.jwt.tests.mint import (
     written,
 )
 from plugins.jwt.tests.provider import OidcProvider
-from typer.testing import Result
-
-from commandline import dicomgate
-from dicomgate import Accept, Reject
-from dicomgate_jwt.claims import thumbprint
+from tests.system.commandline import dicomgate
 
 GATEWAY = """
 [[listener]]

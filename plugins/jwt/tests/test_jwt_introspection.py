@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 import trustme
-from plugins.jwt.tests.introspector import PATH, Introspector
-from plugins.jwt.tests.issuer import FAULTS, Answer, Trap, ca_file, document, redirect
-from plugins.jwt.tests.mint import AUDIENCE, ask, login, mint, written
-from plugins.jwt.tests.provider import OidcProvider
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, Identity, IdentityType, Pass, Reject, Unavailable
 from dicomgate.testing import AuthenticatorContract, attempt
 from dicomgate_jwt import Introspection
 from dicomgate_jwt.answers import MOST_ASKED, Answers, Fixed
 from dicomgate_jwt.claims import thumbprint
+from plugins.jwt.tests.introspector import PATH, Introspector
+from plugins.jwt.tests.issuer import FAULTS, Answer, Trap, ca_file, document, redirect
+from plugins.jwt.tests.mint import AUDIENCE, ask, login, mint, written
+from plugins.jwt.tests.provider import OidcProvider
 
 TOKEN = "2YotnFZFEjr1zCsicMWpAA"
 OTHER = "gAAAAABotherTokenOfSomeone"

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from plugins.jwt.tests.mint import ask, authenticator, claims, mint, signed
 
 from dicomgate import Accept, Decision, Reject
 from dicomgate_jwt import Jwt
 from dicomgate_jwt.strict_json import NotJsonError, read_object
+from plugins.jwt.tests.mint import ask, authenticator, claims, mint, signed
 
 CORPUS = Path(__file__).parents[4] / "shared" / "corpora" / "json-parsing"
 HEADER = {"alg": "RS256", "typ": "at+jwt", "kid": "rsa"}

@@ -18,6 +18,10 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
+
+from dicomgate import Accept, ConfigError, Reject
+from dicomgate_jwt import Jwt
+from dicomgate_jwt.keys import BadKeyError, read_pem, read_set, secret_key
 from plugins.jwt.tests.mint import (
     ED25519,
     OTHER_RSA,
@@ -35,10 +39,6 @@ from plugins.jwt.tests.mint import (
     mint,
     written,
 )
-
-from dicomgate import Accept, ConfigError, Reject
-from dicomgate_jwt import Jwt
-from dicomgate_jwt.keys import BadKeyError, read_pem, read_set, secret_key
 
 RSA_ALGORITHMS = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 

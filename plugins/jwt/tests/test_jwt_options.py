@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plugins.jwt.tests.mint import AUDIENCE, ISSUER, RSA, SECRET, authenticator, key_set, written
 
 from dicomgate import ConfigError, IdentityType
 from dicomgate_jwt import Jwt
+from plugins.jwt.tests.mint import AUDIENCE, ISSUER, RSA, SECRET, authenticator, key_set, written
 
 
 @pytest.fixture

@@ -18,6 +18,10 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 from joserfc.jwt import JWTClaimsRegistry, decode
+
+from dicomgate import Accept, Decision, Pass, Reject
+from dicomgate_jwt import Jwt
+from dicomgate_jwt.keys import PUBLIC_KEY_ALGORITHMS
 from plugins.jwt.tests.mint import (
     AUDIENCE,
     ISSUER,
@@ -34,10 +38,6 @@ from plugins.jwt.tests.mint import (
     login,
     signed,
 )
-
-from dicomgate import Accept, Decision, Pass, Reject
-from dicomgate_jwt import Jwt
-from dicomgate_jwt.keys import PUBLIC_KEY_ALGORITHMS
 
 SEED, TOKENS = 20261120, 4000
 MINE_ALONE_REFUSES = {

@@ -20,6 +20,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from dicomgate import Accept, ConfigError, Pass, Reject
+from dicomgate_jwt import Jwt
 from plugins.jwt.tests.mint import (
     ED25519,
     GONE,
@@ -41,9 +44,6 @@ from plugins.jwt.tests.mint import (
     signed,
     written,
 )
-
-from dicomgate import Accept, ConfigError, Pass, Reject
-from dicomgate_jwt import Jwt
 
 HEADER = {"alg": "RS256", "typ": "at+jwt", "kid": "rsa"}
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of the group of P-256

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from dicomgate import Accept, Decision, Reject
+from dicomgate_jwt.claims import Policy, values
 from plugins.jwt.tests.mint import (
     AUDIENCE,
     GONE,
@@ -24,9 +27,6 @@ from plugins.jwt.tests.mint import (
     thumbprint,
     written,
 )
-
-from dicomgate import Accept, Decision, Reject
-from dicomgate_jwt.claims import Policy, values
 
 CERTIFICATE = b"the client's certificate"
 KEYCLOAK = {

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plugins.jwt.tests.issuer import FAULTS, Answer, Issuer, Trap, ca_file, discovery, document, redirect
-from plugins.jwt.tests.mint import ED25519, OTHER_RSA, P256, RSA, Signer, authenticator, key_set, login, mint
 
 from dicomgate import Accept, ConfigError, Decision, Reject, Unavailable
 from dicomgate.kit.fetch import FetchError
+from dicomgate.testing.peers.loopback import HOST
 from dicomgate_jwt.discovery import discovery_url
 from dicomgate_jwt.remote_keys import COOL_DOWN, RemoteKeys
-from peers.loopback import HOST
+from plugins.jwt.tests.issuer import FAULTS, Answer, Issuer, Trap, ca_file, discovery, document, redirect
+from plugins.jwt.tests.mint import ED25519, OTHER_RSA, P256, RSA, Signer, authenticator, key_set, login, mint
 
 ISSUER = "https://login.hospital.example"
 WHERE = "https://login.hospital.example/keys"

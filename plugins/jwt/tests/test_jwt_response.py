@@ -19,6 +19,10 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
+
+from dicomgate import Accept, ConfigError
+from dicomgate_jwt import Jwt
+from dicomgate_jwt.response import LIFETIME, TYPE
 from plugins.jwt.tests.mint import (
     ED25519,
     P256,
@@ -32,10 +36,6 @@ from plugins.jwt.tests.mint import (
     mint,
     written,
 )
-
-from dicomgate import Accept, ConfigError
-from dicomgate_jwt import Jwt
-from dicomgate_jwt.response import LIFETIME, TYPE
 
 
 def private(key: Any) -> bytes:

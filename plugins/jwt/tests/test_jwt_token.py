@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from plugins.jwt.tests.mint import P256, ask, authenticator, claims, encoded, mint, signed
 
 from dicomgate import Accept, Identity, IdentityType, Pass, Reject
 from dicomgate.testing import attempt, passcode, saml
 from dicomgate_jwt import Jwt
 from dicomgate_jwt.token import LONGEST, BadTokenError, NotATokenError, Token, looks_like_one, plain, read_token
+from plugins.jwt.tests.mint import P256, ask, authenticator, claims, encoded, mint, signed
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from dicomgate import Decision
 from dicomgate.testing import attempt
 from dicomgate.testing import kerberos as identity
 from dicomgate.testing.kdc import NEEDED, OTHER_SERVICE, SERVICE, Kdc, run_kdc
-from gateways import evidence, gateway  # noqa: F401 (fixtures)
-from peers.orthanc import orthanc, running_orthanc  # noqa: F401 (fixtures)
+from dicomgate.testing.peers.orthanc import orthanc, running_orthanc  # noqa: F401 (fixtures)
+from tests.system.gateways import evidence, gateway  # noqa: F401 (fixtures)
 
 if TYPE_CHECKING:
     from dicomgate_kerberos import Kerberos

@@ -55,11 +55,10 @@ def judging(keytab: Path) -> Iterator[Judge]:
 
 
 def main() -> None:
-    from plugins.kerberos.tests.conftest import ask
-
     from dicomgate import Accept
     from dicomgate.testing.kdc import SERVICE
     from dicomgate_kerberos import Kerberos
+    from plugins.kerberos.tests.conftest import ask
 
     judge = Kerberos(keytab=Path(sys.argv[1]), principal=SERVICE, forms=("gss", "raw", "spnego"))
     for line in sys.stdin:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from plugins.kerberos.tests.craft import AES128, DCE_STYLE, DELEGATE, DES, INVALID, MUTUAL, RC4, Key, new_key
-
 from dicomgate.testing.kdc import OTHER_SERVICE, REALM, SERVICE
+from plugins.kerberos.tests.craft import AES128, DCE_STYLE, DELEGATE, DES, INVALID, MUTUAL, RC4, Key, new_key
 
 CURRENT, PREVIOUS, OTHER, STRANGER, WEAK = new_key(), new_key(), new_key(), new_key(), new_key(RC4)
 KEYS: tuple[tuple[str, int, Key], ...] = (

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import gssapi
 import pytest
-from plugins.kerberos.tests.conftest import Make, ask
-from plugins.kerberos.tests.craft import ALICE, ap_req, framed, negotiated, write_keytab
-from plugins.kerberos.tests.initiator import MUTUAL, SPNEGO, Gss, Raw
-from plugins.kerberos.tests.matrix import CURRENT, GSS_ALONE, KEYS, MATRIX, PASSED_ON, Row
 
 from dicomgate import Accept, Pass, Reject
 from dicomgate.testing.kdc import OTHER_SERVICE, PASSWORD, REALM, SERVICE, Kdc
 from dicomgate_kerberos import Kerberos, gss
+from plugins.kerberos.tests.conftest import Make, ask
+from plugins.kerberos.tests.craft import ALICE, ap_req, framed, negotiated, write_keytab
+from plugins.kerberos.tests.initiator import MUTUAL, SPNEGO, Gss, Raw
+from plugins.kerberos.tests.matrix import CURRENT, GSS_ALONE, KEYS, MATRIX, PASSED_ON, Row
 
 FORMS = {"raw": bytes, "gss": framed, "spnego": lambda ap_req: negotiated(framed(ap_req))}
 

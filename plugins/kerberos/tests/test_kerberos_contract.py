@@ -3,14 +3,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from plugins.kerberos.tests.conftest import Make
-from plugins.kerberos.tests.craft import ap_req, new_key
-from plugins.kerberos.tests.initiator import Gss
 
 from dicomgate import Attempt, Decision
 from dicomgate.testing import AuthenticatorContract, attempt
 from dicomgate.testing import kerberos as identity
 from dicomgate_kerberos import Kerberos
+from plugins.kerberos.tests.conftest import Make
+from plugins.kerberos.tests.craft import ap_req, new_key
+from plugins.kerberos.tests.initiator import Gss
 
 
 class Renewing:

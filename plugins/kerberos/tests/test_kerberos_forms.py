@@ -8,6 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dicomgate import Accept, Pass, Reject
+from dicomgate.testing import attempt, passcode
+from dicomgate.testing.kdc import REALM, SERVICE
+from dicomgate_kerberos import der
+from dicomgate_kerberos.form import Form, NotAnApReqError, read_field
 from plugins.kerberos.tests.conftest import Make, ask
 from plugins.kerberos.tests.craft import (
     GSS_KERBEROS,
@@ -23,12 +29,6 @@ from plugins.kerberos.tests.craft import (
     tlv,
 )
 from plugins.kerberos.tests.initiator import SPNEGO, Gss, Raw
-
-from dicomgate import Accept, Pass, Reject
-from dicomgate.testing import attempt, passcode
-from dicomgate.testing.kdc import REALM, SERVICE
-from dicomgate_kerberos import der
-from dicomgate_kerberos.form import Form, NotAnApReqError, read_field
 
 CORPUS = Path(__file__).parents[4] / "shared" / "corpora" / "kerberos-seeds"
 LONGEST = 65_535  # what the field's length can say (PS3.7 table D.3-14)

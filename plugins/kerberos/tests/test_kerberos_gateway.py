@@ -10,22 +10,22 @@ from struct import pack
 from typing import Any
 
 import pytest
+
+from dicomgate.testing.kdc import OTHER_SERVICE, REALM, SERVICE
+from dicomgate.testing.peers.ct_slice import ct_slice
+from dicomgate.testing.peers.dcmtk import storescu
+from dicomgate.testing.peers.loopback import Address, wait_until
+from dicomgate.testing.peers.orthanc import Orthanc
+from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
+from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
+from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.raw_client import REFUSED_IDENTITY, RawClient, item, request
 from plugins.kerberos.tests.conftest import PAGE
 from plugins.kerberos.tests.craft import ap_req, framed, write_keytab
 from plugins.kerberos.tests.initiator import SPNEGO, Gss, Raw
 from plugins.kerberos.tests.matrix import KEYS, MATRIX
-from stamina.process import GatewayProcess, tables_for
-
-from dicomgate.testing.kdc import OTHER_SERVICE, REALM, SERVICE
-from gateways import Gateway, StartGateway, configuration
-from peers.ct_slice import ct_slice
-from peers.dcmtk import storescu
-from peers.loopback import Address, wait_until
-from peers.orthanc import Orthanc
-from peers.pynetdicom_pacs import PynetdicomPacs
-from peers.pynetdicom_scu import associate, user_identity
-from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import REFUSED_IDENTITY, RawClient, item, request
+from tests.stamina.process import GatewayProcess, tables_for
+from tests.system.gateways import Gateway, StartGateway, configuration
 
 Start = Callable[..., Gateway]
 ADMITTED = b"\2"

@@ -10,14 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from plugins.kerberos.tests.conftest import Make, ask
-from plugins.kerberos.tests.craft import RC4, Key, ap_req, framed, new_key, write_keytab
-from plugins.kerberos.tests.initiator import Gss, Raw
 
 from dicomgate import Accept, ConfigError, Reject
 from dicomgate.testing.kdc import OTHER_SERVICE, SERVICE, Kdc, run_kdc
 from dicomgate_kerberos import Kerberos
 from dicomgate_kerberos.keytab import Keys, read_keytab
+from plugins.kerberos.tests.conftest import Make, ask
+from plugins.kerberos.tests.craft import RC4, Key, ap_req, framed, new_key, write_keytab
+from plugins.kerberos.tests.initiator import Gss, Raw
 
 OLD, NEW = new_key(), new_key()
 FORMS: tuple[Callable[[bytes], bytes], ...] = (bytes, framed)

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import gssapi
 import pytest
-from plugins.kerberos.tests.conftest import PAGE, Make, ask
-from plugins.kerberos.tests.initiator import SPNEGO, Gss, Raw
-from plugins.kerberos.tests.matrix import MATRIX
-from plugins.kerberos.tests.test_kerberos_forms import NOT_OURS
 
 import dicomgate_kerberos
 from dicomgate import Accept
 from dicomgate_kerberos import Kerberos, errors
 from dicomgate_kerberos.principal import LONGEST
 from dicomgate_kerberos.replay import NAME
+from plugins.kerberos.tests.conftest import PAGE, Make, ask
+from plugins.kerberos.tests.initiator import SPNEGO, Gss, Raw
+from plugins.kerberos.tests.matrix import MATRIX
+from plugins.kerberos.tests.test_kerberos_forms import NOT_OURS
 
 TEXT = PAGE.read_text("utf-8")
 WORDS = " ".join(TEXT.split())

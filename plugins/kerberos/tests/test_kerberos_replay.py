@@ -12,14 +12,14 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
-from plugins.kerberos.tests.conftest import Make, ask
-from plugins.kerberos.tests.craft import ap_req, framed, negotiated, new_key, write_keytab
-from plugins.kerberos.tests.initiator import Gss
-from plugins.kerberos.tests.judging import judging
 
 from dicomgate import Accept, ConfigError, Pass, Reject, Unavailable
 from dicomgate.testing.kdc import REALM, SERVICE
 from dicomgate_kerberos.form import read_field
+from plugins.kerberos.tests.conftest import Make, ask
+from plugins.kerberos.tests.craft import ap_req, framed, negotiated, new_key, write_keytab
+from plugins.kerberos.tests.initiator import Gss
+from plugins.kerberos.tests.judging import judging
 
 COUNT = 200
 REPLAY = "a replay: this token was seen before"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import trustme
 
-from peers.loopback import HOST
+from dicomgate.testing.peers.loopback import HOST
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plugins.ldap.tests.authorities import Authorities, make_authorities
-from plugins.ldap.tests.slapd import Slapd, run_slapd
 
 from dicomgate import Attempt, Decision
-from gateways import evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
+from plugins.ldap.tests.authorities import Authorities, make_authorities
+from plugins.ldap.tests.slapd import Slapd, run_slapd
+from tests.system.gateways import evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
 
 _MOST_ENTERED = 3
 Decided = Callable[..., list[Decision]]

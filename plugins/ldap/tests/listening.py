@@ -7,7 +7,7 @@ import threading
 from contextlib import suppress
 from typing import TypeVar
 
-from peers.loopback import HOST, Address
+from dicomgate.testing.peers.loopback import HOST, Address
 
 _Self = TypeVar("_Self", bound="Listening")
 

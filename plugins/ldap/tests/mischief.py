@@ -8,9 +8,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from dicomgate.testing.peers.loopback import Address
 from plugins.ldap.tests.listening import Listening
-
-from peers.loopback import Address
 
 Conversation = Callable[[socket.socket], None]
 

@@ -10,11 +10,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from dicomgate.testing.evidence import ALICE
+from dicomgate.testing.peers.loopback import HOST, free_port, wait_until
+from dicomgate.testing.peers.process import require, running
 from plugins.ldap.tests.authorities import Authorities, Leaf
-
-from evidence import ALICE
-from peers.loopback import HOST, free_port, wait_until
-from peers.process import require, running
 
 BASE = "dc=hospital,dc=example"
 PEOPLE, STUDENTS = f"ou=people,{BASE}", f"ou=students,{BASE}"

@@ -6,9 +6,8 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from dicomgate.testing.peers.loopback import HOST
 from plugins.ldap.tests.listening import Listening
-
-from peers.loopback import HOST
 
 BIND, SEARCH, EXTENDED, UNBIND = 0x60, 0x63, 0x77, 0x42
 _BIND_RESPONSE, _ENTRY, _DONE, _EXTENDED_RESPONSE = 0x61, 0x64, 0x65, 0x78

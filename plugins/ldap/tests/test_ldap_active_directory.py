@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plugins.ldap.tests.conftest import Decided
-from plugins.ldap.tests.standin import BIND, EXTENDED, SEARCH, Asked, Script, StandIn, bound, extended, found
 
 from dicomgate import Accept, Attempt, Reject, Unavailable
 from dicomgate.testing import attempt, passcode
-from evidence import ALICE, WRONG
+from dicomgate.testing.evidence import ALICE, WRONG
+from plugins.ldap.tests.conftest import Decided
+from plugins.ldap.tests.standin import BIND, EXTENDED, SEARCH, Asked, Script, StandIn, bound, extended, found
 
 BASE = "DC=hospital,DC=example"
 GATE = "gate@hospital.example"

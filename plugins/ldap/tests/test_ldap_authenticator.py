@@ -5,17 +5,17 @@ import logging
 from datetime import timedelta
 
 import pytest
-from plugins.ldap.tests.conftest import Decided
-from plugins.ldap.tests.mischief import Mischief, hangs_up, silent
-from plugins.ldap.tests.slapd import Slapd
 
 from dicomgate import Accept, Attempt, Decision, Identity, IdentityType, Pass, Reject, Unavailable
 from dicomgate.testing import attempt, jwt, kerberos, passcode, saml, username
+from dicomgate.testing.evidence import ALICE, WRONG
+from dicomgate.testing.peers.loopback import HOST, free_port
 from dicomgate_ldap import Ldap
 from dicomgate_ldap.directory import Directory
 from dicomgate_ldap.messages import Failed, Question, Refused, Verified
-from evidence import ALICE, WRONG
-from peers.loopback import HOST, free_port
+from plugins.ldap.tests.conftest import Decided
+from plugins.ldap.tests.mischief import Mischief, hangs_up, silent
+from plugins.ldap.tests.slapd import Slapd
 
 
 def asked(ldap: Ldap, *attempts: Attempt) -> list[Decision]:

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from plugins.ldap.tests.authorities import Authorities, Leaf
-from plugins.ldap.tests.slapd import Slapd
 
 from dicomgate import Accept, Reject, Unavailable
 from dicomgate.testing import ask, attempt, passcode
+from dicomgate.testing.evidence import ALICE, WRONG
+from dicomgate.testing.peers.loopback import HOST
 from dicomgate_ldap import Ldap
-from evidence import ALICE, WRONG
-from peers.loopback import HOST
+from plugins.ldap.tests.authorities import Authorities, Leaf
+from plugins.ldap.tests.slapd import Slapd
 
 RIGHT, WRONG_ONE = attempt(passcode("alice", ALICE)), attempt(passcode("alice", WRONG))
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from plugins.ldap.tests.slapd import Slapd
 
 from dicomgate import Attempt
 from dicomgate.testing import AuthenticatorContract, attempt, passcode
+from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate_ldap import Ldap
-from evidence import ALICE, WRONG
+from plugins.ldap.tests.slapd import Slapd
 
 
 class TestSearchAndBind(AuthenticatorContract):

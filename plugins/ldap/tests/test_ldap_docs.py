@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from docs.pages import DOCS, ROOT, blocks, rows, section, text
-from plugins.ldap.tests.slapd import Slapd
-from plugins.ldap.tests.standin import Asked, StandIn, bound, found
 
 from dicomgate import Accept, Reject
 from dicomgate.testing import ask, attempt, passcode
+from dicomgate.testing.evidence import ALICE, WRONG
+from dicomgate.testing.pages import DOCS, ROOT, blocks, rows, section, text
+from dicomgate.testing.peers.loopback import HOST
+from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.raw_client import REFUSED_IDENTITY, log_in, login
 from dicomgate_ldap import Ldap
-from evidence import ALICE, WRONG
-from gateways import StartGateway
-from peers.loopback import HOST
-from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import REFUSED_IDENTITY, log_in, login
+from plugins.ldap.tests.slapd import Slapd
+from plugins.ldap.tests.standin import Asked, StandIn, bound, found
+from tests.system.gateways import StartGateway
 
 LDAP = DOCS / "ldap.md"
 ALICE_LOGS_IN, ALICE_GUESSES = attempt(passcode("alice", ALICE)), attempt(passcode("alice", WRONG))

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plugins.ldap.tests.authorities import Authorities
 
 from dicomgate import ConfigError
 from dicomgate_ldap import Ldap
+from plugins.ldap.tests.authorities import Authorities
 
 BASE = "dc=hospital,dc=example"
 GATE = f"cn=gate,{BASE}"

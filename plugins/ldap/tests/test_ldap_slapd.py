@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plugins.ldap.tests.conftest import Decided
-from plugins.ldap.tests.slapd import BASE, GATE, PEOPLE, STUDENTS, Slapd
 
 from dicomgate import Accept, Attempt, Reject, Unavailable
 from dicomgate.testing import attempt, passcode
+from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate_ldap import Ldap, directory
 from dicomgate_ldap.messages import Question, Verified
-from evidence import ALICE, WRONG
+from plugins.ldap.tests.conftest import Decided
+from plugins.ldap.tests.slapd import BASE, GATE, PEOPLE, STUDENTS, Slapd
 
 
 def login(user: str | bytes, secret: bytes = ALICE) -> Attempt:

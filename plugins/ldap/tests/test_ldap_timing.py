@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from itertools import combinations
 
 import pytest
-from plugins.ldap.tests.authorities import Authorities
-from plugins.ldap.tests.slapd import HOSPITAL, LOCKED, Slapd, person, program, run_slapd
 
 from dicomgate import Accept, Reject
 from dicomgate.testing import attempt, passcode
+from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate_ldap import Ldap, floor
-from evidence import ALICE, WRONG
+from plugins.ldap.tests.authorities import Authorities
+from plugins.ldap.tests.slapd import HOSPITAL, LOCKED, Slapd, person, program, run_slapd
 
 EACH = 100
 NAMES = {"known": "tim", "unknown": "zoe", "disabled": "tom", "impossible": "x" * 300}

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from dicomgate.testing.evidence import ALICE, WRONG
+from dicomgate.testing.peers.ct_slice import ct_slice
+from dicomgate.testing.peers.dcmtk import StoreScp, run_storescp, storescu
+from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
+from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.raw_client import REFUSED_IDENTITY, TRY_LATER, log_in, login
 from plugins.ldap.tests.authorities import Authorities
 from plugins.ldap.tests.mischief import STARTTLS_SUCCEEDS, Mischief, says, silent
 from plugins.ldap.tests.slapd import BASE, PEOPLE, SERVICE, Slapd
-
-from evidence import ALICE, WRONG
-from gateways import Gateway, StartGateway, configuration
-from peers.ct_slice import ct_slice
-from peers.dcmtk import StoreScp, run_storescp, storescu
-from peers.pynetdicom_scu import associate, user_identity
-from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import REFUSED_IDENTITY, TRY_LATER, log_in, login
+from tests.system.gateways import Gateway, StartGateway, configuration
 
 DEADLINE = 2.0
 ACCEPTED = 2  # the type of an A-ASSOCIATE-AC, PS3.8 9.3.3

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from plugins.ldap.tests.mischief import STARTTLS_SUCCEEDS, Conversation, Mischief, hangs_up, says, silent, slowly_to
-from plugins.ldap.tests.slapd import Slapd
 
+from dicomgate.testing.evidence import ALICE, WRONG
+from dicomgate.testing.peers.loopback import wait_until
 from dicomgate_ldap import Ldap, workers
 from dicomgate_ldap.messages import Failed, Question, Refused, Verified, read_answer, to_line
 from dicomgate_ldap.settings import Settings
 from dicomgate_ldap.workers import Workers
-from evidence import ALICE, WRONG
-from peers.loopback import wait_until
+from plugins.ldap.tests.mischief import STARTTLS_SUCCEEDS, Conversation, Mischief, hangs_up, says, silent, slowly_to
+from plugins.ldap.tests.slapd import Slapd
 
 _T = TypeVar("_T")
 

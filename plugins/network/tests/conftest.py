@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-from gateways import evidence, gateway  # noqa: F401 (fixtures)
-from peers.orthanc import orthanc, running_orthanc  # noqa: F401 (fixtures)
+from dicomgate.testing.peers.orthanc import orthanc, running_orthanc  # noqa: F401 (fixtures)
+from tests.system.gateways import evidence, gateway  # noqa: F401 (fixtures)

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from gateways import Gateway, StartGateway, configuration
-from peers.ct_slice import ct_slice
-from peers.dcmtk import storescu
-from peers.loopback import Address
-from peers.nameless import CLIENTS, ask_for
-from peers.orthanc import Orthanc
-from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import REFUSED_IDENTITY, RELEASE_RQ, RawClient, request
+from dicomgate.testing.peers.ct_slice import ct_slice
+from dicomgate.testing.peers.dcmtk import storescu
+from dicomgate.testing.peers.loopback import Address
+from dicomgate.testing.peers.orthanc import Orthanc
+from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.raw_client import REFUSED_IDENTITY, RELEASE_RQ, RawClient, request
+from tests.system.gateways import Gateway, StartGateway, configuration
+from tests.system.peers.nameless import CLIENTS, ask_for
 
 HERE, ELSEWHERE = {"networks": ["127.0.0.0/30"]}, {"networks": ["10.1.2.0/24"]}
 DEVICES = {"CT1": {**HERE, "groups": ["modalities"]}, "MR1": {**HERE, "user": "mr-1"}, "US1": ELSEWHERE}

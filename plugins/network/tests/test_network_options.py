@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from dicomgate import ConfigError
+from dicomgate.testing.peers.loopback import HOST
 from dicomgate_network import Device, Network
-from gateways import StartGateway, configuration
-from peers.loopback import HOST
+from tests.system.gateways import StartGateway, configuration
 
 RIGHT: dict[str, Any] = {"networks": ["10.1.2.0/24", "10.1.2.7", "fd00:1::/64"], "user": "ct-1", "groups": ["ct"]}
 

@@ -14,9 +14,9 @@ import pytest
 
 from dicomgate import Accept, Decision, Reject
 from dicomgate.testing import ask, attempt
+from dicomgate.testing.peers.loopback import HOST
 from dicomgate_network import Device, Network
-from gateways import StartGateway
-from peers.loopback import HOST
+from tests.system.gateways import StartGateway
 
 PAGE = Path(__file__).parents[3] / "docs" / "network.md"
 TEXT = PAGE.read_text("utf-8")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateways import evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
-from peers.certificates import Certificates, make_certificates
+from dicomgate.testing.peers.certificates import Certificates, make_certificates
+from tests.system.gateways import evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage, Verification
 
-from peers.loopback import HOST, Address, free_port
-from peers.pynetdicom_scu import associate, user_identity
+from dicomgate.testing.peers.loopback import HOST, Address, free_port
+from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
 
 Answer: TypeAlias = tuple[int, int, int] | bytes | None
 """The codes of a rejection; else the content of sub-item 59H, None where there is none."""

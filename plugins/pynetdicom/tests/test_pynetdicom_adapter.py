@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plugins.pynetdicom.tests import hospital
-from plugins.pynetdicom.tests.entities import TYPES, entity, log_in
-from plugins.pynetdicom.tests.wards import FALSE, GENUINE
 from pynetdicom import evt
 
 from dicomgate import Accept, Attempt, Identity, IdentityType, Reject, Unavailable
 from dicomgate.testing import AuthenticatorContract, ask, attempt, passcode
 from dicomgate_pynetdicom import adapt, configured
+from plugins.pynetdicom.tests import hospital
+from plugins.pynetdicom.tests.entities import TYPES, entity, log_in
+from plugins.pynetdicom.tests.wards import FALSE, GENUINE
 
 HERE = "plugins.pynetdicom.tests.hospital"
 

@@ -16,15 +16,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from plugins.pynetdicom.tests.entities import REFUSED_IDENTITY, TRY_LATER, TYPES, entity, log_in
-from plugins.pynetdicom.tests.wards import FALSE, GENUINE, Faulty, Visitors, Ward
 from pynetdicom import evt
 
 from dicomgate import ConfigError, IdentityType, PluginError, StartError
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.loopback import wait_until
+from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
 from dicomgate_pynetdicom import bind, judging
-from peers.certificates import Certificates
-from peers.loopback import wait_until
-from peers.pynetdicom_scu import associate, user_identity
+from plugins.pynetdicom.tests.entities import REFUSED_IDENTITY, TRY_LATER, TYPES, entity, log_in
+from plugins.pynetdicom.tests.wards import FALSE, GENUINE, Faulty, Visitors, Ward
 
 # pynetdicom 3.0.4 raises in its own thread when an abort crosses a rejection (Evt15 in Sta13): seen on a busy machine.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plugins.pynetdicom.tests import hospital
-from plugins.pynetdicom.tests.entities import entity
-from plugins.pynetdicom.tests.wards import GENUINE
 from pydicom.uid import UID
 from pynetdicom import AE, build_role, evt
 from pynetdicom.association import ServiceUser
@@ -27,11 +24,14 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import CTImageStorage, StudyRootQueryRetrieveInformationModelGet, Verification
 
 from dicomgate.testing import ask, attempt, passcode
+from dicomgate.testing.peers.loopback import Address
+from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
+from dicomgate.testing.peers.pynetdicom_scu import user_identity
 from dicomgate_pynetdicom import adapt
-from gateways import Gateway, StartGateway, configuration
-from peers.loopback import Address
-from peers.pynetdicom_pacs import PynetdicomPacs
-from peers.pynetdicom_scu import user_identity
+from plugins.pynetdicom.tests import hospital
+from plugins.pynetdicom.tests.entities import entity
+from plugins.pynetdicom.tests.wards import GENUINE
+from tests.system.gateways import Gateway, StartGateway, configuration
 
 SEEDS = Path(__file__).parents[4] / "shared" / "seeds"
 PUBLIC = sorted(name for name in dir(ServiceUser) if not name.startswith("_"))

@@ -13,9 +13,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from plugins.pynetdicom.tests import hospital
-from plugins.pynetdicom.tests.entities import REFUSED_IDENTITY, TRY_LATER, TYPES, Answer, entity, log_in
-from plugins.pynetdicom.tests.wards import FALSE, GENUINE
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pynetdicom import evt
@@ -25,14 +22,17 @@ from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelGet,
 )
 
+from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.gateway import as_toml
+from dicomgate.testing.peers.ct_slice import ct_slice
+from dicomgate.testing.peers.loopback import Address
+from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
+from dicomgate.testing.peers.pynetdicom_scu import associate, commit, user_identity
 from dicomgate_pynetdicom import adapt, bind
-from evidence import ALICE, WRONG
-from gateways import Gateway, StartGateway, configuration
-from peers.ct_slice import ct_slice
-from peers.loopback import Address
-from peers.pynetdicom_pacs import PynetdicomPacs
-from peers.pynetdicom_scu import associate, commit, user_identity
+from plugins.pynetdicom.tests import hospital
+from plugins.pynetdicom.tests.entities import REFUSED_IDENTITY, TRY_LATER, TYPES, Answer, entity, log_in
+from plugins.pynetdicom.tests.wards import FALSE, GENUINE
+from tests.system.gateways import Gateway, StartGateway, configuration
 
 SEEDS = Path(__file__).parents[4] / "shared" / "seeds"
 HERE = "plugins.pynetdicom.tests.hospital"

@@ -11,18 +11,18 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from plugins.pynetdicom.tests.entities import REFUSED_IDENTITY, TRY_LATER, entity, log_in
-from plugins.pynetdicom.tests.wards import GENUINE, Ward
 from pynetdicom import AE, _config, evt
 from pynetdicom.transport import ThreadedAssociationServer
 
 from dicomgate.run.embedding import DEFAULT_DEADLINE
 from dicomgate.testing import ask, attempt, passcode
+from dicomgate.testing.evidence import ALICE
+from dicomgate.testing.peers.loopback import HOST, free_port
 from dicomgate_passcode.hashing import make_hash
 from dicomgate_pynetdicom import adapt, bind, configured
 from dicomgate_pynetdicom.event import RequestedAssociation
-from evidence import ALICE
-from peers.loopback import HOST, free_port
+from plugins.pynetdicom.tests.entities import REFUSED_IDENTITY, TRY_LATER, entity, log_in
+from plugins.pynetdicom.tests.wards import GENUINE, Ward
 
 PAGE = Path(__file__).parents[3] / "docs" / "pynetdicom.md"
 TEXT = PAGE.read_text("utf-8")

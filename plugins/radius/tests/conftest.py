@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plugins.radius.tests.forger import Forger, Script
-from plugins.radius.tests.freeradius import SECRET, FreeRadius, run_freeradius
 
 from dicomgate import Attempt, Decision
 from dicomgate.testing import attempt, passcode
+from dicomgate.testing.evidence import ALICE
 from dicomgate_radius import Radius
-from evidence import ALICE
-from gateways import evidence, gateway  # noqa: F401 (fixtures)
+from plugins.radius.tests.forger import Forger, Script
+from plugins.radius.tests.freeradius import SECRET, FreeRadius, run_freeradius
+from tests.system.gateways import evidence, gateway  # noqa: F401 (fixtures)
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,11 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
-from plugins.radius.tests.freeradius import SECRET
 from pyrad.packet import AccessAccept, AuthPacket, Packet
 
+from dicomgate.testing.peers.loopback import HOST
 from dicomgate_radius.messages import DICTIONARY
-from peers.loopback import HOST
+from plugins.radius.tests.freeradius import SECRET
 
 Script = Callable[[AuthPacket], Iterable[bytes]]
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from evidence import ALICE, SECRETS
-from peers.loopback import HOST, wait_until
-from peers.process import require, running
+from dicomgate.testing.evidence import ALICE, SECRETS
+from dicomgate.testing.peers.loopback import HOST, wait_until
+from dicomgate.testing.peers.process import require, running
 
 SECRET = SECRETS[3]
 """One of those that must be in no log of a run."""

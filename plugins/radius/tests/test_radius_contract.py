@@ -3,12 +3,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from plugins.radius.tests.freeradius import FreeRadius
 
 from dicomgate import Attempt
 from dicomgate.testing import AuthenticatorContract, attempt, passcode
+from dicomgate.testing.evidence import ALICE
 from dicomgate_radius import Radius
-from evidence import ALICE
+from plugins.radius.tests.freeradius import FreeRadius
 
 
 class TestRadius(AuthenticatorContract):

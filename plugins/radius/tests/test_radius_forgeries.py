@@ -10,14 +10,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from plugins.radius.tests.conftest import ask, login
-from plugins.radius.tests.forger import Elsewhere, Forger, answer, resign
-from plugins.radius.tests.freeradius import SECRET
 from pyrad.packet import AccessAccept, AccessChallenge, AccessReject, AuthPacket
 
 from dicomgate import Accept, Decision, Reject, Unavailable
+from dicomgate.testing.evidence import ALICE
 from dicomgate_radius import Radius
-from evidence import ALICE
+from plugins.radius.tests.conftest import ask, login
+from plugins.radius.tests.forger import Elsewhere, Forger, answer, resign
+from plugins.radius.tests.freeradius import SECRET
 
 Decide = Callable[..., Decision]
 

@@ -10,12 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from plugins.radius.tests.conftest import ask, login
-from plugins.radius.tests.freeradius import SECRET, FreeRadius, run_freeradius
 
 from dicomgate import Accept, Reject, Unavailable
+from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate_radius import Radius
-from evidence import ALICE, WRONG
+from plugins.radius.tests.conftest import ask, login
+from plugins.radius.tests.freeradius import SECRET, FreeRadius, run_freeradius
 
 MakeRadius = Callable[..., Radius]
 

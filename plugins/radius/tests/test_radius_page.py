@@ -9,12 +9,11 @@ from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 
-from plugins.radius.tests.freeradius import PAGE
-
 import dicomgate_radius
 from dicomgate_radius import Radius, conversation
 from dicomgate_radius.authenticator import SHORTEST_GOOD
 from dicomgate_radius.messages import LONGEST_PASSCODE, LONGEST_VALUE
+from plugins.radius.tests.freeradius import PAGE
 
 TEXT = PAGE.read_text("utf-8")
 SOURCE = "\n".join(path.read_text("utf-8") for path in Path(dicomgate_radius.__file__).parent.glob("*.py"))

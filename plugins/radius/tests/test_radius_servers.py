@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plugins.radius.tests.conftest import ask, login
-from plugins.radius.tests.forger import Forger, answer
-from plugins.radius.tests.freeradius import free_udp_port
 from pyrad.packet import AccessReject, AuthPacket
 
 from dicomgate import Accept, Decision, Reject, Unavailable
+from dicomgate.testing.peers.loopback import HOST
 from dicomgate_radius import Radius, servers
-from peers.loopback import HOST
+from plugins.radius.tests.conftest import ask, login
+from plugins.radius.tests.forger import Forger, answer
+from plugins.radius.tests.freeradius import free_udp_port
 
 MakeRadius = Callable[..., Radius]
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from plugins.saml.tests.mint import P256, RSA, authenticator, written
 
+from dicomgate.testing.peers.orthanc import orthanc, running_orthanc  # noqa: F401 (fixtures)
 from dicomgate_saml import Saml
-from gateways import evidence, gateway  # noqa: F401 (fixtures)
-from peers.orthanc import orthanc, running_orthanc  # noqa: F401 (fixtures)
+from plugins.saml.tests.mint import P256, RSA, authenticator, written
+from tests.system.gateways import evidence, gateway  # noqa: F401 (fixtures)
 
 
 @dataclass(frozen=True)

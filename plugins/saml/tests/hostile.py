@@ -12,6 +12,7 @@ from functools import partial
 from cryptography.hazmat.primitives.asymmetric import dsa, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lxml import etree
+
 from plugins.saml.tests.mint import (
     DSIG_NAMESPACE,
     ENVELOPED,

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from lxml import etree
+
 from plugins.saml.tests.mint import DSIG_NAMESPACE, ENVELOPED, STRANGER, Reference, assertion, sign, sign_by_hand
 
 Mutation = Callable[[Random, bytes], bytes]

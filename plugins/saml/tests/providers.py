@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 from lxml import etree
+
+from dicomgate.testing.peers.process import require
 from plugins.saml.tests import mint
 from plugins.saml.tests.mint import ENTITY_ID, P256, RSA, SAML_NAMESPACE, SHA256, USER, Signer, written
-
-from peers.process import require
 
 ASSERTION, RESPONSE, SIGNED_RESPONSE = "assertion", "response", "signed response"
 GROUPS: Mapping[str, Sequence[str]] = {"groups": ["radiology", "ct"]}

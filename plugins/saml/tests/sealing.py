@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from lxml import etree
+
 from plugins.saml.tests.mint import DSIG_NAMESPACE, SAML_NAMESPACE, STRANGER, Signer
 
 GATE = STRANGER

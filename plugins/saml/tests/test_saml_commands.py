@@ -8,6 +8,7 @@ import pytest
 from lxml import etree
 from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
 from onelogin.saml2.xml_utils import OneLogin_Saml2_XML
+
 from plugins.saml.tests.mint import (
     ENTITY_ID,
     ISSUER,
@@ -21,8 +22,7 @@ from plugins.saml.tests.mint import (
     subject,
     written,
 )
-
-from commandline import dicomgate
+from tests.system.commandline import dicomgate
 
 GATEWAY = f"""
 [[listener]]

@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from dicomgate import Accept, Pass, Reject
+from dicomgate_saml import Saml
+from dicomgate_saml.claims import Policy, Problem, last_use, read_time, session_end
+from dicomgate_saml.document import read_document
 from plugins.saml.tests.mint import (
     BEARER,
     DSIG_NAMESPACE,
@@ -32,11 +37,6 @@ from plugins.saml.tests.mint import (
     sign,
     subject,
 )
-
-from dicomgate import Accept, Pass, Reject
-from dicomgate_saml import Saml
-from dicomgate_saml.claims import Policy, Problem, last_use, read_time, session_end
-from dicomgate_saml.document import read_document
 
 NOW = datetime(2027, 1, 15, 8, tzinfo=UTC).timestamp()
 SKEW, LIFETIME = 60.0, 3600.0

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import OAEP, PKCS1v15
+
+from dicomgate import Accept, Decision, Pass, Reject
+from dicomgate_saml import Saml
 from plugins.saml.tests import sealing
 from plugins.saml.tests.mint import (
     ISSUER,
@@ -45,9 +48,6 @@ from plugins.saml.tests.sealing import (
     sealed_by_xmlsec,
     value,
 )
-
-from dicomgate import Accept, Decision, Pass, Reject
-from dicomgate_saml import Saml
 
 UNREADABLE = Reject("it cannot be decrypted with the gateway's key")
 SHA384, SHA512 = "http://www.w3.org/2001/04/xmldsig-more#sha384", f"{XENC}sha512"

@@ -16,11 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from plugins.saml.tests.mint import DSIG_NAMESPACE, SAML_NAMESPACE
 
 from dicomgate_saml import signature
 from dicomgate_saml.document import RefusedError
 from dicomgate_saml.verification import read_assertion, verify
+from plugins.saml.tests.mint import DSIG_NAMESPACE, SAML_NAMESPACE
 
 CORPORA = Path(__file__).parents[4] / "shared" / "corpora"
 _VINCENT, _ONELOGIN = "vincent.vega@evil-corp.com", "492882615acf31c8096b627245d76ae53036c090"

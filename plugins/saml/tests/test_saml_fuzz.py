@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from lxml import etree
-from plugins.saml.tests.conftest import IdP
-from plugins.saml.tests.mint import P256, RSA, Signer, ask, assertion, mint, response, sign_by_hand
 
 from dicomgate import Accept, Pass, Reject
 from dicomgate_saml import Saml
+from plugins.saml.tests.conftest import IdP
+from plugins.saml.tests.mint import P256, RSA, Signer, ask, assertion, mint, response, sign_by_hand
 
 ROUNDS = 1_500
 TOKENS = (

@@ -9,6 +9,17 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
+from signxml import SignatureConfiguration, XMLVerifier
+from signxml.verifier import VerifyResult
+
+from dicomgate.testing.peers.ct_slice import ct_slice
+from dicomgate.testing.peers.dcmtk import storescu
+from dicomgate.testing.peers.loopback import Address, wait_until
+from dicomgate.testing.peers.orthanc import Orthanc
+from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
+from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
+from dicomgate.testing.raw_client import REFUSED_IDENTITY, TRY_LATER, RawClient, login, request
+from dicomgate_saml import sources
 from plugins.jwt.tests.issuer import Issuer, ca_file, document
 from plugins.saml.tests.mint import ENTITY_ID, RSA, STRANGER, USER, Signer, mint, signer, written
 from plugins.saml.tests.providers import (
@@ -21,18 +32,7 @@ from plugins.saml.tests.providers import (
     Pysaml2,
     key_files,
 )
-from signxml import SignatureConfiguration, XMLVerifier
-from signxml.verifier import VerifyResult
-
-from dicomgate_saml import sources
-from gateways import Gateway, StartGateway, configuration
-from peers.ct_slice import ct_slice
-from peers.dcmtk import storescu
-from peers.loopback import Address, wait_until
-from peers.orthanc import Orthanc
-from peers.pynetdicom_pacs import PynetdicomPacs
-from peers.pynetdicom_scu import associate, user_identity
-from raw_client import REFUSED_IDENTITY, TRY_LATER, RawClient, login, request
+from tests.system.gateways import Gateway, StartGateway, configuration
 
 AGAIN = 0.2  # seconds: thirty would be long for a test
 ADMITTED = b"\2"

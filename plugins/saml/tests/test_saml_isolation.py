@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from plugins.saml.tests.hostile import burning, doctypes, everything, inclusive_namespaces
 from plugins.saml.tests.mint import (
     ENVELOPED,

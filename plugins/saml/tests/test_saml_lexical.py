@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable
 
 import pytest
+
+from dicomgate import Accept
 from plugins.saml.tests.conftest import IdP
 from plugins.saml.tests.hostile import doctypes
 from plugins.saml.tests.mint import ISSUER, USER, ask, assertion, mint, response, sign_by_hand
 from plugins.saml.tests.verdicts import assert_forged, refusal
-
-from dicomgate import Accept
 
 Change = Callable[[bytes], bytes]
 

@@ -10,6 +10,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+
+from dicomgate import Accept, Attempt, ConfigError, IdentityType, Pass, Reject
+from dicomgate.testing import AuthenticatorContract, attempt, jwt, saml
+from dicomgate_saml import Saml
 from plugins.saml.tests.mint import (
     ENTITY_ID,
     HOLDER_OF_KEY,
@@ -31,10 +35,6 @@ from plugins.saml.tests.mint import (
     subject,
     written,
 )
-
-from dicomgate import Accept, Attempt, ConfigError, IdentityType, Pass, Reject
-from dicomgate.testing import AuthenticatorContract, attempt, jwt, saml
-from dicomgate_saml import Saml
 
 WEAK = signer(rsa.generate_private_key(65537, 1024))  # noqa: S505 (that is the point)
 Make = Callable[..., Saml]

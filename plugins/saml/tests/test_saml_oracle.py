@@ -10,14 +10,14 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from plugins.saml.tests.conftest import IdP
-from plugins.saml.tests.mint import P256, RSA, USER, Signer, ask, mint
-from plugins.saml.tests.mutations import HARMFUL, HARMLESS, UNUSUAL
-from plugins.saml.tests.providers import OpenSaml
 from signxml import DigestAlgorithm, SignatureConfiguration, SignatureMethod, XMLVerifier
 from signxml.verifier import VerifyResult
 
 from dicomgate import Accept, Decision, Reject
+from plugins.saml.tests.conftest import IdP
+from plugins.saml.tests.mint import P256, RSA, USER, Signer, ask, mint
+from plugins.saml.tests.mutations import HARMFUL, HARMLESS, UNUSUAL
+from plugins.saml.tests.providers import OpenSaml
 
 CONFIGURATION = SignatureConfiguration(
     location="./",

@@ -9,10 +9,9 @@ from dataclasses import MISSING, fields
 from datetime import timedelta
 from pathlib import Path
 
-from plugins.saml.tests.mint import RSA, written
-
 import dicomgate_saml
 from dicomgate_saml import Saml, document, principal
+from plugins.saml.tests.mint import RSA, written
 
 PAGE = Path(__file__).parents[3] / "docs" / "saml.md"
 TEXT = PAGE.read_text("utf-8")

@@ -8,6 +8,13 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 import pytest
+
+from dicomgate import Accept, Reject
+from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.raw_client import log_in, login
+from dicomgate_saml.claims import Problem
+from dicomgate_saml.document import read_document
+from dicomgate_saml.principal import Mapper, told
 from plugins.saml.tests.mint import (
     ENTITY_ID,
     ISSUER,
@@ -21,14 +28,7 @@ from plugins.saml.tests.mint import (
     subject,
     written,
 )
-
-from dicomgate import Accept, Reject
-from dicomgate_saml.claims import Problem
-from dicomgate_saml.document import read_document
-from dicomgate_saml.principal import Mapper, told
-from gateways import StartGateway, configuration
-from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import log_in, login
+from tests.system.gateways import StartGateway, configuration
 
 ROLE = "urn:oasis:names:tc:xacml:2.0:subject:role"
 XSPA = "urn:oasis:names:tc:xspa:1.0:subject:"

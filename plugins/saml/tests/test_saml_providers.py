@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import xmlsec
 from lxml import etree
-from plugins.saml.tests.mint import P256, RSA, STRANGER, USER, Signer, ask, assertion, authenticator, response, written
-from plugins.saml.tests.providers import GROUPS, MADE, PROVIDERS, NpmSaml, OpenSaml, Pysaml2, cut_out
 
 from dicomgate import Accept, Decision, Pass, Reject
 from dicomgate_saml import Saml
+from plugins.saml.tests.mint import P256, RSA, STRANGER, USER, Signer, ask, assertion, authenticator, response, written
+from plugins.saml.tests.providers import GROUPS, MADE, PROVIDERS, NpmSaml, OpenSaml, Pysaml2, cut_out
 
 NOT_ITS_KEY = "the signature is none of the issuer's keys', or what it covers was changed"
 XS = b'xmlns:xs="http://www.w3.org/2001/XMLSchema"'

@@ -10,6 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from dicomgate import Accept
+from dicomgate.testing.peers.loopback import Address
+from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.raw_client import REFUSED_IDENTITY, RawClient, login, request
+from dicomgate_saml import Saml
+from dicomgate_saml.document import read_document
 from plugins.saml.tests.mint import (
     ENTITY_ID,
     ISSUER,
@@ -27,15 +34,8 @@ from plugins.saml.tests.mint import (
     written,
 )
 from plugins.saml.tests.sealing import GATE, sealed
-from stamina.process import GatewayProcess, tables_for
-
-from dicomgate import Accept
-from dicomgate_saml import Saml
-from dicomgate_saml.document import read_document
-from gateways import Gateway, StartGateway, configuration
-from peers.loopback import Address
-from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import REFUSED_IDENTITY, RawClient, login, request
+from tests.stamina.process import GatewayProcess, tables_for
+from tests.system.gateways import Gateway, StartGateway, configuration
 
 SOURCES = [f"127.0.2.{number}" for number in range(1, 9)]
 USED = "it may be used once, and was used before"

@@ -10,6 +10,15 @@ import pytest
 import signxml
 from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
+
+from dicomgate import Accept
+from dicomgate.testing import attempt, saml
+from dicomgate_saml import Saml
+from dicomgate_saml.claims import read_time
+from dicomgate_saml.document import read_document
+from dicomgate_saml.response import Responder
+from dicomgate_saml.schema import check_schema
+from dicomgate_saml.signature import read_signed
 from plugins.saml.tests.mint import (
     DSIG_NAMESPACE,
     ENTITY_ID,
@@ -29,15 +38,6 @@ from plugins.saml.tests.mint import (
     written,
 )
 from plugins.saml.tests.mint import response as as_response
-
-from dicomgate import Accept
-from dicomgate.testing import attempt, saml
-from dicomgate_saml import Saml
-from dicomgate_saml.claims import read_time
-from dicomgate_saml.document import read_document
-from dicomgate_saml.response import Responder
-from dicomgate_saml.schema import check_schema
-from dicomgate_saml.signature import read_signed
 
 SAML, SAMLP, DSIG = f"{{{SAML_NAMESPACE}}}", f"{{{PROTOCOL_NAMESPACE}}}", f"{{{DSIG_NAMESPACE}}}"
 

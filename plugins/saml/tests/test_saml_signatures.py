@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from lxml import etree
+
+from dicomgate import Accept, ConfigError
 from plugins.saml.tests.conftest import IdP
 from plugins.saml.tests.hostile import everything, key_infos
 from plugins.saml.tests.mint import (
@@ -29,8 +31,6 @@ from plugins.saml.tests.mint import (
     signer,
 )
 from plugins.saml.tests.verdicts import NOT_THE_ISSUERS, assert_forged, refusal
-
-from dicomgate import Accept, ConfigError
 
 TRAP = "http://127.0.0.1:9/trap"
 HOSTILE = everything(TRAP)

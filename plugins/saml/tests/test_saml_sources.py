@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from dicomgate import Accept, Decision, Reject, Unavailable
+from dicomgate_saml import Saml, sources
 from plugins.jwt.tests.issuer import FAULTS, Issuer, ca_file, document, redirect
 from plugins.saml.tests.described import key, metadata
 from plugins.saml.tests.mint import (
@@ -26,9 +29,6 @@ from plugins.saml.tests.mint import (
     sign,
     written,
 )
-
-from dicomgate import Accept, Decision, Reject, Unavailable
-from dicomgate_saml import Saml, sources
 
 FEDERATION = STRANGER
 PAST = f"the metadata of {ISSUER} cannot be had"

@@ -11,6 +11,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 from lxml import etree
+
+from dicomgate import Accept, ConfigError, Reject
+from dicomgate_saml import trust
+from dicomgate_saml.document import RefusedError
+from dicomgate_saml.trust import Trusted, read_certificates, read_metadata
 from plugins.saml.tests.described import METADATA_NAMESPACE, described, key, metadata, provider
 from plugins.saml.tests.mint import (
     DSIG_NAMESPACE,
@@ -29,11 +34,6 @@ from plugins.saml.tests.mint import (
     signer,
     written,
 )
-
-from dicomgate import Accept, ConfigError, Reject
-from dicomgate_saml import trust
-from dicomgate_saml.document import RefusedError
-from dicomgate_saml.trust import Trusted, read_certificates, read_metadata
 
 FEDERATION = signer(ec.generate_private_key(ec.SECP256R1()), "federation.example")
 WEAK = signer(rsa.generate_private_key(65537, 1024))  # noqa: S505 (that is the point)

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from lxml import etree
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
+
+from dicomgate import Accept
+from dicomgate_saml.verification import read_assertion, verify
 from plugins.saml.tests.conftest import IdP
 from plugins.saml.tests.hostile import forms, inclusive_namespaces, key_infos
 from plugins.saml.tests.mint import (
@@ -27,9 +30,6 @@ from plugins.saml.tests.mint import (
     sign_by_hand,
 )
 from plugins.saml.tests.verdicts import NOT_THE_ISSUERS, assert_forged, refusal
-
-from dicomgate import Accept
-from dicomgate_saml.verification import read_assertion, verify
 
 TRAP = "http://127.0.0.1:9/trap"
 

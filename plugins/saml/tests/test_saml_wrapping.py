@@ -11,6 +11,7 @@ from copy import deepcopy
 import pytest
 from lxml import etree
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
+
 from plugins.saml.tests.conftest import IdP
 from plugins.saml.tests.mint import (
     DSIG_NAMESPACE,

@@ -7,12 +7,12 @@ import traceback
 from pathlib import Path
 
 import pytest
-from plugins.saml.tests.mint import USER, ask
 
 from dicomgate import Accept, Reject
 from dicomgate_saml import Saml
 from dicomgate_saml.document import RefusedError
 from dicomgate_saml.verification import read_assertion, verify
+from plugins.saml.tests.mint import USER, ask
 
 NOT_THE_ISSUERS = "the signature is none of the issuer's keys', or what it covers was changed"
 BEFORE_THE_SCHEMA = frozenset(("document", "structure", "signature"))

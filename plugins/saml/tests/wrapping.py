@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from lxml import etree
+
 from plugins.saml.tests.mint import DSIG_NAMESPACE, PROTOCOL_NAMESPACE, SAML_NAMESPACE
 
 SAML, SAMLP, DSIG = f"{{{SAML_NAMESPACE}}}", f"{{{PROTOCOL_NAMESPACE}}}", f"{{{DSIG_NAMESPACE}}}"

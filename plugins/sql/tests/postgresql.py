@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from peers.certificates import Certificates
-from peers.loopback import HOST, Address, free_port, wait_until
-from peers.process import running
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.loopback import HOST, Address, free_port, wait_until
+from dicomgate.testing.peers.process import running
 
 SUPERUSER, USER, PASSWORD = "postgres", "gate", "canary-database-9fT2"
 _NOBODY = 65534  # PostgreSQL refuses to run as root

@@ -12,13 +12,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from plugins.sql.tests.backend import UPDATE, Backend
 
 from dicomgate import Accept, Identity, IdentityType, Pass, Reject, Unavailable
 from dicomgate.testing import ask, attempt, passcode
+from dicomgate.testing.peers.loopback import wait_until
 from dicomgate_passcode import HashingFailedError, decoy, make_hash, read_cost, verify
 from dicomgate_sql import Sql, authenticator
-from peers.loopback import wait_until
+from plugins.sql.tests.backend import UPDATE, Backend
 
 Hash = Callable[..., str]
 LogIn = Callable[..., list[Any]]

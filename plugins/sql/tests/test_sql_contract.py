@@ -3,11 +3,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from plugins.sql.tests.backend import Backend
 
 from dicomgate import Attempt
 from dicomgate.testing import AuthenticatorContract, attempt, passcode
 from dicomgate_sql import Sql
+from plugins.sql.tests.backend import Backend
 
 SECRET = "correct horse"
 

@@ -10,18 +10,17 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from docs.pages import DOCS, ROOT, blocks, rows, section, text
-from plugins.sql.tests.backend import Backend
-
 from dicomgate import Accept, Reject
+from dicomgate.testing.evidence import ALICE, WRONG
+from dicomgate.testing.pages import DOCS, ROOT, blocks, rows, section, text
+from dicomgate.testing.peers.loopback import wait_until
+from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.raw_client import REFUSED_IDENTITY, log_in, login
 from dicomgate_passcode import read_cost
 from dicomgate_sql import Sql
 from dicomgate_sql.account import COLUMNS
-from evidence import ALICE, WRONG
-from gateways import StartGateway, configuration
-from peers.loopback import wait_until
-from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import REFUSED_IDENTITY, log_in, login
+from plugins.sql.tests.backend import Backend
+from tests.system.gateways import StartGateway, configuration
 
 Hash = Callable[..., str]
 LogIn = Callable[..., list[Any]]

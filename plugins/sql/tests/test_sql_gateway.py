@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from dicomgate.testing.evidence import ALICE, WRONG
+from dicomgate.testing.gateway import as_toml
+from dicomgate.testing.peers.ct_slice import ct_slice
+from dicomgate.testing.peers.dcmtk import storescu
+from dicomgate.testing.peers.loopback import Address, wait_until
+from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
+from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
+from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.raw_client import REFUSED_IDENTITY, TRY_LATER, log_in, login
+from dicomgate_passcode import read_cost
 from plugins.sql.tests.backend import UPDATE, Backend
 from plugins.sql.tests.postgresql import PASSWORD, Postgresql
-
-from dicomgate.testing.gateway import as_toml
-from dicomgate_passcode import read_cost
-from evidence import ALICE, WRONG
-from gateways import StartGateway, configuration
-from peers.ct_slice import ct_slice
-from peers.dcmtk import storescu
-from peers.loopback import Address, wait_until
-from peers.pynetdicom_pacs import PynetdicomPacs
-from peers.pynetdicom_scu import associate, user_identity
-from peers.spy import RELEASE_RP, Spy, accept_all
-from raw_client import REFUSED_IDENTITY, TRY_LATER, log_in, login
+from tests.system.gateways import StartGateway, configuration
 
 Hash = Callable[..., str]
 

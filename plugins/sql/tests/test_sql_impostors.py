@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plugins.sql.tests.asking import PATIENCE, could_not_look, in_time
-from plugins.sql.tests.backend import Backend
 
 from dicomgate import Accept, Decision, Unavailable
 from dicomgate.testing.gateway import as_toml
-from gateways import configuration
-from peers.certificates import Certificates
-from peers.loopback import HOST, free_port
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.loopback import HOST, free_port
+from plugins.sql.tests.asking import PATIENCE, could_not_look, in_time
+from plugins.sql.tests.backend import Backend
+from tests.system.gateways import configuration
 
 
 @pytest.fixture

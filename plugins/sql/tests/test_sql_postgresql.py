@@ -10,13 +10,13 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from plugins.sql.tests.asking import ALICE, GOOD, PATIENCE, SLACK, could_not_look, in_time, recovered
-from plugins.sql.tests.backend import Backend
-from plugins.sql.tests.postgresql import Postgresql
 
 from dicomgate import Accept, Decision, Unavailable
 from dicomgate.testing import attempt, passcode
-from peers.loopback import wait_until
+from dicomgate.testing.peers.loopback import wait_until
+from plugins.sql.tests.asking import ALICE, GOOD, PATIENCE, SLACK, could_not_look, in_time, recovered
+from plugins.sql.tests.backend import Backend
+from plugins.sql.tests.postgresql import Postgresql
 
 
 @pytest.fixture

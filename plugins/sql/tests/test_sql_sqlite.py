@@ -12,10 +12,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from plugins.sql.tests.asking import ALICE, PATIENCE, could_not_look, in_time
-from plugins.sql.tests.backend import UPDATE, Backend
 
 from dicomgate import Reject
+from plugins.sql.tests.asking import ALICE, PATIENCE, could_not_look, in_time
+from plugins.sql.tests.backend import UPDATE, Backend
 
 
 @pytest.fixture

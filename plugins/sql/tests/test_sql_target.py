@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from dicomgate import ConfigError
+from dicomgate.testing.peers.certificates import Certificates
 from dicomgate_sql import Sql, target
 from dicomgate_sql.target import postgresql, read_password, sqlite
-from peers.certificates import Certificates
 
 SELECT = "SELECT hash FROM users WHERE name = :name"
 HERE = "postgresql://gate@127.0.0.1/users"

@@ -4,13 +4,13 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from plugins.sql.tests.backend import Backend
 
 from dicomgate import Decision, Reject
 from dicomgate.testing import attempt, passcode
 from dicomgate_passcode import Cost, make_hash
 from dicomgate_sql import Sql
-from timing import Question, measure, timed
+from plugins.sql.tests.backend import Backend
+from tests.system.timing import Question, measure, timed
 
 DEAR = Cost("argon2id", 3, memory_kib=40 * 1024, lanes=1)
 """Three times what a decoy costs that has learnt nothing."""

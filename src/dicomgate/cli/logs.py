@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ..auth.loading import installed
+from ..kit.text import one_line
 
 _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -36,15 +37,6 @@ class Format(StrEnum):
 
     TEXT = "text"
     JSON = "json"
-
-
-def one_line(text: str) -> str:
-    """The text with everything escaped that is not printable: controls, line ends, marks that change direction."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in text
-    )
 
 
 class _Formatter(logging.Formatter):

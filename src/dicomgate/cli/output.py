@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from .logs import one_line
+from ..kit.text import one_line
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

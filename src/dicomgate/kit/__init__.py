@@ -2,8 +2,12 @@
 
 Modules:
 
-    addresses  Addresses as an operator writes them: `pacs.hospital:104`, `[::1]:11112`; and the source of one
-    durations  Durations as an operator writes them: `500ms`, `2s`, `5m`, `1h`, `7d`
-    fetch      One document from a URL of the operator's: https, one deadline, a limit, no detours
-    files      Files on which a login depends: not writable by everybody, and secrets not readable by everybody
+    addresses    Addresses as an operator writes them: `pacs.hospital:104`, `[::1]:11112`; and the source of one
+    credentials  The username and the passcode of an attempt, or why there are none (PS3.7 D.3.3.7.1)
+    durations    Durations as an operator writes them: `500ms`, `2s`, `5m`, `1h`, `7d`
+    equal_time   No refusal sooner than a verification takes: how long an answer took must not tell which users exist
+    fetch        One document from a URL of the operator's: https, one deadline, a limit, no detours
+    files        Files on which a login depends: not writable by everybody, and secrets not readable by everybody
+    text         What somebody else's text may look like in a log, an audit record or a name
+    watched      A value read from files that may change; a good change counts at the next use
 """

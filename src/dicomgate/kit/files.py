@@ -69,6 +69,19 @@ def file_stamp(path: Path) -> FileStamp:
     return file.st_dev, file.st_ino, file.st_mtime_ns, file.st_ctime_ns, file.st_size, file.st_mode
 
 
+def trust_stamp(path: Path) -> FileStamp:
+    """Like `file_stamp`; changes also with the modes of the file's folder, and of the folder that a link leads to."""
+    file = file_stamp(path)
+    try:
+        return file and (*file, *(os.stat(folder).st_mode for folder in _folders(path)))  # noqa: PTH116 - likewise
+    except OSError:
+        return None
+
+
+def _folders(path: Path) -> list[Path]:
+    return list(dict.fromkeys((path.parent, Path(os.path.realpath(path)).parent)))
+
+
 def _read(path: Path, longest: int, forbidden: int, refusal: str) -> bytes:
     try:
         with open(path, "rb", opener=_open_at_once) as file:

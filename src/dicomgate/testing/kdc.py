@@ -19,7 +19,7 @@ from pathlib import Path
 REALM = "HOSPITAL.EXAMPLE"
 SERVICE = f"dicom/gateway.hospital.example@{REALM}"
 OTHER_SERVICE = f"http/gateway.hospital.example@{REALM}"
-PASSWORD = "correct horse"  # noqa: S105 (of users that live as long as a test)
+PASSWORD = "correct horse"
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 NEEDED = [
     tool for tool in ("krb5kdc", "kdb5_util", "kadmin.local", "kinit", "kvno") if not shutil.which(tool, path=_PATH)

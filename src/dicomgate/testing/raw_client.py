@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Sequence
 from struct import pack, unpack_from
 
-from peers.loopback import Address
+from dicomgate.testing.peers.loopback import Address
 
 VERIFICATION = b"1.2.840.10008.1.1"
 _IMPLICIT = b"1.2.840.10008.1.2"

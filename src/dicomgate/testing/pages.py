@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob("plugins/*/README.md")])
 
@@ -25,16 +25,22 @@ class Block(NamedTuple):
 
 
 def text(page: Path) -> str:
+    """The whole page."""
     return page.read_text("utf-8")
 
 
 def name(page: Path) -> str:
+    """Its path below the root of the project."""
     return str(page.relative_to(ROOT))
 
 
 def blocks(page: Path, *languages: str) -> list[Block]:
+    """Its fenced blocks, of these languages if any is named."""
     source = text(page)
-    found = [Block(*match.groups(), source.count("\n", 0, match.start()) + 2) for match in _FENCE.finditer(source)]
+    found = [
+        Block(match[1], match[2], match[3], source.count("\n", 0, match.start()) + 2)
+        for match in _FENCE.finditer(source)
+    ]
     return [block for block in found if not languages or block.language in languages]
 
 

@@ -1,0 +1,43 @@
+"""The username and the passcode of an attempt, or why there are none (PS3.7 D.3.3.7.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..contract import Attempt, IdentityType, Pass, Reject
+
+LONGEST_NAME = 1024
+"""Bytes of a username that is looked up; the item has room for 65,535."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a client sent.
+
+    `name` is empty where no user can be meant, and `problem` then says why. An authenticator verifies such a login
+    like any other, so that the time tells nothing, and refuses it.
+    """
+
+    name: str
+    passcode: bytes = field(repr=False)
+    problem: str = ""
+
+
+def credentials_of(attempt: Attempt, longest: int = LONGEST_NAME) -> Credentials | Pass | Reject:
+    """The credentials of an attempt; Pass for another type of identity, Reject for an empty passcode.
+
+    An empty passcode is never asked about: a directory takes it for an anonymous login, and that succeeds (RFC 4513
+    5.1.2). `longest` is in bytes of UTF-8.
+    """
+    identity = attempt.identity
+    if identity is None or identity.type is not IdentityType.USERNAME_AND_PASSCODE:
+        return Pass("not a username with a passcode")
+    if not identity.secondary:
+        return Reject("empty passcode")
+    try:
+        name = identity.primary.decode("utf-8")
+    except UnicodeDecodeError:
+        return Credentials("", identity.secondary, "the username is not UTF-8")
+    if not name or len(identity.primary) > longest or not name.isprintable():
+        return Credentials("", identity.secondary, f"not a username of 1 to {longest} printable bytes")
+    return Credentials(name, identity.secondary)

@@ -1,0 +1,26 @@
+"""What somebody else's text may look like in a log, an audit record or a name."""
+
+from __future__ import annotations
+
+LONGEST_NAME = 256
+_LONGEST_QUOTED = 80
+
+
+def is_name(value: object, longest: int = LONGEST_NAME) -> bool:
+    """True if the value can be the name of a user or a group: 1 to `longest` printable characters, no space around."""
+    return isinstance(value, str) and 0 < len(value) <= longest and value.isprintable() and value == value.strip()
+
+
+def quoted(value: object, longest: int = _LONGEST_QUOTED) -> str:
+    """A value of somebody else's for a log line: its `ascii`, cut after `longest` characters."""
+    text = ascii(value)
+    return text if len(text) <= longest else f"{text[:longest]}..."
+
+
+def one_line(text: str) -> str:
+    """The text with everything escaped that is not printable: controls, line ends, marks that change direction."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in text
+    )
