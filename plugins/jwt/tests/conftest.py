@@ -13,6 +13,11 @@ from tests.system.gateways import evidence, gateway  # noqa: F401 (fixtures)
 
 
 @pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
 def oidc_provider(tmp_path: Path) -> Iterator[OidcProvider]:
     """A provider for one test, which may stop it and rotate its keys."""
     folder = tmp_path / "oidc-provider"

@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from dicomgate import Accept, ConfigError, Reject
+from dicomgate.testing import attempt, jwt
+from dicomgate.testing.watching import no_descriptor_left
 from dicomgate_jwt import Jwt
 from dicomgate_jwt.keys import BadKeyError, read_pem, read_set, secret_key
 from plugins.jwt.tests.mint import (
@@ -311,7 +313,7 @@ class TestAFileThatChanges:
             change(path, before, mode)
             assert isinstance(ask(judge, mint(old)), Accept)
             assert isinstance(ask(judge, mint(new)), Reject)
-        assert caplog.text.count("taken over, 1 keys") == 4
+        assert caplog.text.count("loaded, 1 keys") == 4
 
     def test_a_bad_change_does_not(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture, option: str, before: bytes, after: bytes, mode: int,
@@ -331,12 +333,24 @@ class TestAFileThatChanges:
             for _ in range(2):
                 assert isinstance(ask(judge, mint(old)), Accept)
                 assert isinstance(ask(judge, mint(new)), Reject)
-            assert caplog.text.count("the last good one stays in force") == number
+            assert caplog.text.count("the last good version stays in use") == number
         path.rmdir()
         replaced(path, after, mode)
         assert isinstance(ask(judge, mint(new)), Accept)
         assert isinstance(ask(judge, mint(old)), Reject)
         assert not any(line.encode() in caplog.text.encode() for line in (SECRET.private.decode(),))
+
+    @pytest.mark.anyio
+    async def test_a_removed_key_is_not_trusted_because_one_read_failed(
+        self, tmp_path: Path, option: str, before: bytes, after: bytes, mode: int,
+        old: Signer, new: Signer,
+    ) -> None:  # fmt: skip
+        judge, path = self.judge(tmp_path, option, before, mode)
+        replaced(path, after, mode)
+        with no_descriptor_left():
+            assert isinstance(await judge.authenticate(attempt(jwt(mint(old)))), Accept)
+        assert isinstance(await judge.authenticate(attempt(jwt(mint(old)))), Reject)
+        assert isinstance(await judge.authenticate(attempt(jwt(mint(new)))), Accept)
 
     def test_a_bad_one_at_the_start(
         self, tmp_path: Path, option: str, before: bytes, after: bytes, mode: int, old: Signer, new: Signer

@@ -23,6 +23,11 @@ class IdP:
 
 
 @pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
 def idp(tmp_path: Path) -> IdP:
     rsa, p256 = written(tmp_path / "rsa.pem", RSA.pem), written(tmp_path / "p256.pem", P256.pem)
     return IdP(rsa, p256, authenticator(tmp_path, certificates=[rsa, p256]))

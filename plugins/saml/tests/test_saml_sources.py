@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from dicomgate import Accept, Decision, Reject, Unavailable
+from dicomgate.testing.watching import no_descriptor_left
 from dicomgate_saml import Saml, sources
 from plugins.jwt.tests.issuer import FAULTS, Issuer, ca_file, document, redirect
 from plugins.saml.tests.described import key, metadata
@@ -68,7 +69,7 @@ def test_a_file_that_changes(kept: tuple[Path, Saml, Callable[..., bytes]], capl
         replaced(path, made(*keys))
         assert known(judge) == expected
         assert known(judge) == expected
-        assert told(caplog) == [f"{path}: taken over"]
+        assert told(caplog) == [f"{path}: loaded"]
 
 
 @pytest.mark.parametrize("broken", ["empty", "nonsense", "cut", "missing", "everybody's", "a folder"])
@@ -95,12 +96,20 @@ def test_a_change_that_is_broken(
     for _ in range(3):
         assert known(judge) == {"RSA"}
     (line,) = told(caplog)
-    assert line.startswith(f"not taken over, the last good one stays in force: {path}: ")
+    assert line.startswith(f"not loaded, the last good version stays in use: {path}: ")
     if broken == "a folder":
         path.rmdir()
     replaced(path, made(P256))
     assert known(judge) == {"P256"}
-    assert told(caplog)[1:] == [f"{path}: taken over"]
+    assert told(caplog)[1:] == [f"{path}: loaded"]
+
+
+def test_a_removed_key_is_not_trusted_because_one_read_failed(kept: tuple[Path, Saml, Callable[..., bytes]]) -> None:
+    path, judge, made = kept
+    replaced(path, made(P256))
+    with no_descriptor_left():
+        assert known(judge) == {"RSA"}
+    assert known(judge) == {"P256"}
 
 
 def test_two_files_of_which_one_is_broken(tmp_path: Path) -> None:

@@ -8,6 +8,6 @@ Modules:
     equal_time   No refusal sooner than a verification takes: how long an answer took must not tell which users exist
     fetch        One document from a URL of the operator's: https, one deadline, a limit, no detours
     files        Files on which a login depends: not writable by everybody, and secrets not readable by everybody
-    text         What somebody else's text may look like in a log, an audit record or a name
+    text         How text from outside may appear in a log line, an audit record or a name
     watched      A value read from files that may change; a good change counts at the next use
 """

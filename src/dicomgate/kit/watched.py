@@ -1,9 +1,10 @@
 """A value read from files that may change; a good change counts at the next use.
 
-Rule 1: a file that is gone, wrong or open to everybody never replaces the last good value.
-Rule 2: what is wrong waits for the next change of the files. What could not be read, for want of a file descriptor or
-        of memory, is tried again at the next use: a removed user or key must not stay in for that.
-Rule 3: one log line for each change. Nobody waits for another one's reload.
+Rule 1: a file that is missing, wrong or writable by everybody never replaces the last good value.
+Rule 2: a wrong file is not read again until it changes. A file that could not be read, for example because the process
+        had no file descriptor left (EMFILE), is read again at the next use: a user or a key that the operator removed
+        must not stay valid because of that.
+Rule 3: one log line for each change. A reload in one thread never makes another thread wait.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ _Stamp = tuple[FileStamp, ...]
 
 
 class Watched(Generic[T]):
-    """What `read` makes of `paths`. Thread-safe.
+    """The value that `read` makes of `paths`. Thread-safe.
 
-    `read` raises ConfigError; one whose cause is an OSError or a MemoryError says that the files could not be read,
-    any other one that they are wrong. `describe` gives the text that the log has of a value that was taken over.
+    `read` raises ConfigError. One whose cause is an OSError or a MemoryError means that the files could not be read;
+    any other one means that they are wrong. `describe` returns the text of the log line for a new value.
 
     Raises ConfigError when it is made, never later.
     """
@@ -36,7 +37,7 @@ class Watched(Generic[T]):
         read: Callable[[], T],
         *,
         log: logging.Logger,
-        describe: Callable[[T], str] = lambda _: "taken over",
+        describe: Callable[[T], str] = lambda _: "loaded",
     ) -> None:
         self._paths = paths
         self._read = read
@@ -44,15 +45,17 @@ class Watched(Generic[T]):
         self._describe = describe
         self._reloading = threading.Lock()
         self._reported: tuple[_Stamp, str] | None = None
+        # Taken before the files are read: the next use sees a change that comes in between.
         self._seen = self._stamp()
         self._value = read()
 
     def current(self) -> T:
-        """What the files say now; what the last good ones said where these are not good."""
-        stamp = self._stamp()
-        if stamp != self._seen and self._reloading.acquire(blocking=False):
+        """The value of the files as they are now, or the last good one if they cannot be used."""
+        if self._stamp() != self._seen and self._reloading.acquire(blocking=False):
             try:
-                self._reload(stamp)
+                # Once more: another thread may have reloaded in between.
+                if (stamp := self._stamp()) != self._seen:
+                    self._reload(stamp)
             finally:
                 self._reloading.release()
         return self._value
@@ -63,13 +66,12 @@ class Watched(Generic[T]):
         except ConfigError as error:
             if self._reported != (stamp, str(error)):
                 self._reported = stamp, str(error)
-                self._log.error("not taken over, the last good one stays in force: %s", error)
+                self._log.error("not loaded, the last good version stays in use: %s", error)
             if isinstance(error.__cause__, OSError | MemoryError):
                 return
         else:
             self._reported = None
             self._log.info("%s: %s", ", ".join(map(str, self._paths)), self._describe(self._value))
-        # Taken before the files were read: a change after that is seen the next time.
         self._seen = stamp
 
     def _stamp(self) -> _Stamp:

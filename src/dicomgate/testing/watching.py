@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import resource
 import threading
 import time
 from collections.abc import Awaitable, Iterator
@@ -36,6 +37,17 @@ def logged() -> Iterator[list[str]]:
     finally:
         root.setLevel(level)
         root.removeHandler(handler)
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """Let the process open no file while the block lasts: each try fails with EMFILE."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def longest_stall(work: Awaitable[object]) -> float:

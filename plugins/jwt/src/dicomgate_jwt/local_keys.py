@@ -1,7 +1,4 @@
-"""Keys from a file on this machine: looked at before each login, so that a good change counts at once.
-
-Rule: a file that is gone or broken does not replace the last good one; one log line for each change says so.
-"""
+"""Keys from a file on this machine; a good change of the file counts at the next login."""
 
 from __future__ import annotations
 
@@ -10,7 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dicomgate import ConfigError
-from dicomgate.kit.files import file_stamp, read_secret, read_trusted
+from dicomgate.kit.files import read_secret, read_trusted
+from dicomgate.kit.watched import Watched
 
 from .keys import BadKeyError, Key, KeySet, read_pem, read_set, secret_key
 
@@ -19,18 +17,24 @@ _LONGEST = 524_288
 
 
 class LocalKeys:
-    """A file of keys that may change. Raises ConfigError at the start, never later."""
+    """The keys that `read` finds in the file `path`. Raises ConfigError when it is made, never later."""
 
     def __init__(self, path: Path, read: Callable[[Path], KeySet]) -> None:
-        self._path = path
-        self._read = read
-        self._seen = file_stamp(self._path)
-        self._keys = self._load()
+        def load() -> KeySet:
+            try:
+                keys = read(path)
+            except BadKeyError as error:
+                raise ConfigError(f"{path}: {error}") from None
+            for dropped in keys.dropped:
+                _log.warning("%s: not used: %s", path, dropped)
+            return keys
+
+        self._keys = Watched([path], load, log=_log, describe=lambda keys: f"loaded, {len(keys.keys)} keys")
 
     @property
     def algorithms(self) -> frozenset[str]:
-        """What the keys of now can be used with."""
-        return frozenset().union(*(key.algorithms for key in self._keys.keys))
+        """The algorithms that the keys can be used with now."""
+        return frozenset().union(*(key.algorithms for key in self._keys.current().keys))
 
     async def __aenter__(self) -> LocalKeys:
         return self
@@ -40,37 +44,19 @@ class LocalKeys:
 
     async def named(self, key_id: str | None) -> Sequence[Key]:
         """The keys of this name now."""
-        stamp = file_stamp(self._path)
-        if stamp != self._seen:
-            self._seen = stamp
-            try:
-                self._keys = self._load()
-            except ConfigError as error:
-                _log.error("%s; the last good one stays in force", error)
-            else:
-                _log.info("%s: taken over, %d keys", self._path, len(self._keys.keys))
-        return self._keys.named(key_id)
-
-    def _load(self) -> KeySet:
-        try:
-            keys = self._read(self._path)
-        except BadKeyError as error:
-            raise ConfigError(f"{self._path}: {error}") from None
-        for dropped in keys.dropped:
-            _log.warning("%s: not used: %s", self._path, dropped)
-        return keys
+        return self._keys.current().named(key_id)
 
 
 def set_file(path: Path) -> KeySet:
-    """A JSON Web Key Set in a file."""
+    """The keys of a JSON Web Key Set in a file. Raises BadKeyError and ConfigError."""
     return read_set(read_trusted(path, _LONGEST))
 
 
 def pem_file(path: Path) -> KeySet:
-    """One public key, or the certificate that it stands in."""
+    """The one public key in a PEM file, or that of the certificate in it. Raises BadKeyError and ConfigError."""
     return read_pem(read_trusted(path, _LONGEST))
 
 
 def secret_file(path: Path) -> KeySet:
-    """A secret that the issuer shares with us: the file's one line, byte for byte."""
+    """The secret shared with the issuer: the file's one line, byte for byte. Raises BadKeyError and ConfigError."""
     return secret_key(read_secret(path))

@@ -17,7 +17,8 @@ from typing import Any, Protocol
 
 from dicomgate import ConfigError
 from dicomgate.kit.fetch import Fetcher, FetchError, check_url
-from dicomgate.kit.files import FileStamp, file_stamp, read_trusted
+from dicomgate.kit.files import read_trusted
+from dicomgate.kit.watched import Watched
 
 from .document import RefusedError
 from .trust import LARGEST_METADATA, Trusted, read_certificates, read_metadata
@@ -48,38 +49,23 @@ class Source(Protocol):
 
 
 class FixedSource:
-    """Files that are looked at before each login. Raises ConfigError at the start, never later."""
+    """Files whose good changes count at the next login. Raises ConfigError when it is made, never later."""
 
     def __init__(self, paths: Sequence[Path], read: Callable[[], Trusted]) -> None:
-        self._paths = paths
-        self._read = read
-        self._seen = self._stamp()
-        self._trusted = read()
+        self._files = Watched(paths, read, log=_log)
 
     def trusted(self, now: float) -> Trusted:
-        """What the files say, or what the last good ones said."""
-        stamp = self._stamp()
-        if stamp != self._seen:
-            self._seen = stamp
-            try:
-                self._trusted = self._read()
-            except ConfigError as error:
-                _log.error("not taken over, the last good one stays in force: %s", error)
-            else:
-                _log.info("%s: taken over", self._paths[0])
-        return _still_valid(self._trusted, now)
+        """What the files say, or what the last good ones said. Raises MetadataUnavailableError."""
+        return _still_valid(self._files.current(), now)
 
     async def ready(self) -> None:
-        """At once: files were read when this was made."""
+        """Return at once: the files were read when this was made."""
 
     async def __aenter__(self) -> FixedSource:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         return None
-
-    def _stamp(self) -> tuple[FileStamp, ...]:
-        return tuple(map(file_stamp, self._paths))
 
 
 class UrlSource:
