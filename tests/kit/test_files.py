@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
 from dicomgate import ConfigError
-from dicomgate.kit.files import file_stamp, read_private, read_secret, read_secret_text, read_trusted
+from dicomgate.kit.files import (
+    check_trusted,
+    file_stamp,
+    read_private,
+    read_secret,
+    read_secret_text,
+    read_trusted,
+    read_with_mode,
+    trust_stamp,
+)
 
 SECRET = b"the canary's own secret"
 
@@ -93,6 +103,35 @@ def test_who_may_read_and_who_may_write(secret_file: Path, mode: int, private: b
                 read(secret_file, 100)
 
 
+def test_the_mode_of_a_trusted_file_comes_with_its_content(secret_file: Path) -> None:
+    for mode in (0o600, 0o644):
+        secret_file.chmod(mode)
+        content, found = read_with_mode(secret_file, 100)
+        assert content == SECRET + b"\n"
+        assert stat.S_IMODE(found) == mode
+    secret_file.chmod(0o602)
+    with pytest.raises(ConfigError, match="everybody may write this file; chmod o-w"):
+        read_with_mode(secret_file, 100)
+
+
+def test_a_file_that_a_library_opens_is_checked_as_one_that_is_read(secret_file: Path, tmp_path: Path) -> None:
+    check_trusted(secret_file)
+    secret_file.chmod(0o602)
+    with pytest.raises(ConfigError, match="everybody may write this file; chmod o-w"):
+        check_trusted(secret_file)
+    secret_file.chmod(0o644)
+    check_trusted(secret_file)
+    tmp_path.chmod(0o777)
+    with pytest.raises(ConfigError, match="everybody may write the folder"):
+        check_trusted(secret_file)
+    tmp_path.chmod(0o755)
+    with pytest.raises(ConfigError, match="not a regular file"):
+        check_trusted(tmp_path)
+    with pytest.raises(ConfigError, match="cannot be read: No such file") as missing:
+        check_trusted(tmp_path / "missing")
+    assert isinstance(missing.value.__cause__, OSError)
+
+
 def test_a_file_that_is_too_long(secret_file: Path) -> None:
     assert read_trusted(secret_file, len(SECRET) + 1)
     with pytest.raises(ConfigError, match="longer than 5 bytes"):
@@ -126,3 +165,19 @@ def test_a_stamp_changes_with_the_file_and_with_nothing_else(secret_file: Path) 
     assert file_stamp(secret_file) != second, "another mode"
     secret_file.unlink()
     assert file_stamp(secret_file) is None
+
+
+def test_a_trust_stamp_changes_with_the_modes_of_the_folders_too(secret_file: Path, tmp_path: Path) -> None:
+    link = tmp_path / "elsewhere" / "link"
+    link.parent.mkdir(mode=0o755)
+    link.symlink_to(secret_file)
+    plain, first = file_stamp(link), trust_stamp(link)
+    assert trust_stamp(link) == first, "the control: nothing has changed"
+    for folder in (link.parent, tmp_path):
+        folder.chmod(0o777)
+        assert trust_stamp(link) != first
+        folder.chmod(0o755 if folder == link.parent else 0o700)
+        assert file_stamp(link) == plain
+    assert trust_stamp(link) == first
+    link.unlink()
+    assert trust_stamp(link) is None

@@ -4,7 +4,6 @@ import dataclasses
 import inspect
 import logging
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from dicomgate import Accept, Attempt, ConfigError, Identity, IdentityType, Pass, Reject, Unavailable
-from dicomgate_passcode import Passcode, authenticator
-from dicomgate_passcode import decoy as decoy_module
+from dicomgate.kit import equal_time
+from dicomgate_passcode import Passcode, authenticator, dummy_hash
 from dicomgate_passcode.hashing import HashingFailedError, read_cost
 from dicomgate_passcode.hashing import make_hash as hashing_make_hash
 from dicomgate_passcode.users_file import read_users_file
@@ -40,14 +39,13 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(authenticator, "time", SimpleNamespace(monotonic=clock.monotonic, sleep=clock.sleep))
-    measuring = SimpleNamespace(monotonic=clock.monotonic, perf_counter=time.perf_counter)
-    monkeypatch.setattr(decoy_module, "time", measuring)
+    monkeypatch.setattr(equal_time, "time", SimpleNamespace(monotonic=clock.monotonic))
     return clock
 
 
 @pytest.fixture
 def verified(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """Every verification: ("user" or "decoy", the scheme)."""
+    """Every verification: ("user" or "dummy", the scheme)."""
     seen: list[tuple[str, str]] = []
 
     def watch(module: object, who: str) -> None:
@@ -62,7 +60,7 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
         monkeypatch.setattr(module, "verify", verify)
 
     watch(authenticator, "user")
-    watch(decoy_module, "decoy")
+    watch(dummy_hash, "dummy")
     return seen
 
 
@@ -154,15 +152,15 @@ def test_disabling_by_a_mark_keeps_the_hash_from_working(
         ("cheap", b"secret", "user"),
         ("cheap", b"wrong", "user"),
         ("dear", b"wrong", "user"),
-        ("nobody", b"secret", "decoy"),
-        ("nobody", b"", "decoy"),
-        ("a" * 300, b"secret", "decoy"),
-        ("with:colon", b"secret", "decoy"),
-        ("disabled", b"secret", "decoy"),
-        ("dear", b"", "decoy"),
-        ("dear", b"x" * 73, "decoy"),
-        ("dear", b"x" * 5000, "decoy"),
-        ("dear", b"x\0", "decoy"),
+        ("nobody", b"secret", "dummy"),
+        ("nobody", b"", "dummy"),
+        ("a" * 300, b"secret", "dummy"),
+        ("with:colon", b"secret", "dummy"),
+        ("disabled", b"secret", "dummy"),
+        ("dear", b"", "dummy"),
+        ("dear", b"x" * 73, "dummy"),
+        ("dear", b"x" * 5000, "dummy"),
+        ("dear", b"x\0", "dummy"),
     ],
 )
 def test_every_attempt_costs_one_verification_and_the_floor(
@@ -177,29 +175,29 @@ def test_every_attempt_costs_one_verification_and_the_floor(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     users_file.write_text(f"cheap:{cheap_hash()}\ndear:{cheap_hash(scheme='bcrypt')}\ndisabled:!{cheap_hash()}\n")
-    monkeypatch.setattr(decoy_module, "_MARGIN", 1e6)  # whatever was measured here: bcrypt is the dearer one
+    monkeypatch.setattr(dummy_hash, "_MARGIN", 1e6)  # whatever was measured here: bcrypt is the dearer one
     monkeypatch.setattr(
-        decoy_module.Decoys, "_decoy", lambda self, cost: _decoy(cost.scheme, cheap_hash(scheme=cost.scheme))
+        dummy_hash.DummyHashes, "_dummy", lambda self, cost: _dummy(cost.scheme, cheap_hash(scheme=cost.scheme))
     )
     authenticate = Passcode(file=users_file).authenticate
     verified.clear()
     authenticate(attempt(user, passcode))
     ((verifier, scheme),) = verified
     assert verifier == who
-    assert scheme == ("bcrypt" if who == "decoy" or user == "dear" else "argon2id")
+    assert scheme == ("bcrypt" if who == "dummy" or user == "dear" else "argon2id")
     (slept,) = clock.slept
     assert 0.3 <= slept <= 0.302
 
 
-def _decoy(scheme: str, text: str) -> decoy_module.Decoy:
-    return decoy_module.Decoy(scheme, text, floor={"argon2id": 0.02, "bcrypt": 0.3}[scheme])
+def _dummy(scheme: str, text: str) -> dummy_hash.DummyHash:
+    return dummy_hash.DummyHash(scheme, text, floor={"argon2id": 0.02, "bcrypt": 0.3}[scheme])
 
 
 def test_the_floor_is_filled_up_not_added(
     users_file: Path, attempt: Attempts, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passcode = Passcode(file=users_file)
-    floor = passcode._current.snapshot().decoy.floor
+    floor = passcode._users.snapshot().dummy.floor
 
     def verify(spent: float) -> Callable[[bytes, str], bool]:
         def verify(passcode: bytes, text: str) -> bool:
@@ -231,7 +229,7 @@ def test_unknown_users_may_be_passed_on_after_the_same_time(
     passcode = Passcode(file=users_file, unknown_user="pass")
     verified.clear()
     assert passcode.authenticate(attempt("zoe")) == Pass("unknown user")
-    assert verified == [("decoy", "argon2id")]
+    assert verified == [("dummy", "argon2id")]
     assert len(clock.slept) == 1
     # The users of the file are judged here, and an empty passcode goes to nobody.
     assert isinstance(passcode.authenticate(attempt("bert")), Reject)
@@ -253,7 +251,7 @@ def test_a_username_alone_is_accepted_only_if_the_operator_says_so(
     assert opened.authenticate(attempt(passcode=None)) == Accept(user="alice")
     assert opened.authenticate(attempt("zoe", None)) == Reject("unknown user")
     assert isinstance(opened.authenticate(attempt("bert", None)), Reject)
-    assert verified == [("decoy", "argon2id")] * 3
+    assert verified == [("dummy", "argon2id")] * 3
     assert len(clock.slept) == 3
     # Type 2 is not made easier by it.
     assert opened.authenticate(attempt(passcode=b"wrong")) == Reject("wrong passcode")
@@ -276,7 +274,7 @@ def test_could_not_look_is_not_wrong(
 
     passcode = Passcode(file=users_file)
     monkeypatch.setattr(authenticator, "verify", exhausted)
-    monkeypatch.setattr(decoy_module, "verify", exhausted)
+    monkeypatch.setattr(dummy_hash, "verify", exhausted)
     assert isinstance(passcode.authenticate(attempt()), Unavailable)
     assert isinstance(passcode.authenticate(attempt("zoe")), Unavailable)
     assert len(clock.slept) == 2

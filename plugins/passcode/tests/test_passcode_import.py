@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from dicomgate_passcode import commands, rewrite
+from dicomgate_passcode import commands, file_writer
+from dicomgate_passcode.file_writer import set_hash
 from dicomgate_passcode.hashing import HashingFailedError, make_hash, verify
-from dicomgate_passcode.rewrite import set_hash
 from dicomgate_passcode.users_file import read_users_file
 
 Run = Callable[..., Result]
@@ -120,13 +120,13 @@ def test_who_was_added_meanwhile_is_not_replaced(
 
 def test_the_file_is_written_once(run: Run, users_file: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[bytes] = []
-    write = rewrite._write
+    write = file_writer._write
 
     def record(target: Path, data: bytes, like: os.stat_result | None) -> None:
         written.append(data)
         write(target, data, like)
 
-    monkeypatch.setattr(rewrite, "_write", record)
+    monkeypatch.setattr(file_writer, "_write", record)
     assert run("import", str(source)).exit_code == 0
     assert written == [users_file.read_bytes()]
 

@@ -45,7 +45,7 @@ def test_the_authenticator_of_the_readme_works(cheap_hash: Callable[..., str], m
     monkeypatch.setattr(time, "sleep", slept.append)
     shown: dict[str, Any] = {}
     exec(compile(_block(README, "python", "def judge"), "README.md", "exec", dont_inherit=True), shown)  # noqa: S102
-    judge, floor = shown["judge"], shown["decoy"].floor
+    judge, floor = shown["judge"], shown["dummy"].floor
     text = cheap_hash()
     assert judge("alice", b"secret", text) == Accept(user="alice")
     for passcode, hashed in ((b"wrong", text), (b"", text), (b"secret", None), (b"secret", "{SSHA}x"), (b"x\0", text)):

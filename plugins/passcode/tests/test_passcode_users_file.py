@@ -163,7 +163,7 @@ def test_a_link_is_followed_and_both_folders_count(users_file: Path, tmp_path: P
 
 def test_a_file_that_is_far_too_large_is_refused(users_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LARGEST_FILE", 20)
-    with pytest.raises(ConfigError, match="larger than 20 bytes"):
+    with pytest.raises(ConfigError, match="longer than 20 bytes"):
         read_users_file(users_file)
 
 

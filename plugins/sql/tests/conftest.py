@@ -12,7 +12,7 @@ import pytest
 from dicomgate import Decision
 from dicomgate.testing import attempt, passcode
 from dicomgate.testing.peers.certificates import Certificates, make_certificates
-from dicomgate_passcode import Cost, decoy, make_hash
+from dicomgate_passcode import Cost, dummy_hash, make_hash
 from dicomgate_sql import Sql
 from plugins.sql.tests.backend import SELECT, TABLE, Backend
 from plugins.sql.tests.postgresql import PASSWORD, USER, Postgresql, run_postgresql
@@ -23,8 +23,8 @@ CHEAP = {"argon2id": Cost("argon2id", 1, memory_kib=8, lanes=1), "bcrypt": Cost(
 
 
 @pytest.fixture(autouse=True)
-def _cheap_decoys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoy, "DEFAULT_COST", CHEAP["argon2id"])
+def _cheap_dummies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dummy_hash, "DEFAULT_COST", CHEAP["argon2id"])
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,6 @@ import dataclasses
 import inspect
 import logging
 import threading
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
@@ -14,9 +13,10 @@ from typing import Any
 import pytest
 
 from dicomgate import Accept, Identity, IdentityType, Pass, Reject, Unavailable
+from dicomgate.kit import equal_time
 from dicomgate.testing import ask, attempt, passcode
 from dicomgate.testing.peers.loopback import wait_until
-from dicomgate_passcode import HashingFailedError, decoy, make_hash, read_cost, verify
+from dicomgate_passcode import HashingFailedError, dummy_hash, make_hash, read_cost, verify
 from dicomgate_sql import Sql, authenticator
 from plugins.sql.tests.backend import UPDATE, Backend
 
@@ -51,7 +51,7 @@ INJECTIONS = [
 
 @pytest.fixture
 def verified(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bytes, str]]:
-    """Every verification: ("user" or "decoy", the passcode, the thread)."""
+    """Every verification: ("user" or "dummy", the passcode, the thread)."""
     seen: list[tuple[str, bytes, str]] = []
 
     def watch(module: object, who: str) -> None:
@@ -62,7 +62,7 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bytes, str]]:
         monkeypatch.setattr(module, "verify", watched)
 
     watch(authenticator, "user")
-    watch(decoy, "decoy")
+    watch(dummy_hash, "dummy")
     return seen
 
 
@@ -181,13 +181,13 @@ def test_an_empty_passcode_is_refused_before_anything_is_asked(
     [
         ("alice", b"secret", "user"),
         ("alice", b"wrong", "user"),
-        ("alice", b"x" * 1025, "decoy"),
-        ("alice", b"x\0", "decoy"),
-        ("bert", b"secret", "decoy"),
-        ("carl", b"secret", "decoy"),
-        ("zoe", b"secret", "decoy"),
-        ("z" * 300, b"secret", "decoy"),
-        (b"\xff", b"secret", "decoy"),
+        ("alice", b"x" * 1025, "dummy"),
+        ("alice", b"x\0", "dummy"),
+        ("bert", b"secret", "dummy"),
+        ("carl", b"secret", "dummy"),
+        ("zoe", b"secret", "dummy"),
+        ("z" * 300, b"secret", "dummy"),
+        (b"\xff", b"secret", "dummy"),
     ],
 )
 def test_every_attempt_costs_one_verification_in_a_thread_and_the_floor(
@@ -198,7 +198,7 @@ def test_every_attempt_costs_one_verification_in_a_thread_and_the_floor(
     verified: list[tuple[str, bytes, str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(decoy, "time", SimpleNamespace(monotonic=lambda: 0.0, perf_counter=time.perf_counter))
+    monkeypatch.setattr(equal_time, "time", SimpleNamespace(monotonic=lambda: 0.0))
     slept: list[float] = []
     sleep = asyncio.sleep
 
@@ -208,7 +208,7 @@ def test_every_attempt_costs_one_verification_in_a_thread_and_the_floor(
 
     async def log_in() -> None:
         sql = backend.make(unknown_user="pass")
-        sql._pace.decoy = dataclasses.replace(sql._pace.decoy, floor=0.3)
+        sql._pace.dummy = dataclasses.replace(sql._pace.dummy, floor=0.3)
         async with sql:
             verified.clear()
             monkeypatch.setattr(asyncio, "sleep", sleeping)
@@ -226,9 +226,9 @@ def test_every_attempt_costs_one_verification_in_a_thread_and_the_floor(
 def test_the_costliest_hash_is_learnt_from_a_login_right_or_wrong(
     backend: Backend, cheap_hash: Hash, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make = decoy._make
+    make = dummy_hash._make
     floors = {"argon2id": 0.0001, "bcrypt": 0.001}
-    monkeypatch.setattr(decoy, "_make", lambda cost: dataclasses.replace(make(cost), floor=floors[cost.scheme]))
+    monkeypatch.setattr(dummy_hash, "_make", lambda cost: dataclasses.replace(make(cost), floor=floors[cost.scheme]))
     backend.put("dora", cheap_hash(scheme="bcrypt"))
 
     async def log_in(*names: str) -> str:
@@ -237,7 +237,7 @@ def test_the_costliest_hash_is_learnt_from_a_login_right_or_wrong(
                 await sql.authenticate(attempt(passcode(name, b"wrong")))
             while sql._afterwards:
                 await asyncio.wait(sql._afterwards)
-            return str(sql._pace.decoy.scheme)
+            return str(sql._pace.dummy.scheme)
 
     assert asyncio.run(log_in("alice", "zoe", "bert")) == "argon2id"
     assert asyncio.run(log_in("alice", "dora", "alice")) == "bcrypt"
@@ -267,7 +267,7 @@ def test_could_not_look_is_not_wrong(
     sqlite_backend.put("alice", cheap_hash())
     sql = sqlite_backend.make()
     monkeypatch.setattr(authenticator, "verify", exhausted)
-    monkeypatch.setattr(decoy, "verify", exhausted)
+    monkeypatch.setattr(dummy_hash, "verify", exhausted)
     no_memory = Unavailable("a hash could not be computed: no memory for it")
     assert logins(sql, ("alice", b"secret"), ("zoe", b"secret")) == [no_memory, no_memory]
 

@@ -13,16 +13,16 @@ from plugins.sql.tests.backend import Backend
 from tests.system.timing import Question, measure, timed
 
 DEAR = Cost("argon2id", 3, memory_kib=40 * 1024, lanes=1)
-"""Three times what a decoy costs that has learnt nothing."""
+"""Three times what a dummy hash costs that has learnt nothing."""
 
 
 @pytest.fixture(autouse=True)
-def _cheap_decoys() -> None:
+def _cheap_dummies() -> None:
     """Instead of conftest's: here it is about what it costs."""
 
 
 def test_the_time_of_an_answer_tells_nothing(sqlite_backend: Backend) -> None:
-    """So few attempts show what is told at a glance; floor and decoys are counted in test_sql_authenticator."""
+    """So few attempts show what is told at a glance; floor and dummy hashes are counted in test_sql_authenticator."""
     sqlite_backend.put("alice", make_hash(b"secret", DEAR))
     sqlite_backend.put("bert", make_hash(b"secret", DEAR), disabled=True)
     sqlite_backend.put("carl", None)

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Literal
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, Identity, IdentityType, Pass, Reject, Unavailable
+from dicomgate.kit.equal_time import seconds_left
 
-from .current import CurrentUsers, Snapshot
+from .file_writer import FileBusyError, renew_hash
 from .hashing import HashingFailedError, cannot_be_right, make_hash, verify
-from .rewrite import FileBusyError, renew_hash
 from .users_file import User
+from .watched_users import Snapshot, WatchedUsers
 
 _log = logging.getLogger(__name__)
 
@@ -41,13 +42,13 @@ class Passcode:
     """What becomes of a user who is not in the file: "reject", or "pass" to let the next authenticator look."""
 
     handles: frozenset[IdentityType] = field(init=False, repr=False)
-    _current: CurrentUsers = field(init=False, repr=False)
+    _users: WatchedUsers = field(init=False, repr=False)
     _renewal_failed: bool = field(init=False, repr=False, default=False)
 
     def __post_init__(self) -> None:
         alone = {IdentityType.USERNAME} if self.username_only else set()
         self.handles = frozenset({IdentityType.USERNAME_AND_PASSCODE} | alone)
-        self._current = CurrentUsers(self.file)
+        self._users = WatchedUsers(self.file)
 
     def authenticate(self, attempt: Attempt, /) -> Decision:
         """Judge one attempt. Blocks for the time of a login: call it in a thread. Thread-safe."""
@@ -55,13 +56,13 @@ class Passcode:
         if identity is None or identity.type not in self.handles:
             return Pass("not a username with a passcode")
         start = time.monotonic()
-        snapshot = self._current.snapshot()
+        snapshot = self._users.snapshot()
         try:
             return self._judge(identity, snapshot)
         except HashingFailedError:
             return Unavailable("a hash could not be computed: no memory for it")
         finally:
-            time.sleep(snapshot.decoy.seconds_left(start))
+            time.sleep(seconds_left(start, snapshot.dummy.floor))
 
     def _judge(self, identity: Identity, snapshot: Snapshot) -> Decision:
         user = snapshot.users.get(_name(identity))
@@ -70,10 +71,10 @@ class Passcode:
         wrong = "wrong passcode"
         genuine = False
         if user is None or user.cost is None or not with_passcode:
-            snapshot.decoy.verify(passcode)
+            snapshot.dummy.verify(passcode)
         elif refusal := cannot_be_right(passcode, user.cost.scheme):
             wrong = refusal
-            snapshot.decoy.verify(passcode)
+            snapshot.dummy.verify(passcode)
         else:
             genuine = verify(passcode, user.hash)
 

@@ -24,13 +24,13 @@ from rich.text import Text
 from dicomgate import ConfigError
 
 from . import import_file
+from .file_writer import FileBusyError, UserExistsError, check_writable, set_hash, set_hashes
+from .file_writer import remove as remove_user
 from .hashing import HashingFailedError, cannot_be_right, make_hash
 from .hashing import verify as verify_hash
 from .import_file import Entry
 from .policy import LONGEST, LONGEST_MINIMUM, SHORTEST, unfit
 from .policy import generate as generate_passcode
-from .rewrite import FileBusyError, UserExistsError, check_writable, set_hash, set_hashes
-from .rewrite import remove as remove_user
 from .users_file import User, name_problem, read_users_file
 
 # Never a traceback with local variables: one of them is a passcode.

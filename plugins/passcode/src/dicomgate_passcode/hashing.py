@@ -71,8 +71,8 @@ _GRAMMARS = {
 _SHA_CRYPT_DEFAULT_ROUNDS = 5000
 
 
-class HashingFailedError(Exception):
-    """The hash could not be computed: no memory for it. It says nothing about the passcode."""
+class HashingFailedError(MemoryError):
+    """The hash could not be computed: not enough memory. It says nothing about the passcode."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ Rule 4: messages name the path, the line and the user, never the hash.
 
 from __future__ import annotations
 
-import os
 import stat
 import unicodedata
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dicomgate import ConfigError
-from dicomgate.kit.files import check_folders
+from dicomgate.kit.files import read_with_mode
 
 from .hashing import READABLE, Cost, read_cost
 
@@ -49,36 +48,7 @@ class UsersFile:
 
 def read_users_file(path: Path) -> UsersFile:
     """Read and check the file. Raises ConfigError; its cause is the OSError if the file could not be read."""
-    data, mode = read_bytes(path)
-    return parse(path, data, mode)
-
-
-def read_bytes(path: Path) -> tuple[bytes, int]:
-    """The content and the mode of the file. Raises ConfigError, as `read_users_file` does."""
-    try:
-        with open(path, "rb", opener=_open_at_once) as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if not stat.S_ISREG(mode):
-                raise ConfigError(f"{path}: this is not a regular file")
-            if mode & stat.S_IWOTH:
-                raise ConfigError(f"{path}: everybody may write this file; chmod o-w")
-            data = file.read(LARGEST_FILE + 1)
-        check_folders(path)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if len(data) > LARGEST_FILE:
-        raise ConfigError(f"{path}: larger than {LARGEST_FILE} bytes")
-    return data, mode
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    # Opening a FIFO would wait for somebody to write into it.
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-def folders(path: Path) -> list[Path]:
-    """The folder that holds the path and, for a symbolic link, the one that holds the file itself."""
-    return list(dict.fromkeys((path.parent, Path(os.path.realpath(path)).parent)))
+    return parse(path, *read_with_mode(path, LARGEST_FILE))
 
 
 def parse(path: Path, data: bytes, mode: int = 0o600) -> UsersFile:

@@ -26,7 +26,7 @@ from typing import Any, Literal
 from sqlalchemy import TextClause
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, Identity, IdentityType, Pass, Reject, Unavailable
-from dicomgate_passcode import Decoy, HashingFailedError, cannot_be_right, make_hash, verify
+from dicomgate_passcode import DummyHash, HashingFailedError, cannot_be_right, make_hash, verify
 
 from .account import Account, column_problem, read_account
 from .database import Database
@@ -159,7 +159,7 @@ class Sql:
     async def _judge(self, identity: Identity) -> Decision:
         passcode = identity.secondary
         account = await self._look_up(_name(identity))
-        wrong = await self._threads.run(_what_is_wrong, account, passcode, self._pace.decoy)
+        wrong = await self._threads.run(_what_is_wrong, account, passcode, self._pace.dummy)
         if account is None:
             return Pass(wrong) if self.unknown_user == "pass" else Reject(wrong)
         if account.cost is not None and self._pace.is_new(account.cost):
@@ -212,12 +212,12 @@ def _name(identity: Identity) -> str:
     return "" if "\0" in name else name
 
 
-def _what_is_wrong(account: Account | None, passcode: bytes, decoy: Decoy) -> str:
+def _what_is_wrong(account: Account | None, passcode: bytes, dummy: DummyHash) -> str:
     """Why this is no login; empty if it is one. Costs one verification in any case. Raises HashingFailedError."""
     if account is None or account.cost is None:
-        decoy.verify(passcode)
+        dummy.verify(passcode)
         return "unknown user" if account is None else f"the user cannot log in: {account.problem}"
     if refusal := cannot_be_right(passcode, account.cost.scheme):
-        decoy.verify(passcode)
+        dummy.verify(passcode)
         return refusal
     return "" if verify(passcode, account.hash) else "wrong passcode"

@@ -10,9 +10,9 @@ Rule 3: a database file that everybody may write is no authority; without an `up
 from __future__ import annotations
 
 import ssl
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
@@ -23,7 +23,7 @@ from sqlalchemy import URL, NullPool, make_url
 from sqlalchemy.exc import ArgumentError
 
 from dicomgate import ConfigError
-from dicomgate.kit.files import check_folders, read_secret_text
+from dicomgate.kit.files import check_trusted, read_secret_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +38,7 @@ class Target:
 
 def sqlite(file: Path, *, writes: bool, patience: float) -> Target:
     """An SQLite file. Raises ConfigError if it is missing or must not be believed."""
-
-    def check() -> None:
-        try:
-            mode = file.stat().st_mode
-            if not stat.S_ISREG(mode):
-                raise ConfigError(f"{file}: this is not a regular file")
-            if mode & stat.S_IWOTH:
-                raise ConfigError(f"{file}: everybody may write this file; chmod o-w")
-            check_folders(file)
-        except OSError as error:
-            raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
-
+    check = partial(check_trusted, file)
     check()
     url = URL.create(
         "sqlite+aiosqlite",

@@ -20,9 +20,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dicomgate import ConfigError
-from dicomgate.kit.files import check_folders
+from dicomgate.kit.files import check_folders, read_with_mode
 
-from .users_file import LARGEST_FILE, User, UsersFile, parse, read_bytes
+from .users_file import LARGEST_FILE, User, UsersFile, parse
 
 _COMMAND_PATIENCE = 10.0
 """How long a command waits for another writer, in seconds. A login does not wait at all."""
@@ -121,7 +121,7 @@ def _locked(path: Path, patience: float) -> Iterator[Path]:
 
 
 def _read(target: Path) -> tuple[bytes, UsersFile]:
-    data, mode = read_bytes(target)
+    data, mode = read_with_mode(target, LARGEST_FILE)
     return data, parse(target, data, mode)
 
 

@@ -5,8 +5,8 @@ import time
 import pytest
 from passlib.context import CryptContext
 
-from dicomgate_passcode import decoy as decoy_module
-from dicomgate_passcode.decoy import DEFAULT_COST, Decoys
+from dicomgate_passcode import dummy_hash
+from dicomgate_passcode.dummy_hash import DEFAULT_COST, DummyHashes
 from dicomgate_passcode.hashing import LONGEST_PASSCODE, Cost, read_cost
 from dicomgate_passcode.hashing import verify as hashing_verify
 
@@ -16,7 +16,7 @@ BCRYPT = Cost("bcrypt", 6)
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    """Seconds that a verification takes, by scheme; the decoy's clock sees nothing else."""
+    """Seconds that a verification takes, by scheme; the dummy's clock sees nothing else."""
     seconds = {"argon2id": 0.02, "bcrypt": 0.25, "sha512-crypt": 0.4, "sha256-crypt": 0.3}
     now = [0.0]
 
@@ -26,7 +26,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         now[0] += seconds[cost.scheme]
         return hashing_verify(passcode, text)
 
-    monkeypatch.setattr(decoy_module, "verify", verify)
+    monkeypatch.setattr(dummy_hash, "verify", verify)
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     return seconds
 
@@ -36,55 +36,55 @@ def test_the_library_dummy_verification_costs_only_its_default_scheme() -> None:
     library = CryptContext(["argon2", "bcrypt"], default="argon2")
     library.dummy_verify()
     assert library._dummy_hash.startswith("$argon2")
-    assert read_cost(Decoys().costliest([ARGON2, BCRYPT]).hash) == BCRYPT
+    assert read_cost(DummyHashes().costliest([ARGON2, BCRYPT]).hash) == BCRYPT
 
 
 def test_the_slowest_scheme_by_the_clock_wins(clock: dict[str, float]) -> None:
     costs = [ARGON2, BCRYPT, Cost("sha512-crypt", 1000), Cost("sha256-crypt", 1000)]
-    assert Decoys().costliest(costs).scheme == "sha512-crypt"
+    assert DummyHashes().costliest(costs).scheme == "sha512-crypt"
     clock["argon2id"] = 0.5
-    assert Decoys().costliest(costs).scheme == "argon2id"
+    assert DummyHashes().costliest(costs).scheme == "argon2id"
 
 
 def test_the_largest_parameters_of_a_scheme_win(clock: dict[str, float]) -> None:
     costs = [Cost("argon2id", 1, 64, 1), Cost("argon2id", 2, 48, 1), Cost("argon2id", 3, 16, 1)]
-    assert read_cost(Decoys().costliest(costs).hash) == Cost("argon2id", 2, 48, 1)
+    assert read_cost(DummyHashes().costliest(costs).hash) == Cost("argon2id", 2, 48, 1)
 
 
 def test_without_users_it_is_the_default() -> None:
-    assert read_cost(Decoys().costliest([]).hash) == DEFAULT_COST
+    assert read_cost(DummyHashes().costliest([]).hash) == DEFAULT_COST
 
 
 def test_the_floor_is_over_the_measured_time(clock: dict[str, float]) -> None:
-    assert Decoys().costliest([BCRYPT]).floor == pytest.approx(0.25 * 1.25)
+    assert DummyHashes().costliest([BCRYPT]).floor == pytest.approx(0.25 * 1.25)
 
 
 def test_each_cost_is_measured_once(clock: dict[str, float]) -> None:
-    decoys = Decoys()
-    first = decoys.costliest([BCRYPT])
+    dummies = DummyHashes()
+    first = dummies.costliest([BCRYPT])
     clock["bcrypt"] = 7.0
-    assert decoys.costliest([BCRYPT, BCRYPT]) is first
+    assert dummies.costliest([BCRYPT, BCRYPT]) is first
 
 
 @pytest.mark.parametrize("passcode", [b"", b"x" * 73, b"x" * 5000, b"x\0y", b"secret"])
 def test_any_passcode_spends_a_whole_verification(passcode: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    decoy = Decoys().costliest([BCRYPT])
+    dummy = DummyHashes().costliest([BCRYPT])
     verified: list[bytes] = []
-    monkeypatch.setattr(decoy_module, "verify", lambda passcode, text: verified.append(passcode))
-    decoy.verify(passcode)
+    monkeypatch.setattr(dummy_hash, "verify", lambda passcode, text: verified.append(passcode))
+    dummy.verify(passcode)
     assert len(verified) == 1
     assert 0 < len(verified[0]) <= LONGEST_PASSCODE["bcrypt"]
     assert b"\0" not in verified[0]
 
 
-def test_the_decoy_gets_the_passcode_itself_where_its_length_costs_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    decoy = Decoys().costliest([Cost("sha512-crypt", 1000)])
+def test_the_dummy_gets_the_passcode_itself_where_its_length_costs_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    dummy = DummyHashes().costliest([Cost("sha512-crypt", 1000)])
     verified: list[bytes] = []
-    monkeypatch.setattr(decoy_module, "verify", lambda passcode, text: verified.append(passcode))
-    decoy.verify(b"x" * 100)
+    monkeypatch.setattr(dummy_hash, "verify", lambda passcode, text: verified.append(passcode))
+    dummy.verify(b"x" * 100)
     assert verified == [b"x" * 100]
 
 
 def test_the_hash_is_not_in_the_repr() -> None:
-    decoy = Decoys().costliest([ARGON2])
-    assert decoy.hash not in repr(decoy)
+    dummy = DummyHashes().costliest([ARGON2])
+    assert dummy.hash not in repr(dummy)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from dicomgate import ConfigError
-from dicomgate_passcode import rewrite
-from dicomgate_passcode.rewrite import (
+from dicomgate_passcode import file_writer
+from dicomgate_passcode.file_writer import (
     FileBusyError,
     UserExistsError,
     check_writable,
@@ -203,7 +203,7 @@ def test_a_login_does_not_wait_for_the_lock_and_a_command_does(
         with pytest.raises(FileBusyError):
             renew_hash(users_file, user, other)
         assert naps == []
-        monkeypatch.setattr(rewrite, "_COMMAND_PATIENCE", 0.01)
+        monkeypatch.setattr(file_writer, "_COMMAND_PATIENCE", 0.01)
         with pytest.raises(FileBusyError):
             remove(users_file, "alice")
         assert naps
@@ -253,11 +253,11 @@ def test_no_file_is_written_that_is_too_large_to_be_read(
 ) -> None:
     before = users_file.read_bytes()
     size = len(before) + len(f"carol:{other}\n")
-    monkeypatch.setattr(rewrite, "LARGEST_FILE", size - 1)
+    monkeypatch.setattr(file_writer, "LARGEST_FILE", size - 1)
     with pytest.raises(ConfigError, match="would be larger than"):
         set_hash(users_file, "carol", other, replace=False)
     assert users_file.read_bytes() == before
-    monkeypatch.setattr(rewrite, "LARGEST_FILE", size)
+    monkeypatch.setattr(file_writer, "LARGEST_FILE", size)
     set_hash(users_file, "carol", other, replace=False)
     assert len(users_file.read_bytes()) == size
 
