@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dicomgate import ConfigError
-from dicomgate.cli.plugin_commands import authenticators
+from dicomgate.cli.plugin_commands import authenticators, tables
 from dicomgate_passcode import Passcode
 
 GATEWAY = """
@@ -59,3 +59,26 @@ def test_none_is_an_error(config: Path) -> None:
         authenticators(config, "jwt")
     with pytest.raises(ConfigError, match="cannot be read"):
         authenticators(config.parent / "elsewhere.toml", "passcode")
+
+
+def test_tables_are_checked_and_converted_and_nothing_is_made(config: Path) -> None:
+    config.write_text(GATEWAY + TABLE % ("staff", "not-there-yet") + OTHER + TABLE % ("guests", "/etc/guests"))
+    assert tables(config, "passcode") == {
+        "staff": {"file": config.parent / "not-there-yet"},
+        "guests": {"file": Path("/etc/guests")},
+    }
+    config.write_text(TABLE % ("staff", "users"))
+    assert list(tables(config, "passcode")) == ["staff"], "the file of a program that opens its own port"
+
+
+def test_an_unknown_key_is_found_in_a_table_as_when_the_authenticator_is_made(config: Path) -> None:
+    config.write_text(GATEWAY + TABLE % ("staff", "good.htpasswd") + 'fil = "x"\n')
+    said = []
+    for read in (authenticators, tables):
+        with pytest.raises(ConfigError, match="unknown key, did you mean 'file'") as caught:
+            read(config, "passcode")
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+    assert said[0].startswith(f"{config}:17: authenticator[0].fil: ")
+    with pytest.raises(ConfigError, match=r'no \[\[authenticator\]\] with use = "jwt"'):
+        tables(config, "jwt")

@@ -78,6 +78,11 @@ def make(use: str, table: Mapping[str, object], folder: Path) -> Authenticator:
     return construct(use, find(use), table, folder)
 
 
+def read_options(use: str, table: Mapping[str, object], folder: Path) -> dict[str, Any]:
+    """The keyword arguments that `make` would make the authenticator with. Raises as `make` does for a wrong key."""
+    return _check(find(use), table, folder)
+
+
 def construct(use: str, factory: Callable[..., object], table: Mapping[str, object], folder: Path) -> Authenticator:
     """The authenticator that a callable makes of its table; `use` is its name in messages.
 

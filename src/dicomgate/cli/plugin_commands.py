@@ -7,10 +7,13 @@ with one line for each problem: NegativeAnswer with exit status 1, ConfigError w
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
-from ..auth import loading as discovery
-from ..config.load import load
+from ..auth import loading
+from ..config.load import Configuration, load
+from ..config.schema import EmbeddedTables
 from ..contract import Authenticator
 from ..errors import ConfigError, NegativeAnswer, Problem
 from ..net.tls import read_certificate
@@ -28,7 +31,10 @@ __all__ = [
     "print_table",
     "read_certificate",
     "read_input",
+    "tables",
 ]
+
+T = TypeVar("T")
 
 _MOST_READ = 1_048_576
 
@@ -38,20 +44,35 @@ def authenticators(config: Path, use: str) -> dict[str, Authenticator]:
 
     None of the others is made. Raises ConfigError with all that is wrong, each with file, line and key.
     """
-    configuration = load(config)
-    made: dict[str, Authenticator] = {}
+    return _each(load(config), use, loading.make)
+
+
+def tables(config: Path, use: str) -> dict[str, dict[str, Any]]:
+    """The options of the configured authenticators of this `use`, by name, checked and converted; nothing is made.
+
+    For a command that makes what an authenticator needs. The file may also be one of a program that opens its own port.
+    Raises ConfigError with all that is wrong, each with file, line and key.
+    """
+    return _each(load(config, EmbeddedTables), use, loading.read_options)
+
+
+_Read = Callable[[str, Mapping[str, object], Path], T]
+
+
+def _each(configuration: Configuration, use: str, read: _Read[T]) -> dict[str, T]:
+    found: dict[str, T] = {}
     problems: list[Problem] = []
     for index, table in enumerate(configuration.tables.authenticator):
         if table.use == use:
             try:
-                made[table.title] = discovery.make(use, table.options, configuration.folder)
+                found[table.title] = read(use, table.options, configuration.folder)
             except ConfigError as error:
                 problems += configuration.located(error, "authenticator", index).problems
     if problems:
         raise ConfigError(problems)
-    if not made:
-        raise ConfigError(f'{config}: no [[authenticator]] with use = "{use}"')
-    return made
+    if not found:
+        raise ConfigError(f'{configuration.path}: no [[authenticator]] with use = "{use}"')
+    return found
 
 
 def read_input(name: str) -> bytes:
