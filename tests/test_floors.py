@@ -157,7 +157,7 @@ def test_a_broken_floor_is_seen(module: tuple[str, ...], source: str) -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        (("wire", "items"), "from ..errors import PduError\nfrom .reject_abort import Abort"),
+        (("wire", "items"), "from ..errors import DoesNotFit\nfrom .reject_abort import Abort"),
         (("auth", "link"), "import asyncio, logging\nfrom ..contract import Accept"),
         (("association", "handshake"), "from ..auth.chain import Verdict\nfrom ..wire import pdu"),
         (("net", "tls"), "import ssl"),

@@ -6,7 +6,7 @@ A module imports only from lower floors or from its own folder (docs/architectur
 Modules:
 
     contract      The contract between the gateway and an authenticator
-    errors        Every exception that the gateway raises on purpose
+    errors        The exceptions that the gateway raises on purpose, grouped by whose fault they are
     association/  One association's whole life, without sockets
     auth/         From an Attempt to a decision. No PDU is known here, and no socket
     cli/          The command line: the commands of `dicomgate`, and those that plugins add

@@ -1,16 +1,22 @@
-"""Every exception that the gateway raises on purpose.
+"""The exceptions that the gateway raises on purpose, grouped by whose fault they are.
 
     DicomgateError
-    +-- ConfigError     the operator's: a file, a table, a key or a value is wrong; all that is wrong, at once
-    +-- PluginError     an authenticator's distribution is missing or does not import
-    +-- PduError        the peer's: bytes that the standard does not allow; it carries the PDU that answers them
-    +-- DoesNotFit      ours: a value is too long for the 16-bit length of its item
-    +-- StartError      the machine's: a port is in use, a file cannot be read, a host cannot be reached
-    +-- FetchError      a document over https that cannot be had
-    +-- NegativeAnswer  nobody's: a command did its work, and the answer is no
-    +-- StateUnavailable  what gateways share is out of reach: the file, the server; or there is no place in it
+    |                          the operator's:
+    +-- ConfigError            a file, a table, a key or a value is wrong; it lists every problem found
+    |   +-- PluginError        an authenticator's distribution is missing or cannot be imported
+    |                          the peer's:
+    +-- PduError               bytes that the standard does not allow; in `wire.reject_abort`, it carries the answer
+    |                          the machine's or the network's:
+    +-- StartError             a port is in use, a file cannot be read, a host cannot be reached
+    +-- FetchError             a document cannot be fetched over https
+    +-- StateUnavailable       the state that gateways share is out of reach, or full
+    |                          ours:
+    +-- DoesNotFit             a value that we encode is too long for the 16-bit length of its item
+    |                          nobody's:
+    +-- NegativeAnswer         a command did its work, and the answer is no
 
-Anything else that escapes a module is a defect.
+A plugin's own fault is not here: whatever an authenticator raises becomes `Unavailable` for that attempt. Anything else
+that escapes a module is a defect.
 """
 
 from __future__ import annotations
@@ -22,11 +28,11 @@ from typing import NamedTuple
 
 
 class DicomgateError(Exception):
-    """The root: catch it to catch them all."""
+    """The base class of all of them."""
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong in a configuration: the path of keys that leads to it, and what is wrong."""
+    """One thing that is wrong in a configuration: the path of keys to it, and what is wrong there."""
 
     keys: tuple[str | int, ...]
     message: str
@@ -36,7 +42,7 @@ class Problem(NamedTuple):
 
 
 class ConfigError(DicomgateError):
-    """The configuration is wrong. `problems` are all the things that are, each naming what it is about."""
+    """The configuration is wrong. `problems` lists everything that is wrong, not only the first thing."""
 
     def __init__(self, problems: str | Sequence[Problem]) -> None:
         self.problems: tuple[Problem, ...] = (Problem((), problems),) if isinstance(problems, str) else tuple(problems)
@@ -44,31 +50,19 @@ class ConfigError(DicomgateError):
 
 
 class PluginError(ConfigError):
-    """An authenticator cannot be loaded: no distribution provides it, or the one that does fails to import."""
+    """An authenticator cannot be loaded: no installed distribution provides it, or importing it fails."""
 
 
 class StartError(DicomgateError):
-    """The configuration is right, but the machine does not play along: a port in use, a host out of reach."""
+    """The configuration is right, but the machine or the network prevents it."""
 
 
 class FetchError(DicomgateError):
-    """What was to be fetched cannot be had. The words are for the log."""
+    """A document cannot be fetched. The message is for the log."""
 
 
 class StateUnavailable(DicomgateError):
-    """What gateways share cannot be asked now. The message names the file or the server, never a secret."""
-
-
-class PduError(DicomgateError):
-    """The peer sent bytes that PS3.8 or PS3.7 does not allow.
-
-    `reply` is the whole A-ABORT or A-ASSOCIATE-RJ PDU that answers them. The message is for the log: it may name
-    the claimed values, never a secret.
-    """
-
-    def __init__(self, message: str, reply: bytes) -> None:
-        self.reply = reply
-        super().__init__(message)
+    """The shared state cannot be used now. The message names the file or the server, never a secret."""
 
 
 class NegativeAnswer(DicomgateError):
@@ -76,11 +70,11 @@ class NegativeAnswer(DicomgateError):
 
 
 class DoesNotFit(DicomgateError):
-    """A value that we were to encode is too long for the 16-bit length of its item (PS3.8 9.3.2)."""
+    """A value that we encode is too long for the 16-bit length of its item (PS3.8 9.3.2)."""
 
 
 def place(error: BaseException) -> str:
-    """The type of an exception of somebody else's, and where it was raised; what it says may hold a secret."""
+    """The type of a foreign exception and where it was raised. Its message is left out: it may hold a secret."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" in {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""  # noqa: PTH119
     return f"{type(error).__name__}{where}"

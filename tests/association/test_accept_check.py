@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dicomgate.association.accept_check import check_accept
-from dicomgate.errors import PduError
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
 from dicomgate.wire.presentation import AnsweredContext, ProposedContext
-from dicomgate.wire.reject_abort import INVALID_PARAMETER
+from dicomgate.wire.reject_abort import INVALID_PARAMETER, PduError
 from dicomgate.wire.user_information import ExtendedNegotiation, Negotiation, RoleSelection
 from tests.properties import raw
 
@@ -73,7 +72,7 @@ def test_a_context_accepted_beyond_what_was_proposed(context: AnsweredContext, m
         check_accept(
             asked(), answer(*{context.id: context, 1: context if context.id == 1 else answer().contexts[0]}.values())
         )
-    assert refused.value.reply == INVALID_PARAMETER.encode()
+    assert refused.value.answer == INVALID_PARAMETER
 
 
 @pytest.mark.parametrize(
@@ -93,7 +92,7 @@ def test_a_role_beyond_what_was_proposed(proposal: tuple[int, int], accepted: tu
     request = asked(role_selections=(RoleSelection(CT, *proposal),))
     with pytest.raises(PduError, match="a role never proposed") as refused:
         check_accept(request, answer(role_selections=(RoleSelection(CT, *accepted),)))
-    assert refused.value.reply == INVALID_PARAMETER.encode()
+    assert refused.value.answer == INVALID_PARAMETER
 
 
 def test_a_role_unasked_is_dropped_if_it_is_the_default_and_refused_if_it_is_more() -> None:

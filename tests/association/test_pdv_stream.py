@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dicomgate.association.pdv_stream import MOST_HELD, PdvStream
-from dicomgate.errors import PduError
-from dicomgate.wire.reject_abort import INVALID_PARAMETER, UNEXPECTED_PDU, UNRECOGNIZED_PDU, Abort
+from dicomgate.wire.reject_abort import INVALID_PARAMETER, UNEXPECTED_PDU, UNRECOGNIZED_PDU, Abort, PduError
 from tests.properties import raw
 from tests.properties.strategies import relay
 
@@ -85,7 +84,7 @@ def test_a_violation_is_not_forwarded_not_even_in_part(name: str) -> None:
         here = flow()
         with pytest.raises(PduError) as refused:
             relay(here, flow(), [*pieces, GOOD])
-        assert refused.value.reply == answer.encode()
+        assert refused.value.answer == answer
         assert here.boundary
         assert refused.value.forwarded == legal
 
@@ -155,7 +154,7 @@ class TestRelease:
         here = flow()
         with pytest.raises(PduError) as refused:
             relay(here, flow(release_requested=True), [raw.RELEASE_RP + behind])
-        assert refused.value.reply == UNEXPECTED_PDU.encode()
+        assert refused.value.answer == UNEXPECTED_PDU
         assert (refused.value.forwarded, here.boundary) == (raw.RELEASE_RP, True)
 
     def test_an_abort_behind_a_release(self) -> None:

@@ -15,10 +15,9 @@ from dicomgate.association.handshake import Handshake
 from dicomgate.association.pdv_stream import PdvStream
 from dicomgate.auth.chain import Chain
 from dicomgate.auth.link import Link
-from dicomgate.errors import PduError
 from dicomgate.wire.associate import DICOM_APPLICATION_CONTEXT, AssociateRequest
 from dicomgate.wire.presentation import ProposedContext
-from dicomgate.wire.reject_abort import REFUSED_IDENTITY, Abort, AssociateReject, decode_refusal
+from dicomgate.wire.reject_abort import REFUSED_IDENTITY, Abort, AssociateReject, PduError, decode_refusal
 from dicomgate.wire.user_information import Negotiation
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -118,5 +117,5 @@ def test_the_protocol_is_watched_after_the_login(pdu: str, abort: Abort | None) 
         return
     with pytest.raises(PduError) as broken:
         flow.walk(data, len(data), other)
-    assert decode_refusal(broken.value.reply) == abort
+    assert broken.value.answer == abort
     assert flow.safe == 0

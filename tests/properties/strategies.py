@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from dicomgate.association.pdv_stream import PdvStream
 from dicomgate.contract import Identity, IdentityType
-from dicomgate.errors import PduError
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
 from dicomgate.wire.presentation import AnsweredContext, ProposedContext
+from dicomgate.wire.reject_abort import PduError
 from dicomgate.wire.user_information import CommonExtendedNegotiation, ExtendedNegotiation, Negotiation, RoleSelection
 from tests.properties import raw
 

@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomgate.association.accept_check import check_accept
-from dicomgate.errors import PduError
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
 from dicomgate.wire.pdu import PduReader, PduType
-from dicomgate.wire.reject_abort import decode_refusal
+from dicomgate.wire.reject_abort import PduError, decode_refusal
 from tests.properties import raw
 from tests.properties.strategies import accepts, cuts, damaged, examples, requests, respell
 
@@ -56,7 +55,7 @@ def parsed(parse: type, pdu: bytes) -> AssociateRequest | AssociateAccept | None
     try:
         return parse.parse(pdu)
     except PduError as refused:
-        reply = refused.reply
+        reply = refused.answer.encode()
     assert decode_refusal(reply).encode() == reply
     return None
 
@@ -167,7 +166,7 @@ def verdict(pieces: list[bytes]) -> tuple[list[tuple[PduType, bytes]], bytes | N
             while (pdu := reader.next_pdu()) is not None:
                 found.append(pdu)
     except PduError as refused:
-        return found, refused.reply
+        return found, refused.answer.encode()
     return found, None
 
 

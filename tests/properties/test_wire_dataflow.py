@@ -12,10 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomgate.association.pdv_stream import MOST_HELD, PdvStream
-from dicomgate.errors import PduError
 from dicomgate.wire.associate import AssociateRequest
 from dicomgate.wire.pdu import PduReader, PduType
-from dicomgate.wire.reject_abort import Abort
+from dicomgate.wire.reject_abort import Abort, PduError
 from tests.properties import raw
 from tests.properties.strategies import cuts, damaged, examples, p_datas, relay
 
@@ -42,7 +41,7 @@ def outcome(pieces: Sequence[bytes], maximum_length: int = 0, *, asked: bool = F
     try:
         forwarded, held = relay(flow, other, pieces)
     except PduError as error:
-        forwarded, held, refused = error.forwarded, b"", (str(error), error.reply)
+        forwarded, held, refused = error.forwarded, b"", (str(error), error.answer.encode())
     ends = flow.release_requested, flow.released, flow.aborted
     return Outcome(forwarded, held, flow.pdus, *ends, refused, flow.boundary)
 

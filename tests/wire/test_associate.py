@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dicomgate.errors import PduError
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
 from dicomgate.wire.items import KNOWN
-from dicomgate.wire.reject_abort import APPLICATION_CONTEXT, INVALID_PARAMETER, PROTOCOL_VERSION
+from dicomgate.wire.reject_abort import APPLICATION_CONTEXT, INVALID_PARAMETER, PROTOCOL_VERSION, PduError
 from tests.properties import raw
 
 LOGIN = raw.login(2, b"alice", b"pw", response=1)
@@ -18,7 +17,7 @@ ANSWER = raw.user_information(raw.item(0x59, raw.field(b"ticket")))
 def refused(pdu: bytes, message: str, parse: type = AssociateRequest) -> bytes:
     with pytest.raises(PduError, match=message) as error:
         parse.parse(pdu)
-    return error.value.reply
+    return error.value.answer.encode()
 
 
 def test_a_canonical_request_is_its_own_encoding() -> None:

@@ -6,9 +6,9 @@ from contextlib import suppress
 
 import pytest
 
-from dicomgate.errors import DoesNotFit, PduError
+from dicomgate.errors import DoesNotFit
 from dicomgate.wire.items import KNOWN, counted, counted_field, item, misplaced, read_uid, walk
-from dicomgate.wire.reject_abort import INVALID_PARAMETER
+from dicomgate.wire.reject_abort import INVALID_PARAMETER, PduError
 from tests.properties import raw
 
 
@@ -27,7 +27,7 @@ def test_items_are_found_one_behind_the_other() -> None:
 def test_bytes_left_over(left_over: int) -> None:
     with pytest.raises(PduError, match=f"{left_over} bytes left over in here") as refused:
         walked(raw.item(0x51) + bytes(left_over))
-    assert refused.value.reply == INVALID_PARAMETER.encode()
+    assert refused.value.answer == INVALID_PARAMETER
 
 
 @pytest.mark.parametrize("declared", [3, 4, 0xFFFF])
@@ -83,7 +83,7 @@ def test_uids(uid: bytes) -> None:
 def test_what_is_no_uid(uid: bytes) -> None:
     with pytest.raises(PduError, match=r"it of \d+ bytes is not a UID") as refused:
         read_uid(uid, "it")
-    assert refused.value.reply == INVALID_PARAMETER.encode()
+    assert refused.value.answer == INVALID_PARAMETER
 
 
 def test_what_is_no_uid_is_not_kept() -> None:

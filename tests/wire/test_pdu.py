@@ -6,9 +6,8 @@ import tracemalloc
 
 import pytest
 
-from dicomgate.errors import PduError
 from dicomgate.wire.pdu import SHORT, PduReader, PduType
-from dicomgate.wire.reject_abort import BY_USER, INVALID_PARAMETER, UNEXPECTED_PDU, UNRECOGNIZED_PDU, Abort
+from dicomgate.wire.reject_abort import BY_USER, INVALID_PARAMETER, UNEXPECTED_PDU, UNRECOGNIZED_PDU, Abort, PduError
 from tests.properties import raw
 
 REQUEST = raw.rq(raw.login())
@@ -57,7 +56,7 @@ def test_the_length_is_judged_on_the_header(length: int, legal: bool) -> None:
         return
     with pytest.raises(PduError, match=f"of {length} bytes") as refused:
         pdus.next_pdu()
-    assert refused.value.reply == INVALID_PARAMETER.encode()
+    assert refused.value.answer == INVALID_PARAMETER
 
 
 @pytest.mark.parametrize("length", [0, 3, 5, 0xFFFFFFFF])
@@ -71,22 +70,22 @@ def test_a_short_pdu_has_four_bytes(length: int) -> None:
 def test_a_type_out_of_turn_is_judged_on_its_first_byte(kind: int, out_of_turn: Abort) -> None:
     with pytest.raises(PduError, match=f"{PduType(kind)!s} out of turn") as refused:
         reader(bytes((kind,)), out_of_turn=out_of_turn).next_pdu()
-    assert refused.value.reply == out_of_turn.encode()
+    assert refused.value.answer == out_of_turn
 
 
 @pytest.mark.parametrize("kind", [0, 8, 0x16, 0x47, 0xFF])
 def test_a_type_that_does_not_exist(kind: int) -> None:
     with pytest.raises(PduError, match=f"type {kind:02X}H") as refused:
         reader(bytes((kind,))).next_pdu()
-    assert refused.value.reply == UNRECOGNIZED_PDU.encode()
+    assert refused.value.answer == UNRECOGNIZED_PDU
     # An equal Abort is as good as the constant itself.
     with pytest.raises(PduError) as refused:
         reader(bytes((kind,)), out_of_turn=Abort(2, 2)).next_pdu()
-    assert refused.value.reply == UNRECOGNIZED_PDU.encode()
+    assert refused.value.answer == UNRECOGNIZED_PDU
     # Sta2, AA-1: who awaits an A-ASSOCIATE-RQ answers everything else alike.
     with pytest.raises(PduError) as refused:
         reader(bytes((kind,)), out_of_turn=BY_USER).next_pdu()
-    assert refused.value.reply == BY_USER.encode()
+    assert refused.value.answer == BY_USER
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dicomgate.errors import PduError
 from dicomgate.wire.presentation import AnsweredContext, ProposedContext, read_answered, read_proposed
-from dicomgate.wire.reject_abort import INVALID_PARAMETER
+from dicomgate.wire.reject_abort import INVALID_PARAMETER, PduError
 from tests.properties import raw
 
 ABSTRACT = raw.item(0x30, raw.VERIFICATION)
@@ -45,7 +44,7 @@ def test_a_proposal() -> None:
 def test_a_malformed_proposal(syntaxes: tuple[bytes, ...], message: str) -> None:
     with pytest.raises(PduError, match=message) as refused:
         read(raw.proposed(1, *syntaxes))
-    assert refused.value.reply == INVALID_PARAMETER.encode()
+    assert refused.value.answer == INVALID_PARAMETER
 
 
 @pytest.mark.parametrize("answered", [False, True])

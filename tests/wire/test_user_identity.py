@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dicomgate.contract import Identity, IdentityType
-from dicomgate.errors import DoesNotFit, PduError
-from dicomgate.wire.reject_abort import INVALID_PARAMETER, REFUSED_IDENTITY
+from dicomgate.errors import DoesNotFit
+from dicomgate.wire.reject_abort import INVALID_PARAMETER, REFUSED_IDENTITY, PduError
 from dicomgate.wire.user_identity import encode_identity, encode_server_response, read_identity, read_server_response
 from tests.properties import raw
 
@@ -57,7 +57,7 @@ def test_an_empty_passcode_is_the_authenticators_to_judge() -> None:
 def test_a_structure_that_does_not_add_up(body: bytes, message: str) -> None:
     with pytest.raises(PduError, match=message) as refused:
         read(raw.item(0x58, body))
-    assert refused.value.reply == INVALID_PARAMETER.encode()
+    assert refused.value.answer == INVALID_PARAMETER
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_structure_that_does_not_add_up(body: bytes, message: str) -> None:
 def test_a_login_that_nobody_could_verify(kind: int, primary: bytes, message: str) -> None:
     with pytest.raises(PduError, match=message) as refused:
         read(raw.login(kind, primary))
-    assert refused.value.reply == REFUSED_IDENTITY.encode()
+    assert refused.value.answer == REFUSED_IDENTITY
 
 
 @pytest.mark.parametrize("name", ["Müller", "山田太郎", "o'brien@HOSPITAL", "a" * 60000, "two words"])
@@ -106,14 +106,14 @@ class TestFallbackEncoding:
     def test_control_characters_are_refused_behind_it(self) -> None:
         with pytest.raises(PduError, match="control characters") as refused:
             read(raw.login(1, b"M\xfcller\x85"), "latin-1")
-        assert refused.value.reply == REFUSED_IDENTITY.encode()
+        assert refused.value.answer == REFUSED_IDENTITY
 
     @pytest.mark.parametrize(("username", "passcode"), [(b"M\xfcller", b"pw"), (b"alice", b"p\xe4ss")])
     def test_what_it_cannot_decode_is_refused(self, username: bytes, passcode: bytes) -> None:
         # Replaced by U+FFFD, "p\xe4ss" and "p\xf6ss" would be one passcode.
         with pytest.raises(PduError, match="neither UTF-8 nor ascii") as refused:
             read(raw.login(2, username, passcode), "ascii")
-        assert refused.value.reply == REFUSED_IDENTITY.encode()
+        assert refused.value.answer == REFUSED_IDENTITY
 
     @pytest.mark.parametrize("encoding", ["cp1252", "shift_jis", "iso2022_jp", "utf-16", "utf-7", "idna", "gb18030"])
     def test_no_encoding_raises_anything_else(self, encoding: str) -> None:
@@ -123,7 +123,7 @@ class TestFallbackEncoding:
                     reply = b""
                     assert read(raw.login(1, primary), encoding).primary.decode("utf-8")
                 except PduError as refused:
-                    reply = refused.reply
+                    reply = refused.answer.encode()
                 assert reply in (b"", REFUSED_IDENTITY.encode())
 
 
@@ -187,4 +187,4 @@ def test_server_responses() -> None:
 def test_a_malformed_server_response(body: bytes) -> None:
     with pytest.raises(PduError, match="server response") as refused:
         read_server_response(body)
-    assert refused.value.reply == INVALID_PARAMETER.encode()
+    assert refused.value.answer == INVALID_PARAMETER

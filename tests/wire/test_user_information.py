@@ -6,8 +6,8 @@ from struct import pack
 
 import pytest
 
-from dicomgate.errors import DoesNotFit, PduError
-from dicomgate.wire.reject_abort import INVALID_PARAMETER
+from dicomgate.errors import DoesNotFit
+from dicomgate.wire.reject_abort import INVALID_PARAMETER, PduError
 from dicomgate.wire.user_information import (
     CommonExtendedNegotiation,
     ExtendedNegotiation,
@@ -104,7 +104,7 @@ def test_no_pdv_fits(length: int) -> None:
 def test_malformed(kind: int, body: bytes, message: str) -> None:
     with pytest.raises(PduError, match=message) as refused:
         read((kind, body))
-    assert refused.value.reply == INVALID_PARAMETER.encode()
+    assert refused.value.answer == INVALID_PARAMETER
 
 
 @pytest.mark.parametrize(("kind", "body"), [(0x51, bytes(4)), (0x52, b"1.2"), (0x53, bytes(4)), (0x55, b"NAME")])

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from dicomgate.contract import IdentityType
-from dicomgate.errors import PduError
 from dicomgate.wire.associate import AssociateRequest
 from dicomgate.wire.pdu import SHORTEST_ASSOCIATE, PduReader, PduType
 from dicomgate.wire.reject_abort import (
@@ -18,6 +17,7 @@ from dicomgate.wire.reject_abort import (
     REFUSED_IDENTITY,
     UNEXPECTED_PDU,
     UNRECOGNIZED_PDU,
+    PduError,
 )
 from tests.properties import raw
 
@@ -88,7 +88,7 @@ def test_accepted(row: dict) -> None:
 def test_refused(row: dict) -> None:
     with pytest.raises(PduError) as refused:
         received(bytes.fromhex(row["pdu"]))
-    assert refused.value.reply == bytes.fromhex(BYTES[REPLIES.get(row["id"], INVALID_PARAMETER)])
+    assert refused.value.answer.encode() == bytes.fromhex(BYTES[REPLIES.get(row["id"], INVALID_PARAMETER)])
 
 
 def test_what_hides_in_an_unknown_sub_item_is_not_seen() -> None:
@@ -133,4 +133,4 @@ def test_refused_on_the_header_for_its_size(described: str) -> None:
     assert AssociateRequest.parse(pdu).identity is not None
     with pytest.raises(PduError, match=f"of {len(pdu) - 6} bytes: 68 to {LIMIT} are allowed") as refused:
         received(pdu[:6])
-    assert refused.value.reply == INVALID_PARAMETER.encode()
+    assert refused.value.answer == INVALID_PARAMETER

@@ -6,10 +6,10 @@ accepts more than was asked is refused; what it merely says unasked is dropped.
 
 from __future__ import annotations
 
-from ..errors import PduError
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.items import malformed
 from ..wire.presentation import AnsweredContext, ProposedContext
+from ..wire.reject_abort import PduError
 from ..wire.user_information import Negotiation
 
 _NO_REASON = 2

@@ -107,6 +107,11 @@ def before_asking(identity: Identity | None, policy: Policy) -> Refuse | None:
     return None
 
 
+def settle(attempt: Attempt, verdict: Verdict, now: datetime) -> tuple[Decided, Admit | Refuse]:
+    """What follows from the chain's verdict on an attempt: the record of it, and the answer. `now` is aware."""
+    return decision_record(attempt.id, attempt, verdict, now), admit(verdict, attempt.identity, now)
+
+
 def admit(verdict: Verdict, identity: Identity | None, now: datetime) -> Admit | Refuse:
     """Turn the chain's verdict into what happens."""
     decision = verdict.decision

@@ -16,12 +16,12 @@ from datetime import UTC, datetime
 
 from ..auth.chain import Verdict
 from ..contract import Accept, Peer
-from ..errors import DoesNotFit, PduError
+from ..errors import DoesNotFit
 from ..events.events import Cause, Established, Refused
 from ..wire import reject_abort as refusal
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
-from ..wire.reject_abort import Refusal, decode_refusal
+from ..wire.reject_abort import Abort, PduError, Refusal, decode_refusal
 from ..wire.user_information import Negotiation
 from . import effects as do
 from .accept_check import check_accept
@@ -205,8 +205,8 @@ class Handshake:
             accept = check_accept(self._request, AssociateAccept.parse(pdu[1]))
         except PduError as error:
             # The reply to a request may be an A-ASSOCIATE-RJ; to an answer it is an A-ABORT.
-            reply = error.reply if error.reply[0] == PduType.ABORT else refusal.INVALID_PARAMETER.encode()
-            return self._refuse(refusal.CONGESTION, f"upstream {self._route.upstream}: {error}", reply)
+            answer = error.answer if isinstance(error.answer, Abort) else refusal.INVALID_PARAMETER
+            return self._refuse(refusal.CONGESTION, f"upstream {self._route.upstream}: {error}", answer.encode())
         return self._establish(replace(accept, server_response=self._server_response))
 
     def _establish(self, answer: AssociateAccept) -> do.Effects:
@@ -253,8 +253,8 @@ class Handshake:
         self._in_step = False
         self._client.rest()  # and keep nothing: who is refused may stay for a while
         if self.state is State.CLOSING:
-            return [do.ToClient(error.reply)]  # PS3.8 table 9-10, Sta13: AA-7
-        return self._refuse(decode_refusal(error.reply), str(error))
+            return [do.ToClient(error.answer.encode())]  # PS3.8 table 9-10, Sta13: AA-7
+        return self._refuse(error.answer, str(error))
 
     def _refuse(self, answer: Refusal, reason: str, to_upstream: bytes | None = _GIVEN_UP) -> do.Effects:
         """Answer the client and await its close. An upstream that was asked hears `to_upstream` first."""

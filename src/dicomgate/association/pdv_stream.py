@@ -11,10 +11,9 @@ from collections.abc import Collection
 from functools import lru_cache
 from struct import Struct
 
-from ..errors import PduError
 from ..wire.items import malformed
 from ..wire.pdu import HEADER, PduType
-from ..wire.reject_abort import UNEXPECTED_PDU, UNRECOGNIZED_PDU, Refusal, decode_refusal
+from ..wire.reject_abort import UNEXPECTED_PDU, UNRECOGNIZED_PDU, PduError, Refusal, decode_refusal
 
 _PDU_AND_PDV = Struct(">BxLLB")  # PDU header, item-length and presentation-context-ID of the first PDV
 _PDV = Struct(">LB")
@@ -106,7 +105,7 @@ class PdvStream:
                     return position
                 continue
             if self.released or self.release_requested:
-                raise PduError("P-DATA-TF behind an A-RELEASE", UNEXPECTED_PDU.encode())
+                raise PduError("P-DATA-TF behind an A-RELEASE", UNEXPECTED_PDU)
             if left < HEADER.size:
                 return position
             if left <= MOST_HELD:
@@ -148,8 +147,8 @@ class PdvStream:
         kind = buffer[position]
         if kind not in (PduType.RELEASE_RQ, PduType.RELEASE_RP, PduType.ABORT):
             if kind in _ASSOCIATE:
-                raise PduError(f"{PduType(kind)!s} inside an association", UNEXPECTED_PDU.encode())
-            raise PduError(f"a PDU of type {kind:02X}H inside an association", UNRECOGNIZED_PDU.encode())
+                raise PduError(f"{PduType(kind)!s} inside an association", UNEXPECTED_PDU)
+            raise PduError(f"a PDU of type {kind:02X}H inside an association", UNRECOGNIZED_PDU)
         if left < HEADER.size:
             return False
         length = HEADER.unpack_from(buffer, position)[1]
@@ -161,11 +160,11 @@ class PdvStream:
             self.aborted = decode_refusal(buffer[position : position + _SHORT])
         elif kind == PduType.RELEASE_RQ:
             if self.release_requested or self.released:
-                raise PduError("a second A-RELEASE-RQ", UNEXPECTED_PDU.encode())
+                raise PduError("a second A-RELEASE-RQ", UNEXPECTED_PDU)
             self.release_requested = True
         else:
             if not other.release_requested or self.released:
-                raise PduError("A-RELEASE-RP without an A-RELEASE-RQ", UNEXPECTED_PDU.encode())
+                raise PduError("A-RELEASE-RP without an A-RELEASE-RQ", UNEXPECTED_PDU)
             self.released = True
         self.pdus += 1
         return True

@@ -16,14 +16,14 @@ import typer
 from ..association.admission import Policy, Refuse, admit, attempt_of, before_asking
 from ..auth.chain import Chain, Verdict
 from ..contract import Attempt, Identity, IdentityType, Peer
-from ..errors import ConfigError, DoesNotFit, NegativeAnswer, PduError, StartError
+from ..errors import ConfigError, DoesNotFit, NegativeAnswer, StartError
 from ..net.server_state import ListenerSnapshot
 from ..net.tls import read_certificate
 from ..run.assembly import Assembly, assemble
 from ..scu.verification import CONTEXT, verification_request
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.presentation import AnsweredContext
-from ..wire.reject_abort import CALLED_AE_TITLE, TRY_LATER, Refusal, decode_refusal
+from ..wire.reject_abort import CALLED_AE_TITLE, TRY_LATER, PduError, Refusal
 from .decision_text import in_words
 from .identity import (
     JwtOption,
@@ -94,7 +94,7 @@ def _as_received(request: AssociateRequest, policy: Policy) -> tuple[AssociateRe
     except DoesNotFit as error:
         raise ConfigError(f"no client can send this: {error}") from error
     except PduError as error:
-        raise _no(decode_refusal(error.reply), str(error)) from error
+        raise _no(error.answer, str(error)) from error
 
 
 def _check_cheaply(request: AssociateRequest, policy: Policy) -> None:

@@ -17,11 +17,10 @@ from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import CTImageStorage, Verification
 
 from ..contract import Identity
-from ..errors import PduError
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
 from ..wire.presentation import ProposedContext
-from ..wire.reject_abort import decode_refusal
+from ..wire.reject_abort import PduError, decode_refusal
 from ..wire.user_information import Negotiation
 from .pacs import MAXIMUM_LENGTH
 from .scenarios import Accepted, Answer, Login, Row

@@ -16,9 +16,8 @@ from functools import partial
 from typing import Protocol
 
 from ..association.pdv_stream import PdvStream
-from ..errors import PduError
 from ..events.events import Cause
-from ..wire.reject_abort import NOT_SPECIFIED
+from ..wire.reject_abort import NOT_SPECIFIED, PduError
 from .connection import Connection
 
 _log = logging.getLogger("dicomgate.gateway")
@@ -171,8 +170,8 @@ class Relay:
         if not self._pass(direction, direction.flow.safe):
             return
         cause = Cause.CLIENT_VIOLATION if direction.from_client else Cause.UPSTREAM_VIOLATION
-        _tell(direction.sink, error.reply, direction.flow.boundary)
-        _tell(direction.source, error.reply, self._other(direction).flow.between_pdus)
+        _tell(direction.sink, error.answer.encode(), direction.flow.boundary)
+        _tell(direction.source, error.answer.encode(), self._other(direction).flow.between_pdus)
         self._finish(cause, str(error))
 
     def _source_ended(self, direction: Direction) -> None:

@@ -29,12 +29,12 @@ from ..auth.link import DEFAULT_DEADLINE, DEFAULT_WORKERS, Link, resolve
 from ..config.load import Configuration, load
 from ..config.schema import EmbeddedTables, ListenerTable
 from ..contract import Attempt, Authenticator
-from ..errors import ConfigError, PduError, Problem
+from ..errors import ConfigError, Problem
 from ..events.audit import Audit
 from ..events.events import Event, Refused
 from ..events.log import write_log
 from ..protection.guard import Guard
-from ..wire.reject_abort import REFUSED_IDENTITY, TRY_LATER, AssociateReject
+from ..wire.reject_abort import REFUSED_IDENTITY, TRY_LATER, AssociateReject, PduError
 from ..wire.user_identity import read_identity
 from .assembly import decision_timeout, make_links, make_policy, open_audit
 from .protection import Protection

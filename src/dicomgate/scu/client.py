@@ -13,12 +13,12 @@ from types import TracebackType
 
 from pydicom import Dataset
 
-from ..errors import NegativeAnswer, PduError, StartError
+from ..errors import NegativeAnswer, StartError
 from ..net.tls import words
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.items import malformed
 from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
-from ..wire.reject_abort import decode_refusal
+from ..wire.reject_abort import PduError, decode_refusal
 from .dimse import C_ECHO_RQ, NO_DATA_SET, PDV_HEADER, RESPONSE, command_pdu, decode_command, fragments
 from .verification import CONTEXT, MAXIMUM_LENGTH, VERIFICATION
 
@@ -49,7 +49,7 @@ class Client:
     ) -> None:
         if isinstance(error, PduError):
             with suppress(OSError, StartError):
-                self._send(error.reply)
+                self._send(error.answer.encode())
         self._socket.close()
         if isinstance(error, PduError):
             raise StartError(f"what the server sends is not DICOM: {error}") from error

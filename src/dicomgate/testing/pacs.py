@@ -12,12 +12,12 @@ from threading import Thread
 from pydicom import Dataset
 
 from ..contract import Identity
-from ..errors import PduError
 from ..scu.dimse import NO_DATA_SET, PDV_HEADER, RESPONSE, SUCCESS, command_pdu, decode_command, fragments
 from ..scu.verification import MAXIMUM_LENGTH
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
 from ..wire.presentation import AnsweredContext
+from ..wire.reject_abort import PduError
 from ..wire.user_information import Negotiation
 
 _IMPLEMENTATION_CLASS_UID = b"2.25.221836491547027846370528418927363529282"
@@ -72,7 +72,7 @@ class _Association(StreamRequestHandler):
         try:
             self._serve()
         except PduError as error:
-            self.wfile.write(error.reply)
+            self.wfile.write(error.answer.encode())
         except ConnectionError:
             pass
 

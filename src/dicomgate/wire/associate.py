@@ -13,11 +13,10 @@ from struct import Struct
 from typing import TypeVar
 
 from ..contract import Identity
-from ..errors import PduError
 from .items import item, malformed, misplaced, read_uid, short_item, walk
 from .pdu import HEADER, SHORTEST_ASSOCIATE
 from .presentation import AnsweredContext, ProposedContext, read_answered, read_proposed
-from .reject_abort import APPLICATION_CONTEXT, PROTOCOL_VERSION
+from .reject_abort import APPLICATION_CONTEXT, PROTOCOL_VERSION, PduError
 from .user_identity import encode_identity, encode_server_response, read_identity, read_server_response
 from .user_information import Negotiation, NegotiationReader
 
@@ -134,7 +133,7 @@ def _user_information(
         raise malformed("no application context")
     if application_context != DICOM_APPLICATION_CONTEXT:
         message = f"the application context is {application_context.decode()}, not DICOM's"
-        raise PduError(message, APPLICATION_CONTEXT.encode())
+        raise PduError(message, APPLICATION_CONTEXT)
     if not contexts:
         raise malformed("no presentation context")
     if user_information is None:
@@ -147,7 +146,7 @@ def _check_version(pdu: bytes) -> None:
         raise malformed(f"an A-ASSOCIATE PDU of {len(pdu)} bytes")
     # PS3.8 9.3.2: bit 0 says version 1; "a receiver ... shall only test that this bit is set".
     if not pdu[7] & _VERSION_1:
-        raise PduError(f"protocol version {pdu[6] << 8 | pdu[7]} is not supported", PROTOCOL_VERSION.encode())
+        raise PduError(f"protocol version {pdu[6] << 8 | pdu[7]} is not supported", PROTOCOL_VERSION)
 
 
 @lru_cache(maxsize=512)

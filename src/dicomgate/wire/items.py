@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from struct import Struct
 
-from ..errors import DoesNotFit, PduError
-from .reject_abort import INVALID_PARAMETER
+from ..errors import DoesNotFit
+from .reject_abort import INVALID_PARAMETER, PduError
 
 _ITEM = Struct(">BxH")
 _LENGTH = Struct(">H")
@@ -28,7 +28,7 @@ _LONGEST_UID = 64
 
 def malformed(message: str) -> PduError:
     """The error for a value that the standard does not allow: A-ABORT, invalid-PDU-parameter-value."""
-    return PduError(message, INVALID_PARAMETER.encode())
+    return PduError(message, INVALID_PARAMETER)
 
 
 def walk(data: bytes, start: int, where: str) -> Iterator[tuple[int, bytes]]:

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from enum import IntEnum
 from struct import Struct
 
-from ..errors import PduError
-from .reject_abort import INVALID_PARAMETER, UNEXPECTED_PDU, UNRECOGNIZED_PDU, Abort
+from .reject_abort import INVALID_PARAMETER, UNEXPECTED_PDU, UNRECOGNIZED_PDU, Abort, PduError
 
 HEADER = Struct(">BxL")
 """PDU-type, a reserved byte "not tested to this value when received", PDU-length."""
@@ -85,7 +84,7 @@ class PduReader:
         if not least <= length <= greatest:
             raise PduError(
                 f"{PduType(kind)!s} of {length} bytes: {least} to {greatest} are allowed",
-                INVALID_PARAMETER.encode(),
+                INVALID_PARAMETER,
             )
         end = HEADER.size + length
         if len(received) < end:
@@ -96,10 +95,10 @@ class PduReader:
 
     def _wrong_type(self, kind: int) -> PduError:
         try:
-            return PduError(f"{PduType(kind)!s} out of turn", self.out_of_turn.encode())
+            return PduError(f"{PduType(kind)!s} out of turn", self.out_of_turn)
         except ValueError:
             answer = UNRECOGNIZED_PDU if self.out_of_turn == UNEXPECTED_PDU else self.out_of_turn
-            return PduError(f"not a DICOM PDU: type {kind:02X}H{_guess(bytes(self._received))}", answer.encode())
+            return PduError(f"not a DICOM PDU: type {kind:02X}H{_guess(bytes(self._received))}", answer)
 
 
 def _guess(start: bytes) -> str:

@@ -1,11 +1,13 @@
-"""A-ASSOCIATE-RJ (PS3.8 table 9-21) and A-ABORT (PS3.8 table 9-26), by name.
+"""A-ASSOCIATE-RJ (PS3.8 table 9-21), A-ABORT (table 9-26), and the error that carries one.
 
-All that a refused peer ever learns stands in the constants at the foot of this file.
+The constants at the end of this file are all that a refused peer ever learns.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+from ..errors import DicomgateError
 
 _RESULTS = {1: "rejected-permanent", 2: "rejected-transient"}
 _SOURCES = {
@@ -72,6 +74,17 @@ class Abort(NamedTuple):
 
 
 Refusal = AssociateReject | Abort
+
+
+class PduError(DicomgateError):
+    """The peer sent bytes that PS3.8 or PS3.7 does not allow; `answer` is the PDU that tells it so.
+
+    The message is for the log. It may quote claimed values such as AE titles, but never a secret.
+    """
+
+    def __init__(self, message: str, answer: Refusal) -> None:
+        self.answer = answer
+        super().__init__(message)
 
 
 def decode_refusal(pdu: bytes | bytearray) -> Refusal:

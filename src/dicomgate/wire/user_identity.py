@@ -10,9 +10,8 @@ import re
 from collections.abc import Mapping
 
 from ..contract import Identity, IdentityType
-from ..errors import PduError
 from .items import counted, counted_field, item, malformed
-from .reject_abort import REFUSED_IDENTITY
+from .reject_abort import REFUSED_IDENTITY, PduError
 
 # C0, DEL and C1: no name has them, and a NUL lets two readers see two names.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
@@ -35,7 +34,7 @@ def read_identity(body: bytes, fallback_encoding: str | None = None) -> Identity
         raise malformed(f"{len(body) - end} bytes left over in the user identity sub-item")
     kind = _TYPES.get(body[0])
     if kind is None:
-        raise PduError(f"user identity type {body[0]} is reserved", REFUSED_IDENTITY.encode())
+        raise PduError(f"user identity type {body[0]} is reserved", REFUSED_IDENTITY)
     # PS3.7 table D.3-14: "This field shall be of zero length unless the User-Identity-Type is 2".
     if secondary and kind != 2:
         raise malformed(f"a secondary field of {len(secondary)} bytes in a user identity of type {kind.value}")
@@ -45,7 +44,7 @@ def read_identity(body: bytes, fallback_encoding: str | None = None) -> Identity
         if fallback_encoding is not None:
             secondary = _utf8(secondary, fallback_encoding)
     elif not primary:
-        raise PduError(f"the user identity of type {kind.value} is empty", REFUSED_IDENTITY.encode())
+        raise PduError(f"the user identity of type {kind.value} is empty", REFUSED_IDENTITY)
     # PS3.7 table D.3-14: 0 no response requested, 1 positive response requested; other values are taken as 1.
     return Identity(kind, primary, secondary, body[1] != 0)
 
@@ -61,7 +60,7 @@ def _utf8(value: bytes, fallback_encoding: str | None) -> bytes:
             return value.decode(fallback_encoding).encode()
         except UnicodeError:
             message = f"the username or passcode is neither UTF-8 nor {fallback_encoding}"
-            raise PduError(message, REFUSED_IDENTITY.encode()) from None
+            raise PduError(message, REFUSED_IDENTITY) from None
     return value
 
 
@@ -70,9 +69,9 @@ def _check_username(value: bytes) -> None:
         name = value.decode("utf-8")
     except UnicodeDecodeError:
         message = f"the username is not UTF-8: {_shown(value)!r} (a listener may name a fallback_encoding)"
-        raise PduError(message, REFUSED_IDENTITY.encode()) from None
+        raise PduError(message, REFUSED_IDENTITY) from None
     if not name or _CONTROL.search(name):
-        raise PduError(f"the username is empty or has control characters: {_shown(value)!r}", REFUSED_IDENTITY.encode())
+        raise PduError(f"the username is empty or has control characters: {_shown(value)!r}", REFUSED_IDENTITY)
 
 
 def _shown(username: bytes) -> bytes:
