@@ -206,7 +206,7 @@ def test_an_authenticator_that_does_not_end_is_left_behind(gate: Path, login: An
     with serving(gate, environment=environment) as gateway:
         gateway.wait_for("listening on")
         assert gateway.end() == 0
-        assert gateway.count("an authenticator does not end; it is left behind") == 1
+        assert gateway.count("an authenticator does not close; it is abandoned") == 1
 
 
 def test_a_reload_whose_port_is_in_use_changes_nothing(gate: Path, serving: Any, run: Any) -> None:

@@ -211,8 +211,8 @@ def test_a_disk_that_takes_half_a_record_tears_no_other(path: Path) -> None:
 import resource
 from pathlib import Path
 from datetime import UTC, datetime
-from dicomgate.observe.audit import Audit
-from dicomgate.observe.events import Opened
+from dicomgate.events.audit import Audit
+from dicomgate.events.events import Opened
 audit = Audit(Path({str(path)!r}), "n")
 told = lambda id: audit(Opened(id, datetime.now(UTC), "clinical", "192.0.2.1", 1))
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]

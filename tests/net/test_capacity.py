@@ -22,28 +22,28 @@ WIDE = Limits(
 ONE, OTHER = "192.0.2.1", "192.0.2.2"
 
 
-def places(limits: Limits) -> tuple[Capacity, list[tuple[str, str]]]:
-    """Capacity with these limits, and where they tell who was turned away."""
-    told: list[tuple[str, str]] = []
-    return Capacity(limits, lambda *what: told.append(what)), told
+def capacity(limits: Limits) -> tuple[Capacity, list[tuple[str, str]]]:
+    """Capacity with these limits, and the list to which it adds what it drops."""
+    dropped: list[tuple[str, str]] = []
+    return Capacity(limits, lambda *what: dropped.append(what)), dropped
 
 
-def enter(into: Capacity, address: str, *, admitted: bool = False) -> Slot:
-    """A place that is not full."""
-    place = into.enter(address)
-    assert place is not None
-    assert place.full == ""
+def acquire(from_: Capacity, address: str, *, admitted: bool = False) -> Slot:
+    """A slot within all limits."""
+    slot = from_.acquire(address)
+    assert slot is not None
+    assert slot.over_limit == ""
     if admitted:
-        place.admitted()
-    return place
+        slot.admitted()
+    return slot
 
 
-def full(into: Capacity, address: str) -> str:
-    """The limit that one more from there is told; it gives its place back."""
-    place = into.enter(address)
-    assert place is not None
-    place.leave()
-    return place.full
+def over_limit(of: Capacity, address: str) -> str:
+    """The limit that one more connection from there would be over; its slot is given back."""
+    slot = of.acquire(address)
+    assert slot is not None
+    slot.release()
+    return slot.over_limit
 
 
 @pytest.mark.parametrize(
@@ -56,45 +56,45 @@ def full(into: Capacity, address: str) -> str:
     ],
 )
 def test_each_limit_is_kept_by_itself(limit: str, of_source: bool, before_login: bool) -> None:
-    into, told = places(replace(WIDE, **{limit: 2}))
-    held = [enter(into, ONE, admitted=not before_login) for _ in range(2)]
-    assert f"({limit} = 2)" in full(into, ONE)
-    assert ("its source" in full(into, ONE)) == of_source
-    assert bool(full(into, OTHER)) != of_source, "another source is concerned by what is counted in all"
+    slots, dropped = capacity(replace(WIDE, **{limit: 2}))
+    held = [acquire(slots, ONE, admitted=not before_login) for _ in range(2)]
+    assert f"({limit} = 2)" in over_limit(slots, ONE)
+    assert ("its source" in over_limit(slots, ONE)) == of_source
+    assert bool(over_limit(slots, OTHER)) != of_source, "another source is concerned by what is counted in all"
     if before_login:
         held[0].admitted()
     else:
-        held[0].leave()
-    enter(into, ONE)
-    assert told == []
+        held[0].release()
+    acquire(slots, ONE)
+    assert dropped == []
 
 
 def test_the_admitted_make_room_for_others_to_log_in() -> None:
-    into, _ = places(replace(WIDE, max_unauthenticated_per_source=1))
+    slots, _ = capacity(replace(WIDE, max_unauthenticated_per_source=1))
     for _ in range(10):
-        enter(into, ONE).admitted()
-    assert full(into, ONE) == ""
+        acquire(slots, ONE).admitted()
+    assert over_limit(slots, ONE) == ""
 
 
 def test_as_many_are_answered_as_may_be_before_their_login_and_then_nobody() -> None:
-    into, told = places(replace(WIDE, max_associations_per_source=1, max_unauthenticated_per_source=3))
-    enter(into, ONE, admitted=True)
-    answered = [into.enter(ONE) for _ in range(3)]
-    assert all(place is not None and place.full for place in answered)
-    assert into.enter(ONE) is None
-    assert told == [(ONE, "its source has as many associations as it may have (max_associations_per_source = 1)")]
-    assert full(into, OTHER) == "", "those who are only answered take nobody's place"
-    cast(Slot, answered[0]).leave()
-    assert full(into, ONE)
+    slots, dropped = capacity(replace(WIDE, max_associations_per_source=1, max_unauthenticated_per_source=3))
+    acquire(slots, ONE, admitted=True)
+    answered = [slots.acquire(ONE) for _ in range(3)]
+    assert all(slot is not None and slot.over_limit for slot in answered)
+    assert slots.acquire(ONE) is None
+    assert dropped == [(ONE, "too many associations from its source (max_associations_per_source = 1)")]
+    assert over_limit(slots, OTHER) == "", "those who are only answered take nobody's slot"
+    cast(Slot, answered[0]).release()
+    assert over_limit(slots, ONE)
 
 
 def test_those_who_are_answered_are_limited_in_all_as_well() -> None:
-    into, told = places(replace(WIDE, max_associations=1, max_unauthenticated=3))
-    enter(into, ONE, admitted=True)
-    answered = [into.enter(f"192.0.2.{number}") for number in range(10, 13)]
-    assert all(place is not None and place.full for place in answered)
-    assert into.enter(OTHER) is None
-    assert [address for address, _ in told] == [OTHER]
+    slots, dropped = capacity(replace(WIDE, max_associations=1, max_unauthenticated=3))
+    acquire(slots, ONE, admitted=True)
+    answered = [slots.acquire(f"192.0.2.{number}") for number in range(10, 13)]
+    assert all(slot is not None and slot.over_limit for slot in answered)
+    assert slots.acquire(OTHER) is None
+    assert [address for address, _ in dropped] == [OTHER]
 
 
 @pytest.mark.parametrize(
@@ -109,20 +109,20 @@ def test_those_who_are_answered_are_limited_in_all_as_well() -> None:
     ],
 )
 def test_a_source_of_ipv6_is_a_64(address: str, same: bool) -> None:
-    into, _ = places(replace(WIDE, max_associations_per_source=1))
-    enter(into, "2001:db8::")
-    assert bool(full(into, address)) == same
+    slots, _ = capacity(replace(WIDE, max_associations_per_source=1))
+    acquire(slots, "2001:db8::")
+    assert bool(over_limit(slots, address)) == same
 
 
 def test_a_changed_limit_is_for_those_who_come_and_the_counts_stay() -> None:
-    into, _ = places(WIDE)
-    held = [enter(into, ONE) for _ in range(3)]
-    into.limits = replace(WIDE, max_associations=2)
-    assert "(max_associations = 2)" in full(into, ONE)
-    held[0].leave()
-    assert "(max_associations = 2)" in full(into, ONE)
-    into.limits = replace(WIDE, max_associations=3)
-    enter(into, ONE)
+    slots, _ = capacity(WIDE)
+    held = [acquire(slots, ONE) for _ in range(3)]
+    slots.limits = replace(WIDE, max_associations=2)
+    assert "(max_associations = 2)" in over_limit(slots, ONE)
+    held[0].release()
+    assert "(max_associations = 2)" in over_limit(slots, ONE)
+    slots.limits = replace(WIDE, max_associations=3)
+    acquire(slots, ONE)
 
 
 ADDRESSES = ("192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1")
@@ -130,32 +130,32 @@ SOURCES = dict(zip(ADDRESSES, (1, 2, 3, 4, 4, 5), strict=True))
 LIMIT = st.integers(1, 4)
 LIMITS = st.builds(Limits, LIMIT, LIMIT, LIMIT, LIMIT)
 STEPS = st.one_of(
-    st.sampled_from(ADDRESSES), st.tuples(st.sampled_from(["admitted", "leave"]), st.integers(0, 99)), LIMITS
+    st.sampled_from(ADDRESSES), st.tuples(st.sampled_from(["admitted", "release"]), st.integers(0, 99)), LIMITS
 )
 
 
 class Model:
-    """What is counted, counted anew each time: where each came from, its place, and whether it was admitted."""
+    """What is counted, counted anew each time: where each came from, its slot, and whether it was admitted."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.held: list[tuple[int, Slot, set[str]]] = []
 
     def count(self, kind: Callable[[Slot, set[str]], bool], source: int | None = None) -> int:
-        return sum(kind(place, past) for own, place, past in self.held if source in (None, own))
+        return sum(kind(slot, past) for own, slot, past in self.held if source in (None, own))
 
     def reached(self, source: int) -> set[str]:
         """The keys of the limits that one more from there would be above."""
         taken = {
-            "max_associations": self.count(lambda place, _: not place.full),
-            "max_associations_per_source": self.count(lambda place, _: not place.full, source),
-            "max_unauthenticated": self.count(lambda place, past: not place.full and not past),
-            "max_unauthenticated_per_source": self.count(lambda place, past: not place.full and not past, source),
+            "max_associations": self.count(lambda slot, _: not slot.over_limit),
+            "max_associations_per_source": self.count(lambda slot, _: not slot.over_limit, source),
+            "max_unauthenticated": self.count(lambda slot, past: not slot.over_limit and not past),
+            "max_unauthenticated_per_source": self.count(lambda slot, past: not slot.over_limit and not past, source),
         }
         return {key for key, most in asdict(self.limits).items() if taken[key] >= most}
 
-    def turns_away(self, source: int) -> bool:
-        answered = (self.count(lambda place, _: bool(place.full), whose) for whose in (None, source))
+    def drops(self, source: int) -> bool:
+        answered = (self.count(lambda slot, _: bool(slot.over_limit), whose) for whose in (None, source))
         limits = self.limits
         most = limits.max_unauthenticated, limits.max_unauthenticated_per_source
         return any(count >= limit for count, limit in zip(answered, most, strict=True))
@@ -163,36 +163,36 @@ class Model:
 
 @given(LIMITS, st.lists(STEPS, max_size=60))
 def test_whatever_happens_the_counts_are_right_and_all_is_given_back(limits: Limits, steps: list[object]) -> None:
-    into, told = places(limits)
+    slots, dropped = capacity(limits)
     model = Model(limits)
     for step in steps:
         if isinstance(step, Limits):
-            into.limits = model.limits = step
+            slots.limits = model.limits = step
         elif isinstance(step, str):
             source = SOURCES[step]
-            reached, turned_away = model.reached(source), len(told)
-            place = into.enter(step)
-            assert (place is None) == bool(reached and model.turns_away(source))
-            assert len(told) == turned_away + (place is None)
-            assert place is None or bool(place.full) == bool(reached)
-            assert place is None or not reached or any(f"({key} = " in place.full for key in reached)
-            if place is not None:
-                model.held.append((source, place, set()))
+            reached, dropped_before = model.reached(source), len(dropped)
+            slot = slots.acquire(step)
+            assert (slot is None) == bool(reached and model.drops(source))
+            assert len(dropped) == dropped_before + (slot is None)
+            assert slot is None or bool(slot.over_limit) == bool(reached)
+            assert slot is None or not reached or any(f"({key} = " in slot.over_limit for key in reached)
+            if slot is not None:
+                model.held.append((source, slot, set()))
         elif model.held:
             what, which = cast(tuple[str, int], step)
-            _, place, past = model.held[which % len(model.held)]
+            _, slot, past = model.held[which % len(model.held)]
             if what == "admitted":
                 past.add("admitted")
-                place.admitted()
+                slot.admitted()
             else:
-                place.leave()
+                slot.release()
                 del model.held[which % len(model.held)]
-                place.leave()  # in vain
-    for _, place, _ in model.held:
-        place.leave()
-    assert into._sources == {}
-    assert not into._all
-    assert into._all.unauthenticated == 0
+                slot.release()  # idempotent
+    for _, slot, _ in model.held:
+        slot.release()
+    assert slots._sources == {}
+    assert not slots._all
+    assert slots._all.unauthenticated == 0
 
 
 class Clock:
@@ -207,12 +207,12 @@ class Clock:
 
 def test_a_flood_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
-    turned_away = DropLog(cast(asyncio.AbstractEventLoop, clock))
+    drop_log = DropLog(cast(asyncio.AbstractEventLoop, clock))
     for number in range(1000):
-        turned_away(f"192.0.2.{number % 200}", "there are too many")
+        drop_log(f"192.0.2.{number % 200}", "there are too many")
     assert len(clock.timers) == 1
     clock.timers.pop()()
-    turned_away(OTHER, "there are too many")
+    drop_log(OTHER, "there are too many")
     clock.timers.pop()()
     assert clock.timers == []
     assert [record.getMessage() for record in caplog.records] == [

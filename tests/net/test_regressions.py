@@ -303,7 +303,7 @@ def test_a_burst_of_logins_waits_for_no_worker_of_an_async_authenticator() -> No
 _SERVE = """
 import asyncio, sys, time
 from pathlib import Path
-from dicomgate.auth import discovery
+from dicomgate.auth import loading
 from dicomgate.cli.logs import Format, Level
 from dicomgate.cli.serve import serve
 from dicomgate import Accept
@@ -326,7 +326,7 @@ class Slow:
     def authenticate(self, attempt):
         return Accept("alice")
 
-discovery.find = lambda use: {"deaf": Deaf, "slow": Slow}[use]
+loading.find = lambda use: {"deaf": Deaf, "slow": Slow}[use]
 serve(Path(sys.argv[1]), Level.INFO, Format.TEXT)
 """
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, StartError
-from dicomgate.auth import loading as discovery
+from dicomgate.auth import loading
 from dicomgate.run.assembly import Assembly, assemble
 from dicomgate.testing.peers.certificates import Certificates, make_certificates
 
@@ -61,9 +61,9 @@ class Lazy:
 @pytest.fixture(autouse=True)
 def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     LIFE.clear()
-    real = discovery.find
+    real = loading.find
     made = {"fake": Fake, "lazy": Lazy}
-    monkeypatch.setattr(discovery, "find", lambda use: made.get(use) or real(use))
+    monkeypatch.setattr(loading, "find", lambda use: made.get(use) or real(use))
 
 
 @pytest.fixture(scope="session")
@@ -112,10 +112,10 @@ def test_passcodes_need_tls_or_a_word(
         )
         assert "authenticator fake takes them" in line
     else:
-        ((_, entrance),) = build(tmp_path, listener(*lines), UPSTREAM, fake).entrances.items()
-        assert entrance.policy.passcodes_allowed == (tls or allowed)
-        assert (entrance.tls is not None) == tls
-        assert entrance.chain.links[0].handles(IdentityType.USERNAME_AND_PASSCODE) == takes_passcodes
+        ((_, snapshot),) = build(tmp_path, listener(*lines), UPSTREAM, fake).listeners.items()
+        assert snapshot.policy.passcodes_allowed == (tls or allowed)
+        assert (snapshot.tls is not None) == tls
+        assert snapshot.chain.links[0].handles(IdentityType.USERNAME_AND_PASSCODE) == takes_passcodes
 
 
 @pytest.mark.parametrize(
@@ -126,9 +126,9 @@ def test_only_the_authenticators_of_the_listener_count(tmp_path: Path, names: st
     tokens = '[[authenticator]]\nuse = "fake"\nname = "tokens"\nhandles = [5]\n'
     parts = (listener(*([f"authenticators = {names}"] if names else [])), UPSTREAM, FAKE, tokens)
     if fits:
-        ((_, entrance),) = build(tmp_path, *parts).entrances.items()
-        assert [link.name for link in entrance.chain.links] == ["tokens"]
-        assert not entrance.policy.passcodes_allowed
+        ((_, snapshot),) = build(tmp_path, *parts).listeners.items()
+        assert [link.name for link in snapshot.chain.links] == ["tokens"]
+        assert not snapshot.policy.passcodes_allowed
     else:
         (line,) = wrong(tmp_path, *parts)
         assert "authenticator fake takes them" in line
@@ -139,7 +139,7 @@ def test_each_listener_is_judged_for_itself(tmp_path: Path) -> None:
     (line,) = wrong(tmp_path, listener(), bench, UPSTREAM, FAKE)
     assert line.startswith("gate.toml:1: listener[0].tls: ")
     assert "clinical" not in line
-    assert build(tmp_path, bench, UPSTREAM, FAKE).entrances
+    assert build(tmp_path, bench, UPSTREAM, FAKE).listeners
 
 
 # -- what is made -----------------------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ def test_what_is_made_is_what_the_file_says(tmp_path: Path) -> None:
         '[[authenticator]]\nuse = "fake"\nname = "first"\ntimeout = "500ms"\non_error = "next"\n',
         '[[authenticator]]\nuse = "fake"\nname = "second"\n',
     )
-    clinical, other = made.entrances.values()
+    clinical, other = made.listeners.values()
     assert [link.name for link in clinical.chain.links] == ["second", "first"], "the listener's order"
     assert [link.name for link in other.chain.links] == ["first", "second"], "the file's order"
     first, second = other.chain.links
@@ -276,8 +276,8 @@ def test_certificates_that_serve_are_taken(tmp_path: Path, files: dict[str, Path
         tls(files, certificate="certificate", key="key", client_ca="ca"),
         'tls = { certificate = "both.pem" }',
     ):
-        ((_, entrance),) = build(tmp_path, listener(lines), UPSTREAM, FAKE).entrances.items()
-        assert entrance.tls is not None
+        ((_, snapshot),) = build(tmp_path, listener(lines), UPSTREAM, FAKE).listeners.items()
+        assert snapshot.tls is not None
 
 
 def test_a_key_with_a_passphrase_never_asks_on_the_terminal(tmp_path: Path, files: dict[str, Path]) -> None:
@@ -345,15 +345,15 @@ def test_it_is_opened_and_retired_when_nobody_is_in_it_any_more(tmp_path: Path) 
         assert LIFE == []
         await made.open()
         assert LIFE == ["enter", "enter"]
-        ((_, entrance),) = made.entrances.items()
-        entrance.entered()
-        entrance.entered()
+        ((_, snapshot),) = made.listeners.items()
+        snapshot.acquire()
+        snapshot.acquire()
         retired = asyncio.ensure_future(made.retire())
-        entrance.left()
+        snapshot.release()
         await asyncio.sleep(0.01)
         assert not retired.done()
         assert LIFE == ["enter", "enter"], "one association still needs them"
-        entrance.left()
+        snapshot.release()
         await retired
         assert LIFE == ["enter", "enter", "leave", "leave"]
 

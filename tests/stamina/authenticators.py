@@ -11,8 +11,8 @@ from pathlib import Path
 
 from bench.messages import PASSCODE
 from dicomgate import Accept, Attempt, Identity, IdentityType, Once, Reject
+from dicomgate.net.lifetime import Lifetime
 from dicomgate.net.relay import Relay
-from dicomgate.net.session import Session
 from dicomgate.run.assembly import Assembly
 
 
@@ -20,16 +20,16 @@ class Inspector:
     """Accepts whoever asks, as a user whose attributes, which the audit keeps, tell what there is in the process."""
 
     async def authenticate(self, attempt: Attempt, /) -> Accept:
-        before = _kinds()[Session]
+        before = _kinds()[Lifetime]
         gc.collect()  # what is counted is what somebody still holds
         kinds = _kinds()
         counts = {
             "tasks": len(asyncio.all_tasks()),
             "threads": threading.active_count(),
-            "sessions": kinds[Session],
+            "sessions": kinds[Lifetime],
             "relays": kinds[Relay],
             "assemblies": kinds[Assembly],
-            "collected": before - kinds[Session],
+            "collected": before - kinds[Lifetime],
         }
         return Accept("inspector", attributes={name: str(count) for name, count in counts.items()})
 

@@ -25,6 +25,7 @@ from uuid import uuid4
 
 import pytest
 
+from dicomgate.net.lifetime import Lifetime
 from dicomgate.net.relay import Relay
 from dicomgate.net.session import Session
 from dicomgate.run.server import Server
@@ -74,14 +75,13 @@ class Gateway:
         self._loop = self._runner.get_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="gateway")
         self._thread.start()
-        self.server = Server(folder / "dicomgate.toml")
         self.expected_defect = "\n"  # lines of the log that have this in them are what the test is about
         self._ended = False
         self._finished = False
         self._own_ports: set[int] = set()
         self._upstream_ports: set[int] = set()
         try:
-            self._do(self.server.start())
+            self.server = self._do(Server.start(folder / "dicomgate.toml"))
         except BaseException:
             self._end_loop()
             raise
@@ -152,7 +152,7 @@ class Gateway:
         assert not self.server.associations
         assert not _open_sockets(self._own_ports, self._upstream_ports)
         gc.collect()  # an exception that nobody retrieved is told when its task is collected
-        assert not [thing for thing in gc.get_objects() if isinstance(thing, Session | Relay)]
+        assert not [thing for thing in gc.get_objects() if isinstance(thing, Lifetime | Session | Relay)]
         lines = [line for line in self.log().splitlines() if self.expected_defect not in line]
         assert not [line for line in lines if any(defect in line for defect in _DEFECTS)]
         self._evidence.keep(self.folder / "audit.jsonl")

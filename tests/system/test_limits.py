@@ -64,7 +64,7 @@ def test_a_source_at_its_limit_takes_nothing_from_another(start: Start, clients:
     assert answer(running) == LOCAL_LIMIT
     assert answer(running, OTHER)[0] == 2
     (refused,) = running.told("Refused")
-    limit = "its source has as many associations as it may have (max_associations_per_source = 2)"
+    limit = "too many associations from its source (max_associations_per_source = 2)"
     assert refused["reason"] == limit
     assert refused["answer"].startswith("A-ASSOCIATE-RJ 2,3,2")
     assert limit in running.log()
@@ -93,9 +93,9 @@ def test_who_logs_in_makes_room(start: Start, clients: ExitStack, limit: str) ->
     assert client.ask(ALICE_LOGS_IN)[0] == 2
     assert answer(running)[0] == 2
     assert {event["reason"] for event in running.told("Refused")} == {
-        "there are as many before their login as there may be (max_unauthenticated = 1)"
+        "too many unauthenticated connections (max_unauthenticated = 1)"
         if limit == "max_unauthenticated"
-        else "its source has as many before their login as it may have (max_unauthenticated_per_source = 1)"
+        else "too many unauthenticated connections from its source (max_unauthenticated_per_source = 1)"
     }
 
 
@@ -118,7 +118,7 @@ def test_far_above_a_limit_connections_are_closed_unanswered(start: Start, clien
             assert client.pdu() == b""
     assert answer(running, OTHER)[0] == 2
     assert len(running.told("Opened")) == 5
-    summary = re.compile(r"WARNING .* connections closed unanswered: (\d+), the last of them from 127\.0\.0\.1: its")
+    summary = re.compile(r"WARNING .* connections closed unanswered: (\d+), the last of them from 127\.0\.0\.1: too")
     wait_until(lambda: sum(map(int, summary.findall(running.log()))) == 50, "the log telling of all of them")
     assert len(summary.findall(running.log())) < 10
     clients.close()

@@ -62,28 +62,28 @@ def ask(
     3 an authenticator could not look.
     """
     configure()
-    entrance = _entrance(assemble(config), listener)
+    snapshot = _listener(assemble(config), listener)
     tickets = {IdentityType.KERBEROS: kerberos_ticket, IdentityType.SAML: saml, IdentityType.JWT: jwt}
     identity = read_identity(user, passcode_file, no_passcode, tickets, positive_response)
     der = read_certificate(certificate) if certificate else None
-    request, pdu = _as_received(verification_request(ae_title(calling), ae_title(called), identity), entrance.policy)
-    _check_cheaply(request, entrance.policy)
-    attempt = attempt_of("ask", request, pdu, Peer(address, 0, der), entrance.policy, datetime.now(UTC))
-    verdict = asyncio.run(_consult(entrance.chain, attempt))
-    print_table(("authenticator", "answer", ""), _explained(entrance.chain, verdict, request.identity))
+    request, pdu = _as_received(verification_request(ae_title(calling), ae_title(called), identity), snapshot.policy)
+    _check_cheaply(request, snapshot.policy)
+    attempt = attempt_of("ask", request, pdu, Peer(address, 0, der), snapshot.policy, datetime.now(UTC))
+    verdict = asyncio.run(_consult(snapshot.chain, attempt))
+    print_table(("authenticator", "answer", ""), _explained(snapshot.chain, verdict, request.identity))
     _conclude(verdict, request)
 
 
-def _entrance(assembly: Assembly, name: str | None) -> ListenerSnapshot:
-    entrances = {entrance.policy.listener: entrance for entrance in assembly.entrances.values()}
-    names = ", ".join(entrances)
+def _listener(assembly: Assembly, name: str | None) -> ListenerSnapshot:
+    snapshots = {snapshot.policy.listener: snapshot for snapshot in assembly.listeners.values()}
+    names = ", ".join(snapshots)
     if name is None:
-        if len(entrances) > 1:
+        if len(snapshots) > 1:
             raise ConfigError(f"say through which --listener: {names}")
-        return next(iter(entrances.values()))
-    if name not in entrances:
+        return next(iter(snapshots.values()))
+    if name not in snapshots:
         raise ConfigError(f"no listener is called {name!r}; there are: {names}")
-    return entrances[name]
+    return snapshots[name]
 
 
 def _as_received(request: AssociateRequest, policy: Policy) -> tuple[AssociateRequest, bytes]:

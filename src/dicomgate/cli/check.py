@@ -44,8 +44,8 @@ def describe(assembly: Assembly) -> list[str]:
     lines = []
     for listener in tables.listener:
         where = ", ".join(show_address(*address) for address in listener.bind)
-        entrance = assembly.entrances[listener.bind[0]]
-        names = " then ".join(link.name for link in entrance.chain.links)
+        snapshot = assembly.listeners[listener.bind[0]]
+        names = " then ".join(link.name for link in snapshot.chain.links)
         tls = "TLS" if listener.tls else "no TLS"
         lines.append(f"listener {listener.name}: {where}, {tls}, identity {listener.identity}, asks {names}")
     for authenticator in tables.authenticator:
@@ -82,8 +82,8 @@ async def _reason_against(upstream: Upstream, seconds: float) -> str:
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[str] = loop.create_future()
 
-    def opened(leg: Connection) -> None:
-        leg.close()
+    def opened(connection: Connection) -> None:
+        connection.close()
         outcome.set_result("")
 
     try:

@@ -12,10 +12,9 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -28,6 +27,7 @@ from .logs import Format, JsonFormatter, Level, TextFormatter, configure
 _log = logging.getLogger("dicomgate.serve")
 _PATIENCE = 1.0  # seconds for a reload that was under way, and for what authenticators left behind
 _THREADS = "dicomgate"
+_Result = TypeVar("_Result")
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.")]
 DEFAULT_CONFIG = Path("dicomgate.toml")
@@ -58,7 +58,7 @@ def serve(
 
 
 async def _run(path: Path) -> None:
-    server, loop = Server(path), asyncio.get_running_loop()
+    loop = asyncio.get_running_loop()
     executor = ThreadPoolExecutor(thread_name_prefix=_THREADS)
     loop.set_default_executor(executor)
     hangups, ends = asyncio.Event(), asyncio.Queue[str]()
@@ -66,14 +66,16 @@ async def _run(path: Path) -> None:
     loop.add_signal_handler(signal.SIGHUP, hangups.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ends.put_nowait, number.name)
-    if not await _until_told(server.start(), ends):
+    starting = asyncio.create_task(Server.start(path))
+    if not await _until_told(starting, ends):
+        server = starting.result()
         # What is there now stays: the collector need not look at it again for each few associations.
         gc.freeze()
         reloads = asyncio.create_task(_reload_at(hangups, server))
         _log.info("%s: listening no more", await ends.get())
         reloads.cancel()
         await asyncio.wait({reloads}, timeout=_PATIENCE)
-        if again := await _until_told(server.drain(), ends):
+        if again := await _until_told(asyncio.create_task(server.drain()), ends):
             _log.warning("%s again: ending at once", again)
             await server.stop()
     _log.info("ended")
@@ -109,9 +111,9 @@ async def _reload_at(hangups: asyncio.Event, server: Server) -> None:
             _log.exception("reload: a defect; the configuration is as it was before")
 
 
-async def _until_told(doing: Coroutine[object, object, None], ends: asyncio.Queue[str]) -> str:
-    """Do it, and return ""; or the name of the signal that came first, and then it is cancelled."""
-    task, told = asyncio.create_task(doing), asyncio.create_task(ends.get())
+async def _until_told(task: asyncio.Task[_Result], ends: asyncio.Queue[str]) -> str:
+    """Wait for the task: "" when it is done. Or the name of the signal that came first; the task is cancelled then."""
+    told = asyncio.create_task(ends.get())
     await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
         told.cancel()

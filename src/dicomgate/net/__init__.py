@@ -4,14 +4,16 @@ An idle association has no task and no buffer.
 
 Modules:
 
+    arrival        From the accept to a client whose address and certificate are known: TLS, where the listener has it
     capacity       How many connections there may be: in all and of one source, before and after their login
     connection     One side of an association: a non-blocking stream, and what is still to be sent on it
     descriptors    File descriptors: as many as the limits need, or limits that do with what there are
     dial           Connect to the PACS: every address in turn, TLS with verification, nothing that blocks the event loop
+    lifetime       One association from its accept to the close of both connections: slot, records, expiry
     listener       Accept connections, and go on when the system runs out of file descriptors
     relay          One established association: bytes both ways, every PDU header seen, until it ends
-    server_state   What an association finds: what all of them share, and how its listener is configured
-    session        One connection from its accept to its hand-over: carries out the effects of a `Handshake`
+    server_state   What all associations share, and how the listener of each one is configured
+    session        One association until it is established or refused: carries out the effects of its `Handshake`
     tls            TLS on both sides, after PS3.15 B.12 (BCP 195); `ssl` lives here alone
     tls_handshake  A TLS handshake under way, step by step: one that stalls holds up nobody
 """

@@ -1,8 +1,8 @@
 """How many connections there may be: in all and of one source, before and after their login.
 
-Law: one source cannot take everybody's places, nor those who have not logged in the places of those who have.
-Above a limit a connection is still answered, so that its client learns to come again: it has a place that is `full`.
-There are only as many of those as may be before their login; whoever comes then is closed unanswered.
+Rule: one source cannot use up the slots of all others, and clients that have not logged in cannot use up the slots of
+those that have. A connection over a limit is still answered, so that its client learns to come again: its slot says
+which limit it is over. There are only as many of those as may be unauthenticated; the next one is closed unanswered.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from ..kit.addresses import source_of
 
 _log = logging.getLogger("dicomgate.gateway")
-_SUMMARY = 1.0  # seconds: a flood is one line in so many
+_SUMMARY = 1.0  # seconds between two lines of the log, however many connections are dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,90 +32,90 @@ class Limits:
 
 
 class _Counts:
-    """Who has a place: in all, or of one source."""
+    """The slots in use: in all, or of one source."""
 
-    __slots__ = ("associations", "full", "unauthenticated")
+    __slots__ = ("associations", "over_limit", "unauthenticated")
 
     def __init__(self) -> None:
         self.associations = 0
-        self.unauthenticated = 0  # they are among the associations; the full ones are not
-        self.full = 0
+        self.unauthenticated = 0  # these are among the associations; those over a limit are not
+        self.over_limit = 0
 
     def __bool__(self) -> bool:
-        return self.associations + self.full > 0
+        return self.associations + self.over_limit > 0
 
 
 class Capacity:
-    """Gives out the places. A change of `limits` counts from the next connection on.
+    """Gives out the slots. A change of `limits` counts from the next connection on.
 
-    `turned_away` is called with the address of each connection that gets no place, and the limit that it met.
+    `dropped` is called with the address of each connection that gets no slot, and the limit that it met.
     """
 
-    def __init__(self, limits: Limits, turned_away: Callable[[str, str], None]) -> None:
+    def __init__(self, limits: Limits, dropped: Callable[[str, str], None]) -> None:
         self.limits = limits
-        self._turned_away = turned_away
+        self._dropped = dropped
         self._all = _Counts()
         self._sources: dict[str, _Counts] = {}
 
-    def enter(self, address: str) -> Slot | None:
-        """A place for a connection from this address; give it back with `leave`. None: close it unanswered."""
+    def acquire(self, address: str) -> Slot | None:
+        """A slot for a connection from this address; give it back with `release`. None: close it unanswered."""
         source = source_of(address)
         of_source = self._sources.get(source) or _Counts()
-        full = self._reached(of_source)
-        if full:
+        over_limit = self._reached(of_source)
+        if over_limit:
             limits = self.limits
             most, most_of_source = limits.max_unauthenticated, limits.max_unauthenticated_per_source
-            if self._all.full >= most or of_source.full >= most_of_source:
-                self._turned_away(address, full)
+            if self._all.over_limit >= most or of_source.over_limit >= most_of_source:
+                self._dropped(address, over_limit)
                 return None
         self._sources[source] = of_source
-        return Slot(self._sources, source, (self._all, of_source), full)
+        return Slot(self._sources, source, (self._all, of_source), over_limit)
 
     def _reached(self, of_source: _Counts) -> str:
-        """The limit that one more would be above, in words; "" if there is none."""
+        """The limit that one more connection would be over, in words; "" if there is none."""
         limits, total = self.limits, self._all
         if of_source.unauthenticated >= (most := limits.max_unauthenticated_per_source):
-            return f"its source has as many before their login as it may have (max_unauthenticated_per_source = {most})"
+            return f"too many unauthenticated connections from its source (max_unauthenticated_per_source = {most})"
         if of_source.associations >= (most := limits.max_associations_per_source):
-            return f"its source has as many associations as it may have (max_associations_per_source = {most})"
+            return f"too many associations from its source (max_associations_per_source = {most})"
         if total.unauthenticated >= (most := limits.max_unauthenticated):
-            return f"there are as many before their login as there may be (max_unauthenticated = {most})"
+            return f"too many unauthenticated connections (max_unauthenticated = {most})"
         if total.associations >= (most := limits.max_associations):
-            return f"there are as many associations as there may be (max_associations = {most})"
+            return f"too many associations (max_associations = {most})"
         return ""
 
 
 class Slot:
-    """What a connection has from its accept to its end. `full`: "", or the limit that it stands above."""
+    """What a connection holds from its accept to its end. `over_limit`: "", or the limit that it is over."""
 
-    __slots__ = ("_counts", "_source", "_sources", "_unauthenticated", "full")
+    __slots__ = ("_counts", "_source", "_sources", "_unauthenticated", "over_limit")
 
-    def __init__(self, sources: dict[str, _Counts], source: str, counts: tuple[_Counts, ...], full: str) -> None:
+    def __init__(self, sources: dict[str, _Counts], source: str, counts: tuple[_Counts, ...], over_limit: str) -> None:
         self._sources = sources
         self._source = source
         self._counts = counts
-        self._unauthenticated = not full
-        self.full = full
+        self._unauthenticated = not over_limit
+        self.over_limit = over_limit
         for count in counts:
-            if full:
-                count.full += 1
+            if over_limit:
+                count.over_limit += 1
             else:
                 count.associations += 1
                 count.unauthenticated += 1
 
     def admitted(self) -> None:
-        """The authenticators have accepted."""
+        """The authenticators have accepted: it no longer counts as unauthenticated."""
         if self._unauthenticated:
             self._unauthenticated = False
             for count in self._counts:
                 count.unauthenticated -= 1
 
-    def leave(self) -> None:
-        """Give the place back; a second call is in vain."""
-        self.admitted()  # or not: it awaits its login no more
+    def release(self) -> None:
+        """Give the slot back. Idempotent."""
+        self.admitted()  # or refused: in either case it no longer waits for its login
         for count in self._counts:
-            if self.full:
-                count.full -= 1
+            if self.over_limit:
+                count.over_limit -= 1
             else:
                 count.associations -= 1
         if self._counts and not self._counts[-1]:
@@ -124,7 +124,7 @@ class Slot:
 
 
 class DropLog:
-    """Tells the operator of connections that were closed unanswered: one line a second, however many there are."""
+    """Tells the operator of connections that were closed unanswered, in at most one line a second."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -134,10 +134,10 @@ class DropLog:
     def __call__(self, address: str, limit: str) -> None:
         """One more, from this address, because of this limit."""
         if not self._count:
-            self._loop.call_later(_SUMMARY, self._tell)
+            self._loop.call_later(_SUMMARY, self._write)
         self._count += 1
         self._last = address, limit
 
-    def _tell(self) -> None:
+    def _write(self) -> None:
         _log.warning("connections closed unanswered: %d, the last of them from %s: %s", self._count, *self._last)
         self._count = 0

@@ -7,6 +7,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
+from typing import TypeAlias
 
 from ..errors import StartError
 from ..kit.addresses import show_address
@@ -17,7 +18,9 @@ _AT_ONCE = 64  # connections accepted before other callbacks have their turn; on
 _PAUSE = 0.5  # seconds without accepting, after the file descriptors ran out
 _OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
-Accepted = Callable[[socket.socket, tuple[str, int]], None]
+Address: TypeAlias = tuple[str, int]
+"""Host and port."""
+Accepted: TypeAlias = Callable[[socket.socket, Address], None]
 
 
 def listen(host: str, port: int) -> socket.socket:

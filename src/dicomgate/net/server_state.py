@@ -1,4 +1,4 @@
-"""What an association finds: what all of them share, and how its listener is configured."""
+"""What all associations share, and how the listener of each one is configured."""
 
 from __future__ import annotations
 
@@ -20,32 +20,36 @@ RECEIVE_SIZE = 1_572_864
 
 
 class Association(Protocol):
-    """What is under way and can be ended from outside."""
+    """An association under way, which can be ended from outside."""
 
     def stop(self) -> None:
-        """End it now, properly: an A-ABORT to whom it concerns."""
+        """End it now, because the gateway shuts down."""
 
 
 @dataclass(slots=True)
 class ServerState:
     """What all associations of a gateway share.
 
-    `buffer` belongs to whoever is being called back; it is empty again before the next callback runs.
+    `buffer` and its `view` belong to the callback that is running; nothing is kept in them between two callbacks.
     """
 
     loop: asyncio.AbstractEventLoop
     tell: Sink
-    places: Capacity
+    capacity: Capacity
     guard: Guard
     buffer: bytearray = field(default_factory=lambda: bytearray(RECEIVE_SIZE))
     associations: set[Association] = field(default_factory=set)
+    view: memoryview = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.view = memoryview(self.buffer)
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerSnapshot:
-    """One listener as it is configured now: a snapshot that an association keeps for its whole life.
+    """One listener as it is configured now. An association keeps the snapshot that it came in by.
 
-    `left` is called when an association needs the chain and the upstreams no more.
+    An association calls `acquire` when it begins, and `release` when it no longer needs the chain and the upstreams.
     """
 
     policy: Policy
@@ -53,5 +57,5 @@ class ListenerSnapshot:
     upstreams: Mapping[str, Upstream]
     tls: TlsContext | None
     idle_timeout: float
-    entered: Callable[[], None]
-    left: Callable[[], None]
+    acquire: Callable[[], None]
+    release: Callable[[], None]

@@ -1,7 +1,7 @@
-"""A configuration -> what associations find: authenticators made, certificates loaded.
+"""A configuration -> authenticators, upstreams and listeners, certificates loaded.
 
-An assembly is a snapshot. Associations keep the one they came in by; it ends when a newer one has taken its place and
-the last of them needs its authenticators no more.
+An assembly is a snapshot. Associations keep the one that they came in by. It is closed after a newer one has replaced
+it, when the last of those associations no longer needs its authenticators.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..association.admission import Policy, Route
-from ..auth import loading as discovery
+from ..auth import loading
 from ..auth.chain import Chain
 from ..auth.groups import GroupSource
 from ..auth.link import Link
@@ -23,6 +23,7 @@ from ..contract import Authenticator, IdentityType
 from ..errors import ConfigError, Problem
 from ..events.audit import Audit
 from ..net.dial import Upstream
+from ..net.listener import Address
 from ..net.server_state import ListenerSnapshot
 from ..net.tls import TlsContext, client_context, server_context
 
@@ -33,34 +34,34 @@ _CLEARTEXT = (
 )
 
 
-@dataclass
-class Tenancy:
-    """Counts the associations that need the authenticators of an assembly, and says when none does any more."""
+@dataclass(slots=True)
+class UseCount:
+    """How many associations need the authenticators of an assembly. `unused` is set when the last one is done."""
 
-    users: int = 0
-    vacant: asyncio.Event = field(default_factory=asyncio.Event)
+    count: int = 0
+    unused: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def entered(self) -> None:
-        """One more."""
-        self.users += 1
-        self.vacant.clear()
+    def acquire(self) -> None:
+        """One more association needs them."""
+        self.count += 1
+        self.unused.clear()
 
-    def left(self) -> None:
-        """One less."""
-        self.users -= 1
-        if not self.users:
-            self.vacant.set()
+    def release(self) -> None:
+        """One association is done with them."""
+        self.count -= 1
+        if not self.count:
+            self.unused.set()
 
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """What was made of one configuration. `warnings` are right but probably not meant."""
+    """What was made of one configuration. `warnings` name what is allowed, but probably not meant."""
 
     configuration: Configuration
     links: dict[str, Link]
     upstreams: dict[str, Upstream]
-    entrances: dict[tuple[str, int], ListenerSnapshot]
-    tenancy: Tenancy
+    listeners: dict[Address, ListenerSnapshot]
+    users: UseCount
     warnings: tuple[str, ...]
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
@@ -79,8 +80,8 @@ class Assembly:
 
     async def retire(self) -> None:
         """Leave the authenticators as soon as no association needs them."""
-        if self.tenancy.users:
-            await self.tenancy.vacant.wait()
+        if self.users.count:
+            await self.users.unused.wait()
         await self.stack.aclose()
 
 
@@ -93,9 +94,9 @@ def assemble(path: Path) -> Assembly:
     problems: list[Problem] = []
     links = make_links(configuration, problems)
     upstreams = _make_upstreams(configuration, problems)
-    tenancy = Tenancy()
+    users = UseCount()
     warnings: list[str] = []
-    entrances: dict[tuple[str, int], ListenerSnapshot] = {}
+    listeners: dict[Address, ListenerSnapshot] = {}
     for index, table in enumerate(configuration.tables.listener):
         try:
             tls = _listener_tls(configuration, table)
@@ -110,11 +111,11 @@ def assemble(path: Path) -> Assembly:
             warnings.append(f"listener {table.name}: {what}")
         idle_timeout = configuration.tables.gateway.idle_timeout.total_seconds()
         policy = make_policy(configuration, table, chain)
-        entrance = ListenerSnapshot(policy, chain, upstreams, tls, idle_timeout, tenancy.entered, tenancy.left)
-        entrances |= dict.fromkeys(table.bind, entrance)
+        listener = ListenerSnapshot(policy, chain, upstreams, tls, idle_timeout, users.acquire, users.release)
+        listeners |= dict.fromkeys(table.bind, listener)
     if problems:
         raise ConfigError(problems)
-    return Assembly(configuration, links, upstreams, entrances, tenancy, tuple(warnings))
+    return Assembly(configuration, links, upstreams, listeners, users, tuple(warnings))
 
 
 def make_links(configuration: Configuration, problems: list[Problem]) -> dict[str, Link]:
@@ -124,7 +125,7 @@ def make_links(configuration: Configuration, problems: list[Problem]) -> dict[st
     links = {}
     for index, table in enumerate(tables):
         try:
-            made[table.title] = discovery.make(table.use, table.options, configuration.folder)
+            made[table.title] = loading.make(table.use, table.options, configuration.folder)
         except ConfigError as error:
             problems += configuration.located(error, "authenticator", index).problems
     for index, table in enumerate(tables):

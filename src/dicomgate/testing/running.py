@@ -10,17 +10,18 @@ from concurrent.futures import Future
 from pathlib import Path
 from threading import Thread
 
-from ..run.server import Bind, Server
+from ..net.listener import Address
+from ..run.server import Server
 
 
 class RunningGateway:
     """A context manager: the gateway that a configuration file describes. `address` is where it listens."""
 
     def __init__(self, configuration: Path) -> None:
-        self.address: Bind
+        self.address: Address
         self._configuration = configuration
         self._thread = Thread(target=lambda: asyncio.run(self._run()), name="dicomgate")
-        self._started: Future[Bind] = Future()
+        self._started: Future[Address] = Future()
         self._stop: Future[None] = Future()
 
     def __enter__(self) -> RunningGateway:
@@ -38,9 +39,8 @@ class RunningGateway:
         self._thread.join()
 
     async def _run(self) -> None:
-        server = Server(self._configuration)
         try:
-            await server.start()
+            server = await Server.start(self._configuration)
         except BaseException as error:  # noqa: BLE001 (told in the thread that asked)
             self._started.set_exception(error)
             return

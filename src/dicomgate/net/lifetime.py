@@ -1,0 +1,139 @@
+"""One association from its accept to the close of both connections: slot, records, expiry.
+
+Rule: it has one Opened record and one Closed record, which has the first cause that was named.
+
+Three stages take it over from each other: the TLS handshake (arrival), the DICOM handshake (session), the relay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import ParamSpec, Protocol
+
+from ..events.events import Cause, Closed, Opened
+from .capacity import Slot
+from .relay import Direction
+from .server_state import ListenerSnapshot, ServerState
+
+_log = logging.getLogger("dicomgate.gateway")
+_EXPIRY_CHECK = 30.0  # seconds
+_P = ParamSpec("_P")
+
+
+class Stage(Protocol):
+    """The stage that an association is in."""
+
+    def abort(self, cause: Cause, detail: str) -> None:
+        """End the association from outside: at a shutdown, at its expiry, or because of a defect."""
+
+
+class Lifetime:
+    """One of the associations of `server`, until its last connection is closed. `stage` is set by each stage in turn.
+
+    `began` is when it was accepted (seconds of the event loop's clock), `over` becomes true with the Closed record.
+    """
+
+    __slots__ = ("_expiry", "_open", "_slot", "began", "id", "listener", "over", "server", "stage")
+
+    def __init__(self, server: ServerState, listener: ListenerSnapshot, slot: Slot, address: tuple[str, int]) -> None:
+        """Writes the Opened record. `address` is the client's."""
+        self.id = secrets.token_hex(6)
+        self.server = server
+        self.listener = listener
+        self.began = server.loop.time()
+        self.over = False
+        self.stage: Stage = self
+        self._slot = slot
+        self._open = 0
+        self._expiry: asyncio.TimerHandle | None = None
+        server.associations.add(self)
+        listener.acquire()
+        server.tell(Opened(self.id, datetime.now(UTC), listener.policy.listener, *address))
+
+    @property
+    def over_limit(self) -> str:
+        """The limit that this association is over: it is only answered. "" if it is within all limits."""
+        return self._slot.over_limit
+
+    def stop(self) -> None:
+        """End it now, because the gateway shuts down; a peer that speaks DICOM gets an A-ABORT."""
+        self.stage.abort(Cause.DRAINED, "")
+
+    def guard(self, act: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs) -> None:
+        """Run a callback of this association. A defect in it ends this association and no other."""
+        try:
+            act(*args, **kwargs)
+        except Exception:  # noqa: BLE001
+            self.defect()
+
+    def defect(self) -> None:
+        """Log the exception that is being handled, and end the association."""
+        _log.exception("%s: a defect of the gateway", self.id)
+        self.stage.abort(Cause.DEFECT, "see the log")
+
+    def admitted(self) -> None:
+        """The authenticators have accepted: it no longer counts as unauthenticated."""
+        self._slot.admitted()
+
+    def established(self, relay: Stage) -> None:
+        """The relay has taken it over: it no longer needs the chain and the upstreams."""
+        self.stage = relay
+        self.listener.release()
+
+    def expire_at(self, ends: datetime) -> None:
+        """End it with the credential that it was admitted for, at `ends` (aware)."""
+        left = (ends - datetime.now(UTC)).total_seconds()
+        if self.over:
+            return
+        if left > 0:
+            # Never in one wait: the calendar's time counts, and the clock may be set meanwhile.
+            self._expiry = self.server.loop.call_later(min(left, _EXPIRY_CHECK), self.expire_at, ends)
+        else:
+            self.stage.abort(Cause.EXPIRED, f"it ended at {ends.isoformat()}")
+
+    def opened(self) -> None:
+        """It has one more open connection."""
+        self._open += 1
+
+    def closed(self) -> None:
+        """One of its connections is closed."""
+        self._open -= 1
+        self._forget_if_gone()
+
+    def relayed(self, cause: Cause, detail: str, from_client: Direction, from_upstream: Direction) -> None:
+        """The relay has ended it."""
+        pdus = from_client.flow.pdus, from_upstream.flow.pdus
+        self._end(cause, detail, from_client.bytes, from_upstream.bytes, *pdus)
+
+    def abort(self, cause: Cause, detail: str) -> None:
+        """End it before a relay took it over. The caller closes its connections."""
+        self._end(cause, detail)
+        self.listener.release()
+        self._forget_if_gone()
+
+    def _end(self, cause: Cause, detail: str, *relayed: int) -> None:
+        self.over = True
+        self.stage = _OVER  # the stage refers to this: what is over needs no garbage collector
+        if self._expiry is not None:
+            self._expiry.cancel()
+        seconds = self.server.loop.time() - self.began
+        self.server.tell(Closed(self.id, datetime.now(UTC), cause, detail, seconds, *relayed))
+
+    def _forget_if_gone(self) -> None:
+        if self.over and not self._open:
+            self.server.associations.discard(self)
+            self._slot.release()
+
+
+class _Over:
+    """The stage of an association that has its Closed record."""
+
+    def abort(self, cause: Cause, detail: str) -> None:
+        """Nothing is left to end."""
+
+
+_OVER = _Over()
