@@ -19,7 +19,7 @@ from pynetdicom.sop_class import Verification
 from typer.testing import CliRunner, Result
 
 from dicomgate.cli import app
-from tests.system.commandline import logging_as_it_was
+from dicomgate.testing.commandline import logging_as_it_was
 
 MAIN = "from dicomgate.cli import main; main()"
 PASSCODE = "canary-7f3a-passcode"

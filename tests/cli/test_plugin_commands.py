@@ -53,6 +53,18 @@ def test_all_that_is_wrong_is_told_with_its_place(config: Path) -> None:
     assert second.startswith(f"{config}:23: authenticator[2]")
 
 
+def test_the_options_are_read_and_nothing_is_made(config: Path) -> None:
+    pace = 'unknown_user = "pass"\n'
+    config.write_text(GATEWAY + TABLE % ("staff", "nowhere") + pace + OTHER + TABLE % ("guests", "/etc/guests"))
+    assert tables(config, "passcode") == {
+        "staff": {"file": config.parent / "nowhere", "unknown_user": "pass"},
+        "guests": {"file": Path("/etc/guests")},
+    }
+    config.write_text(GATEWAY + TABLE % ("staff", "nowhere") + 'fil = "x"\n')
+    with pytest.raises(ConfigError, match=r":\d+: authenticator\[0\].fil: unknown key, did you mean"):
+        tables(config, "passcode")
+
+
 def test_none_is_an_error(config: Path) -> None:
     config.write_text(GATEWAY + TABLE % ("staff", "good.htpasswd"))
     with pytest.raises(ConfigError, match=r'no \[\[authenticator\]\] with use = "jwt"'):

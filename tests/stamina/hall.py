@@ -12,10 +12,10 @@ from typing import Any
 
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import HOST, Address, free_port, wait_until
+from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 from tests.stamina.ends import ANSWER, ARTIM, DECISION, IDLE
 from tests.stamina.peer import Place
 from tests.stamina.stages import Way
-from tests.system.gateways import Gateway, StartGateway, configuration
 
 
 class Audit:

@@ -19,11 +19,11 @@ from types import TracebackType
 from typing import Any
 
 from bench.messages import PASSCODE
-from dicomgate.testing.gateway import as_toml
+from dicomgate.testing.gateway import NOTHING, Table, as_toml
 from dicomgate.testing.peers.loopback import HOST, Address, wait_until
 from dicomgate.testing.raw_client import CONGESTION, login, request
+from dicomgate.testing.system_gateway import configuration
 from dicomgate_passcode.hashing import make_hash
-from tests.system.gateways import NOTHING, Table, configuration
 
 USERS = {"alice": PASSCODE}
 """For the authenticator `staff`; `quick` takes this passcode from everybody."""

@@ -13,14 +13,15 @@ from pathlib import Path
 import pytest
 
 from bench.pacs import Pacs
+from dicomgate.testing.fixtures import evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import wait_until
+from dicomgate.testing.system_gateway import StartGateway
 from tests.stamina.canary import Canary
 from tests.stamina.ends import Action, Case, Side, Stage, cases
 from tests.stamina.hall import hall
 from tests.stamina.rounds import GRACE, WORKERS, Rounds
 from tests.stamina.scale import FULL, report
-from tests.system.gateways import StartGateway, evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
 
 ROUNDS = 1000
 SEED = int(os.environ.get("DICOMGATE_STAMINA_SEED") or secrets.randbelow(1 << 32))

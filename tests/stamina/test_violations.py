@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
+from dicomgate.testing.fixtures import evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
 from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.system_gateway import StartGateway
 from tests.properties import raw
 from tests.stamina.ends import NOBODY, Side, Stage
 from tests.stamina.hall import Hall, hall
@@ -14,7 +16,6 @@ from tests.stamina.rounds import GRACE, hear
 from tests.stamina.scale import report
 from tests.stamina.stages import DATA, Association
 from tests.stamina.violations import TABLE, Violation
-from tests.system.gateways import StartGateway, evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
 
 _CHANCE = random.Random(0)  # the stages that are reached here leave nothing to it
 

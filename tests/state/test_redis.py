@@ -18,7 +18,6 @@ from dicomgate.state.protocol import Backoff, Grant, SharedState, StateUnavailab
 from dicomgate.state.redis import RedisState
 from dicomgate.state.retention import Limits
 from dicomgate.testing.peers.certificates import make_certificates
-from dicomgate.testing.peers.loopback import free_port
 from dicomgate.testing.peers.redis import RedisServer, run_redis, tls_options
 from tests.state.servers import flooding, losing_answers, passing_on, saying, serving
 
@@ -69,14 +68,14 @@ def test_a_server_that_is_gone_is_found_again(own_redis: RedisServer) -> None:
     async def ask() -> None:
         state = RedisState(own_redis.url, PATIENT)
         await asyncio.gather(*(state.take("", (), ALICE) for _ in range(40)))
-        own_redis.end()
+        own_redis.stop()
         await asyncio.sleep(0.1)  # for the event loop to hear of it
         await unavailable(state, "cannot be reached: Error 111")
         own_redis.start()
         await works(state)
         # Ended and started between two questions: nobody notices, although every connection is broken.
         await asyncio.gather(*(state.take("", (), ALICE) for _ in range(40)))
-        own_redis.end()
+        own_redis.stop()
         own_redis.start()
         await asyncio.sleep(0.1)
         await works(state)
@@ -86,7 +85,7 @@ def test_a_server_that_is_gone_is_found_again(own_redis: RedisServer) -> None:
 
 
 def test_a_server_that_was_not_there_at_the_start_is_found(tmp_path: Path) -> None:
-    server = RedisServer(tmp_path, free_port(), {})
+    server = RedisServer(tmp_path)
 
     async def ask() -> None:
         state = RedisState(server.url, PATIENT)
@@ -98,7 +97,7 @@ def test_a_server_that_was_not_there_at_the_start_is_found(tmp_path: Path) -> No
     try:
         asyncio.run(ask())
     finally:
-        server.end()
+        server.stop()
 
 
 def test_a_server_that_hangs_is_not_waited_for_and_its_late_answers_are_nobodys(own_redis: RedisServer) -> None:
@@ -297,7 +296,7 @@ def test_a_server_that_was_away_is_looked_at_anew(own_redis: RedisServer) -> Non
     async def ask() -> None:
         state = RedisState(own_redis.url, PATIENT)
         await works(state)
-        own_redis.end()
+        own_redis.stop()
         await unavailable(state, "cannot be reached")
         own_redis.options = {"maxmemory": "100mb", "maxmemory-policy": "allkeys-lru"}
         own_redis.start()

@@ -8,14 +8,14 @@ import pytest
 from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.ct_slice import ct_slice
+from dicomgate.testing.peers.dcmjs import UserIdentity, dcmjs
 from dicomgate.testing.peers.orthanc import Orthanc
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
-from tests.system.gateways import StartGateway, configuration
-from tests.system.peers.dcmjs import UserIdentity, dcmjs
+from dicomgate.testing.system_gateway import USERS, StartGateway, configuration
 
 ALICE_LOGS_IN = UserIdentity("alice", ALICE.decode())
 REJECTED = {"result": 1, "source": 2, "reason": 1}
-UMLAUTS = {"bjørn": b"canary-alice-8R2kq0vN"}
+UMLAUTS = {"bjørn": USERS["alice"]}
 
 
 @pytest.mark.parametrize("response", [True, False], ids=["response", "no response"])

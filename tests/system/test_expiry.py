@@ -8,7 +8,7 @@ import pytest
 from dicomgate.testing.peers.loopback import wait_until
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import ABORT, RawClient, login, p_data, request
-from tests.system.gateways import Gateway, StartGateway, configuration
+from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 
 LIFE = 2.0  # seconds
 _JUDGE = """

@@ -17,7 +17,7 @@ from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.peers.loopback import wait_until
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import RELEASE_RQ, TRY_LATER, RawClient, login, request
-from tests.system.gateways import Gateway, StartGateway, configuration
+from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 
 TIMEOUT, SLACK = 1.0, 3.0  # seconds; cores may be few and busy
 FAULTY = request(login("mallory", WRONG))

@@ -10,7 +10,7 @@ from dicomgate.testing.evidence import ALICE
 from dicomgate.testing.peers.loopback import wait_until
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import LOCAL_LIMIT, RawClient, login, request
-from tests.system.gateways import Gateway, StartGateway, configuration
+from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 
 OTHER = "127.0.0.2"
 ALICE_LOGS_IN = request(login("alice", ALICE))

@@ -14,7 +14,7 @@ from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import HOST, Address
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, RawClient, login, request
-from tests.system.gateways import Gateway, StartGateway
+from dicomgate.testing.system_gateway import Gateway, StartGateway
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 RIGHT, FALSE, STRANGER = login("alice", ALICE), login("alice", WRONG), login("bob", WRONG)

@@ -11,7 +11,7 @@ from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.ct_slice import ct_series, ct_slice
 from dicomgate.testing.peers.dcmtk import Finished, storescu, tls_options
 from dicomgate.testing.peers.orthanc import Orthanc
-from tests.system.gateways import Gateway, StartGateway, configuration
+from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 
 ALICE_LOGS_IN = ["-usr", "alice", "-pwd", ALICE.decode()]
 REJECTED = "Result: Rejected Permanent, Source: Service Provider (ACSE Related)"

@@ -19,7 +19,7 @@ from dicomgate.testing.peers.dcmtk import storescu, tls_options
 from dicomgate.testing.peers.loopback import HOST, free_port
 from dicomgate.testing.peers.orthanc import Orthanc, run_orthanc
 from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
-from tests.system.gateways import StartGateway
+from dicomgate.testing.system_gateway import StartGateway
 
 PAGE = (Path(__file__).parents[2] / "docs" / "orthanc.md").read_text("utf-8")
 

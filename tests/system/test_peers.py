@@ -20,6 +20,7 @@ from pynetdicom.sop_class import (
 
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.ct_slice import ct_series, ct_slice
+from dicomgate.testing.peers.dcmjs import UserIdentity, dcmjs
 from dicomgate.testing.peers.dcmtk import StoreScp, run_storescp, storescu, tls_options
 from dicomgate.testing.peers.loopback import HOST, free_port, listens
 from dicomgate.testing.peers.orthanc import Orthanc
@@ -27,7 +28,6 @@ from dicomgate.testing.peers.process import require, running
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs, ReceivedIdentity
 from dicomgate.testing.peers.pynetdicom_scu import associate, commit, user_identity
 from dicomgate.testing.peers.spy import HANG_UP, RELEASE_RP, Spy, abort, accept_all, reject, with_server_response
-from tests.system.peers.dcmjs import UserIdentity, dcmjs
 
 PASSCODE = ["-usr", "alice", "-pwd", "correct horse"]
 ALICE = UserIdentity("alice", "correct horse")
@@ -192,29 +192,27 @@ class TestStorescp:
 
 
 class TestPynetdicomPacs:
-    def test_records_identity_and_bytes(self, pynetdicom_pacs: PynetdicomPacs, tmp_path: Path) -> None:
+    def test_records_identity_and_bytes(self, pacs: PynetdicomPacs, tmp_path: Path) -> None:
         image = ct_slice(tmp_path / "ct.dcm")
         identity = user_identity(2, b"alice", b"correct horse", positive_response_requested=True)
-        with associate(pynetdicom_pacs.address, identity=identity, calling="CT1", called="PACS") as association:
+        with associate(pacs.address, identity=identity, calling="CT1", called="PACS") as association:
             assert association.is_established
             assert association.send_c_echo().Status == 0x0000
             assert association.send_c_store(tmp_path / "ct.dcm").Status == 0x0000
-        with associate(pynetdicom_pacs.address) as association:
+        with associate(pacs.address) as association:
             assert association.is_established
-        first, second = pynetdicom_pacs.associations
+        first, second = pacs.associations
         assert (first.calling, first.called) == ("CT1", "PACS")
         assert first.identity == ALICE_AS_RECEIVED
         assert second.identity is None
-        assert pynetdicom_pacs.echoes == 1
+        assert pacs.echoes == 1
         # The bytes of the data set are what follows the file meta information (PS3.10 7.1).
-        assert (tmp_path / "ct.dcm").read_bytes().endswith(pynetdicom_pacs.stored[image.SOPInstanceUID])
+        assert (tmp_path / "ct.dcm").read_bytes().endswith(pacs.stored[image.SOPInstanceUID])
 
-    def test_finds_gets_moves_and_commits(
-        self, pynetdicom_pacs: PynetdicomPacs, storescp: StoreScp, tmp_path: Path
-    ) -> None:
+    def test_finds_gets_moves_and_commits(self, pacs: PynetdicomPacs, storescp: StoreScp, tmp_path: Path) -> None:
         images = [dcmread(path) for path in ct_series(tmp_path, 3)]
         stranger = ct_slice(tmp_path / "other.dcm", study="other")
-        pynetdicom_pacs.move_destinations["STORESCP"] = storescp.address
+        pacs.move_destinations["STORESCP"] = storescp.address
         received: dict[str, bytes] = {}
         contexts = [
             CTImageStorage,
@@ -223,10 +221,10 @@ class TestPynetdicomPacs:
             StudyRootQueryRetrieveInformationModelMove,
             StorageCommitmentPushModel,
         ]
-        with associate(pynetdicom_pacs.address, contexts[:1]) as association:
+        with associate(pacs.address, contexts[:1]) as association:
             for image in images:
                 assert association.send_c_store(image).Status == 0x0000
-        with associate(pynetdicom_pacs.address, contexts, get=received) as association:
+        with associate(pacs.address, contexts, get=received) as association:
             found = list(association.send_c_find(study(images[0]), contexts[1]))
             missed = list(association.send_c_find(study(stranger), contexts[1]))
             got = list(association.send_c_get(study(images[0]), contexts[2]))
@@ -236,7 +234,7 @@ class TestPynetdicomPacs:
         assert [status.Status for status, _ in found] == [0xFF00, 0x0000]
         assert [status.Status for status, _ in missed] == [0x0000]
         assert got[-1][0].Status == moved[-1][0].Status == 0x0000
-        assert received == pynetdicom_pacs.stored
+        assert received == pacs.stored
         assert len(storescp.stored()) == len(images)
         assert committed.event_type == 1
         assert len(committed.information.ReferencedSOPSequence) == len(images)
@@ -252,16 +250,16 @@ class TestPynetdicomPacs:
 
 
 class TestDcmjs:
-    def test_echoes_and_stores_with_an_identity(self, pynetdicom_pacs: PynetdicomPacs, tmp_path: Path) -> None:
+    def test_echoes_and_stores_with_an_identity(self, pacs: PynetdicomPacs, tmp_path: Path) -> None:
         image = ct_slice(tmp_path / "ct.dcm")
-        saw = dcmjs(pynetdicom_pacs.address, identity=ALICE, files=[tmp_path / "ct.dcm"])
+        saw = dcmjs(pacs.address, identity=ALICE, files=[tmp_path / "ct.dcm"])
         assert saw.accepted
         assert saw.released
         assert (saw.echo, saw.store) == (0, [0])
         assert (saw.rejected, saw.aborted, saw.network_error) == (None, None, None)
         assert saw.server_response is None  # pynetdicom answers types 1 and 2 with nothing
-        assert [association.identity for association in pynetdicom_pacs.associations] == [ALICE_AS_RECEIVED]
-        assert list(pynetdicom_pacs.stored) == [image.SOPInstanceUID]
+        assert [association.identity for association in pacs.associations] == [ALICE_AS_RECEIVED]
+        assert list(pacs.stored) == [image.SOPInstanceUID]
 
     def test_sees_a_server_response(self) -> None:
         with PynetdicomPacs(server_response=b"server's ticket") as pacs:

@@ -30,7 +30,7 @@ from dicomgate.testing.peers.loopback import Address
 from dicomgate.testing.peers.orthanc import Orthanc
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.peers.pynetdicom_scu import associate, commit, user_identity
-from tests.system.gateways import StartGateway, configuration
+from dicomgate.testing.system_gateway import StartGateway, configuration
 
 CONTEXTS = [
     Verification,

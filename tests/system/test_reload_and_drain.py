@@ -12,7 +12,8 @@ from dicomgate.testing.peers.certificates import Certificates, make_certificates
 from dicomgate.testing.peers.loopback import HOST, free_port, wait_until
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import ABORT, REFUSED_IDENTITY, RELEASE_RQ, RawClient, log_in, login, p_data, request
-from tests.system.gateways import Gateway, StartGateway, configuration
+from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
+from dicomgate_passcode.hashing import make_hash
 
 ALICE_LOGS_IN = [login("alice", ALICE)]
 # An association with three fragments: they get no answer, the release does.
@@ -169,7 +170,7 @@ class TestReload:
             running = gateway(configuration(spy.address), {"alice": ALICE})
             zoe = [login("zoë", ZOE)]
             assert log_in(running.address, zoe) == REFUSED_IDENTITY
-            running.write_users({"zoë": ZOE}, "others.htpasswd")
+            running.write_users({"zoë": make_hash(ZOE)}, "others.htpasswd")
             running.tables["authenticator"][0]["file"] = "others.htpasswd"
             running.write()
             assert log_in(running.address, zoe) == REFUSED_IDENTITY
@@ -177,7 +178,7 @@ class TestReload:
             assert log_in(running.address, zoe)[0] == 2
             assert log_in(running.address, ALICE_LOGS_IN) == REFUSED_IDENTITY
             # A change of the users file counts from the next login on, without a reload.
-            running.write_users({"zoë": WRONG}, "others.htpasswd")
+            running.write_users({"zoë": make_hash(WRONG)}, "others.htpasswd")
             assert log_in(running.address, zoe) == REFUSED_IDENTITY
             assert log_in(running.address, [login("zoë", WRONG)])[0] == 2
 

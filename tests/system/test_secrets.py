@@ -17,8 +17,8 @@ from dicomgate.association.effects import ToClient, ToUpstream
 from dicomgate.testing.evidence import ALICE, SECRETS, WRONG, ZOE, Evidence, spellings
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import ABORT, REFUSED_IDENTITY, TRY_LATER, RawClient, item, log_in, login, request
+from dicomgate.testing.system_gateway import StartGateway, configuration
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
-from tests.system.gateways import StartGateway, configuration
 
 TOKEN = SECRETS[3]
 

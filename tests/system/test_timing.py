@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 import timing
 
-from tests.system.timing import Measured, auc, measure, timed
+from dicomgate.testing.timing import Measured, auc, measure, timed
 
 
 def _times(mean: float, count: int = 400, seed: int = 1) -> list[float]:

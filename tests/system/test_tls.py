@@ -18,7 +18,7 @@ from dicomgate.testing.peers.loopback import HOST, Address
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import CONGESTION, EMPTY_RESPONSE, REFUSED_IDENTITY, RawClient, log_in, login, request
-from tests.system.gateways import Gateway, StartGateway, configuration
+from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 
 ALICE_LOGS_IN = [login("alice", ALICE, response=True)]
 REFUSED_CERTIFICATE = "the certificate does not verify"

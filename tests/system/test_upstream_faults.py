@@ -28,7 +28,7 @@ from dicomgate.testing.raw_client import (
     p_data,
     request,
 )
-from tests.system.gateways import StartGateway, configuration
+from dicomgate.testing.system_gateway import StartGateway, configuration
 
 ALICE_LOGS_IN = request(login("alice", ALICE))
 INVALID_PARAMETER = abort(2, 6)

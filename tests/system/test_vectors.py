@@ -17,8 +17,9 @@ from dicomgate.testing.evidence import Evidence
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import EMPTY_RESPONSE, REFUSED_IDENTITY, VERIFICATION, RawClient, item, log_in, login
+from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration, gateways
 from dicomgate.wire.associate import AssociateRequest
-from tests.system.gateways import Gateway, StartGateway, configuration, gateways
+from dicomgate_passcode.hashing import make_hash
 
 STORED = json.loads((Path(__file__).parents[1] / "vectors" / "associate_rq.json").read_text())
 ROWS = {row["id"]: row for row in STORED["rows"]}
@@ -38,7 +39,7 @@ ANSWERS = {
     **dict.fromkeys(("54", "55", "56", "57", "58", "59", "60"), BY_USER),
     "61": "",  # PS3.8 table 9-10, Sta2: AA-2
 }
-USERS = {"alice": b"pw"}
+USERS = {"alice": make_hash(b"pw")}
 ALICE = [login("alice", b"pw", response=True)]
 
 
@@ -143,7 +144,7 @@ def test_a_long_passcode(gateway: StartGateway) -> None:
     passcode = b"p" * 1024
     assert passcode in pdu("a7")
     with Spy([accept_all, RELEASE_RP]) as spy:
-        bench = Bench(gateway(configuration(spy.address), {"alice": passcode}), spy, None)
+        bench = Bench(gateway(configuration(spy.address), {"alice": make_hash(passcode)}), spy, None)
         assert bench.ask(pdu("a7"))[0] == 2
         assert bench.ask(pdu("a7").replace(passcode, passcode[:-1] + b"q")) == REFUSED_IDENTITY
         assert len(spy.connections) == 1

@@ -1,12 +1,11 @@
-"""Certificates of a real authority, and the gateways and an Orthanc of tests/system."""
+"""Certificates of a real authority, and gateways and an Orthanc."""
 
 from __future__ import annotations
 
 import pytest
 
+from dicomgate.testing.fixtures import evidence, gateway, orthanc, running_orthanc  # noqa: F401 (fixtures)  # noqa: F401 (fixtures)
 from dicomgate.testing.peers.certificates import Certificates, make_certificates
-from dicomgate.testing.peers.orthanc import orthanc, running_orthanc  # noqa: F401 (fixtures)
-from tests.system.gateways import evidence, gateway  # noqa: F401 (fixtures)
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ import pytest
 
 from dicomgate import ConfigError
 from dicomgate.testing.peers.loopback import HOST
+from dicomgate.testing.system_gateway import StartGateway, configuration
 from dicomgate_certificate import Certificate, Device
-from tests.system.gateways import StartGateway, configuration
 
 RIGHT: dict[str, Any] = {
     "certificates": {"dns:ct-1.hospital.example": Device(user="ct-1", groups=["ct"])},

@@ -17,11 +17,11 @@ from dicomgate import Accept
 from dicomgate.testing import ask, attempt
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import HOST
+from dicomgate.testing.system_gateway import StartGateway
 from dicomgate_certificate import Certificate, Device
 from dicomgate_certificate.authenticator import _LONGEST_USER
 from dicomgate_certificate.names import Kind, spelled
 from plugins.certificate.tests.issued import issue
-from tests.system.gateways import StartGateway
 
 PAGE = Path(__file__).parents[3] / "docs" / "certificate.md"
 TEXT = PAGE.read_text("utf-8")

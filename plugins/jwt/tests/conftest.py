@@ -1,4 +1,4 @@
-"""A real OpenID provider, and the gateways and peers of tests/system."""
+"""A real OpenID provider, and gateways and peers of dicomgate.testing."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dicomgate.testing.peers.orthanc import orthanc, running_orthanc  # noqa: F401 (fixtures)
+from dicomgate.testing.fixtures import evidence, gateway, orthanc, running_orthanc  # noqa: F401 (fixtures)  # noqa: F401 (fixtures)
 from plugins.jwt.tests.provider import OidcProvider, run_provider
-from tests.system.gateways import evidence, gateway  # noqa: F401 (fixtures)
 
 
 @pytest.fixture

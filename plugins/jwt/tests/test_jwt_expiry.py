@@ -12,8 +12,8 @@ import pytest
 
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import RawClient, item, p_data, request
+from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 from plugins.jwt.tests.mint import AUDIENCE, ISSUER, RSA, mint, written
-from tests.system.gateways import Gateway, StartGateway, configuration
 
 LIFE = 3  # seconds
 _FRAGMENT = p_data(bytes(10_000))

@@ -18,11 +18,11 @@ from dicomgate.testing.peers.orthanc import Orthanc
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, TRY_LATER, RawClient, login, request
+from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 from dicomgate_jwt import remote_keys
 from plugins.jwt.tests.issuer import Answer, Huge, Issuer, Trap, ca_file, discovery, dripping, mute, redirect, slow
 from plugins.jwt.tests.mint import AUDIENCE, P256, RSA, key_set, mint
 from plugins.jwt.tests.provider import OidcProvider
-from tests.system.gateways import Gateway, StartGateway, configuration
 
 COOL_DOWN = 0.2  # seconds: twenty would be long for a test
 ADMITTED = b"\2"

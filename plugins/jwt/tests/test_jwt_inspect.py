@@ -12,6 +12,7 @@ import trustme
 from typer.testing import Result
 
 from dicomgate import Accept, Reject
+from dicomgate.testing.commandline import dicomgate
 from dicomgate_jwt.claims import thumbprint
 from plugins.jwt.tests.mint import (
     AUDIENCE,
@@ -30,7 +31,6 @@ from plugins.jwt.tests.mint import (
     written,
 )
 from plugins.jwt.tests.provider import OidcProvider
-from tests.system.commandline import dicomgate
 
 GATEWAY = """
 [[listener]]

@@ -1,4 +1,4 @@
-"""A real KDC, users with tickets, services with keytabs, and the gateways of tests/system.
+"""A real KDC, users with tickets, services with keytabs, and gateways.
 
 Without a KDC or without python-gssapi all of it is skipped. KRB5_... of the environment is each test's own.
 """
@@ -16,9 +16,8 @@ import pytest
 from dicomgate import Decision
 from dicomgate.testing import attempt
 from dicomgate.testing import kerberos as identity
+from dicomgate.testing.fixtures import evidence, gateway, orthanc, running_orthanc  # noqa: F401 (fixtures)  # noqa: F401 (fixtures)
 from dicomgate.testing.kdc import NEEDED, OTHER_SERVICE, SERVICE, Kdc, run_kdc
-from dicomgate.testing.peers.orthanc import orthanc, running_orthanc  # noqa: F401 (fixtures)
-from tests.system.gateways import evidence, gateway  # noqa: F401 (fixtures)
 
 if TYPE_CHECKING:
     from dicomgate_kerberos import Kerberos

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
+from dicomgate.testing.commandline import dicomgate
 from dicomgate.testing.gateway import as_toml
 from dicomgate.testing.kdc import OTHER_SERVICE, REALM, SERVICE, Kdc, run_kdc
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.system_gateway import StartGateway, configuration
 from dicomgate_kerberos.gss import Login
 from plugins.kerberos.tests.conftest import Make, ask
 from plugins.kerberos.tests.craft import RC4, new_key, write_keytab
-from tests.system.commandline import dicomgate
-from tests.system.gateways import StartGateway, configuration
 
 Check = Callable[..., Result]
 NOWHERE = ("127.0.0.1", 9)

@@ -20,12 +20,12 @@ from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, RawClient, item, request
+from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 from plugins.kerberos.tests.conftest import PAGE
 from plugins.kerberos.tests.craft import ap_req, framed, write_keytab
 from plugins.kerberos.tests.initiator import SPNEGO, Gss, Raw
 from plugins.kerberos.tests.matrix import KEYS, MATRIX
 from tests.stamina.process import GatewayProcess, tables_for
-from tests.system.gateways import Gateway, StartGateway, configuration
 
 Start = Callable[..., Gateway]
 ADMITTED = b"\2"

@@ -14,15 +14,15 @@ import pytest
 from typer.testing import Result
 
 from dicomgate import Accept, ConfigError, Unavailable
+from dicomgate.testing.commandline import dicomgate
 from dicomgate.testing.gateway import as_toml
 from dicomgate.testing.kdc import REALM, SERVICE
+from dicomgate.testing.system_gateway import configuration
 from dicomgate_kerberos import libkrb5
 from dicomgate_kerberos.principal import NotAllowedError, Realms
 from plugins.kerberos.tests.conftest import Make, ask
 from plugins.kerberos.tests.craft import ap_req, framed, new_key, write_keytab
 from plugins.kerberos.tests.initiator import Gss
-from tests.system.commandline import dicomgate
-from tests.system.gateways import configuration
 
 Check = Callable[..., Result]
 

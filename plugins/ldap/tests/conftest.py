@@ -1,4 +1,4 @@
-"""A real slapd, its certificates, and the gateways of tests/system. Without bonsai all of it is skipped."""
+"""A real slapd, its certificates, and gateways. Without bonsai all of it is skipped."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from dicomgate import Attempt, Decision
+from dicomgate.testing.fixtures import evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
 from plugins.ldap.tests.authorities import Authorities, make_authorities
 from plugins.ldap.tests.slapd import Slapd, run_slapd
-from tests.system.gateways import evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
 
 _MOST_ENTERED = 3
 Decided = Callable[..., list[Decision]]

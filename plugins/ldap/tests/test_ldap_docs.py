@@ -18,10 +18,10 @@ from dicomgate.testing.pages import DOCS, ROOT, blocks, rows, section, text
 from dicomgate.testing.peers.loopback import HOST
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, log_in, login
+from dicomgate.testing.system_gateway import StartGateway
 from dicomgate_ldap import Ldap
 from plugins.ldap.tests.slapd import Slapd
 from plugins.ldap.tests.standin import Asked, StandIn, bound, found
-from tests.system.gateways import StartGateway
 
 LDAP = DOCS / "ldap.md"
 ALICE_LOGS_IN, ALICE_GUESSES = attempt(passcode("alice", ALICE)), attempt(passcode("alice", WRONG))

@@ -9,10 +9,10 @@ import pytest
 
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, TRY_LATER, RawClient, login, request
+from dicomgate.testing.system_gateway import StartGateway, configuration
 from dicomgate_ldap import Ldap
 from plugins.ldap.tests.authorities import Authorities
 from plugins.ldap.tests.slapd import BASE, Slapd
-from tests.system.gateways import StartGateway, configuration
 
 
 def groups_of(keys: dict[str, Any], *users: str) -> list[frozenset[str] | type[Exception]]:

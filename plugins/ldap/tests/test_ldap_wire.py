@@ -17,10 +17,10 @@ from dicomgate.testing.peers.dcmtk import StoreScp, run_storescp, storescu
 from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, TRY_LATER, log_in, login
+from dicomgate.testing.system_gateway import USERS, Gateway, StartGateway, configuration
 from plugins.ldap.tests.authorities import Authorities
 from plugins.ldap.tests.mischief import STARTTLS_SUCCEEDS, Mischief, says, silent
 from plugins.ldap.tests.slapd import BASE, PEOPLE, SERVICE, Slapd
-from tests.system.gateways import Gateway, StartGateway, configuration
 
 DEADLINE = 2.0
 ACCEPTED = 2  # the type of an A-ASSOCIATE-AC, PS3.8 9.3.3
@@ -37,7 +37,7 @@ def tables(upstream: Any, slapd: Slapd, **keys: Any) -> dict[str, Any]:
     return made
 
 
-DEVICES = {"ct-1": ALICE}
+DEVICES = {"ct-1": USERS["alice"]}
 
 
 @pytest.fixture

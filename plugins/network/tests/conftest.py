@@ -1,6 +1,5 @@
-"""The gateways and an Orthanc of tests/system."""
+"""Gateways and an Orthanc."""
 
 from __future__ import annotations
 
-from dicomgate.testing.peers.orthanc import orthanc, running_orthanc  # noqa: F401 (fixtures)
-from tests.system.gateways import evidence, gateway  # noqa: F401 (fixtures)
+from dicomgate.testing.fixtures import evidence, gateway, orthanc, running_orthanc  # noqa: F401 (fixtures)  # noqa: F401 (fixtures)

@@ -10,8 +10,8 @@ import pytest
 
 from dicomgate import ConfigError
 from dicomgate.testing.peers.loopback import HOST
+from dicomgate.testing.system_gateway import StartGateway, configuration
 from dicomgate_network import Device, Network
-from tests.system.gateways import StartGateway, configuration
 
 RIGHT: dict[str, Any] = {"networks": ["10.1.2.0/24", "10.1.2.7", "fd00:1::/64"], "user": "ct-1", "groups": ["ct"]}
 

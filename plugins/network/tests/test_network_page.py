@@ -15,8 +15,8 @@ import pytest
 from dicomgate import Accept, Decision, Reject
 from dicomgate.testing import ask, attempt
 from dicomgate.testing.peers.loopback import HOST
+from dicomgate.testing.system_gateway import StartGateway
 from dicomgate_network import Device, Network
-from tests.system.gateways import StartGateway
 
 PAGE = Path(__file__).parents[3] / "docs" / "network.md"
 TEXT = PAGE.read_text("utf-8")

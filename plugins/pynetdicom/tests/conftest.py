@@ -1,4 +1,4 @@
-"""AEs of pynetdicom, and the gateways of tests/system."""
+"""AEs of pynetdicom, and gateways."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from dicomgate.testing.fixtures import evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
 from dicomgate.testing.peers.certificates import Certificates, make_certificates
-from tests.system.gateways import evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
 
 
 @pytest.fixture(scope="session")

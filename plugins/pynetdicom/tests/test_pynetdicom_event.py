@@ -27,11 +27,11 @@ from dicomgate.testing import ask, attempt, passcode
 from dicomgate.testing.peers.loopback import Address
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.peers.pynetdicom_scu import user_identity
+from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 from dicomgate_pynetdicom import adapt
 from plugins.pynetdicom.tests import hospital
 from plugins.pynetdicom.tests.entities import entity
 from plugins.pynetdicom.tests.wards import GENUINE
-from tests.system.gateways import Gateway, StartGateway, configuration
 
 SEEDS = Path(__file__).parents[4] / "shared" / "seeds"
 PUBLIC = sorted(name for name in dir(ServiceUser) if not name.startswith("_"))

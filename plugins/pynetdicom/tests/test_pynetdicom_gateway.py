@@ -28,11 +28,11 @@ from dicomgate.testing.peers.ct_slice import ct_slice
 from dicomgate.testing.peers.loopback import Address
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.peers.pynetdicom_scu import associate, commit, user_identity
+from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 from dicomgate_pynetdicom import adapt, bind
 from plugins.pynetdicom.tests import hospital
 from plugins.pynetdicom.tests.entities import REFUSED_IDENTITY, TRY_LATER, TYPES, Answer, entity, log_in
 from plugins.pynetdicom.tests.wards import FALSE, GENUINE
-from tests.system.gateways import Gateway, StartGateway, configuration
 
 SEEDS = Path(__file__).parents[4] / "shared" / "seeds"
 HERE = "plugins.pynetdicom.tests.hospital"

@@ -1,4 +1,4 @@
-"""A real FreeRADIUS, forged ones, and the gateways of tests/system."""
+"""A real FreeRADIUS, forged ones, and gateways."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 from dicomgate import Attempt, Decision
 from dicomgate.testing import attempt, passcode
 from dicomgate.testing.evidence import ALICE
+from dicomgate.testing.fixtures import evidence, gateway  # noqa: F401 (fixtures)
 from dicomgate_radius import Radius
 from plugins.radius.tests.forger import Forger, Script
 from plugins.radius.tests.freeradius import SECRET, FreeRadius, run_freeradius
-from tests.system.gateways import evidence, gateway  # noqa: F401 (fixtures)
 
 
 @pytest.fixture(scope="session")

@@ -17,9 +17,9 @@ from dicomgate.testing.peers.dcmtk import storescu
 from dicomgate.testing.peers.loopback import Address
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
+from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 from plugins.radius.tests.forger import Forger, answer
 from plugins.radius.tests.freeradius import PAGE, SECRET, FreeRadius
-from tests.system.gateways import Gateway, StartGateway, configuration
 
 OPTIONS = {"use": "radius", "name": "staff", "timeout": "5s", "attempt_timeout": "2s"}
 RIGHT, NOT_RIGHT, TRY_LATER = None, (1, 2, 1), (2, 2, 1)

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dicomgate.testing.peers.orthanc import orthanc, running_orthanc  # noqa: F401 (fixtures)
+from dicomgate.testing.fixtures import evidence, gateway, orthanc, running_orthanc  # noqa: F401 (fixtures)  # noqa: F401 (fixtures)
 from dicomgate_saml import Saml
 from plugins.saml.tests.mint import P256, RSA, authenticator, written
-from tests.system.gateways import evidence, gateway  # noqa: F401 (fixtures)
 
 
 @dataclass(frozen=True)

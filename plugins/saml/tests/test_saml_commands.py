@@ -9,6 +9,7 @@ from lxml import etree
 from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
 from onelogin.saml2.xml_utils import OneLogin_Saml2_XML
 
+from dicomgate.testing.commandline import dicomgate
 from plugins.saml.tests.mint import (
     ENTITY_ID,
     ISSUER,
@@ -22,7 +23,6 @@ from plugins.saml.tests.mint import (
     subject,
     written,
 )
-from tests.system.commandline import dicomgate
 
 GATEWAY = f"""
 [[listener]]

@@ -19,6 +19,7 @@ from dicomgate.testing.peers.orthanc import Orthanc
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, TRY_LATER, RawClient, login, request
+from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 from dicomgate_saml import sources
 from plugins.jwt.tests.issuer import Issuer, ca_file, document
 from plugins.saml.tests.mint import ENTITY_ID, RSA, STRANGER, USER, Signer, mint, signer, written
@@ -32,7 +33,6 @@ from plugins.saml.tests.providers import (
     Pysaml2,
     key_files,
 )
-from tests.system.gateways import Gateway, StartGateway, configuration
 
 AGAIN = 0.2  # seconds: thirty would be long for a test
 ADMITTED = b"\2"

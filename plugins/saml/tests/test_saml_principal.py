@@ -12,6 +12,7 @@ import pytest
 from dicomgate import Accept, Reject
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import log_in, login
+from dicomgate.testing.system_gateway import StartGateway, configuration
 from dicomgate_saml.claims import Problem
 from dicomgate_saml.document import read_document
 from dicomgate_saml.principal import Mapper, told
@@ -28,7 +29,6 @@ from plugins.saml.tests.mint import (
     subject,
     written,
 )
-from tests.system.gateways import StartGateway, configuration
 
 ROLE = "urn:oasis:names:tc:xacml:2.0:subject:role"
 XSPA = "urn:oasis:names:tc:xspa:1.0:subject:"

@@ -15,6 +15,7 @@ from dicomgate import Accept
 from dicomgate.testing.peers.loopback import Address
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, RawClient, login, request
+from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 from dicomgate_saml import Saml
 from dicomgate_saml.document import read_document
 from plugins.saml.tests.mint import (
@@ -35,7 +36,6 @@ from plugins.saml.tests.mint import (
 )
 from plugins.saml.tests.sealing import GATE, sealed
 from tests.stamina.process import GatewayProcess, tables_for
-from tests.system.gateways import Gateway, StartGateway, configuration
 
 SOURCES = [f"127.0.2.{number}" for number in range(1, 9)]
 USED = "it may be used once, and was used before"

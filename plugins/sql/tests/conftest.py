@@ -11,12 +11,12 @@ import pytest
 
 from dicomgate import Decision
 from dicomgate.testing import attempt, passcode
+from dicomgate.testing.fixtures import evidence, gateway  # noqa: F401 (fixtures)
 from dicomgate.testing.peers.certificates import Certificates, make_certificates
 from dicomgate_passcode import Cost, dummy_hash, make_hash
 from dicomgate_sql import Sql
 from plugins.sql.tests.backend import SELECT, TABLE, Backend
 from plugins.sql.tests.postgresql import PASSWORD, USER, Postgresql, run_postgresql
-from tests.system.gateways import evidence, gateway  # noqa: F401 (fixtures)
 
 # The cheapest parameters of each scheme: these tests are about what is decided, not about what it costs.
 CHEAP = {"argon2id": Cost("argon2id", 1, memory_kib=8, lanes=1), "bcrypt": Cost("bcrypt", 4)}

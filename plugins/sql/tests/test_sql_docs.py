@@ -16,11 +16,11 @@ from dicomgate.testing.pages import DOCS, ROOT, blocks, rows, section, text
 from dicomgate.testing.peers.loopback import wait_until
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, log_in, login
+from dicomgate.testing.system_gateway import StartGateway, configuration
 from dicomgate_passcode import read_cost
 from dicomgate_sql import Sql
 from dicomgate_sql.account import COLUMNS
 from plugins.sql.tests.backend import Backend
-from tests.system.gateways import StartGateway, configuration
 
 Hash = Callable[..., str]
 LogIn = Callable[..., list[Any]]

@@ -20,10 +20,10 @@ from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, TRY_LATER, log_in, login
+from dicomgate.testing.system_gateway import StartGateway, configuration
 from dicomgate_passcode import read_cost
 from plugins.sql.tests.backend import UPDATE, Backend
 from plugins.sql.tests.postgresql import PASSWORD, Postgresql
-from tests.system.gateways import StartGateway, configuration
 
 Hash = Callable[..., str]
 

@@ -20,9 +20,9 @@ from dicomgate import Accept, Decision, Unavailable
 from dicomgate.testing.gateway import as_toml
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import HOST, free_port
+from dicomgate.testing.system_gateway import configuration
 from plugins.sql.tests.asking import PATIENCE, could_not_look, in_time
 from plugins.sql.tests.backend import Backend
-from tests.system.gateways import configuration
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import pytest
 
 from dicomgate import Decision, Reject
 from dicomgate.testing import attempt, passcode
+from dicomgate.testing.timing import Question, measure, timed
 from dicomgate_passcode import Cost, make_hash
 from dicomgate_sql import Sql
 from plugins.sql.tests.backend import Backend
-from tests.system.timing import Question, measure, timed
 
 DEAR = Cost("argon2id", 3, memory_kib=40 * 1024, lanes=1)
 """Three times what a dummy hash costs that has learnt nothing."""

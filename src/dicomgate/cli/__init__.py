@@ -19,6 +19,7 @@ Modules:
     identity         The options that say who one is, shared by `ask` and `echo` (PS3.7 D.3.3.7.1)
     init             `dicomgate init`: a configuration that works at once, and a first user
     logs             The log on standard error: one record, one line, whatever a peer or a library says
+    options          Options that several commands have: the configuration file
     output           Rows for whoever reads them: a table on a terminal, lines with tabs for a program
     plugin_commands  What a plugin's commands import: what is configured, and how a command speaks and ends
     plugins          `dicomgate plugins`: the installed authenticators and their keys; `plugins new` begins one

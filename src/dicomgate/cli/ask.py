@@ -37,8 +37,8 @@ from .identity import (
     read_identity,
 )
 from .logs import configure
+from .options import DEFAULT_CONFIG, ConfigOption
 from .output import print_table
-from .serve import DEFAULT_CONFIG, ConfigOption
 
 
 def ask(

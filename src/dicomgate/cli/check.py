@@ -14,7 +14,7 @@ from ..net.connection import Connection
 from ..net.dial import Upstream
 from ..run.assembly import Assembly, assemble
 from .logs import configure
-from .serve import DEFAULT_CONFIG, ConfigOption
+from .options import DEFAULT_CONFIG, ConfigOption
 
 
 def check(

@@ -18,8 +18,8 @@ from ..contract import Authenticator
 from ..errors import ConfigError, NegativeAnswer, Problem
 from ..net.tls import read_certificate
 from .decision_text import conclude, in_words
+from .options import DEFAULT_CONFIG, ConfigOption
 from .output import print_table
-from .serve import DEFAULT_CONFIG, ConfigOption
 
 __all__ = [
     "DEFAULT_CONFIG",

@@ -23,14 +23,12 @@ from ..errors import ConfigError, StartError
 from ..run.server import Server
 from .exit_status import CANNOT, WRONG, abandon
 from .logs import Format, JsonFormatter, Level, TextFormatter, configure
+from .options import DEFAULT_CONFIG, ConfigOption
 
 _log = logging.getLogger("dicomgate.serve")
 _PATIENCE = 1.0  # seconds for a reload that was under way, and for what authenticators left behind
 _THREADS = "dicomgate"
 _Result = TypeVar("_Result")
-
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.")]
-DEFAULT_CONFIG = Path("dicomgate.toml")
 
 
 def serve(

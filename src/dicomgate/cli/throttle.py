@@ -15,8 +15,8 @@ from ..errors import ConfigError, NegativeAnswer, StartError, StateUnavailable
 from ..events.log import quoted
 from ..run.protection import configured_state
 from ..state.protocol import Count, SharedState
+from .options import DEFAULT_CONFIG, ConfigOption
 from .output import print_table
-from .serve import DEFAULT_CONFIG, ConfigOption
 
 _Answer = TypeVar("_Answer")
 

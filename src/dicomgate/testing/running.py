@@ -6,44 +6,62 @@ Rule: leaving the block stops it. No thread and no socket of it is left.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Thread
+from typing import Any, TypeVar
 
 from ..net.listener import Address
 from ..run.server import Server
 
+_Result = TypeVar("_Result")
+_PATIENCE = 60.0  # seconds, for one call
+
 
 class RunningGateway:
-    """A context manager: the gateway that a configuration file describes. `address` is where it listens."""
+    """A context manager: the gateway that a configuration file describes, in an event loop of its own."""
 
-    def __init__(self, configuration: Path) -> None:
-        self.address: Address
+    def __init__(self, configuration: Path, *, debug: bool = False) -> None:
+        """With `debug`, asyncio complains of calls from a foreign thread, and logs at its most talkative."""
+        self._runner = asyncio.Runner(debug=debug)
         self._configuration = configuration
-        self._thread = Thread(target=lambda: asyncio.run(self._run()), name="dicomgate")
-        self._started: Future[Address] = Future()
-        self._stop: Future[None] = Future()
+        self.server: Server
 
     def __enter__(self) -> RunningGateway:
         """Start it. Raises ConfigError or StartError."""
+        self._loop = self._runner.get_loop()
+        self._thread = Thread(target=self._loop.run_forever, name="dicomgate")
         self._thread.start()
         try:
-            self.address = self._started.result()
+            self.server = self.call(Server.start(self._configuration))
         except BaseException:
-            self.__exit__()
+            self.close()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set_result(None)
-        self._thread.join()
-
-    async def _run(self) -> None:
+        """Drain it, and end its loop."""
         try:
-            server = await Server.start(self._configuration)
-        except BaseException as error:  # noqa: BLE001 (told in the thread that asked)
-            self._started.set_exception(error)
-            return
-        self._started.set_result(next(iter(server.bound.values())))
-        await asyncio.wrap_future(self._stop)
-        await server.drain()
+            self.call(self.server.drain())
+        finally:
+            self.close()
+
+    @property
+    def address(self) -> Address:
+        """Where its first listener listens."""
+        return next(iter(self.server.bound.values()))
+
+    def call(self, what: Coroutine[Any, Any, _Result]) -> _Result:
+        """Run the coroutine in the gateway's loop, and return its result. Raises what it raises, or TimeoutError."""
+        return self.begin(what).result(_PATIENCE)
+
+    def begin(self, what: Coroutine[Any, Any, _Result]) -> Future[_Result]:
+        """Run the coroutine in the gateway's loop; the result is there when it has ended."""
+        return asyncio.run_coroutine_threadsafe(what, self._loop)
+
+    def close(self) -> None:
+        """End the loop, and with it all that still runs there; the server is not stopped first."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._runner.close()

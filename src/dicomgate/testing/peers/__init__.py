@@ -1,7 +1,7 @@
-"""The real peers of the system tests: programs and libraries written by others, on loopback and free ports.
+"""The real peers of the system tests: programs and libraries of others, on loopback and free ports.
 
     loopback          free ports, who listens, waiting for something to become true
-    process           a program that runs for a while, and its log
+    process           a server program: started, waited for, hung, stopped
     certificates      two certification authorities and the certificates they issued
     ct_slice          small CT images
     orthanc           Debian's Orthanc, plain and TLS: the PACS
@@ -11,8 +11,8 @@
     dcmjs             dcmjs-dimse on node, as a client
     spy               a scripted PACS that records every byte
 
-Law: whatever a fixture starts, it stops; a program that is not installed is a skip that says how to install it.
-The fixtures are in tests/system/conftest.py; a test imports the classes with `from peers.spy import Spy`.
+Rule: a fixture stops what it starts; a program that is not installed is a skip that says how to install it.
+The fixtures are in `dicomgate.testing.fixtures`.
 """
 
 import logging

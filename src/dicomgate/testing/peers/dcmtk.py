@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .certificates import Certificates, Leaf
 from .loopback import HOST, Address, free_port
-from .process import require, running
+from .process import Service, require
 
 # Debian's DCMTK leaves Nagle's algorithm on unless told: each C-STORE would wait for a delayed acknowledgement.
 NO_DELAY = {"TCP_NODELAY": "1"}
@@ -48,7 +48,7 @@ def run_storescp(folder: Path, options: Sequence[str | Path] = ()) -> Iterator[S
     received.mkdir()
     scp = StoreScp((HOST, free_port()), received, folder / "storescp.log")
     command = [program, "--debug", "--fork", "-od", received, *options, str(scp.address[1])]
-    with running(command, log=folder / "storescp.log", ports=[scp.address[1]], environment=NO_DELAY):
+    with Service(command, log=folder / "storescp.log", ports=[scp.address[1]], environment=NO_DELAY):
         yield scp
 
 

@@ -13,11 +13,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import pytest
-
 from .certificates import Certificates
 from .loopback import HOST, Address, free_port, wait_until
-from .process import require, running
+from .process import Service, require
 
 AE_TITLE = "ORTHANC"
 
@@ -134,24 +132,10 @@ def run_orthanc(
     configuration_file = folder / "orthanc.json"
     configuration_file.write_text(json.dumps(configuration, indent=2))
 
-    with running(
+    with Service(
         [program, "--trace-dicom", configuration_file],
         log=folder / "orthanc.log",
         ports=[orthanc.address[1], orthanc.http[1]],
     ):
         orthanc.wait_ready()
         yield orthanc
-
-
-@pytest.fixture(scope="session")
-def running_orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
-    """One Orthanc for a folder of tests; whoever imports `orthanc` imports this too."""
-    with run_orthanc(tmp_path_factory.mktemp("orthanc")) as started:
-        yield started
-
-
-@pytest.fixture
-def orthanc(running_orthanc: Orthanc) -> Orthanc:
-    """The Orthanc, empty at the start of each test."""
-    running_orthanc.clear()
-    return running_orthanc

@@ -1,56 +1,45 @@
-"""A redis-server of our own: started, stopped in its tracks, ended and started again."""
+"""A redis-server of our own: started, hung, ended and started again."""
 
-import os
-import signal
+from __future__ import annotations
+
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from pathlib import Path
 
 from .certificates import Certificates
 from .loopback import HOST, free_port
-from .process import require, running
+from .process import Service, require
 
 
-@dataclass
-class RedisServer:
-    """A server on a port of 127.0.0.1 that keeps nothing on disk; `options` are those of its configuration."""
+class RedisServer(Service):
+    """A server on a port of 127.0.0.1 that keeps nothing on disk; `options` are those of its configuration.
 
-    folder: Path
-    port: int
-    options: Mapping[str, str]
-    _context: AbstractContextManager[subprocess.Popen[bytes]] | None = field(default=None, repr=False)
-    _pid: int = 0
+    Each `start` is with nothing in it.
+    """
+
+    def __init__(self, folder: Path, options: Mapping[str, str] | None = None) -> None:
+        self.port = free_port()
+        self.options: Mapping[str, str] = options or {}
+        self._folder = folder
+        port = int(self._lines["port"]) or int(self._lines["tls-port"])
+        command: list[str | Path] = [require("redis-server", "redis-server"), folder / "redis.conf"]
+        super().__init__(command, log=folder / "redis.log", ports=[port])
+
+    @property
+    def _lines(self) -> dict[str, str]:
+        return {"bind": HOST, "port": str(self.port), "save": '""', "dir": str(self._folder), **self.options}
+
+    def start(self) -> None:
+        """Start it with the `options` as they are now. Raises RuntimeError with its log."""
+        text = "".join(f"{name} {value}\n" for name, value in self._lines.items())
+        (self._folder / "redis.conf").write_text(text)
+        super().start()
 
     @property
     def url(self) -> str:
         """Its address, without a password."""
         return f"redis://{HOST}:{self.port}/0"
-
-    def start(self) -> None:
-        """Run it, with nothing in it. Raises RuntimeError with its log."""
-        lines = {"bind": HOST, "port": str(self.port), "save": '""', "dir": str(self.folder), **self.options}
-        configuration = self.folder / "redis.conf"
-        configuration.write_text("".join(f"{name} {value}\n" for name, value in lines.items()))
-        port = int(lines["port"] or 0) or int(lines["tls-port"])
-        program = require("redis-server", "redis-server")
-        self._context = running([program, configuration], log=self.folder / "redis.log", ports=[port])
-        self._pid = self._context.__enter__().pid
-
-    def end(self) -> None:
-        """Kill it, if it runs."""
-        context, self._context = self._context, None
-        if context is not None:
-            context.__exit__(None, None, None)
-
-    def hang(self) -> None:
-        """Let it accept connections, and answer nothing."""
-        os.kill(self._pid, signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        """After `hang`: let it answer."""
-        os.kill(self._pid, signal.SIGCONT)
 
     def command(self, *words: str) -> str:
         """What redis-cli says to this command. Raises subprocess.CalledProcessError where that is an error."""
@@ -61,12 +50,8 @@ class RedisServer:
 @contextmanager
 def run_redis(folder: Path, options: Mapping[str, str] | None = None) -> Iterator[RedisServer]:
     """Run a server until the block ends."""
-    server = RedisServer(folder, free_port(), options or {})
-    server.start()
-    try:
+    with RedisServer(folder, options) as server:
         yield server
-    finally:
-        server.end()
 
 
 def tls_options(certificates: Certificates) -> dict[str, str]:

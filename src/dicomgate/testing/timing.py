@@ -1,4 +1,4 @@
-"""Can somebody who measures how long answers take tell kinds of questions apart?
+"""Whether someone who measures how long answers take can tell kinds of questions apart.
 
 Law: kinds are asked in turn, in an order drawn anew for each round. What the machine does besides hits all of them
 alike, so what is measured differs by the kind or by chance.

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from ..pages import ROOT
 from .certificates import Certificates, Leaf
 from .loopback import Address
 from .process import require
 
-_CLIENTS = Path(__file__).parents[2] / "clients"
+_CLIENTS = ROOT / "tests" / "clients"
 
 
 @dataclass(frozen=True)

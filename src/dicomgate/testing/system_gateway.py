@@ -1,117 +1,126 @@
-"""A dicomgate for a test: in a thread with an event loop of its own, on a free port, with a configuration of its own.
+"""A gateway for a system test: a thread, free ports, a configuration and a folder of its own.
 
-Law: at its end nothing is left behind, or the test fails: no association, task, socket, session or log line that
+Rule: nothing is left behind at its end, or the test fails: no association, task, socket, session or log line that
 tells of a defect; each association has exactly one Opened and one Closed in the audit.
+
+The fixtures that start it are in `dicomgate.testing.fixtures`.
 """
+
+from __future__ import annotations
 
 import asyncio
 import gc
 import json
-import logging
 import os
 import socket
 import stat
-import threading
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cache
 from pathlib import Path
-from textwrap import dedent
 from types import MappingProxyType
-from typing import Any, TypeVar
-from uuid import uuid4
+from typing import Any, Protocol
 
-import pytest
+from ..net.lifetime import Lifetime
+from ..net.relay import Relay
+from ..net.session import Session
+from ..run.server import Server
+from .evidence import Evidence
+from .gateway import NOTHING, Table, as_toml
+from .peers.loopback import HOST, Address, wait_until
+from .running import RunningGateway
 
-from dicomgate.net.lifetime import Lifetime
-from dicomgate.net.relay import Relay
-from dicomgate.net.session import Session
-from dicomgate.run.server import Server
-from dicomgate.testing.evidence import ALICE, ZOE, Evidence
-from dicomgate.testing.gateway import as_toml
-from dicomgate.testing.peers.loopback import HOST, Address, wait_until
-from dicomgate_passcode.hashing import make_hash
-
-USERS = {"alice": ALICE, "zoë": ZOE}
+USERS: Mapping[str, str] = MappingProxyType(
+    {
+        "alice": "$argon2id$v=19$m=19456,t=2,p=1$d84ZY0wJQeg95zyn1For5Q$lyxPOKKLXjlf59KFV2ZqvmfQsFDVUT7up0E/hU1YwNA",
+        "zoë": "$argon2id$v=19$m=19456,t=2,p=1$NoaQUuq9VyolJCSkFOI8hw$ePX2D5BhmUfCXs43Uf6kGmQjyXXUgOhd7Qe9nUWo7u8",
+    }
+)
+"""The users of `users.htpasswd`, each with the hash of the passcode `evidence.ALICE` or `evidence.ZOE`."""
+# The machine may be busy: no deadline of a test depends on how long a hash takes.
+STAFF: Table = MappingProxyType({"use": "passcode", "name": "staff", "file": "users.htpasswd", "timeout": "20s"})
+"""The authenticator that `configuration` has if the test names none."""
 _DEFECTS = ("Traceback", "never retrieved", "never awaited", "Unclosed", "defect", "was destroyed but it is pending")
-
-Table = Mapping[str, Any]
-NOTHING: Table = MappingProxyType({})
-_Result = TypeVar("_Result")
 
 
 def configuration(
-    upstream_address: Address, *, settings: Table = NOTHING, listener: Table = NOTHING, upstream: Table = NOTHING
+    upstream_address: Address,
+    *authenticators: Table,
+    settings: Table = NOTHING,
+    listener: Table = NOTHING,
+    upstream: Table = NOTHING,
 ) -> dict[str, Any]:
-    """Return the tables of a gateway in front of one PACS; the keys given go over those that every test needs."""
+    """The tables of a gateway in front of one PACS; the keys given go over those that every test needs.
+
+    The listener asks `authenticators` in their order, or `STAFF` if there are none.
+    """
     host, port = upstream_address[:2]
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    # Cores may be few and busy: no deadline of these tests depends on how long a hash takes.
-    authenticator = {"use": "passcode", "name": "staff", "file": "users.htpasswd", "timeout": "20s"}
     return {
         "gateway": {"node": "test", "audit": "audit.jsonl", "drain_timeout": "20s", **settings},
         "listener": [{"name": "clinical", "bind": f"{HOST}:0", "cleartext_passcodes": True, **listener}],
         "upstream": [{"name": "pacs", "address": address, "called_ae_titles": ["*"], "timeout": "20s", **upstream}],
-        "authenticator": [authenticator],
+        "authenticator": [{"timeout": "20s", **table} for table in authenticators or (STAFF,)],
     }
+
+
+def add_listener(tables: dict[str, Any], name: str, **keys: Any) -> None:
+    """Add a listener on 127.0.0.2: the first one's keys, with `keys` over them."""
+    tables["listener"].append({**tables["listener"][0], "name": name, "bind": "127.0.0.2:0", **keys})
 
 
 class Gateway:
     """Runs from its creation to `finish`. `tables` are what `write` puts into the configuration file."""
 
     def __init__(
-        self, folder: Path, evidence: Evidence, tables: dict[str, Any], users: Mapping[str, bytes] = USERS
+        self, folder: Path, evidence: Evidence, tables: dict[str, Any], users: Mapping[str, str] = USERS
     ) -> None:
+        """`users` are names with the hashes of their passcodes. Raises ConfigError or StartError."""
         self.folder = folder
         self.tables = tables
+        self.expected_defect = "\n"  # lines of the log that have this in them are what the test is about
         self._evidence = evidence
         self._log_begins = evidence.log.stat().st_size
-        self.write()
-        self.write_users(users)
-        # In debug mode the loop complains of calls from a foreign thread, and its log is at its most talkative.
-        self._runner = asyncio.Runner(debug=True)
-        self._loop = self._runner.get_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="gateway")
-        self._thread.start()
-        self.expected_defect = "\n"  # lines of the log that have this in them are what the test is about
         self._ended = False
         self._finished = False
         self._own_ports: set[int] = set()
         self._upstream_ports: set[int] = set()
-        try:
-            self.server = self._do(Server.start(folder / "dicomgate.toml"))
-        except BaseException:
-            self._end_loop()
-            raise
+        self.write()
+        self.write_users(users)
+        self._running = RunningGateway(folder / "dicomgate.toml", debug=True).__enter__()
         self._remember_ports()
+
+    @property
+    def server(self) -> Server:
+        """The gateway itself; its loop runs in another thread."""
+        return self._running.server
 
     @property
     def address(self) -> Address:
         """Where the first listener listens."""
-        return next(iter(self.server.bound.values()))
+        return self._running.address
 
     def write(self) -> None:
         """Write the configuration file from `tables`."""
         (self.folder / "dicomgate.toml").write_text(as_toml(self.tables), "utf-8")
 
-    def write_users(self, users: Mapping[str, bytes], name: str = "users.htpasswd") -> None:
-        """Write a users file with these passcodes."""
+    def write_users(self, users: Mapping[str, str], name: str = "users.htpasswd") -> None:
+        """Write a users file with these hashes."""
         file = self.folder / name
         file.touch(mode=0o600)
-        file.write_text("".join(f"{user}:{_hash(passcode)}\n" for user, passcode in users.items()))
+        file.write_text("".join(f"{user}:{passcode_hash}\n" for user, passcode_hash in users.items()))
 
     def reload(self) -> bool:
-        """Take the configuration file anew; False if it was not taken."""
-        taken = self._do(self.server.reload())
+        """Read the configuration file again; False if it was not taken."""
+        taken = self._running.call(self.server.reload())
         self._remember_ports()
         return taken
 
     def drain(self) -> Future[None]:
         """Begin to drain; the result is there when the gateway has ended."""
         self._ended = True
-        return asyncio.run_coroutine_threadsafe(self.server.drain(), self._loop)
+        return self._running.begin(self.server.drain())
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -130,6 +139,10 @@ class Gateway:
         wait_until(lambda: len(self.told(kind, **fields)) >= count, f"{count} x {kind} {fields} in {self.folder}")
         return self.told(kind, **fields)
 
+    def reasons(self, outcome: str, count: int = 1) -> list[str]:
+        """Return the reasons of the decisions with this outcome, once there are `count`."""
+        return [str(record["reason"]) for record in self.wait_for("Decided", count, outcome=outcome)]
+
     def log(self) -> str:
         """Return what was logged since this gateway was made."""
         with self._evidence.log.open("rb") as log:
@@ -137,42 +150,39 @@ class Gateway:
             return log.read().decode()
 
     def finish(self) -> None:
-        """Stop, and assert that nothing is left behind; a second call is in vain."""
+        """Stop, and assert that nothing is left behind. Idempotent."""
         if self._finished:
             return
         self._finished = True
         try:
             if not self._ended:
                 wait_until(lambda: not self.server.associations, "associations ending by themselves")
-                self._do(self.server.stop())
-            left = self._do(_other_tasks())
+                self._running.call(self.server.stop())
+            left = self._running.call(_other_tasks())
         finally:
-            self._end_loop()
+            self._running.close()
         assert not left, left
         assert not self.server.associations
         assert not _open_sockets(self._own_ports, self._upstream_ports)
-        gc.collect()  # an exception that nobody retrieved is told when its task is collected
-        assert not [thing for thing in gc.get_objects() if isinstance(thing, Lifetime | Session | Relay)]
+        gc.collect()  # asyncio reports an exception that nothing retrieved when the task is collected
+        assert not [thing for thing in gc.get_objects() if isinstance(thing, Session | Relay | Lifetime)]
         lines = [line for line in self.log().splitlines() if self.expected_defect not in line]
         assert not [line for line in lines if any(defect in line for defect in _DEFECTS)]
         self._evidence.keep(self.folder / "audit.jsonl")
         counts = {kind: Counter(event["id"] for event in self.told(kind)) for kind in ("Opened", "Closed")}
         assert counts["Opened"] == counts["Closed"] == Counter({event["id"] for event in self.events})
 
-    def _do(self, what: Coroutine[Any, Any, _Result]) -> _Result:
-        return asyncio.run_coroutine_threadsafe(what, self._loop).result(timeout=60)
-
-    def _end_loop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._runner.close()
-
     def _remember_ports(self) -> None:
         self._own_ports |= {port for _, port in self.server.bound.values()}
         self._upstream_ports |= {int(upstream["address"].rpartition(":")[2]) for upstream in self.tables["upstream"]}
 
 
-StartGateway = Callable[..., Gateway]
+class StartGateway(Protocol):
+    """What the fixture `gateway` gives."""
+
+    def __call__(self, tables: dict[str, Any], users: Mapping[str, str] = USERS) -> Gateway:
+        """Start a gateway from its tables, in a folder of its own; it ends with the test."""
+        ...
 
 
 @contextmanager
@@ -181,7 +191,7 @@ def gateways(evidence: Evidence, folder: Path) -> Iterator[StartGateway]:
     count = 0
     with ExitStack() as running:
 
-        def start(tables: dict[str, Any], users: Mapping[str, bytes] = USERS) -> Gateway:
+        def start(tables: dict[str, Any], users: Mapping[str, str] = USERS) -> Gateway:
             nonlocal count
             count += 1
             own = folder / f"gateway-{count}"
@@ -191,57 +201,6 @@ def gateways(evidence: Evidence, folder: Path) -> Iterator[StartGateway]:
             return gateway
 
         yield start
-
-
-@pytest.fixture(scope="session", autouse=True)
-def evidence(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evidence]:
-    """What the whole run wrote, at DEBUG; the run fails if a secret is in it."""
-    folder = tmp_path_factory.mktemp("evidence")
-    evidence = Evidence(folder)
-    handler = logging.FileHandler(evidence.log, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(threadName)s %(message)s"))
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    yield evidence
-    root.removeHandler(handler)
-    root.setLevel(level)
-    handler.close()
-    assert not evidence.found()
-
-
-@pytest.fixture
-def gateway(evidence: Evidence, tmp_path: Path) -> Iterator[StartGateway]:
-    """Start gateways: `gateway(configuration(spy.address))`."""
-    with gateways(evidence, tmp_path) as start:
-        yield start
-
-
-@pytest.fixture
-def install_authenticator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
-    """Give a function that installs the class `Judge` of this source as an authenticator, and returns its name."""
-
-    def install(source: str) -> str:
-        name = f"judge_{uuid4().hex}"  # modules stay imported for the whole run
-        installed = tmp_path / name
-        (installed / f"{name}-1.0.dist-info").mkdir(parents=True)
-        (installed / f"{name}-1.0.dist-info" / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
-        )
-        (installed / f"{name}-1.0.dist-info" / "entry_points.txt").write_text(
-            f"[dicomgate.authenticators]\n{name} = {name}:Judge\n"
-        )
-        (installed / f"{name}.py").write_text(dedent(source))
-        monkeypatch.syspath_prepend(installed)
-        return name
-
-    return install
-
-
-@cache
-def _hash(passcode: bytes) -> str:
-    return make_hash(passcode)
 
 
 async def _other_tasks() -> set[asyncio.Task[Any]]:
