@@ -18,15 +18,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from ..auth.link import DEFAULT_DEADLINE, DEFAULT_WORKERS
 from ..kit.addresses import parse_address
 from ..kit.durations import parse_duration
+from ..kit.text import ae_title
 
-_AE_TITLE = re.compile(r"[\x21-\x5b\x5d-\x7e](?:[\x20-\x5b\x5d-\x7e]{0,14}[\x21-\x5b\x5d-\x7e])?")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
-
-
-def _ae_title(value: str) -> str:
-    if _AE_TITLE.fullmatch(value) is None:
-        raise ValueError(f"{value!r} is not an AE title (1 to 16 characters, no backslash, no space at its ends)")
-    return value
 
 
 def _encoding(value: str) -> str:
@@ -57,7 +51,7 @@ def _some_time(value: timedelta) -> timedelta:
 
 
 Address = Annotated[tuple[str, int], BeforeValidator(parse_address)]
-AeTitle = Annotated[str, AfterValidator(_ae_title)]
+AeTitle = Annotated[str, AfterValidator(ae_title)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Deadline = Annotated[Duration, AfterValidator(_some_time)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]

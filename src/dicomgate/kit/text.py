@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import re
+
 LONGEST_NAME = 256
 _LONGEST_QUOTED = 80
+_AE_TITLE = re.compile(r"[\x21-\x5b\x5d-\x7e](?:[\x20-\x5b\x5d-\x7e]{0,14}[\x21-\x5b\x5d-\x7e])?")
 
 
 def is_name(value: object, longest: int = LONGEST_NAME) -> bool:
     """True if the value can name a user or a group: 1 to `longest` printable characters, no space at either end."""
     return isinstance(value, str) and 0 < len(value) <= longest and value.isprintable() and value == value.strip()
+
+
+def is_ae_title(value: str) -> bool:
+    """True for an AE title without padding (PS3.5 table 6.2-1): 1 to 16 characters, no backslash, no control."""
+    return _AE_TITLE.fullmatch(value) is not None
+
+
+def ae_title(value: str) -> str:
+    """The AE title as it is. Raises ValueError, which says what an AE title is, if it is none."""
+    if not is_ae_title(value):
+        raise ValueError(f"{value!r} is not an AE title (1 to 16 characters, no backslash, no space at its ends)")
+    return value
 
 
 def quoted(value: object, longest: int = _LONGEST_QUOTED) -> str:

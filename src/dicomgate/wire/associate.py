@@ -5,7 +5,6 @@ For every legal PDU, `parse(encode(value)) == value`; and encode(parse(pdu)) is 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,6 +12,7 @@ from struct import Struct
 from typing import TypeVar
 
 from ..contract import Identity
+from ..kit.text import is_ae_title
 from .items import item, malformed, misplaced, read_uid, short_item, walk
 from .pdu import HEADER, SHORTEST_ASSOCIATE
 from .presentation import AnsweredContext, ProposedContext, read_answered, read_proposed
@@ -24,8 +24,6 @@ DICOM_APPLICATION_CONTEXT = b"1.2.840.10008.3.1.1.1"  # PS3.7 annex A.2.1
 _APPLICATION_CONTEXT = short_item(0x10, DICOM_APPLICATION_CONTEXT)
 _FIXED = Struct(">BxLH2x32s32x")
 _FIRST_ITEM = HEADER.size + SHORTEST_ASSOCIATE
-# PS3.5 table 6.2-1, AE: the default repertoire without backslash and control characters, spaces not significant.
-_AE_TITLE = re.compile(rb" *([\x21-\x5b\x5d-\x7e](?:[\x20-\x5b\x5d-\x7e]*[\x21-\x5b\x5d-\x7e])?) *")
 _VERSION_1 = 1
 
 
@@ -156,10 +154,10 @@ def _read_ae_titles(fields: bytes) -> tuple[str, str]:
 
 
 def _read_ae_title(field: bytes, which: str) -> str:
-    match = _AE_TITLE.fullmatch(field)
-    if match is None:
+    title = field.strip(b" ").decode("latin-1")  # PS3.5 table 6.2-1: spaces at either end are not significant
+    if not is_ae_title(title):
         raise malformed(f"the {which} AE title is empty or has characters that no AE title has: {field!r}")
-    return match[1].decode("ascii")
+    return title
 
 
 def _encode(

@@ -7,19 +7,16 @@ Rule 2: where a device may come from is said, one network at a time; "from anywh
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, Pass, Reject
+from dicomgate.kit.text import ae_title
 
 from .networks import IpNetwork, is_everywhere, read_address, read_network
 
 _log = logging.getLogger(__name__)
-
-# PS3.5 6.2: 1 to 16 characters of the default repertoire without backslash; spaces at its ends do not count.
-_AE_TITLE = re.compile(r"(?! )[\x20-\x5b\x5d-\x7e]{1,16}(?<! )")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +72,10 @@ class Network:
 def _read(title: str, device: Device) -> list[IpNetwork]:
     """The device's networks. Raises ConfigError."""
     where = f"devices: {title!r}"
-    if _AE_TITLE.fullmatch(title) is None:
-        raise ConfigError(f"{where}: is not an AE title (1 to 16 characters, no backslash, no space at its ends)")
+    try:
+        ae_title(title)
+    except ValueError as error:
+        raise ConfigError(f"devices: {error}") from error
     if "*" in title:
         raise ConfigError(f"{where}: AE titles are written out, there are no wildcards")
     for text in (*device.groups, *(() if device.user is None else (device.user,))):
