@@ -29,6 +29,20 @@ def test_anything_else_is_none(text: object) -> None:
         parse_address(text)
 
 
+@pytest.mark.parametrize("text", ["host", "[::1]", "10.0.0.7", "host:1645", "[::1]:0"])
+def test_with_a_default_the_port_may_be_left_out(text: str) -> None:
+    host, port = parse_address(text, 1812)
+    assert show_address(host, port) == (text if text.endswith((":1645", ":0")) else f"{text}:1812")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "host:", "::1", "host:65536", "host:x", "user@host", "radius://host", "a b", "x\n"]
+)
+def test_anything_else_is_none_with_a_default_either(text: str) -> None:
+    with pytest.raises(ValueError, match='an address is "host" or "host:port"'):
+        parse_address(text, 1812)
+
+
 def test_a_host_that_no_resolver_takes() -> None:
     with pytest.raises(ValueError, match=r"'a\.\.b' is not a host name"):
         parse_address("a..b:104")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,14 @@ from dicomgate.testing.fixtures import evidence, gateway  # noqa: F401 (fixtures
 from dicomgate_radius import Radius
 from plugins.radius.tests.forger import Forger, Script
 from plugins.radius.tests.freeradius import SECRET, FreeRadius, run_freeradius
+
+MakeRadius = Callable[..., Radius]
+Decide = Callable[..., Awaitable[Decision]]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +49,7 @@ def secret_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def radius(secret_file: Path) -> Callable[..., Radius]:
+def radius(secret_file: Path) -> MakeRadius:
     """Make an authenticator that asks these servers."""
 
     def radius(*servers: str, seconds: float = 20, **options: Any) -> Radius:
@@ -53,12 +60,12 @@ def radius(secret_file: Path) -> Callable[..., Radius]:
 
 
 @pytest.fixture
-def decide(radius: Callable[..., Radius]) -> Callable[..., Decision]:
+def decide(radius: MakeRadius) -> Decide:
     """Ask a server that follows this script about one login."""
 
-    def decide(script: Script, *, seconds: float = 20, **options: Any) -> Decision:
+    async def decide(script: Script) -> Decision:
         with Forger(script) as forger:
-            (decision,) = ask(radius(forger.address, seconds=seconds, **options), login())
+            (decision,) = await ask(radius(forger.address), login())
             return decision
 
     return decide
@@ -68,11 +75,7 @@ def login(name: str | bytes = "alice", secret: bytes = ALICE) -> Attempt:
     return attempt(passcode(name, secret))
 
 
-def ask(authenticator: Radius, *attempts: Attempt) -> Sequence[Decision]:
-    """The answers to these attempts, one after the other, by one authenticator in one event loop."""
-
-    async def ask() -> list[Decision]:
-        async with authenticator:
-            return [await authenticator.authenticate(one) for one in attempts]
-
-    return asyncio.run(ask())
+async def ask(authenticator: Radius, *attempts: Attempt) -> list[Decision]:
+    """The answers to these attempts, one after the other, by one authenticator."""
+    async with authenticator:
+        return [await authenticator.authenticate(one) for one in attempts]

@@ -18,12 +18,12 @@ Script = Callable[[AuthPacket], Iterable[bytes]]
 
 
 class Forger:
-    """Listens from its creation to the end of the `with` block; `requests` are those that came, from `senders`."""
+    """Listens from its creation to the end of the `with` block; a test may change its `script`."""
 
     def __init__(self, script: Script, host: str = HOST) -> None:
         self.requests: list[AuthPacket] = []
         self.senders: list[object] = []
-        self._script = script
+        self.script = script
         self._family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket, self._elsewhere = self._bound(host), self._bound(host)
         self._port = self._socket.getsockname()[1]
@@ -54,9 +54,9 @@ class Forger:
             request = AuthPacket(packet=data, dict=DICTIONARY, secret=SECRET)
             self.requests.append(request)
             self.senders.append(sender)
-            for answer in self._script(request):
+            for answer in self.script(request):
                 elsewhere = isinstance(answer, Elsewhere)
-                with suppress(OSError):  # nobody listens any more
+                with suppress(OSError):  # the client has closed its socket
                     (self._elsewhere if elsewhere else self._socket).sendto(answer, sender)
 
 

@@ -1,6 +1,6 @@
-"""A FreeRADIUS server: stopped, started and made to hang as a test wants it.
+"""A real FreeRADIUS server that a test can stop, start and hang.
 
-It is what docs/radius.md shows: the page's client and the page's post-auth, in front of a file of users.
+It is configured as docs/radius.md shows: the client and post-auth sections of the page, with a file of users.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dicomgate.testing.peers.loopback import HOST, wait_until
 from dicomgate.testing.peers.process import require, running
 
 SECRET = SECRETS[3]
-"""One of those that must be in no log of a run."""
+"""One of the secrets that must be in no log of a run."""
 
 PAGE = Path(__file__).parents[3] / "docs" / "radius.md"
 
@@ -88,10 +88,10 @@ DEFAULT Auth-Type := Reject
 
 
 class FreeRadius:
-    """Listens on `port` of 127.0.0.1 and shares `SECRET` with whoever asks from there."""
+    """Listens on `port` of 127.0.0.1 and shares `SECRET` with its clients there."""
 
     def __init__(self, program: str, folder: Path, *, signs: bool, reject_delay: int) -> None:
-        self._command = [program, "-f", "-l", "stdout", "-d", folder]
+        self._command: list[str | Path] = [program, "-f", "-l", "stdout", "-d", folder]
         self._folder = folder
         self._stack = ExitStack()
         self._process: subprocess.Popen[bytes] | None = None

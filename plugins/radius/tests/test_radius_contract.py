@@ -1,19 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from dicomgate import Attempt
 from dicomgate.testing import AuthenticatorContract, attempt, passcode
 from dicomgate.testing.evidence import ALICE
 from dicomgate_radius import Radius
+from plugins.radius.tests.conftest import MakeRadius
 from plugins.radius.tests.freeradius import FreeRadius
 
 
 class TestRadius(AuthenticatorContract):
     @pytest.fixture
-    def authenticator(self, radius: Callable[..., Radius], freeradius: FreeRadius) -> Radius:
+    def authenticator(self, radius: MakeRadius, freeradius: FreeRadius) -> Radius:
         return radius(freeradius.address)
 
     @pytest.fixture

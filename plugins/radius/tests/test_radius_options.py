@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,7 @@ import pytest
 
 from dicomgate import ConfigError, IdentityType
 from dicomgate_radius import Radius
-
-MakeRadius = Callable[..., Radius]
+from plugins.radius.tests.conftest import MakeRadius
 
 
 @pytest.mark.parametrize("server", ["radius", "radius.example:1645", "10.0.0.7", "[::1]", "[2001:db8::1]:1812"])
@@ -56,7 +54,7 @@ def test_servers_that_are_none(radius: MakeRadius, server: str) -> None:
     ],
 )
 def test_options(secret_file: Path, options: dict[str, Any], message: str) -> None:
-    right = {"servers": ["a", "a:1645"], "secret_file": secret_file, "nas_identifier": "é" * 126}
+    right: dict[str, Any] = {"servers": ["a", "a:1645"], "secret_file": secret_file, "nas_identifier": "é" * 126}
     assert Radius(**right).handles == {IdentityType.USERNAME_AND_PASSCODE}
     with pytest.raises(ConfigError, match=message):
         Radius(**{**right, **options})
@@ -65,8 +63,7 @@ def test_options(secret_file: Path, options: dict[str, Any], message: str) -> No
 def test_the_defaults(secret_file: Path) -> None:
     made = Radius(servers=["radius"], secret_file=secret_file)
     assert made._identifier == socket.gethostname()
-    (one,) = made._servers._all
-    assert (one.server.name, one.server._port) == ("radius:1812", 1812)
+    assert [(name, server._port) for name, server in made._servers.items()] == [("radius:1812", 1812)]
 
 
 def test_shares_that_are_too_short_are_told(radius: MakeRadius, caplog: pytest.LogCaptureFixture) -> None:

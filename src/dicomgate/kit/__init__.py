@@ -6,6 +6,7 @@ Modules:
     credentials  The username and the passcode of an attempt, or why there are none (PS3.7 D.3.3.7.1)
     durations    Durations as an operator writes them: `500ms`, `2s`, `5m`, `1h`, `7d`
     equal_time   No refusal sooner than a verification takes: how long an answer took must not tell which users exist
+    failover     Several servers in the operator's order; one that failed is asked last for a while
     fetch        One document from a URL of the operator's: https, one deadline, a limit, no detours
     files        Files on which a login depends: not writable by everybody, and secrets not readable by everybody
     text         How text from outside may appear in a log line, an audit record or a name

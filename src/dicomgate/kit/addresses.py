@@ -5,23 +5,25 @@ from __future__ import annotations
 import re
 import socket
 
-_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]\s]+)):([0-9]{1,5})")
+_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]\s/@]+))(?::([0-9]{1,5}))?")
 
 
-def parse_address(text: object) -> tuple[str, int]:
-    """Host and port from their text.
+def parse_address(text: object, default_port: int | None = None) -> tuple[str, int]:
+    """Host and port from their text; the port may be left out if there is a default for it.
 
     Raises ValueError, with the accepted form in the message, for anything else.
     """
     match = _ADDRESS.fullmatch(text) if isinstance(text, str) else None
-    if match is None or int(match[3]) > 0xFFFF:
-        raise ValueError('an address is "host:port", with IPv6 in brackets: "[::1]:11112"')
+    port = int(match[3]) if match and match[3] else default_port
+    if match is None or port is None or port > 0xFFFF:
+        form = '"host:port"' if default_port is None else '"host" or "host:port"'
+        raise ValueError(f'an address is {form}, with IPv6 in brackets: "[::1]:{default_port or 11112}"')
     host = match[1] or match[2]
     try:
         host.encode("idna")  # as the resolver will, where it would be too late to say so
     except UnicodeError:
         raise ValueError(f"{host!r} is not a host name") from None
-    return host, int(match[3])
+    return host, port
 
 
 def show_address(host: str, port: int) -> str:

@@ -1,14 +1,14 @@
-"""`use = "radius"`: User-Identity-Type 2, judged by RADIUS servers (PS3.7 D.3.3.7.1; RFC 2865, PAP).
+"""`use = "radius"`: User-Identity-Type 2, verified by RADIUS servers (PS3.7 D.3.3.7.1; RFC 2865, PAP).
 
-Rule 1: an empty passcode, and one that RADIUS cannot carry exactly as it is, is refused before any server is asked.
-Rule 2: no answer, and no answer that can be believed, is `Unavailable`: it is never taken for a rejection.
-Rule 3: requests carry a Message-Authenticator, and so must answers. There is no key to change that.
+Rule 1: a passcode that is empty, or that RADIUS cannot carry exactly as it is, is refused without asking a server.
+Rule 2: no answer, or none that is authentic, is `Unavailable`: it is never taken for a rejection.
+Rule 3: requests carry a Message-Authenticator, and answers must have one. No key changes that.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,18 +17,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from dicomgate import Attempt, ConfigError, Decision, IdentityType, Pass, Reject, Unavailable
+from dicomgate import Attempt, ConfigError, Decision, IdentityType, Reject, Unavailable
+from dicomgate.kit.addresses import parse_address, show_address
+from dicomgate.kit.credentials import Credentials, credentials_of
+from dicomgate.kit.failover import Failover, NoAnswerError
 from dicomgate.kit.files import read_secret
 
-from .conversation import NoAnswerError
-from .messages import LONGEST_VALUE, make_question, problem, read_answer
+from .messages import LONGEST_VALUE, Question, passcode_problem, read_answer
 from .server import Server
-from .servers import Servers
 
 _log = logging.getLogger(__name__)
 
 _PORT = 1812
-_SERVER = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]\s/@]+))(?::([0-9]{1,5}))?")
 SHORTEST_GOOD = 16
 """RFC 2865 3: "It is preferred that the secret be at least 16 octets." """
 _REJECTIONS_DELAYED = 1.0
@@ -37,35 +37,36 @@ _REJECTIONS_DELAYED = 1.0
 
 @dataclass(kw_only=True, eq=False)
 class Radius:
-    """The accounts behind one or more RADIUS servers.
+    """The accounts of one or more RADIUS servers.
 
-    Raises ConfigError for what is wrong with these keys and the file they name. Whether a server answers is not asked
-    before the first login.
+    Raises ConfigError for keys that are wrong and for a secret file that cannot be used. No server is asked before the
+    first login.
     """
 
     servers: list[str]
-    """"host" or "host:port", IPv6 in brackets; asked in this order, the next one if one does not answer. Port: 1812."""
+    """"host" or "host:port", IPv6 in brackets, in the order in which they are asked. The default port is 1812."""
 
     secret_file: Path
-    """The file with the secret that is shared with all of them, on one line; not open to everybody."""
+    """The file with the secret shared with all of these servers, on one line; not readable by everybody."""
 
     nas_identifier: str | None = None
-    """What this gateway calls itself there (NAS-Identifier). None: its host name."""
+    """The name of this gateway in requests (NAS-Identifier). None: its host name."""
 
     group_attributes: Sequence[Literal["Filter-Id", "Class"]] = ("Filter-Id",)
     """The attributes of an Access-Accept whose values are the user's groups."""
 
     attempt_timeout: timedelta = timedelta(seconds=1.8)
-    """What all servers together have for an answer. Less than `timeout`."""
+    """The time that all servers together have for an answer. Must be less than `timeout`."""
 
     retry_after: timedelta = timedelta(seconds=0.6)
-    """Without an answer a request is sent again after so long, and again."""
+    """A request without an answer is sent again each time this has passed."""
 
     handles: frozenset[IdentityType] = field(
         init=False, repr=False, default=frozenset({IdentityType.USERNAME_AND_PASSCODE})
     )
     _identifier: str = field(init=False, repr=False)
-    _servers: Servers = field(init=False, repr=False)
+    _servers: dict[str, Server] = field(init=False, repr=False)
+    _failover: Failover[Server] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         seconds, again = self.attempt_timeout.total_seconds(), self.retry_after.total_seconds()
@@ -73,7 +74,7 @@ class Radius:
             raise ConfigError("attempt_timeout and retry_after: 100ms to 60s")
         self._identifier = socket.gethostname() if self.nas_identifier is None else self.nas_identifier
         if not 1 <= len(self._identifier.encode()) <= LONGEST_VALUE or not self._identifier.isprintable():
-            raise ConfigError(f"nas_identifier: 1 to {LONGEST_VALUE} bytes that can be printed")
+            raise ConfigError(f"nas_identifier: must be 1 to {LONGEST_VALUE} printable bytes")
         addresses = [_read_server(server) for server in self.servers]
         if not addresses or len(set(addresses)) < len(addresses):
             raise ConfigError("servers: at least one, and none of them twice")
@@ -82,50 +83,59 @@ class Radius:
             _log.warning("%s: shorter than %d bytes; it can be guessed", self.secret_file, SHORTEST_GOOD)
         if len(addresses) > 1 and seconds / len(addresses) <= _REJECTIONS_DELAYED:
             _log.warning(
-                "attempt_timeout: each of %d RADIUS servers has %.1f s; one that delays rejections for a second, as "
-                "FreeRADIUS does, is taken for one that does not answer",
+                "attempt_timeout: each of %d RADIUS servers has %.1f s; one that delays rejections by a second, as "
+                "FreeRADIUS does, counts as one that does not answer",
                 len(addresses),
                 seconds / len(addresses),
             )
-        self._servers = Servers([Server(host, port, secret, again) for host, port in addresses], seconds)
+        self._servers = {show_address(host, port): Server(host, port, secret, again) for host, port in addresses}
+        self._failover = Failover(self._servers, seconds=seconds, kind="RADIUS server", log=_log)
 
     async def __aenter__(self) -> Radius:
-        """Open the sockets; that a name cannot be looked up now is a line in the log, not a reason not to start."""
+        """Look up the names and open the sockets. A problem is logged; the look-up is tried again at the next login."""
         try:
-            await self._servers.begin()
+            seconds = self.attempt_timeout.total_seconds()
+            problems = await asyncio.gather(*(server.begin(seconds) for server in self._servers.values()))
         except BaseException:
-            await self._servers.close()
+            await self.__aexit__(None, None, None)
             raise
+        for name, problem in zip(self._servers, problems, strict=True):
+            if problem:
+                _log.warning("RADIUS server %s cannot be asked yet: %s", name, problem)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._servers.close()
+        for server in self._servers.values():
+            await server.close()
 
     async def authenticate(self, attempt: Attempt, /) -> Decision:
-        """Judge one attempt, within `attempt_timeout`."""
-        identity = attempt.identity
-        if identity is None or identity.type is not IdentityType.USERNAME_AND_PASSCODE:
-            return Pass("not a username with a passcode")
-        if refusal := problem(identity):
-            return Reject(refusal)
-        question = make_question(identity, attempt, self._identifier)
+        """The decision about one attempt, within `attempt_timeout`."""
+        credentials = credentials_of(attempt, LONGEST_VALUE)
+        if not isinstance(credentials, Credentials):
+            return credentials
+        if problem := credentials.problem or passcode_problem(credentials.passcode):
+            return Reject(problem)
+        question = Question(
+            credentials.name,
+            credentials.passcode,
+            calling_station=attempt.peer.address,
+            called_station=attempt.called_ae_title,
+            nas_identifier=self._identifier,
+        )
         try:
-            server, answer = await self._servers.ask(question)
+            name, answer = await self._failover.ask(lambda server, seconds: server.ask(question, seconds))
         except NoAnswerError as error:
             return Unavailable(str(error))
-        return read_answer(answer, question, self.group_attributes, server)
+        return read_answer(answer, question, self.group_attributes, name)
 
 
 def _read_server(text: str) -> tuple[str, int]:
-    match = _SERVER.fullmatch(text)
-    port = int(match[3] or _PORT) if match else 0
-    if match is None or not 1 <= port <= 0xFFFF:
-        raise ConfigError(f'servers: {text!r} is not "host" or "host:port", with IPv6 in brackets: "[::1]:1812"')
-    host = match[1] or match[2]
     try:
-        host.encode("idna")  # as the resolver will, where it would be too late to say so
-    except UnicodeError:
-        raise ConfigError(f"servers: {host!r} is not a host name") from None
+        host, port = parse_address(text, _PORT)
+    except ValueError as error:
+        raise ConfigError(f"servers: {text!r}: {error}") from None
+    if port == 0:
+        raise ConfigError(f"servers: {text!r}: a port is 1 to 65535")
     return host, port

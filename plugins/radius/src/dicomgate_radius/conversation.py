@@ -1,9 +1,9 @@
-"""One connected UDP socket: requests out, and only answers that can be believed in.
+"""One connected UDP socket: requests out, and only authentic answers in.
 
-Rule 1: an answer without a Message-Authenticator is none, whatever else is right about it (CVE-2024-3596).
-Rule 2: the socket is connected: the kernel gives us nothing but what comes from the server's address and port.
-Rule 3: what is no answer does not end the waiting for one. It is remembered only as the likely reason if none comes.
-Rule 4: pyrad logs packets as they are, and we log none: it gets a logger that leads nowhere.
+Rule 1: an answer without a Message-Authenticator is ignored, whatever else is right about it (CVE-2024-3596).
+Rule 2: the socket is connected, so the kernel passes on only what comes from the server's address and port.
+Rule 3: a datagram that is not the answer does not end the wait. What was wrong with it is reported if no answer comes.
+Rule 4: pyrad logs packets as they are. It gets a logger without an output, so that no packet is logged.
 """
 
 from __future__ import annotations
@@ -16,32 +16,26 @@ from typing import Any
 from pyrad.client_async import ClientAsync, DatagramProtocolClient
 from pyrad.packet import AuthPacket, Packet, PacketError
 
+from dicomgate.kit.failover import BusyError, NoAnswerError
+
 from .messages import DICTIONARY, Question, write_request
 
 MOST = 256
-"""How many requests can be under way on a socket. RFC 2865 3: the Identifier is one octet."""
+"""Requests that can be under way on a socket at a time. RFC 2865 3: the Identifier is one octet."""
 
 _NOWHERE = logging.Logger("pyrad", logging.CRITICAL + 1)
 
 _SILENCE = "no answer within {:.1f} s: it is down, does not know this gateway as a client, or has another shared secret"
 _UNSIGNED = (
-    "its answers have no Message-Authenticator, so they are not believed: anybody on the way could have forged them "
-    "(CVE-2024-3596); tell the server to send one"
+    "its answers have no Message-Authenticator and are ignored, because anybody on the network path could have forged "
+    "them (CVE-2024-3596); tell the server to send one"
 )
 _WRONGLY_SIGNED = "its answers are not signed with our shared secret: the secret is wrong, or somebody forges them"
-_NO_PACKET = "what it answers is not a RADIUS packet"
-
-
-class NoAnswerError(Exception):
-    """The server could not be asked, or did not answer in time; says why, for the operator."""
-
-
-class TooManyError(Exception):
-    """No more questions can be under way. It says nothing about the server."""
+_NO_PACKET = "its answers are not RADIUS packets"
 
 
 class Conversation:
-    """With one address of a server. `retry_after` seconds without an answer, and a request is sent again."""
+    """With one address of a server. A request without an answer is sent again every `retry_after` seconds."""
 
     def __init__(self, address: tuple[str, int], secret: bytes, retry_after: float) -> None:
         self.address = address
@@ -61,9 +55,9 @@ class Conversation:
             raise
 
     async def ask(self, question: Question, seconds: float) -> Packet:
-        """The answer, verified. Raises TooManyError, and NoAnswerError after so many seconds at the latest."""
+        """The answer, verified. Raises BusyError, and NoAnswerError after `seconds` at the latest."""
         if self._under_way >= MOST:
-            raise TooManyError
+            raise BusyError("too many logins are waiting for it already")
         packet = self._client.CreateAuthPacket()
         write_request(packet, question)
         self._under_way += 1
@@ -90,7 +84,7 @@ class Conversation:
 
 
 class _Protocol(DatagramProtocolClient):  # type: ignore[misc] # pyrad has no types
-    """pyrad's, with the reasons why there is no answer. `doubts`: by identifier, what is wrong with what came."""
+    """pyrad's protocol, which also remembers in `doubts`, by identifier, what was wrong with the answers that came."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -98,13 +92,13 @@ class _Protocol(DatagramProtocolClient):  # type: ignore[misc] # pyrad has no ty
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         super().datagram_received(data, addr)
-        # Whoever got an answer is not pending any more.
+        # A request that got its answer is no longer pending.
         pending = self.pending_requests.get(data[1]) if len(data) > 1 else None
         if pending is not None:
             self.doubts[data[1]] = _doubt(pending["packet"], data)
 
     def error_received(self, exc: Exception) -> None:
-        """An ICMP message, such as "port unreachable": nobody needs to wait for the deadline."""
+        """An ICMP message, such as "port unreachable": there is no need to wait for the deadline."""
         for pending in list(self.pending_requests.values()):
             if not pending["future"].done():
                 pending["future"].set_exception(OSError(*exc.args))

@@ -1,10 +1,10 @@
-"""One server, as the operator names it: its name looked up, its conversation begun.
+"""One server: its name looked up, its socket opened.
 
-Rule 1: the name is looked up at the start, and again after a question that was not answered; never in the way of a
-        question, as long as there is an address to ask.
-Rule 2: when an address does not answer, the next one is taken; if it is the only one, with another socket: this
-        machine's own address, which a connected socket keeps, may have changed.
-Rule 3: a name that cannot be looked up takes nothing away: the old socket stays.
+Rule 1: the name is looked up at the start, and again after each question that got no answer. No login waits for that
+        as long as there is an address to ask.
+Rule 2: when an address does not answer, the next one of the name is taken. If there is only one, a new socket is
+        opened: a connected socket keeps this machine's own address, which may have changed.
+Rule 3: if the name cannot be looked up, the old socket stays in use.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ import socket
 
 from pyrad.packet import Packet
 
-from .conversation import Conversation, NoAnswerError
+from dicomgate.kit.failover import BusyError, NoAnswerError
+
+from .conversation import Conversation
 from .messages import Question
 
 
 class Server:
-    """Within one event loop. `name` is for the log."""
+    """Within one event loop."""
 
     def __init__(self, host: str, port: int, secret: bytes, retry_after: float) -> None:
-        self.name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._host, self._port = host, port
         self._secret = secret
         self._retry_after = retry_after
@@ -31,7 +32,7 @@ class Server:
         self._problem = ""
 
     async def begin(self, seconds: float) -> str:
-        """Look up the name and open a socket; wait for it so long. Why it cannot be asked yet, empty if it can."""
+        """Look up the name and open a socket, within `seconds`. Returns why it cannot be asked yet; "" if it can."""
         beginning = self._begin()
         await asyncio.wait((beginning,), timeout=seconds)
         if self._conversation is not None:
@@ -39,7 +40,7 @@ class Server:
         return self._problem if beginning.done() else "looking up its name takes too long"
 
     async def ask(self, question: Question, seconds: float) -> Packet:
-        """The answer, verified. Raises TooManyError, and NoAnswerError after so many seconds at the latest."""
+        """The answer, verified. Raises BusyError, and NoAnswerError after `seconds` at the latest."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         if self._conversation is None and (problem := await self.begin(seconds)):
@@ -49,13 +50,15 @@ class Server:
             raise NoAnswerError("it was closed meanwhile")
         try:
             return await conversation.ask(question, max(0.0, end - loop.time()))
+        except BusyError:
+            raise
         except NoAnswerError:
             if conversation is self._conversation:
                 self._begin()
             raise
 
     async def close(self) -> None:
-        """Look nothing up any more, and close the socket."""
+        """End the look-up, if one is under way, and close the socket."""
         beginning, self._beginning = self._beginning, None
         if beginning is not None:
             beginning.cancel()
@@ -65,7 +68,7 @@ class Server:
             await conversation.end()
 
     def _begin(self) -> asyncio.Task[None]:
-        """At most one look-up is under way; whoever needs it awaits the same."""
+        """The one look-up that is under way; begun now if there is none."""
         if self._beginning is None or self._beginning.done():
             self._beginning = asyncio.create_task(self._look_up_and_connect())
         return self._beginning
@@ -74,7 +77,7 @@ class Server:
         old = self._conversation
         try:
             addresses = await self._look_up()
-            # The one behind the old one; the first, if there is no old one or it is not among them any more.
+            # The address after the old one; the first, if there is no old one or the name no longer has it.
             place = addresses.index(old.address) + 1 if old is not None and old.address in addresses else 0
             new = Conversation(addresses[place % len(addresses)], self._secret, self._retry_after)
             await new.begin()
