@@ -42,7 +42,7 @@ def test_a_timedelta_is_returned_as_it_is() -> None:
     assert parse_duration(value) is value
 
 
-WRONG = [
+WRONG: list[object] = [
     *("", "2", "s", "2 s", " 2s", "2s ", "2s\n", "-2s", "+2s", "2S", "2sec", "1h30m", "2,5s", ".5s", "2.s", "1e3s"),
     *("infs", "nans", "1_000s", "\u0663s", "\uff12s", "2\u2009s", "9999999999s", "1.2345s", "2w", "PT2S"),
     *(2, 2.5, 0, True, None, [], {}, b"2s", ["2s"]),

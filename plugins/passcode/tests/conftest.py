@@ -7,14 +7,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from dicomgate import Attempt, Identity, IdentityType, Peer
-from dicomgate_passcode import commands
+from dicomgate import Attempt
+from dicomgate.testing import attempt as make_attempt
+from dicomgate.testing import passcode as with_passcode
+from dicomgate.testing import username
+from dicomgate.testing.commandline import dicomgate
 from dicomgate_passcode.hashing import Cost, make_hash
 
 # The cheapest parameters of each scheme: these tests are about what is decided, not about what it costs.
@@ -51,7 +53,8 @@ def run(users_file: Path) -> Callable[..., Result]:
 
     def run(*arguments: str, stdin: str | bytes = "", file: Path | None = users_file) -> Result:
         options = [] if file is None else ["--file", str(file)]
-        return CliRunner().invoke(commands.app, [*arguments, *options], input=stdin)
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        return dicomgate("passcode", *arguments, *options, stdin=data)
 
     return run
 
@@ -61,10 +64,10 @@ class Terminal:
 
     def __init__(self, *arguments: str) -> None:
         self._ours, theirs = pty.openpty()
-        program = "from dicomgate_passcode.commands import app; app()"
+        program = "from dicomgate.cli import main; main()"
         # A session without a controlling terminal: what asks for a passcode then uses these three.
         self._process = subprocess.Popen(
-            [sys.executable, "-c", program, *arguments],
+            [sys.executable, "-c", program, "passcode", *arguments],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -104,24 +107,8 @@ def attempt() -> Callable[..., Attempt]:
     """An attempt of type 2; of type 1 if the passcode is None."""
 
     def attempt(user: str | bytes = "alice", passcode: bytes | None = b"secret") -> Attempt:
-        primary = user.encode() if isinstance(user, str) else user
         if passcode is None:
-            identity = Identity(IdentityType.USERNAME, primary)
-        else:
-            identity = Identity(IdentityType.USERNAME_AND_PASSCODE, primary, passcode)
-        return _attempt(identity)
+            return make_attempt(username(user))
+        return make_attempt(with_passcode(user, passcode))
 
     return attempt
-
-
-def _attempt(identity: Identity | None) -> Attempt:
-    return Attempt(
-        id="1",
-        identity=identity,
-        calling_ae_title="CT1",
-        called_ae_title="PACS",
-        peer=Peer("127.0.0.1", 50000),
-        listener="clinical",
-        abstract_syntaxes=("1.2.840.10008.1.1",),
-        time=datetime(2026, 1, 1, tzinfo=UTC),
-    )

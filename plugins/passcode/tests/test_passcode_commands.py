@@ -87,7 +87,7 @@ def test_add_does_not_ask_for_a_passcode_in_vain(run: Run, monkeypatch: pytest.M
         (b"x" * 100_000, "longer than 1024 bytes"),
         (b"7 chars\n", "shorter than 8 characters"),
         ("7 😀 😁 😂\n".encode(), "shorter than 8 characters"),
-        (b"Sunshine\n", "many people choose"),
+        (b"Sunshine\n", "a common one"),
         (b"my name is Carol\n", "the name of the user"),
         (b"DICOM-PACS-1\n", "dicomgate, dicom, pacs"),
     ],
@@ -205,7 +205,7 @@ def test_the_file_of_the_configuration_is_relative_to_it(
 
 def test_a_name_picks_one_of_several(run: Run, users_file: Path, tmp_path: Path) -> None:
     config = str(_configure(tmp_path, STAFF + MACHINES))
-    assert run("list", "--config", config, "--name", "staff", file=None).stdout.startswith("alice\t")
+    assert run("list", "-c", config, "--name", "staff", file=None).stdout.startswith("alice\t")
     added = run("add", "ct1", "--generate", "--config", config, "--name", "passcode", file=None)
     assert added.exit_code == 0
     assert (tmp_path / "etc" / "machines").exists()
@@ -214,13 +214,18 @@ def test_a_name_picks_one_of_several(run: Run, users_file: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("text", "options", "said"),
     [
-        (STAFF + MACHINES, [], "say --name with one of the passcode authenticators: staff, passcode"),
-        (STAFF + STAFF, ["--name", "staff"], "say --name"),
-        (STAFF, ["--name", "other"], "say --name with one of the passcode authenticators: staff"),
+        (STAFF + MACHINES, [], "choose one of the passcode authenticators with --name: staff, passcode"),
+        (STAFF + STAFF, ["--name", "staff"], "authenticator[1].name: a second authenticator is called 'staff'"),
+        (STAFF, ["--name", "other"], "choose one of the passcode authenticators with --name: staff"),
+        (
+            STAFF + 'unknown_users = "pass"\n',
+            [],
+            "dicomgate.toml:5: authenticator[0].unknown_users: unknown key, did you mean",
+        ),
         (TOKENS, [], 'no [[authenticator]] with use = "passcode"'),
-        ("", [], 'no [[authenticator]] with use = "passcode"'),
-        ("authenticator = 3\n", [], 'no [[authenticator]] with use = "passcode"'),
-        ('[[authenticator]]\nuse = "passcode"\n', [], "has no file"),
+        ("", [], "authenticator: is missing"),
+        ("authenticator = 3\n", [], "dicomgate.toml:1: authenticator: "),
+        ('[[authenticator]]\nuse = "passcode"\n', [], "authenticator[0].file: is missing"),
         ("[[nonsense\n", [], "dicomgate.toml"),
     ],
 )
@@ -237,7 +242,7 @@ def test_no_configuration(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     result = run("list", file=None)
     assert result.exit_code == 2
-    assert "dicomgate.toml: no such file; say --file" in _one_line(result)
+    assert "dicomgate.toml: cannot be read: No such file" in _one_line(result)
 
 
 def test_at_a_terminal_the_passcode_is_asked_for_twice_and_not_shown(users_file: Path, at_terminal: Any) -> None:

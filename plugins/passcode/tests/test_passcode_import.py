@@ -69,7 +69,7 @@ def test_one_wrong_line_and_nobody_is_added(
     assert result.stdout == ""
     told = result.stderr.splitlines()
     assert [line.split(":")[0] for line in told] == ["line 3", "line 4", "line 6", "no user was added"]
-    assert "many people choose" in told[0]
+    assert "a common one" in told[0]
     assert "neither name,passcode nor name:hash" in told[1]
     assert "--replace" in told[2]
     assert not [word for word in ("eve", "sunshine", "fred", "alice", "hers") if word in result.stderr]
@@ -164,7 +164,7 @@ def test_the_minimum_length_is_an_option_of_what_sets_passcodes(run: Run, users_
 def test_a_file_without_users(run: Run, users_file: Path, content: str) -> None:
     before = users_file.read_bytes()
     result = run("import", "-", stdin=content)
-    assert (result.exit_code, result.stderr) == (2, "there is no user to be imported\nno user was added\n")
+    assert (result.exit_code, result.stderr) == (2, "the file has no users\nno user was added\n")
     assert users_file.read_bytes() == before
 
 

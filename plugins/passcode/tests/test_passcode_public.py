@@ -12,28 +12,27 @@ import pytest
 
 import dicomgate_passcode
 from dicomgate import Accept, Reject
+from dicomgate.testing.pages import DOCS, ROOT, blocks, text
 from dicomgate_passcode import policy
 
-PLUGIN = Path(__file__).parents[1]
-PAGE = PLUGIN.parents[1] / "docs" / "passcode.md"
-README = (PLUGIN / "README.md").read_text("utf-8")
+PAGE = DOCS / "passcode.md"
+README = ROOT / "plugins" / "passcode" / "README.md"
 
 
-def _block(text: str, language: str, containing: str) -> str:
-    found = re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    (block,) = [block for block in found if containing in block]
+def _block(page: Path, language: str, containing: str) -> str:
+    (block,) = [block.text for block in blocks(page, language) if containing in block.text]
     return block
 
 
 def test_the_import_file_of_the_page_is_imported(run: Callable[..., Any]) -> None:
-    result = run("import", "-", stdin=_block(PAGE.read_text("utf-8"), "text", "Jane"))
+    result = run("import", "-", stdin=_block(PAGE, "text", "Jane"))
     assert result.exit_code == 0
     assert result.stderr.startswith("3 users added, 0 replaced")
     assert run("verify", "Doe, Jane", stdin='a comma, and a " double quote').exit_code == 0
 
 
 def test_the_page_tells_the_rules_of_the_policy() -> None:
-    page = " ".join(PAGE.read_text("utf-8").split())
+    page = " ".join(text(PAGE).split())
     assert f"at least {policy.SHORTEST} characters and at most {policy.LONGEST} bytes" in page
     assert f"up to {policy.LONGEST_MINIMUM};" in page
     assert f"the words {policy.CONTEXT[0]}, {policy.CONTEXT[1]} and {policy.CONTEXT[2]}" in page
@@ -46,15 +45,21 @@ def test_the_authenticator_of_the_readme_works(cheap_hash: Callable[..., str], m
     shown: dict[str, Any] = {}
     exec(compile(_block(README, "python", "def judge"), "README.md", "exec", dont_inherit=True), shown)  # noqa: S102
     judge, floor = shown["judge"], shown["dummy"].floor
-    text = cheap_hash()
-    assert judge("alice", b"secret", text) == Accept(user="alice")
-    for passcode, hashed in ((b"wrong", text), (b"", text), (b"secret", None), (b"secret", "{SSHA}x"), (b"x\0", text)):
-        assert isinstance(judge("alice", passcode, hashed), Reject)
+    hashed = cheap_hash()
+    assert judge("alice", b"secret", hashed) == Accept(user="alice")
+    for passcode, of_user in (
+        (b"wrong", hashed),
+        (b"", hashed),
+        (b"secret", None),
+        (b"secret", "{SSHA}x"),
+        (b"x\0", hashed),
+    ):
+        assert isinstance(judge("alice", passcode, of_user), Reject)
     assert len(slept) == 6
     assert all(seconds < floor + 0.1 for seconds in slept)
     assert slept[0] > 0  # a cheap hash takes no time: what is left is slept
 
 
 def test_every_public_name_is_in_the_readme() -> None:
-    missing = [name for name in dicomgate_passcode.__all__ if not re.search(rf"\b{name}\b", README)]
+    missing = [name for name in dicomgate_passcode.__all__ if not re.search(rf"\b{name}\b", text(README))]
     assert missing == ["Passcode"]

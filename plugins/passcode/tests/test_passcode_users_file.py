@@ -110,7 +110,7 @@ def test_an_unreadable_scheme_disables_one_user_with_one_warning(text: str, said
 def test_an_empty_file_is_allowed_with_a_warning(data: bytes) -> None:
     found = parse(PATH, data)
     assert found.users == {}
-    assert found.warnings == (f"{PATH}: no users; nobody can log in with it",)
+    assert found.warnings == (f"{PATH}: no users, so all logins will fail",)
 
 
 def test_a_file_that_everybody_may_read_is_a_warning(users_file: Path) -> None:

@@ -43,9 +43,11 @@ def init(
         raise StartError(f"{config}: cannot be written: {error.strerror}") from error
     typer.echo(f"{config} is written. The passcode of {_USER}, shown this once:", err=True)
     arguments = ["add", _USER, "--generate", "--file", str(users)]
-    if status := add.main(arguments, prog_name="dicomgate passcode", standalone_mode=False):
-        config.unlink()  # or the next `init` would find it there
-        raise typer.Exit(status)
+    try:
+        add.main(arguments, prog_name="dicomgate passcode", standalone_mode=False)
+    except Exception:
+        config.unlink()  # or the next `init` would refuse to overwrite it
+        raise
     typer.echo(_NEXT.format(folder=folder.absolute()), err=True)
 
 

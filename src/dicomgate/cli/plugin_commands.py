@@ -75,12 +75,12 @@ def _each(configuration: Configuration, use: str, read: _Read[T]) -> dict[str, T
     return found
 
 
-def read_input(name: str) -> bytes:
-    """What a credential's file holds; "-" is standard input. At most a mebibyte. Raises ConfigError."""
+def read_input(name: str, longest: int = _MOST_READ) -> bytes:
+    """The first `longest` bytes of a file, a mebibyte by default; "-" is standard input. Raises ConfigError."""
     try:
         if name == "-":
-            return sys.stdin.buffer.read(_MOST_READ)
+            return sys.stdin.buffer.read(longest)
         with Path(name).open("rb") as file:
-            return file.read(_MOST_READ)
+            return file.read(longest)
     except OSError as error:
         raise ConfigError(f"{name}: cannot be read: {error.strerror or error}") from None

@@ -1,9 +1,9 @@
-"""`use = "passcode"`: User-Identity-Type 2, and if asked for type 1, judged by an htpasswd file (PS3.7 D.3.3.7.1).
+"""`use = "passcode"`: User-Identity-Type 2 and, if enabled, type 1, checked against an htpasswd file (PS3.7 D.3.3.7.1).
 
-Rule 1: every attempt costs one verification and takes at least the floor, whoever asks, whatever is wrong.
+Rule 1: every attempt costs one verification and takes at least the floor, for every user and every reason.
 Rule 2: the name is compared exactly: no case folding, no trimming, no normalisation. The passcode is verified
         exactly as received.
-Rule 3: a login succeeds or fails on what the file says; that a better hash cannot be written changes nothing.
+Rule 3: only the file decides a login. If an outdated hash cannot be renewed, the login succeeds all the same.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Literal
 from dicomgate import Accept, Attempt, ConfigError, Decision, Identity, IdentityType, Pass, Reject, Unavailable
 from dicomgate.kit.equal_time import seconds_left
 
-from .file_writer import FileBusyError, renew_hash
+from .file_writer import renew_hash
 from .hashing import HashingFailedError, cannot_be_right, make_hash, verify
 from .users_file import User
 from .watched_users import Snapshot, WatchedUsers
@@ -27,19 +27,19 @@ _log = logging.getLogger(__name__)
 
 @dataclass(kw_only=True, eq=False)
 class Passcode:
-    """Users and passcodes of an htpasswd file.
+    """The users and passcodes of an htpasswd file.
 
     Raises ConfigError if the file is missing, unreadable, writable by everybody, or wrong.
     """
 
     file: Path
-    """The htpasswd file; `dicomgate passcode add` makes it. Changes to it count from the next login on."""
+    """The htpasswd file. `dicomgate passcode add` makes it; changes to it count from the next login on."""
 
     username_only: bool = False
-    """True: a username without a passcode (type 1) is accepted for the users in the file. It proves nothing."""
+    """True: also accept a username without a passcode (type 1) for the users in the file. This proves nothing."""
 
     unknown_user: Literal["reject", "pass"] = "reject"
-    """What becomes of a user who is not in the file: "reject", or "pass" to let the next authenticator look."""
+    """For a user who is not in the file: "reject", or "pass" to ask the next authenticator."""
 
     handles: frozenset[IdentityType] = field(init=False, repr=False)
     _users: WatchedUsers = field(init=False, repr=False)
@@ -51,7 +51,7 @@ class Passcode:
         self._users = WatchedUsers(self.file)
 
     def authenticate(self, attempt: Attempt, /) -> Decision:
-        """Judge one attempt. Blocks for the time of a login: call it in a thread. Thread-safe."""
+        """Accept or reject one attempt. Blocks for the time of a login, so call it in a thread. Thread-safe."""
         identity = attempt.identity
         if identity is None or identity.type not in self.handles:
             return Pass("not a username with a passcode")
@@ -60,7 +60,7 @@ class Passcode:
         try:
             return self._judge(identity, snapshot)
         except HashingFailedError:
-            return Unavailable("a hash could not be computed: no memory for it")
+            return Unavailable("a hash could not be computed: not enough memory")
         finally:
             time.sleep(seconds_left(start, snapshot.dummy.floor))
 
@@ -79,7 +79,7 @@ class Passcode:
             genuine = verify(passcode, user.hash)
 
         if with_passcode and not passcode:
-            # Never passed on: a directory takes an empty passcode for an anonymous login, and that succeeds.
+            # Never Pass: a directory takes an empty password for an anonymous login, which succeeds (RFC 4513 5.1.2).
             return Reject("empty passcode")
         if user is None:
             return Pass("unknown user") if self.unknown_user == "pass" else Reject("unknown user")
@@ -92,13 +92,11 @@ class Passcode:
         return Accept(user=user.name)
 
     def _renew(self, user: User, passcode: bytes) -> None:
-        """Replace an outdated hash, now that the passcode is here and known to be right."""
+        """Replace an outdated hash; this passcode has just been verified."""
         try:
             renewed = renew_hash(self.file, user, make_hash(passcode))
-        except FileBusyError:
-            return  # the next login does it
         except ConfigError:
-            return  # the file was broken a moment ago; whoever looks at it next says so
+            return  # busy: the next login renews it. Just broken: the next login reports it
         except (OSError, HashingFailedError) as error:
             if not self._renewal_failed:
                 self._renewal_failed = True
@@ -111,7 +109,7 @@ class Passcode:
 
 
 def _name(identity: Identity) -> str:
-    """The claimed name; one that is not UTF-8 becomes the empty name, which no user in a file can have."""
+    """The claimed name. One that is not UTF-8 becomes the empty name, which no user in a file can have."""
     try:
         return identity.primary.decode("utf-8")
     except UnicodeDecodeError:

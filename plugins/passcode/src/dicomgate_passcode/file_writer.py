@@ -1,10 +1,10 @@
-"""The users file changed on disk, by the commands and by the renewal of a hash at login.
+"""Changes to the users file on disk, by the commands and by the renewal of a hash at login: locked, atomic.
 
-Rule 1: read, change and replace happen under one lock, which all writers of ours share: flock on the folder, so no
-        lock file stays behind and none belongs to the wrong user.
-Rule 2: readers see the old file or the new one: a temporary file in the same folder, fsync, rename.
-Rule 3: the new file has the mode, owner and group of the old one, or there is no new file.
-Rule 4: only the lines of the users change. A file that is broken is not touched.
+Rule 1: the file is read, changed and replaced under one lock, which the commands and the gateway share: flock on the
+        folder, so no lock file is left behind or has the wrong owner.
+Rule 2: readers see either the old file or the new one: a temporary file in the same folder, fsync, rename.
+Rule 3: the new file has the mode, owner and group of the old one; otherwise it does not replace the old one.
+Rule 4: only the lines of the users in question change. A broken file is not touched.
 """
 
 from __future__ import annotations
@@ -28,12 +28,18 @@ _COMMAND_PATIENCE = 10.0
 """How long a command waits for another writer, in seconds. A login does not wait at all."""
 
 
-class UserExistsError(Exception):
-    """The user is in the file already, and replacing was not asked for."""
+class UserExistsError(ConfigError):
+    """The user is already in the file, and `replace` is false."""
+
+    def __init__(self) -> None:
+        super().__init__("the user exists already; --replace gives a new passcode")
 
 
-class FileBusyError(Exception):
+class FileBusyError(ConfigError):
     """Another process is changing the file."""
+
+    def __init__(self) -> None:
+        super().__init__("the users file is being changed by another process; try again")
 
 
 def set_hash(path: Path, name: str, text: str, *, replace: bool) -> None:
@@ -42,9 +48,9 @@ def set_hash(path: Path, name: str, text: str, *, replace: bool) -> None:
 
 
 def set_hashes(path: Path, hashes: Mapping[str, str], *, replace: bool) -> None:
-    """Add the users, or give existing ones new hashes: all or none. A missing file is made, with mode 0600.
+    """Add the users, or give existing ones new hashes: all or none. A missing file is created with mode 0600.
 
-    Raises UserExistsError, FileBusyError, ConfigError for a broken file, OSError if it cannot be written.
+    Raises UserExistsError, FileBusyError, ConfigError for a broken file, and OSError if it cannot be written.
     """
     with _locked(path, _COMMAND_PATIENCE) as target:
         if not os.path.lexists(target):
@@ -62,7 +68,7 @@ def set_hashes(path: Path, hashes: Mapping[str, str], *, replace: bool) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Raise OSError or ConfigError if `set_hashes` certainly would: asked before what takes long."""
+    """Raise OSError or ConfigError if `set_hashes` certainly would. For a check before slow work."""
     folder = Path(os.path.realpath(path)).parent
     check_folders(path)
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -70,7 +76,7 @@ def check_writable(path: Path) -> None:
 
 
 def remove(path: Path, name: str) -> bool:
-    """Remove the user; False if there is none of this name. Raises as `set_hash` does."""
+    """Remove the user; False if there is no user of this name. Raises as `set_hash` does."""
     with _locked(path, _COMMAND_PATIENCE) as target:
         data, users = _read(target)
         if name not in users.users:
@@ -82,15 +88,15 @@ def remove(path: Path, name: str) -> bool:
 
 
 def renew_hash(path: Path, user: User, text: str) -> bool:
-    """Replace the hash of a user who has just logged in, if the file still has the one that was verified.
+    """Replace the hash of a user who has just logged in, if the file still has the hash that was verified.
 
-    False if the user was removed, disabled or given another passcode meanwhile: a login never undoes that.
-    Raises FileBusyError at once if somebody else is writing, ConfigError and OSError as `set_hash` does.
+    Returns False if the user was meanwhile removed, disabled or given another passcode: a login never undoes that.
+    Raises FileBusyError at once if another process is writing, ConfigError and OSError as `set_hash` does.
     """
     with _locked(path, 0.0) as target:
         status = target.stat()
         if not status.st_mode & 0o222:
-            # The superuser could write it all the same; whoever set this mode did not want that.
+            # The superuser could write it anyway, but the operator set this mode on purpose.
             raise PermissionError(errno.EACCES, "the file is read-only")
         data, users = _read(target)
         now = users.users.get(user.name)
@@ -102,7 +108,7 @@ def renew_hash(path: Path, user: User, text: str) -> bool:
 
 @contextmanager
 def _locked(path: Path, patience: float) -> Iterator[Path]:
-    """Hold the folder's lock; yields the file itself where `path` is a symbolic link, which stays one."""
+    """Hold the folder's lock. Yields the file that `path` leads to, so that a symbolic link stays one."""
     target = Path(os.path.realpath(path))
     descriptor = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -117,7 +123,7 @@ def _locked(path: Path, patience: float) -> Iterator[Path]:
                 time.sleep(0.05)
         yield target
     finally:
-        os.close(descriptor)  # and with it the lock
+        os.close(descriptor)  # releases the lock
 
 
 def _read(target: Path) -> tuple[bytes, UsersFile]:
@@ -130,7 +136,7 @@ def _lines(hashes: Mapping[str, str]) -> bytes:
 
 
 def _changed(data: bytes, hashes: Mapping[User, str]) -> bytes:
-    """The file with other hashes for these users; line endings and comments stay."""
+    """The content with other hashes for these users; line endings and comments stay."""
     lines = data.split(b"\n")
     for user, text in hashes.items():
         end = b"\r" if lines[user.line - 1].endswith(b"\r") else b""

@@ -1,10 +1,9 @@
-"""One passcode hash: read it, price it, verify against it, make a new one.
+"""One passcode hash: which schemes are read, what they may cost, verify and make.
 
-Rule 1: what is not one of the four schemes is never compared with anything, least of all as plain text.
-Rule 2: a hash that costs more than the caps is refused before it is computed: a line of text must not be able to
-        hang a login.
-Rule 3: no message holds a hash or a passcode. The library's own messages quote the hash, so none of its
-        exceptions leaves this file.
+Rule 1: text of any other scheme than these four is never compared with anything, least of all as plain text.
+Rule 2: a hash over the caps is refused before it is computed: one line of text must not be able to hang a login.
+Rule 3: no message contains a hash or a passcode. The library's messages quote the hash, so its exceptions never
+        leave this file.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from passlib.context import CryptContext
 
 DEFAULT_MEMORY_KIB = 19456
 DEFAULT_PASSES = 2
-"""argon2id with 19 MiB, two passes and one lane: the OWASP Password Storage Cheat Sheet's first choice."""
+"""argon2id with 19 MiB, two passes and one lane: the first choice of the OWASP Password Storage Cheat Sheet."""
 
 MAX_ARGON2_MEMORY_KIB = 1024 * 1024
 MAX_ARGON2_PASSES = 10
@@ -25,7 +24,7 @@ MAX_BCRYPT_ROUNDS = 15
 MAX_SHA_CRYPT_ROUNDS = 2_000_000
 
 LONGEST_PASSCODE = {"argon2id": 1024, "bcrypt": 72, "sha512-crypt": 128, "sha256-crypt": 128}
-"""In bytes. bcrypt sees no more than 72; the time of sha-crypt grows with the length, so a long one is an attack."""
+"""In bytes. bcrypt uses only 72; the time of sha-crypt grows with the length, so a long passcode is an attack."""
 
 READABLE = ", ".join(LONGEST_PASSCODE)
 
@@ -37,7 +36,7 @@ CONTEXT = CryptContext(
     argon2__time_cost=DEFAULT_PASSES,
     argon2__parallelism=1,
 )
-"""Never the library's own contexts: those fall back to comparing the line with the passcode as plain text."""
+"""Not one of the library's own contexts: those fall back to comparing the line with the passcode as plain text."""
 
 _HANDLERS = {
     "argon2id": "argon2",
@@ -50,7 +49,7 @@ _PREFIXES = {"$argon2id$": "argon2id", "$6$": "sha512-crypt", "$5$": "sha256-cry
     ("$2a$", "$2b$", "$2y$"), "bcrypt"
 )
 
-# Salts of 8 to 64 and digests of 16 to 64 bytes; the last characters of a bcrypt salt and digest have unused bits.
+# Salts of 8 to 64 and digests of 16 to 64 bytes. The last characters of a bcrypt salt and digest have unused bits.
 _GRAMMARS = {
     "argon2id": re.compile(
         r"\$argon2id\$v=19\$m=(?P<memory>\d{1,10}),t=(?P<rounds>\d{1,10}),p=(?P<lanes>\d{1,10})"
@@ -90,7 +89,7 @@ class Cost:
 
     @property
     def outdated(self) -> bool:
-        """True if a new hash would be better: not argon2id, or less memory or less work than the default."""
+        """True if a new hash would be stronger: not argon2id, or less memory or less work than the default."""
         return (
             self.scheme != "argon2id"
             or self.memory_kib < DEFAULT_MEMORY_KIB
@@ -99,7 +98,7 @@ class Cost:
 
     @property
     def over_the_cap(self) -> str:
-        """Which parameter is over its cap, in words; empty if none is."""
+        """The parameter that is over its cap, for a message; empty if none is."""
         if self.scheme == "argon2id":
             if self.memory_kib > MAX_ARGON2_MEMORY_KIB:
                 return f"m={self.memory_kib} is more than {MAX_ARGON2_MEMORY_KIB} (1 GiB)"
@@ -113,10 +112,9 @@ class Cost:
 
 
 def read_cost(text: str) -> Cost | None:
-    """The cost of the hash `text`; None if its scheme is none of ours, and so nobody can log in with it.
+    """The cost of the hash `text`; None if it is of no readable scheme, so that no passcode can match it.
 
-    Raises ValueError, with a message that is fit for a log, for a damaged hash of one of our schemes and for one
-    that costs more than the caps.
+    Raises ValueError, with a message fit for a log, for a damaged hash of a readable scheme and for one over the caps.
     """
     scheme = next((name for prefix, name in _PREFIXES.items() if text.startswith(prefix)), None)
     if scheme is None:
@@ -139,7 +137,7 @@ def read_cost(text: str) -> Cost | None:
 
 
 def _canonical(scheme: str, text: str) -> bool:
-    """What the grammar cannot say: no leading zeros, the minima of the rounds, no unused bits of base64 set."""
+    """What the grammar cannot check: leading zeros, the least rounds, unused bits of base64 that are set."""
     try:
         return bool(CONTEXT.handler(_HANDLERS[scheme]).from_string(text).to_string() == text)
     except ValueError:
@@ -147,9 +145,9 @@ def _canonical(scheme: str, text: str) -> bool:
 
 
 def cannot_be_right(passcode: bytes, scheme: str) -> str:
-    """Why `passcode` cannot be right whatever the hash of this scheme says, for the log; empty if it can.
+    """Why `passcode` cannot match any hash of this scheme, for the log; empty if it can. Call it before `verify`.
 
-    bcrypt raises at once for more than 72 bytes and for a NUL: a crash, and an answer that comes too soon.
+    bcrypt raises at once for more than 72 bytes and for a NUL: an error instead of an answer, and too soon.
     """
     if not passcode:
         return "empty passcode"
@@ -159,14 +157,14 @@ def cannot_be_right(passcode: bytes, scheme: str) -> str:
 
 
 def verify(passcode: bytes, text: str) -> bool:
-    """True if `text`, which `read_cost` has priced, is the hash of exactly these bytes.
+    """True if `text`, for which `read_cost` gave a cost, is the hash of exactly these bytes.
 
     Raises HashingFailedError.
     """
     try:
         return CONTEXT.verify(passcode, text) is True
     except (ValueError, RuntimeError, MemoryError):
-        pass  # raised anew outside of this block: as __context__ the library's exception would carry the hash along
+        pass  # raised below: in this block its context would be the library's exception, which quotes the hash
     raise HashingFailedError("the hash could not be computed")
 
 

@@ -1,20 +1,16 @@
-"""A file with users to be imported: `name,passcode` lines as in RFC 4180, and `name:hash` lines as in htpasswd files.
+"""A file with users to import: `name,passcode` lines (RFC 4180) and `name:hash` lines (htpasswd) -> entries.
 
-Rule 1: every line is checked before the first one counts. All that is wrong is told, with the number of the line.
-Rule 2: no message quotes anything of the file: where columns are swapped, the name is the passcode.
-Rule 3: a line is `name:hash` if a readable hash is behind its first colon. A name has no colon, so such a line with a
-        comma in the name is one too, and is never taken for a name and a passcode.
+Rule 1: every line is checked before any counts. All problems are reported at once, with their line numbers.
+Rule 2: no message quotes the file: if the columns are swapped, the name is the passcode.
+Rule 3: a line with a readable hash after its first colon is `name:hash`, even if the name has a comma: a name cannot
+        have a colon, so the line cannot be a name and a passcode.
 """
 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from pathlib import Path
-
-from dicomgate import ConfigError
 
 from .hashing import READABLE, read_cost
 from .policy import unfit
@@ -22,44 +18,32 @@ from .users_file import LARGEST_FILE, name_problem
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-# RFC 4180, 2: a field with a comma or a double quote in it stands in double quotes, and those in it are doubled.
+# RFC 4180, 2: a field with a comma or a double quote is enclosed in double quotes, and double quotes in it are doubled.
+# Python's csv module also takes quotes in the middle of a field, and does not tell whether a field was enclosed.
 _FIELD = r'(?:"(?P<quoted_{0}>(?:[^"]|"")*)"|(?P<{0}>[^",]*))'
 _CSV = re.compile(_FIELD.format("name") + "," + _FIELD.format("passcode"))
 
-# Hashes of whatever scheme, as in crypt(5) and RFC 2307: somebody meant a hash, and would get a passcode.
+# A hash of any scheme, as in crypt(5) and RFC 2307: the operator meant a hash, so it must not become a passcode.
 _HASH = re.compile(r"(?:^|:)(?:\$[\w-]+\$|\{[\w-]+\})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line: the user, and a passcode or, in its place, a hash."""
+    """One line: the user, and either a passcode or a hash."""
 
     name: str
     passcode: bytes = field(default=b"", repr=False)
     hash: str = field(default="", repr=False)
 
 
-def read(source: str) -> bytes:
-    """The content of the file, or of standard input for `-`. Raises ConfigError."""
-    try:
-        if source == "-":
-            data = sys.stdin.buffer.read(LARGEST_FILE + 1)
-        else:
-            with Path(source).open("rb") as file:
-                data = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise ConfigError(f"{source}: cannot be read: {error.strerror or error}") from None
-    if len(data) > LARGEST_FILE:
-        raise ConfigError(f"{source}: larger than {LARGEST_FILE} bytes")
-    return data
-
-
 def parse(data: bytes, refused: Collection[str], minimum_length: int) -> tuple[list[Entry], list[str]]:
-    """The users, and everything that is wrong; `refused` are the names that may not be there."""
+    """The users, and all problems as lines of text. `refused` are the names of existing users that must not appear."""
     entries: list[Entry] = []
     problems: list[str] = []
     lines: dict[str, int] = {}
-    # Spreadsheets write a byte order mark. Lines end as in the users file, at a line feed and nowhere else.
+    if len(data) > LARGEST_FILE:
+        return [], [f"the file is larger than {LARGEST_FILE} bytes"]
+    # Spreadsheets write a byte order mark. As in the users file, only a line feed ends a line.
     for number, raw in enumerate(data.removeprefix(_BYTE_ORDER_MARK).split(b"\n"), start=1):
         line = raw.removesuffix(b"\r")
         if not line or line.startswith(b"#"):
@@ -77,16 +61,16 @@ def parse(data: bytes, refused: Collection[str], minimum_length: int) -> tuple[l
         else:
             entries.append(entry)
     if not entries and not problems:
-        problems.append("there is no user to be imported")
+        problems.append("the file has no users")
     return entries, problems
 
 
 def _parse_line(raw: bytes, minimum_length: int) -> Entry:
-    """One user. Raises ValueError with a message that is fit for a terminal."""
+    """One user. Raises ValueError with a message fit for a terminal."""
     try:
         line = raw.decode("utf-8")
     except UnicodeDecodeError:
-        raise ValueError("not UTF-8") from None  # the error carries the line, and with it the passcode
+        raise ValueError("not UTF-8") from None  # the original error contains the line, and with it the passcode
     name, _, text = line.partition(":")
     if read_cost(text) is not None:
         entry = Entry(name, hash=text)

@@ -1,10 +1,10 @@
-"""Which passcodes may be set: long enough, not common, not the user's name. And one that nobody can guess.
+"""Which passcodes may be set (long enough, not common, not the user's name), and one that cannot be guessed.
 
-Rule 1: of its form only the length counts, in code points. NIST SP 800-63B: "Verifiers [...] SHALL NOT impose other
+Rule 1: the only rule of form is the length, in code points. NIST SP 800-63B: "Verifiers [...] SHALL NOT impose other
         composition rules", and "each Unicode code point SHALL be counted as a single character".
-Rule 2: what many people choose is what is tried first. OWASP ASVS 6.2.4 wants at least the top 3,000 of sufficient
-        length refused; the lists of zxcvbn have more than ten thousand, and names and English words besides.
-Rule 3: only what is set is judged. A login and `verify` are not: who has a passcode keeps it.
+Rule 2: attackers try common passcodes first. OWASP ASVS 6.2.4 wants at least the top 3,000 of sufficient length
+        refused; the lists of zxcvbn have more than ten thousand, and names and English words besides.
+Rule 3: only new passcodes are checked. Logins and `verify` are not, so an existing passcode keeps working.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ LONGEST_MINIMUM = 64
 """In code points. ASVS 6.2.9: "Verify that passwords of at least 64 characters are permitted"."""
 
 LONGEST = 1024
-"""In bytes, which is what argon2id is given: 64 code points are at most 256."""
+"""In bytes, as argon2id takes at most. 64 code points have at most 256 bytes."""
 
 CONTEXT = "dicomgate", "dicom", "pacs"
-"""What comes to mind in front of this gateway (ASVS 6.2.11)."""
+"""Context-specific words (ASVS 6.2.11): the first guesses at this gateway."""
 
 _SHORTEST_NAME = 3
 """A name of one or two characters is in a good passcode by chance."""
 
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-"""32 characters that every keyboard of a modality has and nobody takes for another one: 5 bits each."""
+"""32 characters that every modality's keyboard has and that cannot be mistaken for each other: 5 bits each."""
 
 _GENERATED_LENGTH = 26
 
 
 def unfit(passcode: bytes, user: str, minimum_length: int) -> str:
-    """Why this user may not have this passcode, without the one and the other; empty if it will do."""
+    """Why this user may not have this passcode; empty if it is fine. The reason contains neither of them."""
     if not passcode:
         return "the passcode is empty"
     if len(passcode) > LONGEST:
@@ -50,7 +50,7 @@ def unfit(passcode: bytes, user: str, minimum_length: int) -> str:
         return f"the passcode is shorter than {minimum_length} characters"
     folded = text.casefold()
     if folded in _common():
-        return "the passcode is one that many people choose, and that is tried first"
+        return "the passcode is a common one, which attackers try first"
     if len(user) >= _SHORTEST_NAME and user.casefold() in folded:
         return "the passcode contains the name of the user"
     rest = folded
@@ -62,7 +62,7 @@ def unfit(passcode: bytes, user: str, minimum_length: int) -> str:
 
 
 def generate(user: str, minimum_length: int) -> bytes:
-    """Make a passcode of 130 random bits or more that is fit for the user."""
+    """A random passcode of 130 bits or more that `unfit` finds nothing wrong with."""
     length = max(_GENERATED_LENGTH, minimum_length)
     while True:
         passcode = "".join(secrets.choice(_ALPHABET) for _ in range(length)).encode()
@@ -72,7 +72,7 @@ def generate(user: str, minimum_length: int) -> bytes:
 
 @cache
 def _common() -> frozenset[str]:
-    # All of its lists: a passcode that is also a name or a word stands in the list in which its rank is highest.
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # type: ignore[import-untyped]  # late: a megabyte of text
+    # All lists: an entry is only in the one that ranks it highest, so a common passcode may be among the names.
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # type: ignore[import-untyped]  # late: a megabyte
 
     return frozenset().union(*FREQUENCY_LISTS.values())

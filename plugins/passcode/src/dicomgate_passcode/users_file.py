@@ -1,10 +1,10 @@
-"""The users file: htpasswd lines, `user:hash`, to users.
+"""The users file: htpasswd lines, `user:hash` -> users, every line checked.
 
-Rule 1: where two readers could see two different files, the file is refused as a whole: a byte order mark, a line
-        without a colon, a user twice, spaces around a name, bytes that are not UTF-8, a hash that is cut off.
-Rule 2: a line whose hash is of none of our schemes is a user who cannot log in, and a warning. `!` or `*` before
-        the hash is the way to disable a user.
-Rule 3: a file that everybody may write is no authority.
+Rule 1: what two programs could read differently refuses the whole file: a byte order mark, a line without a colon, a
+        user twice, spaces around a name, bytes that are not UTF-8, a hash that is cut off.
+Rule 2: a line whose hash is of no readable scheme is a user who cannot log in, and a warning. `!` or `*` before the
+        hash disables a user.
+Rule 3: a file that everybody may write is refused.
 Rule 4: messages name the path, the line and the user, never the hash.
 """
 
@@ -23,7 +23,7 @@ from .hashing import READABLE, Cost, read_cost
 
 LONGEST_NAME = 255
 LARGEST_FILE = 16 * 1024 * 1024
-"""In bytes; room for more than a hundred thousand users."""
+"""In bytes: enough for more than a hundred thousand users."""
 
 _MOST_PROBLEMS = 10
 
@@ -40,7 +40,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class UsersFile:
-    """All users by name, and what the operator should know about the file."""
+    """All users by name, and warnings for the log."""
 
     users: Mapping[str, User]
     warnings: tuple[str, ...]
@@ -59,7 +59,7 @@ def parse(path: Path, data: bytes, mode: int = 0o600) -> UsersFile:
     if data.startswith(b"\xef\xbb\xbf"):
         problems.append("line 1: begins with a byte order mark; save the file without it")
         data = data[3:]
-    # Not splitlines: it also cuts at a lone carriage return, and for text at Unicode separators; other readers do not.
+    # Not splitlines, which also splits at a lone carriage return: other programs that read the file do not.
     for number, raw in enumerate(data.split(b"\n"), start=1):
         try:
             user = _parse_line(raw.removesuffix(b"\r"), number)
@@ -80,7 +80,7 @@ def parse(path: Path, data: bytes, mode: int = 0o600) -> UsersFile:
         said = "; ".join(problems[:_MOST_PROBLEMS]) + (f"; and {more} more" if more > 0 else "")
         raise ConfigError(f"{path}, {said}")
     if not users:
-        warnings.append(f"{path}: no users; nobody can log in with it")
+        warnings.append(f"{path}: no users, so all logins will fail")
     if mode & stat.S_IROTH:
         warnings.append(f"{path}: everybody may read the hashes; chmod o-r")
     return UsersFile(users, tuple(warnings))
@@ -91,7 +91,7 @@ def _parse_line(raw: bytes, number: int) -> User | None:
     try:
         line = raw.decode("utf-8")
     except UnicodeDecodeError:
-        raise ValueError("not UTF-8") from None  # the error carries the line, and with it the hash
+        raise ValueError("not UTF-8") from None  # the original error contains the line, and with it the hash
     if not line or line.startswith("#"):
         return None
     name, colon, text = line.partition(":")
