@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dicomgate import Attempt, Decision
-from dicomgate.testing.fixtures import evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
+from dicomgate.testing.fixtures import evidence, gateway, install_authenticator, spy  # noqa: F401 (fixtures)
 from plugins.ldap.tests.authorities import Authorities, make_authorities
 from plugins.ldap.tests.slapd import Slapd, run_slapd
 

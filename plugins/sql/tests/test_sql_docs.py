@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
-import tomllib
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
+import dicomgate_sql
 from dicomgate import Accept, Reject
 from dicomgate.testing.evidence import ALICE, WRONG
-from dicomgate.testing.pages import DOCS, ROOT, blocks, rows, section, text
+from dicomgate.testing.page_contract import AuthenticatorPage, Keys
+from dicomgate.testing.pages import DOCS, authenticators, blocks, rows, section, text
 from dicomgate.testing.peers.loopback import wait_until
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, log_in, login
@@ -27,8 +26,10 @@ LogIn = Callable[..., list[Any]]
 PAGE = DOCS / "sql.md"
 
 
-def authenticators() -> list[dict[str, Any]]:
-    return [tomllib.loads(block.text)["authenticator"][0] for block in blocks(PAGE, "toml")]
+def is_outdated(backend: Backend) -> bool:
+    cost = read_cost(backend.hash_of("alice"))
+    assert cost is not None
+    return cost.outdated
 
 
 def schema() -> str:
@@ -44,7 +45,7 @@ def query() -> str:
 def test_the_configuration_of_the_page_lets_its_users_in(
     sqlite_backend: Backend, cheap_hash: Hash, gateway: StartGateway
 ) -> None:
-    table, _ = authenticators()
+    table, _ = authenticators(PAGE)
     assert table["file"] == sqlite_backend.options["file"].name
     sqlite_backend.execute("DROP TABLE users")
     sqlite_backend.execute(schema())
@@ -56,12 +57,12 @@ def test_the_configuration_of_the_page_lets_its_users_in(
         assert log_in(running.address, [login("alice", ALICE)])[0] == 2
         assert log_in(running.address, [login("alice", WRONG)]) == REFUSED_IDENTITY
         (accepted,) = running.wait_for("Decided", outcome="accept")
-        wait_until(lambda: not read_cost(sqlite_backend.hash_of("alice")).outdated, "the renewal")
+        wait_until(lambda: not is_outdated(sqlite_backend), "the renewal")
     assert (accepted["user"], accepted["groups"], accepted["authenticator"]) == ("alice", ["ct", "radiology"], "staff")
 
 
 def test_the_same_users_in_postgresql(postgresql_backend: Backend, cheap_hash: Hash, logins: LogIn) -> None:
-    with_sqlite, with_postgresql = authenticators()
+    with_sqlite, with_postgresql = authenticators(PAGE)
     assert set(with_postgresql) <= set(inspect.signature(Sql).parameters) | {"use", "name"}
     assert with_postgresql["select"] == with_sqlite["select"]
     (rights,) = re.findall(r"`(GRANT [^`]*)`", text(PAGE))
@@ -69,7 +70,7 @@ def test_the_same_users_in_postgresql(postgresql_backend: Backend, cheap_hash: H
     postgresql_backend.put("alice", cheap_hash(), "ct", False)
     sql = postgresql_backend.make(select=with_postgresql["select"], update=with_sqlite["update"])
     assert logins(sql, ("alice", b"secret")) == [Accept("alice", frozenset({"ct"}))]
-    assert not read_cost(postgresql_backend.hash_of("alice")).outdated
+    assert not is_outdated(postgresql_backend)
 
 
 def test_the_query_of_the_page_is_lawful_and_works(backend: Backend, cheap_hash: Hash, logins: LogIn) -> None:
@@ -91,28 +92,11 @@ def test_the_query_of_the_page_is_lawful_and_works(backend: Backend, cheap_hash:
     ]
 
 
-def test_every_key_and_its_default_is_documented() -> None:
-    def default(parameter: inspect.Parameter) -> str:
-        value = parameter.default
-        if value is parameter.empty:
-            return "required"
-        if isinstance(value, timedelta):
-            value = f"{value.total_seconds():g}s"
-        return "none" if value is None else f"`{json.dumps(value)}`"
-
-    documented = {row[0].strip("`"): row[2] for row in rows(section(PAGE, "Configuration"))}
-    assert documented == {name: default(parameter) for name, parameter in inspect.signature(Sql).parameters.items()}
+class TestPage(AuthenticatorPage):
+    page, package = PAGE, dicomgate_sql
+    keys = (Keys(Sql, under="Configuration"),)
 
 
 def test_every_column_is_documented() -> None:
     documented = [row[0].strip("`") for row in rows(section(PAGE, "The statement"))]
     assert sorted(documented) == sorted(COLUMNS)
-
-
-def test_every_line_of_the_log_is_documented() -> None:
-    house = "".join(path.read_text("utf-8") for path in (ROOT / "plugins" / "sql" / "src").rglob("*.py"))
-    written = re.findall(r"_log\.(\w+)\(\s*\"(sql: [^\"%]*)", house)
-    documented = [(row[0], row[1].strip("`")) for row in rows(section(PAGE, "What the log says"))]
-    assert len(written) == len(documented) == house.count("_log.")
-    for level, begins in written:
-        assert [said for told, said in documented if told == level and said.startswith(begins)], begins

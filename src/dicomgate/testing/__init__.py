@@ -27,6 +27,7 @@ Modules:
     gateway         A whole gateway for a test: a configuration, one authenticator, a PACS after it, and clients
     kdc             A real KDC on loopback: MIT's krb5kdc as a plain process, with a realm of its own
     pacs            A PACS that knows nothing of users: it takes every C-ECHO and C-STORE, and keeps no data set
+    page_contract   The laws of an authenticator's page, as tests: its tables are what the code does
     pages           The documents as the tests read them: pages, headings, tables, fenced blocks
     plugin          The pytest plugin: a fixture `gateway` that starts gateways with an authenticator of yours
     raw_client      A client that sends the bytes it is told to; none of the code under test helps it
