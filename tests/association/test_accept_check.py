@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from dicomgate.association.accept_check import check_accept
@@ -14,12 +16,12 @@ from tests.properties import raw
 CT, MR = b"1.2.840.10008.5.1.4.1.1.2", b"1.2.840.10008.5.1.4.1.1.4"
 
 
-def asked(*contexts: int, **negotiation: object) -> AssociateRequest:
+def asked(*contexts: int, **negotiation: Any) -> AssociateRequest:
     proposals = [ProposedContext(context, CT, (raw.EXPLICIT, raw.IMPLICIT)) for context in contexts or (1,)]
     return AssociateRequest("PACS", "CT1", tuple(proposals), Negotiation(16384, **negotiation))
 
 
-def answer(*contexts: AnsweredContext, response: bytes | None = None, **negotiation: object) -> AssociateAccept:
+def answer(*contexts: AnsweredContext, response: bytes | None = None, **negotiation: Any) -> AssociateAccept:
     return AssociateAccept(
         contexts or (AnsweredContext(1, 0, raw.IMPLICIT),), Negotiation(32768, **negotiation), response
     )

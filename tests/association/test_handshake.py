@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
 import pytest
 
-from dicomgate import Accept, Identity, IdentityType, Once, Pass, Peer, Reject, Unavailable
+from dicomgate import Accept, Decision, Identity, IdentityType, Once, Pass, Peer, Reject, Unavailable
 from dicomgate.association import effects as do
 from dicomgate.association.admission import Policy, Route
-from dicomgate.association.handshake import TRANSITIONS, Handshake, State
+from dicomgate.association.handshake import Handshake
+from dicomgate.association.transitions import HANDSHAKE, HandshakeInput, HandshakeState, input_of
 from dicomgate.auth.chain import Verdict
 from dicomgate.events.events import Cause, Decided, Established, Outcome, Refused
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
@@ -55,7 +58,7 @@ def deciding(request: AssociateRequest = REQUEST, policy: Policy = POLICY) -> Ha
 def connecting(request: AssociateRequest = REQUEST) -> Handshake:
     talk = deciding(request)
     talk.decided(YES)
-    assert talk.state is State.CONNECTION
+    assert talk.state is HandshakeState.CONNECTION
     return talk
 
 
@@ -63,7 +66,7 @@ def awaiting(request: AssociateRequest = REQUEST, verdict: Verdict = YES) -> Han
     talk = deciding(request)
     talk.decided(verdict)
     talk.upstream_opened()
-    assert talk.state is State.ANSWER
+    assert talk.state is HandshakeState.ANSWER
     return talk
 
 
@@ -75,30 +78,43 @@ def to_upstream(effects: do.Effects) -> bytes:
     return b"".join(effect.pdu for effect in effects if isinstance(effect, do.ToUpstream))
 
 
-def told(effects: do.Effects, kind: type) -> list[object]:
+_Kind = TypeVar("_Kind")
+
+
+def told(effects: do.Effects, kind: type[_Kind]) -> list[_Kind]:
     return [effect.event for effect in effects if isinstance(effect, do.Emit) and isinstance(effect.event, kind)]
+
+
+def only(kind: type[_Kind], effects: do.Effects) -> _Kind:
+    """The single effect of a kind."""
+    (found,) = [effect for effect in effects if isinstance(effect, kind)]
+    return found
 
 
 def test_from_request_to_relay() -> None:
     talk = handshake()
-    (timer, decide) = talk.client_data(REQUEST.encode())
-    assert timer == do.Timer(3)
-    attempt = decide.attempt
+    effects = talk.client_data(REQUEST.encode())
+    attempt = only(do.Decide, effects).attempt
+    assert effects == [do.Timer(3), do.Decide(attempt)]
     assert (attempt.identity, attempt.called_ae_title, attempt.calling_ae_title) == (ALICE, "ORTHANC", "MODALITY")
     assert attempt.abstract_syntaxes == (CT.decode(), "1.2.3")
     assert (attempt.peer.address, attempt.listener, attempt.time) == ("10.0.0.9", "clinical", NOW)
-    (decided, timer, connect) = talk.decided(YES)
-    assert decided.event.outcome is Outcome.ACCEPT
-    assert (timer, connect) == (do.Timer(10.0), do.Connect("pacs"))
-    (asked,) = talk.upstream_opened()
-    assert asked.pdu == replace(REQUEST, identity=None).encode()
-    assert b"alice" not in asked.pdu
-    answer, established, relay = talk.upstream_data(ANSWER.encode(REQUEST) + P_DATA)
-    assert answer.pdu == replace(ANSWER, server_response=b"").encode(REQUEST)
-    assert established.event.accepted == (CT.decode(),)
-    assert established.event.rejected == ("1.2.3",)
+    effects = talk.decided(YES)
+    (decided,) = told(effects, Decided)
+    assert decided.outcome is Outcome.ACCEPT
+    assert effects == [do.Emit(decided), do.Timer(10.0), do.Connect("pacs")]
+    assert talk.upstream_opened() == [do.ToUpstream(replace(REQUEST, identity=None).encode())]
+    effects = talk.upstream_data(ANSWER.encode(REQUEST) + P_DATA)
+    (established,), relay = told(effects, Established), only(do.Relay, effects)
+    assert effects == [
+        do.ToClient(replace(ANSWER, server_response=b"").encode(REQUEST)),
+        do.Emit(established),
+        relay,
+    ]
+    assert established.accepted == (CT.decode(),)
+    assert established.rejected == ("1.2.3",)
     assert relay.early == P_DATA
-    assert talk.state is State.RELAYING
+    assert talk.state is HandshakeState.RELAYING
     assert talk.deadline() == talk.client_gone() == talk.stopped() == []
 
 
@@ -135,7 +151,7 @@ def test_a_response_that_does_not_fit() -> None:
         talk = awaiting(request, Verdict(Accept("alice", server_response=b"x" * size), "issuer"))
         effects = talk.upstream_data(ANSWER.encode(request))
         if fits:
-            assert talk.state is State.RELAYING
+            assert talk.state is HandshakeState.RELAYING
             continue
         assert to_client(effects) == AssociateReject(2, 2, 1).encode()
         assert to_upstream(effects) == Abort(2, 0).encode()
@@ -155,7 +171,7 @@ def test_a_response_that_does_not_fit() -> None:
     ],
 )
 def test_what_is_not_admitted_gets_its_codes_and_no_upstream(
-    decision: object, codes: tuple[int, int, int] | None
+    decision: Decision, codes: tuple[int, int, int] | None
 ) -> None:
     talk = deciding()
     effects = talk.decided(Verdict(decision, "staff"))
@@ -167,7 +183,7 @@ def test_what_is_not_admitted_gets_its_codes_and_no_upstream(
     (refused,) = told(effects, Refused)
     assert refused.reason.startswith("staff: ")
     assert told(effects, Decided)
-    assert talk.state is State.CLOSING
+    assert talk.state is HandshakeState.CLOSING
 
 
 # decision: D9, D12, D18, D19
@@ -196,7 +212,7 @@ def test_refused_before_anybody_is_asked(
 def test_identity_is_optional_where_the_listener_says_so() -> None:
     talk = handshake(replace(POLICY, identity_required=False))
     effects = talk.client_data(replace(REQUEST, identity=None).encode())
-    assert effects[-1].attempt.identity is None
+    assert only(do.Decide, effects).attempt.identity is None
     # and if nobody claims it, it is refused all the same
     assert to_client(talk.decided(Verdict(Pass("nobody")))) == AssociateReject(1, 2, 1).encode()
 
@@ -212,8 +228,9 @@ def test_a_forwarded_identity_asks_for_no_response() -> None:
     request = replace(REQUEST, called_ae_title="FORWARD")
     talk = deciding(request)
     talk.decided(YES)
-    (asked,) = talk.upstream_opened()
-    assert AssociateRequest.parse(asked.pdu).identity == replace(ALICE, positive_response_requested=False)
+    assert AssociateRequest.parse(to_upstream(talk.upstream_opened())).identity == replace(
+        ALICE, positive_response_requested=False
+    )
 
 
 # decision: D15
@@ -243,13 +260,13 @@ def test_sta2_anything_but_a_request_is_aa_1(name: str) -> None:
     effects = talk.client_data(PDUS[name])
     assert to_client(effects) == AA_1
     assert do.Timer(30) in effects
-    assert talk.state is State.CLOSING
+    assert talk.state is HandshakeState.CLOSING
 
 
 # decision: D21
 @pytest.mark.parametrize("make", [deciding, connecting, awaiting])
 @pytest.mark.parametrize("name", list(PDUS))
-def test_sta3_anything_but_an_abort_is_aa_8(make: object, name: str) -> None:
+def test_sta3_anything_but_an_abort_is_aa_8(make: Callable[[], Handshake], name: str) -> None:
     talk = make()
     effects = talk.client_data(PDUS[name])
     asked = make is awaiting
@@ -259,7 +276,7 @@ def test_sta3_anything_but_an_abort_is_aa_8(make: object, name: str) -> None:
         assert effects[-1] == do.Close(Cause.ABORTED_BY_CLIENT, str(Abort(0, 0)))
     else:
         assert to_client(effects) == (Abort(2, 1).encode() if name == "unknown" else AA_8)
-        assert talk.state is State.CLOSING
+        assert talk.state is HandshakeState.CLOSING
         assert (do.CloseUpstream() in effects) is (make is not deciding)
     assert (to_upstream(effects) == Abort(2, 0).encode()) is asked
     assert talk.decided(YES) == talk.upstream_opened() == talk.upstream_data(PDUS["AC"]) == []
@@ -276,7 +293,7 @@ def test_sta13_after_a_reject(name: str) -> None:
         assert to_client(effects) in (AA_8, Abort(2, 1).encode())  # AA-7
     else:
         assert effects == []  # AA-6
-    assert talk.state is (State.CLOSED if name == "ABORT" else State.CLOSING)
+    assert talk.state is (HandshakeState.CLOSED if name == "ABORT" else HandshakeState.CLOSING)
 
 
 # decision: D21
@@ -294,8 +311,7 @@ def test_an_abort_right_behind_the_request() -> None:
 
 # decision: D23
 def test_the_client_leaves_at_every_stage() -> None:
-    for make, asked in ((handshake, False), (deciding, False), (connecting, False), (awaiting, True)):
-        talk = make()
+    for talk, asked in ((handshake(), False), (deciding(), False), (connecting(), False), (awaiting(), True)):
         effects = talk.client_gone("Connection reset by peer")
         assert effects[-1] == do.Close(Cause.CLIENT_GONE, "Connection reset by peer")
         assert (to_upstream(effects) == Abort(2, 0).encode()) is asked
@@ -317,8 +333,8 @@ def test_deadlines_at_every_stage() -> None:
 
 # decision: D29
 def test_the_gateway_stops_at_every_stage() -> None:
-    for make in (handshake, deciding, connecting, awaiting):
-        effects = make().stopped()
+    for talk in (handshake(), deciding(), connecting(), awaiting()):
+        effects = talk.stopped()
         assert to_client(effects) == Abort(2, 0).encode()
         assert effects[-1] == do.Close(Cause.DRAINED, "")
 
@@ -344,7 +360,7 @@ def test_the_upstreams_refusal_passes_as_it_is(pdu: AssociateReject | Abort) -> 
     assert told(effects, Refused)[0].answer == str(pdu)
 
 
-def hostile(**changes: object) -> bytes:
+def hostile(**changes: Any) -> bytes:
     return replace(ANSWER, **changes).encode(REQUEST)
 
 
@@ -401,13 +417,55 @@ def test_what_the_upstream_says_unasked_is_dropped() -> None:
     assert answer.server_response == b""
 
 
-def test_every_move_is_in_the_table_and_a_late_input_does_nothing() -> None:
-    assert set(TRANSITIONS) == set(State)
-    assert not TRANSITIONS[State.CLOSED]
-    assert not TRANSITIONS[State.RELAYING]
-    for row in TRANSITIONS.values():
-        for targets in row.values():
-            assert set(targets) <= set(State)
+# -- the table of legal moves -----------------------------------------------------------------------------------------
+
+
+def test_the_table_names_every_state_and_every_input_is_a_method() -> None:
+    assert set(HANDSHAKE) == set(HandshakeState)
+    assert not HANDSHAKE[HandshakeState.CLOSED]
+    assert not HANDSHAKE[HandshakeState.RELAYING]
+    assert {name for row in HANDSHAKE.values() for name in row} == set(HandshakeInput)
+    for name in HandshakeInput:
+        assert callable(getattr(Handshake, name.name.lower()))
+
+
+def test_a_misspelt_input_fails_when_its_machine_is_imported() -> None:
+    decorator = input_of(HANDSHAKE, HandshakeInput)
+
+    def client_date(machine: Handshake) -> do.Effects:
+        raise NotImplementedError
+
+    with pytest.raises(KeyError, match="CLIENT_DATE"):
+        decorator(client_date)
+
+
+class Stray:
+    """A machine whose input leads where it should not."""
+
+    def __init__(self, state: HandshakeState, to: HandshakeState) -> None:
+        self.state = state
+        self.to = to
+
+    @input_of(HANDSHAKE, HandshakeInput)
+    def upstream_opened(self) -> list[str]:
+        """Go there."""
+        self.state = self.to
+        return ["an effect"]
+
+
+@pytest.mark.parametrize("to", HandshakeState)
+def test_a_move_outside_the_table_raises(to: HandshakeState) -> None:
+    if to is HandshakeState.ANSWER:
+        assert Stray(HandshakeState.CONNECTION, to).upstream_opened() == ["an effect"]
+        return
+    with pytest.raises(RuntimeError, match=f"UPSTREAM_OPENED led from CONNECTION to {to.name}"):
+        Stray(HandshakeState.CONNECTION, to).upstream_opened()
+
+
+def test_an_input_that_comes_too_late_does_nothing() -> None:
+    late = Stray(HandshakeState.ANSWER, HandshakeState.REQUEST)
+    assert late.upstream_opened() == []
+    assert late.state is HandshakeState.ANSWER
 
 
 def test_an_identity_that_grew_too_long_to_forward_is_refused_before_anything_is_connected() -> None:
@@ -433,8 +491,7 @@ def test_the_attempt_has_the_whole_request_encoded_anew() -> None:
     pdu[2:6] = (len(pdu) - 6).to_bytes(4, "big")
     policy = replace(POLICY, fallback_encoding="latin-1")
     talk = Handshake("a1", Peer("10.0.0.9", 40000), policy, arrived_at=("10.0.0.1", 11112), clock=lambda: NOW)
-    decide = talk.client_data(bytes(pdu))[-1]
-    assert isinstance(decide, do.Decide)
+    decide = only(do.Decide, talk.client_data(bytes(pdu)))
     assert decide.attempt.request is not None
     assert decide.attempt.request() == replace(REQUEST, identity=replace(ALICE, primary="zoë".encode())).encode()
     assert decide.attempt.arrived_at == ("10.0.0.1", 11112)

@@ -14,7 +14,7 @@ import pytest
 
 import dicomgate
 import dicomgate.testing
-from dicomgate.association.transitions import TRANSITIONS
+from dicomgate.association.transitions import HANDSHAKE, HandshakeInput
 from dicomgate.testing.pages import DOCS, ROOT
 
 pytestmark = pytest.mark.skipif(
@@ -159,12 +159,12 @@ def test_the_handshake_is_drawn(pages: dict[Path, Html], site: Path) -> None:
         (site / "architecture.html").read_text("utf-8").partition('<div class="handshake">')[2].partition("</div>")[0]
     )
     assert "<svg" in drawn
-    for state in TRANSITIONS:
+    for state in HANDSHAKE:
         assert drawn.count(f">{state.name}</text>") == 1
-    moves = sum(len({to for names in row.values() for to in names} - {state}) for state, row in TRANSITIONS.items())
+    moves = sum(len({to for names in row.values() for to in names} - {state}) for state, row in HANDSHAKE.items())
     assert drawn.count("marker-end") == moves + 2  # the beginning, and the end of RELAYING
-    for name in {name for row in TRANSITIONS.values() for name in row}:
-        assert name in drawn
+    for name in HandshakeInput:
+        assert name.name.lower() in drawn
 
 
 def test_the_reference_has_every_name_of_the_front_doors(pages: dict[Path, Html], site: Path) -> None:

@@ -12,7 +12,8 @@ from dataclasses import replace
 from dicomgate import Accept, Identity, IdentityType, Pass, Peer, Reject, Unavailable
 from dicomgate.association import effects as do
 from dicomgate.association.admission import Policy, Route
-from dicomgate.association.handshake import Handshake, State
+from dicomgate.association.handshake import Handshake
+from dicomgate.association.transitions import HandshakeState as State
 from dicomgate.auth.chain import Verdict
 from dicomgate.events.events import Established, Refused
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
@@ -48,7 +49,12 @@ VERDICTS = [
 POLICY = Policy("clinical", routes={"ORTHANC": Route("pacs")})
 PEER = Peer("127.0.0.1", 1)
 # The way that leads on, taken most of the time: a uniform choice would hardly ever get past the request.
-ONWARDS = {State.REQUEST: 0, State.DECISION: 2, State.CONNECTION: 3, State.ANSWER: 5}
+ONWARDS = {
+    State.REQUEST: 0,
+    State.DECISION: 2,
+    State.CONNECTION: 3,
+    State.ANSWER: 5,
+}
 
 
 def step(chance: random.Random, talk: Handshake) -> tuple[str, do.Effects]:

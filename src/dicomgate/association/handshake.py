@@ -1,11 +1,11 @@
-"""One association from its first byte to its hand-over: events in, effects out, no sockets.
+"""One association from its first byte to its hand-over: inputs in, effects out, no sockets.
 
 Rule 1: nothing reaches the upstream before Accept, not even a connection.
 Rule 2: the client gets no A-ASSOCIATE-AC before the upstream's, and nothing in it that it did not propose.
 Rule 3: whatever happens, at most one of A-ASSOCIATE-AC, -RJ and A-ABORT answers the request, and `Close` comes once.
 
-Each input method returns the effects that the caller must carry out, in their order. An input that comes too late
-for its state has no effect: it crossed something on its way.
+The caller calls an input method when something happens, and carries out the effects that it returns, in their order.
+An input that comes too late for its state has no effects: it crossed something on its way.
 """
 
 from __future__ import annotations
@@ -13,27 +13,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from ..auth.chain import Verdict
-from ..contract import Accept, Peer
+from ..contract import Peer
 from ..errors import DoesNotFit
-from ..events.events import Cause, Established, Refused
+from ..events.events import Cause, Refused
 from ..wire import reject_abort as refusal
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
 from ..wire.reject_abort import Abort, PduError, Refusal, decode_refusal
-from ..wire.user_information import Negotiation
 from . import effects as do
 from .accept_check import check_accept
-from .admission import Policy, Refuse, Route, admit, attempt_of, before_asking, decision_record
-from .pdv_stream import PdvStream
-from .transitions import TRANSITIONS, State
+from .admission import Policy, Refuse, attempt_of, before_asking, settle
+from .stages import Admitted, Asked
+from .transitions import HANDSHAKE, HandshakeInput, HandshakeState, input_of
 
 _GIVEN_UP = refusal.NOT_SPECIFIED.encode()
 _LONGEST = 131_072
-_LONG = 16_384
 _ONLY_ABORT = {PduType.ABORT: SHORT}
-_PASSED_OVER: Mapping[PduType, tuple[int, int]] = {
+_IGNORED: Mapping[PduType, tuple[int, int]] = {
     kind: (0, _LONGEST) for kind in PduType if kind is not PduType.ASSOCIATE_RQ
 }
 _ANSWERS = {
@@ -41,13 +40,15 @@ _ANSWERS = {
     PduType.ASSOCIATE_RJ: SHORT,
     PduType.ABORT: SHORT,
 }
+_input = input_of(HANDSHAKE, HandshakeInput)
+_Data = TypeVar("_Data", Asked, Admitted)
 
 
 class Handshake:
-    """The state of one association; create it when the connection is there, TLS included.
+    """One handshake; make it when the client is connected, TLS included.
 
-    `full` is "", or says which limit it stands above: then it is only answered. `arrived_at` is the gateway's own
-    address and port. `clock` gives the (aware) time.
+    `full` names the limit that this association exceeds, "" if there is none: then the request is read and refused.
+    `arrived_at` is the gateway's own address and port. `clock` returns the (aware) time.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Handshake:
         arrived_at: tuple[str, int] = ("", 0),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.state = State.REQUEST
+        self.state = HandshakeState.REQUEST
         self._id = association_id
         self._peer = peer
         self._policy = policy
@@ -72,63 +73,12 @@ class Handshake:
         self._client = PduReader(may_come, out_of_turn=refusal.BY_USER)
         self._upstream = PduReader(_ANSWERS)
         self._in_step = True
-        self._request = AssociateRequest("", "", ())
-        self._request_pdu = b""
-        self._route = Route("")
-        self._to_upstream = b""
-        self._accept = Accept("")
-        self._authenticator = ""
-        self._server_response: bytes | None = None
+        self._titles: tuple[str, ...] = ()  # called and calling, once the request has been read
+        self._data: Asked | Admitted | None = None
 
+    @_input
     def client_data(self, data: bytes) -> do.Effects:
-        """Bytes from the client, in any pieces."""
-        return self._move("client_data", lambda: self._read_client(data))
-
-    def client_gone(self, detail: str = "") -> do.Effects:
-        """The client closed or lost its connection."""
-        return self._move("client_gone", lambda: self._leave(Cause.CLIENT_GONE, detail))
-
-    def decided(self, verdict: Verdict) -> do.Effects:
-        """The chain's verdict on the attempt."""
-        return self._move("decided", lambda: self._admit(verdict))
-
-    def upstream_opened(self) -> do.Effects:
-        """The upstream's connection is there, TLS included."""
-        return self._move("upstream_opened", self._ask_upstream)
-
-    def upstream_failed(self, reason: str) -> do.Effects:
-        """The upstream cannot be connected."""
-        return self._move(
-            "upstream_failed", lambda: self._refuse(refusal.CONGESTION, f"{self._route.upstream}: {reason}")
-        )
-
-    def upstream_data(self, data: bytes) -> do.Effects:
-        """Bytes from the upstream, in any pieces."""
-        return self._move("upstream_data", lambda: self._read_upstream(data))
-
-    def upstream_gone(self, detail: str = "") -> do.Effects:
-        """The upstream closed or lost its connection."""
-        reason = f"{self._route.upstream}: the connection ended before its A-ASSOCIATE-AC{detail and f' ({detail})'}"
-        return self._move("upstream_gone", lambda: self._refuse(refusal.CONGESTION, reason, None))
-
-    def deadline(self) -> do.Effects:
-        """The time that the last `Timer` named has come."""
-        return self._move("deadline", self._too_late)
-
-    def stopped(self) -> do.Effects:
-        """The gateway ends, and waits no longer."""
-        return self._move("stopped", lambda: self._leave(Cause.DRAINED, "", do.ToClient(_GIVEN_UP)))
-
-    def _move(self, name: str, act: Callable[[], do.Effects]) -> do.Effects:
-        before = self.state
-        if name not in TRANSITIONS[before]:
-            return []
-        effects = act()
-        if self.state not in TRANSITIONS[before][name]:
-            raise RuntimeError(f"{name} led from {before.name} to {self.state.name}")
-        return effects
-
-    def _read_client(self, data: bytes) -> do.Effects:
+        """The client sent bytes, in any pieces."""
         if not self._in_step:
             return []
         self._client.feed(data)
@@ -136,20 +86,103 @@ class Handshake:
             while (pdu := self._client.next_pdu()) is not None:
                 if pdu[0] is PduType.ABORT:
                     return self._leave(Cause.ABORTED_BY_CLIENT, str(decode_refusal(pdu[1])))
-                if self.state is State.REQUEST:
+                if self.state is HandshakeState.REQUEST:
                     return self._judge_request(pdu[1])
                 # PS3.8 table 9-10, Sta13: all that is neither a request nor an abort is ignored (AA-6).
         except PduError as error:
-            return self._broken(error)
+            return self._out_of_step(error)
         return []
 
+    @_input
+    def client_gone(self, detail: str = "") -> do.Effects:
+        """The client closed or lost its connection."""
+        return self._leave(Cause.CLIENT_GONE, detail)
+
+    @_input
+    def decided(self, verdict: Verdict) -> do.Effects:
+        """The authenticators have decided."""
+        asked = self._known(Asked)
+        record, answer = settle(asked.attempt, verdict, self._clock())
+        told = do.Emit(record)
+        if isinstance(answer, Refuse):
+            return [told, *self._refuse(answer.refusal, answer.reason)]
+        try:
+            self._data = asked.admitted(answer, self._policy.fallback_encoding)
+        except DoesNotFit as error:
+            return [told, *self._refuse(refusal.TRY_LATER, f"the identity cannot be forwarded: {error}")]
+        self.state = HandshakeState.CONNECTION
+        return [told, do.Timer(asked.route.answer_timeout), do.Connect(asked.route.upstream)]
+
+    @_input
+    def upstream_opened(self) -> do.Effects:
+        """The upstream is connected, TLS included."""
+        self.state = HandshakeState.ANSWER
+        return [do.ToUpstream(self._known(Admitted).to_upstream)]
+
+    @_input
+    def upstream_failed(self, reason: str) -> do.Effects:
+        """The upstream cannot be connected."""
+        return self._refuse(refusal.CONGESTION, f"{self._known(Admitted).route.upstream}: {reason}")
+
+    @_input
+    def upstream_data(self, data: bytes) -> do.Effects:
+        """The upstream sent bytes, in any pieces."""
+        admitted = self._known(Admitted)
+        upstream = f"upstream {admitted.route.upstream}"
+        self._upstream.feed(data)
+        try:
+            pdu = self._upstream.next_pdu()
+            if pdu is None:
+                return []
+            if pdu[0] is not PduType.ASSOCIATE_AC:
+                return self._refuse(decode_refusal(pdu[1]), f"{upstream} refused", None)
+            accept = check_accept(admitted.request, AssociateAccept.parse(pdu[1]))
+        except PduError as error:
+            # An A-ASSOCIATE-RJ may answer a request; what answers an A-ASSOCIATE-AC is an A-ABORT.
+            answer = error.answer if isinstance(error.answer, Abort) else refusal.INVALID_PARAMETER
+            return self._refuse(refusal.CONGESTION, f"{upstream}: {error}", answer.encode())
+        return self._establish(admitted, replace(accept, server_response=admitted.admit.server_response))
+
+    @_input
+    def upstream_gone(self, detail: str = "") -> do.Effects:
+        """The upstream closed or lost its connection."""
+        upstream = self._known(Admitted).route.upstream
+        reason = f"{upstream}: the connection ended before its A-ASSOCIATE-AC{detail and f' ({detail})'}"
+        return self._refuse(refusal.CONGESTION, reason, None)
+
+    @_input
+    def deadline(self) -> do.Effects:
+        """The time that the last `Timer` named is over."""
+        if self.state is HandshakeState.REQUEST:
+            # PS3.8 table 9-10, Sta2, ARTIM timer expired: AA-2, close without a word.
+            return self._leave(Cause.TIMEOUT, f"no A-ASSOCIATE-RQ within {self._policy.artim:g} s")
+        if self.state is HandshakeState.CLOSING:
+            return self._leave(Cause.REFUSED, "")
+        if self.state is HandshakeState.DECISION:
+            return self._refuse(refusal.TRY_LATER, f"no decision within {self._policy.decision_timeout:g} s")
+        missed = "connected" if self.state is HandshakeState.CONNECTION else "answered"
+        route = self._known(Admitted).route
+        return self._refuse(refusal.CONGESTION, f"{route.upstream}: not {missed} within {route.answer_timeout:g} s")
+
+    @_input
+    def stopped(self) -> do.Effects:
+        """The gateway is shutting down, and waits no longer."""
+        return self._leave(Cause.DRAINED, "", do.ToClient(_GIVEN_UP))
+
+    def _known(self, kind: type[_Data]) -> _Data:
+        """What is known in this state."""
+        if not isinstance(self._data, kind):
+            raise RuntimeError(f"{kind.__name__} is not known in {self.state.name}")  # noqa: TRY004 (a defect)
+        return self._data
+
     def _judge_request(self, pdu: bytes) -> do.Effects:
-        """The cheap checks, then the question to the chain. Raises PduError."""
-        self._request = request = AssociateRequest.parse(pdu, self._policy.fallback_encoding)
+        """The cheap checks, then the question to the authenticators. Raises PduError."""
+        request = AssociateRequest.parse(pdu, self._policy.fallback_encoding)
+        self._titles = request.called_ae_title, request.calling_ae_title
         self._client.expected, self._client.out_of_turn = _ONLY_ABORT, refusal.UNEXPECTED_PDU
-        # What came right behind the request is judged before the chain is asked: it can only be an abort.
-        if (behind := self._client.next_pdu()) is not None:
-            return self._leave(Cause.ABORTED_BY_CLIENT, str(decode_refusal(behind[1])))
+        # What came right after the request is judged before anyone is asked: it can only be an abort.
+        if (after := self._client.next_pdu()) is not None:
+            return self._leave(Cause.ABORTED_BY_CLIENT, str(decode_refusal(after[1])))
         if self._full:
             return self._refuse(refusal.LOCAL_LIMIT, self._full)
         route = self._policy.route(request.called_ae_title)
@@ -157,123 +190,53 @@ class Handshake:
             return self._refuse(
                 refusal.CALLED_AE_TITLE, f"no upstream takes the called AE title {request.called_ae_title!r}"
             )
-        self._route = route
         refuse = before_asking(request.identity, self._policy)
         if refuse is not None:
             return self._refuse(refuse.refusal, refuse.reason)
-        self.state = State.DECISION
         attempt = attempt_of(self._id, request, pdu, self._peer, self._policy, self._clock(), self._arrived_at)
-        if len(pdu) > _LONG:
-            # As a value it takes up to nine times its bytes, and a decision may take its time: the bytes are kept.
-            self._request_pdu, self._request = pdu, replace(request, contexts=(), negotiation=Negotiation())
+        self.state = HandshakeState.DECISION
+        self._data = Asked.about(attempt, route, request, pdu)
         return [do.Timer(self._policy.decision_timeout), do.Decide(attempt)]
 
-    def _admit(self, verdict: Verdict) -> do.Effects:
-        now = self._clock()
-        told = do.Emit(decision_record(self._id, self._request, verdict, now))
-        identity = self._request.identity
-        admission = admit(verdict, identity, now)
-        if isinstance(admission, Refuse):
-            return [told, *self._refuse(admission.refusal, admission.reason)]
-        if self._request_pdu:
-            self._request = AssociateRequest.parse(self._request_pdu, self._policy.fallback_encoding)
-        self._accept, self._authenticator = admission.accept, admission.authenticator
-        self._server_response = admission.server_response
-        forwarded = None
-        if identity is not None and self._route.forward_identity:
-            # The gateway answers the client itself: of the upstream no response is asked.
-            forwarded = replace(identity, positive_response_requested=False)
+    def _establish(self, admitted: Admitted, answer: AssociateAccept) -> do.Effects:
         try:
-            self._to_upstream = replace(self._request, identity=forwarded).encode()
+            pdu = answer.encode(admitted.request)
         except DoesNotFit as error:
-            return [told, *self._refuse(refusal.TRY_LATER, f"the identity cannot be forwarded: {error}")]
-        self.state = State.CONNECTION
-        return [told, do.Timer(self._route.answer_timeout), do.Connect(self._route.upstream)]
+            reason = f"{admitted.admit.authenticator}: its response does not fit: {error}"
+            return self._refuse(refusal.TRY_LATER, reason)
+        established = admitted.established(self._clock(), self._id, answer)
+        self.state, self._data = HandshakeState.RELAYING, None
+        return [
+            do.ToClient(pdu),
+            do.Emit(established),
+            admitted.handed_over(answer, self._upstream.rest(), self._policy),
+        ]
 
-    def _ask_upstream(self) -> do.Effects:
-        self.state = State.ANSWER
-        return [do.ToUpstream(self._to_upstream)]
-
-    def _read_upstream(self, data: bytes) -> do.Effects:
-        self._upstream.feed(data)
-        try:
-            pdu = self._upstream.next_pdu()
-            if pdu is None:
-                return []
-            if pdu[0] is not PduType.ASSOCIATE_AC:
-                return self._refuse(decode_refusal(pdu[1]), f"upstream {self._route.upstream} refused", None)
-            accept = check_accept(self._request, AssociateAccept.parse(pdu[1]))
-        except PduError as error:
-            # The reply to a request may be an A-ASSOCIATE-RJ; to an answer it is an A-ABORT.
-            answer = error.answer if isinstance(error.answer, Abort) else refusal.INVALID_PARAMETER
-            return self._refuse(refusal.CONGESTION, f"upstream {self._route.upstream}: {error}", answer.encode())
-        return self._establish(replace(accept, server_response=self._server_response))
-
-    def _establish(self, answer: AssociateAccept) -> do.Effects:
-        request = self._request
-        try:
-            pdu = answer.encode(request)
-        except DoesNotFit as error:
-            return self._refuse(refusal.TRY_LATER, f"{self._authenticator}: its response does not fit: {error}")
-        accepted = {context.id for context in answer.contexts if context.accepted}
-        syntaxes = [(context.id in accepted, context.abstract_syntax.decode()) for context in request.contexts]
-        established = Established(
-            self._id,
-            self._clock(),
-            self._route.upstream,
-            self._accept.user,
-            self._authenticator,
-            request.called_ae_title,
-            request.calling_ae_title,
-            accepted=tuple(dict.fromkeys(name for taken, name in syntaxes if taken)),
-            rejected=tuple(dict.fromkeys(name for taken, name in syntaxes if not taken)),
-        )
-        self.state = State.RELAYING
-        from_client = PdvStream(accepted, answer.negotiation.maximum_length or 0)
-        from_upstream = PdvStream(accepted, request.negotiation.maximum_length or 0)
-        ends = self._accept.expires_at if self._policy.end_with_credential else None
-        relay = do.Relay(from_client, from_upstream, self._upstream.rest(), ends)
-        return [do.ToClient(pdu), do.Emit(established), relay]
-
-    def _too_late(self) -> do.Effects:
-        if self.state is State.REQUEST:
-            # PS3.8 table 9-10, Sta2, ARTIM timer expired: AA-2, close without a word.
-            return self._leave(Cause.TIMEOUT, f"no A-ASSOCIATE-RQ within {self._policy.artim:g} s")
-        if self.state is State.CLOSING:
-            return self._leave(Cause.REFUSED, "")
-        if self.state is State.DECISION:
-            return self._refuse(refusal.TRY_LATER, f"no decision within {self._policy.decision_timeout:g} s")
-        waited = "connected" if self.state is State.CONNECTION else "answered"
-        return self._refuse(
-            refusal.CONGESTION, f"{self._route.upstream}: not {waited} within {self._route.answer_timeout:g} s"
-        )
-
-    def _broken(self, error: PduError) -> do.Effects:
+    def _out_of_step(self, error: PduError) -> do.Effects:
         """The client's bytes are not DICOM's: answer once, and look at nothing that follows."""
         self._in_step = False
-        self._client.rest()  # and keep nothing: who is refused may stay for a while
-        if self.state is State.CLOSING:
+        self._client.rest()  # and keep nothing: a refused client may stay for a while
+        if self.state is HandshakeState.CLOSING:
             return [do.ToClient(error.answer.encode())]  # PS3.8 table 9-10, Sta13: AA-7
         return self._refuse(error.answer, str(error))
 
     def _refuse(self, answer: Refusal, reason: str, to_upstream: bytes | None = _GIVEN_UP) -> do.Effects:
-        """Answer the client and await its close. An upstream that was asked hears `to_upstream` first."""
+        """Answer the client and wait for its close. An upstream that was asked is sent `to_upstream` first."""
         effects: do.Effects = []
-        if self.state is State.ANSWER and to_upstream is not None:
+        if self.state is HandshakeState.ANSWER and to_upstream is not None:
             effects.append(do.ToUpstream(to_upstream))
-        if self.state in (State.CONNECTION, State.ANSWER):
+        if self.state in (HandshakeState.CONNECTION, HandshakeState.ANSWER):
             effects.append(do.CloseUpstream())
-        self.state = State.CLOSING
-        self._client.expected = _PASSED_OVER
-        titles = self._request.called_ae_title, self._request.calling_ae_title
-        self._request, self._request_pdu = AssociateRequest(*titles, ()), b""  # likewise
-        told = Refused(self._id, self._clock(), str(answer), reason, *titles)
+        self.state, self._data = HandshakeState.CLOSING, None
+        self._client.expected = _IGNORED
+        told = Refused(self._id, self._clock(), str(answer), reason, *self._titles)
         return [*effects, do.ToClient(answer.encode()), do.Emit(told), do.Timer(self._policy.artim)]
 
     def _leave(self, cause: Cause, detail: str, *to_client: do.ToClient) -> do.Effects:
-        """It is over. Behind a refusal the refusal stays the cause, and nothing more is said."""
-        before, self.state = self.state, State.CLOSED
-        if before is State.CLOSING:
+        """Finish. After a refusal the refusal stays the cause, and nothing more is said."""
+        before, self.state = self.state, HandshakeState.CLOSED
+        self._data = None
+        if before is HandshakeState.CLOSING:
             return [do.Close(Cause.REFUSED, "")]
-        to_upstream = [do.ToUpstream(_GIVEN_UP)] if before is State.ANSWER else []
+        to_upstream = [do.ToUpstream(_GIVEN_UP)] if before is HandshakeState.ANSWER else []
         return [*to_upstream, *to_client, do.Close(cause, detail)]

@@ -1,64 +1,123 @@
-"""The legal moves of a handshake: its states, and which input may lead from which to which.
+"""The legal moves of the handshake: in which state which input may lead to which states.
 
-docs/architecture.md shows this table and a diagram of it; both are made from here.
+docs/architecture.md shows the table and its diagram; scripts/handshake_tables.py makes both from here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
+from functools import update_wrapper
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
 
-class State(Enum):
+class HandshakeState(Enum):
     """Where the handshake is; in brackets the states of PS3.8 table 9-10 towards the client."""
 
-    REQUEST = "awaiting the A-ASSOCIATE-RQ (Sta2)"
-    DECISION = "the authenticators are asked (Sta3)"
-    CONNECTION = "the upstream is being connected (Sta3)"
-    ANSWER = "awaiting the upstream's A-ASSOCIATE-AC (Sta3)"
-    RELAYING = "handed over (Sta6)"
-    CLOSING = "refused, awaiting the client's close (Sta13)"
-    CLOSED = "over (Sta1)"
+    REQUEST = "waiting for the A-ASSOCIATE-RQ (Sta2)"
+    DECISION = "asking the authenticators (Sta3)"
+    CONNECTION = "connecting to the upstream (Sta3)"
+    ANSWER = "waiting for the upstream's A-ASSOCIATE-AC (Sta3)"
+    RELAYING = "no longer in charge: the relay is (Sta6)"
+    CLOSING = "waiting for the client to close, after a refusal (Sta13)"
+    CLOSED = "finished (Sta1)"
 
 
-_S = State
-TRANSITIONS: Mapping[State, Mapping[str, tuple[State, ...]]] = {
+class HandshakeInput(Enum):
+    """What can happen to a handshake. Each is a method of `Handshake`, by the same name in lower case."""
+
+    CLIENT_DATA = "the client sent bytes"
+    CLIENT_GONE = "the client closed or lost its connection"
+    DECIDED = "the authenticators have decided"
+    UPSTREAM_OPENED = "the upstream is connected"
+    UPSTREAM_FAILED = "the upstream cannot be connected"
+    UPSTREAM_DATA = "the upstream sent bytes"
+    UPSTREAM_GONE = "the upstream closed or lost its connection"
+    DEADLINE = "the time of the last `Timer` is over"
+    STOPPED = "the gateway is shutting down"
+
+
+_State = TypeVar("_State", bound=Enum)
+_Input = TypeVar("_Input", bound=Enum)
+Transitions: TypeAlias = Mapping[_State, Mapping[_Input, tuple[_State, ...]]]
+"""In a state (outer key) an input (inner key) leads to one of some states. Every other input is too late."""
+
+_S, _I = HandshakeState, HandshakeInput
+HANDSHAKE: Transitions[HandshakeState, HandshakeInput] = {
     _S.REQUEST: {
-        "client_data": (_S.REQUEST, _S.DECISION, _S.CLOSING, _S.CLOSED),
-        "client_gone": (_S.CLOSED,),
-        "deadline": (_S.CLOSED,),
-        "stopped": (_S.CLOSED,),
+        _I.CLIENT_DATA: (_S.REQUEST, _S.DECISION, _S.CLOSING, _S.CLOSED),
+        _I.CLIENT_GONE: (_S.CLOSED,),
+        _I.DEADLINE: (_S.CLOSED,),
+        _I.STOPPED: (_S.CLOSED,),
     },
     _S.DECISION: {
-        "client_data": (_S.DECISION, _S.CLOSING, _S.CLOSED),
-        "client_gone": (_S.CLOSED,),
-        "decided": (_S.CONNECTION, _S.CLOSING),
-        "deadline": (_S.CLOSING,),
-        "stopped": (_S.CLOSED,),
+        _I.CLIENT_DATA: (_S.DECISION, _S.CLOSING, _S.CLOSED),
+        _I.CLIENT_GONE: (_S.CLOSED,),
+        _I.DECIDED: (_S.CONNECTION, _S.CLOSING),
+        _I.DEADLINE: (_S.CLOSING,),
+        _I.STOPPED: (_S.CLOSED,),
     },
     _S.CONNECTION: {
-        "client_data": (_S.CONNECTION, _S.CLOSING, _S.CLOSED),
-        "client_gone": (_S.CLOSED,),
-        "upstream_opened": (_S.ANSWER,),
-        "upstream_failed": (_S.CLOSING,),
-        "deadline": (_S.CLOSING,),
-        "stopped": (_S.CLOSED,),
+        _I.CLIENT_DATA: (_S.CONNECTION, _S.CLOSING, _S.CLOSED),
+        _I.CLIENT_GONE: (_S.CLOSED,),
+        _I.UPSTREAM_OPENED: (_S.ANSWER,),
+        _I.UPSTREAM_FAILED: (_S.CLOSING,),
+        _I.DEADLINE: (_S.CLOSING,),
+        _I.STOPPED: (_S.CLOSED,),
     },
     _S.ANSWER: {
-        "client_data": (_S.ANSWER, _S.CLOSING, _S.CLOSED),
-        "client_gone": (_S.CLOSED,),
-        "upstream_data": (_S.ANSWER, _S.RELAYING, _S.CLOSING),
-        "upstream_gone": (_S.CLOSING,),
-        "deadline": (_S.CLOSING,),
-        "stopped": (_S.CLOSED,),
+        _I.CLIENT_DATA: (_S.ANSWER, _S.CLOSING, _S.CLOSED),
+        _I.CLIENT_GONE: (_S.CLOSED,),
+        _I.UPSTREAM_DATA: (_S.ANSWER, _S.RELAYING, _S.CLOSING),
+        _I.UPSTREAM_GONE: (_S.CLOSING,),
+        _I.DEADLINE: (_S.CLOSING,),
+        _I.STOPPED: (_S.CLOSED,),
     },
     _S.RELAYING: {},
     _S.CLOSING: {
-        "client_data": (_S.CLOSING, _S.CLOSED),
-        "client_gone": (_S.CLOSED,),
-        "deadline": (_S.CLOSED,),
-        "stopped": (_S.CLOSED,),
+        _I.CLIENT_DATA: (_S.CLOSING, _S.CLOSED),
+        _I.CLIENT_GONE: (_S.CLOSED,),
+        _I.DEADLINE: (_S.CLOSED,),
+        _I.STOPPED: (_S.CLOSED,),
     },
     _S.CLOSED: {},
 }
-"""The legal moves: in a state (row) an input (key) leads to one of some states. All other inputs are too late."""
+
+
+class _HasState(Protocol):
+    state: Any
+
+
+_Machine = TypeVar("_Machine", bound=_HasState)
+_P = ParamSpec("_P")
+_E = TypeVar("_E")
+_Method: TypeAlias = Callable[Concatenate[_Machine, _P], list[_E]]
+
+
+def input_of(
+    transitions: Transitions[_State, _Input], inputs: type[_Input]
+) -> Callable[[_Method[_Machine, _P, _E]], _Method[_Machine, _P, _E]]:
+    """A decorator that makes a method of a machine the input of the same name.
+
+    The method returns effects. It is not called in a state that the table does not let the input into: the input
+    crossed something on its way, and has no effects. Raises RuntimeError if the method leads to a state that the table
+    does not name; KeyError, at the import of the machine, if there is no such input.
+    """
+
+    def decorated(method: _Method[_Machine, _P, _E]) -> _Method[_Machine, _P, _E]:
+        row = inputs[method.__name__.upper()]
+
+        def move(machine: _Machine, /, *args: _P.args, **kwargs: _P.kwargs) -> list[_E]:
+            before = machine.state
+            allowed = transitions[before].get(row)
+            if allowed is None:
+                return []
+            effects = method(machine, *args, **kwargs)
+            if machine.state not in allowed:
+                raise RuntimeError(f"{row.name} led from {before.name} to {machine.state.name}")
+            return effects
+
+        update_wrapper(move, method)
+        return move
+
+    return decorated
