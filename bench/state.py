@@ -75,12 +75,12 @@ async def _together(state: SharedState, logins: int) -> Sample:
 async def _login(state: SharedState, number: int) -> None:
     """A login of one of a hundred users from one of ten addresses, at half of which they were before."""
     account, source = number % 100, number % 10
-    pair = f"user-{account}@10.0.{number % 2 * number}.{source}"
+    subject = f"user-{account}@10.0.{number % 2 * number}.{source}"
     known, unknown = f"known:user-{account}", f"account:user-{account}"
-    levers = [Backoff(unknown, 5, 30, 3600, 25), Backoff(f"source:10.0.0.{source}", 50, 30, 3600)]
-    taken = await state.take(pair, [Backoff(known, 5, 30, 3600, 25)], levers)
+    backoffs = [Backoff(unknown, 5, 30, 3600, 25), Backoff(f"source:10.0.0.{source}", 50, 30, 3600)]
+    taken = await state.take(subject, [Backoff(known, 5, 30, 3600, 25)], backoffs)
     assert not taken.held, taken
-    await state.succeeded(pair, (known, unknown), () if taken.known else (f"source:10.0.0.{source}",))
+    await state.succeeded(subject, (known, unknown), () if taken.known else (f"source:10.0.0.{source}",))
 
 
 @contextmanager

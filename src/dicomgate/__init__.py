@@ -15,7 +15,7 @@ Modules:
     events/       What is told about associations: frozen records, and the sinks that write them down
     kit/          The second door: what authenticators share, and the core uses itself
     net/          The sockets: non-blocking, served by the callbacks of one event loop
-    protection/   What stands around each question to the chain: throttle, replay cache, recent credentials
+    protection/   What happens before and after each question to the chain: throttle, replay cache, recent credentials
     run/          A configuration becomes a running gateway, or a login service inside another program
     scu/          A small DICOM client: it logs in, echoes and stores, for the commands and the tests
     state/        The stores of what gateways share: one file of one machine, or one Redis for several machines

@@ -51,8 +51,9 @@ def reference(links: list[tuple[str, Decision, bool]]) -> tuple[str, str, int]:
 
 
 def combinations() -> Iterator[list[tuple[str, Decision, bool]]]:
+    answers: tuple[Decision, ...] = (YES, NO, MINE_NOT, DOWN)
     for size in range(4):
-        for decisions in product((YES, NO, MINE_NOT, DOWN), repeat=size):
+        for decisions in product(answers, repeat=size):
             for flags in product((False, True), repeat=size):
                 yield [(f"link{index}", *it) for index, it in enumerate(zip(decisions, flags, strict=True))]
 
@@ -91,7 +92,7 @@ def test_a_link_that_could_not_look_is_logged_when_the_next_one_accepts(caplog: 
     evil = Unavailable("no\n\x1b[2J\u202eanswer")
     assert consult(Chain([Link("directory", Says(evil), next_on_error=True), Link("file", Says(YES))])).decision is YES
     (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("dicomgate")]
-    assert line.startswith("a-17: authenticator directory could not look: ")
+    assert line.startswith("a-17: authenticator directory is unavailable: ")
     assert line.isascii()
     assert line.isprintable()
 

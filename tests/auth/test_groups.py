@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, Reject, Unavailable
-from dicomgate.auth.chain import Chain, Question, Verdict
+from dicomgate.auth.chain import Chain, Consultation, Verdict
 from dicomgate.auth.groups import GroupSource
 from dicomgate.auth.link import Link
 from dicomgate.testing import attempt, kerberos
@@ -124,7 +124,8 @@ async def stubborn(_: str) -> list[str]:
 
 
 async def mistaken(_: str) -> list[str]:
-    return [{}["a defect"]]
+    empty: dict[str, str] = {}
+    return [empty["a defect"]]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_who_leaves_meanwhile_leaves_nothing() -> None:
         source = GroupSource("directory", Directory(hanging), 60)
         async with Link("tickets", Tickets(), groups_from=source) as link:
             told: list[Verdict] = []
-            question = Question([link], TICKET, told.append)
+            question = Consultation([link], TICKET, told.append)
             await asyncio.sleep(0.05)
             question.cancel()
             await asyncio.sleep(0.05)

@@ -376,7 +376,7 @@ def test_a_thread_that_cannot_be_started_costs_no_worker(monkeypatch: pytest.Mon
 def test_a_hanging_thread_does_not_keep_the_process() -> None:
     script = """
 import asyncio, datetime, threading
-from dicomgate.auth.calling import Link
+from dicomgate.auth.link import Link
 from dicomgate.testing import attempt
 class Hanging:
     def authenticate(self, attempt):
@@ -420,7 +420,7 @@ def test_a_context_manager_is_entered_and_left() -> None:
 
 def test_one_that_cannot_be_entered_is_named_without_its_secret() -> None:
     life: list[str] = []
-    with pytest.raises(StartError, match=r"authenticator staff could not be entered: SecretError in test_link") as it:
+    with pytest.raises(StartError, match=r"authenticator staff failed to start: SecretError in test_link") as it:
         ask(Entered(life, SecretError()))
     assert CANARY not in str(it.value)
     assert life == ["enter"], "what was not entered is not left"
@@ -433,7 +433,7 @@ def test_half_a_context_manager_is_a_defect() -> None:
         async def __aenter__(self) -> Half:
             return self
 
-    with pytest.raises(StartError, match="authenticator staff could not be entered: TypeError"):
+    with pytest.raises(StartError, match="authenticator staff failed to start: TypeError"):
         ask(Half(lambda: FULL))
 
 
@@ -441,7 +441,7 @@ def test_one_that_cannot_be_left_is_logged_and_no_more(caplog: pytest.LogCapture
     life: list[str] = []
     assert ask(Entered(life, SecretError(), "leave")) == Accept("alice")
     assert life == ["enter", "ask", "leave"]
-    assert "authenticator staff has a defect: it could not be left: SecretError" in told(caplog)
+    assert "authenticator staff has a defect: it failed to stop: SecretError" in told(caplog)
     assert CANARY not in told(caplog)
 
 
@@ -459,7 +459,7 @@ def test_one_that_cannot_be_left_is_logged_and_no_more(caplog: pytest.LogCapture
 def test_handles_says_what_is_shown(handles: Any, shown: set[int | None]) -> None:
     authenticator = Sync(lambda: FULL)
     authenticator.handles = handles  # type: ignore[attr-defined]
-    link = Link("staff", authenticator)  # type: ignore[arg-type]
+    link = Link("staff", authenticator)
     assert {kind for kind in (None, *IdentityType) if link.handles(kind)} == shown
 
 
@@ -468,7 +468,7 @@ def test_handles_that_mean_nothing_are_a_plugin_error(handles: Any) -> None:
     authenticator = Sync(lambda: FULL)
     authenticator.handles = handles  # type: ignore[attr-defined]
     with pytest.raises(PluginError, match=r"^staff: handles must be a collection of IdentityType and None$"):
-        Link("staff", authenticator)  # type: ignore[arg-type]
+        Link("staff", authenticator)
 
 
 def test_handles_that_raise_are_a_plugin_error() -> None:
@@ -478,7 +478,7 @@ def test_handles_that_raise_are_a_plugin_error() -> None:
             raise SecretError
 
     with pytest.raises(PluginError) as it:
-        Link("staff", Raising(lambda: FULL))  # type: ignore[arg-type]
+        Link("staff", Raising(lambda: FULL))
     assert CANARY not in str(it.value)
 
 
@@ -493,14 +493,17 @@ def test_sync_or_async_is_decided_by_the_method_not_the_answer() -> None:
     """A partial of an async def is one; so is a coroutine method that a subclass inherits."""
     loop_thread: list[bool] = []
 
-    async def judge(self: object, attempt: Attempt) -> Decision:
+    def note() -> Decision:
         loop_thread.append(threading.current_thread() is threading.main_thread())
         return FULL
+
+    async def judge(self: object, attempt: Attempt) -> Decision:
+        return note()
 
     whole = type("T", (), {"authenticate": partial(judge, None)})()
     inherited = type("U", (type("V", (), {"authenticate": judge}),), {})()
     assert ask(whole) == ask(inherited) == FULL
-    assert ask(Sync(lambda: loop_thread.append(threading.current_thread() is threading.main_thread()) or FULL)) == FULL
+    assert ask(Sync(note)) == FULL
     assert loop_thread == [True, True, False]
     assert not inspect.iscoroutinefunction(Sync.authenticate)
 
@@ -517,6 +520,9 @@ def test_an_accept_of_odd_objects_is_handed_on_in_plain_ones() -> None:
 
         def dst(self, _: datetime | None) -> timedelta:
             return timedelta()
+
+        def tzname(self, _: datetime | None) -> str:
+            return "odd"
 
     class Odd:
         async def authenticate(self, _: Attempt) -> Accept:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from dicomgate.auth.table import AuthenticatorTable
 from dicomgate.config.load import load
 from dicomgate.config.schema import (
-    AuthenticatorTable,
     GatewayTable,
     ListenerTable,
     ListenerTls,

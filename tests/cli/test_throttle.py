@@ -19,7 +19,7 @@ FREE = Backoff("known:bob\x1b[2J", 5, 30, 3600)
 
 @pytest.fixture
 def counted(gate: Path) -> Path:
-    """The configuration of a gateway that has counted for three levers."""
+    """The configuration of a gateway that has counted with three counters."""
 
     async def count(state: SharedState) -> None:
         await state.take("", (), [LOCKED])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dicomgate import ConfigError
+from dicomgate.auth.table import AuthenticatorTable
 from dicomgate.config import load as config
 from dicomgate.config import schema as schema
 from dicomgate.kit.durations import parse_duration
@@ -24,7 +25,7 @@ TABLES = {
     "`tls` of an upstream": schema.UpstreamTls,
     "`[state]`": schema.StateTable,
     "`[throttle]`": schema.ThrottleTable,
-    "`[[authenticator]]`": schema.AuthenticatorTable,
+    "`[[authenticator]]`": AuthenticatorTable,
 }
 OF_THE_MACHINE = {"node": "the host name", "workers": "the number of cores less one, at least 1"}
 

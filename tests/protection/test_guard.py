@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -22,7 +22,8 @@ from dicomgate.state.sqlite import SqliteState
 from dicomgate.testing import attempt, jwt, passcode, username
 
 RIGHT = "correct horse"
-FIGURES = ThrottleSettings(free=3, most=6, source_free=8)
+SETTINGS = ThrottleSettings(free=3, most=6, source_free=8)
+pytestmark = pytest.mark.anyio
 LATER = datetime.now(UTC) + timedelta(hours=1)
 
 
@@ -52,11 +53,11 @@ class Directory:
 class Desk:
     """A guard, and what it stands before."""
 
-    def __init__(self, state: SharedState, *, repeat: float = 0.0, beside: SharedState | None = None) -> None:
+    def __init__(self, state: SharedState, *, repeat: float = 0.0, fallback: SharedState | None = None) -> None:
         self.directory = Directory()
         self.state = state
         self.chain = Chain([Link("staff", self.directory)])
-        self.guard = Guard(state, Throttle(FIGURES, state, beside), RecentCredentials(repeat))
+        self.guard = Guard(state, Throttle(SETTINGS, state, fallback), RecentCredentials(repeat))
 
     async def log_in(self, secret: str = RIGHT, *, name: str = "alice", address: str = "192.0.2.1") -> Verdict:
         return await self.ask(attempt(passcode(name, secret), address=address))
@@ -67,15 +68,21 @@ class Desk:
         return await asyncio.wait_for(reached, 10)
 
 
-def at_a_desk(story: Callable[[Desk], Awaitable[None]], **options: Any) -> None:
-    async def main() -> None:
-        state = SqliteState()
-        desk = Desk(state, **options)
-        await story(desk)
-        await desk.guard.settle()
-        await state.close()
+@pytest.fixture
+async def desk(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[Desk]:
+    """A desk that remembers a refused credential for so many seconds as the parameter says, 0 without one."""
+    state = SqliteState()
+    desk = Desk(state, repeat=getattr(request, "param", 0.0))
+    yield desk
+    await desk.guard.flush()
+    await state.close()
 
-    asyncio.run(main())
+
+REMEMBERING = pytest.mark.parametrize("desk", [60.0], indirect=True, ids=["remembering"])
+
+
+def never(verdict: Verdict) -> None:
+    pytest.fail(f"a verdict after all: {verdict}")
 
 
 def accepted(verdicts: list[Verdict]) -> int:
@@ -83,187 +90,162 @@ def accepted(verdicts: list[Verdict]) -> int:
 
 
 # decision: D31
-def test_a_burst_of_guesses_has_a_few_verified_and_the_others_the_same_refusal() -> None:
-    async def story(desk: Desk) -> None:
-        verdicts = await asyncio.gather(*(desk.log_in(f"guess {number}") for number in range(100)))
-        assert desk.directory.asked == 3
-        assert {type(verdict.decision) for verdict in verdicts} == {Reject}
-        reasons = [verdict.decision.reason for verdict in verdicts if isinstance(verdict.decision, Reject)]
-        assert sum(reason.startswith("throttled: ") for reason in reasons) == 97
-        assert accepted([await desk.log_in()]) == 0, "the right one has to wait as well, from there"
-
-    at_a_desk(story)
+async def test_a_burst_of_guesses_has_a_few_verified_and_the_others_the_same_refusal(desk: Desk) -> None:
+    verdicts = await asyncio.gather(*(desk.log_in(f"guess {number}") for number in range(100)))
+    assert desk.directory.asked == 3
+    assert {type(verdict.decision) for verdict in verdicts} == {Reject}
+    reasons = [verdict.decision.reason for verdict in verdicts if isinstance(verdict.decision, Reject)]
+    assert sum(reason.startswith("throttled: ") for reason in reasons) == 97
+    assert accepted([await desk.log_in()]) == 0, "the right one has to wait as well, from there"
 
 
-def test_a_client_that_comes_many_times_at_once_has_guessed_once() -> None:
-    async def story(desk: Desk) -> None:
-        assert accepted(list(await asyncio.gather(*(desk.log_in() for _ in range(50))))) == 50
-        desk.directory.asked = 0
-        verdicts = await asyncio.gather(*(desk.log_in("wrong") for _ in range(50)))
-        assert accepted(list(verdicts)) == 0
-        assert desk.directory.asked == 1
-        assert [count.n for count in await desk.state.levers()] == [1], "at the familiar address"
-
-    at_a_desk(story, repeat=10.0)
+@REMEMBERING
+async def test_a_client_that_comes_many_times_at_once_has_guessed_once(desk: Desk) -> None:
+    assert accepted(list(await asyncio.gather(*(desk.log_in() for _ in range(50))))) == 50
+    desk.directory.asked = 0
+    verdicts = await asyncio.gather(*(desk.log_in("wrong") for _ in range(50)))
+    assert accepted(list(verdicts)) == 0
+    assert desk.directory.asked == 1
+    assert [count.n for count in await desk.state.counters()] == [1], "at the familiar address"
 
 
-def test_what_was_refused_a_moment_ago_is_not_verified_again_and_later_it_is() -> None:
-    async def with_memory(desk: Desk) -> None:
-        await desk.log_in("old passcode")
-        again = await desk.log_in("old passcode")
-        assert again.decision == Reject("the same credential was refused a moment ago")
-        assert desk.directory.asked == 1
-        assert accepted([await desk.log_in()]) == 1
-
-    async def without(desk: Desk) -> None:
-        await desk.log_in("old passcode")
-        await desk.log_in("old passcode")
-        assert desk.directory.asked == 2
-
-    at_a_desk(with_memory, repeat=60.0)
-    at_a_desk(without, repeat=0.0)
+@REMEMBERING
+async def test_what_was_refused_a_moment_ago_is_not_verified_again(desk: Desk) -> None:
+    await desk.log_in("old passcode")
+    again = await desk.log_in("old passcode")
+    assert again.decision == Reject("the same credential was refused a moment ago")
+    assert desk.directory.asked == 1
+    assert accepted([await desk.log_in()]) == 1
 
 
-def test_who_is_unknown_is_refused_again_like_who_is_known() -> None:
+async def test_what_was_refused_is_verified_again_later(desk: Desk) -> None:
+    await desk.log_in("old passcode")
+    await desk.log_in("old passcode")
+    assert desk.directory.asked == 2
+
+
+@REMEMBERING
+async def test_who_is_unknown_is_refused_again_like_who_is_known(desk: Desk) -> None:
     class File(Directory):
         async def authenticate(self, attempt: Attempt) -> Decision:
             decision = await super().authenticate(attempt)
             assert attempt.identity is not None
             return Pass("unknown user") if attempt.identity.username == "nobody" else decision
 
-    async def story(desk: Desk) -> None:
-        desk.chain = Chain([Link("file", file := File())])
-        for name in "alice", "nobody":
-            file.asked = 0
-            again = [await desk.log_in("wrong", name=name) for _ in range(3)][-1]
-            assert again.decision == Reject("the same credential was refused a moment ago"), "and at once"
-            assert file.asked == 1
-
-    at_a_desk(story, repeat=60.0)
+    desk.chain = Chain([Link("file", file := File())])
+    for name in "alice", "nobody":
+        file.asked = 0
+        again = [await desk.log_in("wrong", name=name) for _ in range(3)][-1]
+        assert again.decision == Reject("the same credential was refused a moment ago"), "and at once"
+        assert file.asked == 1
 
 
-def test_the_credential_of_a_login_costs_no_look_at_the_state() -> None:
-    async def story(desk: Desk) -> None:
-        assert accepted([await desk.log_in()]) == 1
-        await desk.guard.settle()
-        desk.guard._throttle = Throttle(FIGURES, Unreachable())
-        assert accepted([await desk.log_in() for _ in range(20)]) == 20
-        assert isinstance((await desk.log_in("another")).decision, Unavailable), "a control: it would be seen"
-
-    at_a_desk(story)
+async def test_the_credential_of_a_login_costs_no_look_at_the_state(desk: Desk) -> None:
+    assert accepted([await desk.log_in()]) == 1
+    await desk.guard.flush()
+    desk.guard._throttle = Throttle(SETTINGS, Unreachable())
+    assert accepted([await desk.log_in() for _ in range(20)]) == 20
+    assert isinstance((await desk.log_in("another")).decision, Unavailable), "a control: it would be seen"
 
 
-def test_a_passcode_that_was_changed_is_a_guess_from_then_on() -> None:
-    async def story(desk: Desk) -> None:
-        await desk.log_in()
-        desk.directory.passcode = b"battery staple"
-        desk.directory.asked = 0
-        for _ in range(20):
-            assert accepted([await desk.log_in()]) == 0
-        await desk.guard.settle()
-        assert desk.directory.asked <= 4
-        (known,) = await desk.state.levers()
-        assert known.key == "known:alice"
-
-    at_a_desk(story)
+async def test_a_passcode_that_was_changed_is_a_guess_from_then_on(desk: Desk) -> None:
+    await desk.log_in()
+    desk.directory.passcode = b"battery staple"
+    desk.directory.asked = 0
+    for _ in range(20):
+        assert accepted([await desk.log_in()]) == 0
+    await desk.guard.flush()
+    assert desk.directory.asked <= 4
+    (known,) = await desk.state.counters()
+    assert known.key == "known:alice"
 
 
-def test_an_outage_counts_for_nothing_where_the_account_is_known_and_elsewhere_it_does() -> None:
-    async def story(desk: Desk) -> None:
-        assert accepted([await desk.log_in()]) == 1
-        desk.directory.down = True
-        for number in range(20):
-            assert isinstance((await desk.log_in(f"guess {number}")).decision, Unavailable)
-        desk.directory.down = False
-        assert accepted([await desk.log_in()]) == 1
-        # An authenticator that accepts at once, and rejects only when its time is over, must not be an oracle.
-        desk.directory.down, desk.directory.asked = True, 0
-        for number in range(20):
-            await desk.log_in(f"guess {number}", address="192.0.2.66")
-        assert desk.directory.asked == 3
-
-    at_a_desk(story)
+async def test_an_outage_counts_for_nothing_where_the_account_is_known_and_elsewhere_it_does(desk: Desk) -> None:
+    assert accepted([await desk.log_in()]) == 1
+    desk.directory.down = True
+    for number in range(20):
+        assert isinstance((await desk.log_in(f"guess {number}")).decision, Unavailable)
+    desk.directory.down = False
+    assert accepted([await desk.log_in()]) == 1
+    # An authenticator that accepts at once, and rejects only when its time is over, must not be an oracle.
+    desk.directory.down, desk.directory.asked = True, 0
+    for number in range(20):
+        await desk.log_in(f"guess {number}", address="192.0.2.66")
+    assert desk.directory.asked == 3
 
 
-def test_who_is_rejected_behind_one_that_is_down_has_guessed() -> None:
-    async def story(desk: Desk) -> None:
-        assert accepted([await desk.log_in()]) == 1
-        down, file = Directory(), Directory()
-        down.down = True
-        desk.chain = Chain([Link("directory", down, next_on_error=True), Link("file", file)])
-        for number in range(20):
-            assert isinstance((await desk.log_in(f"guess {number}")).decision, Unavailable | Reject)
-        assert file.asked == 3
-
-    at_a_desk(story)
+async def test_who_is_rejected_behind_one_that_is_down_has_guessed(desk: Desk) -> None:
+    assert accepted([await desk.log_in()]) == 1
+    down, file = Directory(), Directory()
+    down.down = True
+    desk.chain = Chain([Link("directory", down, next_on_error=True), Link("file", file)])
+    for number in range(20):
+        assert isinstance((await desk.log_in(f"guess {number}")).decision, Unavailable | Reject)
+    assert file.asked == 3
 
 
-def test_who_gets_in_without_a_secret_has_not_shown_who_it_is() -> None:
+async def test_who_gets_in_without_a_secret_has_not_shown_who_it_is(desk: Desk) -> None:
     class Trusting:
         async def authenticate(self, attempt: Attempt) -> Decision:
             identity = attempt.identity
             assert identity is not None
             return Reject("wrong passcode") if identity.secondary else Accept("alice")
 
-    async def story(desk: Desk) -> None:
-        desk.chain = Chain([Link("trusting", Trusting())])
-        reasons = []
-        for number in range(10):
-            assert accepted([await desk.ask(attempt(username("alice")))]) == (number < 3)
-            verdict = await desk.log_in(f"guess {number}")
-            assert isinstance(verdict.decision, Reject)
-            reasons.append(verdict.decision.reason)
-        assert reasons.count("wrong passcode") == 3
-
-    at_a_desk(story)
+    desk.chain = Chain([Link("trusting", Trusting())])
+    reasons = []
+    for number in range(10):
+        assert accepted([await desk.ask(attempt(username("alice")))]) == (number < 3)
+        verdict = await desk.log_in(f"guess {number}")
+        assert isinstance(verdict.decision, Reject)
+        reasons.append(verdict.decision.reason)
+    assert reasons.count("wrong passcode") == 3
 
 
-def test_many_who_share_an_account_may_come_at_once_from_many_places() -> None:
-    async def story(desk: Desk) -> None:
-        for _ in range(2):  # when nobody knows them, and when all do
-            verdicts = await asyncio.gather(*(desk.log_in(address=f"192.0.2.{number}") for number in range(48)))
-            assert accepted(list(verdicts)) == 48
-            desk.guard.forget()
-        assert not desk.guard._gates
-
-    at_a_desk(story)
+async def test_many_who_share_an_account_may_come_at_once_from_many_places(desk: Desk) -> None:
+    for _ in range(2):  # when nobody knows them, and when all do
+        verdicts = await asyncio.gather(*(desk.log_in(address=f"192.0.2.{number}") for number in range(48)))
+        assert accepted(list(verdicts)) == 48
+        desk.guard.forget()
+    assert not desk.guard._gates
 
 
-def test_what_was_refused_here_may_be_right_there() -> None:
-    async def story(desk: Desk) -> None:
-        here = attempt(passcode("alice", RIGHT), listener="other")
-        other = Chain([Link("other", Directory())])
-        other.links[0]._authenticator.passcode = b"another"  # type: ignore[attr-defined]
-        mine, desk.chain = desk.chain, other
-        assert accepted([await desk.ask(here)]) == 0
-        desk.chain = mine
-        assert accepted([await desk.log_in()]) == 1
-
-    at_a_desk(story, repeat=60.0)
+@REMEMBERING
+async def test_what_was_refused_here_may_be_right_there(desk: Desk) -> None:
+    here = attempt(passcode("alice", RIGHT), listener="other")
+    other = Chain([Link("other", Directory())])
+    other.links[0]._authenticator.passcode = b"another"  # type: ignore[attr-defined]
+    mine, desk.chain = desk.chain, other
+    assert accepted([await desk.ask(here)]) == 0
+    desk.chain = mine
+    assert accepted([await desk.log_in()]) == 1
 
 
-def test_an_answer_that_crosses_a_cancellation_is_dropped() -> None:
-    async def main() -> None:
-        complaints: list[str] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, about: complaints.append(about["message"]))
-        desk = Desk(state := SqliteState())
-        link = desk.chain.links[0]
-        for number in range(300):
-            asking = desk.guard.begin(desk.chain, attempt(passcode("bob", f"{number}")), lambda _: None)
-            for _ in range(number % 12):
-                await asyncio.sleep(0)
-            asking.cancel()
-            plain = asyncio.ensure_future(link.ask(attempt(passcode("bob", f"{number}"))))
-            for _ in range(number % 7):
-                await asyncio.sleep(0)
-            plain.cancel()
-        await asyncio.sleep(0.05)
-        assert link._waiting == 0
-        assert complaints == []
-        await desk.guard.settle()
-        await state.close()
+async def test_an_answer_that_crosses_a_cancellation_is_dropped(desk: Desk) -> None:
+    complaints: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, about: complaints.append(about["message"]))
+    awaited, plain = desk.chain.links[0], Link("plain", Plain())
+    before = asyncio.all_tasks()
+    for number in range(300):
+        pending = desk.guard.begin(desk.chain, attempt(passcode("bob", f"{number}")), lambda _: None)
+        for _ in range(number % 12):
+            await asyncio.sleep(0)
+        pending.cancel()
+        asked = [asyncio.ensure_future(link.ask(attempt(passcode("bob", "x")))) for link in (awaited, plain)]
+        for _ in range(number % 7):
+            await asyncio.sleep(0)
+        for one in asked:
+            one.cancel()
+    await asyncio.sleep(0.05)
+    assert plain._queue == 0
+    assert asyncio.all_tasks() == before
+    assert complaints == []
 
-    asyncio.run(main())
+
+class Plain:
+    """Rejects, in a thread."""
+
+    def authenticate(self, attempt: Attempt) -> Decision:
+        return Reject("wrong passcode")
 
 
 class Turns:
@@ -281,86 +263,78 @@ class Turns:
         if broken:
             raise self.error("out of reach")
 
-    async def take(self, pair: str, if_known: Sequence[Backoff], otherwise: Sequence[Backoff]) -> Grant:
+    async def take(self, subject: str, known: Sequence[Backoff], unknown: Sequence[Backoff]) -> Grant:
         await self._turn()
-        held = next((lever.key for lever in otherwise if self.counts[lever.key] >= lever.free), "")
-        self.counts.update([] if held else [lever.key for lever in otherwise])
+        held = next((backoff.key for backoff in unknown if self.counts[backoff.key] >= backoff.free), "")
+        self.counts.update([] if held else [backoff.key for backoff in unknown])
         await asyncio.sleep(0)
         return Grant(False, held, 30.0)
 
-    async def succeeded(self, pair: str, forget: Sequence[str], refund: Sequence[str]) -> None:
+    async def succeeded(self, subject: str, forget: Sequence[str], refund: Sequence[str]) -> None:
         await self._turn()
         for key in forget:
             self.counts.pop(key, None)
 
 
-def test_whatever_breaks_off_at_whatever_step_the_others_are_answered_and_nothing_is_left() -> None:
+async def test_whatever_breaks_off_at_whatever_step_the_others_are_answered_and_nothing_is_left() -> None:
+    before = asyncio.all_tasks()
     secrets = ["a", "a", RIGHT, "b", RIGHT, "c", "d", "d", RIGHT]
 
     async def crowd(state: Turns, leaver: int = -1, turn: int = 0) -> None:
         desk = Desk(cast(SharedState, state), repeat=60.0)
         verdicts: list[list[Verdict]] = [[] for _ in secrets]
-        asking = [
+        pending = [
             desk.guard.begin(desk.chain, attempt(passcode("alice", secret)), told.append)
             for secret, told in zip(secrets, verdicts, strict=True)
         ]
         for now in range(60):
             if now == turn and leaver >= 0:
                 had = list(verdicts[leaver])
-                asking[leaver].cancel()
+                pending[leaver].cancel()
             await asyncio.sleep(0)
         for number, told in enumerate(verdicts):
             assert told == had if number == leaver else len(told) == 1
             assert secrets[number] == RIGHT or not accepted(told)
-        await desk.guard.settle()
+        await desk.guard.flush()
         assert not desk.guard._gates
-        assert not [guess for guess in desk.guard._guesses._last.values() if guess.over is not None]
-        assert desk.chain.links[0]._waiting == 0
+        assert not [recent for recent in desk.guard._recent._last.values() if recent.verified is not None]
+        assert asyncio.all_tasks() == before
 
-    async def main() -> None:
-        complaints: list[str] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, about: complaints.append(about["message"]))
-        await crowd(undisturbed := Turns())
-        for leaver in range(len(secrets)):
-            for turn in range(50):
-                await crowd(Turns(), leaver, turn)
-        for call in range(1, undisturbed.calls + 1):
-            for error in (StateUnavailable, KeyError):
-                state = Turns()
-                state.broken, state.error = call, error
-                await crowd(state)
-        assert not complaints
-
-    asyncio.run(main())
+    complaints: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, about: complaints.append(about["message"]))
+    await crowd(undisturbed := Turns())
+    for leaver in range(len(secrets)):
+        for turn in range(50):
+            await crowd(Turns(), leaver, turn)
+    for call in range(1, undisturbed.calls + 1):
+        for error in (StateUnavailable, KeyError):
+            state = Turns()
+            state.broken, state.error = call, error
+            await crowd(state)
+    assert not complaints
 
 
-def test_who_leaves_before_the_answer_was_counted_all_the_same() -> None:
-    async def story(desk: Desk) -> None:
-        desk.directory.slow.clear()
-        for number in range(20):
-            asking = desk.guard.begin(desk.chain, attempt(passcode("alice", f"guess {number}")), pytest.fail)
-            await asyncio.sleep(0.02)
-            asking.cancel()
-        desk.directory.slow.set()
-        assert desk.directory.asked == 3
-        await asyncio.sleep(0.05)
-        assert isinstance((await desk.log_in()).decision, Reject)
-
-    at_a_desk(story)
-
-
-def test_who_waits_for_one_that_leaves_is_verified_by_himself() -> None:
-    async def story(desk: Desk) -> None:
-        desk.directory.slow.clear()
-        first = desk.guard.begin(desk.chain, attempt(passcode("alice", RIGHT)), pytest.fail)
+async def test_who_leaves_before_the_answer_was_counted_all_the_same(desk: Desk) -> None:
+    desk.directory.slow.clear()
+    for number in range(20):
+        pending = desk.guard.begin(desk.chain, attempt(passcode("alice", f"guess {number}")), never)
         await asyncio.sleep(0.02)
-        second = asyncio.ensure_future(desk.log_in())
-        await asyncio.sleep(0.02)
-        first.cancel()
-        desk.directory.slow.set()
-        assert accepted([await second]) == 1
+        pending.cancel()
+    desk.directory.slow.set()
+    assert desk.directory.asked == 3
+    await asyncio.sleep(0.05)
+    assert isinstance((await desk.log_in()).decision, Reject)
 
-    at_a_desk(story)
+
+async def test_who_waits_for_one_that_leaves_is_verified_by_himself(desk: Desk) -> None:
+    desk.directory.slow.clear()
+    first = desk.guard.begin(desk.chain, attempt(passcode("alice", RIGHT)), never)
+    await asyncio.sleep(0.02)
+    second = asyncio.ensure_future(desk.log_in())
+    await asyncio.sleep(0.02)
+    first.cancel()
+    desk.directory.slow.set()
+    assert accepted([await second]) == 1
 
 
 class Unreachable:
@@ -371,131 +345,107 @@ class Unreachable:
         return method
 
 
-def test_where_nobody_can_count_nobody_is_verified() -> None:
-    async def main() -> None:
-        desk = Desk(Unreachable())
-        verdict = await desk.log_in()
-        assert verdict.decision == Unavailable("attempts cannot be counted: redis: no answer within 1 s")
-        assert desk.directory.asked == 0
-        beside = SqliteState()
-        assert accepted([await Desk(Unreachable(), beside=beside).log_in()]) == 1
-        await beside.close()
-
-    asyncio.run(main())
+async def test_where_nobody_can_count_nobody_is_verified() -> None:
+    desk = Desk(Unreachable())
+    verdict = await desk.log_in()
+    assert verdict.decision == Unavailable("attempts cannot be counted: redis: no answer within 1 s")
+    assert desk.directory.asked == 0
+    fallback = SqliteState()
+    assert accepted([await Desk(Unreachable(), fallback=fallback).log_in()]) == 1
+    await fallback.close()
 
 
-def test_without_a_throttle_nothing_is_counted() -> None:
-    async def story(desk: Desk) -> None:
-        desk.guard = Guard(desk.state, None, RecentCredentials(60))
-        for number in range(20):
-            assert accepted([await desk.log_in(f"guess {number}")]) == 0
-        assert desk.directory.asked == 20
-        assert accepted([await desk.log_in()]) == 1
-        assert await desk.state.levers() == []
-
-    at_a_desk(story)
+async def test_without_a_throttle_nothing_is_counted(desk: Desk) -> None:
+    desk.guard = Guard(desk.state, None, RecentCredentials(60))
+    for number in range(20):
+        assert accepted([await desk.log_in(f"guess {number}")]) == 0
+    assert desk.directory.asked == 20
+    assert accepted([await desk.log_in()]) == 1
+    assert await desk.state.counters() == []
 
 
 # decision: D6
 @pytest.mark.parametrize("throttled", [True, False])
-def test_what_may_be_used_once_lets_one_in(throttled: bool) -> None:
-    async def story(desk: Desk) -> None:
-        if not throttled:
-            desk.guard = Guard(desk.state, None, RecentCredentials(60))
-        desk.directory.once, desk.directory.passcode = Once("jti-1", LATER), b"token"
-        verdicts = await asyncio.gather(*(desk.ask(attempt(jwt("token"))) for _ in range(20)))
-        verdicts += [await desk.ask(attempt(jwt("token"), address="192.0.2.9"))]
-        assert accepted(verdicts) == 1
-        assert {v.decision for v in verdicts if isinstance(v.decision, Reject)} <= {
-            Reject("it may be used once, and was used before"),
-            Reject("the same credential was refused a moment ago"),
-        }
-        desk.directory.once, desk.directory.passcode = Once("jti-2", LATER), b"another"
-        verdict = await desk.ask(attempt(jwt("another")))
-        assert isinstance(verdict.decision, Accept)
-        assert verdict.decision.once is None, "it is used up: nobody has to see to it any more"
-
-    at_a_desk(story)
+async def test_what_may_be_used_once_lets_one_in(throttled: bool, desk: Desk) -> None:
+    if not throttled:
+        desk.guard = Guard(desk.state, None, RecentCredentials(60))
+    desk.directory.once, desk.directory.passcode = Once("jti-1", LATER), b"token"
+    verdicts = await asyncio.gather(*(desk.ask(attempt(jwt("token"))) for _ in range(20)))
+    verdicts += [await desk.ask(attempt(jwt("token"), address="192.0.2.9"))]
+    assert accepted(verdicts) == 1
+    assert {v.decision for v in verdicts if isinstance(v.decision, Reject)} <= {
+        Reject("the credential may be used once, and was used before"),
+        Reject("the same credential was refused a moment ago"),
+    }
+    desk.directory.once, desk.directory.passcode = Once("jti-2", LATER), b"another"
+    verdict = await desk.ask(attempt(jwt("another")))
+    assert isinstance(verdict.decision, Accept)
+    assert verdict.decision.once is None, "it is used up: nobody has to see to it any more"
 
 
 # decision: D32
-def test_what_may_be_used_once_lets_nobody_in_where_nobody_can_see_to_it() -> None:
-    async def main() -> None:
-        beside = SqliteState()
-        desk = Desk(Unreachable(), beside=beside)
-        desk.directory.once = Once("jti-1", LATER)
-        verdict = await desk.log_in()
-        why = "it may be used once, and nobody can see to it: redis: no answer within 1 s"
-        assert verdict.decision == Unavailable(why)
-        desk.directory.once = None
-        assert accepted([await desk.log_in()]) == 1
-        await beside.close()
-
-    asyncio.run(main())
+async def test_what_may_be_used_once_lets_nobody_in_where_nobody_can_see_to_it() -> None:
+    fallback = SqliteState()
+    desk = Desk(Unreachable(), fallback=fallback)
+    desk.directory.once = Once("jti-1", LATER)
+    verdict = await desk.log_in()
+    why = "the credential may be used once, and the replay cache cannot be asked: redis: no answer within 1 s"
+    assert verdict.decision == Unavailable(why)
+    desk.directory.once = None
+    assert accepted([await desk.log_in()]) == 1
+    await fallback.close()
 
 
-def test_a_defect_of_the_guard_admits_nobody_and_is_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_defect_of_the_guard_admits_nobody_and_is_told(caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
         async def take(self, *_: Any) -> None:
             raise KeyError("n")
 
-    async def main() -> None:
-        desk = Desk(Broken())  # type: ignore[arg-type]
-        assert (await desk.log_in()).decision == Unavailable("a defect of the gateway")
-        assert desk.directory.asked == 0
-
+    desk = Desk(cast(SharedState, Broken()))
     with caplog.at_level(logging.ERROR):
-        asyncio.run(main())
+        assert (await desk.log_in()).decision == Unavailable("a defect of the gateway")
+    assert desk.directory.asked == 0
     assert "a defect of the gateway" in caplog.text
 
 
-def test_guesses_are_not_held_against_what_is_remembered() -> None:
-    async def story(desk: Desk) -> None:
-        guesses = [f"guess {number}" for number in range(40)]
-        for address in ("192.0.2.1", "192.0.2.66"):  # from where the owner is, and from elsewhere
-            assert accepted([await desk.log_in()]) == 1
-            for secret in [*guesses, RIGHT]:
-                verdict = await desk.log_in(secret, address=address)
-            assert isinstance(verdict.decision, Reject), "the right one, among many, was one too many"
-            assert verdict.decision.reason.startswith("throttled: ")
-            await desk.state.clear(None)
-
-    at_a_desk(story)
-
-
-def test_a_guess_while_the_owner_is_verified_gains_nothing() -> None:
-    async def story(desk: Desk) -> None:
-        for number in range(20):  # the levers have nothing left
-            await desk.log_in(f"guess {number}", address="192.0.2.66")
-        desk.directory.slow.clear()
-        owner = asyncio.ensure_future(desk.log_in())
-        await asyncio.sleep(0.02)
-        guess = asyncio.ensure_future(desk.log_in(address="192.0.2.66"))
-        await asyncio.sleep(0.02)
-        desk.directory.slow.set()
-        await owner
-        assert accepted([await guess]) == 0
-
-    at_a_desk(story)
-
-
-def test_who_guesses_elsewhere_does_not_see_that_the_owner_logs_in() -> None:
-    async def story(desk: Desk) -> None:
+async def test_guesses_are_not_held_against_what_is_remembered(desk: Desk) -> None:
+    guesses = [f"guess {number}" for number in range(40)]
+    for address in ("192.0.2.1", "192.0.2.66"):  # from where the owner is, and from elsewhere
         assert accepted([await desk.log_in()]) == 1
-        for number in range(4):
-            await desk.log_in(f"guess {number}", address="192.0.2.66")
-        desk.guard.forget()
-        desk.directory.slow.clear()
-        owner = asyncio.ensure_future(desk.log_in())
-        neighbours = [asyncio.ensure_future(desk.log_in(f"guess {number}")) for number in range(3)]
-        await asyncio.sleep(0.05)
-        assert [one.done() for one in neighbours].count(False) == 3, "a control: at home they wait for the owner"
-        refused = await asyncio.wait_for(desk.log_in("guess", address="192.0.2.66"), 5)
-        assert not owner.done()
-        assert isinstance(refused.decision, Reject)
-        assert refused.decision.reason.startswith("throttled: ")
-        desk.directory.slow.set()
-        assert accepted([await owner]) == 1
-        await asyncio.gather(*neighbours)
+        for secret in [*guesses, RIGHT]:
+            verdict = await desk.log_in(secret, address=address)
+        assert isinstance(verdict.decision, Reject), "the right one, among many, was one too many"
+        assert verdict.decision.reason.startswith("throttled: ")
+        await desk.state.clear(None)
 
-    at_a_desk(story)
+
+async def test_a_guess_while_the_owner_is_verified_gains_nothing(desk: Desk) -> None:
+    for number in range(20):  # the counters let no more through
+        await desk.log_in(f"guess {number}", address="192.0.2.66")
+    desk.directory.slow.clear()
+    owner = asyncio.ensure_future(desk.log_in())
+    await asyncio.sleep(0.02)
+    guess = asyncio.ensure_future(desk.log_in(address="192.0.2.66"))
+    await asyncio.sleep(0.02)
+    desk.directory.slow.set()
+    await owner
+    assert accepted([await guess]) == 0
+
+
+async def test_who_guesses_elsewhere_does_not_see_that_the_owner_logs_in(desk: Desk) -> None:
+    assert accepted([await desk.log_in()]) == 1
+    for number in range(4):
+        await desk.log_in(f"guess {number}", address="192.0.2.66")
+    desk.guard.forget()
+    desk.directory.slow.clear()
+    owner = asyncio.ensure_future(desk.log_in())
+    neighbours = [asyncio.ensure_future(desk.log_in(f"guess {number}")) for number in range(3)]
+    await asyncio.sleep(0.05)
+    assert [one.done() for one in neighbours].count(False) == 3, "a control: at home they wait for the owner"
+    refused = await asyncio.wait_for(desk.log_in("guess", address="192.0.2.66"), 5)
+    assert not owner.done()
+    assert isinstance(refused.decision, Reject)
+    assert refused.decision.reason.startswith("throttled: ")
+    desk.directory.slow.set()
+    assert accepted([await owner]) == 1
+    await asyncio.gather(*neighbours)

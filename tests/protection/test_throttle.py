@@ -1,27 +1,27 @@
-"""Who is counted as whom, and what the levers let through."""
+"""Who is counted as whom, and what the counters let through."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import pytest
 
 from dicomgate import Identity
-from dicomgate.protection.throttle import Subject, Throttle, ThrottleSettings, claim
+from dicomgate.protection.throttle import Subject, Throttle, ThrottleSettings, subject_of
 from dicomgate.state.protocol import SharedState, StateUnavailable
 from dicomgate.state.sqlite import SqliteState
 from dicomgate.testing import attempt, jwt, passcode, username
 
-FIGURES = ThrottleSettings(free=3, most=6, source_free=8, first_wait=60, longest_wait=120)
+pytestmark = pytest.mark.anyio
+SETTINGS = ThrottleSettings(free=3, most=6, source_free=8, first_wait=60, longest_wait=120)
 ELSEWHERE = Subject("alice", "192.0.2.66")
 HOME = Subject("alice", "192.0.2.1")
 
 
 def account(identity: Identity | None) -> str:
-    return claim(attempt(identity)).account
+    return subject_of(attempt(identity)).account
 
 
 @pytest.mark.parametrize(
@@ -58,23 +58,20 @@ def test_other_names_are_other_accounts() -> None:
     assert account(passcode("straße", "x")) == account(passcode("STRASSE", "x"))
 
 
-def test_a_name_that_is_too_long_costs_nothing_and_is_not_verified() -> None:
-    async def story(throttle: Throttle, state: SharedState) -> None:
-        marks = "a" + "\u0301" * 16_000 + "\u0316" * 16_000  # to normalise it would take a second
-        # A database that ignores spaces at the end would take the last one for alice, who is counted elsewhere.
-        for name in marks, "b" * 257, "alice" + " " * 252:
-            why_not, _ = await throttle.take(claim(attempt(passcode(name, "x"))))
-            assert why_not == "throttled: nobody's name is that long"
-        assert await state.levers() == []
-        assert not (await throttle.take(claim(attempt(passcode("b" * 256, "x")))))[0]
-        assert not (await throttle.take(claim(attempt(passcode("~", "x")))))[0]
-
-    with_throttle(story)
+async def test_a_name_that_is_too_long_is_not_verified(throttle: Throttle, state: SharedState) -> None:
+    marks = "a" + "\u0301" * 16_000 + "\u0316" * 16_000  # to normalise it would take a second
+    # A database that ignores spaces at the end would take the last one for alice, who is counted elsewhere.
+    for name in marks, "b" * 257, "alice" + " " * 252:
+        why_not, _ = await throttle.take(subject_of(attempt(passcode(name, "x"))))
+        assert why_not == "throttled: the name is too long"
+    assert await state.counters() == []
+    assert not (await throttle.take(subject_of(attempt(passcode("b" * 256, "x")))))[0]
+    assert not (await throttle.take(subject_of(attempt(passcode("~", "x")))))[0]
 
 
 def test_who_claims_no_name_is_counted_by_the_address() -> None:
     assert account(jwt("alice")) == account(None) == ""
-    assert claim(attempt(jwt("x"), address="192.0.2.7")).levers[1] == "known:@192.0.2.7"
+    assert subject_of(attempt(jwt("x"), address="192.0.2.7")).counters[1] == "known:@192.0.2.7"
 
 
 @pytest.mark.parametrize(
@@ -87,16 +84,19 @@ def test_who_claims_no_name_is_counted_by_the_address() -> None:
     ],
 )
 def test_a_source_is_an_ipv4_address_or_an_ipv6_network(one: str, other: str, same: bool) -> None:
-    assert (claim(attempt(address=one)).source == claim(attempt(address=other)).source) is same
+    assert (subject_of(attempt(address=one)).source == subject_of(attempt(address=other)).source) is same
 
 
-def with_throttle(story: Callable[[Throttle, SharedState], Awaitable[None]]) -> None:
-    async def main() -> None:
-        state = SqliteState()
-        await story(Throttle(FIGURES, state), state)
-        await state.close()
+@pytest.fixture
+async def state(anyio_backend: str) -> AsyncIterator[SharedState]:
+    state = SqliteState()
+    yield state
+    await state.close()
 
-    asyncio.run(main())
+
+@pytest.fixture
+def throttle(state: SharedState) -> Throttle:
+    return Throttle(SETTINGS, state)
 
 
 async def guess(throttle: Throttle, claimed: Subject, times: int) -> int:
@@ -104,82 +104,62 @@ async def guess(throttle: Throttle, claimed: Subject, times: int) -> int:
     return sum([not (await throttle.take(claimed))[0] for _ in range(times)])
 
 
-def test_a_few_go_ahead_then_they_wait_and_the_reason_says_for_what() -> None:
-    async def story(throttle: Throttle, _: SharedState) -> None:
-        assert await guess(throttle, ELSEWHERE, 10) == 3
-        why_not, _counted = await throttle.take(ELSEWHERE)
-        assert why_not == "throttled: too many attempts in a row, account:alice waits 60 s more"
-        assert await guess(throttle, Subject("bob", ELSEWHERE.source), 10) == 3, "another account"
-        assert await guess(throttle, Subject("carol", ELSEWHERE.source), 10) == 2, "now the source has had its eight"
-        assert await guess(throttle, Subject("carol", "192.0.2.99"), 10) == 1, "of the account two were counted"
-
-    with_throttle(story)
+async def test_a_few_go_ahead_then_they_wait_and_the_reason_says_for_what(throttle: Throttle) -> None:
+    assert await guess(throttle, ELSEWHERE, 10) == 3
+    why_not, _counted = await throttle.take(ELSEWHERE)
+    assert why_not == "throttled: too many attempts in a row, account:alice waits 60 s more"
+    assert await guess(throttle, Subject("bob", ELSEWHERE.source), 10) == 3, "another account"
+    assert await guess(throttle, Subject("carol", ELSEWHERE.source), 10) == 2, "now the source has had its eight"
+    assert await guess(throttle, Subject("carol", "192.0.2.99"), 10) == 1, "of the account two were counted"
 
 
-def test_who_guesses_does_not_lock_the_owner_out_where_the_owner_was_before() -> None:
-    async def story(throttle: Throttle, _: SharedState) -> None:
-        why_not, counted = await throttle.take(HOME)
+async def test_who_guesses_does_not_lock_the_owner_out_where_the_owner_was_before(throttle: Throttle) -> None:
+    why_not, charge = await throttle.take(HOME)
+    assert not why_not
+    await throttle.succeeded(HOME, charge)
+    assert await guess(throttle, ELSEWHERE, 10) == 3
+    for _again in range(20):
+        why_not, charge = await throttle.take(HOME)
         assert not why_not
-        await throttle.succeeded(HOME, counted)
-        assert await guess(throttle, ELSEWHERE, 10) == 3
-        for _again in range(20):
-            why_not, counted = await throttle.take(HOME)
-            assert not why_not
-            await throttle.succeeded(HOME, counted)
-        assert await guess(throttle, ELSEWHERE, 10) == 0, "the owner's logins give those elsewhere no new row"
-        assert await guess(throttle, HOME, 10) == 3, "who guesses from the owner's address waits too"
-
-    with_throttle(story)
+        await throttle.succeeded(HOME, charge)
+    assert await guess(throttle, ELSEWHERE, 10) == 0, "the owner's logins give those elsewhere no new row"
+    assert await guess(throttle, HOME, 10) == 3, "who guesses from the owner's address waits too"
 
 
-def test_success_at_one_account_pays_for_no_guesses_at_others() -> None:
-    async def story(throttle: Throttle, _: SharedState) -> None:
-        mine = Subject("mallory", "192.0.2.66")
-        verified = 0
-        for number in range(30):
-            verified += await guess(throttle, Subject(f"victim{number}", mine.source), 1)
-            why_not, counted = await throttle.take(mine)
-            if not why_not:
-                await throttle.succeeded(mine, counted)
-        assert verified == 8
-
-    with_throttle(story)
+async def test_success_at_one_account_pays_for_no_guesses_at_others(throttle: Throttle) -> None:
+    mine = Subject("mallory", "192.0.2.66")
+    verified = 0
+    for number in range(30):
+        verified += await guess(throttle, Subject(f"victim{number}", mine.source), 1)
+        why_not, charge = await throttle.take(mine)
+        if not why_not:
+            await throttle.succeeded(mine, charge)
+    assert verified == 8
 
 
-def test_tokens_of_a_familiar_source_have_as_many_as_those_of_a_strange_one() -> None:
-    async def story(throttle: Throttle, _: SharedState) -> None:
-        here = Subject("", "192.0.2.1")
-        why_not, counted = await throttle.take(here)
+async def test_tokens_of_a_familiar_source_have_as_many_as_those_of_a_strange_one(throttle: Throttle) -> None:
+    here = Subject("", "192.0.2.1")
+    why_not, charge = await throttle.take(here)
+    assert not why_not
+    await throttle.succeeded(here, charge)
+    assert await guess(throttle, here, 20) == 8
+
+
+async def test_what_is_taken_back_counts_for_nothing(throttle: Throttle, state: SharedState) -> None:
+    for _ in range(20):
+        why_not, charge = await throttle.take(ELSEWHERE)
         assert not why_not
-        await throttle.succeeded(here, counted)
-        assert await guess(throttle, here, 20) == 8
-
-    with_throttle(story)
+        await throttle.refund(charge)
+    assert await state.counters() == []
 
 
-def test_what_is_taken_back_counts_for_nothing() -> None:
-    async def story(throttle: Throttle, state: SharedState) -> None:
-        for _ in range(20):
-            why_not, counted = await throttle.take(ELSEWHERE)
-            assert not why_not
-            await throttle.take_back(counted)
-        assert await state.levers() == []
-
-    with_throttle(story)
-
-
-def test_at_the_end_only_an_operator_helps() -> None:
-    async def main() -> None:
-        state = SqliteState()
-        throttle = Throttle(ThrottleSettings(free=4, most=4), state)
-        assert await guess(throttle, ELSEWHERE, 10) == 4
-        why_not, _ = await throttle.take(ELSEWHERE)
-        assert why_not.endswith("account:alice is held until it is cleared")
-        await state.clear(["account:alice"])
-        assert await guess(throttle, ELSEWHERE, 10) == 4
-        await state.close()
-
-    asyncio.run(main())
+async def test_a_locked_counter_lets_none_through_until_an_operator_clears_it(state: SharedState) -> None:
+    throttle = Throttle(ThrottleSettings(free=4, most=4), state)
+    assert await guess(throttle, ELSEWHERE, 10) == 4
+    why_not, _ = await throttle.take(ELSEWHERE)
+    assert why_not.endswith("account:alice is locked until an operator clears it")
+    await state.clear(["account:alice"])
+    assert await guess(throttle, ELSEWHERE, 10) == 4
 
 
 class OutOfReach:
@@ -197,22 +177,21 @@ class OutOfReach:
         return method
 
 
-def test_out_of_reach_the_gateway_counts_alone_or_nobody_is_verified(caplog: pytest.LogCaptureFixture) -> None:
-    async def main() -> None:
-        down, beside, shared = OutOfReach(), SqliteState(), SqliteState()
-        with pytest.raises(StateUnavailable):
-            await Throttle(FIGURES, down).take(HOME)
-        throttle = Throttle(FIGURES, down, beside)
-        assert await guess(throttle, HOME, 10) == 3
-        down.back = shared
-        assert await guess(throttle, HOME, 10) == 3
-        assert [count.n for count in await shared.levers()] == [3, 3]
-        await beside.close()
-        await shared.close()
-
-    with caplog.at_level(logging.INFO):
-        asyncio.run(main())
+async def test_out_of_reach_the_gateway_counts_alone(state: SharedState, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    down, fallback = OutOfReach(), SqliteState()
+    throttle = Throttle(SETTINGS, cast(SharedState, down), fallback)
+    assert await guess(throttle, HOME, 10) == 3
+    down.back = state
+    assert await guess(throttle, HOME, 10) == 3
+    assert [count.n for count in await state.counters()] == [3, 3]
+    await fallback.close()
     assert [record.getMessage() for record in caplog.records if record.name == "dicomgate.throttle"] == [
         "attempts are counted by this gateway alone for now: redis: no answer within 1 s",
-        "attempts are counted together again",
+        "attempts are counted in the shared state again",
     ]
+
+
+async def test_out_of_reach_without_a_fallback_nobody_is_verified() -> None:
+    with pytest.raises(StateUnavailable):
+        await Throttle(SETTINGS, cast(SharedState, OutOfReach())).take(HOME)

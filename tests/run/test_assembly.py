@@ -362,6 +362,6 @@ def test_it_is_opened_and_retired_when_nobody_is_in_it_any_more(tmp_path: Path) 
 
 def test_one_that_cannot_be_entered_leaves_the_others(tmp_path: Path) -> None:
     made = build(tmp_path, *PLAIN, FAKE, FAKE + 'name = "b"\nfails = true\n')
-    with pytest.raises(StartError, match="authenticator b could not be entered"):
+    with pytest.raises(StartError, match="authenticator b failed to start"):
         asyncio.run(made.open())
     assert LIFE == ["enter", "enter", "leave"]

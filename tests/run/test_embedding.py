@@ -13,6 +13,7 @@ import pytest
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, Once, Reject, StartError, Unavailable
 from dicomgate.auth.chain import Verdict
+from dicomgate.run import embedding
 from dicomgate.run.embedding import REFUSED_IDENTITY, TRY_LATER, Admit, AssociateReject, LoginService, Refuse
 from dicomgate.testing import attempt, jwt, passcode, username
 from dicomgate.wire.user_identity import encode_identity
@@ -36,7 +37,8 @@ class Staff:
             return Reject("unknown")
         now = datetime.now(UTC)
         once = Once("k", now + HOUR) if self._once else None
-        return Accept("alice", server_response=self._response, once=once, expires_at=self._ends and now + self._ends)
+        ends = None if self._ends is None else now + self._ends
+        return Accept("alice", server_response=self._response, once=once, expires_at=ends)
 
 
 def body(identity: Any) -> bytes:
@@ -134,7 +136,7 @@ def test_what_hangs_around_the_chain(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.sleep(3)
         return Verdict(Accept("alice"), "staff")
 
-    monkeypatch.setattr(one, "_verdict", too_late)
+    monkeypatch.setattr(embedding, "answered", too_late)
     monkeypatch.setattr(one, "deadline", 0.1)
     assert judge(one, ALICE) == [Refuse(TRY_LATER, "no decision within 0.1 s")]
 
@@ -145,7 +147,7 @@ def test_a_defect_of_ours_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(one, "_verdict", broken)
+    monkeypatch.setattr(embedding, "answered", broken)
     assert judge(one, ALICE) == [Refuse(TRY_LATER, "a defect of dicomgate")]
 
 
@@ -225,7 +227,7 @@ def test_one_of_several_listeners(tmp_path: Path, staff: str) -> None:
         (answer,) = judge(LoginService.configured(path, name), ALICE)
         assert isinstance(answer, Admit)
         assert answer.accept.user == expected
-    with pytest.raises(ConfigError, match="say which listener's authenticators; there are: ward, lab"):
+    with pytest.raises(ConfigError, match="say which listener's authenticators to use; there are: ward, lab"):
         LoginService.configured(path)
     with pytest.raises(ConfigError, match="no listener is called 'wards'; there are: ward, lab"):
         LoginService.configured(path, "wards")

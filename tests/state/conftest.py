@@ -11,9 +11,8 @@ import pytest
 import redis as client
 
 from dicomgate.state import redis, sqlite
-from dicomgate.state.protocol import SharedState
+from dicomgate.state.protocol import Limits, SharedState
 from dicomgate.state.redis import RedisState
-from dicomgate.state.retention import Limits
 from dicomgate.state.sqlite import SqliteState
 from dicomgate.testing.peers.redis import RedisServer, run_redis
 

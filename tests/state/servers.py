@@ -12,10 +12,12 @@ Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, 
 @asynccontextmanager
 async def serving(handle: Handle) -> AsyncIterator[str]:
     """The URL of a server that treats each connection so, until the block ends."""
-    tasks = set()
+    tasks: set[asyncio.Task[None]] = set()
 
     async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.add(asyncio.current_task())
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
         try:
             await handle(reader, writer)
         except (ConnectionError, asyncio.CancelledError):

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dicomgate.state.protocol import Backoff, StateUnavailable
-from dicomgate.state.retention import Limits
+from dicomgate.state.protocol import Backoff, Limits, StateUnavailable
 from tests.state.reference import Reference
 
-LIMITS = Limits(deadline=20, levers=4, pairs=2, used=3, forget_lever=500, forget_pair=900, skew=10)
+LIMITS = Limits(deadline=20, counters=4, known=2, used=3, forget_counter=500, forget_known=900, skew=10)
 KEYS = st.sampled_from(["a", "b", "c", "d", "é\0\n", "f"])
 PAIRS = st.sampled_from(["p", "q", "r"])
 SEVERAL = st.lists(KEYS, max_size=3, unique=True)
@@ -28,7 +27,7 @@ LEVERS = st.lists(
         most=st.none() | st.integers(1, 5),
     ),
     max_size=3,
-    unique_by=lambda lever: lever.key,
+    unique_by=lambda backoff: backoff.key,
 )
 STEPS = st.one_of(
     st.tuples(st.just("take"), PAIRS, LEVERS, LEVERS),
@@ -68,12 +67,12 @@ def test_a_store_answers_as_the_reference_does(clocked: Any, steps: list[tuple[A
                         await state.first_use(*given)
                 else:
                     assert await getattr(state, what)(*given) == expected
-                counts = await state.levers()
+                counts = await state.counters()
                 assert [count.n for count in counts] == sorted((count.n for count in counts), reverse=True)
                 assert {
                     count.key: (count.n, count.until.timestamp(), count.last.timestamp(), count.locked)
                     for count in counts
-                } == reference.levers()
+                } == reference.counters()
         finally:
             await state.close()
 

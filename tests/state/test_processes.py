@@ -28,15 +28,17 @@ def start(where: Where) -> Iterator[Callable[..., list[Worker]]]:
     with ExitStack() as stack:
 
         def start(count: int, action: str, number: int) -> list[Worker]:
-            command = [sys.executable, WORKER, *(str(place or "-") for place in where), action, str(number)]
+            command = [sys.executable, str(WORKER), *(str(place or "-") for place in where), action, str(number)]
             workers = []
             for _ in range(count):
                 worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
                 stack.callback(end, worker)
                 workers.append(worker)
             for worker in workers:
+                assert worker.stdout is not None
                 assert worker.stdout.readline() == "ready\n"
             for worker in workers:
+                assert worker.stdin is not None
                 worker.stdin.write("go\n")
                 worker.stdin.flush()
             return workers
@@ -63,11 +65,11 @@ def test_as_many_attempts_at_once_go_ahead_as_are_free(start: Any, where: Where)
 
     async def counts() -> dict[str, int]:
         state = open_state(*where)
-        found = {count.key: count.n for count in await state.levers()}
+        found = {count.key: count.n for count in await state.counters()}
         await state.close()
         return found
 
-    # Those that were held have changed nothing, neither at the lever that held them nor at the other.
+    # Those that were held have changed nothing, neither the counter that held them nor the other.
     assert asyncio.run(counts()) == {"account:alice": 7, "source:10.0.0.7": 7}
 
 
@@ -82,7 +84,7 @@ def test_what_was_counted_and_used_is_there_when_the_process_was_killed(start: A
 
     async def check() -> None:
         state = open_state(*where)
-        (count,) = await state.levers()
+        (count,) = await state.counters()
         assert worked <= count.n <= worked + 3 * 2  # at each end, one may have been counted and not told
         assert [await state.first_use(f"ticket {turn}", SOON) for turn in (1, 15, 30)] == [False] * 3
         assert await state.first_use("another", SOON)
@@ -100,7 +102,7 @@ def test_several_processes_count_on_while_one_is_killed(start: Any, where: Where
 
     async def count() -> int:
         state = open_state(*where)
-        (found,) = await state.levers()
+        (found,) = await state.counters()
         await state.close()
         return found.n
 

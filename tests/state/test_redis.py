@@ -14,15 +14,14 @@ import pytest
 
 from dicomgate.errors import ConfigError
 from dicomgate.state import open_state
-from dicomgate.state.protocol import Backoff, Grant, SharedState, StateUnavailable
+from dicomgate.state.protocol import Backoff, Grant, Limits, SharedState, StateUnavailable
 from dicomgate.state.redis import RedisState
-from dicomgate.state.retention import Limits
 from dicomgate.testing.peers.certificates import make_certificates
 from dicomgate.testing.peers.redis import RedisServer, run_redis, tls_options
 from tests.state.servers import flooding, losing_answers, passing_on, saying, serving
 
 SOON = datetime.now(UTC) + timedelta(hours=1)
-QUICK = Limits(deadline=1, all_of_it=1)
+QUICK = Limits(deadline=1, listing_deadlines=1)
 PATIENT = Limits(deadline=20)  # for a server that answers: this machine may be busy
 ALICE = [Backoff("account:alice", 1_000_000, 600, 3600)]
 CANARY = "canary-secret"
@@ -31,7 +30,7 @@ QUESTIONS: list[Callable[[SharedState], Awaitable[object]]] = [
     lambda state: state.refund(["account:alice"]),
     lambda state: state.succeeded("alice@a", ["account:alice"], ["source:a"]),
     lambda state: state.first_use("ticket", SOON),
-    lambda state: state.levers(),
+    lambda state: state.counters(),
     lambda state: state.clear(["account:alice"]),
     lambda state: state.clear(None),
 ]
@@ -58,7 +57,7 @@ async def works(state: SharedState) -> None:
     await state.clear(None)
     for n in range(1, 4):
         assert await state.take("nobody", (), ALICE) == Grant(False)
-        assert [(count.key, count.n) for count in await state.levers()] == [("account:alice", n)]
+        assert [(count.key, count.n) for count in await state.counters()] == [("account:alice", n)]
         assert await state.first_use(key := f"{time.monotonic()}", SOON)
         assert not await state.first_use(key, SOON)
     assert await state.clear(["account:alice", "account:bob"]) == 1
@@ -178,7 +177,7 @@ def test_what_is_no_redis_is_unavailable(handle: Any) -> None:
 
     async def ask() -> None:
         async with serving(handle) as url:
-            state = RedisState(url, Limits(deadline=0.3, all_of_it=1))
+            state = RedisState(url, Limits(deadline=0.3, listing_deadlines=1))
             await unavailable(state, "", questions)
             await state.close()
 
@@ -194,7 +193,7 @@ def test_an_attempt_whose_answer_is_lost_is_counted_once(redis_server: RedisServ
             with pytest.raises(StateUnavailable, match="Connection closed by server"):
                 await state.take("", (), ALICE)
             await state.close()
-        assert [count.n for count in await direct.levers()] == [2]
+        assert [count.n for count in await direct.counters()] == [2]
         await direct.close()
 
     asyncio.run(ask())
@@ -219,8 +218,8 @@ def test_a_server_that_closes_at_once_is_unavailable() -> None:
         ({"requirepass": "right"}, f":{CANARY}@", "it refuses the user or the password"),
         ({"requirepass": "right"}, "", "it refuses the user or the password"),
         ({"user": "gate on >right ~dicomgate:* +@all"}, f"gate:{CANARY}@", "it refuses the user or the password"),
-        ({"user": f"gate on >{CANARY} ~other:* +@all"}, f"gate:{CANARY}@", "its rules for this user forbid"),
-        ({"user": f"gate on >{CANARY} ~dicomgate:* -@all +info"}, f"gate:{CANARY}@", "its rules for this user forbid"),
+        ({"user": f"gate on >{CANARY} ~other:* +@all"}, f"gate:{CANARY}@", "its ACL forbids this user"),
+        ({"user": f"gate on >{CANARY} ~dicomgate:* -@all +info"}, f"gate:{CANARY}@", "its ACL forbids this user"),
         ({"replicaof": "127.0.0.1 1"}, "", "it is a replica"),
     ],
 )
@@ -260,7 +259,7 @@ def test_a_full_server_changes_nothing_and_may_have_room_again(own_redis: RedisS
         own_redis.command("config", "set", "maxmemory", "1mb")
         writing = [question for question in QUESTIONS if question not in QUESTIONS[4:] and question is not QUESTIONS[1]]
         await unavailable(state, r"its memory is full \(maxmemory\)", writing)
-        assert [(count.key, count.n) for count in await state.levers()] == [("account:alice", 1)]
+        assert [(count.key, count.n) for count in await state.counters()] == [("account:alice", 1)]
         assert await state.clear(None) == 1  # an operator can make room
         own_redis.command("config", "set", "maxmemory", "0")
         await works(state)
@@ -317,21 +316,21 @@ def test_all_its_keys_are_ours_by_name(own_redis: RedisServer) -> None:
         assert all(key.startswith("dicomgate:{state}:") for key in keys)
         await state.clear(None)
         left = own_redis.command("keys", "*").split()
-        assert sorted(left) == ["dicomgate:{state}:pairs", "dicomgate:{state}:used"]
+        assert sorted(left) == ["dicomgate:{state}:known", "dicomgate:{state}:used"]
         await state.close()
 
     asyncio.run(ask())
 
 
-def test_a_pair_that_is_known_no_more_is_not_kept(redis_server: RedisServer) -> None:
+def test_a_subject_that_is_no_longer_known_is_not_kept(redis_server: RedisServer) -> None:
     async def ask() -> None:
-        state = RedisState(redis_server.url, Limits(deadline=20, forget_pair=0))
+        state = RedisState(redis_server.url, Limits(deadline=20, forget_known=0))
         for name in "abc":
             await state.succeeded(name, (), ())
         await state.close()
 
     asyncio.run(ask())
-    assert redis_server.command("zrange", "dicomgate:{state}:pairs", "0", "-1").split() == ["c"]
+    assert redis_server.command("zrange", "dicomgate:{state}:known", "0", "-1").split() == ["c"]
 
 
 def test_tls_is_verified_with_the_authority_of_the_url(tmp_path: Path) -> None:

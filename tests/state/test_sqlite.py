@@ -18,8 +18,7 @@ import pytest
 
 from dicomgate.errors import StartError
 from dicomgate.state import open_state
-from dicomgate.state.protocol import Backoff, Grant, StateUnavailable
-from dicomgate.state.retention import Limits
+from dicomgate.state.protocol import Backoff, Grant, Limits, StateUnavailable
 from dicomgate.state.sqlite import SqliteState
 
 SOON = datetime.now(UTC) + timedelta(hours=1)
@@ -125,7 +124,7 @@ def test_a_full_disk_changes_nothing_and_may_have_room_again(path: Path) -> None
             for number in range(1000):
                 counted = number
                 await state.take("", (), [Backoff(f"account:{number:0100}", 1, 1, 1), Backoff("source:a", 9999, 1, 1)])
-        assert {count.key: count.n for count in await state.levers()}["source:a"] == counted
+        assert {count.key: count.n for count in await state.counters()}["source:a"] == counted
         pages(1_000_000)
         assert await state.take("", (), ALICE) == Grant(False)
         await state.close()
@@ -168,7 +167,7 @@ def test_a_file_of_another_version_is_left_alone(path: Path) -> None:
     other = sqlite3.connect(path)
     other.execute("PRAGMA user_version = 7")
     other.close()
-    with pytest.raises(StartError, match="version 7 of its tables is not ours"):
+    with pytest.raises(StartError, match="its tables have version 7"):
         SqliteState(path, PATIENT)
 
 
@@ -204,16 +203,16 @@ def test_a_file_that_was_replaced_is_not_counted_in(path: Path) -> None:
     asyncio.run(ask())
 
 
-def test_a_pair_that_is_known_no_more_is_not_kept(path: Path) -> None:
+def test_a_subject_that_is_no_longer_known_is_not_kept(path: Path) -> None:
     async def ask() -> None:
-        state = SqliteState(path, Limits(deadline=20, forget_pair=0))
+        state = SqliteState(path, Limits(deadline=20, forget_known=0))
         for name in "abc":
             await state.succeeded(name, (), ())
         await state.close()
 
     asyncio.run(ask())
     connection = sqlite3.connect(path)
-    assert connection.execute("SELECT key FROM pair").fetchall() == [("c",)]
+    assert connection.execute("SELECT key FROM known").fetchall() == [("c",)]
     connection.close()
 
 

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from dicomgate.state.protocol import Backoff, SharedState
+from dicomgate.state.protocol import Backoff, Limits, SharedState
 from dicomgate.state.redis import RedisState
-from dicomgate.state.retention import Limits
 from dicomgate.state.sqlite import SqliteState
 
 PATIENT = Limits(deadline=20)  # this machine may be busy
@@ -25,8 +24,8 @@ def say(what: object) -> None:
     sys.stdout.flush()
 
 
-def levers(free: int) -> Sequence[Backoff]:
-    """Two levers; the first lets so many through, the second all."""
+def backoffs(free: int) -> Sequence[Backoff]:
+    """Two counters: the first lets so many through, the second all."""
     return Backoff("account:alice", free, 600, 3600), Backoff("source:10.0.0.7", 1000, 1, 1)
 
 
@@ -38,7 +37,7 @@ async def use(state: SharedState, number: int) -> None:
 
 async def take(state: SharedState, number: int) -> None:
     """Make so many attempts at once of which 7 in all may go ahead: how many did."""
-    answers = await asyncio.gather(*(state.take("alice", (), levers(7)) for _ in range(number)))
+    answers = await asyncio.gather(*(state.take("alice", (), backoffs(7)) for _ in range(number)))
     say(sum(not answer.held for answer in answers))
 
 

@@ -153,7 +153,7 @@ def test_one_login_at_all_the_gateways_together(tmp_path: Path, keytab: Path) ->
                 assert knock(one.address(), token) == REFUSED_IDENTITY
                 assert knock(stranger.address(), token) == ADMITTED  # it would have been accepted
             reasons = [event["reason"] for event in other.told("Decided") if event["outcome"] == "reject"]
-            assert set(reasons) == {"it may be used once, and was used before"}
+            assert set(reasons) == {"the credential may be used once, and was used before"}
             wait_until(lambda: len(one.told("Opened")) == len(one.told("Closed")), "the last to leave")
 
 

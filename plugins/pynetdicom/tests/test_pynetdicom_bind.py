@@ -327,7 +327,7 @@ def test_whose_authenticators(tmp_path: Path, install_authenticator: Any) -> Non
     with bind(path, listener="guests") as login, entity(*login.strict) as address:
         assert log_in(address, None) is None
         assert log_in(address, 1, *GENUINE[1]) == REFUSED_IDENTITY
-    with pytest.raises(ConfigError, match="say which listener's authenticators; there are: ward, guests"):
+    with pytest.raises(ConfigError, match="say which listener's authenticators to use; there are: ward, guests"):
         bind(path)
     with pytest.raises(ConfigError, match="no listener is called 'wards'; there are: ward, guests"):
         bind(path, listener="wards")

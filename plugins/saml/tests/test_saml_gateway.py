@@ -220,7 +220,7 @@ def test_a_replay(start: Callable[..., Gateway], pacs: PynetdicomPacs, tmp_path:
         assert len(pacs.stored) == 2
     # It is the assertion that is known, not how it is written, nor who sends it.
     assert log_in(running.address, b" " + issued.replace(b' ID="', b'\n ID="')) == REFUSED_IDENTITY
-    assert set(reasons(running, "reject", 2)) == {"it may be used once, and was used before"}
+    assert set(reasons(running, "reject", 2)) == {"the credential may be used once, and was used before"}
     assert len(pacs.associations) == 1
     assert log_in(running.address, opensaml.mint()) == ADMITTED
 

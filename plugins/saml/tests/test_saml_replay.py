@@ -38,7 +38,7 @@ from plugins.saml.tests.sealing import GATE, sealed
 from tests.stamina.process import GatewayProcess, tables_for
 
 SOURCES = [f"127.0.2.{number}" for number in range(1, 9)]
-USED = "it may be used once, and was used before"
+USED = "the credential may be used once, and was used before"
 
 
 @pytest.fixture

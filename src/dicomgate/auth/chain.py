@@ -1,8 +1,8 @@
 """The operator's order: the first answer that is not Pass wins.
 
-Rule 1: an empty passcode is shown to nobody. A directory that is asked with one answers "anonymous, welcome".
-Rule 2: a link that could not look stops the chain, unless its table says `on_error = "next"`.
-Rule 3: if then nobody accepts, the answer stays `Unavailable`, never `Reject`.
+Rule 1: no authenticator sees an empty passcode. A directory takes one for an anonymous login, and accepts it.
+Rule 2: a link that is unavailable stops the chain, unless its table says `on_error = "next"`.
+Rule 3: if no later link accepts then, the answer stays `Unavailable`, never `Reject`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from types import TracebackType
 
 from ..contract import Accept, Attempt, Decision, IdentityType, Pass, Reject, Unavailable
 from .groups import GroupSource
-from .link import Asking, Link, resolve
+from .link import Link, Pending, answered
 
 _log = logging.getLogger("dicomgate.auth")
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The chain's decision; the link that made it, "" if none did; and what each link that was asked answered."""
+    """The chain's decision; the link that made it ("" if none did); and the answer of each link that was asked."""
 
     decision: Decision
     authenticator: str = ""
@@ -32,7 +32,7 @@ class Verdict:
 
 
 class Chain:
-    """Authenticators in the operator's order. It has the shape of an `Authenticator` itself."""
+    """Authenticators in the operator's order. A chain is an `Authenticator` itself."""
 
     def __init__(self, links: Sequence[Link]) -> None:
         self.links = tuple(links)
@@ -55,77 +55,76 @@ class Chain:
         return (await self.consult(attempt)).decision
 
     async def consult(self, attempt: Attempt) -> Verdict:
-        """Ask link after link; the answers are in the order of the asking."""
-        reached: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        question = Question(self.links, attempt, resolve(reached))
-        try:
-            return await reached
-        finally:
-            question.cancel()
+        """Ask link after link. Raises only if cancelled."""
+        return await answered(partial(self.begin, attempt))
+
+    def begin(self, attempt: Attempt, done: Callable[[Verdict], None]) -> Pending:
+        """As `consult`, but calls `done` with the verdict: once, and never before this returns."""
+        return Consultation(self.links, attempt, done)
 
 
-class Question:
-    """One attempt's way along the links. `done` is called once, and never before this exists, with the verdict.
+class Consultation:
+    """One attempt's way along the links.
 
-    No task waits for it: most of the time of an association that logs in would be spent on one.
+    It runs on callbacks alone: a task that waits for the answers would take most of the time of a login.
     """
 
-    __slots__ = ("_answers", "_asking", "_attempt", "_could_not_look", "_done", "_links")
+    __slots__ = ("_answers", "_attempt", "_done", "_links", "_pending", "_unavailable")
 
     def __init__(self, links: Sequence[Link], attempt: Attempt, done: Callable[[Verdict], None]) -> None:
         self._attempt = attempt
         self._done = done
         self._answers: list[tuple[str, Decision]] = []
-        self._could_not_look: tuple[str, Unavailable] | None = None
-        self._asking: Asking | asyncio.Handle | asyncio.Task[None]
+        self._unavailable: tuple[str, Unavailable] | None = None
+        self._pending: Pending
         identity = attempt.identity
         kind = None if identity is None else identity.type
         self._links = iter([link for link in links if link.handles(kind)])
         if identity is not None and kind is IdentityType.USERNAME_AND_PASSCODE and not identity.secondary:
-            self._asking = asyncio.get_running_loop().call_soon(done, Verdict(Reject("the passcode is empty")))
+            self._pending = asyncio.get_running_loop().call_soon(done, Verdict(Reject("the passcode is empty")))
         else:
             self._ask_next()
 
     def cancel(self) -> None:
-        """Ask no more: `done` is not called. Once it was, nothing happens."""
-        self._asking.cancel()
+        """Give up: `done` is not called any more. No effect once it was."""
+        self._pending.cancel()
 
     def _ask_next(self) -> None:
         link = next(self._links, None)
         if link is not None:
-            self._asking = Asking(link, self._attempt, partial(self._answered, link))
+            self._pending = link.begin(self._attempt, partial(self._answered, link))
         else:
-            self._asking = asyncio.get_running_loop().call_soon(self._done, self._nobody())
+            self._pending = asyncio.get_running_loop().call_soon(self._done, self._undecided())
 
     def _answered(self, link: Link, decision: Decision) -> None:
         if isinstance(decision, Accept) and link.groups_from is not None:
-            self._asking = asyncio.get_running_loop().create_task(self._complete(link, link.groups_from, decision))
+            self._pending = asyncio.get_running_loop().create_task(self._complete(link, link.groups_from, decision))
         else:
-            self._judged(link, decision)
+            self._take(link, decision)
 
     async def _complete(self, link: Link, source: GroupSource, accept: Accept) -> None:
-        self._judged(link, await source.complete(accept))
+        self._take(link, await source.complete(accept))
 
-    def _judged(self, link: Link, decision: Decision) -> None:
+    def _take(self, link: Link, decision: Decision) -> None:
         self._answers.append((link.name, decision))
         if isinstance(decision, Pass):
             self._ask_next()
         elif isinstance(decision, Unavailable):
-            self._could_not_look = self._could_not_look or (link.name, decision)
+            self._unavailable = self._unavailable or (link.name, decision)
             if link.next_on_error:
-                _log.warning("%s: authenticator %s could not look: %a", self._attempt.id, link.name, decision.reason)
+                _log.warning("%s: authenticator %s is unavailable: %a", self._attempt.id, link.name, decision.reason)
                 self._ask_next()
             else:
-                self._done(self._nobody())
-        elif isinstance(decision, Reject) and self._could_not_look is not None:
-            self._done(self._nobody())
+                self._done(self._undecided())
+        elif isinstance(decision, Reject) and self._unavailable is not None:
+            self._done(self._undecided())
         else:
             self._done(Verdict(decision, link.name, tuple(self._answers)))
 
-    def _nobody(self) -> Verdict:
-        """The verdict where no answer counts."""
-        if self._could_not_look is not None:
-            name, unavailable = self._could_not_look
+    def _undecided(self) -> Verdict:
+        """The verdict where no link decided."""
+        if self._unavailable is not None:
+            name, unavailable = self._unavailable
             return Verdict(unavailable, name, tuple(self._answers))
         identity = self._attempt.identity
         what = "an attempt without identity"

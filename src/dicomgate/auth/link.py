@@ -1,11 +1,10 @@
-"""Call an authenticator so that whatever it does, the outcome is a decision in time.
+"""Call an authenticator so that, whatever it does, the outcome is a decision in time.
 
-Law: an exception of any kind, a missed deadline, an answer of another type and an `Accept` that does not hold
-together are `Unavailable`, and logged as a defect of that authenticator by name. What an exception says may hold a
-secret: its type and its place are logged, never its message.
-
-A thread that hangs cannot be stopped. It keeps its place among this authenticator's workers; nothing queues up behind
-it, and the process ends without it.
+Rule 1: an exception of any kind, a missed deadline and an answer that is not a sound decision become `Unavailable`, and
+        are logged as a defect of that authenticator by name.
+Rule 2: the text of an exception may hold a secret: its type and its place are logged, never its message.
+Rule 3: a thread that hangs cannot be stopped. It keeps one of this authenticator's workers; no other authenticator
+        waits for it, and the process ends without it.
 """
 
 from __future__ import annotations
@@ -15,15 +14,16 @@ import inspect
 import logging
 import os
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta
+from functools import partial
 from types import TracebackType
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
-from ..contract import Accept, Attempt, Authenticator, Decision, IdentityType, Once, Pass, Reject, Unavailable
+from ..contract import Attempt, Authenticator, Decision, IdentityType, Unavailable
 from ..errors import DicomgateError, PluginError, StartError, place
+from .decision_check import Defect, check_decision
 from .groups import GroupSource
 
 _log = logging.getLogger("dicomgate.auth")
@@ -31,17 +31,34 @@ _log = logging.getLogger("dicomgate.auth")
 DEFAULT_DEADLINE = timedelta(seconds=2)
 DEFAULT_WORKERS = max(1, (os.cpu_count() or 1) - 1)
 """One core is left to the event loop while hashes are computed."""
-_WAITING_FOR_EACH_WORKER = 32
+_QUEUE_PER_WORKER = 32
 _Answer = TypeVar("_Answer")
 
 
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    what: str
+class Pending(Protocol):
+    """A question under way, as each `begin(..., done)` returns it."""
+
+    def cancel(self) -> object:
+        """Give up: `done` is not called any more. No effect once it was."""
+
+
+async def answered(begin: Callable[[Callable[[_Answer], None]], Pending]) -> _Answer:
+    """Begin a question and await its answer. `begin` gets `done`; if the caller is cancelled, so is the question."""
+    answer: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
+    pending = begin(partial(_resolve, answer))
+    try:
+        return await answer
+    finally:
+        pending.cancel()
+
+
+def _resolve(future: asyncio.Future[_Answer], answer: _Answer) -> None:
+    if not future.done():  # cancelled in the same turn of the loop
+        future.set_result(answer)
 
 
 class Link:
-    """One authenticator under its configured name: the sync/async border is crossed here, and nowhere else.
+    """One authenticator under its configured name. Plain methods are called in threads, here and nowhere else.
 
     Use it as an async context manager: an authenticator that is one is entered and left with it.
     """
@@ -56,6 +73,7 @@ class Link:
         next_on_error: bool = False,
         groups_from: GroupSource | None = None,
     ) -> None:
+        """Raises PluginError for an object that is not an authenticator."""
         authenticate = getattr(authenticator, "authenticate", None)
         if not callable(authenticate):
             raise PluginError(f"{name}: {type(authenticator).__name__} has no method authenticate(attempt)")
@@ -69,8 +87,8 @@ class Link:
         self._asynchronous = inspect.iscoroutinefunction(authenticate)
         self._authenticate: Callable[[Attempt], object] = authenticate
         self._free_workers = asyncio.Semaphore(workers)
-        self._most_waiting = workers * _WAITING_FOR_EACH_WORKER
-        self._waiting = 0
+        self._longest_queue = workers * _QUEUE_PER_WORKER
+        self._queue = 0
 
     def handles(self, kind: IdentityType | None) -> bool:
         """True if attempts of this identity type (None: without identity) are shown to the authenticator."""
@@ -84,63 +102,69 @@ class Link:
             except DicomgateError as error:
                 raise StartError(f"authenticator {self.name}: {error}") from error
             except Exception as error:  # noqa: BLE001
-                raise StartError(f"authenticator {self.name} could not be entered: {place(error)}") from None
+                raise StartError(f"authenticator {self.name} failed to start: {place(error)}") from None
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # A defect here must keep neither the others from being left nor the gateway from stopping.
+        # A defect here must not keep the other authenticators from being left, nor the gateway from stopping.
         try:
             await self._stack.aclose()
         except Exception as failure:  # noqa: BLE001
-            _log.error("authenticator %s has a defect: it could not be left: %s", self.name, place(failure))
+            _log.error("authenticator %s has a defect: it failed to stop: %s", self.name, place(failure))
 
     async def ask(self, attempt: Attempt) -> Decision:
         """The authenticator's decision, or `Unavailable` within the deadline. Raises only if cancelled."""
-        decided: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
-        asking = Asking(self, attempt, resolve(decided))
-        try:
-            return await decided
-        finally:
-            asking.cancel()
+        return await answered(partial(self.begin, attempt))
 
-    def _full(self) -> bool:
-        return self._waiting >= self._most_waiting and not self._asynchronous  # an asynchronous one waits for no worker
+    def begin(self, attempt: Attempt, done: Callable[[Decision], None]) -> Pending:
+        """As `ask`, but calls `done` with the decision: once, and never before this returns."""
+        loop = asyncio.get_running_loop()
+        if self._queue >= self._longest_queue:
+            why = f"{self._queue} attempts are waiting for it already"
+            return loop.call_soon(done, self._unavailable(attempt, why))
+        task = loop.create_task(self._decide(attempt))
+        if not self._asynchronous:  # only a plain method waits for a worker
+            self._queue += 1
+            task.add_done_callback(self._leave_queue)
+        return Call(task, self.deadline, partial(self._unavailable, attempt), done)
+
+    def _leave_queue(self, _: asyncio.Task[Decision | Defect]) -> None:
+        self._queue -= 1
 
     def _unavailable(self, attempt: Attempt, why: str) -> Unavailable:
-        # Here, because the chain may go on and another link accept: the decision's record would not tell.
+        # Logged here because the chain may go on and another link accept: the decision's record would not show it.
         _log.error("%s: authenticator %s: %s", attempt.id, self.name, why)
         return Unavailable(why)
 
-    async def _call(self, attempt: Attempt) -> Decision | _Failure:
+    async def _decide(self, attempt: Attempt) -> Decision | Defect:
         # Nothing may escape from here: SystemExit in a task would end the event loop, and with it every association.
         try:
             if self._asynchronous:
-                return _checked(await cast(Awaitable[object], self._authenticate(attempt)))
-            answer = await self._ask_in_thread(attempt)
-            return answer if isinstance(answer, _Failure) else _checked(answer)
+                return check_decision(await cast(Awaitable[object], self._authenticate(attempt)))
+            answer = await self._call_in_thread(attempt)
+            return answer if isinstance(answer, Defect) else check_decision(answer)
         except BaseException as error:  # noqa: BLE001
-            return _Failure(place(error))
+            return Defect(place(error))
 
-    async def _ask_in_thread(self, attempt: Attempt) -> object:
+    async def _call_in_thread(self, attempt: Attempt) -> object:
         loop = asyncio.get_running_loop()
-        answered = loop.create_future()
+        answered_by_thread = loop.create_future()
 
         def work() -> None:
             try:
                 answer = self._authenticate(attempt)
             except BaseException as error:  # noqa: BLE001
-                answer = _Failure(place(error))
+                answer = Defect(place(error))
             with suppress(RuntimeError):  # the event loop ended before the thread did
                 loop.call_soon_threadsafe(finish, answer)
 
         def finish(answer: object) -> None:
             self._free_workers.release()
-            if not answered.done():
-                answered.set_result(answer)
+            _resolve(answered_by_thread, answer)
 
-        # Who waits for a worker waits here, where giving up leaves nothing behind. The threads are daemons: those of an
+        # Waiting for a worker happens here, where giving up leaves nothing behind. The threads are daemons: those of an
         # executor are joined when the process ends, and one that hangs would keep it alive for ever.
         await self._free_workers.acquire()
         try:
@@ -148,79 +172,58 @@ class Link:
         except BaseException:
             self._free_workers.release()
             raise
-        return await answered
+        return await answered_by_thread
 
 
-class Asking:
-    """One question to one authenticator. `done` is called once, and never before this exists, with the decision.
+class Call:
+    """One call of one authenticator: the task that it runs in, which may never end, and the deadline.
 
-    There is no task but the one that the authenticator runs in, which may not end: nothing waits for it.
+    `done` is called once with the decision. No second task waits for the first: that would double the cost of a login.
     """
 
-    __slots__ = ("_attempt", "_call", "_done", "_link", "_timer")
+    __slots__ = ("_done", "_task", "_timer", "_unavailable")
 
-    def __init__(self, link: Link, attempt: Attempt, done: Callable[[Decision], None]) -> None:
-        loop = asyncio.get_running_loop()
-        self._link = link
-        self._attempt = attempt
+    def __init__(
+        self,
+        task: asyncio.Task[Decision | Defect],
+        deadline: float,
+        unavailable: Callable[[str], Unavailable],
+        done: Callable[[Decision], None],
+    ) -> None:
+        """`deadline` is in seconds. `unavailable` logs why there is no decision, and makes one of it."""
+        self._task: asyncio.Task[Decision | Defect] | None = task
+        self._unavailable = unavailable
         self._done = done
-        self._call: asyncio.Task[Decision | _Failure] | None = None
-        if link._full():
-            why = f"{link._waiting} attempts are waiting for it already"
-            self._timer: asyncio.Handle = loop.call_soon(done, link._unavailable(attempt, why))
-            return
-        link._waiting += 1
-        self._call = loop.create_task(link._call(attempt))
-        self._call.add_done_callback(self._answered)
-        self._timer = loop.call_later(link.deadline, self._too_late)
+        self._timer = asyncio.get_running_loop().call_later(deadline, self._too_late, deadline)
+        task.add_done_callback(self._answered)
 
     def cancel(self) -> None:
-        """Ask no more: `done` is not called. Once it was, nothing happens."""
-        self._stop()
-        self._done = _nothing
-
-    def _stop(self) -> None:
+        """Give up: `done` is not called any more. No effect once it was."""
         self._timer.cancel()
-        call, self._call = self._call, None
-        if call is not None:
-            self._link._waiting -= 1
-            call.remove_done_callback(self._answered)
-            call.cancel()
+        task, self._task = self._task, None
+        if task is not None:
+            task.remove_done_callback(self._answered)
+            task.cancel()
+        self._done = _ignore
 
-    def _too_late(self) -> None:
-        self._stop()
-        self._end(self._link._unavailable(self._attempt, f"no answer within {self._link.deadline:g} s"))
+    def _too_late(self, deadline: float) -> None:
+        done = self._done
+        self.cancel()
+        done(self._unavailable(f"no answer within {deadline:g} s"))
 
-    def _answered(self, call: asyncio.Task[Decision | _Failure]) -> None:
-        if self._call is None:
-            return  # it was cancelled while this call was on its way
-        self._call = None
-        self._link._waiting -= 1
+    def _answered(self, task: asyncio.Task[Decision | Defect]) -> None:
+        if self._task is None:
+            return  # it was cancelled while this callback was on its way
+        # The caller refers to this call. Without references back, nothing is left for the garbage collector.
+        self._task, done, self._done = None, self._done, _ignore
         self._timer.cancel()
-        broken = call.cancelled() or call.exception() is not None
-        answer = _Failure("it broke the task it ran in") if broken else call.result()
-        if isinstance(answer, _Failure):
-            answer = self._link._unavailable(self._attempt, f"defect: {answer.what}")
-        self._end(answer)
-
-    def _end(self, decision: Decision) -> None:
-        # Who asked refers to us, and is referred to no more: nothing is left for the garbage collector.
-        done, self._done = self._done, _nothing
-        done(decision)
+        broken = task.cancelled() or task.exception() is not None
+        answer = Defect("it broke the task it ran in") if broken else task.result()
+        done(self._unavailable(f"defect: {answer.what}") if isinstance(answer, Defect) else answer)
 
 
-def resolve(future: asyncio.Future[_Answer]) -> Callable[[_Answer], None]:
-    """What sets the result of a future, unless who awaited it has left."""
-
-    def settle(answer: _Answer) -> None:
-        if not future.done():
-            future.set_result(answer)
-
-    return settle
-
-
-def _nothing(_: Decision) -> None:
-    """Stands where nobody awaits a decision."""
+def _ignore(_: Decision) -> None:
+    """Called once the caller has its answer, or wants none."""
 
 
 def _read_handles(name: str, authenticator: Authenticator) -> frozenset[object] | None:
@@ -231,44 +234,3 @@ def _read_handles(name: str, authenticator: Authenticator) -> frozenset[object] 
         return frozenset(kind if kind is None else IdentityType(kind) for kind in handles)
     except Exception:  # noqa: BLE001
         raise PluginError(f"{name}: handles must be a collection of IdentityType and None") from None
-
-
-def _checked(answer: object) -> Decision | _Failure:
-    """The answer itself if it is a decision that holds together."""
-    if type(answer) in (Reject, Pass, Unavailable):
-        reason = cast(Reject | Pass | Unavailable, answer).reason
-        return cast(Decision, answer) if isinstance(reason, str) else _Failure("its reason is not text")
-    if inspect.iscoroutine(answer):
-        answer.close()
-        return _Failure("it answered with a coroutine: its authenticate is not an async def that awaits its answer")
-    if type(answer) is not Accept:
-        return _Failure(f"it answered with {type(answer).__name__}, which is no decision")
-    if not isinstance(answer.user, str) or not answer.user:
-        return _Failure("it accepted without a user")
-    if not isinstance(answer.groups, frozenset) or not _is_text(answer.groups):
-        return _Failure("its groups are not a frozenset of text")
-    if not isinstance(answer.server_response, bytes | None):
-        return _Failure("its server_response is not bytes")
-    if answer.expires_at is not None and not _is_moment(answer.expires_at):
-        return _Failure("its expires_at is not a datetime with a time zone")
-    once = answer.once
-    if once is not None and not (isinstance(once, Once) and _is_text([once.key]) and _is_moment(once.until)):
-        return _Failure("its once is not a key in text and a datetime with a time zone")
-    attributes = answer.attributes
-    if not isinstance(attributes, Mapping):
-        return _Failure("its attributes are not a mapping")
-    plain = dict(attributes)
-    if not _is_text(plain) or not _is_text(plain.values()):
-        return _Failure("its attributes are not text by text")
-    if type(attributes) is dict and (answer.expires_at is None or type(answer.expires_at.tzinfo) is timezone):
-        return answer
-    # Plain values: what an object of the authenticator's own does later must not be a defect of ours.
-    return replace(answer, attributes=plain, expires_at=answer.expires_at and answer.expires_at.astimezone(UTC))
-
-
-def _is_text(values: Iterable[object]) -> bool:
-    return all(isinstance(value, str) for value in values)
-
-
-def _is_moment(value: object) -> bool:
-    return isinstance(value, datetime) and value.utcoffset() is not None

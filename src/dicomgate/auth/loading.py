@@ -1,8 +1,8 @@
-"""Entry points -> authenticators. The signature of an entry point is the schema of its configuration table.
+"""Entry points -> authenticators: the signature of an entry point is the schema of its table.
 
 An entry point of the group `dicomgate.authenticators` is a callable; the keys of its table are its keyword arguments,
 converted and checked by their annotations. A `timedelta` is written as "2s", a relative `Path` is relative to the
-configuration file. What is not installed, what does not import and what does not fit are told apart.
+configuration file. Errors tell apart what is not installed, what does not import and what does not fit.
 """
 
 from __future__ import annotations
@@ -19,16 +19,15 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, NotRequired, Required, Union, cast, get_args, get_origin
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from ..contract import Authenticator
 from ..errors import ConfigError, DicomgateError, PluginError, Problem, place
-from ..kit.durations import parse_duration
+from ..kit.durations import Duration
+from .table import GATEWAY_KEYS
 
 GROUP = "dicomgate.authenticators"
-RESERVED = frozenset(("use", "name", "timeout", "on_error", "workers", "groups_from"))
-"""The keys of every authenticator's table that are the gateway's: an option of that name would never be reached."""
 _MODULES = re.compile(r"\b(?:[a-z_]\w*\.)+")
 
 
@@ -170,7 +169,7 @@ def _parameters(factory: Callable[..., object]) -> list[inspect.Parameter]:
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     named = [parameter for parameter in signature.parameters.values() if parameter.kind in kinds]
     for parameter in named:
-        if parameter.name in RESERVED:
+        if parameter.name in GATEWAY_KEYS:
             raise PluginError(f"{factory!r} has an option {parameter.name!r}, which is a key of the gateway's own")
     return named
 
@@ -205,7 +204,7 @@ def _schema(parameters: list[inspect.Parameter], folder: Path) -> TypeAdapter[An
 def _adapt(annotation: Any, folder: Path) -> Any:
     """An annotation as pydantic is to read it: durations with their unit, paths from the configuration's folder."""
     if annotation is timedelta:
-        return Annotated[timedelta, BeforeValidator(parse_duration)]
+        return Duration
     if annotation is Path:
         return Annotated[Path, AfterValidator(lambda path: folder / path)]
     origin, arguments = get_origin(annotation), get_args(annotation)

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from ..association.admission import Policy, Refuse, admit, attempt_of, before_asking
+from ..association.admission import Admit, Policy, Refuse, attempt_of, before_asking, settle
 from ..auth.chain import Chain, Verdict
 from ..contract import Attempt, Identity, IdentityType, Peer
 from ..errors import ConfigError, DoesNotFit, NegativeAnswer, StartError
@@ -71,7 +71,8 @@ def ask(
     attempt = attempt_of("ask", request, pdu, Peer(address, 0, der), snapshot.policy, datetime.now(UTC))
     verdict = asyncio.run(_consult(snapshot.chain, attempt))
     print_table(("authenticator", "answer", ""), _explained(snapshot.chain, verdict, request.identity))
-    _conclude(verdict, request)
+    _, outcome = settle(attempt, verdict, datetime.now(UTC))
+    _conclude(outcome, request)
 
 
 def _listener(assembly: Assembly, name: str | None) -> ListenerSnapshot:
@@ -126,8 +127,7 @@ def _explained(chain: Chain, verdict: Verdict, identity: Identity | None) -> lis
     return rows
 
 
-def _conclude(verdict: Verdict, request: AssociateRequest) -> None:
-    outcome = admit(verdict, request.identity, datetime.now(UTC))
+def _conclude(outcome: Admit | Refuse, request: AssociateRequest) -> None:
     if isinstance(outcome, Refuse):
         raise _no(outcome.refusal, outcome.reason)
     answer = AssociateAccept(

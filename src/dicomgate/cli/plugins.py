@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..auth import loading as discovery
-from ..config.schema import AuthenticatorTable
+from ..auth.table import AuthenticatorTable
 from ..contract import IdentityType
 from ..errors import ConfigError, PluginError
 from .docstrings import field_docstrings

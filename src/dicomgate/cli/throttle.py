@@ -26,13 +26,13 @@ app = typer.Typer(
 
 
 @app.command("list")
-def list_levers(config: ConfigOption = DEFAULT_CONFIG) -> None:
+def list_counters(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """List what is counted, most attempts in a row first.
 
     Exit status: 0 done, 2 the configuration is wrong, 3 the state is out of
     reach.
     """
-    counts = _asked(config, lambda state: state.levers())
+    counts = _asked(config, lambda state: state.counters())
     now = datetime.now(UTC)
     rows = [(count.key, str(count.n), _shown(count.last), _wait(count, now)) for count in counts]
     print_table(("key", "attempts in a row", "the last", "none until"), rows)

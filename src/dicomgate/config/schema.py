@@ -11,13 +11,13 @@ import socket
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from ..auth.link import DEFAULT_DEADLINE, DEFAULT_WORKERS
+from ..auth.table import AuthenticatorTable, Name
 from ..kit.addresses import parse_address
-from ..kit.durations import parse_duration
+from ..kit.durations import Deadline, Duration
 from ..kit.text import ae_title
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
@@ -44,17 +44,8 @@ def _several(value: object) -> object:
     return value
 
 
-def _some_time(value: timedelta) -> timedelta:
-    if not value:
-        raise ValueError("a deadline of no time at all would refuse everybody")
-    return value
-
-
 Address = Annotated[tuple[str, int], BeforeValidator(parse_address)]
 AeTitle = Annotated[str, AfterValidator(ae_title)]
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
-Deadline = Annotated[Duration, AfterValidator(_some_time)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
 class _Table(BaseModel):
@@ -133,38 +124,11 @@ class ThrottleTable(_Table):
     free: int = Field(default=5, ge=1)
     first_wait: Deadline = timedelta(seconds=30)
     longest_wait: Deadline = timedelta(hours=1)
-    # On each of an account's two levers; NIST SP 800-63B 5.2.2 bears 100 in all.
+    # For each of an account's two counters; NIST SP 800-63B 5.2.2 allows 100 in all.
     most: int = Field(default=25, ge=1, le=50)
     source_free: int = Field(default=50, ge=1)
     repeat: Duration = timedelta(seconds=10)
     on_unreachable: Literal["local", "refuse"] = "local"
-
-
-class AuthenticatorTable(BaseModel):
-    """`[[authenticator]]`: the keys that every authenticator has; all others are its own."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
-
-    use: str
-    name: Name | None = None
-    timeout: Deadline = DEFAULT_DEADLINE
-    on_error: Literal["stop", "next"] = "stop"
-    workers: int = Field(default=DEFAULT_WORKERS, ge=1, le=256)
-    groups_from: Name | None = None
-
-    def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        """Without the authenticator's own keys: one of them may be a secret."""
-        return [(name, getattr(self, name)) for name in type(self).model_fields]
-
-    @property
-    def title(self) -> str:
-        """The name in records: `name`, or the entry point's."""
-        return self.name or self.use
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The authenticator's own keys."""
-        return dict(self.model_extra or {})
 
 
 class Tables(_Table):

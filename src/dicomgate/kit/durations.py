@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
@@ -20,3 +23,15 @@ def parse_duration(text: object) -> timedelta:
     if match is None:
         raise ValueError('a duration is a number with a unit in quotes: "500ms", "2s", "5m", "1h", "7d"')
     return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+
+
+def _not_zero(value: timedelta) -> timedelta:
+    if not value:
+        raise ValueError("a deadline of no time at all would refuse everybody")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+"""For a pydantic model: a duration as an operator writes it."""
+Deadline = Annotated[Duration, AfterValidator(_not_zero)]
+"""The same, but not zero."""

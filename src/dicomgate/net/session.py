@@ -13,11 +13,10 @@ from typing import ParamSpec, TypeAlias
 from ..association import effects as do
 from ..association.handshake import Handshake
 from ..auth.chain import Verdict
+from ..auth.link import Pending
 from ..events.events import Cause
-from ..protection.guard import Asking
 from .arrival import Arrived
 from .connection import Connection
-from .dial import Connecting
 from .lifetime import Lifetime
 from .relay import PARTING, Relay
 
@@ -37,7 +36,7 @@ class Session:
         self._lifetime = lifetime
         self._client = arrived.connection
         self._upstream: Connection | None = None
-        self._pending: Asking | Connecting | None = None  # the question to the chain, or the connection to the upstream
+        self._pending: Pending | None = None  # the question to the chain, or the connection to the upstream
         # PS3.8 9.1.4: ARTIM starts with the transport connection, whatever its client has done since then.
         self._timer = loop.call_at(lifetime.began + policy.artim, self._deadline)
         self._handshake = Handshake(

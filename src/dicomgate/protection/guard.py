@@ -1,9 +1,25 @@
-"""What stands around every question to a chain: throttle, then the chain, then the replay cache.
+"""Around every question to a chain: throttle first, then the chain, then the replay cache.
 
-Law 1: a guess is counted before anybody verifies it. Where nobody can count, nobody verifies and nobody is let in.
-Law 2: a credential that may be used once is used up before it lets anyone in.
-Law 3: the credential that succeeded last, at the same account from the same source, is no guess as long as no other one
-       is tried there: it costs no look at the shared state.
+Rule 1: a guess is counted before anything verifies it. If it cannot be counted, it is not verified and not admitted.
+Rule 2: a credential that may be used once is used up before its client is admitted.
+Rule 3: the credential that was accepted last for the same account from the same source is not a guess, as long as no
+        other one is tried there. It is verified without asking the shared state.
+
+Theory of operation. The way of an attempt, from `begin` to `done(verdict)`:
+
+    1. `RecentCredentials` knows the credential as accepted: the chain verifies it, uncounted (step 5 follows). If the
+       chain refuses it this time, the passcode was changed: it is forgotten, and counted after the fact.
+    2. The same credential is being verified already: wait for that, then look again. A client that opens fifty
+       associations at once with one wrong passcode has guessed once.
+    3. It was refused a moment ago: refuse it again, neither counted nor verified.
+    4. It is a guess. `Throttle.take` counts it, and it is verified; or the throttle says to wait. Then, if another
+       attempt on the same counter is being verified (`_Gate`), this one waits for that to end and asks again: clients
+       that share an account and come at once must not lock each other out. Otherwise it is refused.
+    5. The chain gives a verdict. An accepted credential with `once` is redeemed at the store, for its first use only.
+    6. The charge is settled. Accepted with a secret: `succeeded`. Accepted without one, or unavailable for a known
+       subject: `refund`. Anything else stays counted. At last the outcome is remembered for steps 1 to 3.
+
+Cancelling what `begin` returned stops the attempt at any step; what was counted stays counted.
 """
 
 from __future__ import annotations
@@ -14,191 +30,193 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeAlias
 
-from ..auth.chain import Chain, Question, Verdict
+from ..auth.chain import Chain, Verdict
+from ..auth.link import Pending
 from ..contract import Accept, Attempt, Decision, Identity, Pass, Reject, Unavailable
 from ..state.protocol import SharedState, StateUnavailable
 from .recent_credentials import Outcome, RecentCredentials
-from .throttle import Charge, Subject, Throttle, claim
+from .throttle import Charge, Subject, Throttle, subject_of
 
 _log = logging.getLogger("dicomgate.auth")
-Asking: TypeAlias = Question | asyncio.Task[None]
-"""What is under way, and can be cancelled."""
 
 
 @dataclass(slots=True)
 class _Gate:
-    """How many are being verified that one lever has counted; it is there as long as there are any."""
+    """The attempts on one counter that are being verified; it exists while there are any."""
 
     under_way: int = 0
     one_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Guard:
-    """One for all chains of a gateway. `throttle` is None where nothing is to be counted."""
+    """One for all chains of a gateway. `throttle` is None where attempts are not counted."""
 
-    def __init__(self, state: SharedState, throttle: Throttle | None, guesses: RecentCredentials) -> None:
+    def __init__(self, state: SharedState, throttle: Throttle | None, recent: RecentCredentials) -> None:
         self._state = state
         self._throttle = throttle
-        self._guesses = guesses
+        self._recent = recent
         self._gates: dict[str, _Gate] = {}
         self._writing: set[asyncio.Task[None]] = set()
 
     def forget(self) -> None:
-        """Forget what was tried of late, not what is counted: authenticators may answer otherwise now."""
-        self._guesses.forget()
+        """Forget the recent credentials, not what is counted: authenticators may answer differently now."""
+        self._recent.forget()
 
-    async def settle(self) -> None:
-        """Wait for what is still to be written: no longer than a deadline or two of the state."""
+    async def flush(self) -> None:
+        """Wait for pending writes: no longer than a deadline or two of the state."""
         if self._writing:
             await asyncio.wait(self._writing)
 
-    def begin(self, chain: Chain, attempt: Attempt, done: Callable[[Verdict], None]) -> Asking:
-        """Ask, and call `done` with the verdict, later and once, unless what is returned is cancelled."""
+    def begin(self, chain: Chain, attempt: Attempt, done: Callable[[Verdict], None]) -> Pending:
+        """Have the chain judge an attempt, and call `done` with the verdict: once, and never before this returns."""
         if self._throttle is None:
-            return Question(chain.links, attempt, partial(self._used_up, done))
-        claimed = claim(attempt)
-        digest = self._guesses.digest(attempt)
-        if self._guesses.past(claimed.pair, digest) is Outcome.ACCEPTED:
-            return Question(chain.links, attempt, partial(self._again, self._throttle, claimed, digest, done))
-        judging = partial(self._judge, chain, self._throttle, claimed, digest, attempt)
+            return chain.begin(attempt, partial(self._redeem, done))
+        subject = subject_of(attempt)
+        digest = self._recent.digest(attempt)
+        if self._recent.outcome(subject.key, digest) is Outcome.ACCEPTED:
+            return chain.begin(attempt, partial(self._known, self._throttle, subject, digest, done))
+        judging = partial(self._judge, chain, self._throttle, subject, digest, attempt)
         return asyncio.get_running_loop().create_task(_call(done, judging))
 
     async def _judge(
-        self, chain: Chain, throttle: Throttle, claimed: Subject, digest: bytes, attempt: Attempt
+        self, chain: Chain, throttle: Throttle, subject: Subject, digest: bytes, attempt: Attempt
     ) -> Verdict:
-        """The way of a credential of which nobody knows whether it is genuine."""
-        while (last := self._guesses.last(claimed.pair, digest)) is not None and last.over is not None:
-            await last.over.wait()  # a client that comes many times at once has guessed once
-        match self._guesses.past(claimed.pair, digest):
+        """The verdict on a credential that is not known to be genuine: steps 2 to 6."""
+        while (last := self._recent.last(subject.key, digest)) is not None and last.verified is not None:
+            await last.verified.wait()
+        match self._recent.outcome(subject.key, digest):
             case Outcome.REFUSED:
                 return Verdict(Reject("the same credential was refused a moment ago"))
             case Outcome.ACCEPTED:
                 return await self._redeemed(await chain.consult(attempt))
-        guess = self._guesses.begin(claimed.pair, digest)
-        found = Outcome.UNKNOWN
+        recent = self._recent.begin(subject.key, digest)
+        outcome = Outcome.UNKNOWN
         try:
-            verdict = await self._counted(chain, throttle, claimed, attempt)
-            # What was not verified says nothing of the credential.
-            found = _found(verdict.decision) if verdict.answers else Outcome.UNKNOWN
+            verdict = await self._counted(chain, throttle, subject, attempt)
+            if verdict.answers:  # else no authenticator saw it, and the verdict says nothing about the credential
+                outcome = _outcome(verdict.decision)
         except StateUnavailable as error:
             return Verdict(Unavailable(f"attempts cannot be counted: {error}"))
         finally:
-            self._guesses.end(guess, found)
+            self._recent.end(recent, outcome)
         return verdict
 
-    async def _counted(self, chain: Chain, throttle: Throttle, claimed: Subject, attempt: Attempt) -> Verdict:
-        """The verdict on an attempt that is counted before it is verified."""
+    async def _counted(self, chain: Chain, throttle: Throttle, subject: Subject, attempt: Attempt) -> Verdict:
+        """Count the attempt, have it verified, settle the charge: steps 4 to 6."""
         while True:
-            why_not, counted = await throttle.take(claimed)
-            lever = counted.keys[0]
+            why_not, charge = await throttle.take(subject)
+            counter = charge.keys[0]
             if not why_not:
                 break
-            # Many clients may share an account, and come at once: one of those that are verified now may succeed. Not
-            # one at home for one elsewhere: it would set nothing free there, and to wait would tell that it is there.
-            if (gate := self._gates.get(lever)) is None:
+            # Wait only for attempts on the same counter. An attempt from elsewhere would gain nothing by waiting for
+            # the owner's, and the wait would tell that the owner is logging in.
+            if (gate := self._gates.get(counter)) is None:
                 return Verdict(Reject(why_not))
             await gate.one_ended.wait()
-        gate = self._gates.setdefault(lever, _Gate())
+        gate = self._gates.setdefault(counter, _Gate())
         gate.under_way += 1
         try:
             verdict = await self._redeemed(await chain.consult(attempt))
-            await self._account_for(throttle, claimed, counted, attempt.identity, verdict)
+            await self._settle(throttle, subject, charge, attempt.identity, verdict)
         finally:
             gate.under_way -= 1
             if not gate.under_way:
-                del self._gates[lever]
+                del self._gates[counter]
             gate.one_ended.set()
             gate.one_ended = asyncio.Event()
         return verdict
 
-    async def _account_for(
-        self, throttle: Throttle, claimed: Subject, counted: Charge, identity: Identity | None, verdict: Verdict
+    async def _settle(
+        self, throttle: Throttle, subject: Subject, charge: Charge, identity: Identity | None, verdict: Verdict
     ) -> None:
         """What the verdict changes about what was counted."""
         accepted = isinstance(verdict.decision, Accept)
-        if accepted and _proves_something(identity):
-            await _quietly(partial(throttle.succeeded, claimed, counted))
-        elif accepted or (counted.known and _nobody_looked(verdict)):
-            # Not from strange sources: an authenticator that accepts at once and rejects too late would be an oracle.
-            await _quietly(partial(throttle.take_back, counted))
+        if accepted and _shows_a_secret(identity):
+            await _logging_failure(partial(throttle.succeeded, subject, charge))
+        elif accepted or (charge.known and _nothing_learned(verdict)):
+            # No refund for unknown subjects: an authenticator that accepts at once, and rejects only after its
+            # deadline, would otherwise be an oracle.
+            await _logging_failure(partial(throttle.refund, charge))
 
-    def _again(
-        self, throttle: Throttle, claimed: Subject, digest: bytes, done: Callable[[Verdict], None], verdict: Verdict
+    def _known(
+        self, throttle: Throttle, subject: Subject, digest: bytes, done: Callable[[Verdict], None], verdict: Verdict
     ) -> None:
-        """The verdict on a credential that succeeded before: it may have been changed since then."""
-        if _found(verdict.decision) is Outcome.REFUSED:
-            self._guesses.end(self._guesses.begin(claimed.pair, digest), Outcome.REFUSED)
-            self._write(partial(throttle.take, claimed))
-        self._used_up(done, verdict)
+        """The verdict on a credential that was accepted before; it may have been changed since then."""
+        if _outcome(verdict.decision) is Outcome.REFUSED:
+            self._recent.end(self._recent.begin(subject.key, digest), Outcome.REFUSED)
+            self._write(partial(throttle.take, subject))
+        self._redeem(done, verdict)
 
-    def _used_up(self, done: Callable[[Verdict], None], verdict: Verdict) -> None:
-        """Call `done`, after a look at the replay cache where the credential may be used once."""
+    def _redeem(self, done: Callable[[Verdict], None], verdict: Verdict) -> None:
+        """Call `done` now; or, where the credential may be used once, after asking the store."""
         if isinstance(verdict.decision, Accept) and verdict.decision.once is not None:
             self._write(partial(_call, done, partial(self._redeemed, verdict)))
         else:
             done(verdict)
 
     async def _redeemed(self, verdict: Verdict) -> Verdict:
+        """The verdict after the replay cache has seen it."""
         decision = verdict.decision
         if not isinstance(decision, Accept) or decision.once is None:
             return verdict
-        # The key is hashed: it may be long, and what it was made from is nobody's business who can read the state.
+        # Hashed because the key may be long, and those who can read the store need not see what it was made from.
         key = hashlib.sha256(f"{verdict.authenticator}\0{decision.once.key}".encode("utf-8", "surrogatepass"))
         try:
             first = await self._state.first_use(key.hexdigest(), decision.once.until)
         except StateUnavailable as error:
-            return replace(verdict, decision=Unavailable(f"it may be used once, and nobody can see to it: {error}"))
+            why = f"the credential may be used once, and the replay cache cannot be asked: {error}"
+            return replace(verdict, decision=Unavailable(why))
         if not first:
-            return replace(verdict, decision=Reject("it may be used once, and was used before"))
+            return replace(verdict, decision=Reject("the credential may be used once, and was used before"))
         return replace(verdict, decision=replace(decision, once=None))
 
     def _write(self, writing: Callable[[], Awaitable[object]]) -> None:
-        """Do it behind the verdict, which need not wait for it."""
-        task = asyncio.get_running_loop().create_task(_quietly(writing))
+        """Write after the verdict, which need not wait for it."""
+        task = asyncio.get_running_loop().create_task(_logging_failure(writing))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
 
-def _found(decision: Decision) -> Outcome:
-    """What a decision says of the credential: that nobody could look says nothing.
+def _outcome(decision: Decision) -> Outcome:
+    """What a decision says about the credential; `Unavailable` says nothing.
 
-    Where those who looked passed it on, it is as false as where one rejected it: or who repeats himself would see, by
-    the time that it takes, which of the two it was, and so which users there are.
+    `Pass` counts as refused. Otherwise the time that a repeated attempt takes would tell which users exist: those that
+    an authenticator rejects would be refused at once, and those that all pass on would be verified again.
     """
     if isinstance(decision, Accept):
         return Outcome.ACCEPTED
     return Outcome.REFUSED if isinstance(decision, Reject | Pass) else Outcome.UNKNOWN
 
 
-def _proves_something(identity: Identity | None) -> bool:
-    """False for a mere name, and where nothing is claimed: who gets in without a secret has not shown who it is."""
+def _shows_a_secret(identity: Identity | None) -> bool:
+    """False for a bare name and for no identity: being accepted without a secret proves nothing about the client."""
     return identity is not None and (identity.username is None or bool(identity.secondary))
 
 
-def _nobody_looked(verdict: Verdict) -> bool:
-    """An authenticator behind one that is down may have rejected it (on_error = "next")."""
+def _nothing_learned(verdict: Verdict) -> bool:
+    """True if no authenticator looked at it. With on_error = "next", one after the unavailable one may have."""
     unavailable = isinstance(verdict.decision, Unavailable)
     return unavailable and not any(isinstance(decision, Reject) for _, decision in verdict.answers)
 
 
-# Below, what is to be awaited is made where it is awaited: a task that is cancelled before it begins leaves nothing.
+# The two functions below get a callable, not a coroutine: a task that is cancelled before it begins then leaves nothing
+# behind that was never awaited.
 
 
 async def _call(done: Callable[[Verdict], None], judging: Callable[[], Awaitable[Verdict]]) -> None:
     try:
         verdict = await judging()
-    except Exception:  # noqa: BLE001 (a defect; unanswered, the association would wait for its deadline)
+    except Exception:  # noqa: BLE001 (a defect; without an answer the association would wait for its deadline)
         _log.exception("a defect of the gateway")
         verdict = Verdict(Unavailable("a defect of the gateway"))
     done(verdict)
 
 
-async def _quietly(writing: Callable[[], Awaitable[object]]) -> None:
+async def _logging_failure(writing: Callable[[], Awaitable[object]]) -> None:
     try:
         await writing()
     except StateUnavailable as error:
-        _log.error("an attempt is counted wrongly: %s", error)
+        _log.error("the count of attempts is wrong now: %s", error)
     except Exception:  # noqa: BLE001 (as in `_call`)
-        _log.exception("a defect of the gateway: an attempt is counted wrongly")
+        _log.exception("a defect of the gateway: the count of attempts is wrong now")

@@ -1,13 +1,13 @@
-"""The credential tried last: tells a client that repeats itself from one that guesses.
+"""The last credential of each subject: tells a client that repeats itself from one that guesses.
 
-Of each pair of an account and a source the last credential is remembered, and no other. If it succeeded it is no guess
-the next time; if it has just failed it need not be verified again; and of those that come at the same time one is
-verified first.
+Of each subject (an account at a source) the last credential is remembered, and no other. If it was accepted, it is not
+counted as a guess the next time. If it was refused a moment ago, it is not verified again. If many attempts bring the
+same one at once, one is verified and the others wait for its outcome.
 
-Law 1: whoever tries another credential has made the one before forgotten. Or guesses could be held against what is
-       remembered here, without being counted: only the right one would get through.
-Law 2: nothing of a credential leaves the process, and nothing in it can be turned back into one: a digest under a key
-       that is made anew at every start.
+Rule 1: a new credential replaces the last one as soon as its verification begins. Otherwise guesses could be compared
+        with what is remembered without being counted, and only the right one would get through.
+Rule 2: no credential leaves the process, and none can be recovered from it: what is kept is a digest under a key that
+        is made anew at every start.
 """
 
 from __future__ import annotations
@@ -24,40 +24,41 @@ from ..contract import Attempt
 
 _MOST = 20_000
 _REMEMBERED = 600.0
-"""Seconds that the credential of a login is known to be no guess."""
+"""Seconds for which an accepted credential is known not to be a guess."""
 
 
 class Outcome(Enum):
     """What is known of a credential."""
 
-    UNKNOWN = "not the last one"
+    UNKNOWN = "not the last one, or not verified"
     ACCEPTED = "accepted"
     REFUSED = "refused a moment ago"
 
 
 class Recent:
-    """The last credential of a pair: what came of it, and until when that counts."""
+    """The last credential of a subject, the outcome of its verification, and until when that counts."""
 
-    __slots__ = ("digest", "over", "past", "until")
+    __slots__ = ("digest", "outcome", "until", "verified")
 
     def __init__(self, digest: bytes) -> None:
         self.digest = digest
-        self.past = Outcome.UNKNOWN
+        self.outcome = Outcome.UNKNOWN
         self.until = 0.0
-        self.over: asyncio.Event | None = asyncio.Event()  # its verification; None when it is: an event is not small
+        self.verified: asyncio.Event | None = asyncio.Event()  # None once it is set: 20,000 events would take much room
 
 
 class RecentCredentials:
-    """The last credentials. `repeat`: so many seconds the same false one is not verified again."""
+    """The last credential of each subject, 20,000 at most: the oldest is dropped first."""
 
     def __init__(self, repeat: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """`repeat`: for so many seconds a refused credential is not verified again."""
         self._repeat = repeat
         self._clock = clock
         self._key = secrets.token_bytes(32)
         self._last: OrderedDict[str, Recent] = OrderedDict()
 
     def digest(self, attempt: Attempt) -> bytes:
-        """What stands for a credential and all else that a decision depends on; a name is the account's business."""
+        """A digest of the credential and all else that a decision depends on, except the name: that is the subject."""
         identity, shown = attempt.identity, attempt.peer.certificate or b""
         titles = f"{attempt.called_ae_title}\0{attempt.calling_ae_title}"
         asked = f"{attempt.peer.address}\0{attempt.listener}\0{titles}\0{len(shown)}\0"
@@ -67,32 +68,32 @@ class RecentCredentials:
             hashed.update(b"%d\0" % identity.type + secret)
         return hashed.digest()
 
-    def last(self, pair: str, digest: bytes) -> Recent | None:
-        """The last guess of this pair, if it was this very credential."""
-        guess = self._last.get(pair)
-        return guess if guess is not None and guess.digest == digest else None
+    def last(self, subject: str, digest: bytes) -> Recent | None:
+        """The last credential of this subject, if it is this one."""
+        recent = self._last.get(subject)
+        return recent if recent is not None and recent.digest == digest else None
 
-    def past(self, pair: str, digest: bytes) -> Outcome:
+    def outcome(self, subject: str, digest: bytes) -> Outcome:
         """What is known of this credential now."""
-        guess = self.last(pair, digest)
-        return Outcome.UNKNOWN if guess is None or guess.until <= self._clock() else guess.past
+        recent = self.last(subject, digest)
+        return Outcome.UNKNOWN if recent is None or recent.until <= self._clock() else recent.outcome
 
     def forget(self) -> None:
-        """All of it: what was wrong may be right now."""
+        """Forget everything: what was wrong may be right now."""
         self._last.clear()
 
-    def begin(self, pair: str, digest: bytes) -> Recent:
-        """Its verification begins, and what was the last one is forgotten. `end` must follow."""
-        guess = self._last[pair] = Recent(digest)
-        self._last.move_to_end(pair)
+    def begin(self, subject: str, digest: bytes) -> Recent:
+        """The verification of this credential begins; it replaces the last one. The caller must call `end`."""
+        recent = self._last[subject] = Recent(digest)
+        self._last.move_to_end(subject)
         if len(self._last) > _MOST:
             self._last.popitem(last=False)
-        return guess
+        return recent
 
-    def end(self, guess: Recent, past: Outcome) -> None:
-        """Its verification has ended: GENUINE, FALSE, or NEW if nobody could look."""
-        guess.past = past
-        guess.until = self._clock() + (_REMEMBERED if past is Outcome.ACCEPTED else self._repeat)
-        if guess.over is not None:
-            guess.over.set()
-            guess.over = None
+    def end(self, recent: Recent, outcome: Outcome) -> None:
+        """The verification has ended; UNKNOWN if it gave no answer."""
+        recent.outcome = outcome
+        recent.until = self._clock() + (_REMEMBERED if outcome is Outcome.ACCEPTED else self._repeat)
+        if recent.verified is not None:
+            recent.verified.set()
+            recent.verified = None

@@ -1,40 +1,48 @@
 """Who may be verified now: failed attempts are counted, and the next one waits longer.
 
-Law 1: an attempt is counted before it is verified, in one step with the look at the counters. So a burst gains nothing,
-       nor does closing before the answer.
-Law 2: an account has two levers of its own: one for addresses that it never logged in from, one for those that it did.
-       Whoever guesses from elsewhere does not lock its owner out. Together they let no more than 100 attempts in a row
-       through (NIST SP 800-63B 5.2.2), until an operator clears them.
-Law 3: an address that fails for many accounts waits, except where it has logged in before.
+Rule 1: an attempt is counted before it is verified, in one step with the look at the counters. So a burst of guesses
+        gains nothing, nor does closing the connection before the answer.
+Rule 2: guesses from elsewhere do not lock the owner out. Each account has two counters, one for sources that it has
+        logged in from before and one for all others. Together they allow no more than 100 attempts in a row
+        (NIST SP 800-63B 5.2.2); then an operator must clear them.
+Rule 3: a source that fails for many accounts waits, except for accounts that have logged in from it before.
+
+Theory of operation. Each attempt has a subject: an account (the claimed name, see `account_key`) at a source (an IPv4
+address or an IPv6 /64). The store knows which subjects have logged in before. By that it picks the counters:
+
+    subject                 counters asked                     keys
+    known                   the account's at known sources     known:ACCOUNT
+    unknown                 the account's elsewhere, and       account:ACCOUNT
+                            the source's for all accounts      source:SOURCE
+    no name, known          the source's for tokens            known:@SOURCE
+    no name, unknown        the source's for all accounts      source:SOURCE
+
+`take` counts the attempt with each of them, or with none if one says to wait. Then the guard has the credential
+verified and settles the charge: `succeeded` makes the subject known and resets the account's counters, `refund` undoes
+the attempt when it showed nothing, and a failed attempt stays counted. A counter lets `free` attempts through at once;
+each further one waits twice as long as the one before, and after `most` in a row none is let through (`Backoff`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 from ..contract import Attempt
 from ..kit.addresses import source_of
 from ..state.protocol import Backoff, Grant, SharedState, StateUnavailable
+from .account_key import LONGEST_NAME, account_key
 
 _log = logging.getLogger("dicomgate.throttle")
-_LONGEST_NAME = 256
-_LONGEST_KEY = 80
-_NOBODY = "\0"
-"""The account of a name that is too long: no other name becomes it."""
-_ALIKE = str.maketrans({"\u0131": "i", "\u00e6": "ae", "\u0153": "oe", "\u00f0": "d", "\u00fe": "th"})
-"""What is one letter to some and another, or two, to others: dotless i, the ligatures ae and oe, eth, thorn."""
-_FILLERS = "\u115f\u1160"  # of Hangul: letters that nobody sees
+_TOO_LONG = "\0"
+"""The account of a name that is too long. No name has this key."""
 
 
 @dataclass(frozen=True, slots=True)
 class ThrottleSettings:
-    """How much guessing is borne. Waits are in seconds."""
+    """Limits on failed attempts, as in `[throttle]` of the configuration. Waits are in seconds."""
 
     free: int = 5
     first_wait: float = 30.0
@@ -45,65 +53,32 @@ class ThrottleSettings:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who says who they are, from where, as it is counted. `account` is "" where no name is claimed."""
+    """Whose attempts are counted: an account at a source. `account` is "" where no name is claimed."""
 
     account: str
     source: str
 
     @property
-    def pair(self) -> str:
-        """The account at this source."""
+    def key(self) -> str:
+        """The subject as the store knows it."""
         return f"{self.account}@{self.source}"
 
     @property
-    def levers(self) -> tuple[str, str, str]:
-        """The keys: for strange sources, for familiar ones, and for the source itself."""
-        # Who brings a token claims no name: then a familiar source is all that there is to count by.
-        return f"account:{self.account}", f"known:{self.account or self.pair}", f"source:{self.source}"
+    def counters(self) -> tuple[str, str, str]:
+        """The keys of its counters: of the account at unknown sources, at known ones, and of the source."""
+        # A token claims no name: the source is all that it can be counted by.
+        return f"account:{self.account}", f"known:{self.account or self.key}", f"source:{self.source}"
 
 
-def claim(attempt: Attempt) -> Subject:
-    """What is counted for an attempt."""
+def subject_of(attempt: Attempt) -> Subject:
+    """The subject that an attempt is counted for."""
     name = attempt.identity.username if attempt.identity is not None else None
-    # To normalise what is longer would take long.
-    account = "" if not name else _account(name) if len(name) <= _LONGEST_NAME else _NOBODY
+    account = "" if not name else account_key(name) if len(name) <= LONGEST_NAME else _TOO_LONG
     return Subject(account, source_of(attempt.peer.address))
 
 
-@lru_cache(maxsize=4096)
-def _account(name: str) -> str:
-    """The claimed name as a directory may take it: without case, spaces, accents and look-alikes.
-
-    Too much alike is better than too little: two names that are counted as one wait for each other, one that is counted
-    as two may be guessed at twice as often.
-    """
-    plain = "".join(map(_base, unicodedata.normalize("NFKD", name).casefold().translate(_ALIKE)))
-    plain = "".join(letter for letter in unicodedata.normalize("NFKD", plain) if _counts(letter)) or "?"
-    return plain if len(plain) <= _LONGEST_KEY else f"{plain[:60]}~{hashlib.sha256(plain.encode()).hexdigest()[:16]}"
-
-
-def _base(letter: str) -> str:
-    """The letter without what no normal form takes away: "LATIN SMALL LETTER O WITH STROKE"; and one kind of kana."""
-    base = unicodedata.name(letter, "").partition(" WITH ")[0].replace("KATAKANA LETTER", "HIRAGANA LETTER")
-    try:
-        return unicodedata.lookup(base)
-    except KeyError:
-        return letter
-
-
-def _counts(letter: str) -> bool:
-    """False for what a directory may ignore: spaces, marks, symbols, and letters that are newer than itself.
-
-    RFC 4518 2.2 and 2.3 map some to nothing, and know Unicode 3.2. Active Directory passes over what it has no sorting
-    weight for.
-    """
-    if letter.isascii():
-        return letter.isprintable() and letter != " "
-    return unicodedata.ucd_3_2_0.category(letter)[0] in "LN" and letter not in _FILLERS
-
-
 class Charge(NamedTuple):
-    """Where an attempt is counted, and whether its account has logged in from its source before."""
+    """An attempt that was counted: in which store, with which counters, and whether its subject is known there."""
 
     state: SharedState
     known: bool
@@ -111,71 +86,72 @@ class Charge(NamedTuple):
 
 
 class Throttle:
-    """The counters of all listeners, in `state`; while that is out of reach in `beside`, where there is one."""
+    """The counters of all listeners: in `state`, or in `fallback` (if there is one) while `state` is out of reach."""
 
-    def __init__(self, figures: ThrottleSettings, state: SharedState, beside: SharedState | None = None) -> None:
-        self._figures = figures
+    def __init__(self, settings: ThrottleSettings, state: SharedState, fallback: SharedState | None = None) -> None:
+        self._settings = settings
         self._state = state
-        self._beside = beside
+        self._fallback = fallback
         self._out_of_reach = False
 
-    async def take(self, claimed: Subject) -> tuple[str, Charge]:
-        """Count one attempt: "", and where it is counted; or why it may not be verified, for the operator.
+    async def take(self, subject: Subject) -> tuple[str, Charge]:
+        """Count one attempt, if it may be verified now.
 
-        Raises StateUnavailable where nobody can count.
+        Returns "" and the charge; or, for the operator's log, why the attempt must wait, and then `keys[0]` of the
+        charge is the counter that the attempt would be counted by. Raises StateUnavailable if no store can count.
         """
-        if claimed.account == _NOBODY:
-            return "throttled: nobody's name is that long", Charge(self._state, False, claimed.levers[:1])
-        figures = self._figures
-        waits = figures.first_wait, figures.longest_wait
-        strange, familiar, source = claimed.levers
-        if claimed.account:
-            known = [Backoff(familiar, figures.free, *waits, figures.most)]
-            unknown = [Backoff(strange, figures.free, *waits, figures.most)]
+        if subject.account == _TOO_LONG:
+            return "throttled: the name is too long", Charge(self._state, False, subject.counters[:1])
+        settings = self._settings
+        waits = settings.first_wait, settings.longest_wait
+        elsewhere, at_home, source = subject.counters
+        if subject.account:
+            known = [Backoff(at_home, settings.free, *waits, settings.most)]
+            unknown = [Backoff(elsewhere, settings.free, *waits, settings.most)]
         else:
-            known, unknown = [Backoff(familiar, figures.source_free, *waits)], []
-        unknown.append(Backoff(source, figures.source_free, *waits))
-        state, taken = await self._taken(claimed.pair, known, unknown)
-        keys = [lever.key for lever in (known if taken.known else unknown)]
-        return _why_not(taken), Charge(state, taken.known, keys)
+            known, unknown = [Backoff(at_home, settings.source_free, *waits)], []
+        unknown.append(Backoff(source, settings.source_free, *waits))
+        state, grant = await self._ask(subject.key, known, unknown)
+        keys = [backoff.key for backoff in (known if grant.known else unknown)]
+        return _why_not(grant), Charge(state, grant.known, keys)
 
-    async def succeeded(self, claimed: Subject, counted: Charge) -> None:
-        """The attempt was genuine, and a secret proved it: its address is familiar from now on.
+    async def succeeded(self, subject: Subject, charge: Charge) -> None:
+        """A secret proved the attempt genuine: the subject is known from now on, and its account's counters are reset.
 
-        What was counted against the account is forgotten, but not by one at home what strangers have tried: or each
-        of the owner's logins would give them a new row.
+        A login from a known source does not reset the counter of unknown sources, or each of the owner's logins would
+        allow a new series of guesses there.
         """
-        strange, familiar, _ = claimed.levers
-        forget = [familiar] if counted.known else [strange, familiar]
-        # Of the source only this attempt is taken back: or one good account would pay for guesses at all the others.
-        await counted.state.succeeded(claimed.pair, forget, [key for key in counted.keys if key not in forget])
+        elsewhere, at_home, _ = subject.counters
+        forget = [at_home] if charge.known else [elsewhere, at_home]
+        # The source's counter gets only this attempt back, or one valid account would pay for guesses at all others.
+        await charge.state.succeeded(subject.key, forget, [key for key in charge.keys if key not in forget])
 
-    async def take_back(self, counted: Charge) -> None:
-        """It counts for nothing."""
-        await counted.state.refund(counted.keys)
+    async def refund(self, charge: Charge) -> None:
+        """The attempt showed nothing: undo its charge."""
+        await charge.state.refund(charge.keys)
 
-    async def _taken(
-        self, pair: str, known: Sequence[Backoff], unknown: Sequence[Backoff]
+    async def _ask(
+        self, subject: str, known: Sequence[Backoff], unknown: Sequence[Backoff]
     ) -> tuple[SharedState, Grant]:
-        """Who has counted, and what came of it."""
+        """Count in the shared state, else in the fallback. Raises StateUnavailable where there is none."""
         try:
-            taken = await self._state.take(pair, known, unknown)
+            grant = await self._state.take(subject, known, unknown)
         except StateUnavailable as error:
-            if self._beside is None:
+            if self._fallback is None:
                 raise
             if not self._out_of_reach:
                 self._out_of_reach = True
                 _log.error("attempts are counted by this gateway alone for now: %s", error)
-            return self._beside, await self._beside.take(pair, known, unknown)
+            return self._fallback, await self._fallback.take(subject, known, unknown)
         if self._out_of_reach:
             self._out_of_reach = False
-            _log.info("attempts are counted together again")
-        return self._state, taken
+            _log.info("attempts are counted in the shared state again")
+        return self._state, grant
 
 
-def _why_not(taken: Grant) -> str:
-    if not taken.held:
+def _why_not(grant: Grant) -> str:
+    if not grant.held:
         return ""
-    if taken.wait is None:
-        return f"throttled: too many attempts in a row, {taken.held} is held until it is cleared"
-    return f"throttled: too many attempts in a row, {taken.held} waits {taken.wait:.0f} s more"
+    if grant.wait is None:
+        return f"throttled: too many attempts in a row, {grant.held} is locked until an operator clears it"
+    return f"throttled: too many attempts in a row, {grant.held} waits {grant.wait:.0f} s more"

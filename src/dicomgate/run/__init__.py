@@ -3,7 +3,7 @@
 Modules:
 
     assembly    A configuration -> authenticators, upstreams and listeners, certificates loaded
-    embedding   The gateway's judgement inside another program, which opens its own port
+    embedding   Verify logins as the gateway does, inside another program that opens its own port
     generation  Everything that one reading of the configuration names, ready for use
     protection  The shared state that a configuration names, and the guard that relies on it
     server      The gateway's life: start, run, reload, drain, stop

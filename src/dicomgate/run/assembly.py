@@ -17,8 +17,9 @@ from ..auth import loading
 from ..auth.chain import Chain
 from ..auth.groups import GroupSource
 from ..auth.link import Link
+from ..auth.table import AuthenticatorTable
 from ..config.load import Configuration, load
-from ..config.schema import AuthenticatorTable, ListenerTable, UpstreamTable
+from ..config.schema import ListenerTable, UpstreamTable
 from ..contract import Authenticator, IdentityType
 from ..errors import ConfigError, Problem
 from ..events.audit import Audit

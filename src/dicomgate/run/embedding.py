@@ -1,14 +1,15 @@
-"""The gateway's judgement inside another program, which opens its own port.
+"""Verify logins as the gateway does, inside another program that opens its own port.
 
-Law 1: it is judged as in the gateway: the operator's order, deadlines, throttle, replay cache, policy, log and audit.
-Law 2: every question is answered within `deadline`, with `Admit` or `Refuse`. What goes wrong is a `Refuse`.
-Law 3: an identity comes as the bytes of its sub-item and is read as strictly as on the wire.
+Rule 1: a login is judged as in the gateway: the operator's order of authenticators, deadlines, throttle, replay cache,
+        policy, log and audit.
+Rule 2: every question is answered within `deadline`, with `Admit` or `Refuse`. Any failure is a `Refuse`.
+Rule 3: an identity comes as the bytes of its sub-item, and is read as strictly as on the wire.
 
-    async with LoginService.configured(Path("dicomgate.toml")) as judge:
-        answer = await judge(attempt, user_identity, secured=True)
+    async with LoginService.configured(Path("dicomgate.toml")) as logins:
+        answer = await logins(attempt, user_identity, secured=True)
 
-What the program does with the answer is its own affair: A-ASSOCIATE-AC with sub-item 59H where `server_response` is not
-None, or A-ASSOCIATE-RJ with the codes of `refusal`; and to end with `accept.expires_at` if `end_with_credential`.
+The program must act on the answer: send A-ASSOCIATE-AC, with sub-item 59H if `server_response` is not None, or
+A-ASSOCIATE-RJ with the codes of `refusal`; and end the association at `accept.expires_at` if `end_with_credential`.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from ..association.admission import Admit, Policy, Refuse, admit, before_asking, decision_record
-from ..auth.chain import Chain, Verdict
-from ..auth.link import DEFAULT_DEADLINE, DEFAULT_WORKERS, Link, resolve
+from ..association.admission import Admit, Policy, Refuse, before_asking, settle
+from ..auth.chain import Chain
+from ..auth.link import DEFAULT_DEADLINE, DEFAULT_WORKERS, Link, answered
 from ..config.load import Configuration, load
 from ..config.schema import EmbeddedTables, ListenerTable
 from ..contract import Attempt, Authenticator
@@ -35,7 +37,7 @@ from ..events.events import Event, Refused
 from ..events.log import write_log
 from ..protection.guard import Guard
 from ..wire.reject_abort import REFUSED_IDENTITY, TRY_LATER, AssociateReject, PduError
-from ..wire.user_identity import read_identity
+from ..wire.user_identity import LONGEST_RESPONSE, read_identity
 from .assembly import decision_timeout, make_links, make_policy, open_audit
 from .protection import Protection
 
@@ -52,14 +54,13 @@ __all__ = [
 
 _log = logging.getLogger("dicomgate.embedding")
 _UNNAMED = "embedded"
-_LONGEST_RESPONSE = 65_000
-"""Bytes: sub-item 59H shares the 65,535 of item 50H with what the program negotiates besides."""
 
 
 class LoginService:
-    """A chain, what a listener lays down, and what stands around both. Enter it once, in the loop that asks it.
+    """Answers logins by a chain of authenticators and the policy of one listener.
 
-    Made by `configured` or `of`. To enter it raises StartError, and ConfigError for a wrong `[state]`.
+    Make one with `configured` or `of`, and enter it once, in the event loop that calls it. Entering raises StartError,
+    and ConfigError for a wrong `[state]`.
     """
 
     def __init__(
@@ -86,10 +87,10 @@ class LoginService:
 
     @classmethod
     def configured(cls, path: Path, listener: str | None = None) -> LoginService:
-        """By a configuration file: the authenticators and the policy of the listener of this name, or of the only one.
+        """From a configuration file: the authenticators and policy of the listener of this name, or of the only one.
 
-        The file may be a gateway's, or have neither listeners nor upstreams: then all authenticators are asked, an
-        identity is required, and no passcode may come without TLS. May block on files. Raises ConfigError.
+        The file may be a gateway's. Or it has neither listeners nor upstreams: then all authenticators are asked, an
+        identity is required, and passcodes are refused without TLS. May block on files. Raises ConfigError.
         """
         configuration = load(path, EmbeddedTables)
         problems: list[Problem] = []
@@ -116,10 +117,10 @@ class LoginService:
         cleartext_passcodes: bool = False,
         audit: Path | None = None,
     ) -> LoginService:
-        """By these authenticators, in this order; an identity is required. What is counted stays in this process.
+        """From these authenticators, in this order; an identity is required. Attempts are counted in this process.
 
-        They are named by their classes. `deadline` and `workers` are each one's own; `audit` is a file, None for no
-        audit. Raises PluginError for what is no authenticator.
+        An authenticator is named after its class. `deadline` and `workers` apply to each one separately; `audit` is the
+        file to write, None for none. Raises PluginError for an object that is not an authenticator.
         """
         named = zip(_names(authenticators), authenticators, strict=True)
         links = [Link(name, one, deadline=deadline, workers=workers) for name, one in named]
@@ -136,10 +137,10 @@ class LoginService:
             self._audit = self._make_audit()
             if self._audit is not None:
                 stack.callback(self._audit.close)
-            custody = Protection(self._configuration)
-            stack.push_async_callback(custody.close)
-            self._guard = custody.guard
-            for link in self._links:  # those that are asked by others alone, too
+            protection = Protection(self._configuration)
+            stack.push_async_callback(protection.close)
+            self._guard = protection.guard
+            for link in self._links:  # also those that only other links ask, for groups
                 await stack.enter_async_context(link)
             self._stack = stack.pop_all()
         return self
@@ -157,18 +158,18 @@ class LoginService:
         secured: bool,
         always: AssociateReject | None = None,
     ) -> Admit | Refuse:
-        """LoginService one attempt. Raises only if cancelled.
+        """Answer one attempt. Raises only if cancelled.
 
-        `attempt` comes without its identity: that is read from `user_identity`, the content of sub-item 58H behind its
-        header, None where there is none. `secured`: the connection is TLS. `always`: the one refusal that the program
-        can send, where it has no choice.
+        `attempt` has no identity: it is read from `user_identity`, the content of sub-item 58H after its header, None
+        if the request has none. `secured`: the connection is TLS. `always`: the only refusal that the program can send,
+        if it cannot choose.
         """
         try:
             async with asyncio.timeout(self.deadline):
                 answer = await self._judge(attempt, user_identity, self._secured if secured else self._in_the_clear)
         except TimeoutError:
             answer = Refuse(TRY_LATER, f"no decision within {self.deadline:g} s")
-        except Exception:  # noqa: BLE001 (law 2)
+        except Exception:  # noqa: BLE001 (rule 2)
             _log.exception("%s: a defect", attempt.id)
             answer = Refuse(TRY_LATER, "a defect of dicomgate")
         if isinstance(answer, Refuse):
@@ -185,21 +186,12 @@ class LoginService:
                 return Refuse(REFUSED_IDENTITY, str(error))
         if (refuse := before_asking(attempt.identity, policy)) is not None:
             return refuse
-        verdict = await self._verdict(attempt)
-        now = datetime.now(UTC)
-        self._tell(decision_record(attempt.id, attempt, verdict, now))
-        answer = admit(verdict, attempt.identity, now)
-        if isinstance(answer, Admit) and len(answer.server_response or b"") > _LONGEST_RESPONSE:
+        verdict = await answered(partial(self._guard.begin, self._chain, attempt))
+        decided, answer = settle(attempt, verdict, datetime.now(UTC))
+        self._tell(decided)
+        if isinstance(answer, Admit) and len(answer.server_response or b"") > LONGEST_RESPONSE:
             return Refuse(TRY_LATER, f"{answer.authenticator}: its response does not fit")
         return answer
-
-    async def _verdict(self, attempt: Attempt) -> Verdict:
-        reached: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        asking = self._guard.begin(self._chain, attempt, resolve(reached))
-        try:
-            return await reached
-        finally:
-            asking.cancel()
 
     def _tell(self, event: Event) -> None:
         write_log(event)
@@ -208,18 +200,18 @@ class LoginService:
 
 
 def _listener(path: Path, configuration: Configuration, name: str | None) -> ListenerTable | None:
-    """The table of that name, or the only one; None where there is none and none was asked for."""
+    """The table of that name, or the only one; None if there is none and no name was given."""
     tables = {table.name: table for table in configuration.tables.listener}
     if name is None and len(tables) < 2:
         return next(iter(tables.values()), None)
     if name is None or name not in tables:
-        what = "say which listener's authenticators" if name is None else f"no listener is called {name!r}"
+        what = "say which listener's authenticators to use" if name is None else f"no listener is called {name!r}"
         raise ConfigError(f"{path}: {what}; there are: {', '.join(tables) or 'none'}")
     return tables[name]
 
 
 def _names(authenticators: Sequence[Authenticator]) -> list[str]:
-    """A principal is (authenticator's name, user): no two have the same."""
+    """A name for each, all different, because a principal is (authenticator's name, user)."""
     kinds = [type(one).__name__.lower() for one in authenticators]
     return [
         kind if kinds.count(kind) == 1 else f"{kind}-{kinds[: index + 1].count(kind)}"

@@ -27,8 +27,8 @@ class Protection:
         table = ThrottleTable() if configuration is None else configuration.tables.throttle
         self._tables = None if configuration is None else _named(configuration)
         self._state = open_state(None, None) if configuration is None else configured_state(configuration)
-        self._beside = open_state(None, None)
-        throttle = _throttle(table, self._state, self._beside)
+        self._fallback = open_state(None, None)
+        throttle = _throttle(table, self._state, self._fallback)
         self.guard = Guard(self._state, throttle, RecentCredentials(table.repeat.total_seconds()))
 
     def serves(self, configuration: Configuration) -> bool:
@@ -37,9 +37,9 @@ class Protection:
 
     async def close(self) -> None:
         """Write what is still to be written, then let go."""
-        await self.guard.settle()
+        await self.guard.flush()
         await self._state.close()
-        await self._beside.close()
+        await self._fallback.close()
 
 
 def _named(configuration: Configuration) -> tuple[Path, StateTable, ThrottleTable]:
@@ -55,9 +55,9 @@ def configured_state(configuration: Configuration) -> SharedState:
         raise configuration.located(error, "state", "url") from error
 
 
-def _throttle(table: ThrottleTable, state: SharedState, beside: SharedState) -> Throttle | None:
+def _throttle(table: ThrottleTable, state: SharedState, fallback: SharedState) -> Throttle | None:
     if not table.enabled:
         return None
     waits = table.first_wait.total_seconds(), table.longest_wait.total_seconds()
-    figures = ThrottleSettings(table.free, *waits, table.most, table.source_free)
-    return Throttle(figures, state, beside if table.on_unreachable == "local" else None)
+    settings = ThrottleSettings(table.free, *waits, table.most, table.source_free)
+    return Throttle(settings, state, fallback if table.on_unreachable == "local" else None)

@@ -1,20 +1,14 @@
-"""What gateways know together: backoffs, known pairs, used credentials.
+"""What gateways share, as a protocol: counters of attempts, known subjects, used credentials.
 
-Three things: how many attempts in a row there were (levers), which pairs of a user and a place got in before (known
-pairs), and which credentials were used up (used keys).
-
-Rule 1: an attempt is counted before it is verified. What dies in between, a process or a network, stays counted.
-Rule 2: every method ends within the store's deadline (`levers` and `clear`, for an operator, within ten): with its
-        answer, or with `StateUnavailable`. That says what is out of reach and never a secret; afterwards the change may
-        have been made or not.
-Rule 3: who cannot know decides for itself: `first_use` that raised is never a first use.
-Rule 4: what others invent takes a bounded place: when it is full, levers with the fewest attempts, and of those the
-        oldest, make room, and pairs that got in long ago; for one more used key there is no room. A key is any text,
-        hashed or cut by who made it if a stranger can make it long.
-Rule 5: the store has one clock for all gateways. A lever is forgotten 30 days after its last attempt, but not one that
-        has reached its `most`.
-
-The stores are in `state/`.
+Rule 1: an attempt is counted before it is verified. If a process or a network fails in between, it stays counted.
+Rule 2: every method ends within the store's deadline (`counters` and `clear`, for an operator, within ten deadlines):
+        with its answer or with `StateUnavailable`. That error says what is out of reach and never quotes a secret; the
+        change may or may not have been made.
+Rule 3: on `StateUnavailable` the caller must assume the worst: `first_use` that raised is never a first use.
+Rule 4: what strangers can cause takes bounded room. When it is full, the counters with the fewest attempts are dropped,
+        the oldest first, and the subjects whose login is oldest; used keys are never dropped, and a new one is refused.
+        A key is any text; callers hash or cut what a stranger can make long.
+Rule 5: all gateways use the store's clock. A counter is forgotten 30 days after its last attempt, unless it is locked.
 """
 
 from __future__ import annotations
@@ -26,17 +20,19 @@ from typing import Protocol
 
 from ..errors import StateUnavailable
 
-__all__ = ["Backoff", "Count", "Grant", "SharedState", "StateUnavailable"]
+__all__ = ["Backoff", "Count", "Grant", "Limits", "SharedState", "StateUnavailable"]
+
+_DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Counts attempts in a row, and makes the next one wait.
+    """How one counter makes attempts wait.
 
-    `free` attempts go ahead at once. Then the next waits `first` seconds, and each one after it twice as long as the
-    one before, up to `longest`. After `most` attempts in a row there are none until it is forgotten or cleared, or an
-    attempt is given back; None: there is no such end. The numbers are those of the call: a configuration that
-    changes them changes what the attempts that were counted mean.
+    `free` attempts in a row are let through at once. Then the next waits `first` seconds, and each further one twice as
+    long as the one before, up to `longest`. After `most` attempts in a row the counter is locked: none is let through
+    until it is forgotten or cleared, or an attempt is refunded. None: it never locks. The numbers come with each call,
+    so a changed configuration also applies to attempts that were counted before.
     """
 
     key: str
@@ -46,7 +42,7 @@ class Backoff:
     most: int | None = None
 
     def wait(self, n: int) -> float:
-        """The seconds from the `n`th attempt in a row to the next, however many there may be."""
+        """The seconds from the `n`th attempt in a row to the next, however large `n` is."""
         return 0.0 if n < self.free else min(self.longest, self.first * 2.0 ** min(n - self.free, 64))
 
 
@@ -54,9 +50,9 @@ class Backoff:
 class Grant:
     """Whether an attempt may be verified now.
 
-    `known`: the pair was known, and the levers for known pairs were asked. `held`: "" if it may, and each of the
-    levers has counted it; else the key, as it was given, of the lever that holds it longest, and nothing has changed.
-    `wait`: the seconds until that lever lets one through; None: not before it is cleared, forgotten or given back to.
+    `known`: the subject is known, and its backoffs for known subjects applied. `held`: "" if the attempt may be
+    verified, and then each counter has counted it; else the key of the counter with the longest wait, and nothing has
+    changed. `wait`: the seconds until that counter lets an attempt through; None if it is locked.
     """
 
     known: bool
@@ -66,9 +62,9 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A lever, as an operator sees it: so many attempts in a row, the `last` of them then, none `until` then.
+    """A counter as an operator sees it: `n` attempts in a row, the time of the `last`, and no further one `until` then.
 
-    The times are aware, in UTC; `until` may be over. `locked`: `most` was reached.
+    The times are aware, in UTC; `until` may be past. `locked`: `most` was reached.
     """
 
     key: str
@@ -78,40 +74,60 @@ class Count:
     locked: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a store keeps, for how long, and how long it may take. Times are in seconds.
+
+    `listing_deadlines`: how many deadlines a walk through all counters may take. `skew`: used keys are kept so much
+    longer than their credential lives, because the clocks of gateways differ. `sweep`: expired rows dropped at a time.
+    """
+
+    deadline: float = 1.0
+    listing_deadlines: int = 10
+    counters: int = 100_000
+    known: int = 100_000
+    used: int = 1_000_000
+    forget_counter: float = 30 * _DAY
+    forget_known: float = 90 * _DAY
+    skew: float = 300.0
+    sweep: int = 100
+
+
 class SharedState(Protocol):
     """The state that gateways share. Every method is atomic, and raises StateUnavailable within its deadline."""
 
-    async def take(self, pair: str, if_known: Sequence[Backoff], otherwise: Sequence[Backoff]) -> Grant:
-        """Count an attempt with each of the levers, chosen by whether the pair is known; or with none, if one holds.
+    async def take(self, subject: str, known: Sequence[Backoff], unknown: Sequence[Backoff]) -> Grant:
+        """Count an attempt, unless one of its counters holds it: those in `known` if the subject is known.
 
-        Whoever is let ahead says how it ended: `succeeded`; `refund` if it could not be verified; nothing if the
-        credential was wrong. The keys of one call differ.
+        Either each of these counters has counted the attempt, or none has.
+        A caller whose attempt was counted must say how it ended: `succeeded`; `refund` if it could not be verified;
+        nothing if the credential was wrong. The keys of one call differ.
         """
         ...
 
     async def refund(self, keys: Sequence[str]) -> None:
-        """Count one attempt less with each lever, as if the last had not been: the wait that it began is over too."""
+        """Undo the last attempt of each counter, and the wait that it began."""
         ...
 
-    async def succeeded(self, pair: str, forget: Sequence[str], refund: Sequence[str]) -> None:
-        """The pair is known from now on, for 90 days; forget the levers `forget`, give one back to each of the others.
+    async def succeeded(self, subject: str, forget: Sequence[str], refund: Sequence[str]) -> None:
+        """The subject is known from now on, for 90 days; forget the counters in `forget`, refund those in `refund`.
 
-        A key is in one of the two, not in both.
+        No key is in both.
         """
         ...
 
     async def first_use(self, key: str, until: datetime) -> bool:
-        """True once for each key, whoever asks, until (aware) then and a few minutes more: clocks differ."""
+        """True once for each key, for all gateways together, until `until` (aware) and five minutes more."""
         ...
 
-    async def levers(self) -> list[Count]:
-        """All that is counted, most attempts first."""
+    async def counters(self) -> list[Count]:
+        """All counters, most attempts first."""
         ...
 
     async def clear(self, keys: Sequence[str] | None) -> int:
-        """Forget these levers, None: all of them. How many there were. Known pairs and used keys stay."""
+        """Forget these counters (None: all), and return how many there were. Known subjects and used keys stay."""
         ...
 
     async def close(self) -> None:
-        """Let go of the file or the connections. Nothing else may be called then. Never raises."""
+        """Close the file or the connections. Never raises. No other method may be called afterwards."""
         ...

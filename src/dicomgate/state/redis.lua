@@ -1,12 +1,12 @@
--- The state of gateways in a Redis: one run of this script is one step, which nothing comes between, and its clock is
--- the server's. It answers as ledger.py does; both are held to the same tests.
+-- The shared state in a Redis. Each run of this script is one atomic step, by the server's clock. It answers as
+-- sqlite_tables.py does: tests/state/test_model.py holds both to one model.
 --
--- ARGV  what to do (the last line), and with what, as JSON
--- KEYS  hash: lever -> "n until before last forget", as in ledger.py; then sorted sets:
-local LEVERS = KEYS[1]
-local NEXT_TO_GO = KEYS[2] -- lever -> few attempts first, then old ones
-local FORGET = KEYS[3]     -- lever -> when it will be forgotten: never where it has reached its `most`
-local PAIRS = KEYS[4]      -- pair -> until when it is known
+-- ARGV  the name of a function in `run` (see the last line), and its arguments as JSON
+-- KEYS  a hash: counter -> "n until before last forget", as in sqlite_tables.py; then sorted sets:
+local COUNTERS = KEYS[1]
+local NEXT_TO_GO = KEYS[2] -- counter -> few attempts first, of those the oldest
+local FORGET = KEYS[3]     -- counter -> when it will be forgotten; inf if it is locked
+local KNOWN = KEYS[4]      -- subject -> until when it is known
 local USED = KEYS[5]       -- key -> until when it is kept
 
 local given = cjson.decode(ARGV[2])
@@ -17,7 +17,7 @@ local now = tonumber(clock[1]) + tonumber(clock[2]) / 1e6
 local function forget(key)
     redis.call('ZREM', NEXT_TO_GO, key)
     redis.call('ZREM', FORGET, key)
-    return redis.call('HDEL', LEVERS, key)
+    return redis.call('HDEL', COUNTERS, key)
 end
 
 local function over(set)
@@ -29,7 +29,7 @@ local function kept(set, key)
 end
 
 local function read(key)
-    local found = redis.call('HGET', LEVERS, key)
+    local found = redis.call('HGET', COUNTERS, key)
     if found then
         local n, until_, before, last, ends = string.match(found, '(%S+) (%S+) (%S+) (%S+) (%S+)')
         local row = { n = tonumber(n), until_ = tonumber(until_), before = tonumber(before), last = tonumber(last) }
@@ -43,23 +43,23 @@ end
 
 local function write(key, row)
     local numbers = string.format('%d %.17g %.17g %.17g %.17g', row.n, row.until_, row.before, row.last, row.ends)
-    redis.call('HSET', LEVERS, key, numbers)
+    redis.call('HSET', COUNTERS, key, numbers)
     -- One number for both: a time in seconds takes 2^34 for centuries to come.
     redis.call('ZADD', NEXT_TO_GO, string.format('%.17g', math.min(row.n, 2 ^ 16) * 2 ^ 34 + row.last), key)
     redis.call('ZADD', FORGET, string.format('%.17g', row.ends), key)
 end
 
--- Beyond the limit drop the next to go, but none that was counted just now.
-local function make_room(levers)
-    local excess = redis.call('ZCARD', NEXT_TO_GO) - limits.levers
+-- Beyond the limit drop the counters that come first in NEXT_TO_GO, but none that was counted just now.
+local function make_room(backoffs)
+    local excess = redis.call('ZCARD', NEXT_TO_GO) - limits.counters
     if excess <= 0 then
         return
     end
     local spared = {}
-    for _, lever in ipairs(levers) do
-        spared[lever.key] = true
+    for _, backoff in ipairs(backoffs) do
+        spared[backoff.key] = true
     end
-    for _, key in ipairs(redis.call('ZRANGE', NEXT_TO_GO, 0, excess + #levers - 1)) do
+    for _, key in ipairs(redis.call('ZRANGE', NEXT_TO_GO, 0, excess + #backoffs - 1)) do
         if excess > 0 and not spared[key] then
             forget(key)
             excess = excess - 1
@@ -67,57 +67,57 @@ local function make_room(levers)
     end
 end
 
-local function wait_after(lever, n)
-    if n < lever.free then
+local function wait_after(backoff, n)
+    if n < backoff.free then
         return 0
     end
-    return math.min(lever.longest, lever.first * 2 ^ math.min(n - lever.free, 64))
+    return math.min(backoff.longest, backoff.first * 2 ^ math.min(n - backoff.free, 64))
 end
 
 local run = {}
 
--- {known, which lever holds it or 0, how long: "inf" without an end}
+-- {1 if the subject is known, number of the backoff that holds it or 0, seconds: "inf" if locked}
 function run.take()
     for _, key in ipairs(over(FORGET)) do
         forget(key)
     end
-    local known = kept(PAIRS, given.pair)
-    local levers = known and given.if_known or given.otherwise
+    local is_known = kept(KNOWN, given.subject)
+    local backoffs = is_known and given.known or given.unknown
     local rows, held, wait = {}, 0, 0
-    for place, lever in ipairs(levers) do
-        local row = read(lever.key)
+    for number, backoff in ipairs(backoffs) do
+        local row = read(backoff.key)
         -- No wait is longer than the longest, even if the clock was wrong when it began.
-        if row.until_ > now + lever.longest then
-            row.until_ = now + lever.longest
-            write(lever.key, row)
+        if row.until_ > now + backoff.longest then
+            row.until_ = now + backoff.longest
+            write(backoff.key, row)
         end
         local its_wait = row.until_ - now
-        if lever.most >= 0 and row.n >= lever.most then
+        if backoff.most >= 0 and row.n >= backoff.most then
             its_wait = math.huge
         end
         if its_wait > wait then
-            held, wait = place, its_wait
+            held, wait = number, its_wait
         end
-        rows[place] = row
+        rows[number] = row
     end
     if held == 0 then
-        for place, lever in ipairs(levers) do
-            local row = rows[place]
+        for number, backoff in ipairs(backoffs) do
+            local row = rows[number]
             row.n, row.before, row.last = row.n + 1, row.until_, now
-            row.until_ = now + wait_after(lever, row.n)
-            row.ends = lever.most >= 0 and row.n >= lever.most and math.huge or now + limits.forget_lever
-            write(lever.key, row)
+            row.until_ = now + wait_after(backoff, row.n)
+            row.ends = backoff.most >= 0 and row.n >= backoff.most and math.huge or now + limits.forget_counter
+            write(backoff.key, row)
         end
-        make_room(levers)
+        make_room(backoffs)
     end
-    return { known and 1 or 0, held, string.format('%.17g', wait) }
+    return { is_known and 1 or 0, held, string.format('%.17g', wait) }
 end
 
 function run.refund()
     for _, key in ipairs(given.refund) do
         local row = read(key)
         if row.n > 1 then
-            row.n, row.until_, row.ends = row.n - 1, row.before, row.last + limits.forget_lever
+            row.n, row.until_, row.ends = row.n - 1, row.before, row.last + limits.forget_counter
             write(key, row)
         else
             forget(key)
@@ -126,13 +126,13 @@ function run.refund()
 end
 
 function run.succeeded()
-    for _, pair in ipairs(over(PAIRS)) do
-        redis.call('ZREM', PAIRS, pair)
+    for _, subject in ipairs(over(KNOWN)) do
+        redis.call('ZREM', KNOWN, subject)
     end
-    redis.call('ZADD', PAIRS, string.format('%.17g', now + limits.forget_pair), given.pair)
-    local excess = redis.call('ZCARD', PAIRS) - limits.pairs
+    redis.call('ZADD', KNOWN, string.format('%.17g', now + limits.forget_known), given.subject)
+    local excess = redis.call('ZCARD', KNOWN) - limits.known
     if excess > 0 then
-        redis.call('ZREMRANGEBYRANK', PAIRS, 0, excess - 1)
+        redis.call('ZREMRANGEBYRANK', KNOWN, 0, excess - 1)
     end
     run.clear()
     run.refund()
@@ -153,9 +153,9 @@ function run.first_use()
     return 1
 end
 
--- {now, {lever, its value, ...}}: to go through all of them here would keep everybody waiting
-function run.levers()
-    return { string.format('%.17g', now), redis.call('HGETALL', LEVERS) }
+-- {now, {counter, its value, ...}}: the caller sorts them, because other commands wait while this script runs
+function run.counters()
+    return { string.format('%.17g', now), redis.call('HGETALL', COUNTERS) }
 end
 
 function run.clear()
@@ -167,8 +167,8 @@ function run.clear()
 end
 
 function run.clear_all()
-    local cleared = redis.call('HLEN', LEVERS)
-    redis.call('UNLINK', LEVERS, NEXT_TO_GO, FORGET)
+    local cleared = redis.call('HLEN', COUNTERS)
+    redis.call('UNLINK', COUNTERS, NEXT_TO_GO, FORGET)
     return cleared
 end
 

@@ -1,11 +1,11 @@
 """The state in a file of SQLite, shared by the processes of one machine; or in this process's memory.
 
-Rule 1: one thread of its own opens the file, uses it and closes it. Whoever asks waits in the event loop, and no longer
-        than the deadline; who gives up before its turn came leaves nothing behind.
-Rule 2: every method is one transaction that takes the write lock first (BEGIN IMMEDIATE): nobody decides on what
+Rule 1: a thread of its own opens, uses and closes the file. Callers wait in the event loop, and no longer than the
+        deadline; a caller that gives up before its turn leaves nothing behind.
+Rule 2: every method is one transaction that takes the write lock first (BEGIN IMMEDIATE): no process decides by what
         another is about to change.
-Rule 3: a process that is killed leaves whole transactions (WAL). If the machine itself dies, the last ones may be gone
-        and the file is whole (synchronous = NORMAL): no attempt waits for a disk.
+Rule 3: a process that is killed leaves whole transactions (WAL). If the machine itself fails, the last ones may be lost
+        but the file is consistent (synchronous = NORMAL): no attempt waits for a disk.
 """
 
 from __future__ import annotations
@@ -22,19 +22,18 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import StartError, StateUnavailable
-from .protocol import Backoff, Count, Grant
-from .retention import Limits
+from .protocol import Backoff, Count, Grant, Limits
 from .sqlite_tables import Ledger, prepare
 
-_PATIENCE = 0.8  # of the deadline: so long one process waits for the lock of another
+_PATIENCE = 0.8  # of the deadline: how long one process waits for the lock of another
 _Answer = TypeVar("_Answer")
 
 
 class SqliteState:
-    """A `SharedState` in the file at `path`; None: in memory, and only here."""
+    """A `SharedState` in the file at `path`; None: in the memory of this process."""
 
     def __init__(self, path: Path | None = None, limits: Limits | None = None) -> None:
-        """Open the file; make it, for its owner alone, if it is not there. Raises StartError."""
+        """Open the file; create it, readable for its owner alone, if it is missing. Raises StartError."""
         self._path = path
         self._limits = limits or Limits()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dicomgate-state")
@@ -45,19 +44,19 @@ class SqliteState:
             self._thread.shutdown(wait=False)
             raise StartError(f"state {path}: cannot be opened: {self._words(error)}") from error
 
-    async def take(self, pair: str, if_known: Sequence[Backoff], otherwise: Sequence[Backoff]) -> Grant:
+    async def take(self, subject: str, known: Sequence[Backoff], unknown: Sequence[Backoff]) -> Grant:
         """See SharedState."""
-        return await self._ask(lambda ledger: ledger.take(pair, if_known, otherwise))
+        return await self._ask(lambda ledger: ledger.take(subject, known, unknown))
 
     async def refund(self, keys: Sequence[str]) -> None:
         """See SharedState."""
         await self._ask(lambda ledger: ledger.refund(keys))
 
-    async def succeeded(self, pair: str, forget: Sequence[str], refund: Sequence[str]) -> None:
+    async def succeeded(self, subject: str, forget: Sequence[str], refund: Sequence[str]) -> None:
         """See SharedState."""
 
         def work(ledger: Ledger) -> None:
-            ledger.know(pair)
+            ledger.know(subject)
             ledger.forget(forget)
             ledger.refund(refund)
 
@@ -70,22 +69,22 @@ class SqliteState:
             raise StateUnavailable(f"state {self._path}: no room for one more used key")
         return first
 
-    async def levers(self) -> list[Count]:
+    async def counters(self) -> list[Count]:
         """See SharedState."""
-        found = await self._ask(lambda ledger: ledger.levers(), self._limits.all_of_it)
+        found = await self._ask(lambda ledger: ledger.counters(), self._limits.listing_deadlines)
         return [Count(key, row.n, _moment(row.until), _moment(row.last), row.forget is None) for key, row in found]
 
     async def clear(self, keys: Sequence[str] | None) -> int:
         """See SharedState."""
         if keys is None:
-            return await self._ask(lambda ledger: ledger.forget_all(), self._limits.all_of_it)
+            return await self._ask(lambda ledger: ledger.forget_all(), self._limits.listing_deadlines)
         return await self._ask(lambda ledger: ledger.forget(keys))
 
     async def close(self) -> None:
         """See SharedState."""
         closing = asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown(wait=False)
-        await asyncio.wait([closing], timeout=self._limits.deadline)  # a disk that hangs may still let it close later
+        await asyncio.wait([closing], timeout=self._limits.deadline)  # if the disk hangs, it closes later
 
     async def _ask(self, work: Callable[[Ledger], _Answer], deadlines: int = 1) -> _Answer:
         """What `work` returns, in time. Raises StateUnavailable."""
@@ -100,8 +99,8 @@ class SqliteState:
 
     def _open(self) -> sqlite3.Connection:
         if self._path is not None:
-            # SQLite gives the files beside it the mode of this one. One that is there must not be opened here: to
-            # close it again would let go of the locks that this process has on it.
+            # SQLite gives its other files the mode of this one. A file that exists must not be opened here: closing it
+            # again would release the locks that this process has on it.
             with suppress(FileExistsError):
                 os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         connection = sqlite3.connect(
@@ -123,12 +122,12 @@ class SqliteState:
                 (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
                 break
             except sqlite3.OperationalError:
-                # SQLite does not wait here while another process does the same.
+                # SQLite does not wait for the lock here, and another process may be doing the same.
                 if time.monotonic() > until:
                     raise
                 time.sleep(0.01)
         if self._path is not None and mode != "wal":
-            raise sqlite3.OperationalError("its file system has no shared memory; it must be a local one")
+            raise sqlite3.OperationalError("its file system has no shared memory; use a local one")
 
     def _close(self) -> None:
         with suppress(sqlite3.Error):
@@ -141,7 +140,7 @@ class SqliteState:
         return _transaction(connection, lambda: work(Ledger(connection, self._limits, time.time())))
 
     def _identity(self) -> tuple[int, int] | None:
-        """Which file it is, whatever its path; another process would count in another one. Raises OSError."""
+        """Device and inode: if the file is replaced, other processes count in the new one. Raises OSError."""
         if self._path is None:
             return None
         found = self._path.stat()

@@ -12,10 +12,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from ..auth import loading as discovery
+from ..auth import loading
 from ..auth.link import Link
 from ..contract import Accept, Attempt, Authenticator, Decision, Identity, IdentityType, Pass, Reject, Unavailable
 from ..errors import ConfigError, PluginError
+from ..wire.user_identity import LONGEST_RESPONSE
 from .variants import damaged, forms, nonsense, of_others
 from .watching import Belongings, logged, longest_stall
 
@@ -24,7 +25,6 @@ _DEADLINE, _HASTE = timedelta(seconds=30), timedelta(milliseconds=1)
 _AT_ONCE = 8
 _ROUNDS = 4
 _LONGEST_STALL = 1.0  # seconds; a machine may be busy, an event loop must not wait for a directory
-_LONGEST_RESPONSE = 65_000  # bytes; sub-item 59H shares the 65,535 of item 50H with the rest of the negotiation
 _KINDS = (None, *IdentityType)
 
 
@@ -183,7 +183,7 @@ class AuthenticatorContract:
 def _refusal(factory: Callable[..., object], table: Mapping[str, object]) -> str:
     """What an operator is told of a table."""
     try:
-        discovery.construct("it", factory, table, Path())
+        loading.construct("it", factory, table, Path())
     except PluginError as error:
         raise AssertionError(f"a table with the keys {list(table)}: {error}") from None
     except ConfigError as error:
@@ -227,7 +227,7 @@ def _accepted(decision: Decision) -> Accept:
 
 def _check_response(decision: Decision) -> None:
     size = len(_accepted(decision).server_response or b"")
-    _require(size <= _LONGEST_RESPONSE, f"a server response of {size} bytes does not fit the A-ASSOCIATE-AC")
+    _require(size <= LONGEST_RESPONSE, f"a server response of {size} bytes does not fit the A-ASSOCIATE-AC")
 
 
 def _is_defect(decision: Decision) -> bool:

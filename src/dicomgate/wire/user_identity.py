@@ -17,6 +17,8 @@ from .reject_abort import REFUSED_IDENTITY, PduError
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _C0 = re.compile(rb"[\x00-\x1f\x7f]")
 _TYPES: Mapping[int, IdentityType] = {kind.value: kind for kind in IdentityType}
+LONGEST_RESPONSE = 65_000
+"""Bytes of a server response: sub-item 59H shares the 65,535 of item 50H with what else is negotiated."""
 _NAMED = (IdentityType.USERNAME, IdentityType.USERNAME_AND_PASSCODE)
 
 
