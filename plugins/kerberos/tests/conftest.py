@@ -1,6 +1,6 @@
 """A real KDC, users with tickets, services with keytabs, and gateways.
 
-Without a KDC or without python-gssapi all of it is skipped. KRB5_... of the environment is each test's own.
+Without a KDC or python-gssapi all tests here are skipped. Each test has its own KRB5_... environment variables.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dicomgate import Decision
+from dicomgate import Accept, Decision
 from dicomgate.testing import attempt
 from dicomgate.testing import kerberos as identity
 from dicomgate.testing.fixtures import evidence, gateway, orthanc, running_orthanc  # noqa: F401 (fixtures)  # noqa: F401 (fixtures)
@@ -36,13 +36,13 @@ class _NotToBeImported(pytest.Module):
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
-    """Skip the modules here, before they import gssapi, and say why."""
+    """Skip the modules here before they import gssapi, and give the reason."""
     return None if find_spec("gssapi") and not NEEDED else _NotToBeImported.from_parent(parent, path=module_path)
 
 
 @pytest.fixture(scope="session")
 def kdc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kdc]:
-    """One KDC for all tests that leave it as it is; alice and zoe have tickets."""
+    """One KDC for all tests that do not change it; alice and zoe have tickets."""
     with run_kdc(tmp_path_factory.mktemp("kdc")) as running:
         running.keytab(SERVICE, OTHER_SERVICE)
         for user in ("alice", "zoe"):
@@ -52,19 +52,30 @@ def kdc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kdc]:
 
 @pytest.fixture(autouse=True)
 def _environment(kdc: Kdc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This process is alice's, and no cache of tokens is but the test's own."""
+    """This process has alice's tickets, and a replay cache of the test's own."""
     for name in [name for name in os.environ if name.startswith("KRB5")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("KRB5_CONFIG", str(kdc.configuration))
     monkeypatch.setenv("KRB5CCNAME", f"FILE:{kdc.folder}/alice")
-    monkeypatch.setenv("KRB5RCACHENAME", "to be undone")
+    monkeypatch.setenv("KRB5RCACHENAME", "")  # so that it is restored after the test
     monkeypatch.delenv("KRB5RCACHENAME")
     monkeypatch.setenv("KRB5RCACHEDIR", str(tmp_path))
 
 
 @pytest.fixture
+def own_kdc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Kdc]:
+    """A KDC for one test, which may stop it and change its keys. An indirect parameter sets its clock ("+200s")."""
+    folder = tmp_path / "own-kdc"
+    folder.mkdir()
+    with run_kdc(folder, clock=getattr(request, "param", "")) as running:
+        monkeypatch.setenv("KRB5_CONFIG", str(running.configuration))
+        monkeypatch.setenv("KRB5CCNAME", f"FILE:{folder}/cache")
+        yield running
+
+
+@pytest.fixture
 def keytab(kdc: Kdc, tmp_path: Path) -> Path:
-    """The keys of the service and of another one, in a file of this test."""
+    """The keys of the service and of another one, in a file of the test's own."""
     path = tmp_path / "gateway.keytab"
     path.touch(mode=0o600)
     path.write_bytes((kdc.folder / "gateway.keytab").read_bytes())
@@ -83,5 +94,12 @@ def kerberos(keytab: Path) -> Make:
 
 
 def ask(authenticator: Kerberos, token: bytes) -> Decision:
-    """What it decides of a login with this token."""
+    """The decision on a login with this token."""
     return authenticator.authenticate(attempt(identity(token, positive_response_requested=True)))
+
+
+def accepted(authenticator: Kerberos, token: bytes) -> Accept:
+    """The same where it must be accepted."""
+    decision = ask(authenticator, token)
+    assert isinstance(decision, Accept), decision
+    return decision

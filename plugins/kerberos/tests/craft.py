@@ -9,6 +9,7 @@ import ctypes
 import secrets
 import struct
 import time
+from collections.abc import Callable
 from ctypes import POINTER, Structure, byref, c_int32, c_size_t, c_uint, c_void_p
 from dataclasses import dataclass
 from functools import cache
@@ -125,6 +126,12 @@ def negotiated(token: bytes, *mechanisms: bytes) -> bytes:
     """SPNEGO around it (RFC 4178 4.2.1)."""
     choice = tlv(0x30, b"".join(mechanisms or (GSS_KERBEROS,)))
     return tlv(0x60, bytes.fromhex("06062b0601050502") + tlv(0xA0, sequence(choice, None, octets(token))))
+
+
+FORMS: dict[str, Callable[[bytes], bytes]] = {
+    "raw": bytes, "gss": framed, "spnego": lambda ap_req: negotiated(framed(ap_req)),
+}  # fmt: skip
+"""The forms in which an AP-REQ can come."""
 
 
 def encrypted(key: Key, usage: int, plain: bytes, *, version: int | None = None, stated: int | None = None) -> bytes:

@@ -5,7 +5,9 @@ KRB5CCNAME names. Both verify the AP-REP that comes back.
 from __future__ import annotations
 
 import ctypes
+import weakref
 from ctypes import POINTER, Structure, byref, c_char_p, c_int32, c_uint, c_void_p
+from functools import cache
 from typing import Any
 
 import gssapi
@@ -27,7 +29,7 @@ class Gss:
         self.token: bytes = self.context.step()
 
     def verify(self, answer: bytes | None) -> bool:
-        """Whether the AP-REP is the service's."""
+        """True if the AP-REP comes from the service."""
         try:
             self.context.step(answer)
         except gssapi.exceptions.GSSError:
@@ -36,7 +38,7 @@ class Gss:
 
 
 class Raw:
-    """An AP-REQ of libkrb5: its `token`, and `verify` for the answer. Freed by `close`."""
+    """An AP-REQ of libkrb5: its `token`, and `verify` for the answer."""
 
     def __init__(self, service: str = SERVICE, *, mutual: bool = True) -> None:
         self._krb5 = krb5 = _library()
@@ -60,9 +62,10 @@ class Raw:
         assert code == 0, code
         self.token = ctypes.string_at(made.data, made.length)
         krb5.krb5_free_data_contents(self._context, byref(made))
+        weakref.finalize(self, _free, self._context, self._connection).atexit = False
 
     def verify(self, answer: bytes | None) -> bool:
-        """Whether the AP-REP is the service's."""
+        """True if the AP-REP comes from the service."""
         buffer = ctypes.create_string_buffer(answer or b"", len(answer or b""))
         data, part = _Data(0, len(answer or b""), ctypes.cast(buffer, c_void_p)), c_void_p()
         if self._krb5.krb5_rd_rep(self._context, self._connection, byref(data), byref(part)):
@@ -70,15 +73,17 @@ class Raw:
         self._krb5.krb5_free_ap_rep_enc_part(self._context, part)
         return True
 
-    def close(self) -> None:
-        self._krb5.krb5_auth_con_free(self._context, self._connection)
-        self._krb5.krb5_free_context(self._context)
+
+def _free(context: c_void_p, connection: c_void_p) -> None:
+    _library().krb5_auth_con_free(context, connection)
+    _library().krb5_free_context(context)
 
 
 class _Data(Structure):
     _fields_ = (("magic", c_int32), ("length", c_uint), ("data", c_void_p))
 
 
+@cache
 def _library() -> Any:
     krb5 = ctypes.CDLL("libkrb5.so.3")
     krb5.krb5_mk_req.argtypes = (

@@ -37,7 +37,7 @@ _NO_KEY = f"Cannot find key for {SERVICE} kvno"
 _TIME = "made too long ago, or the clocks differ"
 _NYV = "the ticket is not valid yet"
 _CLIENT = "the authenticator is not of the ticket's client"
-_NAME = "its name is none that can stand in a log"
+_NAME = "its name is empty, too long, or has characters that are not accepted"
 
 MATRIX = {
     "good": row(),

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from errno import EMFILE
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from dicomgate import Accept, ConfigError, Reject
-from dicomgate.testing.kdc import OTHER_SERVICE, SERVICE, Kdc, run_kdc
-from dicomgate_kerberos import Kerberos
+from dicomgate import Accept, ConfigError, Reject, Unavailable
+from dicomgate.testing.kdc import OTHER_SERVICE, SERVICE, Kdc
+from dicomgate.testing.watching import no_descriptor_left
+from dicomgate_kerberos import Kerberos, gss
+from dicomgate_kerberos.errors import KerberosError
 from dicomgate_kerberos.keytab import Keys, read_keytab
-from plugins.kerberos.tests.conftest import Make, ask
+from plugins.kerberos.tests.conftest import Make, accepted, ask
 from plugins.kerberos.tests.craft import RC4, Key, ap_req, framed, new_key, write_keytab
 from plugins.kerberos.tests.initiator import Gss, Raw
 
@@ -32,46 +37,34 @@ def logs_in(judge: Kerberos, key: Key, version: int) -> bool:
     return accepted.pop()
 
 
-@pytest.fixture
-def own_kdc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kdc]:
-    """A KDC for one test, which may stop it and change its keys; alice has tickets."""
-    folder = tmp_path / "own-kdc"
-    folder.mkdir()
-    with run_kdc(folder) as running:
-        running.keytab(SERVICE)
-        for name, value in running.log_in("alice").items():
-            if name in ("KRB5_CONFIG", "KRB5CCNAME"):
-                monkeypatch.setenv(name, value)
-        yield running
-
-
 def test_the_kdc_stops(kerberos: Make, own_kdc: Kdc) -> None:
-    judge = kerberos(keytab=own_kdc.folder / "gateway.keytab")
+    keytab = own_kdc.keytab(SERVICE)
+    own_kdc.log_in("alice")
+    judge = kerberos(keytab=keytab)
     Gss()
     own_kdc.stop()
     with pytest.raises(Exception, match="Cannot contact any KDC"):
         Gss(OTHER_SERVICE)  # of which she has no ticket yet: it is down
-    for one_more in (judge, kerberos(keytab=own_kdc.folder / "gateway.keytab")):
+    for one_more in (judge, kerberos(keytab=keytab)):
         client, raw = Gss(), Raw()
         for one in (client, raw):
-            accept = ask(one_more, one.token)
-            assert isinstance(accept, Accept)
+            accept = accepted(one_more, one.token)
             assert one.verify(accept.server_response)
-        raw.close()
 
 
 def test_the_kdcs_keys_rotate(kerberos: Make, own_kdc: Kdc) -> None:
-    keytab = own_kdc.folder / "gateway.keytab"
+    keytab = own_kdc.keytab(SERVICE)
+    own_kdc.log_in("alice")
     judge = kerberos(keytab=keytab)
     old = [Gss().token for _ in range(3)]
-    assert isinstance(ask(judge, old[0]), Accept)
+    assert accepted(judge, old[0])
     own_kdc.keytab(SERVICE, norandkey=False)  # the new keys are added to the old ones
     own_kdc.log_in("alice")
-    assert isinstance(ask(judge, Gss().token), Accept)
-    assert isinstance(ask(judge, old[1]), Accept)
+    assert accepted(judge, Gss().token)
+    assert accepted(judge, old[1])
     keytab.unlink()
     own_kdc.keytab(SERVICE)  # the new ones alone
-    assert isinstance(ask(judge, Gss().token), Accept)
+    assert accepted(judge, Gss().token)
     gone = ask(judge, old[2])
     assert isinstance(gone, Reject)
     assert gone.reason.startswith(f"Cannot find key for {SERVICE} kvno 1 in keytab")
@@ -86,7 +79,30 @@ def test_a_new_key_counts_at_once(kerberos: Make, tmp_path: Path, caplog: pytest
         assert (logs_in(judge, NEW, 2), logs_in(judge, OLD, 1)) == (True, True)
         write_keytab(keytab, (SERVICE, 2, NEW))  # in place
         assert (logs_in(judge, NEW, 2), logs_in(judge, OLD, 1)) == (True, False)
-    assert caplog.messages == [f"{keytab}: taken over, key versions 2, 1", f"{keytab}: taken over, key versions 2"]
+    assert caplog.messages == [f"{keytab}: loaded, key versions 2, 1", f"{keytab}: loaded, key versions 2"]
+
+
+def test_a_removed_key_is_not_trusted_because_one_read_failed(kerberos: Make, tmp_path: Path) -> None:
+    keytab = write_keytab(tmp_path / "keytab", (SERVICE, 1, OLD))
+    judge = kerberos(keytab=keytab)
+    write_keytab(tmp_path / "next", (SERVICE, 2, NEW)).replace(keytab)
+    with no_descriptor_left():
+        assert isinstance(ask(judge, ap_req(OLD)), Unavailable)  # the replay cache cannot be opened either
+    assert (logs_in(judge, OLD, 1), logs_in(judge, NEW, 2)) == (False, True)
+
+
+@pytest.mark.parametrize("failing", ["memfd_create", "credentials"])
+def test_nor_because_memory_or_libkrb5_failed_once(
+    kerberos: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    keytab = write_keytab(tmp_path / "keytab", (SERVICE, 1, OLD))
+    judge = kerberos(keytab=keytab)
+    write_keytab(tmp_path / "next", (SERVICE, 2, NEW)).replace(keytab)
+    with monkeypatch.context() as once:
+        error = OSError(EMFILE, "Too many open files") if failing == "memfd_create" else KerberosError(EMFILE, "")
+        once.setattr(os if failing == "memfd_create" else gss, failing, Mock(side_effect=error))
+        assert logs_in(judge, OLD, 1)
+    assert (logs_in(judge, OLD, 1), logs_in(judge, NEW, 2)) == (False, True)
 
 
 def _gone(keytab: Path) -> None:
@@ -128,8 +144,8 @@ def _long(keytab: Path) -> None:
 
 HARM = {
     _gone: "cannot be read: No such file or directory",
-    _torn: "the keytab is torn: it ends in the middle of a key",
-    _with_a_hole_too_far: "the keytab is torn: it ends in the middle of a key",
+    _torn: "the keytab is truncated: it ends in the middle of a key",
+    _with_a_hole_too_far: "the keytab is truncated: it ends in the middle of a key",
     _empty: "this is not a keytab",
     _open: "everybody may read or write this file",
     _a_folder: "cannot be read: Is a directory",
@@ -152,7 +168,7 @@ def test_the_last_good_one_stays(
     assert logs_in(judge, OLD, 1)
     assert logs_in(judge, OLD, 1)
     (message,) = caplog.messages  # once, not for each login
-    assert message.startswith(f"not taken over, the last good keytab stays in force: {keytab}: {words}")
+    assert message.startswith(f"not loaded, the last good version stays in use: {keytab}: {words}")
     if keytab.is_dir():
         keytab.rmdir()
     write_keytab(tmp_path / "next", (SERVICE, 2, NEW)).replace(keytab)

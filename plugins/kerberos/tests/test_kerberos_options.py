@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from dicomgate import Accept, ConfigError, Unavailable
+from dicomgate import ConfigError, Unavailable
 from dicomgate.testing.commandline import dicomgate
 from dicomgate.testing.gateway import as_toml
 from dicomgate.testing.kdc import REALM, SERVICE
 from dicomgate.testing.system_gateway import configuration
 from dicomgate_kerberos import libkrb5
-from dicomgate_kerberos.principal import NotAllowedError, Realms
-from plugins.kerberos.tests.conftest import Make, ask
+from dicomgate_kerberos.authenticator import NotAllowedError, Realms
+from plugins.kerberos.tests.conftest import Make, accepted, ask
 from plugins.kerberos.tests.craft import ap_req, framed, new_key, write_keytab
 from plugins.kerberos.tests.initiator import Gss
 
@@ -46,8 +46,7 @@ def test_the_table_of_a_configuration(check: Check, kerberos: Make, tmp_path: Pa
     result = check(replay_cache="replays", **options)
     assert result.exit_code == 0, result.output
     assert not (tmp_path / "replays").exists()  # or it would be that user's who has checked
-    accept = ask(kerberos(replay_cache=tmp_path / "replays", **options), Gss().token)
-    assert isinstance(accept, Accept)
+    accept = accepted(kerberos(replay_cache=tmp_path / "replays", **options), Gss().token)
     assert accept.user == "alice"
     assert (tmp_path / "replays").stat().st_size > 0
 
@@ -62,8 +61,8 @@ def test_the_table_of_a_configuration(check: Check, kerberos: Make, tmp_path: Pa
         ({"principal": f"{SERVICE}\n"}, "principal: must be of the form"),
         ({"strip_realms": ["ELSEWHERE.EXAMPLE"]}, "strip_realms: has a realm that is not among the realms"),
         ({"realms": ["A", "B"], "strip_realms": ["A", "B"]}, "strip_realms: at most one"),
-        ({"forms": []}, "forms: some of gss, raw, spnego"),
-        ({"forms": ["gss", "ntlm"]}, "forms: some of gss, raw, spnego"),
+        ({"forms": []}, "forms: must be one or more of gss, raw, spnego"),
+        ({"forms": ["gss", "ntlm"]}, "forms: must be one or more of gss, raw, spnego"),
         ({"keytabs": "x"}, "unknown key, did you mean 'keytab'?"),
         ({"realms": 5}, "realms: "),
         ({"keytab": None}, "keytab: is missing"),
@@ -167,17 +166,16 @@ def test_a_configuration_of_kerberos_that_breaks(
     conf.write_text("[libdefaults]\n")
     monkeypatch.setenv("KRB5_CONFIG", str(conf))
     judge = kerberos(keytab=write_keytab(tmp_path / "crafted.keytab", (SERVICE, 1, key)))
-    assert isinstance(ask(judge, form(ap_req(key))), Accept)
+    assert accepted(judge, form(ap_req(key)))
     conf.write_text("[libdefaults\n")
     assert isinstance(ask(judge, form(ap_req(key))), Unavailable)
     conf.write_text("[libdefaults]\n")
-    assert isinstance(ask(judge, form(ap_req(key))), Accept)
+    assert accepted(judge, form(ap_req(key)))
 
 
 def test_remembered_for_longer_than_it_is_good(kerberos: Make) -> None:
     before = datetime.now(UTC)
-    accept = ask(kerberos(), Gss().token)
-    assert isinstance(accept, Accept)
+    accept = accepted(kerberos(), Gss().token)
     assert accept.once is not None
     # Three times clockskew, which is five minutes unless krb5.conf says otherwise.
     assert before + timedelta(minutes=15) <= accept.once.until <= datetime.now(UTC) + timedelta(minutes=15)

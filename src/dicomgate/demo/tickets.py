@@ -14,7 +14,7 @@ from pathlib import Path
 from ..auth.loading import installed
 from ..errors import StartError
 from ..scu.kerberos_login import SingleSignOn
-from ..testing.kdc import NEEDED, PASSWORD, SERVICE, run_kdc
+from ..testing.kdc import NEEDED, SERVICE, run_kdc
 from .folder import KDC, KEYTAB
 
 
@@ -47,7 +47,7 @@ class Tickets:
             try:
                 kdc = stack.enter_context(run_kdc(home, users=[self._user]))
                 kdc.keytab(SERVICE).rename(self._folder / KEYTAB)
-                theirs = kdc.log_in(self._user, password=PASSWORD)
+                theirs = kdc.log_in(self._user)
             except (OSError, RuntimeError, subprocess.SubprocessError) as error:
                 raise StartError(f"the KDC of the demonstration does not start: {error}") from error
             before = {name: value for name, value in os.environ.items() if name.startswith("KRB5")}

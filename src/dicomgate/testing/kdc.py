@@ -1,6 +1,6 @@
 """A real KDC on loopback: MIT's krb5kdc as a plain process, with a realm of its own.
 
-Nothing of the system's configuration is read or written: KRB5_CONFIG and KRB5_KDC_PROFILE name files of its own.
+It neither reads nor writes the system's configuration: KRB5_CONFIG and KRB5_KDC_PROFILE name files of its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 NEEDED = [
     tool for tool in ("krb5kdc", "kdb5_util", "kadmin.local", "kinit", "kvno") if not shutil.which(tool, path=_PATH)
 ]
-"""What is not installed: krb5-kdc, krb5-admin-server and krb5-user of Debian have it."""
+"""The tools that are missing. Debian has them in krb5-kdc, krb5-admin-server and krb5-user."""
 
 _KRB5_CONF = """\
 [libdefaults]
@@ -59,7 +59,7 @@ _KDC_CONF = """\
 
 @dataclass
 class Kdc:
-    """A running KDC. `environment` is what its tools and clients need; `keytab` holds the service's key."""
+    """A running KDC. `environment` has the variables that its tools and clients need."""
 
     folder: Path
     realm: str
@@ -87,23 +87,22 @@ class Kdc:
         path.chmod(0o600)
         return path
 
-    def log_in(self, user: str, *, password: str = PASSWORD, cache: str = "cache", life: str = "1h") -> dict[str, str]:
-        """kinit: the environment of a user that has a ticket."""
-        theirs = {**self.environment, "KRB5CCNAME": f"FILE:{self.folder}/{cache}"}
-        subprocess.run(
-            ["kinit", "-l", life, user], env=theirs, input=f"{password}\n".encode(), check=True, capture_output=True
-        )
-        return theirs
+    def log_in(self, user: str, *, cache: str = "cache", options: Sequence[str] = ()) -> dict[str, str]:
+        """Run kinit for a ticket of one hour, and return the environment of a user that has it."""
+        environment = {**self.environment, "KRB5CCNAME": f"FILE:{self.folder}/{cache}"}
+        command, answer = ["kinit", "-l", "1h", *options, user], f"{PASSWORD}\n".encode()
+        subprocess.run(command, env=environment, input=answer, check=True, capture_output=True)
+        return environment
 
     def run(self, *command: str, environment: Mapping[str, str] | None = None) -> str:
-        """The standard output of one of its tools. Raises RuntimeError, with what it said."""
+        """The standard output of one of its tools. Raises RuntimeError with its output if it fails."""
         done = subprocess.run(command, env=environment or self.environment, check=False, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"{command[0]}: {done.stdout} {done.stderr}")
         return done.stdout
 
     def start(self) -> None:
-        """Start, and wait until it listens."""
+        """Start, and wait until it listens. Raises RuntimeError with its log if it does not within 20 s."""
         command = ["krb5kdc", "-n", "-P", str(self.folder / "pid")]
         if self.clock:
             command = ["faketime", "-f", self.clock, *command]
@@ -119,10 +118,10 @@ class Kdc:
         raise RuntimeError((self.folder / "kdc.log").read_text())
 
     def stop(self) -> None:
-        """Stop: what it has issued stays good."""
+        """Stop. Tickets that it issued stay valid."""
         if self.process is not None:
             pid = self.folder / "pid"
-            # Its own number, not that of faketime: that waits for it, and cleans up behind itself.
+            # The pid of the KDC, not of faketime, which waits for it and then cleans up.
             os.kill(int(pid.read_text()) if pid.exists() else self.process.pid, signal.SIGKILL)
             self.process.wait()
             pid.unlink(missing_ok=True)
@@ -139,9 +138,9 @@ def run_kdc(
     clock: str = "",
     users: Sequence[str] = ("alice", "zoe"),
 ) -> Iterator[Kdc]:
-    """A KDC with these users, whose password is `PASSWORD`, and the services `SERVICE` and `OTHER_SERVICE`.
+    """A KDC with these users, all with `PASSWORD`, and the services `SERVICE` and `OTHER_SERVICE`.
 
-    `clock` is "+200s", say, and needs faketime.
+    `clock` sets its clock off, for example by "+200s"; that needs faketime.
     """
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))

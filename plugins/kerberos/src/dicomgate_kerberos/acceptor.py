@@ -1,9 +1,9 @@
 """The service's side of Kerberos: a keytab, one principal, a replay cache (RFC 4120 3.2.3).
 
-Rule 1: one principal. A ticket for another service whose key is in the same keytab is not for us.
-Rule 2: AES alone. RC4 and DES are refused before anything is decrypted, whatever krb5.conf allows.
-Rule 3: the replay cache of MIT Kerberos is on, and the same one for all forms of a token.
-Rule 4: a keytab that changes and is good counts at once. One that is not takes nothing away: the last good one stays.
+Rule 1: one principal. A ticket for another service is refused even if the same keytab has that service's key.
+Rule 2: AES only. RC4 and DES are refused before anything is decrypted, whatever krb5.conf allows.
+Rule 3: the replay cache of MIT Kerberos is always on, and all forms of a token share it.
+Rule 4: a good keytab is used from the next login on. A broken one changes nothing (dicomgate.kit.watched).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dicomgate import ConfigError
-from dicomgate.kit.files import file_stamp
+from dicomgate.kit.watched import Watched
 
 from . import gss, libkrb5
 from .errors import KerberosError
@@ -30,8 +30,8 @@ AES = {17: "aes128-cts-hmac-sha1-96", 18: "aes256-cts-hmac-sha1-96", 19: "aes128
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """What a login is judged with. The credentials read the keys: neither goes before the other."""
+class _Loaded:
+    """What a login is verified with. The credentials read the keys: both must live equally long."""
 
     entries: list[Entry]
     keys: Keys
@@ -39,66 +39,58 @@ class _Held:
 
 
 class Acceptor:
-    """Accepts for one service. Raises ConfigError at the start, never later; thread-safe."""
+    """Verifies tokens for one service, `service` ("dicom/host@REALM"), with the keys of `keytab`. Thread-safe.
+
+    Raises ConfigError when it is made, never later.
+    """
 
     def __init__(self, keytab: Path, service: str, replay_cache: Path | None) -> None:
         self._keytab = keytab
         self._service = service
         self.skew = libkrb5.clock_skew()
         self.replay_cache = use_replay_cache(replay_cache)
-        self._seen = file_stamp(self._keytab)
-        self._held = self._read()
+        self._loaded = Watched([keytab], self._load, log=_log, describe=_describe)
 
     @property
     def entries(self) -> list[Entry]:
-        """The keys that are used."""
-        return self._held.entries
+        """The keys in use."""
+        return self._loaded.current().entries
 
     @property
     def keys(self) -> str:
-        """What libkrb5 calls them."""
-        return self._held.keys.name
+        """The name under which libkrb5 opens them."""
+        return self._loaded.current().keys.name
 
     def accept(self, request: ApReq) -> Accepted:
-        """Verify what came. Raises KerberosError, whose words are for the log."""
+        """Verify a token. Raises KerberosError, whose text is for the log."""
         if weak := sorted(request.encryption - AES.keys()):
             raise KerberosError(
                 0, f"encrypted with type {weak[0]}, which is not accepted: {', '.join(AES.values())} are"
             )
-        self._look_again()
-        held = self._held  # stays whole, whatever another thread takes over meanwhile
+        loaded = self._loaded.current()  # one consistent set, whatever another thread loads meanwhile
         if request.form is Form.RAW:
-            return libkrb5.accept(request.ap_req, held.keys.name, self._service)
-        return gss.accept(request.token, held.credentials, self.skew)
+            return libkrb5.accept(request.ap_req, loaded.keys.name, self._service)
+        return gss.accept(request.token, loaded.credentials, self.skew)
 
-    def _read(self) -> _Held:
+    def _load(self) -> _Loaded:
         entries = read_keytab(self._keytab)
         own = [entry for entry in entries if entry.principal == self._service]
         if not own:
-            held = ", ".join(sorted({entry.principal for entry in entries})) or "no key"
-            raise ConfigError(f"{self._keytab}: has no key of {self._service}; it has {held}")
+            found = ", ".join(sorted({entry.principal for entry in entries})) or "no key"
+            raise ConfigError(f"{self._keytab}: has no key of {self._service}; it has {found}")
         usable = [entry for entry in own if entry.encryption in AES]
         if not usable:
             raise ConfigError(f"{self._keytab}: has no AES key of {self._service}")
-        keys = Keys(usable)
         try:
-            return _Held(usable, keys, gss.credentials(keys.name, self._service))
+            keys = Keys(usable)
+            return _Loaded(usable, keys, gss.credentials(keys.name, self._service))
+        except OSError as error:
+            raise ConfigError(f"{self._keytab}: {error.strerror}") from error
         except KerberosError as error:
-            raise ConfigError(f"{self._keytab}: {error}") from None
-
-    def _look_again(self) -> None:
-        stamp = file_stamp(self._keytab)
-        if stamp == self._seen:
-            return
-        self._seen = stamp
-        try:
-            self._held = self._read()
-        except ConfigError as error:
-            _log.error("not taken over, the last good keytab stays in force: %s", error)
-        else:
-            _log.info("%s: taken over, key versions %s", self._keytab, versions(self.entries))
+            # An OSError as the cause makes the next login try again (kit.watched, rule 2).
+            raise ConfigError(f"{self._keytab}: {error}") from (OSError(str(error)) if error.unavailable else None)
 
 
-def versions(entries: list[Entry]) -> str:
-    """The key versions among these, newest first."""
-    return ", ".join(str(version) for version in sorted({entry.version for entry in entries}, reverse=True))
+def _describe(loaded: _Loaded) -> str:
+    versions = sorted({entry.version for entry in loaded.entries}, reverse=True)
+    return f"loaded, key versions {', '.join(map(str, versions))}"

@@ -1,8 +1,8 @@
 """`use = "kerberos"`: User-Identity-Type 3, verified by MIT Kerberos (PS3.7 D.3.3.7.1, PS3.15 B.6; RFC 4120, RFC 4121).
 
-Rule 1: nobody is asked over the network: a login needs the keytab and nothing else, whether the KDC answers or not.
-Rule 2: a token logs in once. MIT's replay cache sees to it on this machine, and the gateway's own on all of them.
-Rule 3: what the library says is for the log. The client learns nothing but that it was refused.
+Rule 1: nothing is asked over the network. A login needs the keytab only, whether or not the KDC answers.
+Rule 2: a token logs in once. MIT's replay cache ensures that on this machine, the gateway's state on all of them.
+Rule 3: the library's messages are for the log. The client only learns that it was refused.
 """
 
 from __future__ import annotations
@@ -20,37 +20,64 @@ from .acceptor import Acceptor
 from .errors import KerberosError
 from .form import ApReq, Form, NotAnApReqError, read_field
 from .libkrb5 import Accepted
-from .principal import NotAllowedError, Realms
 
 _log = logging.getLogger(__name__)
 _LONGEST_SHOWN = 200
+LONGEST_NAME = 256
+"""Characters of a principal, realm included."""
+_ANONYMOUS = "WELLKNOWN/"
 _PRINCIPAL = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*@([A-Za-z0-9_.-]+)")
+
+
+class NotAllowedError(Exception):
+    """A genuine token of a user who may not log in. The text is for the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Realms:
+    """The realms whose users may log in (`allowed`), and those that a user's name is stripped of (`stripped`)."""
+
+    allowed: Sequence[str]
+    stripped: Sequence[str]
+
+    def user(self, principal: str) -> str:
+        """The user: `alice@HOSPITAL`, or `alice` where the realm is stripped. Raises NotAllowedError."""
+        name, _, realm = principal.rpartition("@")
+        if realm not in self.allowed:
+            raise NotAllowedError(f"its realm {realm[:80]!r} is not among the realms")
+        # RFC 8062 3, RFC 6111: WELLKNOWN/ANONYMOUS and the like identify no user.
+        if name.startswith(_ANONYMOUS) or realm.startswith("WELLKNOWN:"):
+            raise NotAllowedError("it is anonymous")
+        # libkrb5 escapes special characters of a name with backslashes.
+        if not name or len(principal) > LONGEST_NAME or not principal.isprintable() or "\\" in name or "@" in name:
+            raise NotAllowedError("its name is empty, too long, or has characters that are not accepted")
+        return name if realm in self.stripped else principal
 
 
 @dataclass(kw_only=True, eq=False)
 class Kerberos:
     """The users of one or more realms, at one service.
 
-    Raises ConfigError for what is wrong with these keys, the keytab, or the replay cache.
+    Raises ConfigError for a wrong option, keytab, or replay cache.
     """
 
     keytab: Path
-    """The file with the service's keys; not open to everybody."""
+    """The file with the service's keys. It must not be readable by everybody."""
 
     principal: str
-    """The one service that tickets must be for: "dicom/gateway.hospital.example@HOSPITAL.EXAMPLE"."""
+    """The service that tickets must be for: "dicom/gateway.hospital.example@HOSPITAL.EXAMPLE"."""
 
     realms: Sequence[str] = ()
-    """The realms whose users may come. Without any: the service's own."""
+    """The realms whose users may log in. Default: the service's own realm."""
 
     strip_realms: Sequence[str] = ()
-    """Of these realms the user's name goes without: "alice" for alice@HOSPITAL.EXAMPLE."""
+    """The realm that is removed from a user's name: "alice" for alice@HOSPITAL.EXAMPLE."""
 
     forms: Sequence[str] = ("gss", "raw")
-    """What a client may send: "gss" (an initial token of the GSS-API), "raw" (an AP-REQ), "spnego"."""
+    """What a client may send: "gss" (an initial GSS-API token), "raw" (an AP-REQ), "spnego"."""
 
     replay_cache: Path | None = None
-    """The file in which MIT Kerberos remembers tokens. None: the one of the system's user, in /var/tmp."""
+    """The file in which MIT Kerberos remembers tokens. Default: the system user's own, in /var/tmp."""
 
     handles: frozenset[IdentityType] = field(init=False, repr=False, default=frozenset({IdentityType.KERBEROS}))
     acceptor: Acceptor = field(init=False, repr=False)
@@ -65,15 +92,15 @@ class Kerberos:
         if not set(self.strip_realms) <= set(allowed):
             raise ConfigError("strip_realms: has a realm that is not among the realms")
         if len(self.strip_realms) > 1:
-            raise ConfigError("strip_realms: at most one: alice of two realms would be one user")
+            raise ConfigError("strip_realms: at most one, or alice of two realms would be the same user")
         self._realms = Realms(allowed, self.strip_realms)
         if not self.forms or not set(self.forms) <= _FORMS.keys():
-            raise ConfigError(f"forms: some of {', '.join(_FORMS)}")
+            raise ConfigError(f"forms: must be one or more of {', '.join(_FORMS)}")
         self._forms = frozenset(_FORMS[form] for form in self.forms)
         self.acceptor = Acceptor(self.keytab, self.principal, self.replay_cache)
 
     def authenticate(self, attempt: Attempt, /) -> Decision:
-        """Judge one attempt, in a thread of this authenticator's own."""
+        """Verify one attempt. Runs in a thread of this authenticator."""
         identity = attempt.identity
         if identity is None or identity.type is not IdentityType.KERBEROS:
             return Pass("not a Kerberos token")
@@ -82,24 +109,24 @@ class Kerberos:
             if request.service != self.principal:
                 return self._pass_on(request, attempt)
             if request.form not in self._forms:
-                return Reject(f"{request.form.value}: this form is not among the forms")
+                return Reject(f"{request.form.value}: this form is not among the configured forms")
             accepted = self.acceptor.accept(request)
             user = self._realms.user(accepted.client)
         except KerberosError as error:
-            return Unavailable(str(error)) if error.could_not_look else Reject(str(error))
+            return Unavailable(str(error)) if error.unavailable else Reject(str(error))
         except (NotAnApReqError, NotAllowedError) as error:
             return Reject(str(error))
         return self._accept(request, accepted, user)
 
     def _pass_on(self, request: ApReq, attempt: Attempt) -> Pass:
-        """Another table may be for that service. If none is, the log is where one can see what went wrong."""
+        """Another table may be for that service. If none is, this log line tells the operator what went wrong."""
         reason = f"the ticket is for {request.service[:_LONGEST_SHOWN]}, not for {self.principal}"
         _log.info("%s: %s", attempt.id, reason)
         return Pass(reason)
 
     def _accept(self, request: ApReq, accepted: Accepted, user: str) -> Accept:
-        # Made at most a skew ahead of our clock, it is accepted until a skew after that; and the clocks of the gateways
-        # may differ as well. Then it is refused for its age.
+        # A token may be dated up to one clock skew ahead of our clock, and is accepted until one skew after its date.
+        # The gateways' clocks may differ by a third. After that its age alone refuses it.
         until = datetime.now(UTC) + timedelta(seconds=3 * self.acceptor.skew)
         return Accept(
             user,

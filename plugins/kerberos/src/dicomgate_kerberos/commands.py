@@ -1,8 +1,8 @@
-"""`dicomgate kerberos check`: what the configured authenticators have, and whether a login with it works.
+"""`dicomgate kerberos check`: keytab, clock and replay cache of the configured authenticators, and a trial login.
 
-Rule 1: nothing of it needs the KDC but what says so. One that is out of reach is no error: logins do not need it.
+Rule 1: only the row "clock" needs the KDC. A KDC out of reach is no error, because logins do not need it.
 Rule 2: exit status 0: nothing is wrong; 1: a login is refused, or the clocks differ; 2: wrong usage or configuration.
-Rule 3: run it as the gateway's user: a file that it makes is that user's, and what it can read, the gateway can.
+Rule 3: run it as the gateway's user. A file that it makes belongs to that user, and it reads what the gateway can read.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dicomgate.cli.plugin_commands import DEFAULT_CONFIG, ConfigOption, Negative
 
 from .acceptor import AES
 from .authenticator import Kerberos
-from .clock import seconds_ahead
 from .errors import KerberosError
 from .gss import Login
+from .libkrb5 import seconds_ahead
 
 app = typer.Typer(
     name="kerberos", help="Keytab, clock and tickets.", no_args_is_help=True, pretty_exceptions_show_locals=False
@@ -34,29 +34,29 @@ def _root() -> None:
 
 @app.command()
 def check(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Say what the kerberos authenticators have, ask the KDC for its time, and log in with the tickets of whoever asks.
+    """Show what the kerberos authenticators use, ask the KDC for its time, and log in with your own tickets.
 
     Exit status: 0 nothing is wrong, 1 a login is refused or the clocks
     differ too much, 2 wrong usage or configuration.
     """
-    judges = authenticators(config, "kerberos")
-    rows = [(name, *row) for name, judge in judges.items() for row in _look(judge)]
+    configured = authenticators(config, "kerberos")
+    rows = [(name, *row) for name, one in configured.items() for row in _rows(one)]
     print_table(("authenticator", "what", "verdict", "detail"), rows)
     if any(row[2] == "wrong" for row in rows):
         raise NegativeAnswer("something is wrong: see above")
 
 
-def _look(judge: object) -> list[Row]:
-    assert isinstance(judge, Kerberos)  # noqa: S101 (what `use = "kerberos"` makes)
-    acceptor = judge.acceptor
+def _rows(authenticator: object) -> list[Row]:
+    assert isinstance(authenticator, Kerberos)  # noqa: S101 (`use = "kerberos"` makes it)
+    acceptor = authenticator.acceptor
     keys = [("key", "ok", f"version {entry.version}, {AES[entry.encryption]}") for entry in acceptor.entries]
     return [
-        ("keytab", "ok", str(judge.keytab)),
-        ("principal", "ok", judge.principal),
+        ("keytab", "ok", str(authenticator.keytab)),
+        ("principal", "ok", authenticator.principal),
         *keys,
         ("replay cache", "ok", _place(acceptor.replay_cache)),
-        _clock(judge),
-        _login(judge),
+        _clock(authenticator),
+        _login(authenticator),
     ]
 
 
@@ -67,26 +67,26 @@ def _place(replay_cache: str) -> str:
     return f"{folder}/krb5_{os.geteuid()}.rcache2"
 
 
-def _clock(judge: Kerberos) -> Row:
-    """The service asks for a ticket of its own, with the key of the keytab."""
+def _clock(authenticator: Kerberos) -> Row:
+    """The service requests a ticket for itself, with its key of the keytab."""
     try:
-        ahead = seconds_ahead(judge.acceptor.keys, judge.principal)
+        ahead = seconds_ahead(authenticator.acceptor.keys, authenticator.principal)
     except KerberosError as error:
-        return "clock", "-", f"the KDC says nothing to this service: {error}"
-    verdict = "ok" if abs(ahead) < judge.acceptor.skew else "wrong"
-    return "clock", verdict, f"the KDC's is {ahead:+d} s ahead of ours; {judge.acceptor.skew} s are borne"
+        return "clock", "-", f"the KDC issues no ticket to this service: {error}"
+    verdict = "ok" if abs(ahead) < authenticator.acceptor.skew else "wrong"
+    return "clock", verdict, f"the KDC's is {ahead:+d} s ahead of ours; {authenticator.acceptor.skew} s are allowed"
 
 
-def _login(judge: Kerberos) -> Row:
-    if "gss" not in judge.forms:
-        return "login", "-", 'not tried: "gss" is not among the forms'
+def _login(authenticator: Kerberos) -> Row:
+    if "gss" not in authenticator.forms:
+        return "login", "-", 'not tried: "gss" is not among the configured forms'
     try:
-        login = Login(judge.principal)
+        login = Login(authenticator.principal)
     except KerberosError as error:
-        return "login", "-", f"not tried, there is no ticket to be had (kinit): {error}"
+        return "login", "-", f"not tried, no ticket available (kinit): {error}"
     identity = Identity(IdentityType.KERBEROS, login.token, b"", positive_response_requested=True)
     peer, now = Peer("127.0.0.1", 0), datetime.now(UTC)
-    decision = judge.authenticate(Attempt("check", identity, "DICOMGATE", "ANY-SCP", peer, "check", (), now))
+    decision = authenticator.authenticate(Attempt("check", identity, "DICOMGATE", "ANY-SCP", peer, "check", (), now))
     if not isinstance(decision, Accept):
         return "login", "wrong", decision.reason
     if not login.is_proved_by(decision.server_response):

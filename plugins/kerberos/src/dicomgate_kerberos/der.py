@@ -1,4 +1,4 @@
-"""As much of DER as stands before a ticket's ciphertext: definite lengths, one byte for the tag (X.690 8.1, 10.1)."""
+"""The part of DER that an AP-REQ needs: definite lengths, tags of one byte (X.690 8.1, 10.1)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 
 class DerError(ValueError):
-    """Not DER, or not what should stand there."""
+    """Not DER, or not the expected element."""
 
 
 def read(data: bytes, tag: int) -> bytes:
     """The content of the one element of this tag that `data` is. Raises DerError."""
-    found, content, behind = first(data)
-    if found != tag or behind:
-        raise DerError(f"tag {found:#x} where {tag:#x} should stand, or something behind it")
+    found, content, rest = first(data)
+    if found != tag or rest:
+        raise DerError(f"tag {found:#x} instead of {tag:#x}, or data after it")
     return content
 
 
@@ -26,17 +26,17 @@ def elements(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def first(data: bytes) -> tuple[int, bytes, bytes]:
-    """Tag and content of the first element, and what stands behind it. Raises DerError."""
+    """Tag and content of the first element, and the rest after it. Raises DerError."""
     tag, content, end = _element(data, 0)
     return tag, content, data[end:]
 
 
 def fields(data: bytes) -> dict[int, bytes]:
-    """The content of a SEQUENCE's fields by their context tag: [0], [1], ... Raises DerError if one stands twice."""
+    """The content of a SEQUENCE's fields by their context tag: [0], [1], ... Raises DerError if one comes twice."""
     found: dict[int, bytes] = {}
     for tag, content in elements(data):
         if not 0xA0 <= tag <= 0xBE or tag - 0xA0 in found:
-            raise DerError(f"tag {tag:#x} where a field should stand")
+            raise DerError(f"tag {tag:#x} instead of a field, or a field that comes twice")
         found[tag - 0xA0] = content
     return found
 
@@ -65,11 +65,11 @@ def _element(data: bytes, at: int) -> tuple[int, bytes, int]:
     if length >= 0x80:
         size = length - 0x80
         if not 1 <= size <= 4 or at + size > len(data):
-            raise DerError("cut off, or a length of another form")
+            raise DerError("cut off, or an indefinite or very long length")
         length = int.from_bytes(data[at : at + size])
         at += size
         if length < 0x80 or length.bit_length() <= 8 * (size - 1):
-            raise DerError("a length that is not in its shortest form")
+            raise DerError("a length not in its shortest form")
     if at + length > len(data):
-        raise DerError("longer than what it stands in")
+        raise DerError("longer than its container")
     return tag, data[at : at + length], at + length

@@ -1,10 +1,10 @@
-"""Which form of the field it is, by its first bytes; and what the AP-REQ in it says before anything is decrypted.
+"""The forms of the identity field, told apart by their first bytes, and the unencrypted part of the AP-REQ in it.
 
-PS3.7 D.3.3.7.1 calls the field a "Kerberos Service ticket". A ticket alone proves nothing, since whoever saw it can
-send it again; what does is an AP-REQ (RFC 4120 5.5.1), which holds the ticket and an authenticator made for this login.
-It comes raw, in the frame of the GSS-API (RFC 2743 3.1, RFC 4121 4.1), or in SPNEGO around that (RFC 4178).
+PS3.7 D.3.3.7.1 calls the field a "Kerberos Service ticket". A ticket alone proves nothing, because anyone who saw it
+can send it again. An AP-REQ (RFC 4120 5.5.1) does: it holds the ticket and an authenticator made for this login.
+It comes raw, in the GSS-API's frame (RFC 2743 3.1, RFC 4121 4.1), or in SPNEGO around that frame (RFC 4178).
 
-Law: SPNEGO is taken off and put on here. No library negotiates, so that nothing but Kerberos can come of it.
+Rule: SPNEGO is removed and added here. No library negotiates, so no mechanism but Kerberos can be chosen.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from . import der
 KERBEROS = bytes.fromhex("06092a864886f712010202")
 SPNEGO = bytes.fromhex("06062b0601050502")
 _OLD_WINDOWS = bytes.fromhex("06092a864882f712010202")
-"""Kerberos, cut to 16 bits: what Windows still names first in SPNEGO (MS-SPNG). The token within has the right one."""
+"""Kerberos, cut to 16 bits: Windows still names it first in SPNEGO (MS-SPNG). The token inside has the right one."""
 _ACCEPT_COMPLETED = b"\x0a\x01\x00"
 _AP_REQ_FOLLOWS = b"\x01\x00"  # RFC 4121 4.1.1: TOK_ID
 _OTHERS = {
@@ -27,7 +27,7 @@ _OTHERS = {
     bytes.fromhex("060a2b06010401823702020a"): "NTLM",
     _OLD_WINDOWS: "Kerberos with the identifier of old Windows",
 }
-_APPLICATIONS = {0x61: "a bare Ticket, which proves nothing: whoever saw it can send it again", 0x6B: "an AS-REP",
+_APPLICATIONS = {0x61: "a bare Ticket, which proves nothing: anyone who saw it can send it again", 0x6B: "an AS-REP",
                  0x6D: "a TGS-REP", 0x6F: "an AP-REP", 0x74: "a KRB-SAFE", 0x75: "a KRB-PRIV", 0x76: "a KRB-CRED",
                  0x7E: "a KRB-ERROR"}  # fmt: skip
 
@@ -41,15 +41,15 @@ class Form(Enum):
 
 
 class NotAnApReqError(Exception):
-    """It holds no AP-REQ of RFC 4120. The words are for the log."""
+    """The field holds no AP-REQ of RFC 4120. The text is for the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApReq:
-    """What an AP-REQ says in the clear: none of it is to be believed.
+    """The unencrypted part of an AP-REQ: none of it is verified yet.
 
-    `ap_req` is the AP-REQ itself, `token` the GSS-API's around it, if any, `mechanism` what SPNEGO calls that;
-    `service` is the name the ticket is for.
+    `ap_req` is the AP-REQ itself, `token` the GSS-API token around it, if any, `mechanism` the one that SPNEGO named,
+    `service` the principal that the ticket is for, `encryption` the types of the ticket and the authenticator.
     """
 
     form: Form
@@ -62,11 +62,11 @@ class ApReq:
 
     @property
     def fingerprint(self) -> str:
-        """What is different in every honest login: a digest of the authenticator as it was encrypted."""
+        """A digest of the encrypted authenticator, which differs in every honest login."""
         return hashlib.sha256(self.authenticator).hexdigest()
 
     def in_its_form(self, answer: bytes) -> bytes:
-        """What the client expects: the answer to a token that came in SPNEGO is in SPNEGO as well."""
+        """The answer as the client expects it: in SPNEGO if its token came in SPNEGO."""
         if self.form is not Form.SPNEGO:
             return answer
         # RFC 4178 4.2.2: NegTokenResp [1] SEQUENCE { negState [0], supportedMech [1], responseToken [2] }.
@@ -81,7 +81,7 @@ def read_field(data: bytes) -> ApReq:
     try:
         return _unwrap(data)
     except der.DerError as error:
-        raise NotAnApReqError(f"not what it begins like: {error}") from None
+        raise NotAnApReqError(f"malformed: {error}") from None
 
 
 def _unwrap(data: bytes) -> ApReq:
@@ -91,7 +91,7 @@ def _unwrap(data: bytes) -> ApReq:
     if tag == 0x6E:
         return _read_ap_req(Form.RAW, b"", b"", data)
     if tag != 0x60:
-        raise NotAnApReqError(_APPLICATIONS.get(tag, "nothing that Kerberos knows"))
+        raise NotAnApReqError(_APPLICATIONS.get(tag, "not a Kerberos message"))
     content = der.read(data, 0x60)
     if content.startswith(KERBEROS):
         return _read_ap_req(Form.GSS, b"", data, _framed(content))
@@ -137,5 +137,5 @@ def _read_ap_req(form: Form, mechanism: bytes, token: bytes, data: bytes) -> ApR
 
 
 def _text(content: bytes) -> str:
-    """RFC 4120 5.2.1: KerberosString, IA5 of which nobody else makes use; for the log, whoever writes it."""
+    """A KerberosString (RFC 4120 5.2.1: IA5), escaped so that it can be logged."""
     return ascii(content.decode("ascii", "backslashreplace"))[1:-1]

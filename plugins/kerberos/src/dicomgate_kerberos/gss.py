@@ -1,7 +1,7 @@
-"""A GSS-API token of Kerberos, by python-gssapi (RFC 2743 2.2.2, RFC 4121).
+"""GSS-API tokens of Kerberos, verified with python-gssapi (RFC 2743 2.2.2, RFC 4121).
 
-Law: the context is complete, and its mechanism is Kerberos; nothing less is a login. python-gssapi keeps errors back
-for which there is a token to send, and then `step` returns as if all were well: that is turned off here.
+Rule: a login needs a complete context whose mechanism is Kerberos. python-gssapi defers an error that comes with a
+token to send: `step` then returns as if all were well. That is turned off here.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ except ImportError as error:
 
 
 class _Acceptor(gssapi.SecurityContext):  # type: ignore[misc, unused-ignore]  # typed, or not there at all
-    """Raises what `step` finds wrong."""
+    """A context whose `step` raises every error."""
 
 
-setattr(_Acceptor, "__DEFER_STEP_ERRORS__", False)  # noqa: B010 (behind the class: its metaclass sets it to True)
+setattr(_Acceptor, "__DEFER_STEP_ERRORS__", False)  # noqa: B010 (after the class: its metaclass sets it to True)
 
 
 def credentials(keytab: str, service: str) -> Any:
-    """What one service accepts with: the keys of this principal alone. Raises KerberosError."""
-    name = gssapi.Name(service, gssapi.NameType.kerberos_principal)  # a host-based one would be looked up in the DNS
+    """The credentials to accept tokens for one service, with its keys only. Raises KerberosError."""
+    name = gssapi.Name(service, gssapi.NameType.kerberos_principal)  # a host-based name would be looked up in the DNS
     mechanisms = [gssapi.MechType.kerberos]
     try:
         return gssapi.Credentials(usage="accept", name=name, mechs=mechanisms, store={"keytab": keytab})
@@ -40,7 +40,7 @@ def credentials(keytab: str, service: str) -> Any:
 
 
 def accept(token: bytes, credentials: Any, skew: int) -> Accepted:
-    """Verify a token, where clocks may differ by `skew` seconds. Raises KerberosError."""
+    """Verify a token; clocks may differ by `skew` seconds. Raises KerberosError."""
     try:
         context = _Acceptor(creds=credentials, usage="accept")
         answer = context.step(token)
@@ -56,7 +56,7 @@ def accept(token: bytes, credentials: Any, skew: int) -> Accepted:
 
 
 class Login:
-    """A client's side, with the ticket cache of whoever runs this: for `check`. Raises KerberosError."""
+    """The client's side, with the caller's ticket cache: for `check`. Raises KerberosError."""
 
     def __init__(self, service: str) -> None:
         name = gssapi.Name(service, gssapi.NameType.kerberos_principal)
@@ -69,7 +69,7 @@ class Login:
             raise _error(error) from None
 
     def is_proved_by(self, answer: bytes | None) -> bool:
-        """Whether the AP-REP is the service's."""
+        """True if the AP-REP comes from the service."""
         try:
             self._context.step(answer)
         except GSSError:
@@ -78,7 +78,7 @@ class Login:
 
 
 def _error(error: Any) -> KerberosError:
-    """The library's own words for the minor code, in one line; for the major one where that says "Success"."""
+    """The library's message for the minor code in one line, or for the major code if the minor one is "Success"."""
     said = [status for status in error.get_all_statuses(error.min_code, False) if status != "Success"]
     said = said or error.get_all_statuses(error.maj_code, True)
     return KerberosError(error.min_code, " ".join(" ".join(said).split()))

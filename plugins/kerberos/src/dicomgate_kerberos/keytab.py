@@ -1,7 +1,8 @@
-"""What a keytab holds (MIT keytab file format, version 2), and the part of it that libkrb5 is to use.
+"""The keys of a keytab (MIT keytab file format, version 2), and those of them that libkrb5 may use.
 
-Law: libkrb5 never reads the operator's file. It reads what was checked here, from memory: the keys of one principal.
-So a file that is gone, torn or being written takes nothing away, and the key of another service is not even there.
+Rule: libkrb5 never reads the operator's file. It gets keys that were checked here, of one principal, in memory. So a
+file that is missing, truncated or being written removes no key, and other services' keys are out of reach. libkrb5's
+own reader takes a truncated keytab for a shorter one: it would silently drop keys.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _LARGEST = 1_048_576
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One key: whose, its version, for which encryption; and the record as it stands in the file."""
+    """One key: its principal, version and encryption type, and its record as in the file."""
 
     principal: str
     version: int
@@ -31,7 +32,7 @@ class Entry:
 
 
 class Keys:
-    """Keys that libkrb5 opens by `name`. They are in no folder, and gone with this object."""
+    """Keys that libkrb5 opens by `name`. They are in memory only and vanish with this object. Raises OSError."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         descriptor = os.memfd_create("keytab")
@@ -42,21 +43,21 @@ class Keys:
 
 
 def read_keytab(path: Path) -> list[Entry]:
-    """The keys of the file. Raises ConfigError: it cannot be read, is open to everybody, or is no keytab."""
+    """The keys of the file. Raises ConfigError if it cannot be read, is readable by everybody, or is no keytab."""
     data = read_private(path, _LARGEST)
     if data[:2] != _VERSION:
         raise ConfigError(f"{path}: this is not a keytab")
     try:
         return list(_entries(data))
     except (struct.error, IndexError, UnicodeDecodeError):
-        raise ConfigError(f"{path}: the keytab is torn: it ends in the middle of a key") from None
+        raise ConfigError(f"{path}: the keytab is truncated: it ends in the middle of a key") from None
 
 
 def _entries(data: bytes) -> Iterator[Entry]:
     at = len(_VERSION)
     while at < len(data):
         (size,) = struct.unpack_from(">i", data, at)
-        end = at + 4 + abs(size)  # below zero: a hole, where a key was removed
+        end = at + 4 + abs(size)  # negative: a hole where a key was removed
         if end > len(data):
             raise IndexError
         if size > 0:

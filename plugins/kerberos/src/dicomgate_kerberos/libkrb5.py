@@ -1,6 +1,6 @@
-"""The few calls of libkrb5 that take a raw AP-REQ, by ctypes: there is no well-kept binding of krb5_rd_req.
+"""libkrb5 by ctypes: raw AP-REQs, the clock skew, the KDC's clock. No maintained binding has krb5_rd_req.
 
-Law: every object is freed whatever happens, in the order that MIT's documentation gives; no pointer leaves this file.
+Rule: every object is freed whatever happens, in the order that MIT's documentation gives. No pointer leaves this file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from dicomgate import ConfigError
 from .errors import KerberosError
 
 _MUTUAL_REQUIRED = 0x20000000  # krb5.h: AP_OPTS_MUTUAL_REQUIRED
-_CLOCK_SKEW = 300  # seconds, where krb5.conf says nothing
+_LONGEST_CREDENTIAL = 1024  # bytes; krb5.h: sizeof(krb5_creds) is less than 200
+_CLOCK_SKEW = 300  # seconds, if krb5.conf does not set it
 
 
 class _Data(Structure):
@@ -51,7 +52,7 @@ class _Ticket(Structure):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An AP-REQ that is genuine: who, until when (Unix time), and the AP-REP if the client asked for one."""
+    """A genuine AP-REQ: the client's principal, the ticket's end (Unix time), the AP-REP if the client asked for it."""
 
     client: str
     ends: float
@@ -60,7 +61,7 @@ class Accepted:
 
 @cache
 def load() -> Any:
-    """The library. Raises ConfigError if it is not there."""
+    """The library. Raises ConfigError if it is not installed."""
     try:
         library = ctypes.CDLL("libkrb5.so.3")
     except OSError as error:
@@ -95,11 +96,11 @@ def load() -> Any:
 
 
 def clock_skew() -> int:
-    """By how many seconds clocks may differ (krb5.conf). Raises ConfigError: no library, or a wrong krb5.conf."""
+    """By how many seconds clocks may differ (krb5.conf). Raises ConfigError: no library, or a broken krb5.conf."""
     krb5 = load()
     with ExitStack() as freed:
         try:
-            context = opened(krb5, freed)
+            context = _open_context(krb5, freed)
         except KerberosError as error:
             raise ConfigError(str(error)) from None
         profile, seconds = c_void_p(), c_int()
@@ -117,8 +118,8 @@ def accept(ap_req: bytes, keytab: str, service: str) -> Accepted:
     """
     krb5 = load()
     with ExitStack() as freed:
-        context = opened(krb5, freed)
-        check = partial(checked, krb5, context)
+        context = _open_context(krb5, freed)
+        check = partial(_check, krb5, context)
         server, keys, connection = c_void_p(), c_void_p(), c_void_p()
         check(krb5.krb5_parse_name(context, service.encode(), byref(server)))
         freed.callback(krb5.krb5_free_principal, context, server)
@@ -142,8 +143,28 @@ def accept(ap_req: bytes, keytab: str, service: str) -> Accepted:
         return Accepted(client, float(part.times.endtime & 0xFFFFFFFF), answer)
 
 
-def opened(krb5: Any, freed: ExitStack) -> c_void_p:
-    """A context of the library, until `freed`. Raises KerberosError."""
+def seconds_ahead(keytab: str, service: str) -> int:
+    """By how many seconds the KDC's clock is ahead of ours, from a ticket it issues. Raises KerberosError."""
+    krb5 = load()
+    with ExitStack() as freed:
+        context = _open_context(krb5, freed)
+        check = partial(_check, krb5, context)
+        principal, keys, ahead, rest = c_void_p(), c_void_p(), c_int32(), c_int32()
+        check(krb5.krb5_parse_name(context, service.encode(), byref(principal)))
+        freed.callback(krb5.krb5_free_principal, context, principal)
+        check(krb5.krb5_kt_resolve(context, keytab.encode(), byref(keys)))
+        freed.callback(krb5.krb5_kt_close, context, keys)
+        ticket = ctypes.create_string_buffer(_LONGEST_CREDENTIAL)
+        pointer = ctypes.addressof(ticket)
+        check(krb5.krb5_get_init_creds_keytab(context, pointer, principal, keys, 0, None, None))
+        freed.callback(krb5.krb5_free_cred_contents, context, pointer)
+        # RFC 4120 3.1.5: the library takes the offset from the KDC's answer (kdc_timesync of krb5.conf).
+        check(krb5.krb5_get_time_offsets(context, byref(ahead), byref(rest)))
+        return ahead.value
+
+
+def _open_context(krb5: Any, freed: ExitStack) -> c_void_p:
+    """A context of the library, freed with `freed`. Raises KerberosError."""
     context = c_void_p()
     if code := krb5.krb5_init_context(byref(context)):
         raise KerberosError(code, "libkrb5 cannot read its configuration, krb5.conf")
@@ -151,8 +172,8 @@ def opened(krb5: Any, freed: ExitStack) -> c_void_p:
     return context
 
 
-def checked(krb5: Any, context: c_void_p, code: int) -> None:
-    """Raises KerberosError for what a call returns, if it is one."""
+def _check(krb5: Any, context: c_void_p, code: int) -> None:
+    """Raises KerberosError if a call returned an error code."""
     if code:
         raise KerberosError(code, _message(krb5, context, code))
 
