@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydicom.uid import MultiFrameGrayscaleWordSecondaryCaptureImageStorage
 
-from dicomgate.testing.slices import ct_series
+from dicomgate.testing.slices import ct_images
 
 from .processes import BenchError, free_port, running, wait_until_listening
 
@@ -58,13 +58,13 @@ def store(port: int, file: Path, count: int, *, no_delay: bool) -> float:
 def make_slice(folder: Path) -> Path:
     """A CT slice of 512 KiB."""
     path = folder / "slice.dcm"
-    next(iter(ct_series(1))).save_as(path, enforce_file_format=True)
+    next(iter(ct_images(1))).save_as(path, enforce_file_format=True)
     return path
 
 
 def make_great(folder: Path, size: int) -> Path:
     """A multi-frame object whose pixels take about `size` bytes."""
-    image = next(iter(ct_series(1)))
+    image = next(iter(ct_images(1)))
     frames = max(1, size // len(image.PixelData))
     image.SOPClassUID = image.file_meta.MediaStorageSOPClassUID = MultiFrameGrayscaleWordSecondaryCaptureImageStorage
     image.NumberOfFrames = frames

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from dicomgate.testing.pacs import Pacs
-from dicomgate.testing.slices import ct_series
+from dicomgate.testing.slices import ct_slice
 
 FEWER_LINES_THAN, SECONDS = 30, 60
 MODULE, TESTS = Path("src/dicomgate_ward/__init__.py"), Path("tests/test_ward.py")
@@ -126,7 +126,7 @@ def test_from_an_empty_folder_to_a_login(tmp_path: Path, serving: Callable[..., 
         (tmp_path / "users").write_text("alice:correct horse:night\nbob:horse:day\n")
         call(python, *DICOMGATE, "check")
         done("dicomgate check")
-        next(ct_series(1)).save_as(tmp_path / "ct.dcm", enforce_file_format=True)
+        ct_slice(tmp_path / "ct.dcm")
         with serving(path, python=python) as gate:
             gate.wait_for("listening on")
             port = gate.port("clinical")

@@ -30,7 +30,7 @@ from dicomgate.demo.pacs import Sighting
 from dicomgate.demo.scenarios import ROWS, TICKET_ROWS, Accepted, Row
 from dicomgate.demo.verdict import Result
 from dicomgate.errors import ConfigError, PluginError
-from dicomgate.testing.slices import SIDE, ct_series
+from dicomgate.testing.slices import SIDE, ct_images
 from dicomgate.wire.reject_abort import REFUSED_IDENTITY, TRY_LATER
 
 DEMO = [sys.executable, "-W", "error", "-m", "dicomgate.demo"]
@@ -50,6 +50,7 @@ def printed(on: Console) -> str:
 @pytest.fixture
 def nothing_left() -> Iterator[None]:
     """No thread and no open file more than before."""
+    gc.collect()  # what earlier tests left must not end in this one
     threads, files = set(threading.enumerate()), len(list(Path("/proc/self/fd").iterdir()))
     yield
     gc.collect()
@@ -266,7 +267,7 @@ def test_kept_until_interrupted(tmp_path: Path) -> None:
 
 
 def test_slices() -> None:
-    first, second = ct_series(2)
+    first, second = ct_images(2)
     assert first.SeriesInstanceUID == second.SeriesInstanceUID
     assert first.SOPInstanceUID != second.SOPInstanceUID
     assert first.PixelData != second.PixelData

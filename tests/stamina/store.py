@@ -15,9 +15,9 @@ from pynetdicom.pdu import P_DATA_TF
 
 from bench.messages import PASSCODE
 from dicomgate.contract import Identity, IdentityType
-from dicomgate.testing.peers.ct_slice import ct_slice
 from dicomgate.testing.peers.loopback import Address
 from dicomgate.testing.raw_client import RELEASE_RP, RawClient
+from dicomgate.testing.slices import ct_slice
 from dicomgate.wire.associate import AssociateRequest
 from dicomgate.wire.presentation import ProposedContext
 from dicomgate.wire.user_information import Negotiation

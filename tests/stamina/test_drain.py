@@ -17,12 +17,12 @@ import pytest
 
 from bench.messages import PASSCODE
 from dicomgate.testing.peers.certificates import Certificates
-from dicomgate.testing.peers.ct_slice import ct_series
 from dicomgate.testing.peers.dcmtk import NO_DELAY, run_storescp
 from dicomgate.testing.peers.loopback import HOST, Address, free_port, wait_until
 from dicomgate.testing.peers.process import require
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.raw_client import ABORT, RELEASE_RP, RELEASE_RQ, RawClient, p_data
+from dicomgate.testing.slices import ct_series
 from tests.stamina.process import GatewayProcess, tables_for
 from tests.stamina.scale import report, scaled
 from tests.stamina.sink import BROKEN, ENDED, RELEASED, Sink, request_by

@@ -7,10 +7,10 @@ import pytest
 
 from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.peers.certificates import Certificates
-from dicomgate.testing.peers.ct_slice import ct_slice
 from dicomgate.testing.peers.dcmjs import UserIdentity, dcmjs
 from dicomgate.testing.peers.orthanc import Orthanc
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
+from dicomgate.testing.slices import ct_slice
 from dicomgate.testing.system_gateway import USERS, StartGateway, configuration
 
 ALICE_LOGS_IN = UserIdentity("alice", ALICE.decode())

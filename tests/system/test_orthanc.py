@@ -8,9 +8,9 @@ import pytest
 
 from dicomgate.testing.evidence import ALICE, WRONG, ZOE
 from dicomgate.testing.peers.certificates import Certificates
-from dicomgate.testing.peers.ct_slice import ct_series, ct_slice
 from dicomgate.testing.peers.dcmtk import Finished, storescu, tls_options
 from dicomgate.testing.peers.orthanc import Orthanc
+from dicomgate.testing.slices import ct_series, ct_slice
 from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 
 ALICE_LOGS_IN = ["-usr", "alice", "-pwd", ALICE.decode()]

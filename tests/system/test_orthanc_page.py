@@ -14,11 +14,11 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 
 from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.peers.certificates import Certificates
-from dicomgate.testing.peers.ct_slice import ct_slice
 from dicomgate.testing.peers.dcmtk import storescu, tls_options
 from dicomgate.testing.peers.loopback import HOST, free_port
 from dicomgate.testing.peers.orthanc import Orthanc, run_orthanc
 from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
+from dicomgate.testing.slices import ct_slice
 from dicomgate.testing.system_gateway import StartGateway
 
 PAGE = (Path(__file__).parents[2] / "docs" / "orthanc.md").read_text("utf-8")

@@ -19,7 +19,6 @@ from pynetdicom.sop_class import (
 )
 
 from dicomgate.testing.peers.certificates import Certificates
-from dicomgate.testing.peers.ct_slice import ct_series, ct_slice
 from dicomgate.testing.peers.dcmjs import UserIdentity, dcmjs
 from dicomgate.testing.peers.dcmtk import StoreScp, run_storescp, storescu, tls_options
 from dicomgate.testing.peers.loopback import HOST, free_port, listens
@@ -28,6 +27,7 @@ from dicomgate.testing.peers.process import require, running
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs, ReceivedIdentity
 from dicomgate.testing.peers.pynetdicom_scu import associate, commit, user_identity
 from dicomgate.testing.peers.spy import HANG_UP, RELEASE_RP, Spy, abort, accept_all, reject, with_server_response
+from dicomgate.testing.slices import ct_series, ct_slice
 
 PASSCODE = ["-usr", "alice", "-pwd", "correct horse"]
 ALICE = UserIdentity("alice", "correct horse")

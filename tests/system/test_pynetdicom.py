@@ -24,12 +24,12 @@ from pynetdicom.sop_class import (
 
 from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.peers.certificates import Certificates
-from dicomgate.testing.peers.ct_slice import ct_series, ct_slice
 from dicomgate.testing.peers.dcmtk import StoreScp
 from dicomgate.testing.peers.loopback import Address
 from dicomgate.testing.peers.orthanc import Orthanc
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.peers.pynetdicom_scu import associate, commit, user_identity
+from dicomgate.testing.slices import ct_series, ct_slice
 from dicomgate.testing.system_gateway import StartGateway, configuration
 
 CONTEXTS = [

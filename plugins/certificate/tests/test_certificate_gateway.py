@@ -12,13 +12,13 @@ import pytest
 import trustme
 
 from dicomgate.testing.peers.certificates import Certificates, Leaf
-from dicomgate.testing.peers.ct_slice import ct_slice
 from dicomgate.testing.peers.dcmtk import storescu, tls_options
 from dicomgate.testing.peers.loopback import HOST, Address
 from dicomgate.testing.peers.nameless import CLIENTS, ask_for
 from dicomgate.testing.peers.orthanc import Orthanc
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, RawClient, log_in, request
+from dicomgate.testing.slices import ct_slice
 from dicomgate.testing.system_gateway import StartGateway, configuration
 from plugins.certificate.tests.tunnel import tls_tunnel
 

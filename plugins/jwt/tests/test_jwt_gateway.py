@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from dicomgate.testing.evidence import ALICE
-from dicomgate.testing.peers.ct_slice import ct_slice
 from dicomgate.testing.peers.dcmtk import storescu
 from dicomgate.testing.peers.loopback import HOST, Address, wait_until
 from dicomgate.testing.peers.orthanc import Orthanc
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, TRY_LATER, RawClient, login, request
+from dicomgate.testing.slices import ct_slice
 from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 from dicomgate_jwt import remote_keys
 from plugins.jwt.tests.issuer import Answer, Huge, Issuer, Trap, ca_file, discovery, dripping, mute, redirect, slow

@@ -13,7 +13,6 @@ import gssapi
 import pytest
 
 from dicomgate.testing.kdc import OTHER_SERVICE, REALM, SERVICE
-from dicomgate.testing.peers.ct_slice import ct_slice
 from dicomgate.testing.peers.dcmtk import storescu
 from dicomgate.testing.peers.loopback import Address, wait_until
 from dicomgate.testing.peers.orthanc import Orthanc
@@ -21,6 +20,7 @@ from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, RawClient, item, request
+from dicomgate.testing.slices import ct_slice
 from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 from plugins.kerberos.tests.conftest import PAGE
 from plugins.kerberos.tests.craft import ap_req, framed, write_keytab

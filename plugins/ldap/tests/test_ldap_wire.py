@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from dicomgate.testing.evidence import ALICE, WRONG
-from dicomgate.testing.peers.ct_slice import ct_slice
 from dicomgate.testing.peers.dcmtk import StoreScp, run_storescp, storescu
 from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, TRY_LATER, log_in, login
+from dicomgate.testing.slices import ct_slice
 from dicomgate.testing.system_gateway import USERS, Gateway, StartGateway, configuration
 from plugins.ldap.tests.authorities import Authorities
 from plugins.ldap.tests.mischief import STARTTLS_SUCCEEDS, Mischief, says, silent

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from dicomgate.testing.peers.ct_slice import ct_slice
 from dicomgate.testing.peers.dcmtk import storescu
 from dicomgate.testing.peers.loopback import Address
 from dicomgate.testing.peers.nameless import CLIENTS, ask_for
 from dicomgate.testing.peers.orthanc import Orthanc
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, RELEASE_RQ, RawClient, request
+from dicomgate.testing.slices import ct_slice
 from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 
 HERE, ELSEWHERE = {"networks": ["127.0.0.0/30"]}, {"networks": ["10.1.2.0/24"]}

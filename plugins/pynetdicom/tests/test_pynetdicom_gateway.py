@@ -24,10 +24,10 @@ from pynetdicom.sop_class import (
 
 from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.gateway import as_toml
-from dicomgate.testing.peers.ct_slice import ct_slice
 from dicomgate.testing.peers.loopback import Address
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.peers.pynetdicom_scu import associate, commit, user_identity
+from dicomgate.testing.slices import ct_slice
 from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 from dicomgate_pynetdicom import adapt, bind
 from plugins.pynetdicom.tests import hospital

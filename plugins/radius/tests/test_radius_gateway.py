@@ -12,11 +12,11 @@ import pytest
 from pyrad.packet import AccessChallenge
 
 from dicomgate.testing.evidence import ALICE, WRONG
-from dicomgate.testing.peers.ct_slice import ct_slice
 from dicomgate.testing.peers.dcmtk import storescu
 from dicomgate.testing.peers.loopback import Address
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
+from dicomgate.testing.slices import ct_slice
 from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 from plugins.radius.tests.forger import Forger, answer
 from plugins.radius.tests.freeradius import PAGE, SECRET, FreeRadius

@@ -12,13 +12,13 @@ from lxml import etree
 from signxml import SignatureConfiguration, XMLVerifier
 from signxml.verifier import VerifyResult
 
-from dicomgate.testing.peers.ct_slice import ct_slice
 from dicomgate.testing.peers.dcmtk import storescu
 from dicomgate.testing.peers.loopback import Address, wait_until
 from dicomgate.testing.peers.orthanc import Orthanc
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, TRY_LATER, RawClient, login, request
+from dicomgate.testing.slices import ct_slice
 from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 from dicomgate_saml import sources
 from plugins.jwt.tests.issuer import Issuer, ca_file, document

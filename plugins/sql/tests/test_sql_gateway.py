@@ -13,13 +13,13 @@ import pytest
 
 from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.gateway import as_toml
-from dicomgate.testing.peers.ct_slice import ct_slice
 from dicomgate.testing.peers.dcmtk import storescu
 from dicomgate.testing.peers.loopback import Address, wait_until
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, TRY_LATER, log_in, login
+from dicomgate.testing.slices import ct_slice
 from dicomgate.testing.system_gateway import StartGateway, configuration
 from dicomgate_passcode import read_cost
 from plugins.sql.tests.backend import UPDATE, Backend

@@ -10,7 +10,7 @@ from threading import Event
 from rich.console import Console
 
 from ..testing.running import RunningGateway
-from ..testing.slices import ct_series
+from ..testing.slices import ct_images
 from .by_hand import by_hand, by_hand_here
 from .client import Visit, visit
 from .folder import CONFIGURATION, SLICE, add_user, work_folder, write_configuration
@@ -92,13 +92,13 @@ def _carry_out(
             share = -(-left // storing) if row.stores else 0
             if row.stores:
                 left, storing = left - share, storing - 1
-            visited = visit(row, login, address, ct_series(share), lambda: progress.advance(task))
+            visited = visit(row, login, address, ct_images(share), lambda: progress.advance(task))
             seen.append((visited, pacs.take()))
     return seen
 
 
 def _keep_serving(console: Console, folder: Path, login: Login, address: tuple[str, int]) -> None:
-    for image in ct_series(1):
+    for image in ct_images(1):
         image.save_as(folder / SLICE, enforce_file_format=True)
     # The file says port 0; whoever tries it by hand needs the one that the system chose.
     path = folder / CONFIGURATION

@@ -20,7 +20,7 @@ from ..errors import NegativeAnswer
 from ..net.tls import TlsContext, secured
 from ..scu.client import Client as Scu
 from ..scu.verification import verification_request
-from .slices import ct_series
+from .slices import ct_slice
 
 Answer: TypeAlias = tuple[bool, bytes | None]
 Client: TypeAlias = Callable[[], Answer]
@@ -87,7 +87,7 @@ def storescu(address: tuple[str, int], identity: Identity | None, calling: str, 
         skip("storescu is not installed: it comes with DCMTK")
     with TemporaryDirectory(dir=folder) as files:
         image, ticket = Path(files) / "image.dcm", Path(files) / "ticket"
-        next(ct_series(1)).save_as(image, enforce_file_format=True)
+        ct_slice(image)
         options = [] if identity is None else _options(identity, ticket)
         ended = subprocess.run(
             [program, "-aet", calling, "-aec", _CALLED, *options, address[0], str(address[1]), image],

@@ -1,16 +1,19 @@
 """A client that sends the bytes it is told to; none of the code under test helps it."""
 
+from __future__ import annotations
+
 import socket
 import ssl
 from collections.abc import Sequence
 from struct import pack, unpack_from
 
-from dicomgate.testing.peers.loopback import Address
+from .peers.loopback import Address
 
 VERIFICATION = b"1.2.840.10008.1.1"
 _IMPLICIT = b"1.2.840.10008.1.2"
 NO_RESPONSE, EMPTY_RESPONSE = b"", bytes.fromhex("59 00 0002 0000")  # sub-item 59H, PS3.7 table D.3-15
 
+ADMITTED = b"\2"  # what `outcome` returns for any A-ASSOCIATE-AC
 RELEASE_RQ = bytes.fromhex("05 00 00000004 00000000")
 RELEASE_RP = bytes.fromhex("06 00 00000004 00000000")
 REFUSED_IDENTITY = bytes.fromhex("03 00 00000004 00 01 02 01")  # A-ASSOCIATE-RJ, PS3.8 table 9-21
@@ -25,15 +28,15 @@ def item(kind: int, content: bytes) -> bytes:
     return pack(">BBH", kind, 0, len(content)) + content
 
 
-def login(username: str, passcode: bytes, *, kind: int = 2, response: bool = False) -> bytes:
-    """Return a sub-item 58H (PS3.7 table D.3-14)."""
-    name = username.encode()
+def login(username: str | bytes, passcode: bytes = b"", *, kind: int = 2, response: bool = False) -> bytes:
+    """Return a sub-item 58H (PS3.7 table D.3-14). Types 3 to 5 have their token where type 2 has the username."""
+    name = username.encode() if isinstance(username, str) else username
     fields = bytes((kind, response)) + pack(">H", len(name)) + name + pack(">H", len(passcode)) + passcode
     return item(0x58, fields)
 
 
 def request(*sub_items: bytes, called: bytes = b"ANY-SCP", maximum_length: int = 16384) -> bytes:
-    """Return an A-ASSOCIATE-RQ (PS3.8 9.3.2) for verification with these sub-items of 50H behind 51H and 52H."""
+    """Return an A-ASSOCIATE-RQ (PS3.8 9.3.2) for verification with these sub-items of 50H after 51H and 52H."""
     context = item(0x20, b"\1\0\0\0" + item(0x30, VERIFICATION) + item(0x40, _IMPLICIT))
     own = item(0x51, pack(">L", maximum_length)) + item(0x52, b"1.2.3.4.5")
     items = item(0x10, b"1.2.840.10008.3.1.1.1") + context + item(0x50, own + b"".join(sub_items))
@@ -58,7 +61,7 @@ class RawClient:
                 self.socket.close()
                 raise
 
-    def __enter__(self) -> "RawClient":
+    def __enter__(self) -> RawClient:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -69,7 +72,7 @@ class RawClient:
         self.socket.sendall(b"".join(data))
 
     def receive(self, length: int) -> bytes:
-        """Return so many bytes, fewer at the end of the stream."""
+        """Return `length` bytes, fewer at the end of the stream."""
         received = b""
         while len(received) < length and (more := self.socket.recv(length - len(received))):
             received += more
@@ -94,6 +97,12 @@ def log_in(address: Address, sub_items: Sequence[bytes], tls: ssl.SSLContext | N
     """Associate, release if accepted, and return the answer to the A-ASSOCIATE-RQ."""
     with RawClient(address, tls) as client:
         answer = client.ask(request(*sub_items))
-        if answer[:1] == b"\2":
+        if answer[:1] == ADMITTED:
             assert client.release() == RELEASE_RP
         return answer
+
+
+def outcome(address: Address, *sub_items: bytes, tls: ssl.SSLContext | None = None) -> bytes:
+    """Associate, release if accepted, and return `ADMITTED`, or the PDU that refuses."""
+    answer = log_in(address, sub_items, tls)
+    return ADMITTED if answer[:1] == ADMITTED else answer

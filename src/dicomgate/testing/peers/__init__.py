@@ -3,7 +3,6 @@
     loopback          free ports, who listens, waiting for something to become true
     process           a server program: started, waited for, hung, stopped
     certificates      two certification authorities and the certificates they issued
-    ct_slice          small CT images
     orthanc           Debian's Orthanc, plain and TLS: the PACS
     dcmtk             DCMTK's storescp and storescu
     pynetdicom_pacs   a PACS of pynetdicom that remembers what it was told
