@@ -12,11 +12,11 @@ Modules:
     cli/          The command line: the commands of `dicomgate`, and those that plugins add
     config/       One TOML file -> frozen, checked tables
     demo/         `dicomgate demo`: a PACS, the gateway in front of it, and who gets in
-    events/       What is told about associations: frozen records, and the sinks that write them down
+    events/       The records of associations, and the sinks that write them: audit and log
     kit/          The second door: what authenticators share, and the core uses itself
     net/          The sockets: non-blocking, served by the callbacks of one event loop
     protection/   What happens before and after each question to the chain: throttle, replay cache, recent credentials
-    run/          A configuration becomes a running gateway, or a login service inside another program
+    run/          From a configuration to a running gateway, or to a login service inside another program
     scu/          A small DICOM client: it logs in, echoes and stores, for the commands and the tests
     state/        The stores of what gateways share: one file of one machine, or one Redis for several machines
     testing/      The kit for authors of authenticators

@@ -231,7 +231,7 @@ audit.close()
             torn += 1
     assert whole == ["a", "b", "e"]
     assert torn == 1, "the positive control: there was half a record"
-    assert "c: the audit record Opened is lost: only a part of it was taken" in ended.stderr
+    assert "c: the audit record Opened is lost: only a part of it was written" in ended.stderr
     assert "d: the audit record Opened is lost: File too large" in ended.stderr
 
 

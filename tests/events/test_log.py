@@ -64,16 +64,8 @@ def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
         ),
         (REFUSED, "WARNING", "a1: refused with A-ASSOCIATE-RJ 1,2,1: staff: wrong passcode"),
         (replace(REFUSED, answer=""), "WARNING", "a1: refused with a closed connection: staff: wrong passcode"),
-        (
-            ESTABLISHED,
-            "INFO",
-            "a1: established CT1 -> PACS through upstream pacs, 1 contexts accepted, 0 rejected",
-        ),
-        (
-            CLOSED,
-            "INFO",
-            "a1: closed after 1.500 s: released; relayed 10 bytes from the client, 20 from the upstream",
-        ),
+        (ESTABLISHED, "INFO", "a1: established CT1 -> PACS through upstream pacs, 1 contexts accepted, 0 rejected"),
+        (CLOSED, "INFO", "a1: closed after 1.500 s: released; relayed 10 bytes from the client, 20 from the upstream"),
         (
             replace(CLOSED, cause=Cause.IDLE, detail="30m"),
             "WARNING",

@@ -14,10 +14,7 @@ from hypothesis import strategies as st
 from dicomgate.net.capacity import Capacity, DropLog, Limits, Slot
 
 WIDE = Limits(
-    max_associations=100,
-    max_associations_per_source=100,
-    max_unauthenticated=100,
-    max_unauthenticated_per_source=100,
+    max_associations=100, max_associations_per_source=100, max_unauthenticated=100, max_unauthenticated_per_source=100
 )
 ONE, OTHER = "192.0.2.1", "192.0.2.2"
 

@@ -5,30 +5,28 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+from typing import cast
 
 import pytest
 
 from dicomgate import StartError
 from dicomgate.net import listener as listener_module
-from dicomgate.net.listener import Listener, listen
+from dicomgate.net.listener import Address, Listener, listen
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_connections_arrive_ready_for_the_event_loop(host: str) -> None:
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        sock = listen(host, 0)
-        arrived: asyncio.Queue[tuple[socket.socket, tuple[str, int]]] = asyncio.Queue()
-        listener = Listener(loop, sock, lambda *found: arrived.put_nowait(found))
-        with socket.create_connection(sock.getsockname()[:2]) as client:
-            connection, address = await asyncio.wait_for(arrived.get(), 10)
-            assert address == client.getsockname()[:2]
-            assert not connection.getblocking()
-            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-            connection.close()
-        listener.close()
-
-    asyncio.run(main())
+async def test_connections_arrive_ready_for_the_event_loop(host: str) -> None:
+    sock = listen(host, 0)
+    arrived: asyncio.Queue[tuple[socket.socket, Address]] = asyncio.Queue()
+    listener = Listener(asyncio.get_running_loop(), sock, lambda *found: arrived.put_nowait(found))
+    with socket.create_connection(sock.getsockname()[:2]) as client:
+        connection, address = await asyncio.wait_for(arrived.get(), 10)
+        assert address == client.getsockname()[:2]
+        assert not connection.getblocking()
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        connection.close()
+    listener.close()
 
 
 def test_a_port_in_use_and_an_address_of_another_machine_are_told() -> None:
@@ -43,35 +41,33 @@ def test_a_port_in_use_and_an_address_of_another_machine_are_told() -> None:
     listen("127.0.0.1", port).close()
 
 
-def test_running_out_of_descriptors_is_survived(monkeypatch: pytest.MonkeyPatch) -> None:
+class Exhausted:
+    """A listening socket in a process that is out of file descriptors for two calls of accept."""
+
+    def __init__(self, real: socket.socket) -> None:
+        self.calls = 0
+        self.fileno = real.fileno
+        self.close = real.close
+        self._real = real
+
+    def accept(self) -> tuple[socket.socket, Address]:
+        self.calls += 1
+        if self.calls <= 2:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return self._real.accept()
+
+
+@pytest.mark.anyio
+async def test_running_out_of_descriptors_is_survived(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener_module, "_PAUSE", 0.05)
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        real = listen("127.0.0.1", 0)
-        asked = 0
-
-        class Exhausted:
-            def fileno(self) -> int:
-                return real.fileno()
-
-            def close(self) -> None:
-                real.close()
-
-            def accept(self) -> tuple[socket.socket, tuple[str, int]]:
-                nonlocal asked
-                asked += 1
-                if asked <= 2:
-                    raise OSError(errno.EMFILE, "Too many open files")
-                return real.accept()
-
-        arrived: asyncio.Queue[tuple[socket.socket, tuple[str, int]]] = asyncio.Queue()
-        listener = Listener(loop, Exhausted(), lambda *found: arrived.put_nowait(found))  # type: ignore[arg-type]
-        with socket.create_connection(real.getsockname()):
-            connection, _ = await asyncio.wait_for(arrived.get(), 10)
-            connection.close()
-        # Two failures, each followed by a rest, and then the connection: no busy loop between them.
-        assert asked <= 4
-        listener.close()
-
-    asyncio.run(main())
+    real = listen("127.0.0.1", 0)
+    exhausted = Exhausted(real)
+    arrived: asyncio.Queue[tuple[socket.socket, Address]] = asyncio.Queue()
+    accepted = cast(socket.socket, exhausted)
+    listener = Listener(asyncio.get_running_loop(), accepted, lambda *found: arrived.put_nowait(found))
+    with socket.create_connection(real.getsockname()):
+        connection, _ = await asyncio.wait_for(arrived.get(), 10)
+        connection.close()
+    # Two failures, each with a pause after it, and then the connection: no busy loop between them.
+    assert exhausted.calls <= 4
+    listener.close()

@@ -119,8 +119,7 @@ def test_passcodes_need_tls_or_a_word(
 
 
 @pytest.mark.parametrize(
-    ("names", "fits"),
-    [(None, False), ('["fake"]', False), ('["tokens"]', True), ('["tokens", "fake"]', False)],
+    ("names", "fits"), [(None, False), ('["fake"]', False), ('["tokens"]', True), ('["tokens", "fake"]', False)]
 )
 def test_only_the_authenticators_of_the_listener_count(tmp_path: Path, names: str | None, fits: bool) -> None:
     tokens = '[[authenticator]]\nuse = "fake"\nname = "tokens"\nhandles = [5]\n'
@@ -242,10 +241,10 @@ LISTENER_TLS: list[tuple[dict[str, str], str, str]] = [
     ({"certificate": "folder", "key": "key"}, "tls.certificate", "Is a directory"),
     ({"certificate": "certificate", "key": "nowhere"}, "tls.key", "nowhere.pem: No such file or directory"),
     ({"certificate": "certificate", "key": "other key"}, "tls.key", "client.key is not the key of "),
-    ({"certificate": "certificate"}, "tls.certificate", "no PEM certificate chain with its private key"),
-    ({"certificate": "empty", "key": "key"}, "tls.certificate", "no PEM certificate chain with its private key"),
-    ({"certificate": "text", "key": "key"}, "tls.certificate", "no PEM certificate chain with its private key"),
-    ({"certificate": "key", "key": "key"}, "tls.certificate", "no PEM certificate chain with its private key"),
+    ({"certificate": "certificate"}, "tls.certificate", "not a PEM certificate chain with its private key"),
+    ({"certificate": "empty", "key": "key"}, "tls.certificate", "not a PEM certificate chain with its private key"),
+    ({"certificate": "text", "key": "key"}, "tls.certificate", "not a PEM certificate chain with its private key"),
+    ({"certificate": "key", "key": "key"}, "tls.certificate", "not a PEM certificate chain with its private key"),
     ({"certificate": "certificate", "key": "locked"}, "tls.certificate", "or the key has a passphrase"),
     ({"certificate": "certificate", "key": "locked in the old way"}, "tls.certificate", "or the key has a passphrase"),
     (
@@ -253,9 +252,13 @@ LISTENER_TLS: list[tuple[dict[str, str], str, str]] = [
         "tls.client_ca",
         "No such file or directory",
     ),
-    ({"certificate": "certificate", "key": "key", "client_ca": "empty"}, "tls.client_ca", "no PEM certificates"),
-    ({"certificate": "certificate", "key": "key", "client_ca": "text"}, "tls.client_ca", "no PEM certificates"),
-    ({"certificate": "certificate", "key": "key", "client_ca": "key"}, "tls.client_ca", "no PEM certificates"),
+    (
+        {"certificate": "certificate", "key": "key", "client_ca": "empty"},
+        "tls.client_ca",
+        "contains no PEM certificate",
+    ),
+    ({"certificate": "certificate", "key": "key", "client_ca": "text"}, "tls.client_ca", "contains no PEM certificate"),
+    ({"certificate": "certificate", "key": "key", "client_ca": "key"}, "tls.client_ca", "contains no PEM certificate"),
 ]
 
 
@@ -307,7 +310,7 @@ def test_a_key_with_a_passphrase_never_asks_on_the_terminal(tmp_path: Path, file
     ("names", "key", "said"),
     [
         ({"ca": "nowhere"}, "ca", "No such file or directory"),
-        ({"ca": "empty"}, "ca", "no PEM certificates"),
+        ({"ca": "empty"}, "ca", "contains no PEM certificate"),
         ({"certificate": "certificate", "key": "other key"}, "key", "is not the key of"),
         ({"certificate": "certificate", "key": "locked"}, "certificate", "or the key has a passphrase"),
     ],
@@ -339,29 +342,28 @@ def test_an_upstream_is_verified_by_ca_or_by_pin(tmp_path: Path, files: dict[str
 PLAIN = (listener("cleartext_passcodes = true"), UPSTREAM)
 
 
-def test_it_is_opened_and_retired_when_nobody_is_in_it_any_more(tmp_path: Path) -> None:
-    async def live() -> None:
-        made = build(tmp_path, *PLAIN, FAKE, FAKE + 'name = "b"\n')
-        assert LIFE == []
-        await made.open()
-        assert LIFE == ["enter", "enter"]
-        ((_, snapshot),) = made.listeners.items()
-        snapshot.acquire()
-        snapshot.acquire()
-        retired = asyncio.ensure_future(made.retire())
-        snapshot.release()
-        await asyncio.sleep(0.01)
-        assert not retired.done()
-        assert LIFE == ["enter", "enter"], "one association still needs them"
-        snapshot.release()
-        await retired
-        assert LIFE == ["enter", "enter", "leave", "leave"]
-
-    asyncio.run(live())
+@pytest.mark.anyio
+async def test_it_is_opened_and_retired_when_no_association_needs_it(tmp_path: Path) -> None:
+    made = build(tmp_path, *PLAIN, FAKE, FAKE + 'name = "b"\n')
+    assert LIFE == []
+    await made.open()
+    assert LIFE == ["enter", "enter"]
+    ((_, snapshot),) = made.listeners.items()
+    snapshot.acquire()
+    snapshot.acquire()
+    retired = asyncio.ensure_future(made.retire())
+    snapshot.release()
+    await asyncio.sleep(0.01)
+    assert not retired.done()
+    assert LIFE == ["enter", "enter"], "one association still needs them"
+    snapshot.release()
+    await retired
+    assert LIFE == ["enter", "enter", "leave", "leave"]
 
 
-def test_one_that_cannot_be_entered_leaves_the_others(tmp_path: Path) -> None:
+@pytest.mark.anyio
+async def test_one_that_cannot_be_entered_leaves_the_others(tmp_path: Path) -> None:
     made = build(tmp_path, *PLAIN, FAKE, FAKE + 'name = "b"\nfails = true\n')
     with pytest.raises(StartError, match="authenticator b failed to start"):
-        asyncio.run(made.open())
+        await made.open()
     assert LIFE == ["enter", "enter", "leave"]

@@ -91,7 +91,7 @@ WRONG = {
     "the audit": ({"audit": "nowhere/audit.jsonl"}, StartError, "cannot be written"),
     "the state's folder": ({"state": "nowhere/state.sqlite"}, StartError, "nowhere"),
     "the state's address": ({"url": "http://127.0.0.1"}, ConfigError, "state.url"),
-    "an authenticator's entry": ({"second": "fails = true"}, StartError, "authenticator second could not be entered"),
+    "an authenticator's entry": ({"second": "fails = true"}, StartError, "authenticator second failed to start"),
     "a port": ({}, StartError, "Address already in use"),
 }
 

@@ -2,8 +2,8 @@
 
 Modules:
 
-    checks     What is wrong with a configuration although each key is right by itself
-    load       One TOML file -> checked tables. All problems are told at once, with file, line, table and key
-    positions  The line of a TOML file on which a key stands, for errors found after parsing
+    checks     Contradictions: what is wrong with a configuration although each key by itself is right
+    load       One TOML file -> checked tables. Reports all problems at once, each with file, line, table and key
+    positions  The line of a key in a TOML file. TOML libraries drop it, but errors found after parsing need it
     schema     The tables of the configuration file: each table a class, each key a field with its default
 """

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration although each key is right by itself."""
+"""Contradictions: what is wrong with a configuration although each key by itself is right."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from .schema import Tables
 
 
 def contradictions(tables: Tables) -> Iterator[Problem]:
-    """Every one of them."""
+    """Every contradiction in these tables, with the keys that lead to it."""
     names = [table.title for table in tables.authenticator]
-    yield from _doubled("listener", [table.name for table in tables.listener])
-    yield from _doubled("upstream", [table.name for table in tables.upstream])
-    yield from _doubled("authenticator", names)
+    yield from _duplicates("listener", [table.name for table in tables.listener])
+    yield from _duplicates("upstream", [table.name for table in tables.upstream])
+    yield from _duplicates("authenticator", names)
     yield from _of_upstreams(tables)
     yield from _of_listeners(tables, names)
 
 
-def _doubled(table: str, names: list[str]) -> Iterator[Problem]:
+def _duplicates(table: str, names: list[str]) -> Iterator[Problem]:
     for index, name in enumerate(names):
         if name in names[:index]:
-            yield Problem((table, index, "name"), f"a second {table} is called {name!r}")
+            yield Problem((table, index, "name"), f"a second {table} is called {name!r}: give each a name of its own")
 
 
 def _of_upstreams(tables: Tables) -> Iterator[Problem]:
@@ -30,15 +30,15 @@ def _of_upstreams(tables: Tables) -> Iterator[Problem]:
     for index, upstream in enumerate(tables.upstream):
         for title in upstream.called_ae_titles:
             if title in taken:
-                what = "the rest" if title == ANY_AE_TITLE else f"called AE title {title!r}"
-                message = f"{what} goes to upstream {taken[title]!r} already"
+                what = "any other called AE title" if title == ANY_AE_TITLE else f"called AE title {title!r}"
+                message = f"{what} already goes to upstream {taken[title]!r}: name it in one of the two"
                 yield Problem(("upstream", index, "called_ae_titles"), message)
             taken.setdefault(title, upstream.name)
         tls = upstream.tls
         if tls is not None and tls.pin is not None and tls.ca is not None:
-            yield Problem(("upstream", index, "tls", "ca"), "either ca or pin decides, not both")
+            yield Problem(("upstream", index, "tls", "ca"), "ca and pin exclude each other: remove one of them")
         if tls is not None and tls.key is not None and tls.certificate is None:
-            yield Problem(("upstream", index, "tls", "key"), "a key without a certificate")
+            yield Problem(("upstream", index, "tls", "key"), "a key without its certificate: name that as well")
 
 
 def _of_listeners(tables: Tables, authenticators: list[str]) -> Iterator[Problem]:
@@ -46,7 +46,8 @@ def _of_listeners(tables: Tables, authenticators: list[str]) -> Iterator[Problem
     for index, listener in enumerate(tables.listener):
         for address in listener.bind:
             if address in bound:
-                yield Problem(("listener", index, "bind"), f"listener {bound[address]!r} has this address already")
+                message = f"listener {bound[address]!r} already has this address: choose another port"
+                yield Problem(("listener", index, "bind"), message)
             bound.setdefault(address, listener.name)
         for name in listener.authenticators or ():
             if name not in authenticators:
@@ -54,5 +55,5 @@ def _of_listeners(tables: Tables, authenticators: list[str]) -> Iterator[Problem
                 yield Problem(("listener", index, "authenticators"), message)
         tls = listener.tls
         if tls is not None and tls.client_ca is None and "client_certificate" in tls.model_fields_set:
-            message = "client certificates are verified against client_ca, which is missing"
+            message = "client certificates are verified against client_ca, which is missing: name it"
             yield Problem(("listener", index, "tls", "client_certificate"), message)

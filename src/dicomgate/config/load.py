@@ -1,4 +1,4 @@
-"""One TOML file -> checked tables. All problems are told at once, with file, line, table and key."""
+"""One TOML file -> checked tables. Reports all problems at once, each with file, line, table and key."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .checks import contradictions
 from .positions import line_of
 from .schema import Tables, known_keys
 
-_TOML_PLACE = re.compile(r"(.*) \(at line ([0-9]+), (column [0-9]+)\)", re.DOTALL)
+_TOML_POSITION = re.compile(r"(.*) \(at line ([0-9]+), (column [0-9]+)\)", re.DOTALL)
 
 
 class Configuration:
-    """A configuration file that was read: its tables, and where its relative paths begin."""
+    """A configuration file that was read: its tables, and the folder that its relative paths start from."""
 
     def __init__(self, path: Path, text: str, tables: Tables) -> None:
         self.path = path
@@ -27,12 +27,12 @@ class Configuration:
         self._text = text
 
     def located(self, error: ConfigError, *keys: str | int) -> ConfigError:
-        """The same problems, found in the table at `keys`, with file, line and key in front of each."""
+        """The same problems, with file, line and key in front of each; `keys` is the path of their table."""
         return ConfigError([_located(self.path, self._text, (*keys, *found), why) for found, why in error.problems])
 
 
 def load(path: Path, schema: type[Tables] = Tables) -> Configuration:
-    """Read and check a configuration file. Raises ConfigError with all that is wrong in it."""
+    """Read and check a configuration file. Raises ConfigError with every problem in it."""
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -54,8 +54,8 @@ def load(path: Path, schema: type[Tables] = Tables) -> Configuration:
 
 
 def _not_toml(error: Exception) -> str:
-    place = _TOML_PLACE.fullmatch(str(error))
-    return f":{place[2]}: not TOML: {place[1]} ({place[3]})" if place else f": not TOML: {error}"
+    position = _TOML_POSITION.fullmatch(str(error))
+    return f":{position[2]}: not TOML: {position[1]} ({position[3]})" if position else f": not TOML: {error}"
 
 
 def _located(path: Path, text: str, keys: tuple[str | int, ...], message: str) -> Problem:

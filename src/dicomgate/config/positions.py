@@ -1,4 +1,4 @@
-"""The line of a TOML file on which a key stands, for errors found after parsing."""
+"""The line of a key in a TOML file. TOML libraries drop it, but errors found after parsing need it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ Keys = tuple[str | int, ...]
 
 
 def line_of(text: str, keys: Keys) -> int:
-    """The line (from 1) of a key path such as `("listener", 0, "tls", "key")`.
+    """The line, from 1, of a key path such as `("listener", 0, "tls", "key")`.
 
-    A key inside an inline table has the line of that table, one that is missing the line of its table's header.
+    For a key in an inline table it is the line of that table, for a missing key the line of its table's header.
     """
-    places = _places(text)
-    while keys and keys not in places:
+    lines = _lines(text)
+    while keys and keys not in lines:
         keys = keys[:-1]
-    return places.get(keys, 1)
+    return lines.get(keys, 1)
 
 
-def _places(text: str) -> dict[Keys, int]:
-    places: dict[Keys, int] = {}
-    latest: dict[Keys, int] = {}  # of each array of tables, the index of the table that is being read
+def _lines(text: str) -> dict[Keys, int]:
+    lines: dict[Keys, int] = {}
+    latest: dict[Keys, int] = {}  # for each array of tables, the index of its last table so far
     table: Keys = ()
-    # Not splitlines: TOML ends a line with a newline, and with nothing else.
+    # Not splitlines: in TOML only a newline ends a line.
     for number, line in enumerate(text.split("\n"), 1):
         if header := _HEADER.fullmatch(line):
             table = ()
@@ -39,10 +39,10 @@ def _places(text: str) -> dict[Keys, int]:
             if header[1] == "[[":
                 latest[table] = latest.get(table, -1) + 1
                 table = (*table, latest[table])
-            places.setdefault(table, number)
+            lines.setdefault(table, number)
         elif key := _KEY.match(line):
-            places.setdefault((*table, *_split(key[1])), number)
-    return places
+            lines.setdefault((*table, *_split(key[1])), number)
+    return lines
 
 
 def _split(dotted: str) -> list[str]:

@@ -1,6 +1,6 @@
 """The tables of the configuration file: each table a class, each key a field with its default.
 
-Unknown keys are refused. docs/configuration.md says the same in prose, and a test holds the two together.
+Unknown keys are errors. docs/configuration.md explains every key; a test compares the two.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 def _encoding(value: str) -> str:
     try:
-        "a".encode(value)  # lookup alone would find codecs that are no text encodings: hex, rot13
+        "a".encode(value)  # codecs.lookup also finds codecs that are no text encodings: hex, rot13
     except LookupError:
         raise ValueError(f"{value!r} is not the name of a text encoding") from None
     return codecs.lookup(value).name
@@ -40,7 +40,7 @@ def _fingerprint(value: str) -> str:
 
 def _several(value: object) -> object:
     if isinstance(value, dict):
-        raise ValueError("there can be several of these tables: write its name in two pairs of brackets")  # noqa: TRY004
+        raise ValueError("there can be several of these tables: write the name in double brackets, [[like_this]]")  # noqa: TRY004
     return value
 
 
@@ -53,7 +53,7 @@ class _Table(BaseModel):
 
 
 class GatewayTable(_Table):
-    """`[gateway]`: what concerns all associations."""
+    """`[gateway]`: settings for all associations."""
 
     node: str = Field(default_factory=socket.gethostname)
     audit: Path | None = None
@@ -77,7 +77,7 @@ class ListenerTls(_Table):
 
 
 class ListenerTable(_Table):
-    """`[[listener]]`: where clients come in."""
+    """`[[listener]]`: an address that clients connect to."""
 
     name: Name
     bind: Annotated[list[Address], BeforeValidator(lambda value: value if isinstance(value, list) else [value])]
@@ -111,14 +111,14 @@ class UpstreamTable(_Table):
 
 
 class StateTable(_Table):
-    """`[state]`: where gateways keep what they know together."""
+    """`[state]`: where gateways keep the state that they share."""
 
     path: Path = Path("dicomgate-state.sqlite")
-    url: str | None = Field(default=None, repr=False)  # with a passcode in it, perhaps
+    url: str | None = Field(default=None, repr=False)  # it may contain a passcode
 
 
 class ThrottleTable(_Table):
-    """`[throttle]`: how much guessing is borne."""
+    """`[throttle]`: limits on failed login attempts."""
 
     enabled: bool = True
     free: int = Field(default=5, ge=1)
@@ -143,7 +143,7 @@ class Tables(_Table):
 
 
 class EmbeddedTables(Tables):
-    """The file of a program that opens its own port: a gateway's, or one without listeners and upstreams."""
+    """The file of a program that embeds dicomgate: like a gateway's, but it may lack listeners and upstreams."""
 
     listener: Annotated[list[ListenerTable], BeforeValidator(_several)] = Field(default_factory=list)
     upstream: Annotated[list[UpstreamTable], BeforeValidator(_several)] = Field(default_factory=list)

@@ -1,8 +1,8 @@
-"""What is told about associations: frozen records, and the sinks that write them down.
+"""The records of associations, and the sinks that write them: audit and log.
 
 Modules:
 
-    audit   The audit: one JSON object a line, for machines to keep
+    audit   The audit: one JSON object a line, for other programs to keep and search
     events  The records of an association's life
-    log     The operator's log: one line for each thing worth reading, with the association's id in front
+    log     The operator's log: one line an event, with the association's id in front
 """

@@ -1,8 +1,8 @@
-"""The audit: one JSON object a line, for machines to keep.
+"""The audit: one JSON object a line, for other programs to keep and search.
 
-Every string is cut to 256 characters and written in ASCII: a newline, an escape sequence or a right-to-left override
-in a username cannot forge a record or fool a terminal. Every record is written at once and for itself: one that is lost
-on a full disk takes no other with it.
+Every string is cut to 256 characters and written in ASCII: no newline, escape sequence or right-to-left override in a
+username can forge a record or mislead a terminal. Every record is written on its own: if one is lost on a full disk, no
+other is lost with it.
 """
 
 from __future__ import annotations
@@ -25,19 +25,18 @@ from .events import Event
 _log = logging.getLogger("dicomgate.audit")
 _LONGEST = 256
 _MODE = 0o640
-_encode = json.JSONEncoder(ensure_ascii=True, check_circular=False).encode  # what is written has no circles
-
+_encode = json.JSONEncoder(ensure_ascii=True, check_circular=False).encode  # no record contains itself
 
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in get_args(Event)}
 _READ = {kind: attrgetter(*names) for kind, names in _FIELDS.items()}
 
 
 def record(event: Event, node: str) -> dict[str, object]:
-    """The JSON object of one event: its kind, the node that saw it, and its fields."""
+    """The JSON object of one event: its kind, the node that wrote it, and its fields."""
     kind = type(event)
     found: dict[str, object] = {"event": kind.__name__, "node": node}
     for name, value in zip(_FIELDS[kind], _READ[kind](event), strict=True):
-        # Most are short text, an empty collection or a number: an association writes some 45 of them.
+        # The quick way for short text and numbers: an association writes some 45 fields.
         short = value.__class__ is str and len(value) <= _LONGEST
         found[name] = value if short or value.__class__ is int or value is None else _plain(value)
     return found
@@ -58,10 +57,10 @@ def _plain(value: object) -> object:
 
 
 class Audit:
-    """Writes events to a file, or to standard output where `path` is None. Call it with an event."""
+    """Writes events to a file, or to standard output if `path` is None. Call it with an event."""
 
     def __init__(self, path: Path | None, node: str) -> None:
-        """Raises StartError when the file cannot be opened for appending."""
+        """Raises StartError if the file cannot be opened for appending."""
         self._path = path
         self._node = node
         self._stream = self._open()
@@ -74,18 +73,18 @@ class Audit:
             descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
         except OSError as error:
             raise StartError(f"the audit file {self._path} cannot be written: {error.strerror}") from error
-        # Unbuffered: what a full disk did not take is not kept to be torn into later records.
+        # Unbuffered: a buffer would write the rest of a lost record in front of a later one.
         return cast(BinaryIO, os.fdopen(descriptor, "wb", buffering=0))
 
     def __call__(self, event: Event) -> None:
-        """Write one line. A full disk is logged; it does not end associations."""
+        """Write one line. If that fails, it is logged; associations go on."""
         line = f"{_encode(record(event, self._node))}\n".encode("ascii")
         if self._torn:
             line = b"\n" + line
         try:
             self._torn = self._stream.write(line) < len(line)
             self._stream.flush()
-            lost = "only a part of it was taken" if self._torn else ""
+            lost = "only a part of it was written" if self._torn else ""
         except OSError as error:
             lost = error.strerror or str(error)
         if lost:

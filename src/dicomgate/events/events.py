@@ -1,7 +1,7 @@
 """The records of an association's life.
 
-Law: each association has exactly one Opened and exactly one Closed with its cause. Between them stand at most one
-Decided, and at most one of Refused and Established. Reasons are for the operator; no record holds a secret.
+Rule: each association has exactly one Opened and exactly one Closed, with its cause. Between them are at most one
+Decided, and at most one of Refused and Established. Reasons are for the operator; no record contains a secret.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 
 class Outcome(Enum):
-    """What the chain of authenticators said."""
+    """What the authenticators decided."""
 
     ACCEPT = "accept"
     REJECT = "reject"
@@ -53,7 +53,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The authenticators were asked. `claimed` is the username that was claimed, `user` the one that was verified."""
+    """The authenticators were asked. `claimed` is the username that the client sent, `user` the verified one."""
 
     id: str
     time: datetime
@@ -71,7 +71,7 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An association was not established. `answer` is what the client received, in words; "" for a mere close."""
+    """An association was refused. `answer` is what the client received, in words; "" if it was only closed."""
 
     id: str
     time: datetime
@@ -83,7 +83,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Established:
-    """The client has its A-ASSOCIATE-AC; from here on bytes are relayed."""
+    """The client has its A-ASSOCIATE-AC; from now on bytes are relayed."""
 
     id: str
     time: datetime
@@ -98,7 +98,7 @@ class Established:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The end. Bytes and PDUs are those relayed after the establishment."""
+    """The end. Bytes and PDUs are those relayed after Established."""
 
     id: str
     time: datetime

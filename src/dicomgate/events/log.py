@@ -1,4 +1,4 @@
-"""The operator's log: one line for each thing worth reading, with the association's id in front."""
+"""The operator's log: one line an event, with the association's id in front."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _LONGEST = 256
 
 
 def quoted(text: str) -> str:
-    """Text from a peer, in ASCII and in quotes: nothing in it can move a cursor or begin a line."""
+    """Text from a peer, in ASCII and in quotes: it cannot move the cursor or begin a line."""
     return json.dumps(text[:_LONGEST], ensure_ascii=True)
 
 
 def _plain(text: str) -> str:
-    """A reason: it may repeat what a peer or a token says of itself."""
+    """A reason, which may repeat text from a peer or a token; without the quotes."""
     return quoted(text)[1:-1]
 
 
 def write_log(event: Event) -> None:
-    """Log one event: refusals as warnings, failures to look as errors, the rest as information."""
+    """Log one event: refusals as warnings, unavailable authenticators as errors, the rest as information."""
     if isinstance(event, Opened):
         _log.debug("%s: opened by %s port %d on listener %s", event.id, event.address, event.port, event.listener)
     elif isinstance(event, Decided):

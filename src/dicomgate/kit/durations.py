@@ -27,7 +27,7 @@ def parse_duration(text: object) -> timedelta:
 
 def _not_zero(value: timedelta) -> timedelta:
     if not value:
-        raise ValueError("a deadline of no time at all would refuse everybody")
+        raise ValueError("must be longer than 0: with no time at all every client would be refused")
     return value
 
 

@@ -1,19 +1,19 @@
 """The sockets: non-blocking, served by the callbacks of one event loop.
 
-An idle association has no task and no buffer.
+An idle association has no task and no buffer of its own.
 
 Modules:
 
     arrival        From the accept to a client whose address and certificate are known: TLS, where the listener has it
     capacity       How many connections there may be: in all and of one source, before and after their login
     connection     One side of an association: a non-blocking stream, and what is still to be sent on it
-    descriptors    File descriptors: as many as the limits need, or limits that do with what there are
-    dial           Connect to the PACS: every address in turn, TLS with verification, nothing that blocks the event loop
+    descriptors    File descriptors: raise the soft limit to what the limits need, or lower the limits to what there is
+    dial           Connect to the PACS: each of its addresses in turn, with TLS; nothing blocks the event loop
     lifetime       One association from its accept to the close of both connections: slot, records, expiry
-    listener       Accept connections, and go on when the system runs out of file descriptors
+    listener       Accept connections; when the system runs out of file descriptors, pause and go on
     relay          One established association: bytes both ways, every PDU header seen, until it ends
     server_state   What all associations share, and how the listener of each one is configured
     session        One association until it is established or refused: carries out the effects of its `Handshake`
-    tls            TLS on both sides, after PS3.15 B.12 (BCP 195); `ssl` lives here alone
-    tls_handshake  A TLS handshake under way, step by step: one that stalls holds up nobody
+    tls            TLS on both sides, after PS3.15 B.12 (BCP 195); the only module here that imports `ssl`
+    tls_handshake  A TLS handshake in steps, each a callback of the event loop: a peer that stalls holds up no other
 """

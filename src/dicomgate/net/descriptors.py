@@ -1,4 +1,4 @@
-"""File descriptors: as many as the limits need, or limits that do with what there are."""
+"""File descriptors: raise the soft limit to what the limits need, or lower the limits to what there is."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from dataclasses import astuple
 from .capacity import Limits
 
 _log = logging.getLogger("dicomgate.gateway")
-_BESIDE = 64  # standard streams, listeners, files, authenticators' own connections
+_RESERVE = 64  # standard streams, listeners, files, authenticators' own connections
 
 
 def affordable(limits: Limits) -> Limits:
-    """These limits, or lower ones if the system does not allow as many file descriptors; the log says so then."""
-    # Two for each association, and one for each that is only answered.
-    needed = 2 * limits.max_associations + limits.max_unauthenticated + _BESIDE
+    """These limits; or lower ones, with a warning in the log, if the system allows too few file descriptors."""
+    # Two for each association, and one for each connection that is only answered.
+    needed = 2 * limits.max_associations + limits.max_unauthenticated + _RESERVE
     allowed = _raise_soft_limit(needed)
     if allowed >= needed:
         return limits
-    # Two halves of a place for the associations, half a place for those that are answered: 5/2 for each.
-    most = max((allowed - _BESIDE) * 2 // 5, 4)
-    # However few they are, one source has at most half of them, and half of its own before their login.
+    # Two for an association, and half as many answered connections as associations with one each: 5/2.
+    most = max((allowed - _RESERVE) * 2 // 5, 4)
+    # One source may have half of all, and half of its own may be unauthenticated.
     lowered = Limits(*map(min, astuple(limits), (most, most // 2, most // 2, most // 4)))
     _log.warning(
         "%d file descriptors are allowed, %d are needed for max_associations = %d: raise the limit (LimitNOFILE); "
@@ -32,7 +32,7 @@ def affordable(limits: Limits) -> Limits:
 
 
 def _raise_soft_limit(needed: int) -> int:
-    """Raise it as far as it is needed and may be; return what it is then."""
+    """Raise it to `needed`, or as far as the hard limit allows; return the new limit."""
     system = resource.getrlimit(resource.RLIMIT_NOFILE)
     soft, hard = (sys.maxsize if limit == resource.RLIM_INFINITY else limit for limit in system)
     if soft < needed:

@@ -1,7 +1,7 @@
-"""Connect to the PACS: every address in turn, TLS with verification, nothing that blocks the event loop.
+"""Connect to the PACS: each of its addresses in turn, with TLS; nothing blocks the event loop.
 
-Addresses are looked up when the configuration is loaded, and again in the background when a connection fails: a look-up
-in the path of an association would cost it the resolver's time.
+A host name is looked up when the configuration is loaded, and again in the background after a connection failed. No
+association waits for the resolver.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _Address = tuple[int, tuple[Any, ...]]
 
 
 class Upstream:
-    """One PACS: a host name or address, a port, and TLS if `tls` is there.
+    """One PACS: a host name or address, a port, and TLS if `tls` is given.
 
-    `server_name` is the name that its certificate must bear; `pin` the SHA-256 of the certificate, in hexadecimal,
-    where that decides instead.
+    Its certificate must be for `server_name`, or for `host` without one. With a `pin`, the certificate's SHA-256 in
+    lower-case hexadecimal, the pin alone decides.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Upstream:
         self._looking_up: asyncio.Task[None] | None = None
 
     async def look_up(self) -> None:
-        """Find the addresses of the host. If that fails, it is logged, and those found before stay in use."""
+        """Look up the host's addresses. If that fails, it is logged and the addresses found before stay in use."""
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
@@ -61,7 +61,7 @@ class Upstream:
     def connect(
         self, loop: asyncio.AbstractEventLoop, opened: Callable[[Connection], None], failed: Callable[[str], None]
     ) -> Connecting:
-        """An attempt to connect that calls back once: `opened` with the leg, or `failed` with the reason."""
+        """An attempt to connect. Its `step` begins it; it calls `opened` once, or `failed` with the reason."""
         return Connecting(self, loop, list(self._addresses), opened, failed)
 
     def look_up_again(self) -> None:
@@ -70,35 +70,26 @@ class Upstream:
             self._looking_up = asyncio.ensure_future(self.look_up())
 
     async def close(self) -> None:
-        """Look up no more."""
+        """Cancel a look-up that is under way."""
         if self._looking_up is not None:
             self._looking_up.cancel()
             await asyncio.wait({self._looking_up})
 
     def stream(self, raw: socket.socket) -> Stream:
-        """The connected socket, in TLS if that is configured."""
+        """The stream over a connected socket: TLS if that is configured. Raises OSError, ValueError."""
         return raw if self._tls is None else TlsStream(self._tls, raw, self._server_name)
 
     def check_pin(self, stream: TlsStream) -> None:
-        """Raise TlsError unless the certificate is the pinned one, where one is."""
+        """Raise TlsError if a certificate is pinned and the peer's is another one."""
         if self._pin is not None:
             stream.check_pin(self._pin)
 
 
 class Connecting:
-    """One attempt to connect: `step` begins it, `cancel` ends it without a call back."""
+    """One attempt to connect: `step` begins it, `cancel` ends it without a callback."""
 
-    __slots__ = (
-        "_addresses",
-        "_failed",
-        "_fileno",
-        "_greeting",
-        "_loop",
-        "_opened",
-        "_reasons",
-        "_stream",
-        "_upstream",
-    )
+    __slots__ = ("_addresses", "_failed", "_fileno", "_loop", "_opened", "_reasons", "_stream", "_tls_handshake",
+                 "_upstream")  # fmt: skip
 
     def __init__(
         self,
@@ -116,25 +107,25 @@ class Connecting:
         self._reasons: list[str] = []
         self._stream: Stream | None = None
         self._fileno = -1
-        self._greeting: TlsHandshake | None = None
+        self._tls_handshake: TlsHandshake | None = None
 
     def cancel(self) -> None:
-        """Give up quietly."""
+        """Give up without calling back."""
         self._addresses = []
         self._opened, self._failed = _nothing, _nothing
         self._close()
 
     def _close(self) -> None:
-        if self._greeting is not None:
-            self._greeting.cancel()
-            self._greeting = None
+        if self._tls_handshake is not None:
+            self._tls_handshake.cancel()
+            self._tls_handshake = None
         if self._stream is not None:
             self._loop.remove_writer(self._fileno)
             self._stream.close()
             self._stream = None
 
     def step(self) -> None:
-        """Try the next address. Call it once; then it calls itself, and back."""
+        """Try the next address. Call it once: it goes on by itself until it calls back."""
         if not self._addresses:
             self._upstream.look_up_again()
             self._failed("; ".join(self._reasons) or f"the host name {self._upstream.host} does not resolve")
@@ -147,7 +138,7 @@ class Connecting:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             error = raw.connect_ex(address)
             if error == errno.EINPROGRESS:
-                # A PACS on this very machine has answered by now: asking again is cheaper than the event loop.
+                # A PACS on the same machine has answered by now; asking again is cheaper than a turn of the event loop.
                 error = raw.connect_ex(address)
         except OSError as failure:
             error = failure.errno or errno.EIO
@@ -183,17 +174,17 @@ class Connecting:
             self._next_after(f"{where}: TLS: {failure}")
             return
         if isinstance(stream, TlsStream):
-            self._greeting = TlsHandshake(
+            self._tls_handshake = TlsHandshake(
                 self._loop,
                 stream,
-                lambda: self._greeted(stream, where),
+                lambda: self._secured(stream, where),
                 lambda failure: self._next_after(f"{where}: TLS: {failure}"),
             )
-            self._greeting.step()
+            self._tls_handshake.step()
         else:
             self._open(stream)
 
-    def _greeted(self, stream: TlsStream, where: str) -> None:
+    def _secured(self, stream: TlsStream, where: str) -> None:
         try:
             self._upstream.check_pin(stream)
         except TlsError as failure:
@@ -207,4 +198,4 @@ class Connecting:
 
 
 def _nothing(_: object) -> None:
-    """Stands where nobody is to be called back."""
+    """No-op default callback."""

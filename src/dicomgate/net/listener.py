@@ -1,4 +1,4 @@
-"""Accept connections, and go on when the system runs out of file descriptors."""
+"""Accept connections; when the system runs out of file descriptors, pause and go on."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..kit.addresses import show_address
 
 _log = logging.getLogger("dicomgate.listener")
 _BACKLOG = 1024
-_AT_ONCE = 64  # connections accepted before other callbacks have their turn; one by one would cost a fifth more
-_PAUSE = 0.5  # seconds without accepting, after the file descriptors ran out
+_AT_ONCE = 64  # connections accepted in one callback; one in each would cost a fifth more
+_PAUSE = 0.5  # seconds, after the file descriptors ran out
 _OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 Address: TypeAlias = tuple[str, int]
@@ -24,7 +24,7 @@ Accepted: TypeAlias = Callable[[socket.socket, Address], None]
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. An IPv6 address takes IPv6 alone. Raises StartError that names address and reason."""
+    """A listening socket; on an IPv6 address, for IPv6 alone. Raises StartError, which names address and reason."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = None
     try:
@@ -32,7 +32,7 @@ def listen(host: str, port: int) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # which the accepted inherit
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
         sock.bind((host, port))
         sock.listen(_BACKLOG)
     except OSError as error:
@@ -43,7 +43,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class Listener:
-    """Calls `accepted` with each connection, non-blocking and without Nagle's delay."""
+    """Calls `accepted` with each connection, which is non-blocking and without Nagle's delay, and its address."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, accepted: Accepted) -> None:
         self._loop = loop
@@ -53,7 +53,7 @@ class Listener:
         loop.add_reader(sock.fileno(), self._accept)
 
     def close(self) -> None:
-        """Accept no more."""
+        """Stop accepting, and close the socket."""
         if self._pause is not None:
             self._pause.cancel()
         self._loop.remove_reader(self._socket.fileno())
@@ -67,13 +67,13 @@ class Listener:
                 return
             except OSError as error:
                 if error.errno in _OUT_OF_RESOURCES:
-                    self._rest(error)
+                    self._pause_for(error)
                     return
                 continue  # this one connection ended before it was accepted
             connection.setblocking(False)
             self._accepted(connection, address[:2])
 
-    def _rest(self, error: OSError) -> None:
+    def _pause_for(self, error: OSError) -> None:
         # The connection stays in the backlog and the socket readable: without a pause this would be a busy loop.
         _log.error("no connection can be accepted for now: %s", error.strerror)
         self._loop.remove_reader(self._socket.fileno())

@@ -1,6 +1,6 @@
-"""TLS on both sides, after PS3.15 B.12 (BCP 195); `ssl` lives here alone.
+"""TLS on both sides, after PS3.15 B.12 (BCP 195); the only module here that imports `ssl`.
 
-A `TlsStream` looks like a non-blocking socket: `recv_into` and `send` raise BlockingIOError where they would wait.
+A `TlsStream` behaves like a non-blocking socket: `recv_into` and `send` raise BlockingIOError where they would wait.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ WANT_READ, WANT_WRITE, DONE = "read", "write", "done"
 
 
 class TlsError(OSError):
-    """A TLS handshake that failed, in words for the operator's log."""
+    """A TLS handshake failed. The message is for the operator's log."""
 
 
 class WantsToWrite(BlockingIOError):
-    """Nothing can be read before something is sent: the answer to a key update (RFC 8446 4.6.3)."""
+    """Nothing can be read before an answer to a key update is sent (RFC 8446 4.6.3)."""
 
 
 def server_context(
     certificate: Path, key: Path | None, client_ca: Path | None, client_certificate_required: bool
 ) -> ssl.SSLContext:
-    """For a listener. With `client_ca`, client certificates are verified; required ones must be there.
+    """The context of a listener. With `client_ca`, a client certificate is verified, and may be required.
 
-    Raises ConfigError that names the key whose file does not serve.
+    Raises ConfigError, which names the key whose file cannot be used.
     """
     context = _context(ssl.PROTOCOL_TLS_SERVER)
-    # Resumed sessions spare a modality nothing that counts, and a ticket would outlive a revoked certificate.
+    # No session resumption: it saves a modality little, and a ticket would outlive a revoked certificate.
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0
     _load_certificate(context, certificate, key)
@@ -55,10 +55,10 @@ def server_context(
 def client_context(
     ca: Path | None, pinned: bool, certificate: Path | None = None, key: Path | None = None
 ) -> ssl.SSLContext:
-    """For an upstream.
+    """The context for an upstream.
 
-    Its certificate is verified against `ca` (None: the system's) and the name that is asked for; where it is pinned,
-    the pin alone decides (see `TlsStream.check_pin`). Raises ConfigError like `server_context`.
+    The upstream's certificate is verified against `ca` (None: the system's authorities) and the server name. If it is
+    pinned, only the pin decides (see `TlsStream.check_pin`). Raises ConfigError like `server_context`.
     """
     context = _context(ssl.PROTOCOL_TLS_CLIENT)
     if pinned:
@@ -86,13 +86,13 @@ def _load_certificate(context: ssl.SSLContext, certificate: Path, key: Path | No
     if key is not None:
         _check_readable(key, "key")
     try:
-        # An empty passphrase instead of the default, which asks for one on the terminal.
+        # An empty passphrase: without one, OpenSSL would ask for it on the terminal.
         context.load_cert_chain(certificate, key, password="")
     except ssl.SSLError as error:
         where = key or certificate
         if error.reason == "KEY_VALUES_MISMATCH":
             raise ConfigError([Problem(("key",), f"{where} is not the key of {certificate}")]) from error
-        what = "no PEM certificate chain with its private key, or the key has a passphrase"
+        what = "not a PEM certificate chain with its private key, or the key has a passphrase"
         raise ConfigError([Problem(("certificate",), f"{certificate} and {where}: {what}")]) from error
 
 
@@ -101,7 +101,7 @@ def _load_ca(context: ssl.SSLContext, path: Path, name: str) -> None:
     try:
         context.load_verify_locations(path)
     except ssl.SSLError as error:
-        raise ConfigError([Problem((name,), f"{path}: no PEM certificates")]) from error
+        raise ConfigError([Problem((name,), f"{path}: contains no PEM certificate")]) from error
 
 
 def _check_readable(path: Path, name: str) -> None:
@@ -112,7 +112,7 @@ def _check_readable(path: Path, name: str) -> None:
 
 
 def words(error: OSError) -> str:
-    """What an error of a connection says, in words for the operator."""
+    """An error of a connection in words for the operator."""
     if isinstance(error, TlsError):
         return str(error)
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -125,7 +125,7 @@ def words(error: OSError) -> str:
 
 
 def secured(raw: socket.socket, context: ssl.SSLContext, server_name: str) -> socket.socket:
-    """A blocking connection in TLS, client side; the socket's timeout holds. Raises TlsError."""
+    """TLS over a blocking socket, client side, with the socket's timeout. Raises TlsError."""
     stream = TlsStream(context, raw, server_name)
     try:
         stream.handshake()
@@ -145,7 +145,7 @@ def read_certificate(path: Path) -> bytes:
             data = ssl.PEM_cert_to_DER_cert(data[begin : end + len(ssl.PEM_FOOTER)].decode("ascii"))
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=data)
     except (OSError, ValueError) as error:
-        raise ConfigError([Problem(("certificate",), f"{path}: no certificate in PEM or DER")]) from error
+        raise ConfigError([Problem(("certificate",), f"{path}: not a certificate in PEM or DER")]) from error
     return data
 
 
@@ -155,8 +155,8 @@ class TlsStream:
     __slots__ = ("_end", "_socket", "fileno", "setsockopt")
 
     def __init__(self, context: ssl.SSLContext, raw: socket.socket, server_name: str | None = None) -> None:
-        """Server side without `server_name`, client side with it. Nothing is sent yet. Raises OSError, ValueError."""
-        # For a connection that was reset already SSLSocket would raise, and leave the socket open.
+        """Server side, or client side with a `server_name`. Nothing is sent yet. Raises OSError, ValueError."""
+        # On a connection that was reset, SSLSocket would raise and leave the socket open.
         if error := raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise TlsError(os.strerror(error))
         self._socket = context.wrap_socket(
@@ -185,17 +185,17 @@ class TlsStream:
         return DONE
 
     def peer_certificate(self) -> bytes | None:
-        """The peer's certificate in DER, verified if the context verifies; None if it showed none."""
+        """The peer's certificate in DER, verified if the context verifies; None if it sent none."""
         return self._socket.getpeercert(binary_form=True)
 
     def check_pin(self, fingerprint: str) -> None:
-        """Raise TlsError unless the SHA-256 of the peer's certificate is `fingerprint` (64 lower-case digits)."""
+        """Raise TlsError unless the peer's certificate has this SHA-256 (64 lower-case hexadecimal digits)."""
         found = hashlib.sha256(self.peer_certificate() or b"").hexdigest()
         if not hmac.compare_digest(found, fingerprint):
             raise TlsError(f"the certificate's SHA-256 is {found}, which is not pinned")
 
     def recv_into(self, buffer: memoryview) -> int:
-        """Fill the buffer from as many records as there are; 0 at the end of the stream. Raises OSError."""
+        """Read into the buffer what has arrived, and return how much; 0 at the end. Raises BlockingIOError, OSError."""
         filled = 0
         try:
             while not self._end and filled < len(buffer):
@@ -212,35 +212,35 @@ class TlsStream:
             self._end = True
         except OSError as error:
             self._end = error
-        # What was read is handed on first; the next call, which `pending` asks for, tells how it ended.
+        # Data first: the next call, for which `pending` asks, raises or returns the end.
         if not filled and isinstance(self._end, OSError):
             raise self._end
         return filled
 
     def send(self, data: bytes | bytearray | memoryview) -> int:
-        """Send what goes at once, and return how much that is. Raises BlockingIOError where nothing does, OSError."""
+        """Send what can be sent now, and return how much. Raises BlockingIOError if that is nothing, OSError."""
         try:
             return self._socket.send(data)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise BlockingIOError from None
 
     def pending(self) -> bool:
-        """True if decrypted bytes, or the end, wait although the socket may not become readable any more."""
+        """True if decrypted bytes or the end can be read, although the socket may not become readable again."""
         return bool(self._end) or self._socket.pending() > 0
 
     def shutdown(self, how: int) -> None:
         """Send close_notify (RFC 8446 6.1), then end the socket's sending side."""
-        # It raises to await the peer's close_notify, which may come later or never.
+        # It raises while the peer's close_notify is missing, which may come later or never.
         with suppress(OSError, ValueError):
             self._socket.unwrap()
-            self._end = True  # the peer had ended, and SSLSocket takes what comes now for plain text
-        # SSLSocket.shutdown would drop the TLS state, and what still comes with it.
+            self._end = True  # the peer has ended; SSLSocket would take anything that follows for plain text
+        # SSLSocket.shutdown would drop the TLS state, and with it what still arrives.
         socket.socket.shutdown(self._socket, how)
 
     def pass_over(self, buffer: memoryview) -> int:
-        """Like `recv_into`, for what nobody will look at: it is not decrypted.
+        """Like `recv_into`, for bytes to discard: they are not decrypted.
 
-        Behind a `shutdown` OpenSSL would take data for the end, and a close with something unread would be a RST.
+        After a `shutdown` OpenSSL would take data for the end, and a close with unread bytes would send a RST.
         """
         return socket.socket.recv_into(self._socket, buffer)
 

@@ -1,4 +1,4 @@
-"""A TLS handshake under way, step by step: one that stalls holds up nobody."""
+"""A TLS handshake in steps, each a callback of the event loop: a peer that stalls holds up no other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .tls import DONE, WANT_READ, TlsError, TlsStream
 
 
 class TlsHandshake:
-    """Calls back once: `done`, or `failed` with the reason. The caller keeps the time, and may `cancel`."""
+    """Calls `done` once, or `failed` with the reason. The caller sets the deadline, and calls `cancel` at it."""
 
     __slots__ = ("_done", "_failed", "_fileno", "_loop", "_stream")
 
@@ -27,7 +27,7 @@ class TlsHandshake:
         self._failed = failed
 
     def step(self) -> None:
-        """Go as far as it goes. Call it once; then it calls itself."""
+        """Do what can be done now. Call it once: it goes on by itself until it calls back."""
         self.cancel()
         try:
             wanted = self._stream.handshake()
@@ -41,6 +41,6 @@ class TlsHandshake:
             watch(self._fileno, self.step)
 
     def cancel(self) -> None:
-        """Call back no more; the stream stays open."""
+        """Do not call back. The stream stays open."""
         self._loop.remove_reader(self._fileno)
         self._loop.remove_writer(self._fileno)

@@ -1,10 +1,10 @@
-"""A configuration becomes a running gateway, or a login service inside another program.
+"""From a configuration to a running gateway, or to a login service inside another program.
 
 Modules:
 
     assembly    A configuration -> authenticators, upstreams and listeners, certificates loaded
     embedding   Verify logins as the gateway does, inside another program that opens its own port
     generation  Everything that one reading of the configuration names, ready for use
-    protection  The shared state that a configuration names, and the guard that relies on it
+    protection  The shared state that a configuration names, and the guard that uses it
     server      The gateway's life: start, run, reload, drain, stop
 """

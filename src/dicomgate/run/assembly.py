@@ -28,10 +28,10 @@ from ..net.listener import Address
 from ..net.server_state import ListenerSnapshot
 from ..net.tls import TlsContext, client_context, server_context
 
-_SLACK = 3.0  # seconds for a decision beyond the sum of the links' deadlines: the shared state is asked twice
+_SLACK = 3.0  # seconds on top of the links' deadlines: the shared state is asked twice for a decision
 _CLEARTEXT = (
     "without tls, passcodes would cross the network in the clear, and authenticator {} takes them; give the listener a "
-    "tls table, name its authenticators, or say cleartext_passcodes = true (a test bench, a tunnel)"
+    "tls table, name its authenticators, or set cleartext_passcodes = true (a test bench, a tunnel)"
 )
 
 
@@ -67,9 +67,9 @@ class Assembly:
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def open(self) -> None:
-        """Enter the authenticators and look up the upstreams. On an exception nothing stays open.
+        """Enter the authenticators and look up the upstreams. If that fails, nothing stays open.
 
-        Raises StartError that names the authenticator that cannot be entered.
+        Raises StartError, which names the authenticator that could not be entered.
         """
         async with AsyncExitStack() as stack:
             for link in self.links.values():
@@ -80,16 +80,16 @@ class Assembly:
             self.stack.push_async_exit(stack.pop_all())
 
     async def retire(self) -> None:
-        """Leave the authenticators as soon as no association needs them."""
+        """Wait until no association needs the authenticators, then leave them."""
         if self.users.count:
             await self.users.unused.wait()
         await self.stack.aclose()
 
 
 def assemble(path: Path) -> Assembly:
-    """Load a configuration and make everything of it; may block on files.
+    """Load a configuration and make everything that it names, opening nothing; may block on files.
 
-    Raises ConfigError with all that is wrong, each with file, line and key.
+    Raises ConfigError with every problem, each with file, line and key.
     """
     configuration = load(path)
     problems: list[Problem] = []
@@ -108,7 +108,7 @@ def assemble(path: Path) -> Assembly:
             problems += configuration.located(error, "listener", index).problems
             continue
         if table.identity == "optional" and not any(link.handles(None) for link in chain.links):
-            what = "identity is optional, but no authenticator takes attempts without one: they are refused"
+            what = "identity is optional, but no authenticator takes attempts without one: they will be refused"
             warnings.append(f"listener {table.name}: {what}")
         idle_timeout = configuration.tables.gateway.idle_timeout.total_seconds()
         policy = make_policy(configuration, table, chain)
@@ -120,7 +120,7 @@ def assemble(path: Path) -> Assembly:
 
 
 def make_links(configuration: Configuration, problems: list[Problem]) -> dict[str, Link]:
-    """The configured authenticators by name, in their order; what is wrong with some of them goes to `problems`."""
+    """The configured authenticators by name, in their order. Problems with any of them are added to `problems`."""
     tables = configuration.tables.authenticator
     made: dict[str, Authenticator] = {}
     links = {}
@@ -154,7 +154,7 @@ def _group_source(
     if named is None:
         raise ConfigError([Problem(("groups_from",), f"no other authenticator is called {table.groups_from!r}")])
     if named.title not in made:
-        return None  # what is wrong with that one is told already
+        return None  # its own problem is already reported
     return GroupSource(named.title, made[named.title], named.timeout.total_seconds())
 
 
@@ -204,7 +204,7 @@ def _check_cleartext(table: ListenerTable, chain: Chain) -> None:
 
 
 def make_policy(configuration: Configuration, table: ListenerTable, chain: Chain) -> Policy:
-    """What a listener lays down."""
+    """What a listener demands of an association."""
     gateway = configuration.tables.gateway
     return Policy(
         listener=table.name,
@@ -224,12 +224,12 @@ def make_policy(configuration: Configuration, table: ListenerTable, chain: Chain
 
 
 def decision_timeout(chain: Chain) -> float:
-    """The seconds within which a chain has decided, whatever its authenticators do."""
+    """The seconds after which a chain has decided, whatever its authenticators do."""
     groups = sum(link.groups_from.deadline for link in chain.links if link.groups_from is not None)
     return sum(link.deadline for link in chain.links) + groups + _SLACK
 
 
 def open_audit(configuration: Configuration) -> Audit:
-    """The audit that `[gateway]` names. Raises StartError when its file cannot be written."""
+    """Open the audit that `[gateway]` names. Raises StartError if its file cannot be written."""
     gateway = configuration.tables.gateway
     return Audit(configuration.folder / gateway.audit if gateway.audit else None, gateway.node)

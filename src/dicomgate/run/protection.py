@@ -1,6 +1,6 @@
-"""The shared state that a configuration names, and the guard that relies on it.
+"""The shared state that a configuration names, and the guard that uses it.
 
-Both outlive a reload that changes neither.
+A reload that changes neither keeps both.
 """
 
 from __future__ import annotations
@@ -18,36 +18,34 @@ from ..state.protocol import SharedState
 
 
 class Protection:
-    """Opened by its creation, which may block on a file. Raises ConfigError, and StartError that names the file.
-
-    Without a configuration it is kept in this process's memory, and throttled by the defaults.
-    """
+    """The open state and its guard. Without a configuration: state in memory, throttled by the defaults."""
 
     def __init__(self, configuration: Configuration | None) -> None:
+        """Open the state; may block on a file. Raises ConfigError, and StartError, which names the file."""
         table = ThrottleTable() if configuration is None else configuration.tables.throttle
-        self._tables = None if configuration is None else _named(configuration)
+        self._tables = None if configuration is None else _tables(configuration)
         self._state = open_state(None, None) if configuration is None else configured_state(configuration)
         self._fallback = open_state(None, None)
         throttle = _throttle(table, self._state, self._fallback)
         self.guard = Guard(self._state, throttle, RecentCredentials(table.repeat.total_seconds()))
 
     def serves(self, configuration: Configuration) -> bool:
-        """True if this configuration names the same."""
-        return self._tables == _named(configuration)
+        """True if this configuration names the same state and the same limits."""
+        return self._tables == _tables(configuration)
 
     async def close(self) -> None:
-        """Write what is still to be written, then let go."""
+        """Finish the writes that are under way, then close the state."""
         await self.guard.flush()
         await self._state.close()
         await self._fallback.close()
 
 
-def _named(configuration: Configuration) -> tuple[Path, StateTable, ThrottleTable]:
+def _tables(configuration: Configuration) -> tuple[Path, StateTable, ThrottleTable]:
     return configuration.folder, configuration.tables.state, configuration.tables.throttle
 
 
 def configured_state(configuration: Configuration) -> SharedState:
-    """The state that `[state]` names, opened. Raises ConfigError with file and line, and StartError."""
+    """Open the state that `[state]` names. Raises ConfigError with file and line, and StartError."""
     table = configuration.tables.state
     try:
         return open_state(configuration.folder / table.path, table.url)

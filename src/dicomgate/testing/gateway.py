@@ -164,5 +164,6 @@ def _value(value: object) -> str:
         return "[" + ", ".join(map(_value, value)) + "]"
     if isinstance(value, timedelta):
         return f'"{value.total_seconds():g}s"'
-    # What JSON and TOML write alike.
-    return json.dumps(value if isinstance(value, str | int | float) else str(value), ensure_ascii=False)
+    # JSON and TOML write these alike, but for DEL, which TOML wants escaped.
+    text = json.dumps(value if isinstance(value, str | int | float) else str(value), ensure_ascii=False)
+    return text.replace("\x7f", "\\u007f")
