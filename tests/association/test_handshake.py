@@ -380,6 +380,7 @@ def hostile(**changes: Any) -> bytes:
         P_DATA,
         REQUEST.encode(),
         b"HTTP/1.1 400 Bad Request\r\n",
+        ANSWER.encode(REQUEST)[:7] + b"\2" + ANSWER.encode(REQUEST)[8:],
     ],
     ids=[
         "context",
@@ -394,6 +395,7 @@ def hostile(**changes: Any) -> bytes:
         "data",
         "RQ",
         "HTTP",
+        "version 2",
     ],
 )
 def test_a_hostile_upstream_never_reaches_the_client(pdu: bytes) -> None:

@@ -535,3 +535,16 @@ def test_an_accept_of_odd_objects_is_handed_on_in_plain_ones() -> None:
     assert type(decision.attributes) is dict
     assert decision.expires_at is not None
     assert decision.expires_at.isoformat() == "2030-01-01T11:00:00+00:00"
+
+
+def test_a_burst_of_logins_waits_for_no_worker_of_an_async_authenticator() -> None:
+    class Quick:
+        async def authenticate(self, attempt: Attempt) -> Decision:
+            await asyncio.sleep(0)
+            return FULL
+
+    async def work() -> list[Decision]:
+        link = Link("quick", Quick(), deadline=LONG, workers=1)
+        return await asyncio.gather(*(link.ask(ALICE) for _ in range(200)))
+
+    assert run(work) == [FULL] * 200

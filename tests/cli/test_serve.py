@@ -125,17 +125,32 @@ def login(gate: Path, configuration: Any, distribution: Any) -> Any:
     return write
 
 
-def test_threads_of_an_authenticator_that_hang_do_not_keep_the_gateway(
-    gate: Path, login: Any, serving: Any, run: Any, passcode: str
+HANGING = {
+    "thread": """
+import threading, time
+class Login:
+    def authenticate(self, attempt):
+        threading.Thread(target=time.sleep, args=(600,), daemon=False).start()
+        time.sleep(600)
+""",
+    "task": """
+import asyncio
+class Login:
+    async def authenticate(self, attempt):
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                pass
+""",
+}
+
+
+@pytest.mark.parametrize("kind", HANGING)
+def test_an_authenticator_that_hangs_does_not_keep_the_gateway(
+    kind: str, gate: Path, login: Any, serving: Any, run: Any, passcode: str
 ) -> None:
-    environment = login(
-        "import threading, time\n"
-        "class Login:\n"
-        "    def authenticate(self, attempt):\n"
-        "        threading.Thread(target=time.sleep, args=(600,), daemon=False).start()\n"
-        "        time.sleep(600)\n"
-    )
-    with serving(gate, environment=environment) as gateway:
+    with serving(gate, environment=login(HANGING[kind])) as gateway:
         gateway.wait_for("listening on")
         where = f"127.0.0.1:{gateway.port('plain')}"
         result = run("echo", where, "--user", "alice", "--called", "PACS", stdin=passcode)
@@ -161,6 +176,7 @@ def test_a_reload_that_hangs_does_not_keep_the_gateway(gate: Path, login: Any, s
         gateway.process.send_signal(signal.SIGHUP)
         gateway.wait_for("hanging")
         assert gateway.end() == 0
+        assert gateway.count("the process ends without it") == 1
 
 
 def test_a_start_that_hangs_can_be_ended(gate: Path, login: Any, serving: Any) -> None:
