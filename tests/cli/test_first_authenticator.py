@@ -23,22 +23,21 @@ FEWER_LINES_THAN, SECONDS = 30, 60
 MODULE, TESTS = Path("src/dicomgate_ward/__init__.py"), Path("tests/test_ward.py")
 DICOMGATE = ["-c", "from dicomgate.cli import main; main()"]
 
-# A roster in place of a list of users: only who is on duty gets in.
+# A roster in place of a list of users: only users who are on duty are admitted.
 CHANGES = {
     MODULE: {
-        '''    """A line for each user: the name, a colon, the passcode."""
-''': '''    """The roster, with a line for each shift: name, passcode and shift, colons between them."""
+        '''    """A line for each user, as `user_line` writes it."""
+''': '''    """The roster, with a line for each user: what `user_line` writes, a colon, the shift."""
 
     shifts: list[str]
     """The shifts that may log in."""
 ''',
-        """        return {name: passcode for name, _, passcode in (line.partition(b":") for line in lines)}
-""": """        entries = (line.decode().split(":") for line in lines)
-        return {name.encode(): passcode.encode() for name, passcode, shift in entries if shift in self.shifts}
-""",
+        "for name, salt, known in lines}": "for name, salt, known, shift in lines if shift in self.shifts}",
     },
     TESTS: {
-        "alice:correct horse\\n": "alice:correct horse:night\\nbob:horse:day\\n",
+        'user_line("alice", "correct horse") + "\\n"': (
+            'user_line("alice", "correct horse") + ":night\\n" + user_line("bob", "horse") + ":day\\n"'
+        ),
         '{"file": "nowhere"}': '{"file": "nowhere", "shifts": []}',
         "Ward(file=file)": 'Ward(file=file, shifts=["night"])',
         "gateway(Ward, file=file)": 'gateway(Ward, file=file, shifts=["night"])',
@@ -123,7 +122,8 @@ def test_from_an_empty_folder_to_a_login(tmp_path: Path, serving: Callable[..., 
         path = tmp_path / "dicomgate.toml"
         path.write_text(configuration((folder / "README.md").read_text(), pacs.address))
         (tmp_path / "users").touch(mode=0o600)
-        (tmp_path / "users").write_text("alice:correct horse:night\nbob:horse:day\n")
+        roster = "from dicomgate_ward import user_line as line; print(line('alice', 'correct horse') + ':night')"
+        (tmp_path / "users").write_text(call(python, "-c", f"{roster}; print(line('bob', 'horse') + ':day')"))
         call(python, *DICOMGATE, "check")
         done("dicomgate check")
         ct_slice(tmp_path / "ct.dcm")

@@ -49,7 +49,8 @@ def test_its_tests_pass_at_once_and_can_fail(run: Any) -> None:
     assert done.returncode == 0, done.stdout
     module = Path("dicomgate-ward/src/dicomgate_ward/__init__.py")
     before = module.read_text()
-    module.write_text(before.replace("if passcode is None or not compare_digest", "if not compare_digest"))
+    check = "if not compare_digest(passcode_hash(identity.secondary, salt), expected):"
+    module.write_text(before.replace(check, "if expected == NOBODY[1]:"))
     assert before != module.read_text()
     assert " failed" in pytest_in(Path("dicomgate-ward")).stdout
 

@@ -65,8 +65,11 @@ def test_the_authenticator_of_the_page_works(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(discovery, "entry_points", lambda group: [point])
     (block,) = blocks(AUTHENTICATOR, "toml")
     (tmp_path / "dicomgate.toml").write_text(block.text, "utf-8")
+    (tmp_path / "dicomgate_ward.py").write_text(python_block("class Ward:"), "utf-8")
     (users,) = [line for block in blocks(AUTHENTICATOR, "sh") for line in block.text.splitlines() if "umask" in line]
-    subprocess.run(users, shell=True, cwd=tmp_path, check=True, timeout=60)  # noqa: S602 (our own page)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run(users, shell=True, cwd=tmp_path, check=True, timeout=60, env=environment)  # noqa: S602 (our own page)
+    assert "correct horse" not in (tmp_path / "users").read_text()
     (link,) = assemble(tmp_path / "dicomgate.toml").links.values()
 
     async def ask(secret: str) -> object:
@@ -81,11 +84,12 @@ def test_the_authenticator_of_the_page_works(tmp_path: Path, monkeypatch: pytest
         assemble(tmp_path / "dicomgate.toml")
 
 
-@pytest.mark.parametrize(
-    ("defect", "passes"), [("", True), ('\n    def authenticate(self, _): return Accept("x")\n', False)]
-)
+@pytest.mark.parametrize(("defect", "passes"), [("", True), ('        return Accept("x")\n', False)])
 def test_the_tests_of_the_page_pass_and_can_fail(tmp_path: Path, defect: str, passes: bool) -> None:
-    (tmp_path / "dicomgate_ward.py").write_text(python_block("class Ward:") + defect, "utf-8")
+    first = '        """Is the passcode right? A file stands for what you want to ask."""\n'
+    source = python_block("class Ward:")
+    assert first in source
+    (tmp_path / "dicomgate_ward.py").write_text(source.replace(first, first + defect), "utf-8")
     (tmp_path / "test_it.py").write_text(python_block("class TestWard"), "utf-8")
     done = run_tests(tmp_path)
     assert (done.returncode == 0) is passes, done.stdout
