@@ -26,7 +26,9 @@ FLOORS = {
 WINGS = {"wire", "auth", "events", "state"}
 MAY_IMPORT = {
     "asyncio": lambda module: (
-        module[0] in ("auth", "state", "protection") or module == ("kit", "fetch") or FLOORS[module[0]] >= 3
+        module[0] in ("auth", "state", "protection")
+        or module in (("kit", "fetch"), ("kit", "refreshed"))
+        or FLOORS[module[0]] >= 3
     ),
     "ssl": lambda module: module in (("net", "tls"), ("kit", "fetch")) or module[0] == "testing",
     "httpx2": lambda module: module == ("kit", "fetch"),

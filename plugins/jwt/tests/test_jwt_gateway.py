@@ -183,7 +183,7 @@ def test_the_provider_stops_and_comes_back(
         assert log_in(devices, None) == ADMITTED
         time.sleep(COOL_DOWN)
     (reason,) = reasons(running, "unavailable")
-    assert reason.startswith(f"the keys of {oidc_provider.issuer} cannot be had: ")
+    assert reason.startswith(f"the keys of {oidc_provider.issuer} cannot be fetched: ")
     oidc_provider.start()
     wait_until(lambda: log_in(running.address, token) == ADMITTED, "logins again")
     oidc_provider.stop()  # the keys are known: nobody notices

@@ -115,7 +115,7 @@ def test_a_good_token_claim_by_claim(inspect: Inspect) -> None:
     assert found["scope"] == [("ok", "['dicom.read', 'dicom.write']")]
     assert found["roles"] == [("ok", "['ct', 'mr']")]
     assert found["sub"] == [("ok", "'ada'")]
-    assert found["others"] == [("-", "not looked at: ['acr']")]
+    assert found["others"] == [("-", "not checked: ['acr']")]
     assert found["login"] == [("yes", f'user "ada", groups "ct", "mr", until {until}')]
 
 
@@ -124,7 +124,7 @@ def test_no_value_of_another_claim_is_shown(inspect: Inspect) -> None:
     result = inspect(mint(header={"x5c": [CANARY], "jwk": {"k": CANARY}}, **others))
     assert result.exit_code == 1
     assert CANARY not in result.output
-    assert rows(result)["others"] == [("-", "not looked at: ['email', 'name', 'typ']")]
+    assert rows(result)["others"] == [("-", "not checked: ['email', 'name', 'typ']")]
     assert wrong(result) == {"cnf", "events"}
 
 
@@ -151,7 +151,7 @@ def test_claims_are_explained_behind_a_bad_signature(inspect: Inspect) -> None:
     assert result.exit_code == 1
     assert {"signature", "aud"} <= wrong(result)
     assert rows(result)["sub"] == [("ok", "'ada'")]
-    assert rows(result)["login"] == [("no", "signature: made with another key, or the token was changed")]
+    assert rows(result)["login"] == [("no", "signature: not made with this key, or the token was changed")]
 
 
 def test_a_key_that_is_not_there(inspect: Inspect) -> None:
@@ -226,7 +226,7 @@ def test_each_authenticator_has_its_say_in_the_order_of_the_configuration(inspec
     names = [line.split("\t")[0] for line in result.stdout.splitlines()]
     assert list(dict.fromkeys(names)) == ["far", "strict", "lax"]
     assert rows(result, "far") == {"login": [("not mine", f"its issuer is {ISSUER!r}")]}
-    assert rows(result, "strict")["login"] == [("no", "scope: is missing; wanted is 'admin'")]
+    assert rows(result, "strict")["login"] == [("no", "scope: is missing; required is 'admin'")]
     assert rows(result, "lax")["login"][0][0] == "yes"
     assert inspect(mint(iss="https://third.example"), tables=tables).exit_code == 1
 
@@ -239,7 +239,7 @@ def test_keys_that_cannot_be_had(inspect: Inspect) -> None:
         assert result.exit_code == 3
         assert list(rows(result, "down")) == ["login"]
         assert rows(result, "down")["login"][0][0] == "could not look"
-        assert "cannot be had" in result.stderr
+        assert "cannot be fetched" in result.stderr
         assert inspect(mint(), tables=down + table(jwks_file="keys.json")).exit_code == 0
         refused = inspect(mint(header={"alg": "HS256"}), tables=down)  # for that no key is needed
         assert refused.exit_code == 1
@@ -255,10 +255,10 @@ def test_the_certificate_that_a_token_is_bound_to(inspect: Inspect, tmp_path: Pa
     token = mint(cnf={"x5t#S256": thumbprint(der).decode()})
     good = inspect(token, "--certificate", paths[0])
     assert good.exit_code == 0
-    assert rows(good)["cnf"] == [("ok", "bound to the client certificate that was shown")]
+    assert rows(good)["cnf"] == [("ok", "bound to the client certificate that was presented")]
     result = inspect(token, "--certificate", paths[1])
     assert result.exit_code == 1
-    assert rows(result)["cnf"] == [("wrong", "bound to another client certificate than the one that was shown")]
+    assert rows(result)["cnf"] == [("wrong", "bound to another client certificate than the one presented")]
     assert inspect(token).exit_code == 1
     assert inspect(token, "--certificate", tmp_path / "token.jwt").exit_code == 2
 
@@ -281,8 +281,8 @@ JWE = ".".join(encoded({"alg": "dir", "enc": "A256GCM"} if part == 0 else b"x" *
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ("", "there is no token in it"),
-        ("Bearer \n", "there is no token in it"),
+        ("", "the file has no token in it"),
+        ("Bearer \n", "the file has no token in it"),
         (f" {mint()}", "white space"),
         (f"{mint()}\n\n", "white space"),
         ("2YotnFZFEjr1zCsicMWpAA", "an opaque one"),
@@ -295,7 +295,7 @@ JWE = ".".join(encoded({"alg": "dir", "enc": "A256GCM"} if part == 0 else b"x" *
         (signed({"alg": "RS256", "crit": ["x"]}, {}), "'crit'"),
         (signed({"alg": "RS256", "cty": "JWT"}, {}), "a token within a token"),
         (b"\xff\xfe" * 20, "not a signed token"),
-        ("a." + "b" * 40_000 + ".c", "32768 are the most"),
+        ("a." + "b" * 40_000 + ".c", "more than 32768"),
     ],
 )
 def test_what_is_no_token_is_named(inspect: Inspect, data: str | bytes, said: str) -> None:

@@ -17,8 +17,9 @@ import trustme
 from dicomgate import Accept, Attempt, ConfigError, Decision, Identity, IdentityType, Pass, Reject, Unavailable
 from dicomgate.testing import AuthenticatorContract, attempt
 from dicomgate_jwt import Introspection
-from dicomgate_jwt.answers import MOST_ASKED, Answers, Fixed
 from dicomgate_jwt.claims import thumbprint
+from dicomgate_jwt.discovery import IntrospectionEndpoint
+from dicomgate_jwt.introspection_cache import MOST_ASKED, IntrospectionCache
 from plugins.jwt.tests.introspector import PATH, Introspector
 from plugins.jwt.tests.issuer import FAULTS, Answer, Trap, ca_file, document, redirect
 from plugins.jwt.tests.mint import AUDIENCE, ask, login, mint, written
@@ -300,7 +301,7 @@ def test_the_audience_must_be_named_if_there_is_one(
     assert _warnings(caplog) == []
     assert isinstance(ask(make(audience=None), TOKEN), Accept)
     assert _warnings(caplog) == [
-        f"{server.url}: without audience and required_claims a token for any service is a login"
+        f"{server.url}: without audience and required_claims a token for any service is accepted"
     ]
 
 
@@ -385,7 +386,7 @@ def test_without_a_cache_each_login_asks(server: Introspector, make: Make) -> No
 
     judge = make(cache=timedelta())
     assert [type(one) for one in in_turn(judge, TOKEN, TOKEN)] == [Accept, Accept]
-    assert judge._answers._remembered == {}
+    assert judge._answers._cached == {}
     assert [type(one) for one in in_turn(judge, revoke, TOKEN)] == [Reject]
     assert len(server.asked) == 3
 
@@ -440,11 +441,12 @@ class Told:
 def test_a_thousand_answers_are_remembered() -> None:
     told = Told()
     clock = Clock()
-    answers = Answers(told, Fixed("https://login.example/"), ("", ""), 60, clock)
+    endpoint = IntrospectionEndpoint(told, url="https://login.example/", issuer=None)
+    answers = IntrospectionCache(told, endpoint, ("", ""), 60, clock)
 
     async def ask_about(*numbers: int) -> None:
         for number in numbers:
-            await answers.about(f"token-{number}")
+            await answers.claims(f"token-{number}")
 
     asyncio.run(ask_about(*range(1000), *range(1000)))
     assert len(told.asked) == 1000
@@ -464,7 +466,7 @@ def test_nothing_that_is_remembered_is_the_token(server: Introspector, make: Mak
         assert isinstance(ask(judge, TOKEN), Accept)
         assert TOKEN not in repr(vars(judge)) + repr(vars(judge._answers))
         assert SECRET not in repr(judge)
-    (first,), (second,) = (judge._answers._remembered for judge in judges)
+    (first,), (second,) = (judge._answers._cached for judge in judges)
     assert len(first) == 32
     assert first != second  # each process has a key of its own
 
@@ -644,7 +646,7 @@ def test_one_look_at_the_document_for_all_who_wait(server: Introspector, make: M
 def test_behind_a_failure_the_document_is_left_alone_for_a_while(server: Introspector, make: Make) -> None:
     clock = Clock()
     judge = make(issuer=server.name)
-    judge._answers._place._clock = clock
+    judge._answers._endpoint._discovered._clock = clock
     tokens = [f"token-{number}" for number in range(MOST_ASKED)]
     assert {type(one) for one in at_once(judge, *tokens)} == {Unavailable}
     server.describe()
@@ -657,7 +659,7 @@ def test_an_endpoint_that_moves_is_found_again(server: Introspector, make: Make)
     clock = Clock()
     server.describe(introspection_endpoint=server.name + "/old")
     judge = make(issuer=server.name, cache=timedelta())
-    judge._answers._place._clock = clock
+    judge._answers._endpoint._discovered._clock = clock
 
     def move() -> None:
         server.describe()

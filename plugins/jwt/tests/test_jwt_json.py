@@ -15,8 +15,8 @@ from plugins.jwt.tests.mint import ask, authenticator, claims, mint, signed
 CORPUS = Path(__file__).parents[4] / "shared" / "corpora" / "json-parsing"
 HEADER = {"alg": "RS256", "typ": "at+jwt", "kid": "rsa"}
 VALID_AND_REFUSED = {
-    "y_object_duplicated_key.json": "a name stands in it twice",
-    "y_object_duplicated_key_and_value.json": "a name stands in it twice",
+    "y_object_duplicated_key.json": "the same name twice",
+    "y_object_duplicated_key_and_value.json": "the same name twice",
 }
 UNDEFINED_AND_ACCEPTED = {
     "i_number_real_underflow.json": "0 is as near as a number comes to it",
@@ -80,10 +80,10 @@ def test_what_is_for_readers_to_decide(judge: Jwt) -> None:
 
 
 REFUSED: list[tuple[bytes, str]] = [
-    (b'{"a": 1, "a": 1}', "a name stands in it twice"),
-    (b'{"a": 1, "\\u0061": 2}', "a name stands in it twice"),
-    (b'{"a": {"b": 1, "b": 2}}', "a name stands in it twice"),
-    (b'{"a": [{"b": 1, "b": 2}]}', "a name stands in it twice"),
+    (b'{"a": 1, "a": 1}', "the same name twice"),
+    (b'{"a": 1, "\\u0061": 2}', "the same name twice"),
+    (b'{"a": {"b": 1, "b": 2}}', "the same name twice"),
+    (b'{"a": [{"b": 1, "b": 2}]}', "the same name twice"),
     (b'{"a": NaN}', "NaN or Infinity"),
     (b'{"a": -Infinity}', "NaN or Infinity"),
     (b'{"a": 1e400}', "too large"),
@@ -105,8 +105,8 @@ REFUSED: list[tuple[bytes, str]] = [
     (b'"a"', "not a JSON object"),
     (b"null", "not a JSON object"),
     (b"", "not JSON"),
-    (b'{"a": ' + b"[" * 16 + b"]" * 16 + b"}", "nested too deep"),
-    (b'{"a":' * 17 + b"1" + b"}" * 17, "nested too deep"),
+    (b'{"a": ' + b"[" * 16 + b"]" * 16 + b"}", "nested too deeply"),
+    (b'{"a":' * 17 + b"1" + b"}" * 17, "nested too deeply"),
     (b'{"a": ' + b"[" * 10_000 + b"]" * 10_000 + b"}", "not JSON"),
     (b'{"a":' * 4_000, "not JSON"),
 ]

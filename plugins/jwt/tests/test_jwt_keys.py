@@ -100,13 +100,13 @@ def test_what_is_dropped_is_dropped_for_one_reason() -> None:
         ({"alg": "none"}, "its algorithm is not one of its kind"),
         ({"alg": "RSA-OAEP"}, "its algorithm is not one of its kind"),
         *(({"alg": value}, "its algorithm is not one of its kind") for value in FALSE),
-        ({"n": ""}, "its numbers are no key"),
-        *(({"n": value}, "its numbers are no key") for value in FALSE),
-        ({"e": "AQ"}, "its numbers are no key"),
-        ({"e": "Ag"}, "its numbers are no key"),
-        ({"e": "AQAA"}, "its numbers are no key"),
+        ({"n": ""}, "its numbers do not make a key"),
+        *(({"n": value}, "its numbers do not make a key") for value in FALSE),
+        ({"e": "AQ"}, "its numbers do not make a key"),
+        ({"e": "Ag"}, "its numbers do not make a key"),
+        ({"e": "AQAA"}, "its numbers do not make a key"),
         ({"e": encoded(bytes([1] + [0] * 200 + [1]))}, "RSA with an exponent"),
-        *(({"e": value}, "its numbers are no key") for value in FALSE),
+        *(({"e": value}, "its numbers do not make a key") for value in FALSE),
         *(({member: "AQAB"}, "a private key, published") for member in ("d", "p", "q", "dp", "dq", "qi", "oth", "k")),
         ({"n": encoded(b"\x7f" + b"\xff" * 255)}, "RSA with 2047 bits"),
         ({"n": encoded(b"\x01" + b"\xff" * 1024)}, "RSA with 8193 bits"),
@@ -125,16 +125,16 @@ def test_what_a_key_must_have(member: str) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"crv": "P-384"}, "its numbers are no key"),
+        ({"crv": "P-384"}, "its numbers do not make a key"),
         ({"crv": "secp256k1"}, "its "),
-        ({"crv": "P-256 "}, "its numbers are no key"),
-        ({"x": P384.jwk["x"]}, "its numbers are no key"),
-        ({"y": P256.jwk["x"]}, "its numbers are no key"),
-        ({"x": encoded(bytes(32)), "y": encoded(bytes(32))}, "its numbers are no key"),
-        ({"x": encoded(b"\xff" * 32)}, "its numbers are no key"),
-        *(({member: value}, "its numbers are no key") for member in ("crv", "x", "y") for value in FALSE),
-        ({"kty": "OKP"}, "its numbers are no key"),
-        ({"kty": "RSA"}, "its numbers are no key"),
+        ({"crv": "P-256 "}, "its numbers do not make a key"),
+        ({"x": P384.jwk["x"]}, "its numbers do not make a key"),
+        ({"y": P256.jwk["x"]}, "its numbers do not make a key"),
+        ({"x": encoded(bytes(32)), "y": encoded(bytes(32))}, "its numbers do not make a key"),
+        ({"x": encoded(b"\xff" * 32)}, "its numbers do not make a key"),
+        *(({member: value}, "its numbers do not make a key") for member in ("crv", "x", "y") for value in FALSE),
+        ({"kty": "OKP"}, "its numbers do not make a key"),
+        ({"kty": "RSA"}, "its numbers do not make a key"),
         ({"alg": "ES384"}, "its algorithm is not one of its kind"),
         ({"alg": "ES521"}, "its algorithm is not one of its kind"),
         ({"d": "AQ"}, "a private key, published"),
@@ -149,17 +149,6 @@ def test_points_that_are_none(change: dict[str, Any], why: str) -> None:
 )
 def test_edwards_keys_that_are_none(change: dict[str, Any]) -> None:
     assert dropped({**ED25519.jwk, **change})
-
-
-def test_the_weak_generators_keys() -> None:
-    """CVE-2017-15361: p and q are powers of 65537 modulo small primes, and so is n."""
-    small = (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
-    modulus = 1
-    for prime in small:
-        modulus *= prime
-    weak = 2 * modulus * ((1 << 2046) // modulus + 1) + 1  # 65537 to the power of 0 modulo each of them
-    assert weak.bit_length() == 2048
-    assert dropped({**GOOD, "n": encoded(weak.to_bytes(256, "big"))}).startswith("RSA from a generator")
 
 
 def test_names() -> None:

@@ -29,11 +29,11 @@ def made(files: dict[str, Path], **options: Any) -> Jwt:
 def test_the_defaults(files: dict[str, Path]) -> None:
     judge = made(files)
     assert judge.handles == {IdentityType.JWT}
-    assert judge.policy.leeway == 30
-    assert judge.policy.maximum_lifetime == 86_400
-    assert judge.policy.tokens == "access"
-    assert not judge.policy.bound
-    assert not judge.policy.single_use
+    assert judge.rules.leeway == 30
+    assert judge.rules.maximum_lifetime == 86_400
+    assert judge.rules.tokens == "access"
+    assert not judge.rules.bound
+    assert not judge.rules.single_use
     assert set(judge.algorithms) == {
         "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
     }  # fmt: skip
@@ -55,9 +55,9 @@ def test_the_defaults(files: dict[str, Path]) -> None:
         ({"algorithms": ["HS256"]}, "algorithms"),
         ({"algorithms": ["RS256", "none"]}, "algorithms"),
         ({"algorithms": ["rs256"]}, "algorithms"),
-        ({"jwks_file": None}, "one of discovery"),
-        ({"discovery": True}, "one of discovery"),
-        ({"jwks_url": "https://login.hospital.example/keys"}, "one of discovery"),
+        ({"jwks_file": None}, "exactly one must say where the keys are"),
+        ({"discovery": True}, "exactly one must say where the keys are"),
+        ({"jwks_url": "https://login.hospital.example/keys"}, "exactly one must say where the keys are"),
         ({"user_claim": ""}, "user_claim"),
     ],
 )
@@ -74,7 +74,7 @@ def test_one_source_of_keys(files: dict[str, Path], first: str, second: str) -> 
     options: dict[str, Any] = {"issuer": ISSUER, "audience": AUDIENCE}
     assert Jwt(**options, **{first: files[first]})
     if first != second:
-        with pytest.raises(ConfigError, match="one of discovery"):
+        with pytest.raises(ConfigError, match="exactly one must say where the keys are"):
             Jwt(**options, **{first: files[first], second: files[second]})
 
 

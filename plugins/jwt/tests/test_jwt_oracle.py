@@ -49,15 +49,15 @@ MINE_ALONE_REFUSES = {
     "sub:": "names with blanks around them or control characters within are nobody's",
     "a token within a token": "joserfc leaves `cty` to the application",
     "its header has": "what changes the meaning of a token (`zip`, `enc`, `b64`) is refused, not overread",
-    "'typ' is not a short text": "media types are short and have no blanks",
-    "'cty' is not a short text": "the same",
-    "a name stands in it twice": "joserfc takes the last one",
-    "a number in it is too large": "1e400 is infinity elsewhere; in a claim that nobody looks at it goes by",
+    "'typ' is not short text": "media types are short and have no blanks",
+    "'cty' is not short text": "the same",
+    "the same name twice": "joserfc takes the last one",
+    "a number that is too large": "1e400 is infinity elsewhere; in a claim that nobody looks at it goes by",
     "NaN or Infinity": "the same",
     "not JSON": "UTF-16, which RFC 8259 8.1 excludes and Python's reader guesses",
     "not UTF-8": "the same, with a byte order mark",
-    "nested too deep": "nesting is limited",
-    "a string in it is no text": "half of a surrogate pair",
+    "nested too deeply": "nesting is limited",
+    "a string with half of a surrogate pair": "half of a surrogate pair",
 }
 WHERE = re.compile("^(its (header|claims)|exp|nbf|iat): ")
 JOSERFC_ALONE_REFUSES = {

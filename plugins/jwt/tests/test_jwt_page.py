@@ -17,12 +17,14 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 import dicomgate_jwt
 from dicomgate import ConfigError
 from dicomgate.kit import fetch as fetching
+from dicomgate.kit import refreshed, watched
 from dicomgate_jwt import Introspection, Jwt, keys, remote_keys, response, token
 
 PAGE = Path(__file__).parents[3] / "docs" / "jwt.md"
 TEXT = PAGE.read_text("utf-8")
 WORDS = " ".join(TEXT.split())
-SOURCE = "\n".join(path.read_text("utf-8") for path in Path(dicomgate_jwt.__file__).parent.glob("*.py"))
+FILES = [*Path(dicomgate_jwt.__file__).parent.glob("*.py"), Path(refreshed.__file__), Path(watched.__file__)]
+SOURCE = "\n".join(path.read_text("utf-8") for path in FILES)
 TABLES = [
     table
     for block in re.findall(r"^```toml ?\w*\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
@@ -41,7 +43,7 @@ DEFAULTS = {
     "none": None,
     "the system's": None,
     "the host name": None,
-    "all that such keys are for": (),
+    "all for that kind of keys": (),
     "empty": {},
     "`[]`": (),
     "`true`": True,

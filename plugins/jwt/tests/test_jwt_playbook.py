@@ -147,7 +147,7 @@ def test_signatures_of_nothing(judge: Jwt, key: Signer) -> None:
     signatures = [b"\0", b"\x01", b" ", b"null", bytes(length), bytes(length - 1), bytes(length + 1), b"\xff" * length,
                   bytes(length - 1) + b"\x01", b"\x01" + bytes(length - 1)]  # fmt: skip
     reasons = refused(judge, *(f"{head}.{encoded(signature)}" for signature in signatures))
-    assert set(reasons) == {"signature: made with another key, or the token was changed"}
+    assert set(reasons) == {"signature: not made with this key, or the token was changed"}
     assert refused(judge, f"{head}.") == ["it is not signed"]
     assert refused(judge, head, f"{head}..", f"{head}. ", f"{head}.=", f"{head}.AA==") == [
         "not a signed token in compact form: three parts with dots between them",
@@ -404,7 +404,7 @@ def test_another_hash_of_the_same_key(tmp_path: Path) -> None:
         assert isinstance(ask(listed, token), Accept) == (algorithm == "PS384")
         assert isinstance(ask(held, named), Accept) == (algorithm == "PS384")
     confused = signed({**HEADER, "alg": "PS256"}, claims(), RSA, "RS256")
-    assert refused(free, confused) == ["signature: made with another key, or the token was changed"]
+    assert refused(free, confused) == ["signature: not made with this key, or the token was changed"]
 
 
 def raw(key: Signer, r: int, s: int) -> str:
@@ -419,7 +419,7 @@ def test_psychic_signatures(judge: Jwt) -> None:
         refused(judge, *(raw(key, r, s) for r in (0, 1) for s in (0, 1)))
     edges = (0, 1, ORDER - 1, ORDER, ORDER + 1, 2**256 - 1)
     reasons = refused(judge, *(raw(P256, r, s) for r in edges for s in edges))
-    assert set(reasons) == {"signature: made with another key, or the token was changed"}
+    assert set(reasons) == {"signature: not made with this key, or the token was changed"}
 
 
 def test_other_forms_of_a_good_signature(judge: Jwt) -> None:
@@ -430,7 +430,7 @@ def test_other_forms_of_a_good_signature(judge: Jwt) -> None:
     der = encode_dss_signature(r, s)
     others = [der, good + b"\0", b"\0" + good, good[:-1], good[32:] + good[:32], good[:32], good * 2]
     reasons = refused(judge, *(f"{head}.{encoded(one)}" for one in others))
-    assert set(reasons) == {"signature: made with another key, or the token was changed"}
+    assert set(reasons) == {"signature: not made with this key, or the token was changed"}
 
 
 def test_a_signature_of_another_hash(judge: Jwt) -> None:
@@ -521,7 +521,7 @@ def test_bits_behind_the_last_byte(judge: Jwt) -> None:
     for token in (mint(), mint(ED25519)):
         respelt = token[:-1] + alphabet[alphabet.index(token[-1]) ^ 1]
         assert urlsafe_b64decode(respelt.split(".")[2] + "==") == urlsafe_b64decode(token.split(".")[2] + "==")
-        assert refused(judge, respelt) == ["its signature: bits behind the last byte"]
+        assert refused(judge, respelt) == ["its signature: bits after the last byte"]
 
 
 def test_a_set_with_two_keys_of_one_name(tmp_path: Path) -> None:
@@ -539,5 +539,5 @@ def test_a_token_without_a_name_is_tried_with_few_keys(tmp_path: Path) -> None:
     nine = key_set(OTHER_RSA, also=tuple({**STRANGER.jwk, "kid": str(number)} for number in range(8)))
     assert isinstance(ask(authenticator(tmp_path, jwks_file=written(tmp_path / "eight.json", eight)), nameless), Accept)
     assert ask(authenticator(tmp_path, jwks_file=written(tmp_path / "nine.json", nine)), nameless) == Reject(
-        "kid: is missing, and 9 keys could be meant"
+        "kid: is missing, and 9 keys are possible"
     )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dicomgate import Accept, Decision, Reject
-from dicomgate_jwt.claims import Policy, values
+from dicomgate_jwt.claims import TokenRules, values
 from plugins.jwt.tests.mint import (
     AUDIENCE,
     GONE,
@@ -138,7 +138,7 @@ def test_required_claims(tmp_path: Path, required: dict[str, Any], good: dict[st
     assert accepted(ask(judge, mint(**good)))
     answer = ask(judge, mint(**bad))
     assert isinstance(answer, Reject)
-    assert "wanted is" in answer.reason
+    assert "required is" in answer.reason
 
 
 def test_an_audience_of_several(tmp_path: Path) -> None:
@@ -177,14 +177,14 @@ def test_certificate_bound(tmp_path: Path) -> None:
 NOW = 1_800_000_000.0
 
 
-def found(policy: Policy, **changes: Any) -> list[str]:
+def found(rules: TokenRules, **changes: Any) -> list[str]:
     genuine = claims(iat=NOW - 10, exp=NOW + 300)
     told = {name: value for name, value in {**genuine, **changes}.items() if value is not GONE}
-    return [str(problem) for problem in policy.problems(told, type_="at+jwt", certificate=None, now=NOW)]
+    return [str(problem) for problem in rules.problems(told, type_="at+jwt", certificate=None, now=NOW)]
 
 
-def policy(**changes: Any) -> Policy:
-    return Policy(
+def rules(**changes: Any) -> TokenRules:
+    return TokenRules(
         **{
             "issuer": ISSUER,
             "audiences": [AUDIENCE],
@@ -209,13 +209,13 @@ def policy(**changes: Any) -> Policy:
     ],
 )
 def test_the_edges_of_time(good: dict[str, Any], bad: dict[str, Any], leeway: float) -> None:
-    assert found(policy(leeway=leeway), **good) == []
-    (problem,) = found(policy(leeway=leeway), **bad)
+    assert found(rules(leeway=leeway), **good) == []
+    (problem,) = found(rules(leeway=leeway), **bad)
     assert problem.startswith(("exp: ", "nbf: ", "iat: "))
 
 
 def test_all_problems_are_found() -> None:
-    problems = found(policy(single_use=True, bound=True, required={"acr": "x"}), iss=GONE, aud=GONE, exp=GONE, iat=GONE,
+    problems = found(rules(single_use=True, bound=True, required={"acr": "x"}), iss=GONE, aud=GONE, exp=GONE, iat=GONE,
                      jti=5, events={})  # fmt: skip
     assert [problem.partition(":")[0] for problem in problems] == [
         "events", "iss", "aud", "exp", "iat", "jti", "jti", "acr", "cnf",
@@ -300,7 +300,7 @@ def test_two_issuers_side_by_side(tmp_path: Path) -> None:
     second = authenticator(tmp_path, issuer="https://b", jwks_file=written(tmp_path / "2.json", key_set(theirs)))
     assert accepted(ask(first, mint(RSA)))
     assert accepted(ask(second, mint(theirs, iss="https://b")))
-    assert ask(first, mint(theirs)) == Reject("signature: made with another key, or the token was changed")
+    assert ask(first, mint(theirs)) == Reject("signature: not made with this key, or the token was changed")
     assert ask(second, mint(RSA, iss="https://b")) == Reject(
-        "signature: made with another key, or the token was changed"
+        "signature: not made with this key, or the token was changed"
     )

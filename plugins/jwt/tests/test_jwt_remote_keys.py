@@ -276,7 +276,7 @@ def test_the_last_keys_serve_through_an_outage_and_then_end() -> None:
             shelf.now = min(shelf.now + 250, STALE)
             assert await names(keys, RSA.id) == [RSA.id]
         shelf.now = STALE + 0.01
-        assert await out_of_reach(keys) == f"the keys of {ISSUER} cannot be had: {DOWN}"
+        assert await out_of_reach(keys) == f"the keys of {ISSUER} cannot be fetched: {DOWN}"
         shelf.there[WHERE] = key_set(RSA)
         shelf.now += COOL_DOWN
         assert await names(keys, RSA.id) == [RSA.id]
@@ -288,8 +288,8 @@ def test_no_keys_yet() -> None:
     async def what(shelf: Shelf, keys: RemoteKeys) -> None:
         shelf.there[WHERE] = DOWN
         for _ in range(3):
-            assert await out_of_reach(keys) == f"the keys of {ISSUER} cannot be had: {DOWN}"
-            assert await out_of_reach(keys, None) == f"the keys of {ISSUER} cannot be had: {DOWN}"
+            assert await out_of_reach(keys) == f"the keys of {ISSUER} cannot be fetched: {DOWN}"
+            assert await out_of_reach(keys, None) == f"the keys of {ISSUER} cannot be fetched: {DOWN}"
         assert len(shelf.asked) == 1
         shelf.there[WHERE] = key_set(RSA)
         shelf.now = COOL_DOWN - 0.01
@@ -313,7 +313,7 @@ def test_a_line_in_the_log_for_each_change(caplog: pytest.LogCaptureFixture) -> 
             await idle()
 
     play(what)
-    cannot, can = f"the keys of {ISSUER} cannot be had: ", f"the keys of {ISSUER}: 1"
+    cannot, can = f"the keys of {ISSUER} cannot be fetched: ", f"the keys of {ISSUER}: loaded, 1 keys"
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         ("ERROR", f"{cannot}{DOWN}"),
         ("ERROR", f"{cannot}{bad}"),
@@ -344,7 +344,7 @@ def test_a_line_for_each_key_that_is_not_used(caplog: pytest.LogCaptureFixture) 
 def test_a_defect_is_told_and_gone_with_the_next_fetch(caplog: pytest.LogCaptureFixture) -> None:
     async def what(shelf: Shelf, keys: RemoteKeys) -> None:
         shelf.there[WHERE] = ZeroDivisionError("a defect of ours")
-        assert await out_of_reach(keys) == f"the keys of {ISSUER} cannot be had: ZeroDivisionError"
+        assert await out_of_reach(keys) == f"the keys of {ISSUER} cannot be fetched: ZeroDivisionError"
         assert "a defect of ours" in caplog.text
         shelf.there[WHERE] = key_set(RSA)
         shelf.now += COOL_DOWN
@@ -390,7 +390,7 @@ def test_discovery_asks_once_and_again_when_keys_cannot_be_had() -> None:
         (document_of(jwks_uri=None), "jwks_uri: not a URL"),
         (document_of(jwks_uri=[WHERE]), "jwks_uri: not a URL"),
         (document_of(jwks_uri="https://user:secret@login.hospital.example/keys"), "jwks_uri: must have neither"),
-        (document_of()[:-1] + b', "jwks_uri": "https://evil.example/"}', "a name stands in it twice"),
+        (document_of()[:-1] + b', "jwks_uri": "https://evil.example/"}', "the same name twice"),
         (b"[]", "not a JSON object"),
         (b"<html>", "not JSON"),
         (b"\xff", "not UTF-8"),
@@ -424,7 +424,7 @@ def test_where_the_discovery_document_is(issuer: str, url: str) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"refresh": timedelta(seconds=29)}, "refresh is 30s or more"),
+        ({"refresh": timedelta(seconds=29)}, "refresh must be 30s or more"),
         ({"refresh": timedelta(hours=2)}, "stale no less than refresh"),
         ({"url": "http://login.hospital.example/keys"}, "jwks_url: must be https://"),
         ({"url": None, "issuer": "http://login.hospital.example"}, "issuer: must be https://"),
@@ -470,7 +470,7 @@ KEY_FAULTS: dict[str, tuple[Answer, str]] = {
     "a redirect": (redirect("/keys", key_set(RSA)), "answers with status 302"),
     "no JSON": (document(b"<html>"), "no key set: not JSON"),
     "no set": (document(b"{}"), 'no key set: it has no list "keys"'),
-    "no key": (document(b'{"keys": []}'), "no key that tokens can be verified with"),
+    "no key": (document(b'{"keys": []}'), "no key that can verify tokens"),
     "10,000 keys": (document(key_set(RSA, also=({},) * 9999)), "10000 keys; 100 are the most"),
     "10,000 real keys": (document(key_set(*[RSA] * 10_000)), "answers with more than 524288 bytes"),
     "two keys of one name": (document(key_set(RSA, RSA)), "another key has the same name"),
@@ -488,7 +488,7 @@ def test_whatever_the_issuer_does_nobody_could_look(
     quickly = {"fetch_timeout": timedelta(milliseconds=300)} if "within" in words else {}
     decision = ask(**quickly)
     assert isinstance(decision, Unavailable)
-    assert decision.reason.startswith(f"the keys of {issuer.name} cannot be had: ")
+    assert decision.reason.startswith(f"the keys of {issuer.name} cannot be fetched: ")
     if what == "key set":
         assert any(word in decision.reason for word in words.split("|"))
     issuer.publish(key_set(RSA))

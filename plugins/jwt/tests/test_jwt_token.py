@@ -117,7 +117,7 @@ def test_the_limit_counts_the_token_alone() -> None:
     for data in (longest, b"Bearer " + longest + b"\r\n"):
         with pytest.raises(BadTokenError, match="its header: not base64url"):
             read_token(data)
-    with pytest.raises(BadTokenError, match="32769 bytes; 32768 are the most"):
+    with pytest.raises(BadTokenError, match="32769 bytes, more than 32768"):
         read_token(longest + b"c")
 
 
@@ -132,7 +132,7 @@ def test_texts_of_headers(header: dict[str, str], longest: int) -> None:
 
     assert read("~" * longest)
     for text in ("", "x" * (longest + 1), "x\t", "\x7f", "\xe9", *([" x", "x ", "x y"] if name == "typ" else [])):
-        with pytest.raises(BadTokenError, match=f"its header: '{name}' is not a short text"):
+        with pytest.raises(BadTokenError, match=f"its header: '{name}' is not short text"):
             read(text)
 
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from dicomgate_jwt.claims import Policy, Problem
+from dicomgate_jwt.claims import ClaimProblem, TokenRules
 from dicomgate_jwt.keys import BadKeyError, Key, KeySet, read_set, secret_key
 from dicomgate_jwt.token import BadTokenError, NotATokenError, read_signed
 from dicomgate_jwt.verification import fitting, signature_problem
 
 VECTORS = Path(__file__).parents[4] / "shared" / "corpora" / "wycheproof"
-POLICY = Policy(issuer="i", audiences=["a"], tokens="access", leeway=0, maximum_lifetime=60)
+POLICY = TokenRules(issuer="i", audiences=["a"], tokens="access", leeway=0, maximum_lifetime=60)
 
 NO_VECTORS = {
     367: "it is called padded and invalid, but what stands there is the valid token of 357, byte for byte",
@@ -63,7 +63,7 @@ def signature_is_good(token: str, keys: KeySet) -> bool:
     except (BadTokenError, NotATokenError):
         return False
     fit = fitting(read, keys.named(read.key_id))
-    if isinstance(fit, Problem):
+    if isinstance(fit, ClaimProblem):
         return False
     problem = signature_problem(read, fit, POLICY)
     return problem is None or "Invalid payload string" in problem.why

@@ -168,19 +168,19 @@ UNUSUAL: Mapping[str, tuple[Mutation, str]] = {
     ),
     "a processing instruction behind it": (
         lambda _, document: document + b"<?no thing?>",
-        "an XML declaration that is not of UTF-8, or a processing instruction",
+        "an XML declaration that does not say UTF-8, or a processing instruction",
     ),
     "a Reference to the whole document": (
         lambda _, __: sign_by_hand(assertion(), references=[Reference(uri="")]),
-        "the signature's Reference is not to the element that it stands in",
+        "the signature's Reference is not to its parent element",
     ),
     "an Object in the signature": (
         lambda _, __: sign_by_hand(assertion(), objects="<ds:Object>no thing</ds:Object>"),
-        "Object: could hold anything, and is not accepted",
+        "Object: may have any content, and is not accepted",
     ),
     "inclusive canonicalisation": (
         _inclusive,
-        "canonicalised in another way than exclusively, without comments",
+        "not exclusive canonicalisation without comments",
     ),
 }
 """Validly signed, but in a way that hides things or that the profile forbids; and why the plugin refuses it."""

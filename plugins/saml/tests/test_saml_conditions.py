@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from dicomgate import Accept, Pass, Reject
+from dicomgate.kit.inspect import ClaimProblem
 from dicomgate_saml import Saml
-from dicomgate_saml.claims import Policy, Problem, last_use, read_time, session_end
+from dicomgate_saml.claims import AssertionRules, last_use, read_time, session_end
 from dicomgate_saml.document import read_document
 from plugins.saml.tests.mint import (
     BEARER,
@@ -121,8 +122,12 @@ CONFIRMATIONS: list[Row] = [
     ("another address", confirmed(address="192.0.2.2"), "Address: "),
     ("an address that is none", confirmed(address="192.0.2.1/24"), "Address: "),
     ("a name for an address", confirmed(address="localhost"), "Address: "),
-    ("held by another", confirmed(method=HOLDER_OF_KEY, holder=STRANGER), "SubjectConfirmation: the holder of another"),
-    ("held by nobody", confirmed(method=HOLDER_OF_KEY), "SubjectConfirmation: the holder of another"),
+    (
+        "held by another",
+        confirmed(method=HOLDER_OF_KEY, holder=STRANGER),
+        "SubjectConfirmation: holder-of-key, but with another",
+    ),
+    ("held by nobody", confirmed(method=HOLDER_OF_KEY), "SubjectConfirmation: holder-of-key, but with another"),
     (
         "two confirmations, neither of which holds",
         lambda: {"subject": subject("ada", confirmation(ends=-61), confirmation(recipient="https://other.example"))},
@@ -194,7 +199,7 @@ def test_another_issuer_is_for_another_table(judge: Saml, issuer: str) -> None:
 def test_the_issuer_is_looked_at_again_where_it_is_verified() -> None:
     """Who reads claims alone, `dicomgate saml inspect` for one, is told as well."""
     assert problems(claims()) == []
-    assert [problem.where for problem in problems(claims(), issuer="https://other.example")] == ["Issuer"]
+    assert [problem.claim for problem in problems(claims(), issuer="https://other.example")] == ["Issuer"]
 
 
 def test_the_format_of_the_issuer(judge: Saml) -> None:
@@ -230,19 +235,19 @@ def claims(
     return read_document(assertion(**made))
 
 
-def policy(**changes: Any) -> Policy:
+def rules(**changes: Any) -> AssertionRules:
     usual: dict[str, Any] = {
         "issuer": ISSUER, "entity_id": ENTITY_ID, "recipient": ENTITY_ID, "skew": SKEW, "maximum_lifetime": LIFETIME,
         "recipient_required": True, "address_checked": True, "holder_of_key": False, "authentication_required": True,
         "contexts": (),
     }  # fmt: skip
-    return Policy(**{**usual, **changes})
+    return AssertionRules(**{**usual, **changes})
 
 
 def problems(
     document: Any, now: float = NOW, *, address: str = ADDRESS, certificate: bytes | None = None, **changes: Any
-) -> list[Problem]:
-    return list(policy(**changes).problems(document, address=address, certificate=certificate, now=now))
+) -> list[ClaimProblem]:
+    return list(rules(**changes).problems(document, address=address, certificate=certificate, now=now))
 
 
 @pytest.mark.parametrize(
@@ -261,7 +266,7 @@ def problems(
 def test_the_edges_of_the_skew_and_the_lifetime(name: str, good: float, bad: float, where: str) -> None:
     assert problems(claims()) == []
     assert problems(claims(**{name: when(good)})) == []
-    assert [problem.where for problem in problems(claims(**{name: when(bad)}))] == [where]
+    assert [problem.claim for problem in problems(claims(**{name: when(bad)}))] == [where]
     # The other way round: the clock, not the assertion.
     assert problems(claims(**{name: when(good)}), NOW, skew=SKEW + 1, maximum_lifetime=LIFETIME + 1) == []
 
@@ -272,7 +277,7 @@ def test_the_clock_goes_over_the_edges() -> None:
         (-60.001, ["IssueInstant", "Conditions"]), (-60, []), (359.999, []), (360, ["Conditions"]),
         (460, ["Conditions", "SubjectConfirmationData"]),
     ):  # fmt: skip
-        assert [problem.where for problem in problems(document, NOW + now)] == wheres
+        assert [problem.claim for problem in problems(document, NOW + now)] == wheres
 
 
 def test_without_skew() -> None:
@@ -321,7 +326,7 @@ def test_fractions_and_the_ends_of_the_calendar() -> None:
 def test_every_problem_is_named() -> None:
     hopeless = claims(issued="never", ends=when(-61), confirmed=when(-61), session_ends=when(-61))
     found = problems(hopeless, entity_id="https://other.example", recipient="https://other.example", contexts=["x"])
-    assert [problem.where for problem in found] == [
+    assert [problem.claim for problem in found] == [
         "IssueInstant", "Conditions", "Audience", "SubjectConfirmationData", "Recipient", "SessionNotOnOrAfter",
         "AuthnContextClassRef",
     ]  # fmt: skip
@@ -330,11 +335,11 @@ def test_every_problem_is_named() -> None:
 def test_several_of_what_stands_once() -> None:
     """The schema refuses them as well; nothing relies on it."""
     twice = claims(conditions=conditions(begins=when(0), ends=when(9)) * 2)
-    assert problems(twice) == [Problem("Conditions", "several of them")]
+    assert problems(twice) == [ClaimProblem("Conditions", "occurs several times")]
     data = f'<saml:SubjectConfirmationData NotOnOrAfter="{when(9)}" Recipient="{ENTITY_ID}"/>'
     assert problems(claims(subject=subject("ada", confirmation(data=data)))) == []
     (problem,) = problems(claims(subject=subject("ada", confirmation(data=data * 2))))
-    assert problem.where == "SubjectConfirmation"
+    assert problem.claim == "SubjectConfirmation"
 
 
 @pytest.mark.parametrize(
@@ -352,7 +357,7 @@ def test_several_of_what_stands_once() -> None:
 )
 def test_addresses(written: str, client: str, same: bool) -> None:
     document = claims(subject=subject("ada", confirmation(address=written, ends=when(300))))
-    assert [problem.where for problem in problems(document, address=client)] == [] if same else ["Address"]
+    assert [problem.claim for problem in problems(document, address=client)] == [] if same else ["Address"]
     assert problems(document, address=client, address_checked=False) == []
     assert problems(claims(), address=client) == []
 
@@ -367,9 +372,12 @@ class TestHolderOfKey:
     def test_right_wrong_and_none(self) -> None:
         document = self.held(confirmation(HOLDER_OF_KEY, holder=P256, ends=when(300)))
         assert problems(document, certificate=der(P256)) == []
-        for certificate, why in ((der(RSA), "the holder of another key"), (None, "and the client has shown no")):
+        for certificate, why in (
+            (der(RSA), "but with another"),
+            (None, "but the client presented no"),
+        ):
             (problem,) = problems(document, certificate=certificate)
-            assert problem.where == "SubjectConfirmation"
+            assert problem.claim == "SubjectConfirmation"
             assert why in problem.why
 
     def test_a_certificate_that_is_none(self) -> None:
@@ -389,7 +397,7 @@ class TestHolderOfKey:
 
     def test_its_other_data_count_as_well(self) -> None:
         document = self.held(confirmation(HOLDER_OF_KEY, holder=P256, ends=when(-60)))
-        assert [problem.where for problem in problems(document, certificate=der(P256))] == ["SubjectConfirmationData"]
+        assert [problem.claim for problem in problems(document, certificate=der(P256))] == ["SubjectConfirmationData"]
 
     def test_required(self) -> None:
         assert problems(claims(), certificate=der(P256)) == []
@@ -415,7 +423,7 @@ def test_contexts() -> None:
         ((), True), ((PASSWORD,), True), ((SMARTCARD, PASSWORD), True), ((SMARTCARD,), False), ((PASSWORD[:-1],), False)
     ):  # fmt: skip
         found = problems(claims(authentication=one), contexts=contexts)
-        assert [problem.where for problem in found] == [] if good else ["AuthnContextClassRef"]
+        assert [problem.claim for problem in found] == [] if good else ["AuthnContextClassRef"]
     assert problems(claims(authentication=one + both), contexts=(SMARTCARD,)) == []
     unsaid = (
         f'<saml:AuthnStatement AuthnInstant="{when(0)}"><saml:AuthnContext><saml:AuthnContextDeclRef>{PASSWORD}'
@@ -443,7 +451,7 @@ def test_relaxations(change: dict[str, Any], parts: dict[str, str]) -> None:
 
 def test_without_the_need_for_a_recipient_a_wrong_one_is_wrong_still() -> None:
     document = claims(subject=subject("ada", confirmation(recipient="https://x.example", ends=when(300))))
-    assert [problem.where for problem in problems(document, recipient_required=False)] == ["Recipient"]
+    assert [problem.claim for problem in problems(document, recipient_required=False)] == ["Recipient"]
 
 
 def test_last_use_and_the_end_of_the_session() -> None:

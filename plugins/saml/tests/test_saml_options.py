@@ -55,14 +55,14 @@ def make(tmp_path: Path) -> Make:
 def test_the_defaults(make: Make) -> None:
     made = make()
     assert made.handles == {IdentityType.SAML}
-    assert made.policy.recipient == ENTITY_ID
-    assert (made.policy.skew, made.policy.maximum_lifetime) == (60.0, 3600.0)
-    assert made.policy.recipient_required
-    assert made.policy.address_checked
-    assert made.policy.authentication_required
+    assert made.rules.recipient == ENTITY_ID
+    assert (made.rules.skew, made.rules.maximum_lifetime) == (60.0, 3600.0)
+    assert made.rules.recipient_required
+    assert made.rules.address_checked
+    assert made.rules.authentication_required
     assert made.single_use
     assert not made.unsigned_metadata
-    assert make(recipient="https://gate.example/login").policy.recipient == "https://gate.example/login"
+    assert make(recipient="https://gate.example/login").rules.recipient == "https://gate.example/login"
 
 
 @pytest.mark.parametrize(
@@ -74,11 +74,11 @@ def test_the_defaults(make: Make) -> None:
         ({"clock_skew": timedelta(seconds=-1)}, "clock_skew: at most 3m"),
         ({"clock_skew": timedelta(minutes=3, microseconds=1)}, "clock_skew: at most 3m"),
         ({"maximum_lifetime": timedelta(0)}, "maximum_lifetime: must be more"),
-        ({"certificates": None}, "one of certificates, metadata_file, metadata_url"),
-        ({"certificates": []}, "one of certificates, metadata_file, metadata_url"),
-        ({"metadata_file": Path("x")}, "one of certificates, metadata_file, metadata_url"),
-        ({"metadata_url": "https://idp.example/"}, "one of certificates, metadata_file, metadata_url"),
-        ({"certificates": None, "metadata_url": "https://idp.example/"}, "metadata_signers: who signs the metadata?"),
+        ({"certificates": None}, "certificates, metadata_file, metadata_url: one"),
+        ({"certificates": []}, "certificates, metadata_file, metadata_url: one"),
+        ({"metadata_file": Path("x")}, "certificates, metadata_file, metadata_url: one"),
+        ({"metadata_url": "https://idp.example/"}, "certificates, metadata_file, metadata_url: one"),
+        ({"certificates": None, "metadata_url": "https://idp.example/"}, "metadata_signers: required"),
         (
             {"certificates": None, "metadata_url": "http://idp.example/", "unsigned_metadata": True},
             "metadata_url: must be https",
@@ -98,7 +98,7 @@ def test_the_defaults(make: Make) -> None:
              "proxy": "socks://proxy"},
             "proxy: must be http",
         ),
-        ({"certificate_file": Path("x")}, "certificate_file: of which key"),
+        ({"certificate_file": Path("x")}, "certificate_file: needs the key_file"),
     ],
 )  # fmt: skip
 def test_what_is_refused(make: Make, options: dict[str, Any], message: str) -> None:

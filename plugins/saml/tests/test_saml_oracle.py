@@ -24,7 +24,7 @@ CONFIGURATION = SignatureConfiguration(
     signature_methods=frozenset((SignatureMethod.RSA_SHA256, SignatureMethod.ECDSA_SHA256)),
     digest_algorithms=frozenset((DigestAlgorithm.SHA256,)),
 )
-ANYWHERE = "the signature does not stand right behind the Issuer (saml-schema-assertion-2.0.xsd)"
+ANYWHERE = "the signature does not follow the Issuer (saml-schema-assertion-2.0.xsd)"
 VALUE = re.compile(rb"(?<=<ds:SignatureValue>).*?(?=</ds:SignatureValue>)", re.DOTALL)
 
 

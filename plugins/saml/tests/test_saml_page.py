@@ -10,13 +10,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import dicomgate_saml
+from dicomgate.kit import refreshed, watched
 from dicomgate_saml import Saml, document, principal
 from plugins.saml.tests.mint import RSA, written
 
 PAGE = Path(__file__).parents[3] / "docs" / "saml.md"
 TEXT = PAGE.read_text("utf-8")
 WORDS = " ".join(TEXT.split())
-SOURCE = "\n".join(path.read_text("utf-8") for path in Path(dicomgate_saml.__file__).parent.glob("*.py"))
+FILES = [*Path(dicomgate_saml.__file__).parent.glob("*.py"), Path(refreshed.__file__), Path(watched.__file__)]
+SOURCE = "\n".join(path.read_text("utf-8") for path in FILES)
 DEFAULTS = {
     "required": "required",
     "none": None,
@@ -53,7 +55,7 @@ def test_the_table_of_the_page_makes_an_authenticator(tmp_path: Path) -> None:
     assert table.pop("use") == "saml"
     assert table.pop("name")
     certificates = [written(tmp_path / name, RSA.pem) for name in table.pop("certificates")]
-    assert Saml(**table, certificates=certificates).policy.entity_id == table["entity_id"]
+    assert Saml(**table, certificates=certificates).rules.entity_id == table["entity_id"]
 
 
 def test_every_message_of_the_log() -> None:

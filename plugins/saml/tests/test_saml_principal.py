@@ -10,10 +10,10 @@ from xml.sax.saxutils import escape
 import pytest
 
 from dicomgate import Accept, Reject
+from dicomgate.kit.inspect import ClaimProblem
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import log_in, login
 from dicomgate.testing.system_gateway import StartGateway, configuration
-from dicomgate_saml.claims import Problem
 from dicomgate_saml.document import read_document
 from dicomgate_saml.principal import Mapper, told
 from plugins.saml.tests.mint import (
@@ -53,7 +53,7 @@ def attribute(name: str, *values: str) -> str:
     return f'<saml:Attribute Name="{name}">{texts}</saml:Attribute>'
 
 
-def user(by: str | None = None, **parts: Any) -> str | Problem:
+def user(by: str | None = None, **parts: Any) -> str | ClaimProblem:
     return Mapper(by, ()).user(read_document(assertion(**parts)))
 
 
@@ -72,10 +72,10 @@ NAMES = [
 @pytest.mark.parametrize(("name", "good"), NAMES, ids=lambda value: ascii(value)[:20])
 def test_names(name: str, good: bool) -> None:
     """Of one line, printable, and nothing that nobody sees; as it stands there and in no other way."""
-    expected = name if good else Problem("NameID", "cannot be a user's name")
+    expected = name if good else ClaimProblem("NameID", "cannot be a user's name")
     assert user(subject=subject(name, confirmation())) == expected
     found = user("uid", attributes={"uid": [name]})
-    assert found == (name if good else Problem("Attribute", "'uid' has not one value that can be a user's name"))
+    assert found == (name if good else ClaimProblem("Attribute", "'uid' does not have one value that can be a name"))
     assert groups(["roles"], attributes({"roles": ["rad", name]})) == ({"rad", name} if good else {"rad"})
 
 
@@ -89,20 +89,20 @@ def test_the_format_of_the_name() -> None:
     ):
         assert user(subject=subject("ada", name_format=name_format)) == "ada"
     found = user(subject=subject("ada", name_format=TRANSIENT))
-    assert isinstance(found, Problem)
-    assert found.where == "NameID"
+    assert isinstance(found, ClaimProblem)
+    assert found.claim == "NameID"
     assert "transient" in found.why
     named = {"attributes": {"uid": ["ada"]}, "subject": subject("_9f1c", name_format=TRANSIENT)}
     assert user("uid", **named) == "ada"
 
 
 def test_without_a_name_id() -> None:
-    assert user(subject=subject(None)) == Problem("NameID", "is missing")
+    assert user(subject=subject(None)) == ClaimProblem("NameID", "is missing")
     assert user("uid", subject=subject(None), attributes={"uid": ["ada"]}) == "ada"
     # That of a SubjectConfirmation is who confirms, not who is confirmed (2.4.1.1).
     within = confirmation().replace("<saml:SubjectConfirmationData", "<saml:NameID>root</saml:NameID>"
                                     "<saml:SubjectConfirmationData")  # fmt: skip
-    assert user(subject=subject(None, within)) == Problem("NameID", "is missing")
+    assert user(subject=subject(None, within)) == ClaimProblem("NameID", "is missing")
     assert user(subject=subject("ada", within)) == "ada"
 
 
@@ -125,10 +125,10 @@ def test_the_name_is_that_of_the_attribute_alone() -> None:
     assert user("uid", attributes=usual) == "ada"
     assert user("mail", attributes=usual) == "ada@hospital.example"
     for name in ("UID", "uid ", "ui", "nobody's"):
-        assert isinstance(user(name, attributes=usual), Problem)
+        assert isinstance(user(name, attributes=usual), ClaimProblem)
     assert user(attributes={"NameID": ["root"], "uid": ["root"]}) == "ada"
     friendly = attribute("urn:oid:1.2", "root").replace("Name=", 'FriendlyName="uid" Name=')
-    assert isinstance(user("uid", attributes=statement(friendly)), Problem)
+    assert isinstance(user("uid", attributes=statement(friendly)), ClaimProblem)
 
 
 @pytest.mark.parametrize(
@@ -152,13 +152,13 @@ def test_the_name_is_that_of_the_attribute_alone() -> None:
 def test_not_one_name(values: Sequence[str]) -> None:
     assert user("uid", attributes=statement(attribute("uid", "ada"))) == "ada"
     found = user("uid", attributes=statement(*values))
-    assert found == Problem("Attribute", "'uid' has not one value that can be a user's name")
+    assert found == ClaimProblem("Attribute", "'uid' does not have one value that can be a name")
     assert user(attributes=statement(*values)) == "ada", "what is not read does no harm"
 
 
 def test_the_same_attribute_in_two_statements() -> None:
     twice = statement(attribute("uid", "ada")) + statement(attribute("uid", "root"))
-    assert isinstance(user("uid", attributes=twice), Problem)
+    assert isinstance(user("uid", attributes=twice), ClaimProblem)
     assert groups(["uid"], twice) == {"ada", "root"}
 
 
@@ -281,6 +281,6 @@ def test_an_escaped_name_is_one_name() -> None:
 def test_the_mapper_reads_only_its_own_assertion() -> None:
     """By its own path: an attribute inside an AttributeValue, a Subject inside another element, is neither."""
     inner = attribute("uid", attribute("uid", "root"))
-    assert isinstance(user("uid", attributes=statement(inner)), Problem)
+    assert isinstance(user("uid", attributes=statement(inner)), ClaimProblem)
     assert user("uid", attributes=statement(attribute("x", inner), attribute("uid", "ada"))) == "ada"
     assert groups(["uid"], statement(inner)) == frozenset()

@@ -14,7 +14,7 @@ from dicomgate_saml import Saml
 from plugins.saml.tests.mint import P256, RSA, STRANGER, USER, Signer, ask, assertion, authenticator, response, written
 from plugins.saml.tests.providers import GROUPS, MADE, PROVIDERS, NpmSaml, OpenSaml, Pysaml2, cut_out
 
-NOT_ITS_KEY = "the signature is none of the issuer's keys', or what it covers was changed"
+NOT_ITS_KEY = "not signed with a key of the issuer, or changed after that"
 XS = b'xmlns:xs="http://www.w3.org/2001/XMLSchema"'
 
 
@@ -53,7 +53,7 @@ def test_an_encrypted_assertion(tmp_path: Path) -> None:
     assert accepted(ask(reads, encrypted)) == (USER, frozenset(GROUPS["groups"]))
     assert ask(reads, npm.encrypted(RSA, RSA)) == Reject("it cannot be decrypted with the gateway's key")
     blind = ask(judge(tmp_path / "blind", RSA, npm.issuer), encrypted)
-    assert blind == Pass("an encrypted assertion, and the gateway has no key to read it with")
+    assert blind == Pass("an encrypted assertion, and the gateway has no key to decrypt it")
     weak: dict[str, str | bool] = {
         "encryptionAlgorithm": "http://www.w3.org/2001/04/xmlenc#aes256-cbc",
         "disallowEncryptionWithInsecureAlgorithm": False,
@@ -127,7 +127,7 @@ def test_a_default_namespace_of_the_response_that_is_signed_is_refused(tmp_path:
     own = authenticator(tmp_path)
     assert accepted(ask(own, signed_within(declaring(XS), "xs", "#default")))[0] == USER
     issued = signed_within(declaring(XS, b'xmlns="urn:of-the-response"'), "xs", "#default")
-    assert ask(own, issued) == Reject("what was signed is not what stands there")
+    assert ask(own, issued) == Reject("the signed content differs from what would be read")
 
 
 def test_an_id_of_the_signature(tmp_path: Path) -> None:
@@ -139,4 +139,4 @@ def test_an_id_of_the_signature(tmp_path: Path) -> None:
     twice = issued.replace(b'Id="' + named, b'Id="' + etree.fromstring(issued).get("ID").encode())
     assert ask(own, twice) == Reject("two elements with the same ID")
     more = issued.replace(b'Id="' + named, b'Id="x" Name="' + named)
-    assert ask(own, more) == Reject("Signature with other attributes than it should have")
+    assert ask(own, more) == Reject("Signature with unexpected attributes")

@@ -224,5 +224,5 @@ def test_it_is_remembered_for_as_long_as_it_would_be_accepted(tmp_path: Path) ->
         now = answer.once.until.astimezone(UTC).timestamp()
         document = read_document(assertion(conditions=conditions(ends=ends)))
         for moment, is_over in ((now - 0.001, False), (now + 0.001, True)):
-            found = judge.policy.problems(document, address="192.0.2.1", certificate=None, now=moment)
-            assert any(problem.where == "Conditions" for problem in found) == is_over
+            found = judge.rules.problems(document, address="192.0.2.1", certificate=None, now=moment)
+            assert any(problem.claim == "Conditions" for problem in found) == is_over

@@ -17,8 +17,8 @@ from dicomgate_saml import Saml
 from dicomgate_saml.claims import read_time
 from dicomgate_saml.document import read_document
 from dicomgate_saml.response import Responder
-from dicomgate_saml.schema import check_schema
 from dicomgate_saml.signature import read_signed
+from dicomgate_saml.verification import check_schema
 from plugins.saml.tests.mint import (
     DSIG_NAMESPACE,
     ENTITY_ID,

@@ -32,7 +32,7 @@ from plugins.saml.tests.mint import (
 )
 
 FEDERATION = STRANGER
-PAST = f"the metadata of {ISSUER} cannot be had"
+PAST = f"the metadata of {ISSUER} cannot be fetched"
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -171,7 +171,7 @@ def at_url(server: Issuer, folder: Path, *signers: Signer, path: str = "/idp", *
         "unsigned_metadata": not signers, "fetch_timeout": timedelta(seconds=2),
     }  # fmt: skip
     judge = Saml(**{**usual, **options})
-    judge.source._refresh = 0.05  # type: ignore[attr-defined]
+    judge.source._metadata._refresh = 0.05  # type: ignore[attr-defined]
     # A minute is the least that can be configured.
     return judge
 
@@ -223,7 +223,7 @@ def test_metadata_of_a_url(server: Issuer, tmp_path: Path) -> None:
 
 def test_it_is_fetched_again_when_it_is_time(server: Issuer, tmp_path: Path) -> None:
     judge = at_url(server, tmp_path)
-    judge.source._refresh = 3600  # type: ignore[attr-defined]
+    judge.source._metadata._refresh = 3600  # type: ignore[attr-defined]
 
     async def what() -> None:
         await come(lambda: known(judge))
@@ -250,7 +250,7 @@ def test_down_at_the_start(server: Issuer, tmp_path: Path, caplog: pytest.LogCap
     play(judge, what)
     down, up = told(caplog)
     assert down.startswith(f"{PAST}: ")
-    assert up == f"the metadata of {ISSUER}: 1 signing certificates"
+    assert up == f"the metadata of {ISSUER}: loaded, 1 signing certificates"
 
 
 @pytest.mark.parametrize("fault", ["status 500", "no content", "1 GiB", "a bomb", "broken off", "no HTTP"])
@@ -270,7 +270,7 @@ def test_an_outage(server: Issuer, tmp_path: Path, fault: str, caplog: pytest.Lo
     play(judge, what)
     _, down, up = told(caplog)
     assert down.startswith(PAST)
-    assert up == f"the metadata of {ISSUER}: 1 signing certificates"
+    assert up == f"the metadata of {ISSUER}: loaded, 1 signing certificates"
 
 
 @pytest.mark.parametrize("fault", ["mute", "dripping", "dripping headers"])
@@ -323,9 +323,9 @@ def test_no_redirect(server: Issuer, tmp_path: Path) -> None:
 
 BAD = {
     "not signed": (metadata(P256), "metadata that is not signed"),
-    "signed by its own key": (sign(metadata(P256), P256), "the signature is none of"),
+    "signed by its own key": (sign(metadata(P256), P256), "not signed with a key of"),
     "changed behind the signature": (
-        sign(metadata(RSA), FEDERATION).replace(RSA.base64.encode(), P256.base64.encode()), "the signature is none of"
+        sign(metadata(RSA), FEDERATION).replace(RSA.base64.encode(), P256.base64.encode()), "not signed with a key of"
     ),
     "of another issuer": (sign(metadata(P256, issuer="https://other.example"), FEDERATION), "metadata of another"),
     "past its time": (sign(metadata(P256, until=-1), FEDERATION), "the metadata is past its validUntil"),

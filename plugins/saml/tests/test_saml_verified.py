@@ -88,7 +88,7 @@ def test_were_xmlsec_deceived(idp: IdP) -> None:
     hostile = [genuine.replace(old.encode(), new.encode(), 1) for old, new in CHANGES.items()]
     hostile.append(sign_by_hand(assertion(), references=[Reference(digested=b"")]))
     for document in hostile:
-        assert assert_forged(idp.judge, genuine, document) == "what was signed is not what stands there"
+        assert assert_forged(idp.judge, genuine, document) == "the signed content differs from what would be read"
 
 
 @pytest.mark.parametrize("within", [False, True])
@@ -111,7 +111,7 @@ def test_what_is_read_has_nothing_around_it(idp: IdP, within: bool) -> None:
 def test_where_anything_can_be_hidden(idp: IdP, name: str) -> None:
     """Signed or not, empty or not, whatever namespace it is of."""
     signed = sign_by_hand(assertion(more=f"<saml:{name}/>"))
-    assert refusal(idp.judge, signed) == ("structure", f"{name}: could hold anything, and is not accepted")
+    assert refusal(idp.judge, signed) == ("structure", f"{name}: may have any content, and is not accepted")
     in_key_info = f'<ds:KeyInfo xmlns:ds="{DSIG_NAMESPACE}"><x:{name} xmlns:x="urn:x"/></ds:KeyInfo>'
     assert refusal(idp.judge, sign_by_hand(assertion(), key_info=in_key_info))[0] == "structure"
 
@@ -204,7 +204,7 @@ def test_versions(idp: IdP, version: str) -> None:
     hostile = sign_by_hand(assertion(version=version))
     assert assert_forged(idp.judge, genuine, hostile) == "the assertion's Version is not 2.0"
     words = assert_forged(idp.judge, response(genuine), response(genuine, version=version))
-    assert words == "a Response with something in it that does not belong there"
+    assert words == "a Response with an element or a Version that is not accepted"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from dicomgate_saml.document import RefusedError
 from dicomgate_saml.verification import read_assertion, verify
 from plugins.saml.tests.mint import USER, ask
 
-NOT_THE_ISSUERS = "the signature is none of the issuer's keys', or what it covers was changed"
+NOT_THE_ISSUERS = "not signed with a key of the issuer, or changed after that"
 BEFORE_THE_SCHEMA = frozenset(("document", "structure", "signature"))
 
 

@@ -6,16 +6,19 @@ with one line for each problem: NegativeAnswer with exit status 1, ConfigError w
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..auth import loading
 from ..config.load import Configuration, load
 from ..config.schema import EmbeddedTables
-from ..contract import Authenticator
+from ..contract import Attempt, Authenticator, Decision, Identity, Peer
 from ..errors import ConfigError, NegativeAnswer, Problem
+from ..kit.inspect import Finding
 from ..net.tls import read_certificate
 from .decision_text import conclude, in_words
 from .options import DEFAULT_CONFIG, ConfigOption
@@ -28,6 +31,7 @@ __all__ = [
     "authenticators",
     "conclude",
     "in_words",
+    "inspect",
     "print_table",
     "read_certificate",
     "read_input",
@@ -35,6 +39,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+A = TypeVar("A", bound=Authenticator)
 
 _MOST_READ = 1_048_576
 
@@ -84,3 +89,31 @@ def read_input(name: str, longest: int = _MOST_READ) -> bytes:
             return file.read(longest)
     except OSError as error:
         raise ConfigError(f"{name}: cannot be read: {error.strerror or error}") from None
+
+
+def inspect(
+    asked: Mapping[str, A],
+    identity: Identity,
+    peer: Peer,
+    ask: Callable[[A, Attempt], Awaitable[tuple[Decision, Iterable[Finding]]]],
+    what: str,
+) -> None:
+    """Print what each authenticator thinks of a credential and why, and end as `conclude` does.
+
+    `ask` returns the authenticator's own decision, as at a login, and the findings that explain it. `what` names the
+    credential, for example "token".
+    """
+    attempt = Attempt("inspect", identity, "DICOMGATE", "ANY-SCP", peer, "inspect", (), datetime.now(UTC))
+    decisions: list[Decision] = []
+    rows: list[tuple[str, ...]] = []
+
+    async def consult() -> None:
+        for name, authenticator in asked.items():
+            decision, findings = await ask(authenticator, attempt)
+            decisions.append(decision)
+            rows.extend((name, *finding) for finding in findings)
+            rows.append((name, "login", *in_words(decision)))
+
+    asyncio.run(consult())
+    print_table(("authenticator", "what", "verdict", "detail"), rows)
+    conclude(decisions, what)

@@ -9,6 +9,8 @@ Modules:
     failover     Several servers in the operator's order; one that failed is asked last for a while
     fetch        One document from a URL of the operator's: https, one deadline, a limit, no detours
     files        Files on which a login depends: not writable by everybody, and secrets not readable by everybody
+    inspect      What `dicomgate NAME inspect` shows: a finding for each part of a credential that is checked
+    refreshed    A value that is fetched again and again, for example an issuer's keys from its URL
     text         How text from outside may appear in a log line, an audit record or a name
     watched      A value read from files that may change; a good change counts at the next use
 """

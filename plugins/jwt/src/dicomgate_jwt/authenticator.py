@@ -1,8 +1,8 @@
 """`use = "jwt"`: User-Identity-Type 5, verified with the keys of one issuer (PS3.7 D.3.3.7.1; RFC 7519, 8725, 9068).
 
-Rule 1: one table, one issuer. A token of another issuer is passed on to the next table; it never meets our keys.
-Rule 2: keys come from where the operator says, and from nowhere that a token names.
-Rule 3: keys that are out of reach are `Unavailable`, never a rejection.
+Rule 1: one table, one issuer. A token of another issuer is passed on to the next table; no key is tried on it.
+Rule 2: keys come from the source in the configuration, never from one that a token names.
+Rule 3: keys that cannot be fetched mean `Unavailable`, never a rejection.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from typing import Any, Protocol
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Once, Pass, Reject, Unavailable
 from dicomgate.kit.fetch import Fetcher, FetchError
+from dicomgate.kit.inspect import ClaimProblem
+from dicomgate.kit.text import quoted
 
-from .claims import Policy, Problem, Scalar, TokenType, shown
+from .claims import Scalar, TokenRules, TokenType
 from .keys import PUBLIC_KEY_ALGORITHMS, SECRET_ALGORITHMS, Key
 from .local_keys import LocalKeys, pem_file, secret_file, set_file
 from .principal import Mapper, end, told
@@ -30,10 +32,10 @@ from .verification import fitting, problems
 
 
 class KeySource(Protocol):
-    """Where an issuer's keys come from: an asynchronous context manager that is asked for each token."""
+    """Where an issuer's keys come from: an asynchronous context manager, asked for each token."""
 
     async def named(self, key_id: str | None) -> Sequence[Key]:
-        """The keys of this name now; none if there is none. Raises FetchError."""
+        """The keys of this name now, perhaps none. Raises FetchError."""
         ...
 
     async def __aenter__(self) -> Any: ...
@@ -45,81 +47,81 @@ class KeySource(Protocol):
 class Jwt:
     """The tokens of one issuer.
 
-    Raises ConfigError for what is wrong with these keys and the files they name. Whether a URL answers is not asked
-    before the gateway serves.
+    Raises ConfigError for what is wrong with these keys and the files they name. No URL is contacted before the
+    gateway serves.
     """
 
     issuer: str
-    """Who issues the tokens: `iss`, byte for byte."""
+    """Who issues the tokens: `iss`, compared byte for byte."""
 
     audience: str | list[str]
     """Whom they are for: `aud` must name one of these."""
 
     discovery: bool = False
-    """The issuer says where its keys are: ISSUER/.well-known/openid-configuration."""
+    """Take the keys' URL from the issuer's discovery document, ISSUER/.well-known/openid-configuration."""
 
     jwks_url: str | None = None
-    """Its keys are there: a JSON Web Key Set."""
+    """The URL of the issuer's keys: a JSON Web Key Set."""
 
     jwks_file: Path | None = None
-    """Its keys are in this file: a JSON Web Key Set."""
+    """The file with the issuer's keys: a JSON Web Key Set."""
 
     public_key_file: Path | None = None
-    """Its one key is in this file: a public key or a certificate in PEM."""
+    """The file with the issuer's only key: a public key or a certificate in PEM."""
 
     secret_file: Path | None = None
-    """It shares a secret with the gateway, on one line of this file: 32 bytes or more."""
+    """The file with the secret that the issuer shares with the gateway: one line of 32 bytes or more."""
 
     algorithms: Sequence[str] = ()
-    """With which its tokens may be signed. Without any: all that its kind of keys is for."""
+    """The signature algorithms that are accepted. Empty: all that fit the issuer's kind of keys."""
 
     tokens: TokenType = "access"
     """"access" (`typ` is at+jwt, RFC 9068), "id", or "either"."""
 
     leeway: timedelta = timedelta(seconds=30)
-    """By how much clocks may differ; at most a minute."""
+    """How far clocks may differ; at most a minute."""
 
     maximum_lifetime: timedelta = timedelta(hours=24)
-    """From `iat` to `exp`, no more than this."""
+    """The most time that may lie between `iat` and `exp`."""
 
     required_claims: Mapping[str, Scalar | list[Scalar]] = field(default_factory=dict)
-    """Claim (dotted path) = the value it must have, or a list of which it must have one; a scope or a role for one."""
+    """Claim (dotted path) = the value that it must have, or a list of which it must have one; for example a scope."""
 
     certificate_bound: bool = False
-    """Every token must be bound to the client's certificate (`cnf`); one that is bound is always held to it."""
+    """Require that every token is bound to the client's certificate (`cnf`). A bound token is always checked."""
 
     single_use: bool = False
-    """A token logs in once: by its `jti`."""
+    """Accept each token once, by its `jti`."""
 
     user_claim: str = "sub"
-    """The claim (dotted path) that is the user's name."""
+    """The claim (dotted path) with the user's name."""
 
     group_claims: Sequence[str] = ()
-    """The claims (dotted paths) whose values are the user's groups."""
+    """The claims (dotted paths) with the user's groups."""
 
     refresh: timedelta = timedelta(minutes=5)
-    """Keys from a URL are fetched again after so long."""
+    """The time after which keys from a URL are fetched again."""
 
     stale: timedelta = timedelta(hours=24)
-    """If they cannot be fetched, the last ones are used for so long."""
+    """How long the last keys are used while no new ones can be fetched."""
 
     fetch_timeout: timedelta = timedelta(milliseconds=1500)
-    """What a fetch has, from the name's look-up to the last byte. Less than `timeout`."""
+    """The time for a fetch, from the name's look-up to the last byte. Less than `timeout`."""
 
     ca: Path | None = None
-    """The certificates (PEM) that vouch for the URL's server. None: the system's."""
+    """The certificates (PEM) that the URL's server is verified with. None: the system's."""
 
-    proxy: str | None = field(default=None, repr=False)  # with a password in it, perhaps
-    """The proxy through which URLs are fetched, "http://host:port". None: none, whatever the environment says."""
+    proxy: str | None = field(default=None, repr=False)  # it may contain a password
+    """The proxy for fetching URLs, "http://host:port". None: no proxy, whatever the environment says."""
 
     response_key_file: Path | None = None
     """The private key (PEM, P-256 or Ed25519) that signs the response to a client that asks for one."""
 
     response_issuer: str | None = None
-    """What the gateway calls itself in it (`iss`). None: its host name."""
+    """The gateway's name in that response (`iss`). None: its host name."""
 
     handles: frozenset[IdentityType] = field(init=False, repr=False, default=frozenset({IdentityType.JWT}))
-    policy: Policy = field(init=False, repr=False)
+    rules: TokenRules = field(init=False, repr=False)
     keys: KeySource = field(init=False, repr=False)
     mapper: Mapper = field(init=False, repr=False)
     _responder: Responder | None = field(init=False, repr=False, default=None)
@@ -129,10 +131,10 @@ class Jwt:
         if not self.issuer or not audiences or not all(audiences):
             raise ConfigError("issuer and audience: must not be empty")
         if not timedelta() <= self.leeway <= timedelta(minutes=1):
-            raise ConfigError("leeway: at most 60s: a clock that is further off is to be set")
+            raise ConfigError("leeway: at most 60s; a clock that is further off must be set")
         if self.maximum_lifetime <= timedelta() or not self.user_claim:
-            raise ConfigError("maximum_lifetime and user_claim: without them nobody gets in")
-        self.policy = Policy(
+            raise ConfigError("maximum_lifetime and user_claim: must not be empty, or every login would be refused")
+        self.rules = TokenRules(
             issuer=self.issuer,
             audiences=audiences,
             tokens=self.tokens,
@@ -148,13 +150,13 @@ class Jwt:
         if self.response_key_file is not None:
             self._responder = Responder(self.response_key_file, self.response_issuer or socket.gethostname())
         elif self.response_issuer is not None:
-            raise ConfigError("response_issuer: without a response_key_file nothing is signed")
+            raise ConfigError("response_issuer: needs a response_key_file, without which no response is signed")
 
     def _allowed(self) -> list[str]:
         known = SECRET_ALGORITHMS if self.secret_file is not None else PUBLIC_KEY_ALGORITHMS
         wanted = list(self.algorithms) or list(known)
         if not set(wanted) <= set(known):
-            raise ConfigError(f"algorithms: with such keys, some of {', '.join(known)}")
+            raise ConfigError(f"algorithms: with this kind of keys, only {', '.join(known)}")
         return wanted
 
     def _source(self) -> KeySource:
@@ -162,7 +164,7 @@ class Jwt:
         local = [(path, read) for path, read in files if path is not None]
         if len(local) + (self.jwks_url is not None) + self.discovery != 1:
             raise ConfigError(
-                "one of discovery, jwks_url, jwks_file, public_key_file and secret_file: where the keys are"
+                "discovery, jwks_url, jwks_file, public_key_file, secret_file: exactly one must say where the keys are"
             )
         if local:
             keys = LocalKeys(*local[0])
@@ -173,7 +175,7 @@ class Jwt:
         return RemoteKeys(fetcher, issuer=self.issuer, url=self.jwks_url, refresh=self.refresh, stale=self.stale)
 
     async def __aenter__(self) -> Jwt:
-        """Begin to fetch keys; that they cannot be had now is a line in the log, not a reason not to start."""
+        """Begin to fetch the keys. If they cannot be fetched now, the log says so; the gateway starts."""
         await self.keys.__aenter__()
         return self
 
@@ -183,7 +185,7 @@ class Jwt:
         await self.keys.__aexit__(kind, error, trace)
 
     async def authenticate(self, attempt: Attempt, /) -> Decision:
-        """Judge one attempt. The loop is held for less than a millisecond; by the most hostile token, for a few."""
+        """Judge one attempt. It occupies the event loop for less than a millisecond, or a few for a hostile token."""
         identity = attempt.identity
         if identity is None or identity.type is not IdentityType.JWT:
             return Pass("not a token")
@@ -194,7 +196,7 @@ class Jwt:
         except BadTokenError as error:
             return Reject(str(error))
         if token.issuer != self.issuer:
-            return Pass(f"its issuer is {shown(token.issuer)}")
+            return Pass(f"its issuer is {quoted(token.issuer)}")
         try:
             problem = await self._problem(token, attempt)
         except FetchError as error:
@@ -202,22 +204,22 @@ class Jwt:
         if problem is not None:
             return Reject(str(problem))
         user = self.mapper.user(token.claims)
-        return Reject(str(user)) if isinstance(user, Problem) else self._accept(token, user, attempt)
+        return Reject(str(user)) if isinstance(user, ClaimProblem) else self._accept(token, user, attempt)
 
-    async def _problem(self, token: Token, attempt: Attempt) -> Problem | None:
-        if token.algorithm not in self.algorithms:  # or a token could make us fetch keys for nothing
-            return Problem("alg", f"{token.algorithm!r} is not among the algorithms")
+    async def _problem(self, token: Token, attempt: Attempt) -> ClaimProblem | None:
+        if token.algorithm not in self.algorithms:  # before the keys: a token must not cause a needless fetch
+            return ClaimProblem("alg", f"{token.algorithm!r} is not among the algorithms")
         keys = fitting(token, await self.keys.named(token.key_id))
-        if isinstance(keys, Problem):
+        if isinstance(keys, ClaimProblem):
             return keys
         certificate = attempt.peer.certificate
-        return next(problems(token, keys, self.policy, certificate=certificate, now=time.time()), None)
+        return next(problems(token, keys, self.rules, certificate=certificate, now=time.time()), None)
 
     def _accept(self, token: Token, user: str, attempt: Attempt) -> Accept:
         ends = end(token.claims["exp"], self.leeway)
         once = None
         if self.single_use:
-            # Not by the token's bytes: an issuer's (iss, jti) is one token however it is written.
+            # By (iss, jti) and not by the token's bytes: one token can have several spellings.
             once = Once(f"{self.issuer}\0{token.claims['jti']}", ends + self.leeway)
         return Accept(
             user,

@@ -1,8 +1,8 @@
-"""What a token must say to be a login: the claims, one by one, of a token whose signature is verified.
+"""The claims that a token must have to be a login. They are read after its signature was verified.
 
-Rule 1: a claim of another type than the standard gives it is no claim: no text where a number belongs, no `true`, no
-        date beyond the calendar (RFC 7519 4.1, RFC 8725 3.8 to 3.12).
-Rule 2: each problem is found and named, not the first alone: `dicomgate jwt inspect` shows them all.
+Rule 1: a claim must have the type that the standard gives it: no text for a number, no `true`, no date beyond the
+        calendar (RFC 7519 4.1, RFC 8725 3.8 to 3.12).
+Rule 2: every problem is found, not only the first one: `dicomgate jwt inspect` shows them all.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any, Literal, NamedTuple, TypeAlias, TypeGuard
+from typing import Any, Literal, TypeAlias, TypeGuard
+
+from dicomgate.kit.inspect import ClaimProblem
+from dicomgate.kit.text import is_name, quoted
 
 TokenType: TypeAlias = Literal["access", "id", "either"]
 Scalar: TypeAlias = str | int | bool
 Wanted: TypeAlias = Mapping[str, Scalar | Sequence[Scalar]]
-"""Claim (dotted path) -> the value it must have, or a list of which it must have one."""
+"""Claim (dotted path) -> the value that it must have, or a list of values of which it must have one."""
 
 _TYPES: Mapping[TokenType, frozenset[str | None]] = {
     "access": frozenset(("at+jwt",)),  # RFC 9068 4
@@ -28,21 +31,10 @@ _TYPES: Mapping[TokenType, frozenset[str | None]] = {
 _SPACED = frozenset(("scope", "scp"))
 """RFC 8693 4.2: "The value of the scope claim is a JSON string containing a space-separated list of scopes." """
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
-_LONGEST = 256
-
-
-class Problem(NamedTuple):
-    """What is wrong with a token: the claim or header, and why in words for the log."""
-
-    claim: str
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.claim}: {self.why}"
 
 
 def at(claims: Mapping[str, Any], path: str) -> Any:
-    """The value of a claim: of that very name, or at that path ("realm_access.roles"); None if there is none."""
+    """The value of the claim with this name, or at this path ("realm_access.roles"); None if there is none."""
     if path in claims:
         return claims[path]
     found: Any = claims
@@ -52,7 +44,7 @@ def at(claims: Mapping[str, Any], path: str) -> Any:
 
 
 def values(claims: Mapping[str, Any], path: str) -> list[Any]:
-    """The values of a claim that may have one or several."""
+    """The values of a claim that may have one value or several."""
     found = at(claims, path)
     if found is None:
         return []
@@ -61,25 +53,14 @@ def values(claims: Mapping[str, Any], path: str) -> list[Any]:
     return found if isinstance(found, list) else [found]
 
 
-def is_name(value: object) -> bool:
-    """True for text that can stand in a log and an audit as somebody's name, and that nobody takes for another one."""
-    return isinstance(value, str) and 0 < len(value) <= _LONGEST and value.isprintable() and value == value.strip()
-
-
 def is_moment(value: object) -> TypeGuard[float]:
-    """True for a moment of the calendar, in seconds since 1970."""
+    """True for a number of seconds since 1970 that the calendar has."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _END_OF_TIME
 
 
-def shown(value: object) -> str:
-    """A value of a token for the log: never more than a line of it."""
-    text = ascii(value)
-    return text if len(text) <= 80 else f"{text[:80]}..."
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Policy:
-    """What the operator wants of tokens. Seconds throughout."""
+class TokenRules:
+    """What the operator requires of tokens. All times are in seconds."""
 
     issuer: str
     audiences: Sequence[str]
@@ -92,101 +73,101 @@ class Policy:
 
     def problems(
         self, claims: Mapping[str, Any], *, type_: str | None, certificate: bytes | None, now: float
-    ) -> Iterator[Problem]:
-        """All that is wrong. `type_` is the header's `typ`; `certificate` the client's, DER; `now` in Unix time."""
+    ) -> Iterator[ClaimProblem]:
+        """Every problem. `type_` is the header's `typ`, `certificate` the client's (DER), `now` is in Unix time."""
         yield from self._kind(type_, claims)
         if claims.get("iss") != self.issuer:
-            yield Problem("iss", f"{shown(claims.get('iss'))}, not {self.issuer!r}")
+            yield ClaimProblem("iss", f"{quoted(claims.get('iss'))}, not {self.issuer!r}")
         yield from audience_problems(claims, self.audiences)
         yield from time_problems(claims, leeway=self.leeway, now=now, needed=("exp", "iat"))
         yield from self._lifetime(claims)
         if self.single_use and not is_name(claims.get("jti")):
-            yield Problem("jti", "is missing, and without it nobody can see that the token is used once")
+            yield ClaimProblem("jti", "is missing; without it a second use cannot be seen")
         if "jti" in claims and not isinstance(claims["jti"], str):
-            yield Problem("jti", "not text")
+            yield ClaimProblem("jti", "not text")
         yield from value_problems(claims, self.required)
         yield from binding_problems(claims, certificate, bound=self.bound)
 
-    def _kind(self, type_: str | None, claims: Mapping[str, Any]) -> Iterator[Problem]:
-        # RFC 7515 4.1.9: a media type, so letters of any case, and "application/" may be left out.
+    def _kind(self, type_: str | None, claims: Mapping[str, Any]) -> Iterator[ClaimProblem]:
+        # RFC 7515 4.1.9: a media type, so in any case, and "application/" may be left out.
         kind = None if type_ is None else type_.lower().removeprefix("application/")
         if kind not in _TYPES[self.tokens]:
-            yield Problem("typ", f"{shown(type_)} is not the type of {_ARTICLE[self.tokens]}")
+            yield ClaimProblem("typ", f"{quoted(type_)} is not the type of {_ARTICLE[self.tokens]}")
         if "events" in claims:  # RFC 8417; OpenID Connect Back-Channel Logout 2.4
-            yield Problem("events", "a security event, a logout for instance, is no login")
+            yield ClaimProblem("events", "a security event, for example a logout, is no login")
 
-    def _lifetime(self, claims: Mapping[str, Any]) -> Iterator[Problem]:
+    def _lifetime(self, claims: Mapping[str, Any]) -> Iterator[ClaimProblem]:
         ends, begins = claims.get("exp"), claims.get("iat")
         if is_moment(ends) and is_moment(begins) and ends - begins > self.maximum_lifetime:
-            yield Problem("exp", f"lives for {ends - begins:.0f} s; {self.maximum_lifetime:.0f} are the most")
+            yield ClaimProblem("exp", f"lives for {ends - begins:.0f} s; {self.maximum_lifetime:.0f} are the most")
 
 
 _ARTICLE = {"access": "an access token (at+jwt)", "id": "an ID token", "either": "an access or ID token"}
 
 
-def audience_problems(claims: Mapping[str, Any], audiences: Sequence[str]) -> Iterator[Problem]:
-    """RFC 7519 4.1.3: whoever is not named in `aud` must reject the token."""
+def audience_problems(claims: Mapping[str, Any], audiences: Sequence[str]) -> Iterator[ClaimProblem]:
+    """RFC 7519 4.1.3: a recipient that `aud` does not name must reject the token."""
     audience = claims.get("aud")
     named = [audience] if isinstance(audience, str) else audience
     if not isinstance(named, list) or not named or not all(isinstance(one, str) for one in named):
-        yield Problem("aud", "is missing, or not text or a list of texts")
+        yield ClaimProblem("aud", "is missing, or neither text nor a list of texts")
     elif not set(audiences).intersection(named):
-        yield Problem("aud", f"{shown(named)}, none of {', '.join(map(repr, audiences))}")
+        yield ClaimProblem("aud", f"{quoted(named)}, none of {', '.join(map(repr, audiences))}")
 
 
 def time_problems(
     claims: Mapping[str, Any], *, leeway: float, now: float, needed: Collection[str] = ()
-) -> Iterator[Problem]:
-    """What is wrong with `exp`, `iat` and `nbf`, those that are there; those that are `needed` must be."""
+) -> Iterator[ClaimProblem]:
+    """The problems with `exp`, `iat` and `nbf` as far as they are there; those that are `needed` must be there."""
     moments: dict[str, float] = {}
     for name in ("exp", "iat", "nbf"):
         if name not in claims:
             if name in needed:
-                yield Problem(name, "is missing")
+                yield ClaimProblem(name, "is missing")
         elif not is_moment(claims[name]):
-            yield Problem(name, "not a number of seconds since 1970")
+            yield ClaimProblem(name, "not a number of seconds since 1970")
         else:
             moments[name] = claims[name]
-    # RFC 7519 4.1.4: not to be accepted "on or after" the moment it expires.
+    # RFC 7519 4.1.4: must not be accepted "on or after" the moment it expires.
     if "exp" in moments and moments["exp"] + leeway <= now:
-        yield Problem("exp", f"expired at {moment(moments['exp'])}, {now - moments['exp']:.0f} s ago")
+        yield ClaimProblem("exp", f"expired at {moment(moments['exp'])}, {now - moments['exp']:.0f} s ago")
     for name in ("iat", "nbf"):
         if name in moments and moments[name] - leeway > now:
-            yield Problem(name, f"not yet: {moment(moments[name])}, in {moments[name] - now:.0f} s")
+            yield ClaimProblem(name, f"not yet: {moment(moments[name])}, in {moments[name] - now:.0f} s")
 
 
-def value_problems(claims: Mapping[str, Any], required: Wanted) -> Iterator[Problem]:
-    """The claims that do not have the value that the operator wants."""
+def value_problems(claims: Mapping[str, Any], required: Wanted) -> Iterator[ClaimProblem]:
+    """A problem for each claim that does not have a value that the operator requires."""
     for path, wanted in required.items():
         any_of = wanted if isinstance(wanted, Sequence) and not isinstance(wanted, str) else [wanted]
         found = values(claims, path)
         if not any(_same(one, value) for one in any_of for value in found):
-            yield Problem(path, f"{shown(found) if found else 'is missing'}; wanted is {wanted!r}")
+            yield ClaimProblem(path, f"{quoted(found) if found else 'is missing'}; required is {wanted!r}")
 
 
-def binding_problems(claims: Mapping[str, Any], certificate: bytes | None, *, bound: bool) -> Iterator[Problem]:
-    """RFC 8705 3.1: whoever cannot show the certificate that a token is bound to has stolen it."""
+def binding_problems(claims: Mapping[str, Any], certificate: bytes | None, *, bound: bool) -> Iterator[ClaimProblem]:
+    """RFC 8705 3.1: a client without the certificate that a token is bound to must be refused: the token is stolen."""
     binding = claims.get("cnf")
     if binding is None:
         if bound or "cnf" in claims:
-            yield Problem("cnf", "not bound to a client certificate")
+            yield ClaimProblem("cnf", "not bound to a client certificate")
     elif not isinstance(binding, dict) or binding.keys() != {"x5t#S256"} or not isinstance(binding["x5t#S256"], str):
-        yield Problem("cnf", "bound to something else than a client certificate (x5t#S256)")
+        yield ClaimProblem("cnf", "not bound by the client certificate's digest (x5t#S256)")
     elif certificate is None:
-        yield Problem("cnf", "bound to a client certificate, and the client has shown none")
+        yield ClaimProblem("cnf", "bound to a client certificate, and the client presented none")
     elif not hmac.compare_digest(binding["x5t#S256"].encode("utf-8"), thumbprint(certificate)):
-        yield Problem("cnf", "bound to another client certificate than the one that was shown")
+        yield ClaimProblem("cnf", "bound to another client certificate than the one presented")
 
 
 def thumbprint(certificate: bytes) -> bytes:
-    """RFC 8705 3.1: the base64url-encoded SHA-256 digest of the DER encoding."""
+    """The base64url-encoded SHA-256 digest of a certificate in DER (RFC 8705 3.1)."""
     return urlsafe_b64encode(sha256(certificate).digest()).rstrip(b"=")
 
 
 def moment(seconds: float) -> str:
-    """A moment of a token for the log."""
+    """A time, in seconds since 1970, as text for the log."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def _same(wanted: object, value: object) -> bool:
-    return type(wanted) is type(value) and wanted == value  # 1 is not true, and "1" is neither
+    return type(wanted) is type(value) and wanted == value  # 1 is not true, and "1" is neither of them

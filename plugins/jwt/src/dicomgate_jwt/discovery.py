@@ -1,58 +1,64 @@
-"""What an issuer says of itself in its discovery document (OpenID Connect Discovery 1.0, 4; RFC 8414 3).
+"""What an issuer publishes about itself in its discovery document (OpenID Connect Discovery 1.0, 4; RFC 8414 3).
 
-Rule: of the document the issuer, which must be the configured one byte for byte, and the URL that was asked for are
-read. That URL must be https like all others.
+Rule: two members are read: `issuer`, which must equal the configured one byte for byte, and the URL that is needed,
+which must be https.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable
+import logging
 
-from dicomgate.kit.fetch import Fetcher, FetchError, url_problem
+from dicomgate import ConfigError
+from dicomgate.kit.fetch import Fetcher, FetchError, check_url, url_problem
+from dicomgate.kit.refreshed import Refreshed
 
 from .strict_json import NotJsonError, read_object
 
+_log = logging.getLogger(__name__)
 COOL_DOWN = 5.0
-"""Seconds between two looks at an issuer's document: an issuer that is down is not asked by each login."""
+"""Seconds between two fetches of an issuer's document, so that not every login asks an issuer that is down."""
 
 
-class Endpoint:
-    """A URL that an issuer's document has under this name: looked for when it is first needed, then remembered."""
+class IntrospectionEndpoint:
+    """The URL of the introspection server: the configured `url`, or the one in the document of `issuer`.
 
-    def __init__(self, fetcher: Fetcher, issuer: str, name: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._fetcher = fetcher
-        self._issuer = issuer
-        self._name = name
-        self._clock = clock
-        self._again = float("-inf")
-        self._url: str | None = None
-        self._failed = ""
-        self._looking = asyncio.Lock()
+    The document is fetched when the URL is first needed. Raises ConfigError.
+    """
 
-    async def url(self, until: float) -> str:
-        """The URL. Raises FetchError: one look's failure is that of all who waited for it."""
-        async with self._looking:
-            if self._url is None:
-                if self._clock() < self._again:
-                    raise FetchError(self._failed)
-                self._again = self._clock() + COOL_DOWN
-                try:
-                    self._url = await discovered(self._fetcher, self._issuer, self._name, until=until)
-                except FetchError as error:
-                    self._failed = str(error)
-                    raise
-            return self._url
+    def __init__(self, fetcher: Fetcher, *, url: str | None, issuer: str | None) -> None:
+        self._url = url
+        self._discovered: Refreshed[str] | None = None
+        if url is not None:
+            check_url("url", url)
+        elif issuer is not None:
+            check_url("issuer", issuer)
+            self._discovered = Refreshed(
+                lambda: discovered(fetcher, issuer, "introspection_endpoint"),
+                what=f"the introspection endpoint of {issuer}",
+                log=_log,
+                describe=str,
+                cool_down=COOL_DOWN,
+            )
+        else:
+            raise ConfigError("url or issuer: one of them must say where the introspection server is")
+
+    async def url(self) -> str:
+        """The URL. Raises FetchError."""
+        return await self._discovered.current() if self._discovered is not None else str(self._url)
 
     def doubt(self) -> None:
-        """What is there does not answer: the document may say something else by now."""
-        if self._clock() >= self._again:
-            self._url = None
+        """The server did not answer there: the discovery document may name another URL by now."""
+        if self._discovered is not None:
+            self._discovered.doubt()
+
+    async def close(self) -> None:
+        """End the fetch that is under way."""
+        if self._discovered is not None:
+            await self._discovered.close()
 
 
-async def discovered(fetcher: Fetcher, issuer: str, name: str, *, until: float | None = None) -> str:
-    """The URL of this name in the issuer's document, "jwks_uri" for one. Raises FetchError."""
+async def discovered(fetcher: Fetcher, issuer: str, name: str, until: float | None = None) -> str:
+    """The URL of this name, for example "jwks_uri", in the issuer's document. Raises FetchError."""
     try:
         document = read_object(await fetcher.get(discovery_url(issuer), until=until))
     except NotJsonError as error:
@@ -65,5 +71,5 @@ async def discovered(fetcher: Fetcher, issuer: str, name: str, *, until: float |
 
 
 def discovery_url(issuer: str) -> str:
-    """OpenID Connect Discovery 1.0, 4: a "/" at the issuer's end is removed first."""
+    """The URL of the issuer's document; a "/" at the issuer's end is removed (OpenID Connect Discovery 1.0, 4)."""
     return f"{issuer.removesuffix('/')}/.well-known/openid-configuration"

@@ -1,9 +1,8 @@
-"""`use = "introspection"`: User-Identity-Type 5 with an opaque token, judged by who issued it (RFC 7662).
+"""`use = "introspection"`: User-Identity-Type 5 with an opaque token, which its issuer's server judges (RFC 7662).
 
-Rule 1: the server says that the token is active, or nobody gets in; that it could not be asked is `Unavailable`.
-Rule 2: its answer is judged anew at each login, a remembered one too: against the clock, and against the certificate
-        that this client shows.
-Rule 3: no server sees a signed token, unless the operator says so: it may be a good one, of another issuer.
+Rule 1: a login needs the server's answer that the token is active. A server that cannot be asked is `Unavailable`.
+Rule 2: each login checks the answer anew, also a cached one: against the clock and this client's certificate.
+Rule 3: signed tokens are not sent to the server unless the operator says so: they may be valid ones of another issuer.
 """
 
 from __future__ import annotations
@@ -19,12 +18,14 @@ from types import TracebackType
 from typing import Literal
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Pass, Reject, Unavailable
-from dicomgate.kit.fetch import Fetcher, FetchError, check_url
+from dicomgate.kit.fetch import Fetcher, FetchError
 from dicomgate.kit.files import read_secret_text
+from dicomgate.kit.inspect import ClaimProblem
+from dicomgate.kit.text import quoted
 
-from .answers import Answers, Claims, Fixed, Place
-from .claims import Problem, Scalar, audience_problems, binding_problems, shown, time_problems, value_problems
-from .discovery import Endpoint
+from .claims import Scalar, audience_problems, binding_problems, time_problems, value_problems
+from .discovery import IntrospectionEndpoint
+from .introspection_cache import Claims, IntrospectionCache
 from .principal import Mapper, end, told
 from .token import looks_like_one, plain
 
@@ -32,64 +33,64 @@ _log = logging.getLogger(__name__)
 
 _LONGEST = 4096
 _B64TOKEN = re.compile(rb"[A-Za-z0-9._~+/-]+=*")
-"""RFC 6750 2.1: how a bearer token is written."""
+"""RFC 6750 2.1: the form of a bearer token."""
 _BEARER = ("bearer", "access_token")
-"""RFC 7662 2.2, `token_type`; the second is what some servers say instead. A refresh token is no login."""
+"""RFC 7662 2.2, `token_type`; some servers say the second. A refresh token is no login."""
 
 
 @dataclass(kw_only=True, eq=False)
 class Introspection:
-    """The opaque tokens of one server, which is asked about each.
+    """Opaque tokens, about which one server is asked.
 
-    Raises ConfigError for what is wrong with these keys and the files they name. Whether the server answers is not
-    asked before the first login.
+    Raises ConfigError for what is wrong with these keys and the files they name. The server is not contacted before
+    the first login.
     """
 
     client_id: str
-    """What this gateway is called there."""
+    """The gateway's name at the server."""
 
     client_secret_file: Path
-    """The file with its secret, on one line; not open to everybody."""
+    """The file with the gateway's secret at the server, on one line; not readable by everybody."""
 
     url: str | None = None
-    """Where the server is asked. None: where the issuer's discovery document says (introspection_endpoint)."""
+    """The server's introspection URL. None: the one in the issuer's discovery document (introspection_endpoint)."""
 
     issuer: str | None = None
-    """Who issues the tokens; an answer that names another one (`iss`) is no login. Needed without a url."""
+    """Who issues the tokens: an answer that names another issuer (`iss`) is refused. Required without a url."""
 
     audience: str | list[str] | None = None
-    """Whom the tokens are for: `aud` must name one of these. None: a token for any service is a login."""
+    """Whom the tokens are for: `aud` must name one of these. None: a token for any service is accepted."""
 
     required_claims: Mapping[str, Scalar | list[Scalar]] = field(default_factory=dict)
-    """Claim (dotted path) = the value it must have, or a list of which it must have one; a scope for one."""
+    """Claim (dotted path) = the value that it must have, or a list of which it must have one; for example a scope."""
 
     user_claim: str = "sub"
-    """The claim (dotted path) that is the user's name. A client's own token has no `sub`, but a "client_id"."""
+    """The claim (dotted path) with the user's name. A client's own token has no `sub`, but a "client_id"."""
 
     group_claims: Sequence[str] = ()
-    """The claims (dotted paths) whose values are the user's groups."""
+    """The claims (dotted paths) with the user's groups."""
 
     tokens: Literal["opaque", "any"] = "opaque"
-    """"opaque": what looks like a signed token is passed on; "any": the server is asked about it, too."""
+    """"opaque": what looks like a signed token is passed on. "any": the server is asked about it, too."""
 
     cache: timedelta = timedelta(seconds=60)
-    """For so long an answer is used again: so long may a token log in that was revoked. "0s": never; at most 5m."""
+    """How long a positive answer is cached. A revoked token keeps working for up to this long. At most 5m."""
 
     leeway: timedelta = timedelta(seconds=30)
-    """By how much clocks may differ; at most a minute."""
+    """How far clocks may differ; at most a minute."""
 
     fetch_timeout: timedelta = timedelta(milliseconds=1500)
-    """What an answer has, from the name's look-up to the last byte. Less than `timeout`."""
+    """The time for an answer, from the name's look-up to the last byte. Less than `timeout`."""
 
     ca: Path | None = None
-    """The certificates (PEM) that vouch for the server. None: the system's."""
+    """The certificates (PEM) that the server's certificate is verified with. None: the system's."""
 
-    proxy: str | None = field(default=None, repr=False)  # with a password in it, perhaps
-    """The proxy through which it is asked, "http://host:port". None: none, whatever the environment says."""
+    proxy: str | None = field(default=None, repr=False)  # it may contain a password
+    """The proxy for these requests, "http://host:port". None: no proxy, whatever the environment says."""
 
     handles: frozenset[IdentityType] = field(init=False, repr=False, default=frozenset({IdentityType.JWT}))
     _audiences: Sequence[str] = field(init=False, repr=False)
-    _answers: Answers = field(init=False, repr=False)
+    _answers: IntrospectionCache = field(init=False, repr=False)
     _mapper: Mapper = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -99,25 +100,17 @@ class Introspection:
         if not all(self._audiences) or self.audience == []:
             raise ConfigError("audience: must not be empty; without one, leave it out")
         if not timedelta() <= self.leeway <= timedelta(minutes=1):
-            raise ConfigError("leeway: at most 60s: a clock that is further off is to be set")
+            raise ConfigError("leeway: at most 60s; a clock that is further off must be set")
         if not timedelta() <= self.cache <= timedelta(minutes=5):
-            raise ConfigError("cache: at most 5m: for so long may a token log in that was revoked")
+            raise ConfigError("cache: at most 5m; a revoked token keeps working for this long")
         if not self._audiences and not self.required_claims:
             where = self.url or self.issuer
-            _log.warning("%s: without audience and required_claims a token for any service is a login", where)
+            _log.warning("%s: without audience and required_claims a token for any service is accepted", where)
         fetcher = Fetcher(ca=self.ca, proxy=self.proxy, deadline=self.fetch_timeout)
         credentials = self.client_id, read_secret_text(self.client_secret_file)
-        self._answers = Answers(fetcher, self._place(fetcher), credentials, self.cache.total_seconds())
+        endpoint = IntrospectionEndpoint(fetcher, url=self.url, issuer=self.issuer)
+        self._answers = IntrospectionCache(fetcher, endpoint, credentials, self.cache.total_seconds())
         self._mapper = Mapper(self.user_claim, self.group_claims)
-
-    def _place(self, fetcher: Fetcher) -> Place:
-        if self.url is not None:
-            check_url("url", self.url)
-            return Fixed(self.url)
-        if self.issuer is None:
-            raise ConfigError("url or issuer: where the server is asked")
-        check_url("issuer", self.issuer)
-        return Endpoint(fetcher, self.issuer, "introspection_endpoint")
 
     async def __aenter__(self) -> Introspection:
         return self
@@ -138,7 +131,7 @@ class Introspection:
         if len(token) > _LONGEST or _B64TOKEN.fullmatch(token) is None:
             return Reject(f"not a token of 1 to {_LONGEST} letters, digits and -._~+/")
         try:
-            claims = await self._answers.about(token.decode("ascii"))
+            claims = await self._answers.claims(token.decode("ascii"))
         except FetchError as error:
             return Unavailable(str(error))
         if claims is None:
@@ -147,14 +140,14 @@ class Introspection:
         if problem is not None:
             return Reject(str(problem))
         user = self._mapper.user(claims)
-        return Reject(str(user)) if isinstance(user, Problem) else self._accept(claims, user)
+        return Reject(str(user)) if isinstance(user, ClaimProblem) else self._accept(claims, user)
 
-    def _problems(self, claims: Claims, certificate: bytes | None, now: float) -> Iterator[Problem]:
+    def _problems(self, claims: Claims, certificate: bytes | None, now: float) -> Iterator[ClaimProblem]:
         if self.issuer is not None and "iss" in claims and claims["iss"] != self.issuer:
-            yield Problem("iss", f"{shown(claims['iss'])}, not {self.issuer!r}")
+            yield ClaimProblem("iss", f"{quoted(claims['iss'])}, not {self.issuer!r}")
         kind = claims.get("token_type", "bearer")
         if not isinstance(kind, str) or kind.lower() not in _BEARER:
-            yield Problem("token_type", f"{shown(kind)} is not the type of an access token")
+            yield ClaimProblem("token_type", f"{quoted(kind)} is not the type of an access token")
         if self._audiences:
             yield from audience_problems(claims, self._audiences)
         yield from time_problems(claims, leeway=self.leeway.total_seconds(), now=now)

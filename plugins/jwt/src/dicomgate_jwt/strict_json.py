@@ -1,7 +1,7 @@
-"""JSON as no two readers can understand it differently (RFC 8259; RFC 7515 4: "Header Parameter names MUST be unique").
+"""JSON that every reader understands in the same way (RFC 8259; RFC 7515 4: "Header Parameter names MUST be unique").
 
-Rule: a name that stands twice, what is no number (NaN, 1e400), half of a surrogate pair, a byte order mark, bytes that
-are not UTF-8 and nesting deeper than anybody needs are errors. The library's own reader takes most of them.
+Rule: these are errors: a repeated name, NaN and numbers beyond a float (1e400), half of a surrogate pair, a byte order
+mark, bytes that are not UTF-8, and deep nesting. Python's own reader accepts most of them.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import math
 from typing import Any, NoReturn
 
 _DEEPEST = 16
-"""Objects and arrays in each other. Where the library gives up depends on Python's version, and on who calls."""
+"""Levels of objects and arrays. Python's own limit depends on its version and on the caller's stack."""
 
 
 class NotJsonError(ValueError):
-    """It is not a JSON object, or not one that is understood in one way only."""
+    """The data is not a JSON object, or an ambiguous one."""
 
 
 def read_object(data: bytes) -> dict[str, Any]:
-    """The JSON object in `data`. Raises NotJsonError, whose words repeat nothing of the data."""
+    """The JSON object in `data`. Raises NotJsonError, whose message repeats nothing of the data."""
     try:
         value = _object(
             json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_finite)
@@ -30,8 +30,8 @@ def read_object(data: bytes) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise NotJsonError("not UTF-8") from None
     except UnicodeEncodeError:
-        raise NotJsonError("a string in it is no text: half of a surrogate pair") from None
-    except (ValueError, RecursionError):  # ValueError: also an integer of more digits than Python converts
+        raise NotJsonError("a string with half of a surrogate pair") from None
+    except (ValueError, RecursionError):  # ValueError also for an integer with more digits than Python converts
         raise NotJsonError("not JSON") from None
     return value
 
@@ -39,7 +39,7 @@ def read_object(data: bytes) -> dict[str, Any]:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise NotJsonError("a name stands in it twice")
+        raise NotJsonError("the same name twice")
     return found
 
 
@@ -52,15 +52,15 @@ def _object(value: object) -> dict[str, Any]:
         level = [one for one in within if isinstance(one, dict | list)]
         if not level:
             return value
-    raise NotJsonError("nested too deep")
+    raise NotJsonError("nested too deeply")
 
 
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise NotJsonError("a number in it is too large")
+        raise NotJsonError("a number that is too large")
     return value
 
 
 def _no_number(_: str) -> NoReturn:
-    raise NotJsonError("NaN or Infinity, which are no numbers in JSON")
+    raise NotJsonError("NaN or Infinity, which JSON does not have")

@@ -1,9 +1,9 @@
 """An EncryptedAssertion -> the bytes of the assertion, with the gateway's own key (XML Encryption 1.1).
 
-Rule 1: every part is one that is known here: a CipherReference or a RetrievalMethod leads elsewhere, and is refused.
-Rule 2: AES-GCM and RSA-OAEP alone: with CBC and PKCS #1 v1.5, who sees which forgeries fail learns what is in them.
-Rule 3: anybody can encrypt for the gateway. What comes out is bytes, to be read as what was received is; xmlsec would
-        parse it at once, and libxml2 would write what it complains of to standard error.
+Rule 1: every part must be a known one: a CipherReference or a RetrievalMethod points elsewhere, and is refused.
+Rule 2: only AES-GCM and RSA-OAEP: CBC and PKCS #1 v1.5 let an attacker learn the content by trying forgeries.
+Rule 3: anybody can encrypt for the gateway, so the result is bytes, which are read like received ones. xmlsec would
+        parse them at once, and libxml2 would write its complaints to standard error.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from lxml import etree
 from dicomgate import ConfigError
 from dicomgate.kit.files import read_private
 
-from .document import LONGEST, Element, RefusedError
-from .names import DSIG, XENC
+from .document import DSIG, LONGEST, XENC, Element, RefusedError
 
 _XENC11 = "http://www.w3.org/2009/xmlenc11#"
 _CONTENT = {f"{_XENC11}aes{bits}-gcm": bits // 8 for bits in (128, 192, 256)}
@@ -33,7 +32,7 @@ _OAEP_MGF1P, _OAEP = f"{XENC[1:-1]}rsa-oaep-mgf1p", f"{_XENC11}rsa-oaep"
 _DIGEST_METHOD, _MGF = f"{DSIG}DigestMethod", f"{{{_XENC11}}}MGF"
 _SHA1 = f"{DSIG[1:-1]}sha1"
 _DIGESTS: Mapping[str | None, hashes.HashAlgorithm] = {
-    _SHA1: hashes.SHA1(),  # noqa: S303 (that collisions can be found does not weaken OAEP: RFC 8017 B.1)
+    _SHA1: hashes.SHA1(),  # noqa: S303 (collisions do not weaken OAEP: RFC 8017 B.1)
     f"{XENC[1:-1]}sha256": hashes.SHA256(),
     "http://www.w3.org/2001/04/xmldsig-more#sha384": hashes.SHA384(),
     f"{XENC[1:-1]}sha512": hashes.SHA512(),
@@ -42,11 +41,11 @@ _MASKS: Mapping[str | None, hashes.HashAlgorithm] = {
     f"{_XENC11}mgf1{hashed.name}": hashed for hashed in _DIGESTS.values()
 }
 _IV = 12
-"""xmlenc-core1 5.2.4: "a 96 bit Initialization Vector", in front of the ciphertext and its tag."""
+"""xmlenc-core1 5.2.4: "a 96 bit Initialization Vector", before the ciphertext and its tag."""
 
 
 class _Parts(NamedTuple):
-    """An EncryptedData taken apart: how and into what the content is encrypted, and its key."""
+    """The parts of an EncryptedData: the padding and the value of the key, its size, the content."""
 
     padding: OAEP
     key: Element
@@ -55,19 +54,19 @@ class _Parts(NamedTuple):
 
 
 class Decryptor:
-    """Reads what is encrypted for the RSA key of a PEM file. Raises ConfigError if it has none."""
+    """Decrypts with the RSA key in a PEM file. Raises ConfigError if there is none."""
 
     def __init__(self, path: Path) -> None:
         try:
             key = load_pem_private_key(read_private(path, LONGEST), None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it is encrypted
+        except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: the key is encrypted
             raise ConfigError(f"{path}: no private key in PEM without a passphrase") from None
         if not isinstance(key, RSAPrivateKey) or key.key_size < 2048:
             raise ConfigError(f"{path}: must be an RSA key of 2048 bits or more")
         self._key = key
 
     def decrypt(self, encrypted: Element) -> bytes:
-        """The content of an EncryptedAssertion. Raises RefusedError, with the same words whatever went wrong within."""
+        """The content of an EncryptedAssertion. Raises RefusedError; the message does not say which step failed."""
         parts = _taken_apart(encrypted)
         try:
             key, content = self._key.decrypt(_binary(parts.key), parts.padding), _binary(parts.content)
@@ -82,7 +81,7 @@ def _taken_apart(encrypted: Element) -> _Parts:
     (data,) = _children(encrypted, f"{XENC}EncryptedData")
     method, key_info, cipher = _children(data, f"{XENC}EncryptionMethod", f"{DSIG}KeyInfo", f"{XENC}CipherData")
     (key,) = _children(key_info, f"{XENC}EncryptedKey")
-    # Who the key is for, a name or a certificate, is not needed: there is one key.
+    # The recipient's name or certificate is not needed: there is one key.
     parts = f"{XENC}EncryptionMethod", f"{XENC}CipherData"
     key_method, key_cipher = _children(key, *parts, left_out=f"{DSIG}KeyInfo")
     (key_value,), (value,) = (_children(one, f"{XENC}CipherValue") for one in (key_cipher, cipher))
@@ -95,11 +94,11 @@ def _taken_apart(encrypted: Element) -> _Parts:
 
 
 def _padding(method: Element) -> OAEP:
-    """xmlenc-core1 5.5.2: both functions are of SHA-1 where nothing is said, and the older name says nothing of MGF."""
+    """xmlenc-core1 5.5.2: the default is SHA-1 for both functions, and the older algorithm has no MGF element."""
     algorithm = method.get("Algorithm")
     said = {child.tag: child.get("Algorithm") for child in method if not len(child)}
     if len(said) != len(method) or not said.keys() <= {_DIGEST_METHOD, *[_MGF] * (algorithm == _OAEP)}:
-        raise RefusedError("EncryptionMethod with other things in it than it should have")
+        raise RefusedError("EncryptionMethod with unexpected content")
     digest, mask = _DIGESTS.get(said.get(_DIGEST_METHOD, _SHA1)), _MASKS.get(said.get(_MGF, f"{_XENC11}mgf1sha1"))
     if algorithm not in (_OAEP, _OAEP_MGF1P) or digest is None or mask is None:
         raise RefusedError("encrypted with an algorithm that is not accepted")
@@ -107,10 +106,10 @@ def _padding(method: Element) -> OAEP:
 
 
 def _children(parent: Element, *tags: str, left_out: str = "") -> list[Element]:
-    """The children, if they are these in this order, beside those left out. Raises RefusedError."""
+    """The children other than `left_out`, which must be these in this order. Raises RefusedError."""
     children = [child for child in parent if child.tag != left_out]
     if [child.tag for child in children] != list(tags):
-        raise RefusedError(f"{etree.QName(parent).localname[:40]} with other things in it than it should have")
+        raise RefusedError(f"{etree.QName(parent).localname[:40]} with unexpected content")
     return children
 
 

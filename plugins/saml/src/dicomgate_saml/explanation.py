@@ -1,34 +1,26 @@
-"""What an authenticator thinks of an assertion, part by part, for the operator to read.
+"""An authenticator's findings on an assertion, part by part, for the operator to read.
 
-Rule: no assertion, no signature, and no values but those that are looked at.
+Rule: neither the assertion nor its signature is shown, and no values but those that are checked.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+
+from dicomgate.kit.inspect import ClaimProblem, Finding, findings
+from dicomgate.kit.text import quoted
 
 from .authenticator import Saml
-from .claims import Problem, shown
-from .document import Element, RefusedError
-from .names import SAML
+from .document import SAML, Element, RefusedError
 from .principal import attributes
 from .verification import read_assertion, verify
 
 
-class Finding(NamedTuple):
-    """What was looked at, what is thought of it, and its value or what is wrong with it."""
-
-    what: str
-    verdict: Literal["ok", "wrong", "-"]
-    detail: str
-
-
 def explain(judge: Saml, data: bytes, address: str, certificate: bytes | None) -> Iterator[Finding]:
-    """What `judge` thinks of an assertion; `certificate` is the client's, DER. Raises MetadataUnavailableError.
+    """The findings of `judge` on an assertion; `certificate` is the client's (DER). Raises MetadataUnavailableError.
 
-    Behind a form or a signature that is not good nothing is looked at: whose words would it be?
+    Nothing is read after a wrong form or a bad signature, because anybody may have written it.
     """
     now = time.time()
     try:
@@ -39,7 +31,7 @@ def explain(judge: Saml, data: bytes, address: str, certificate: bytes | None) -
     yield Finding("form", "ok", "one assertion, with one signature")
     issuer = assertion[0].text
     if issuer != judge.issuer:
-        yield Finding("Issuer", "-", f"{shown(issuer)}: not this table's")
+        yield Finding("Issuer", "-", f"{quoted(issuer)}: not this table's")
         return
     try:
         verified = verify(signature, judge.source.trusted(now).certificates)
@@ -47,35 +39,31 @@ def explain(judge: Saml, data: bytes, address: str, certificate: bytes | None) -
         yield Finding("signature", "wrong", str(error))
         return
     yield Finding("signature", "ok", "verified")
-    problems = list(judge.policy.problems(verified, address=address, certificate=certificate, now=now))
+    problems = list(judge.rules.problems(verified, address=address, certificate=certificate, now=now))
     user = judge.mapper.user(verified)
-    if isinstance(user, Problem):
+    if isinstance(user, ClaimProblem):
         problems.append(user)
-    told = _told(verified)
-    for name, value in told.items():
-        wrong = [Finding(name, "wrong", problem.why) for problem in problems if problem.where == name]
-        yield from wrong or [Finding(name, "ok", value)]
-    yield from (Finding(problem.where, "wrong", problem.why) for problem in problems if problem.where not in told)
+    yield from findings(_checked(verified), problems)
     others = attributes(verified).keys() - {judge.mapper.user_attribute, *judge.mapper.group_attributes}
     if others:
-        yield Finding("other attributes", "-", shown(sorted(others)))
+        yield Finding("other attributes", "-", quoted(sorted(others)))
 
 
-def _told(verified: Element) -> dict[str, str]:
-    """What is looked at, in the assertion's order, as far as it is there."""
+def _checked(verified: Element) -> dict[str, str | None]:
+    """The parts that are checked, with their values, in the assertion's order; those that are there."""
     audiences = [one.text for one in verified.iterfind(f"{SAML}Conditions/{SAML}AudienceRestriction/{SAML}Audience")]
     data = verified.find(f"{SAML}Subject/{SAML}SubjectConfirmation/{SAML}SubjectConfirmationData")
     conditions = verified.find(f"{SAML}Conditions")
     name = verified.find(f"{SAML}Subject/{SAML}NameID")
     contexts = [one.text for one in verified.iterfind(f".//{SAML}AuthnContextClassRef")]
     found = {
-        "Issuer": shown(verified[0].text),
+        "Issuer": quoted(verified[0].text),
         "IssueInstant": verified.get("IssueInstant"),
-        "NameID": None if name is None else shown(name.text),
+        "NameID": None if name is None else quoted(name.text),
         "Conditions": None if conditions is None else f"until {conditions.get('NotOnOrAfter')}",
-        "Audience": shown(audiences) if audiences else None,
+        "Audience": quoted(audiences) if audiences else None,
         "SubjectConfirmationData": None if data is None else f"until {data.get('NotOnOrAfter')}",
-        "Recipient": None if data is None else shown(data.get("Recipient")),
-        "AuthnContextClassRef": shown(contexts) if contexts else None,
+        "Recipient": None if data is None else quoted(data.get("Recipient")),
+        "AuthnContextClassRef": quoted(contexts) if contexts else None,
     }
     return {what: value for what, value in found.items() if value is not None}

@@ -1,7 +1,7 @@
-"""The gateway's own metadata, to be registered at an identity provider (saml-metadata-2.0-os 2.4.4).
+"""The gateway's own metadata, for registration at an identity provider (saml-metadata-2.0-os 2.4.4).
 
-There is no binding for DICOM in it, and a schema that wants one: HTTP-POST is named, whose Location is the Recipient
-that assertions must have. Nobody ever posts anything there.
+The schema requires a binding and there is none for DICOM, so HTTP-POST is given. Its Location is the Recipient that
+assertions must have; nothing is ever posted there.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
-from .document import Element
-from .names import DSIG, METADATA, SAMLP
+from .document import DSIG, METADATA, SAMLP, Element
 
 _POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 
 
 def write_metadata(entity_id: str, recipient: str, certificate: bytes | None) -> str:
-    """The EntityDescriptor of a service provider; `certificate` (PEM) is of the key that it decrypts and signs with."""
+    """The EntityDescriptor of a service provider. `certificate` (PEM) is that of its key to decrypt and sign."""
     root = etree.Element(f"{METADATA}EntityDescriptor", nsmap={None: METADATA[1:-1], "ds": DSIG[1:-1]})
     root.set("entityID", entity_id)
     service = etree.SubElement(root, f"{METADATA}SPSSODescriptor")

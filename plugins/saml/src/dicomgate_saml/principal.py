@@ -1,7 +1,7 @@
-"""A verified assertion -> the user, the groups, and what the audit shall know (saml-core-2.0-os 2.4, 2.7.3).
+"""A verified assertion -> the user, the groups, the audit's attributes (saml-core-2.0-os 2.4, 2.7.3).
 
-Rule: a user has one name, written in one way. An attribute may stand there several times, as Keycloak writes roles:
-      its values are those of all of them, so that one that is to be the user's name must stand there once.
+Rule: a user has one name. An attribute may be repeated, as Keycloak does for roles, and then has the values of all of
+      them; the attribute with the user's name must have one value.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .claims import Problem
-from .document import Element
-from .names import SAML, TRANSIENT
+from dicomgate.kit.inspect import ClaimProblem
+from dicomgate.kit.text import LONGEST_NAME, is_name
 
-_LONGEST = 256
+from .document import SAML, TRANSIENT, Element
+
 _MOST_GROUPS = 1000
 _XSPA = "urn:oasis:names:tc:xspa:1.0:subject:"
 _TOLD: Mapping[str, str] = {
@@ -24,40 +24,40 @@ _TOLD: Mapping[str, str] = {
     f"{_XSPA}subject-id": "subject_name",
     "urn:oasis:names:tc:xacml:1.0:subject:subject-id": "subject_name",
 }
-"""IHE ITI TF-2 3.40.4.1.2 (Cross-Enterprise User Assertion): what goes to the audit under which name."""
+"""IHE ITI TF-2 3.40.4.1.2 (Cross-Enterprise User Assertion): attribute -> its name in the audit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mapper:
-    """Which parts of an assertion say who somebody is. Without a `user_attribute` it is the NameID."""
+    """The attributes with the user's name and groups. Without a `user_attribute` the name is the NameID."""
 
     user_attribute: str | None
     group_attributes: Sequence[str]
 
-    def user(self, assertion: Element) -> str | Problem:
-        """The user's name; or why there is none."""
+    def user(self, assertion: Element) -> str | ClaimProblem:
+        """The user's name, or why there is none."""
         if self.user_attribute is not None:
             values = attributes(assertion).get(self.user_attribute, [])
-            if len(values) != 1 or not _is_name(values[0]):
-                return Problem("Attribute", f"{self.user_attribute!r} has not one value that can be a user's name")
+            if len(values) != 1 or not is_name(values[0]):
+                return ClaimProblem("Attribute", f"{self.user_attribute!r} does not have one value that can be a name")
             return values[0]
         names = assertion.findall(f"{SAML}Subject/{SAML}NameID")
         if len(names) != 1:
-            return Problem("NameID", "is missing")
+            return ClaimProblem("NameID", "is missing")
         if names[0].get("Format") == TRANSIENT:
-            return Problem("NameID", "is another one for each login (transient): name a user_attribute")
+            return ClaimProblem("NameID", "changes with each login (transient): configure a user_attribute")
         name = names[0].text
-        return name if len(names[0]) == 0 and _is_name(name) else Problem("NameID", "cannot be a user's name")
+        return name if len(names[0]) == 0 and is_name(name) else ClaimProblem("NameID", "cannot be a user's name")
 
     def groups(self, assertion: Element) -> frozenset[str]:
-        """The values of the group attributes, each one group."""
+        """The values of the group attributes that are names; each is a group."""
         found = attributes(assertion)
-        values = [value for name in self.group_attributes for value in found.get(name, []) if _is_name(value)]
+        values = [value for name in self.group_attributes for value in found.get(name, []) if is_name(value)]
         return frozenset(values[:_MOST_GROUPS])
 
 
 def attributes(assertion: Element) -> dict[str, list[str]]:
-    """The values of each attribute, by its Name: text, or a coded value as IHE writes it; "" for anything else."""
+    """The values of each attribute, by its Name: text, or a coded value of IHE as text; "" for anything else."""
     found: dict[str, list[str]] = {}
     for attribute in assertion.iterfind(f"{SAML}AttributeStatement/{SAML}Attribute"):
         values = [_value(value) for value in attribute.iterfind(f"{SAML}AttributeValue")]
@@ -66,19 +66,18 @@ def attributes(assertion: Element) -> dict[str, list[str]]:
 
 
 def told(assertion: Element) -> dict[str, str]:
-    """For the audit: which assertion it was, and what IHE XUA says of its subject."""
+    """The audit's attributes: the assertion's ID, and what IHE XUA says of its subject."""
     found = attributes(assertion)
-    known = {_TOLD[name]: ", ".join(filter(_is_name, values)) for name, values in found.items() if name in _TOLD}
-    return {"assertion": assertion.get("ID", ""), **{name: value[:_LONGEST] for name, value in known.items() if value}}
+    known = {_TOLD[name]: ", ".join(filter(is_name, values)) for name, values in found.items() if name in _TOLD}
+    return {
+        "assertion": assertion.get("ID", ""),
+        **{name: told[:LONGEST_NAME] for name, told in known.items() if told},
+    }
 
 
 def _value(value: Element) -> str:
-    """Text; or of one coded value in it, `code^codeSystem^displayName` without what is not there."""
+    """The text, or `code^codeSystem^displayName` for one coded value, without the parts that are missing."""
     if len(value) == 1 and value[0].get("code"):
         parts = [value[0].get(name, "") for name in ("code", "codeSystem", "displayName")]
         return "^".join(parts).rstrip("^")
     return "" if len(value) else value.text or ""
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _LONGEST and value.isprintable() and value == value.strip()

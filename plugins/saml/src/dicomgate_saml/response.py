@@ -1,6 +1,6 @@
-"""What the gateway answers (sub-item 59H): a minimal samlp:Response, signed with its own key (PS3.7 D.3.3.7.2).
+"""The gateway's response (sub-item 59H): a minimal samlp:Response, signed with its own key (PS3.7 D.3.3.7.2).
 
-It says that the assertion of this ID was accepted, by whom, and when; nothing that came from the client but the ID.
+It says which assertion was accepted, by whom, and when. The ID is all that it repeats from the client.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ from onelogin.saml2.utils import OneLogin_Saml2_Utils
 from dicomgate import ConfigError
 from dicomgate.kit.files import read_private, read_trusted
 
-from .document import LONGEST
-from .names import SAML, SAMLP, SUCCESS
+from .document import LONGEST, SAML, SAMLP, SUCCESS
 
 
 class Responder:
-    """Signs with the RSA key and the certificate of two PEM files. Raises ConfigError if they do not fit together."""
+    """Signs with the RSA key and the certificate in two PEM files. Raises ConfigError if they do not match."""
 
     def __init__(self, key_file: Path, certificate_file: Path, entity_id: str) -> None:
         key, certificate = read_private(key_file, LONGEST), read_trusted(certificate_file, LONGEST)
@@ -37,7 +36,7 @@ class Responder:
         self._entity_id = entity_id
 
     def respond(self, assertion_id: str) -> bytes:
-        """The response to the assertion of this ID."""
+        """The response to the assertion with this ID."""
         response = etree.Element(f"{SAMLP}Response", nsmap={"samlp": SAMLP[1:-1], "saml": SAML[1:-1]})
         response.set("ID", f"_{secrets.token_hex(16)}")
         response.set("Version", "2.0")

@@ -1,10 +1,10 @@
-"""Whether an element is signed by one of its issuer's keys, and what it then says: the bytes that were signed.
+"""Whether one of the issuer's keys signed an element; if so, the element is read from the bytes that were signed.
 
-Rule 1: every part of the Signature is one of those that are known here, in their order and with no attribute more; only
-        then does xmlsec see it. It follows references to files and runs transforms before it looks at the signature.
-Rule 2: keys come from the configuration. What stands in KeyInfo is thrown away.
-Rule 3: what was signed is read anew from its canonical form, whose digest is computed here once more: nothing else than
-        what was verified can be read.
+Rule 1: every part of the Signature must be a known one, in the right order and without further attributes, before
+        xmlsec sees it: xmlsec follows references to files and runs transforms before it checks the signature.
+Rule 2: keys come from the configuration. KeyInfo is thrown away.
+Rule 3: the signed element is read again from its canonical form, and the digest of that is computed here once more: so
+        nothing can be read that was not verified.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from collections.abc import Iterable, Sequence
 from lxml import etree
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
-from .document import Element, RefusedError, read_document
-from .names import DSIG, EXCLUSIVE
+from .document import DSIG, EXCLUSIVE, Element, RefusedError, read_document
 
 _ENVELOPED = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
 _MORE = "http://www.w3.org/2001/04/xmldsig-more#"
@@ -37,26 +36,26 @@ _PREFIXES = re.compile(r"(?:#default|[A-Za-z_][A-Za-z0-9_.-]*)(?: (?:#default|[A
 
 
 def read_signed(signature: Element, certificates: Sequence[str], longest: int) -> Element:
-    """The element that the signature stands in, as it was signed: without the signature, in a document of its own.
+    """The parent of the signature as it was signed: without the signature, the root of a document of its own.
 
-    `certificates` are PEM. Raises RefusedError.
+    `certificates` are in PEM; the canonical form may have `longest` bytes. Raises RefusedError.
     """
     signed = signature.getparent()
-    signature.attrib.pop("Id", None)  # pysaml2 gives it one: nothing refers to it, and nobody else has the same
+    signature.attrib.pop("Id", None)  # pysaml2 writes one; nothing refers to it
     digest, expected, prefixes = _check_form(signature, signed.get("ID"))
     for key_info in signature.findall(f"{DSIG}KeyInfo"):
         signature.remove(key_info)
     path = _path(signature)
     if not any(OneLogin_Saml2_Utils.validate_sign(_root(signed), cert=one, xpath=path) for one in certificates):
-        raise RefusedError("the signature is none of the issuer's keys', or what it covers was changed")
+        raise RefusedError("not signed with a key of the issuer, or changed after that")
     canonical = _canonical(signed, signature, prefixes)
     if not canonical or not hmac.compare_digest(_DIGESTS[digest](canonical).digest(), expected):
-        raise RefusedError("what was signed is not what stands there")
+        raise RefusedError("the signed content differs from what would be read")
     return read_document(canonical, longest)
 
 
 def _check_form(signature: Element, signed_id: str | None) -> tuple[str, bytes, list[str]]:
-    """The digest's algorithm and value, and the prefixes that are canonicalised inclusively. Raises RefusedError."""
+    """The digest's algorithm and value, and the prefixes for inclusive canonicalisation. Raises RefusedError."""
     signed_info, value, *_ = _children(signature, "SignedInfo", "SignatureValue", "KeyInfo", optional=1)
     method, algorithm, reference = _children(signed_info, "CanonicalizationMethod", "SignatureMethod", "Reference")
     transforms, digest, digest_value = _children(reference, "Transforms", "DigestMethod", "DigestValue")
@@ -67,15 +66,15 @@ def _check_form(signature: Element, signed_id: str | None) -> tuple[str, bytes, 
         (digest, ("Algorithm",)), (digest_value, ()),
     ):  # fmt: skip
         if element.keys() != list(attributes):
-            raise RefusedError(f"{_name(element)} with other attributes than it should have")
+            raise RefusedError(f"{_name(element)} with unexpected attributes")
     for element in (method, algorithm, enveloped, digest, value, digest_value):
         if len(element):
-            raise RefusedError(f"{_name(element)} with elements in it")
-    # XPointer, too, begins with "#".
+            raise RefusedError(f"{_name(element)} with child elements")
+    # An XPointer begins with "#" too.
     if _ID.fullmatch(signed_id or "") is None or reference.get("URI") != f"#{signed_id}":
-        raise RefusedError("the signature's Reference is not to the element that it stands in")
+        raise RefusedError("the signature's Reference is not to its parent element")
     if method.get("Algorithm") != EXCLUSIVE or canonical.get("Algorithm") != EXCLUSIVE:
-        raise RefusedError("canonicalised in another way than exclusively, without comments")
+        raise RefusedError("not exclusive canonicalisation without comments")
     if enveloped.get("Algorithm") != _ENVELOPED:
         raise RefusedError("a transform that is not accepted")
     if algorithm.get("Algorithm") not in SIGNATURES or digest.get("Algorithm") not in _DIGESTS:
@@ -83,17 +82,17 @@ def _check_form(signature: Element, signed_id: str | None) -> tuple[str, bytes, 
     try:
         expected = b64decode("".join((digest_value.text or "").split()), validate=True)
     except ValueError:
-        raise RefusedError("its DigestValue is not base64") from None
+        raise RefusedError("the DigestValue is not base64") from None
     return digest.get("Algorithm"), expected, _prefixes(canonical)
 
 
 def _children(parent: Element, *names: str, optional: int = 0) -> list[Element]:
-    """The children, if they are these in this order and nothing but blanks stands between them. Raises RefusedError."""
+    """The children, which must be these, in this order, with only white space in between. Raises RefusedError."""
     wanted = [f"{DSIG}{name}" for name in names]
     found = [child.tag for child in parent]
     texts = (parent.text, *(child.tail for child in parent))
     if found not in (wanted, wanted[: len(wanted) - optional]) or any(text and text.strip() for text in texts):
-        raise RefusedError(f"{_name(parent)} with other things in it than it should have")
+        raise RefusedError(f"{_name(parent)} with unexpected content")
     return list(parent)
 
 
@@ -104,18 +103,18 @@ def _prefixes(transform: Element) -> list[str]:
     (inclusive, *more) = transform
     names = str(inclusive.get("PrefixList", ""))
     if more or inclusive.tag != _INCLUSIVE or inclusive.keys() != ["PrefixList"] or len(inclusive):
-        raise RefusedError("a transform with something in it that is not accepted")
+        raise RefusedError("a transform with unexpected content")
     if _PREFIXES.fullmatch(names) is None:
-        raise RefusedError("its InclusiveNamespaces is not a list of prefixes")
+        raise RefusedError("the InclusiveNamespaces is not a list of prefixes")
     return names.split()
 
 
 def _canonical(signed: Element, signature: Element, prefixes: Iterable[str]) -> bytes:
-    """The element without its signature, in canonical form. It is changed by this."""
+    """The element without its signature, in canonical form. The tree is changed."""
     before = signature.getprevious()
     if before is None:
         signed.text = (signed.text or "") + (signature.tail or "") or None
-    else:  # what stands behind the signature is signed; lxml would remove it too
+    else:  # the text after the signature is signed, but lxml would remove it too
         before.tail = (before.tail or "") + (signature.tail or "") or None
     signature.tail = None
     signed.remove(signature)
@@ -127,7 +126,7 @@ def _canonical(signed: Element, signature: Element, prefixes: Iterable[str]) -> 
 
 
 def _path(element: Element) -> str:
-    """Where the element stands, counted: no prefix, no name and no ID of the document has a part in it."""
+    """The path of the element by positions only: no prefix, name or ID of the document is used."""
     parent = element.getparent()
     return "/*" if parent is None else f"{_path(parent)}/*[{parent.index(element) + 1}]"
 

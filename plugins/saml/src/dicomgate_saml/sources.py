@@ -1,7 +1,6 @@
-"""Where the issuer's keys come from, now: files that may change, or a URL.
+"""Where the issuer's keys come from: files that may change, or a URL.
 
-Rule: what is broken does not replace what was good; one log line for each change says so. Past its validUntil metadata
-says nothing, and then nobody can look.
+Rule: broken keys never replace good ones. Metadata after its validUntil does not count, and the login is `Unavailable`.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +16,7 @@ from typing import Any, Protocol
 from dicomgate import ConfigError
 from dicomgate.kit.fetch import Fetcher, FetchError, check_url
 from dicomgate.kit.files import read_trusted
+from dicomgate.kit.refreshed import Refreshed
 from dicomgate.kit.watched import Watched
 
 from .document import RefusedError
@@ -25,22 +24,22 @@ from .trust import LARGEST_METADATA, Trusted, read_certificates, read_metadata
 
 _log = logging.getLogger(__name__)
 _AGAIN = 30.0
-"""Seconds after which a fetch that failed is tried again."""
+"""Seconds after which a failed fetch is tried again."""
 
 
 class MetadataUnavailableError(Exception):
-    """Nobody knows the issuer's keys now. The words are for the log."""
+    """The issuer's keys are not known now. The message is for the log."""
 
 
 class Source(Protocol):
-    """Whom to trust now; entered before the first question."""
+    """The issuer's keys; an asynchronous context manager, entered before it is used."""
 
     def trusted(self, now: float) -> Trusted:
-        """The certificates of now (Unix time), in any thread. Raises MetadataUnavailableError."""
+        """The certificates at `now` (Unix time). Thread-safe. Raises MetadataUnavailableError."""
         ...
 
     async def ready(self) -> None:
-        """Wait until the first look is over, good or not."""
+        """Wait for the end of the first fetch, successful or not."""
         ...
 
     async def __aenter__(self) -> Any: ...
@@ -69,7 +68,7 @@ class FixedSource:
 
 
 class UrlSource:
-    """Metadata that is fetched in the background, at the start and again and again."""
+    """Metadata that is fetched in the background, at the start and then every `refresh`. Raises ConfigError."""
 
     def __init__(
         self, url: str, issuer: str, signers: Sequence[str],
@@ -79,61 +78,47 @@ class UrlSource:
         if refresh < timedelta(minutes=1):
             raise ConfigError("refresh: a minute or more")
         self._url, self._issuer, self._signers = url, issuer, signers
-        self._refresh = refresh.total_seconds()
         self._fetcher = Fetcher(ca=ca, proxy=proxy, deadline=deadline)
-        self._trusted: Trusted | None = None
-        self._failed = "not yet"
-        self._task: asyncio.Task[None] | None = None
-        self._looked = asyncio.Event()
+        self._metadata = Refreshed(
+            self._fetch,
+            what=f"the metadata of {issuer}",
+            log=_log,
+            describe=lambda trusted: f"loaded, {len(trusted.certificates)} signing certificates",
+            cool_down=_AGAIN,
+            refresh=refresh.total_seconds(),
+            background=True,
+        )
 
     async def ready(self) -> None:
-        """Wait for the end of the first fetch: no longer than its deadline."""
-        await self._looked.wait()
+        """Wait for the end of the first fetch, at most until its deadline."""
+        await self._metadata.settled()
 
     def trusted(self, now: float) -> Trusted:
         """What was fetched last. Raises MetadataUnavailableError."""
-        if self._trusted is None:
-            raise MetadataUnavailableError(f"the metadata of {self._issuer} cannot be had: {self._failed}")
-        return _still_valid(self._trusted, now)
+        try:
+            return _still_valid(self._metadata.latest(), now)
+        except FetchError as error:
+            raise MetadataUnavailableError(str(error)) from None
 
     async def __aenter__(self) -> UrlSource:
-        self._task = asyncio.get_running_loop().create_task(self._keep())
+        await self._metadata.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._metadata.close()
 
-    async def _keep(self) -> None:
-        while True:
-            good = await self._fetch()
-            self._looked.set()
-            await asyncio.sleep(self._refresh if good else _AGAIN)
-
-    async def _fetch(self) -> bool:
+    async def _fetch(self) -> Trusted:
+        data = await self._fetcher.get(self._url, accept="application/samlmetadata+xml")
         try:
-            data = await self._fetcher.get(self._url, accept="application/samlmetadata+xml")
-            # Half a megabyte takes its time, and so does a signature.
+            # In a thread: reading half a megabyte and its signature would hold up the event loop.
             fetched = await asyncio.to_thread(read_metadata, data, self._issuer, self._signers)
-            _still_valid(fetched, time.time())
-        except (FetchError, RefusedError, MetadataUnavailableError) as error:
-            if str(error) != self._failed:
-                _log.error("the metadata of %s cannot be had: %s", self._issuer, error)
-            self._failed = str(error)
-            return False
-        except Exception:  # noqa: BLE001 (the next fetch may go well)
-            _log.exception("the metadata of %s cannot be had: a defect", self._issuer)
-            return False
-        if self._failed:
-            _log.info("the metadata of %s: %d signing certificates", self._issuer, len(fetched.certificates))
-        self._trusted, self._failed = fetched, ""
-        return True
+            return _still_valid(fetched, time.time())
+        except (RefusedError, MetadataUnavailableError) as error:
+            raise FetchError(str(error)) from None
 
 
 def certificate_files(paths: Sequence[Path]) -> Callable[[], Trusted]:
-    """Reads certificates from PEM files."""
+    """A reader of the certificates in PEM files. It raises ConfigError."""
 
     def read() -> Trusted:
         found: list[str] = []
@@ -145,7 +130,7 @@ def certificate_files(paths: Sequence[Path]) -> Callable[[], Trusted]:
 
 
 def metadata_file(path: Path, issuer: str, signers: Sequence[str]) -> Callable[[], Trusted]:
-    """Reads metadata from a file."""
+    """A reader of the metadata in a file. It raises ConfigError."""
     return lambda: _in(path, lambda data: read_metadata(data, issuer, signers))
 
 

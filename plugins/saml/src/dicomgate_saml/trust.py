@@ -1,9 +1,9 @@
-"""Whose signatures count: certificates from PEM files, or from the identity provider's metadata (saml-metadata-2.0-os).
+"""Trusted certificates, from PEM files or from the identity provider's metadata (saml-metadata-2.0-os).
 
-Rule 1: of metadata, the one EntityDescriptor of the configured issuer is read, and of that the signing keys of its
-        IDPSSODescriptor: `use="signing"`, or no use at all (2.4.1.1). Past `validUntil` it says nothing any more.
-Rule 2: a certificate is the wrapping of a key here: its dates and its issuer are not looked at. Who trusts the file
-        trusts the key. Weak keys are refused.
+Rule 1: of metadata, only the configured issuer's EntityDescriptor is read, and of that the signing keys of its
+        IDPSSODescriptor: `use="signing"`, or no use at all (2.4.1.1). After `validUntil` it does not count.
+Rule 2: a certificate is only the container of a key: its dates and its issuer are ignored, because the operator trusts
+        the file. Weak keys are refused.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from .claims import read_time
-from .document import Element, RefusedError, read_document
-from .names import DSIG, METADATA, SAMLP
+from .document import DSIG, METADATA, SAMLP, Element, RefusedError, read_document
 from .signature import read_signed
 
 LARGEST_METADATA = 524_288
@@ -30,14 +29,14 @@ _PROTOCOL = SAMLP[1:-1]
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """The certificates (PEM) whose keys sign for the issuer; `until` (Unix time) is the end of what metadata says."""
+    """The certificates (PEM) of the issuer's signing keys; `until` (Unix time) is when the metadata expires."""
 
     certificates: tuple[str, ...]
     until: float | None = None
 
 
 def read_certificates(data: bytes) -> tuple[str, ...]:
-    """The certificates of a PEM file. Raises RefusedError if there is none, or one whose key is too weak."""
+    """The certificates of a PEM file. Raises RefusedError if there is none, or if a key is too weak."""
     try:
         found = x509.load_pem_x509_certificates(data)
     except ValueError:
@@ -46,17 +45,17 @@ def read_certificates(data: bytes) -> tuple[str, ...]:
 
 
 def read_metadata(data: bytes, issuer: str, signers: Sequence[str]) -> Trusted:
-    """What an identity provider's metadata says. With `signers` (PEM) one of them must have signed it.
+    """The certificates in an identity provider's metadata. If there are `signers` (PEM), one must have signed it.
 
     Raises RefusedError.
     """
     root = read_document(_without_comments(data), LARGEST_METADATA)
     if root.tag != f"{METADATA}EntityDescriptor":
-        raise RefusedError("no EntityDescriptor: metadata of one identity provider is what is read")
+        raise RefusedError("no EntityDescriptor: the metadata must be of one identity provider")
     if signers:
         signatures = root.findall(f"{DSIG}Signature")
         if len(signatures) != 1 or root.index(signatures[0]) != 0:
-            raise RefusedError("metadata that is not signed, or not as it should be")
+            raise RefusedError("metadata that is not signed, or has its signature in the wrong place")
         root = read_signed(signatures[0], signers, 2 * LARGEST_METADATA)
     if root.get("entityID") != issuer:
         raise RefusedError("metadata of another issuer")
@@ -66,7 +65,7 @@ def read_metadata(data: bytes, issuer: str, signers: Sequence[str]) -> Trusted:
             found += [
                 key for key in provider.findall(f"{METADATA}KeyDescriptor") if key.get("use", "signing") == "signing"
             ]
-    # xmldsig-core 4.4.4: behind the certificate of the key may stand those of who certified it, who do not sign here.
+    # xmldsig-core 4.4.4: further certificates may be those of the authorities, which do not sign here.
     path = f"{DSIG}KeyInfo/{DSIG}X509Data/{DSIG}X509Certificate[1]"
     certificates = dict.fromkeys(_certificate(one) for key in found for one in key.iterfind(path))
     if not certificates:
@@ -75,7 +74,7 @@ def read_metadata(data: bytes, issuer: str, signers: Sequence[str]) -> Trusted:
 
 
 def _without_comments(data: bytes) -> bytes:
-    """Metadata may have some, Shibboleth's has; what is signed is without them (xml-exc-c14n 1)."""
+    """Metadata may have comments, and Shibboleth's has; the signed form is without them (xml-exc-c14n 1)."""
     first, *more = data.split(b"<!--")
     parts = [one.partition(b"-->") for one in more]
     return first + b"".join(rest for _, _, rest in parts) if all(end for _, end, _ in parts) else data
@@ -85,7 +84,7 @@ def _until(root: Element) -> float | None:
     ends = [element.get("validUntil") for element in (root, *root.findall(f"{METADATA}IDPSSODescriptor"))]
     moments = [read_time(end) for end in ends if end is not None]
     if None in moments:
-        raise RefusedError("a validUntil that is no time in UTC")
+        raise RefusedError("a validUntil that is not a time in UTC")
     return min((moment for moment in moments if moment is not None), default=None)
 
 

@@ -1,9 +1,9 @@
-"""What a server says of a token (RFC 7662): asked once for all who wait, and remembered for a moment.
+"""What the introspection server says of a token (RFC 7662): asked once for all logins that wait, and cached briefly.
 
-Rule 1: `active` is true or false. An answer that says neither is none, and nobody could look.
-Rule 2: only an active token's answer is remembered, and no longer than the token lives: another one may be active the
-        next moment.
-Rule 3: no token is remembered: what stands for it is a digest under a key that is made anew at every start.
+Rule 1: `active` is true or false. An answer that says neither is no answer, and the login is `Unavailable`.
+Rule 2: only the answer for an active token is cached, and no longer than the token lives: a token that is not active
+        now may be active the next moment.
+Rule 3: the cache holds no token, but its digest under a key that is made anew at each start.
 """
 
 from __future__ import annotations
@@ -14,71 +14,49 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any
 
 from dicomgate.kit.fetch import Fetcher, FetchError
 
 from .claims import is_moment
+from .discovery import IntrospectionEndpoint
 from .strict_json import NotJsonError, read_object
 
 _LARGEST = 65_536
-_MOST_REMEMBERED = 1000
+_MOST_CACHED = 1000
 MOST_ASKED = 16
-"""Tokens that are asked about at the same time: each is a connection and a TLS handshake."""
+"""Tokens that the server is asked about at the same time: each one is a connection and a TLS handshake."""
 
 Claims = Mapping[str, Any]
 
 
-class Place(Protocol):
-    """Where the server is asked."""
+class IntrospectionCache:
+    """The answers of one server. `credentials` are the gateway's name and secret there.
 
-    async def url(self, until: float) -> str:
-        """The URL, by then in the loop's time. Raises FetchError."""
-        ...
-
-    def doubt(self) -> None:
-        """It does not answer there."""
-        ...
-
-
-class Fixed:
-    """It is asked where the operator says."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    async def url(self, until: float) -> str:
-        """The URL."""
-        return self._url
-
-    def doubt(self) -> None:
-        """The operator says so, and nobody else."""
-
-
-class Answers:
-    """The answers of one server. `credentials` are the gateway's; an answer is remembered for `remember` seconds."""
+    An answer is cached for `lifetime` seconds.
+    """
 
     def __init__(
         self,
         fetcher: Fetcher,
-        place: Place,
+        endpoint: IntrospectionEndpoint,
         credentials: tuple[str, str],
-        remember: float,
+        lifetime: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fetcher = fetcher
-        self._place = place
+        self._endpoint = endpoint
         self._credentials = credentials
-        self._remember = remember
+        self._lifetime = lifetime
         self._clock = clock
         self._key = secrets.token_bytes(32)
-        self._remembered: dict[bytes, tuple[Claims, float]] = {}
+        self._cached: dict[bytes, tuple[Claims, float]] = {}
         self._asked: dict[bytes, asyncio.Task[Claims | None]] = {}
 
-    async def about(self, token: str) -> Claims | None:
-        """What the server says of an active token; None if it is not active. Raises FetchError."""
+    async def claims(self, token: str) -> Claims | None:
+        """What the server says of an active token; None if the token is not active. Raises FetchError."""
         digest = blake2b(token.encode(), key=self._key, digest_size=32).digest()
-        claims, until = self._remembered.get(digest, (None, 0.0))
+        claims, until = self._cached.get(digest, (None, 0.0))
         if claims is not None and self._clock() < until:
             return claims
         question = self._asked.get(digest)
@@ -88,24 +66,24 @@ class Answers:
             question = asyncio.get_running_loop().create_task(self._ask(token))
             self._asked[digest] = question
             question.add_done_callback(partial(self._answered, digest))
-        await asyncio.wait((question,))  # which does not cancel it with who waits
+        await asyncio.wait((question,))  # a login that is cancelled does not cancel the question
         return question.result()
 
     async def close(self) -> None:
-        """Ask no more."""
+        """End the questions that are under way."""
         questions = list(self._asked.values())
         for question in questions:
             question.cancel()
-        await asyncio.gather(*questions, return_exceptions=True)
+        await asyncio.gather(*questions, self._endpoint.close(), return_exceptions=True)
 
     async def _ask(self, token: str) -> Claims | None:
         until = self._fetcher.until()
-        url = await self._place.url(until)
+        url = await self._endpoint.url()
         form = {"token": token, "token_type_hint": "access_token"}
         try:
             body = await self._fetcher.post(url, form, self._credentials, until=until)
         except FetchError:
-            self._place.doubt()
+            self._endpoint.doubt()
             raise
         if len(body) > _LARGEST:
             raise FetchError(f"its answer has more than {_LARGEST} bytes")
@@ -113,7 +91,7 @@ class Answers:
             answer = read_object(body)
         except NotJsonError as error:
             raise FetchError(f"its answer: {error}") from None
-        # RFC 7662 2.2: "active. REQUIRED. Boolean indicator": no 1, and no "true".
+        # RFC 7662 2.2: "active. REQUIRED. Boolean indicator": neither 1 nor "true".
         if answer.get("active") is True:
             return answer
         if answer.get("active") is False:
@@ -122,21 +100,22 @@ class Answers:
 
     def _answered(self, digest: bytes, question: asyncio.Task[Claims | None]) -> None:
         del self._asked[digest]
-        self._remembered.pop(digest, None)  # so that what is new stands last
-        if question.cancelled() or question.exception() is not None:  # which nobody may be left to look at
+        self._cached.pop(digest, None)  # a new answer goes to the end of the dict, away from the next eviction
+        # exception() is always called: otherwise asyncio complains of one that no login was left to receive.
+        if question.cancelled() or question.exception() is not None:
             return
         claims = question.result()
         if claims is None:
             return
-        seconds = min(self._remember, _life(claims))
+        seconds = min(self._lifetime, _life(claims))
         if seconds > 0:
-            self._remembered[digest] = claims, self._clock() + seconds
-        if len(self._remembered) > _MOST_REMEMBERED:
-            del self._remembered[next(iter(self._remembered))]
+            self._cached[digest] = claims, self._clock() + seconds
+        if len(self._cached) > _MOST_CACHED:
+            del self._cached[next(iter(self._cached))]
 
 
 def _life(claims: Claims) -> float:
-    """The seconds that a token still has."""
+    """The seconds until the token expires."""
     if "exp" not in claims:
         return float("inf")
     ends = claims["exp"]
