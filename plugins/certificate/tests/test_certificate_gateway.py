@@ -76,7 +76,7 @@ def test_a_client_that_cannot_log_in(
     running.wait_for("Closed", 3)
     without, unknown = (one["reason"] for one in running.told("Refused"))
     assert without == "no user identity, and the listener requires one"
-    assert unknown.startswith("devices: the certificate is nobody's; its names are sha256:")
+    assert unknown.startswith("devices: the certificate is unknown; its names are sha256:")
     assert "common-name:server" in unknown
     # Where an identity is required nobody was asked; and Orthanc saw neither of the two.
     assert len(running.told("Decided")) == 2

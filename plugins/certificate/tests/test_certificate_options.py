@@ -22,15 +22,15 @@ RIGHT: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"certificates": {}, "user_from": None, "groups": []}, "nobody gets in"),
-        ({"user_from": None}, "there is no user_from"),
-        ({"groups": [""]}, "text that can be printed"),
-        ({"certificates": {"dns:a": Device(user="")}}, "text that can be printed"),
-        ({"certificates": {"dns:a": Device(user="a\nb")}}, "text that can be printed"),
-        ({"certificates": {"dns:a": Device(user="a", groups=["\t"])}}, "text that can be printed"),
-        ({"certificates": {"dns:*": Device(user="a")}}, "certificates: 'dns:*': a DNS name is written out"),
-        ({"certificates": {"ct-1": Device(user="a")}}, "certificates: 'ct-1': begins with none of"),
-        ({"certificates": {"dns:a": Device(user="a"), "dns:A": Device(user="a")}}, "'dns:A' stands there twice"),
+        ({"certificates": {}, "user_from": None, "groups": []}, "every login would be refused"),
+        ({"user_from": None}, "user_from, which is not set"),
+        ({"groups": [""]}, "must be printable text"),
+        ({"certificates": {"dns:a": Device(user="")}}, "must be printable text"),
+        ({"certificates": {"dns:a": Device(user="a\nb")}}, "must be printable text"),
+        ({"certificates": {"dns:a": Device(user="a", groups=["\t"])}}, "must be printable text"),
+        ({"certificates": {"dns:*": Device(user="a")}}, "certificates: 'dns:*': write a DNS name in full"),
+        ({"certificates": {"ct-1": Device(user="a")}}, "certificates: 'ct-1': must begin with one of"),
+        ({"certificates": {"dns:a": Device(user="a"), "dns:A": Device(user="a")}}, "'dns:A' is there twice"),
     ],
 )
 def test_options(options: dict[str, Any], message: str) -> None:

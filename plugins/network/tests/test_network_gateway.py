@@ -57,7 +57,7 @@ def test_a_client_that_cannot_log_in(gateway: StartGateway, orthanc: Orthanc, tm
     running.wait_for("Closed", 4)
     assert [one["reason"] for one in running.told("Refused")] == [
         "no user identity, and the listener requires one",
-        "devices: device 'US1' does not come from 127.0.0.1: that is in none of its networks",
+        "devices: device 'US1' may not come from 127.0.0.1: that is in none of its networks",
         "devices: no device has the calling AE title 'CT2'",
     ]
     # Where an identity is required nobody was asked; and Orthanc saw none of the three.

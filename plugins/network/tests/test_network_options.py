@@ -34,22 +34,22 @@ def test_titles_that_are_none(title: str) -> None:
 @pytest.mark.parametrize(
     ("device", "message"),
     [
-        ({"networks": []}, "either networks or anywhere = true"),
-        ({"anywhere": True}, "either networks or anywhere = true"),
+        ({"networks": []}, "write either networks or anywhere = true"),
+        ({"anywhere": True}, "write either networks or anywhere = true"),
         ({"networks": ["ct-1.hospital.example"]}, "does not appear to be"),
         ({"networks": ["10.1.2.7/24"]}, "has host bits set"),
         ({"networks": ["10.1.2.0/33"]}, "networks: "),
         ({"networks": [""]}, "networks: "),
-        ({"networks": ["::ffff:10.1.2.0/120"]}, "is a network of IPv4"),
+        ({"networks": ["::ffff:10.1.2.0/120"]}, "is an IPv4 network"),
         ({"networks": ["fe80::/64"]}, "is link-local"),
         ({"networks": ["fe80::1%eth0"]}, "has a zone"),
-        ({"networks": ["10.1.2.0/24", "0.0.0.0/0"]}, "that is everywhere"),
-        ({"networks": ["::/0"]}, "that is everywhere"),
-        ({"networks": ["0.0.0.0/1", "128.0.0.0/1"]}, "that is everywhere"),
-        ({"networks": ["8000::/1", "::/1"]}, "that is everywhere"),
-        ({"user": ""}, "text that can be printed"),
-        ({"user": "a\nb"}, "text that can be printed"),
-        ({"groups": [""]}, "text that can be printed"),
+        ({"networks": ["10.1.2.0/24", "0.0.0.0/0"]}, "these are all addresses"),
+        ({"networks": ["::/0"]}, "these are all addresses"),
+        ({"networks": ["0.0.0.0/1", "128.0.0.0/1"]}, "these are all addresses"),
+        ({"networks": ["8000::/1", "::/1"]}, "these are all addresses"),
+        ({"user": ""}, "must be printable text"),
+        ({"user": "a\nb"}, "must be printable text"),
+        ({"groups": [""]}, "must be printable text"),
     ],
 )
 def test_devices(device: dict[str, Any], message: str) -> None:
@@ -59,12 +59,12 @@ def test_devices(device: dict[str, Any], message: str) -> None:
 
 
 def test_there_are_no_wildcards() -> None:
-    with pytest.raises(ConfigError, match="no wildcards"):
+    with pytest.raises(ConfigError, match="without wildcards"):
         made("MR_*")
 
 
 def test_no_device_at_all() -> None:
-    with pytest.raises(ConfigError, match="nobody gets in"):
+    with pytest.raises(ConfigError, match="every login would be refused"):
         Network(devices={})
 
 

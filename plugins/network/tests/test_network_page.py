@@ -5,34 +5,25 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import tomllib
 from dataclasses import MISSING, fields
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dicomgate import Accept, Decision, Reject
-from dicomgate.testing import ask, attempt
+from dicomgate.testing import ask, attempt, pages
 from dicomgate.testing.peers.loopback import HOST
 from dicomgate.testing.system_gateway import StartGateway
 from dicomgate_network import Device, Network
 
-PAGE = Path(__file__).parents[3] / "docs" / "network.md"
-TEXT = PAGE.read_text("utf-8")
-SHOWN = tomllib.loads(TEXT.partition("```toml\n")[2].partition("```")[0])
+PAGE = pages.DOCS / "network.md"
+(SHOWN,) = pages.configurations(PAGE)
 DEFAULTS = {"required": MISSING, "none": None, "`[]`": (), "`false`": False}
-
-
-def _rows(head: str) -> list[list[str]]:
-    table = re.search(rf"^\| {re.escape(head)} \|.*\n\| ---.*\n((?:\|.*\n)+)", TEXT, re.MULTILINE)
-    assert table
-    return [[cell.strip() for cell in row.strip("| \n").split(" | ")] for row in table[1].splitlines()]
 
 
 @pytest.mark.parametrize(("head", "made"), [("key", Network), ("key of a device", Device)])
 def test_every_key_and_its_default(head: str, made: Any) -> None:
-    shown = {row[0].strip("`"): DEFAULTS[row[2]] for row in _rows(head)}
+    shown = {row[0].strip("`"): DEFAULTS[row[2]] for row in pages.table(PAGE, head)}
     assert shown == {one.name: one.default for one in fields(made) if one.init}
 
 
@@ -60,18 +51,20 @@ def test_the_devices_of_the_page(network: Network, title: str, address: str, use
 def test_the_reasons_of_the_page(network: Network) -> None:
     unknown, elsewhere = (attempt(calling_ae_title=title, address="10.9.9.9") for title in ("CT9", "CT1"))
     decisions: list[Decision] = list(ask(network, unknown, elsewhere))
-    shown = [re.search("`(.*)`", row[1]) for row in _rows("the request")]
+    shown = [re.search("`(.*)`", row[1]) for row in pages.table(PAGE, "the request")]
     assert decisions == [Reject(reason[1]) for reason in shown if reason]
 
 
 def test_the_configuration_of_the_page(gateway: StartGateway) -> None:
     (listener,) = SHOWN["listener"]
     running = gateway({**SHOWN, "listener": [{**listener, "bind": f"{HOST}:0"}]})
-    ((_, message),) = _rows("level")
+    ((_, message),) = pages.table(PAGE, "level")
     assert message.strip("`") in running.log()
     told = running.folder / "dicomgate.toml"
     program = [sys.executable, "-c", "from dicomgate.cli import main; main()"]
+    shown = re.search("^dicomgate (ask .* )10.1.2.9$", pages.text(PAGE), re.MULTILINE)
+    assert shown
     for address, status in (("10.1.2.9", 0), ("10.9.9.9", 1)):
-        command = [*re.search("^dicomgate (ask .* )10.1.2.9$", TEXT, re.MULTILINE)[1].split(), address]
-        asked = subprocess.run([*program, *command, "--config", told], capture_output=True, text=True, check=False)
+        command = [*shown[1].split(), address]
+        asked = subprocess.run([*program, *command, "--config", str(told)], capture_output=True, text=True, check=False)
         assert asked.returncode == status, asked.stdout + asked.stderr

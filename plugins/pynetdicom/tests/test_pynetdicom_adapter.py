@@ -85,7 +85,7 @@ CLOSED_IN_BOTH = {
     "(True,)": lambda event: (True,),
     "()": lambda event: (),
     "a triple": lambda event: (True, None, None),
-    "a generator": lambda event: (answer for answer in ()),
+    "a generator": lambda event: iter([True]),
     "a coroutine": lambda event: asyncio.sleep(0),
     "ValueError": _raise(ValueError("canary-pass")),
     "SystemExit": _raise(SystemExit("canary-pass")),
@@ -165,7 +165,7 @@ def test_what_a_table_makes() -> None:
     [
         ("hospital", [], 'write it as "module:function"'),
         (":handle_user_id", [], 'write it as "module:function"'),
-        ("nowhere.security:handle_user_id", [], "no module 'nowhere': install it beside dicomgate"),
+        ("nowhere.security:handle_user_id", [], "no module 'nowhere': install it in dicomgate.s environment"),
         ("plugins.pynetdicom.tests.broken_module:x", [], "broken_module does not import: SystemExit$"),
         (f"{HERE}:handle", [], "has no 'handle'"),
         (f"{HERE}:Ward.handel", [], "has no 'Ward.handel'"),

@@ -22,7 +22,7 @@ from dicomgate import ConfigError, IdentityType, PluginError, StartError
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import wait_until
 from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
-from dicomgate_pynetdicom import bind, judging
+from dicomgate_pynetdicom import bind, login_thread
 from plugins.pynetdicom.tests.entities import REFUSED_IDENTITY, TRY_LATER, TYPES, entity, log_in
 from plugins.pynetdicom.tests.wards import FALSE, GENUINE, Faulty, Visitors, Ward
 
@@ -338,7 +338,7 @@ def test_what_cannot_be_bound(tmp_path: Path) -> None:
         bind(tmp_path / "nowhere.toml")
     with pytest.raises(ConfigError, match="no authenticator is called 'no-such-thing'"):
         bind(configured(tmp_path, "no-such-thing"))
-    with pytest.raises(ConfigError, match="the configuration file's to say"):
+    with pytest.raises(ConfigError, match="are set in the configuration file"):
         bind(tmp_path / "dicomgate.toml", cleartext_passcodes=True)
     with pytest.raises(ConfigError, match="one of a configuration file"):
         bind(Ward(), listener="ward")
@@ -393,7 +393,7 @@ def test_an_authenticator_that_cannot_be_entered(caplog: pytest.LogCaptureFixtur
     assert_ended()
     with entity(login) as address:
         assert log_in(address, 1, *GENUINE[1]) == TRY_LATER
-        assert "nobody can be let in: authenticator down: the directory is down" in caplog.text
+        assert "logins are refused: authenticator down: the directory is down" in caplog.text
         down.up = True
         assert log_in(address, 1, *GENUINE[1]) is None
     login.close()
@@ -408,9 +408,9 @@ def test_an_authenticator_that_is_never_entered(monkeypatch: pytest.MonkeyPatch)
         async def __aexit__(self, *_: object) -> None:
             pass
 
-    monkeypatch.setattr(judging, "_PATIENCE", 0.3)
+    monkeypatch.setattr(login_thread, "_PATIENCE", 0.3)
     login = bind(Hanging())
-    with pytest.raises(StartError, match=r"cannot be entered within 0\.3 s"):
+    with pytest.raises(StartError, match=r"did not start within 0\.3 s"):
         login.__enter__()
     monkeypatch.undo()
     assert_ended()
@@ -472,5 +472,5 @@ print("at its end", flush=True)
 
 def test_its_repr_tells_what_it_is() -> None:
     login = bind(Visitors())
-    assert repr(login) == "<dicomgate behind EVT_USER_ID: embedded>"
+    assert repr(login) == "<dicomgate for EVT_USER_ID: embedded>"
     assert login[0] is evt.EVT_USER_ID

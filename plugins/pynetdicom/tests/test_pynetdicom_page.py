@@ -100,7 +100,11 @@ def test_the_row_of_the_ways() -> None:
     columns = {"login.strict": 1, "login": 2, "pynetdicom without a handler": 3}
     codes = {"RJ 1,2,1": REFUSED_IDENTITY, "RJ 2,2,1": TRY_LATER, "accepted": None, "none": None, "zero length": b""}
     with bind(Ward(), cleartext_passcodes=True) as login:
-        handlers = {"login.strict": login.strict, "login": [login], "pynetdicom without a handler": []}
+        handlers: dict[str, list[Any]] = {
+            "login.strict": login.strict,
+            "login": [login],
+            "pynetdicom without a handler": [],
+        }
         for way, column in columns.items():
             with entity(*handlers[way]) as address:
                 shown = {what: row[column] for what, row in rows.items()}

@@ -29,7 +29,7 @@ class Ward:
             return Reject("unknown")
         until = datetime.now(UTC) + (self.expires or timedelta(hours=1))
         once = Once(identity.primary.decode(), until) if self.once else None
-        return Accept("alice", server_response=self.response, expires_at=self.expires and until, once=once)
+        return Accept("alice", server_response=self.response, expires_at=until if self.expires else None, once=once)
 
 
 class Visitors:

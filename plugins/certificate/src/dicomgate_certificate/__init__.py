@@ -3,7 +3,7 @@
 authenticator   `Certificate`, what `use = "certificate"` makes
 names           the names of a certificate, and those that an operator writes, in one spelling
 
-Nothing in here asks anybody: TLS has verified the certificate before, against the listener's `client_ca`.
+TLS has verified the certificate before, against the listener's `client_ca`: nothing here has to ask a server.
 """
 
 from .authenticator import Certificate, Device

@@ -1,9 +1,9 @@
 """`use = "certificate"`: no user identity, but a TLS client certificate that the listener has verified (PS3.15 B.12).
 
-Rule 1: the listener's `client_ca` says which certificates are genuine, this table whose they are. Each of these
-        authorities can issue any name.
-Rule 2: a certificate is one device's. One that could be taken for two is refused.
-Rule 3: the association ends when the certificate does.
+Rule 1: the listener's `client_ca` says which certificates are genuine, this table which device each one belongs to.
+        Every authority in `client_ca` can issue any name.
+Rule 2: a certificate belongs to one device. One that matches two is refused as ambiguous.
+Rule 3: the association ends when the certificate expires.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import ClassVar, Literal
 from cryptography import x509
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, Pass, Reject
+from dicomgate.kit.text import LONGEST_NAME, is_name
 
 from .names import Kind, names_of, spelled
 
-_LONGEST_USER = 256
 _LONGEST_LIST = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """Whose a certificate is."""
+    """The device that a certificate belongs to."""
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
@@ -35,10 +35,9 @@ class Device:
 
 @dataclass(kw_only=True, eq=False)
 class Certificate:
-    """The devices that hold a certificate.
+    """Accepts devices by their TLS client certificates, as verified against the listener's `client_ca`.
 
-    Raises ConfigError for what is wrong with these keys. Which authorities issue the certificates is the listener's
-    business: `client_ca`.
+    Raises ConfigError if a key is wrong.
     """
 
     certificates: Mapping[str, Device] = field(default_factory=dict)
@@ -46,22 +45,22 @@ class Certificate:
     "common-name:...", "dns:...", "uri:..." or "email:..."."""
 
     user_from: Kind | None = None
-    """The user of every other certificate of `client_ca` is its one name of this kind. None: they are unknown."""
+    """The user of every other certificate of `client_ca` is its only name of this kind. None: it is unknown."""
 
     groups: Sequence[str] = ()
-    """The groups of the users that `user_from` makes."""
+    """The groups of users named by `user_from`."""
 
     unknown_certificate: Literal["reject", "pass"] = "reject"
-    """What becomes of a certificate that is nobody's: "reject", or "pass" to let the next authenticator look."""
+    """What to do with an unknown certificate: "reject", or "pass" to let the next authenticator decide."""
 
     handles: frozenset[None] = field(init=False, repr=False, default=frozenset({None}))
     _devices: dict[str, Device] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.certificates and self.user_from is None:
-            raise ConfigError("neither certificates nor user_from: nobody gets in")
+            raise ConfigError("neither certificates nor user_from is set: every login would be refused")
         if self.groups and self.user_from is None:
-            raise ConfigError("groups: those of the users that user_from makes, and there is no user_from")
+            raise ConfigError("groups: these are for users named by user_from, which is not set")
         self._devices = {}
         for name, device in self.certificates.items():
             try:
@@ -69,14 +68,14 @@ class Certificate:
             except ValueError as error:
                 raise ConfigError(f"certificates: {name!r}: {error}") from error
             if one in self._devices:
-                raise ConfigError(f"certificates: {name!r} stands there twice, in two spellings")
+                raise ConfigError(f"certificates: {name!r} is there twice, in two spellings")
             self._devices[one] = device
         for text in (*self.groups, *(text for one in self._devices.values() for text in (one.user, *one.groups))):
             if not text or not text.isprintable():
-                raise ConfigError(f"{text!r}: users and groups are text that can be printed")
+                raise ConfigError(f"{text!r}: users and groups must be printable text")
 
     async def authenticate(self, attempt: Attempt, /) -> Decision:
-        """Judge one attempt. Nobody is asked and nothing is waited for."""
+        """Answer one attempt, without waiting for anything."""
         if attempt.identity is not None:
             return Pass("it has an identity")
         if attempt.peer.certificate is None:
@@ -85,7 +84,7 @@ class Certificate:
             certificate = x509.load_der_x509_certificate(attempt.peer.certificate)
             names = names_of(certificate)
             end = certificate.not_valid_after_utc
-        except (ValueError, TypeError, x509.InvalidVersion) as error:  # TypeError: a name in a type that it cannot have
+        except (ValueError, TypeError, x509.InvalidVersion) as error:  # TypeError: a name of a wrong ASN.1 type
             return Reject(f"the certificate cannot be read: {error}")
         found = self._whose(names)
         if not isinstance(found, tuple):
@@ -95,24 +94,25 @@ class Certificate:
         return Accept(device.user, frozenset(device.groups), expires_at=end, attributes=told)
 
     def _whose(self, names: Mapping[Kind, Sequence[str]]) -> tuple[Device, str] | Reject | Pass:
-        """The device, and the name by which it is known; or why it is nobody's."""
+        """The device and the name that it is known by; or why the certificate is unknown."""
         every = [f"{kind}:{value}" for kind, values in names.items() for value in values]
         known = [name for name in every if name in self._devices]
         if known:
             first, *others = (self._devices[name] for name in known)
             if any((one.user, set(one.groups)) != (first.user, set(first.groups)) for one in others):
-                return Reject(f"ambiguous: the certificate is known by {' and '.join(known)}, which are not one device")
+                return Reject(
+                    f"ambiguous: the certificate is known by {' and '.join(known)}, which are different devices"
+                )
             return first, known[0]
         values = names.get(self.user_from, ()) if self.user_from is not None else ()
         if not values:
-            why = f"the certificate is nobody's; its names are {', '.join(every)[:_LONGEST_LIST]}"
+            why = f"the certificate is unknown; its names are {', '.join(every)[:_LONGEST_LIST]}"
             return Pass(why) if self.unknown_certificate == "pass" else Reject(why)
         user, *more = values
         if more:
             return Reject(f"ambiguous: the certificate has {len(values)} names of the kind {self.user_from}")
-        plain = unicodedata.normalize("NFKC", user).strip()
-        if not user.isprintable() or not 0 < len(user) <= _LONGEST_USER or "*" in user or user != plain:
-            return Reject(f"the certificate's {self.user_from} is no user's name: {user[:_LONGEST_USER]!r}")
+        if not is_name(user) or "*" in user or user != unicodedata.normalize("NFKC", user):
+            return Reject(f"the certificate's {self.user_from} is not a user name: {user[:LONGEST_NAME]!r}")
         if any(user.casefold() == one.user.casefold() for one in self._devices.values()):
-            return Reject(f"ambiguous: the user {user!r} has another certificate, in the table")
+            return Reject(f"ambiguous: the user {user!r} is another certificate's, in the table")
         return Device(user=user, groups=self.groups), f"{self.user_from}:{user}"

@@ -1,8 +1,7 @@
 """The names of a certificate, in one spelling each: "dns:ct-1.hospital.example", "sha256:a6d3...", and so on.
 
-Law: two names are the same if, and only if, their spellings are. What may be written in several ways has one here: the
-     host of a DNS name and of a mail address without case (RFC 5280 7.2, 7.5), a fingerprint without colons, a subject
-     as RFC 4514 writes it. Everything else counts as it stands, case included: `CT-1` is not `ct-1`.
+Rule: two names are the same if, and only if, their spellings are. Host names are in lower case (RFC 5280 7.2, 7.5),
+      fingerprints without colons, subjects as in RFC 4514. Everything else is compared exactly: `CT-1` is not `ct-1`.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]+")
 _LOCAL_PART = re.compile(r"[\x21-\x3f\x41-\x7e]+")
 _ALSO_KNOWN = {"emailAddress": NameOID.EMAIL_ADDRESS, "serialNumber": NameOID.SERIAL_NUMBER}
-"""What OpenSSL writes into a subject beside the names of RFC 4514 3."""
+"""Attribute names that OpenSSL writes and RFC 4514 3 does not have."""
 
 
 def names_of(certificate: x509.Certificate) -> dict[Kind, list[str]]:
-    """The values of its names by kind, each value once. Raises ValueError or TypeError for what cannot be read."""
+    """Its names by kind, each value once. Raises ValueError or TypeError if the certificate cannot be read."""
     found: dict[Kind, list[str]] = {
         "sha256": [certificate.fingerprint(SHA256()).hex()],
         "subject": [_subject(certificate.subject)] if list(certificate.subject) else [],
@@ -40,8 +39,8 @@ def names_of(certificate: x509.Certificate) -> dict[Kind, list[str]]:
         raise ValueError(str(error)) from error
     else:
         for one in (*alternative.get_values_for_type(x509.DNSName), *alternative.get_values_for_type(x509.RFC822Name)):
-            if not one.isascii():  # RFC 5280 4.2.1.6: IA5String; and the lower case of KELVIN SIGN is "k"
-                raise ValueError("a DNS name or mail address that is not ASCII")
+            if not one.isascii():  # RFC 5280 4.2.1.6: IA5String; and KELVIN SIGN in lower case is "k"
+                raise ValueError("a DNS name or mail address is not ASCII")
         found["dns"] = [one.lower() for one in alternative.get_values_for_type(x509.DNSName)]
         found["uri"] = alternative.get_values_for_type(x509.UniformResourceIdentifier)
         found["email"] = [_mail_address(one) for one in alternative.get_values_for_type(x509.RFC822Name)]
@@ -49,16 +48,16 @@ def names_of(certificate: x509.Certificate) -> dict[Kind, list[str]]:
 
 
 def spelled(name: str) -> str:
-    """What an operator wrote, in the one spelling. Raises ValueError, with what is wrong with it."""
+    """An operator's name in that spelling. Raises ValueError, which says what is wrong with it."""
     kind, _, value = name.partition(":")
     spell = _SPELLINGS.get(kind)
     if spell is None:
-        raise ValueError(f"begins with none of {', '.join(f'{one}:' for one in _SPELLINGS)}")
+        raise ValueError(f"must begin with one of {', '.join(f'{one}:' for one in _SPELLINGS)}")
     return f"{kind}:{spell(value)}"
 
 
 def _subject(subject: x509.Name) -> str:
-    # RFC 4514 2.2 leaves the order of attributes that stand together (`CN=a+OU=b`) to whoever writes them.
+    # RFC 4514 2.2: the attributes of one RDN (`CN=a+OU=b`) may be written in any order.
     ordered = (sorted(rdn, key=lambda one: (one.oid.dotted_string, str(one.value))) for rdn in subject.rdns)
     return x509.Name(map(x509.RelativeDistinguishedName, ordered)).rfc4514_string()
 
@@ -77,7 +76,7 @@ def _mail_address(value: str) -> str:
 def _spell_fingerprint(value: str) -> str:
     plain = value.replace(":", "").lower()
     if _FINGERPRINT.fullmatch(plain) is None:
-        raise ValueError("a SHA-256 is 64 hexadecimal digits, colons allowed")
+        raise ValueError("a SHA-256 fingerprint has 64 hexadecimal digits, colons allowed")
     return plain
 
 
@@ -87,19 +86,19 @@ def _spell_subject(value: str) -> str:
     except ValueError:
         subject = x509.Name([])
     if not list(subject):
-        raise ValueError("a subject is as RFC 4514 writes it, the last first and without spaces: CN=ct-1,O=Hospital")
+        raise ValueError("write a subject as in RFC 4514, most specific first, without spaces: CN=ct-1,O=Hospital")
     return _subject(subject)
 
 
 def _spell_common_name(value: str) -> str:
     if not value or not value.isprintable():
-        raise ValueError("a common name is text that can be printed")
+        raise ValueError("a common name must be printable text")
     return value
 
 
 def _spell_host(value: str) -> str:
     if _HOST.fullmatch(value.lower()) is None:
-        raise ValueError("a DNS name is written out, in ASCII: ct-1.hospital.example; there are no wildcards")
+        raise ValueError("write a DNS name in full, in ASCII, without wildcards: ct-1.hospital.example")
     return value.lower()
 
 

@@ -1,9 +1,9 @@
 """dicomgate-network: AE titles bound to source networks, for attempts without a user identity.
 
 authenticator   `Network`, what `use = "network"` makes
-networks        networks as an operator writes them, and addresses as a listener sees them
+networks        networks as an operator writes them, and the addresses of peers
 
-It proves little: an AE title is no secret, and an address can be taken over on its own network.
+This proves little: an AE title is not a secret, and an attacker on the same network can take over an address.
 """
 
 from .authenticator import Device, Network

@@ -1,7 +1,7 @@
-"""`use = "network"`: no user identity, but a calling AE title (PS3.8 9.3.2) that comes from where its device is.
+"""`use = "network"`: no user identity, but a calling AE title (PS3.8 9.3.2) from one of its device's networks.
 
-Rule 1: an AE title is written out, and compared exactly.
-Rule 2: where a device may come from is said, one network at a time; "from anywhere" only in so many words.
+Rule 1: AE titles are configured in full, and compared exactly.
+Rule 2: the networks of a device are configured one by one; "from anywhere" must be set explicitly.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """Where a device may come from, and who it is then."""
+    """Where a device may connect from, and its user and groups."""
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
@@ -33,28 +33,28 @@ class Device:
 
 @dataclass(kw_only=True, eq=False)
 class Network:
-    """The devices that are known by their AE title and their network.
+    """Accepts devices by their AE title and their network.
 
-    Raises ConfigError for what is wrong with these keys.
+    Raises ConfigError if a key is wrong.
     """
 
     devices: Mapping[str, Device]
-    """A calling AE title = { networks = ["10.1.2.0/24"], user = "ct-1", groups = ["ct"] }; the user is the AE title
-    unless it is given. { anywhere = true } instead of networks lets in whoever knows the AE title."""
+    """A calling AE title = { networks = ["10.1.2.0/24"], user = "ct-1", groups = ["ct"] }. Without `user`, the user is
+    the AE title. { anywhere = true } instead of networks accepts every client that knows the AE title."""
 
     handles: frozenset[None] = field(init=False, repr=False, default=frozenset({None}))
     _networks: dict[str, list[IpNetwork]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.devices:
-            raise ConfigError("devices: there is none: nobody gets in")
+            raise ConfigError("devices: there are none: every login would be refused")
         self._networks = {title: _read(title, device) for title, device in self.devices.items()}
         for title, device in self.devices.items():
             if device.anywhere:
-                _log.warning("device %r may come from anywhere: whoever knows its AE title is let in", title)
+                _log.warning("device %r may come from anywhere: any client that knows its AE title is accepted", title)
 
     async def authenticate(self, attempt: Attempt, /) -> Decision:
-        """Judge one attempt. Nobody is asked and nothing is waited for."""
+        """Answer one attempt, without waiting for anything."""
         if attempt.identity is not None:
             return Pass("it has an identity")
         title = attempt.calling_ae_title
@@ -64,7 +64,7 @@ class Network:
         source = read_address(attempt.peer.address)
         network = next((one for one in self._networks[title] if source in one), None)
         if network is None and not device.anywhere:
-            return Reject(f"device {title!r} does not come from {source}: that is in none of its networks")
+            return Reject(f"device {title!r} may not come from {source}: that is in none of its networks")
         told = {"network": str(network or "anywhere")}
         return Accept(device.user or title, frozenset(device.groups), attributes=told)
 
@@ -77,16 +77,18 @@ def _read(title: str, device: Device) -> list[IpNetwork]:
     except ValueError as error:
         raise ConfigError(f"devices: {error}") from error
     if "*" in title:
-        raise ConfigError(f"{where}: AE titles are written out, there are no wildcards")
+        raise ConfigError(f"{where}: write AE titles in full, without wildcards")
     for text in (*device.groups, *(() if device.user is None else (device.user,))):
         if not text or not text.isprintable():
-            raise ConfigError(f"{where}: {text!r}: users and groups are text that can be printed")
+            raise ConfigError(f"{where}: {text!r}: users and groups must be printable text")
     if bool(device.networks) == device.anywhere:
-        raise ConfigError(f"{where}: either networks or anywhere = true")
+        raise ConfigError(f"{where}: write either networks or anywhere = true")
     try:
         networks = [read_network(text) for text in device.networks]
     except ValueError as error:
         raise ConfigError(f"{where}: networks: {error}") from error
     if is_everywhere(networks):
-        raise ConfigError(f"{where}: networks: that is everywhere; if it is meant, write anywhere = true instead")
+        raise ConfigError(
+            f"{where}: networks: these are all addresses; if you mean that, write anywhere = true instead"
+        )
     return networks

@@ -1,7 +1,6 @@
-"""Networks as an operator writes them, and addresses as a listener sees them.
+"""Networks as an operator writes them, and the addresses of peers.
 
-Law: an address counts as what it is on the network: an IPv4 address that comes in IPv6 clothes (`::ffff:10.1.2.3`) is
-     an IPv4 address.
+Rule: an IPv4-mapped IPv6 address (`::ffff:10.1.2.3`) counts as the IPv4 address.
 """
 
 from __future__ import annotations
@@ -26,15 +25,15 @@ _LINK_LOCAL = IPv6Network("fe80::/10")  # RFC 4291 2.5.6
 
 
 def read_network(text: str) -> IpNetwork:
-    """A network, or an address, which is a network of its own. Raises ValueError, with what is wrong with it."""
+    """A network, or the network of a single address. Raises ValueError, which says what is wrong with it."""
     if "%" in text:
-        raise ValueError(f"{text!r} has a zone: addresses that are good on one link alone are no device's")
+        raise ValueError(f"{text!r} has a zone: such an address is valid on one link only, and identifies no device")
     network = ip_network(text)
     if isinstance(network, IPv6Network):
         if network.subnet_of(_MAPPED):
-            raise ValueError(f"{text!r} is a network of IPv4: write it as one")
+            raise ValueError(f"{text!r} is an IPv4 network: write it as one")
         if network.subnet_of(_LINK_LOCAL):
-            raise ValueError(f"{text!r} is link-local, and anybody's on every other link")
+            raise ValueError(f"{text!r} is link-local: other devices have the same addresses on other links")
     return network
 
 
@@ -45,7 +44,7 @@ def read_address(text: str) -> IpAddress:
 
 
 def is_everywhere(networks: Sequence[IpNetwork]) -> bool:
-    """True if they are together all of IPv4 or all of IPv6."""
+    """True if together they cover all of IPv4 or all of IPv6."""
     four = collapse_addresses(one for one in networks if isinstance(one, IPv4Network))
     six = collapse_addresses(one for one in networks if isinstance(one, IPv6Network))
     return 0 in [one.prefixlen for one in four] + [one.prefixlen for one in six]

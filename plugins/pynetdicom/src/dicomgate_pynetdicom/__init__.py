@@ -1,11 +1,11 @@
-"""dicomgate-pynetdicom: at home in pynetdicom, both ways.
+"""dicomgate-pynetdicom: dicomgate's authenticators in a pynetdicom AE, and a pynetdicom handler in the gateway.
 
-binding     `bind(...)`: the chain behind EVT_USER_ID of any pynetdicom AE
-bench       what pynetdicom's events are answered with
-judging     the thread and the event loop in which the chain is asked
-request     a pynetdicom association -> what the chain is asked about
-adapter     `adapt(handler)`: a handler of EVT_USER_ID as an authenticator; `configured`: what a table makes of one
-event       what the gateway received -> the event that such a handler is given
+binding       `bind(...)`: a chain of authenticators that answers EVT_USER_ID of any pynetdicom AE
+handlers      the event handlers that `bind` gives to pynetdicom
+login_thread  the thread and the event loop in which the chain is asked
+request       a pynetdicom association -> the attempt that the chain is asked about
+adapter       `adapt(handler)`: a handler of EVT_USER_ID as an authenticator; `configured`: the same from a table
+event         an attempt -> the event that such a handler is called with
 """
 
 from .adapter import adapt, configured

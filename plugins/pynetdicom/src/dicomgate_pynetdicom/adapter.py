@@ -1,7 +1,7 @@
-"""`adapt(handler)`: a handler of EVT_USER_ID, as it stands in a pynetdicom AE, as an authenticator.
+"""`adapt(handler)`: a handler of pynetdicom's EVT_USER_ID, unchanged, as an authenticator.
 
-Law: where pynetdicom opens, this stays closed. Only `(True, response)` with a response of bytes or None is a yes, and
-only `(False, ...)` is a no. All else is a defect of the handler, NotImplementedError and a bare True among them.
+Rule: stricter than pynetdicom. Only `(True, response)`, with a response of bytes or None, accepts, and only
+`(False, ...)` rejects. Anything else is a defect of the handler, including NotImplementedError and a bare True.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ALL: tuple[_Type, ...] = (1, 2, 3, 4, 5)
 
 
 class Adapted:
-    """What `adapt` makes. Called in threads, as pynetdicom does: several at a time, up to the table's `workers`."""
+    """What `adapt` returns. It calls the handler in threads, as pynetdicom does: up to `workers` at a time."""
 
     def __init__(self, handler: Callable[..., object], args: Sequence[object], types: Collection[int]) -> None:
         if not callable(handler) or inspect.iscoroutinefunction(handler):
@@ -35,10 +35,10 @@ class Adapted:
         return f"adapt({self._name})"
 
     def authenticate(self, attempt: Attempt, /) -> Decision:
-        """What the handler says. What it raises is raised."""
+        """The handler's answer. Raises what the handler raises."""
         identity = attempt.identity
         if identity is None:
-            return Pass("no user identity: pynetdicom calls no handler then")
+            return Pass("no user identity: pynetdicom calls no handler for that")
         event = event_of(attempt, identity)
         answer = self._handler(event, *self._args)
         if inspect.iscoroutine(answer):
@@ -60,29 +60,29 @@ class Adapted:
 def adapt(
     handler: Callable[..., object], args: Sequence[object] | None = None, *, types: Collection[int] = _ALL
 ) -> Adapted:
-    """Make an authenticator of a handler of EVT_USER_ID, which is called `handler(event, *args)`.
+    """Make an authenticator of a handler of EVT_USER_ID, called as `handler(event, *args)`.
 
-    `types`: the user identity types that it is asked about; all others are passed on. The user of types 1 and 2 is the
-    username; of the others, whose handlers have no way to say it, "unnamed (type 5)", unless the handler sets
-    `event.user`. Raises ValueError for what cannot be called so.
+    `types`: the user identity types that the handler is asked about; others are passed on. The user is what the handler
+    sets as `event.user`; else the username (types 1 and 2), or "unnamed (type 5)" for the others. Raises ValueError if
+    the handler cannot be called like this.
     """
     return Adapted(handler, args or (), types)
 
 
 def configured(handler: str, args: Sequence[Any] = (), types: Sequence[_Type] = _ALL) -> Adapted:
-    """A handler of pynetdicom's EVT_USER_ID, as it stands in an AE.
+    """A handler of pynetdicom's EVT_USER_ID as an authenticator.
 
-    `handler` is "module:function"; it is called with the event and `args`, for the user identity types in `types`; all
-    others are passed on. Raises ValueError when it cannot be had, or cannot be called so.
+    `handler` is "module:function"; it is called with the event and `args`, for the user identity types in `types`;
+    others are passed on. Raises ValueError if the handler cannot be imported, or cannot be called like this.
     """
     module, colon, name = handler.partition(":")
     if not (module and colon and name):
         raise ValueError('handler: write it as "module:function"')
     try:
         found: Any = importlib.import_module(module)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever an import raises)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (an import can raise anything)
         if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
-            raise ValueError(f"handler: no module {error.name!r}: install it beside dicomgate") from None
+            raise ValueError(f"handler: no module {error.name!r}: install it in dicomgate's environment") from None
         raise ValueError(f"handler: module {module} does not import: {type(error).__name__}") from None
     for part in name.split("."):
         if not hasattr(found, part):
@@ -95,7 +95,7 @@ def _check_signature(handler: Callable[..., object], args: tuple[object, ...]) -
     try:
         signature = inspect.signature(handler)
     except ValueError:
-        return  # some that are written in C have none
+        return  # a function in C may have none
     try:
         signature.bind(None, *args)
     except TypeError as error:

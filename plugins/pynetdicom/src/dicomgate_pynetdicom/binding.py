@@ -1,4 +1,4 @@
-"""`bind(...)`: the chain behind EVT_USER_ID of any pynetdicom AE.
+"""`bind(...)`: a chain of authenticators that answers EVT_USER_ID of any pynetdicom AE.
 
 ae.start_server(("", 11112), evt_handlers=[bind("dicomgate.toml")])
 
@@ -20,41 +20,41 @@ from pynetdicom import evt
 from dicomgate import Authenticator, ConfigError
 from dicomgate.run.embedding import DEFAULT_DEADLINE, DEFAULT_WORKERS, LoginService
 
-from .bench import Bench
-from .judging import Judging
+from .handlers import Handlers
+from .login_thread import LoginThread
 
 Handler = tuple[Any, Callable[..., Any]]
-"""An event of pynetdicom and what is called when it occurs."""
+"""An event of pynetdicom and the function to call."""
 
 
 class Binding(tuple[Any, Callable[..., Any]]):
-    """What goes into `evt_handlers`: (EVT_USER_ID, handler). And a context manager, which closes it."""
+    """An item for `evt_handlers`, (EVT_USER_ID, handler), and a context manager that closes it."""
 
-    _judging: Judging
+    _thread: LoginThread
     strict: list[Handler]
-    """Goes into `evt_handlers` in its place, in front of all others, and gives what pynetdicom lacks by itself: who
-    brings no identity is refused, refusals have their own codes, an answer that was asked for is always sent, and an
-    association ends with its credential."""
+    """Items for `evt_handlers` instead, before all others. They add what pynetdicom lacks: requests without identity
+    are refused, refusals have their own codes, a requested server response is always sent, and an association ends
+    with its credential."""
 
-    def __new__(cls, judge: LoginService) -> Binding:
-        """Of what `bind` made."""
-        judging = Judging(judge)
-        bench = Bench(judging)
-        self = super().__new__(cls, (evt.EVT_USER_ID, bench.identified))
-        self._judging = judging
+    def __new__(cls, logins: LoginService) -> Binding:
+        """`bind` calls this."""
+        thread = LoginThread(logins)
+        handlers = Handlers(thread)
+        self = super().__new__(cls, (evt.EVT_USER_ID, handlers.identified))
+        self._thread = thread
         self.strict = [
-            (evt.EVT_REQUESTED, bench.requested),
-            (evt.EVT_USER_ID, bench.admitted),
-            (evt.EVT_ESTABLISHED, bench.established),
+            (evt.EVT_REQUESTED, handlers.requested),
+            (evt.EVT_USER_ID, handlers.admitted),
+            (evt.EVT_ESTABLISHED, handlers.established),
         ]
         return self
 
     def __repr__(self) -> str:
-        return f"<dicomgate behind EVT_USER_ID: {self._judging.listener}>"
+        return f"<dicomgate for EVT_USER_ID: {self._thread.listener}>"
 
     def __enter__(self) -> Binding:
-        """Raises StartError, and ConfigError for a wrong `[state]`; without `with`, both are only logged."""
-        self._judging.start()
+        """Raises StartError, and ConfigError for a wrong `[state]`. Without `with`, both are only logged."""
+        self._thread.start()
         return self
 
     def __exit__(
@@ -63,8 +63,8 @@ class Binding(tuple[Any, Callable[..., Any]]):
         self.close()
 
     def close(self) -> None:
-        """Leave the authenticators, close state and audit, end the thread. From here on everybody is refused."""
-        self._judging.close()
+        """Leave the authenticators, close state and audit, end the thread. Every later login is refused."""
+        self._thread.close()
 
 
 def bind(
@@ -76,27 +76,27 @@ def bind(
     cleartext_passcodes: bool | None = None,
     audit: str | PathLike[str] | None = None,
 ) -> Binding:
-    """Put a chain behind EVT_USER_ID: a configuration file's, or the given authenticators in this order.
+    """Let a chain answer EVT_USER_ID: that of a configuration file, or the given authenticators in this order.
 
-    For a file: `listener`, whose authenticators and rules count; without it those of the only listener, or all where
-    the file has none. For authenticators: `deadline`, each one's own; `workers`, how many threads ask one that is a
-    plain function; `cleartext_passcodes`, True to take passcodes without TLS; `audit`, a file. Raises ConfigError with
-    all that is wrong.
+    With a file: `listener` names the listener whose authenticators and rules apply; by default the only one, or all
+    authenticators if the file has no listener. With authenticators: `deadline` for each one; `workers`, the threads for
+    each one that is a plain method; `cleartext_passcodes`, True to accept passcodes without TLS; `audit`, the file to
+    write. Raises ConfigError with everything that is wrong.
     """
     if isinstance(what, str | PathLike):
         if any(option is not None for option in (deadline, workers, cleartext_passcodes, audit)):
-            raise ConfigError("deadline, workers, cleartext_passcodes and audit are the configuration file's to say")
+            raise ConfigError("deadline, workers, cleartext_passcodes and audit are set in the configuration file")
         return Binding(LoginService.configured(Path(what), listener))
     if listener is not None:
-        raise ConfigError("a listener is one of a configuration file")
+        raise ConfigError("listener can only be given with a configuration file")
     authenticators: list[Authenticator] = [*what] if isinstance(what, Sequence) else [what]
     if not authenticators:
         raise ConfigError("no authenticator was given")
-    judge = LoginService.of(
+    logins = LoginService.of(
         authenticators,
         deadline=deadline or DEFAULT_DEADLINE,
         workers=workers or DEFAULT_WORKERS,
         cleartext_passcodes=bool(cleartext_passcodes),
         audit=None if audit is None else Path(audit),
     )
-    return Binding(judge)
+    return Binding(logins)

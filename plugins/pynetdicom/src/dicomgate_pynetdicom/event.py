@@ -1,7 +1,7 @@
-"""What the gateway received -> the event that a handler of EVT_USER_ID is given in a pynetdicom AE.
+"""An attempt -> the event that pynetdicom calls a handler of EVT_USER_ID with.
 
-The event is pynetdicom's own class, and so are `assoc.requestor` and `assoc.acceptor`. The association is none: what
-belongs to a running one has nothing to stand on in the gateway, and says so by name.
+The event, `assoc.requestor` and `assoc.acceptor` are of pynetdicom's own classes. `assoc` is not: the gateway has no
+running pynetdicom association, and an attribute that needs one raises AttributeError and says so.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dicomgate import Attempt, Identity, IdentityType
 
 
 def event_of(attempt: Attempt, identity: Identity) -> evt.Event:
-    """As pynetdicom's documentation of EVT_USER_ID names its attributes."""
+    """The event, with the attributes that pynetdicom documents for EVT_USER_ID."""
     fields = {
         "user_id_type": int(identity.type),
         "primary_field": identity.primary,
@@ -28,7 +28,7 @@ def event_of(attempt: Attempt, identity: Identity) -> evt.Event:
 
 
 class RequestedAssociation:
-    """As an acceptor's `Association` before it is negotiated. All is made when it is looked at."""
+    """Looks like an acceptor's `Association` before negotiation. Its parts are made on first access."""
 
     mode = "acceptor"
     is_acceptor = True
@@ -48,12 +48,12 @@ class RequestedAssociation:
 
     @cached_property
     def ae(self) -> AE:
-        """An AE that is called like the one that the client called."""
+        """An AE with the called AE title."""
         return AE(self._attempt.called_ae_title)
 
     @cached_property
     def requestor(self) -> ServiceUser:
-        """The client: all that its A-ASSOCIATE-RQ says."""
+        """The client, with all that its A-ASSOCIATE-RQ says."""
         if self._attempt.request is None:
             raise RuntimeError("assoc.requestor is not offered: this attempt did not come as an A-ASSOCIATE-RQ")
         pdu = A_ASSOCIATE_RQ()
@@ -66,7 +66,7 @@ class RequestedAssociation:
 
     @cached_property
     def acceptor(self) -> ServiceUser:
-        """The gateway. What the PACS will negotiate nobody knows yet: there stand the values of an AE as it is made."""
+        """The gateway. The PACS has not negotiated yet, so the values are those of a new AE."""
         address, port = self._attempt.arrived_at
         user = ServiceUser(self, "acceptor")
         user.ae_title = self._attempt.called_ae_title
@@ -83,6 +83,6 @@ class RequestedAssociation:
 
     @property
     def local(self) -> dict[str, Any]:
-        """The called AE title, and where it was called."""
+        """The called AE title, and the address that the client connected to."""
         info: dict[str, Any] = self.acceptor.info
         return info

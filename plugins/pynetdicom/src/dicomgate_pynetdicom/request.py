@@ -1,4 +1,4 @@
-"""A pynetdicom association that is being requested -> what the chain is asked about it."""
+"""A pynetdicom association that is being requested -> the attempt that the chain is asked about."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def attempt_of(association: Any, listener: str) -> Attempt:
 
 
 def user_identity_of(association: Any) -> bytes | None:
-    """The content of sub-item 58H (PS3.7 table D.3-14), as the client sent it; None where there is none."""
+    """The content of sub-item 58H (PS3.7 table D.3-14) as the client sent it; None if there is none."""
     item = association.requestor.user_identity
     if item is None:
         return None
@@ -46,12 +46,12 @@ def user_identity_of(association: Any) -> bytes | None:
 
 
 def is_secured(association: Any) -> bool:
-    """True over TLS."""
+    """True if the connection is TLS."""
     return isinstance(_socket(association), ssl.SSLSocket)
 
 
 def _certificate(association: Any) -> bytes | None:
-    # A client certificate comes only where the server's SSLContext asks for one, and then it is verified.
+    # There is a client certificate only if the server's SSLContext asks for one, and then TLS has verified it.
     connection = _socket(association)
     return connection.getpeercert(binary_form=True) if isinstance(connection, ssl.SSLSocket) else None
 

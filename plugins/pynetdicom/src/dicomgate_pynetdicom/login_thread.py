@@ -1,7 +1,7 @@
-"""The sync/async border: pynetdicom's threads on one side, on the other one event loop in a daemon thread of ours.
+"""A thread with an event loop, in which pynetdicom's threads ask a LoginService.
 
-Law 1: nobody waits here for ever: not for the start, not for an answer, not for the end.
-Law 2: there is no thread before the first question (or `start`), and ours has ended when `close` returns.
+Rule 1: every wait has a deadline: for the start, for an answer, for the end.
+Rule 2: the thread starts with the first question (or `start`), and has ended when `close` returns.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from dicomgate.run.embedding import Admit, AssociateReject, LoginService, Refuse
 _log = logging.getLogger("dicomgate.pynetdicom")
 _Answer = TypeVar("_Answer")
 _PATIENCE = 15.0
-"""Seconds to enter the authenticators, and to leave them."""
+"""Seconds to start the authenticators, and to stop them."""
 _LOOK_AGAIN = 5.0
-"""Seconds; so long a thread may outlive an association."""
+"""Seconds between two looks at the clock; a timer may outlive its association by that."""
 _SLACK = 1.0
-"""Seconds beyond the judge's own deadline: then its loop does not run."""
+"""Seconds beyond the deadline of the LoginService. If there is no answer then, its loop is blocked."""
 
 
-class Judging:
-    """Asks a judge from any thread. Starts with the first question; ends with `close`, or with the program."""
+class LoginThread:
+    """Asks a LoginService from any thread. Ends with `close`, or with the program."""
 
-    def __init__(self, judge: LoginService) -> None:
-        self.listener = judge.listener
-        self.end_with_credential = judge.end_with_credential
-        self._judge = judge
+    def __init__(self, logins: LoginService) -> None:
+        self.listener = logins.listener
+        self.end_with_credential = logins.end_with_credential
+        self._logins = logins
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
 
     def start(self) -> asyncio.AbstractEventLoop:
-        """Enter the judge, once; the loop in which it sits. Raises StartError and ConfigError, and starts nothing."""
+        """Start the authenticators, once; returns their event loop. Raises StartError and ConfigError."""
         if not self._lock.acquire(timeout=_PATIENCE):
-            raise StartError("the authenticators are still being entered")
+            raise StartError("the authenticators are still starting")
         try:
             if self._closed:
                 raise StartError("it was closed")
@@ -58,19 +58,19 @@ class Judging:
     def ask(
         self, attempt: Attempt, user_identity: bytes | None, *, secured: bool, always: AssociateReject | None
     ) -> Admit | Refuse:
-        """The judge's answer, see there. Raises StartError, ConfigError or TimeoutError; the answer is then no."""
-        question = self._judge(attempt, user_identity, secured=secured, always=always)
+        """The answer of the LoginService. Raises StartError, ConfigError or TimeoutError: then the caller refuses."""
+        question = self._logins(attempt, user_identity, secured=secured, always=always)
         try:
             loop = self.start()
         except BaseException:
             question.close()
             raise
-        return _wait(question, loop, self._judge.deadline + _SLACK)
+        return _wait(question, loop, self._logins.deadline + _SLACK)
 
     def close(self) -> None:
-        """Leave the judge and end the thread. Who asks after it, or is asking still, is refused. Never raises."""
+        """Stop the authenticators, end the thread. Logins under way and later ones are refused. Never raises."""
         if not self._lock.acquire(timeout=_PATIENCE):
-            _log.error("an authenticator cannot be entered; its thread is left behind")
+            _log.error("an authenticator does not finish starting; its thread is left behind")
             return
         try:
             self._closed = True
@@ -80,9 +80,9 @@ class Judging:
         if loop is not None and thread is not None:
             atexit.unregister(self.close)
             try:
-                _wait(self._judge.__aexit__(None, None, None), loop, _PATIENCE)
+                _wait(self._logins.__aexit__(None, None, None), loop, _PATIENCE)
             except Exception as error:  # noqa: BLE001
-                _log.error("the authenticators could not be left: %s", type(error).__name__)
+                _log.error("the authenticators failed to stop: %s", type(error).__name__)
             _end(loop, thread)
 
     def _entered(self) -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
@@ -90,10 +90,10 @@ class Judging:
         thread = threading.Thread(target=_run, args=(loop,), name="dicomgate", daemon=True)
         thread.start()
         try:
-            _wait(self._judge.__aenter__(), loop, _PATIENCE)
+            _wait(self._logins.__aenter__(), loop, _PATIENCE)
         except TimeoutError:
             _end(loop, thread)
-            raise StartError(f"the authenticators cannot be entered within {_PATIENCE:g} s") from None
+            raise StartError(f"the authenticators did not start within {_PATIENCE:g} s") from None
         except BaseException:
             _end(loop, thread)
             raise
@@ -101,7 +101,7 @@ class Judging:
 
 
 def end_at(moment: datetime, association: Any) -> None:
-    """Abort an association then (aware), if it is still there; whether those who admitted it are closed or not."""
+    """Abort an association at this (aware) time if it still exists, even if its binding is closed by then."""
     _look(moment, ref(association))
 
 
@@ -111,7 +111,7 @@ def _look(moment: datetime, reference: ref[Any]) -> None:
         return
     left = (moment - datetime.now(UTC)).total_seconds()
     if left > 0:
-        # Not all of it at once: it is the calendar's time that counts, and that may be set meanwhile.
+        # In short steps, because the clock may be set in the meantime.
         timer = threading.Timer(min(left, _LOOK_AGAIN), _look, (moment, reference))
         timer.name, timer.daemon = "dicomgate expiry", True
         timer.start()
@@ -124,7 +124,7 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
-        # Who is asked still, is told so: its task is cancelled, and the thread that waits for it goes on.
+        # Cancel the questions under way, so that the threads that wait for them go on.
         left = asyncio.all_tasks(loop)
         for task in left:
             task.cancel()
@@ -136,7 +136,7 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
-    with suppress(RuntimeError):  # somebody else has stopped it
+    with suppress(RuntimeError):  # it was stopped already
         loop.call_soon_threadsafe(loop.stop)
     thread.join(_PATIENCE)
     if thread.is_alive():

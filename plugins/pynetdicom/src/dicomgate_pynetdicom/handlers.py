@@ -1,8 +1,8 @@
-"""What pynetdicom's events are answered with: called in its threads, one for each association.
+"""The event handlers that `bind` gives to pynetdicom. It calls them in its threads, one for each association.
 
-Law 1: nothing but an `Admit` lets anybody in; whatever is raised is a refusal. pynetdicom itself takes an exception in
-       a handler of EVT_REQUESTED for nothing, and a NotImplementedError in one of EVT_USER_ID for a yes.
-Law 2: what is raised is logged by its type, never with its words: they may hold a secret.
+Rule 1: only an `Admit` lets a client in; any exception is a refusal. pynetdicom itself ignores an exception of a
+        handler of EVT_REQUESTED, and takes a NotImplementedError of one of EVT_USER_ID for an acceptance.
+Rule 2: an exception is logged by its type, never with its text, which may hold a secret.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from dicomgate import DicomgateError
 from dicomgate.run.embedding import TRY_LATER, Admit, AssociateReject, Refuse
 
-from .judging import Judging, end_at
+from .login_thread import LoginThread, end_at
 from .request import attempt_of, is_secured, user_identity_of
 
 _log = logging.getLogger("dicomgate.pynetdicom")
 
 
-class Bench:
+class Handlers:
     """The handlers of one binding."""
 
-    def __init__(self, judging: Judging) -> None:
-        self._judging = judging
+    def __init__(self, thread: LoginThread) -> None:
+        self._thread = thread
         self._admitted: WeakKeyDictionary[Any, Admit] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def identified(self, event: Any) -> tuple[bool, bytes | None]:
-        """EVT_USER_ID, where pynetdicom does the rest: it answers every refusal with the same A-ASSOCIATE-RJ."""
+        """EVT_USER_ID alone. pynetdicom does the rest: it answers every refusal with the same A-ASSOCIATE-RJ."""
         answer = self._ask(event.assoc, TRY_LATER)
         return (True, answer.server_response) if isinstance(answer, Admit) else (False, None)
 
     def requested(self, event: Any) -> None:
-        """EVT_REQUESTED: the whole judgement, before pynetdicom negotiates anything."""
+        """EVT_REQUESTED of `strict`: ask the chain before pynetdicom negotiates anything."""
         association = event.assoc
         answer = self._ask(association, None)
         try:
@@ -49,39 +49,41 @@ class Bench:
                 with self._lock:
                     self._admitted[association] = answer
                 return
-        except Exception as error:  # noqa: BLE001 (law 1)
+        except Exception as error:  # noqa: BLE001 (rule 1)
             _log.error("an admitted association cannot be answered: %s", type(error).__name__)
             answer = Refuse(TRY_LATER, "")
         _reject(association, answer.refusal)
 
     def admitted(self, event: Any) -> tuple[bool, bytes | None]:
-        """EVT_USER_ID behind `requested`: what it said. The response is in the negotiation already."""
+        """EVT_USER_ID of `strict`: what `requested` decided. The response is in the negotiation already."""
         with self._lock:
             return event.assoc in self._admitted, None
 
     def established(self, event: Any) -> None:
-        """EVT_ESTABLISHED behind `requested`: another handler that raised would have kept it from being called."""
+        """EVT_ESTABLISHED of `strict`. If another handler raised, pynetdicom may not have called `requested`."""
         with self._lock:
             admitted = self._admitted.pop(event.assoc, None)
         if admitted is None:
-            _log.error("an association was established that nobody admitted, and is aborted: bind dicomgate first")
+            _log.error(
+                "an association was established without being admitted, and is aborted: put dicomgate's handlers first"
+            )
             event.assoc.abort(block=True)
-        elif admitted.accept.expires_at is not None and self._judging.end_with_credential:
+        elif admitted.accept.expires_at is not None and self._thread.end_with_credential:
             end_at(admitted.accept.expires_at, event.assoc)
 
     def _ask(self, association: Any, always: AssociateReject | None) -> Admit | Refuse:
         try:
-            attempt = attempt_of(association, self._judging.listener)
+            attempt = attempt_of(association, self._thread.listener)
             item, secured = user_identity_of(association), is_secured(association)
-            return self._judging.ask(attempt, item, secured=secured, always=always)
+            return self._thread.ask(attempt, item, secured=secured, always=always)
         except DicomgateError as error:
-            _log.error("nobody can be let in: %s", error)
-        except BaseException as error:  # noqa: BLE001 (law 1)
-            _log.error("nobody can be let in: %s", type(error).__name__)
+            _log.error("logins are refused: %s", error)
+        except BaseException as error:  # noqa: BLE001 (rule 1)
+            _log.error("logins are refused: %s", type(error).__name__)
         return Refuse(TRY_LATER, "")
 
 
 def _reject(association: Any, refusal: Any) -> None:
     association.acse.send_reject(refusal.result, refusal.source, refusal.reason)
-    # As pynetdicom does behind its own: or the connection would be closed before the rejection is on its way.
+    # As pynetdicom does after its own rejections: otherwise the connection may be closed before it is sent.
     association.kill()
