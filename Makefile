@@ -18,7 +18,9 @@ demo: setup            ## a PACS, the gateway in front of it, and who gets in
 test: setup            ## everything: the real peers (DCMTK, Orthanc, dcmjs-dimse), make check, the tests
 	@scripts/test-peers.sh
 	@$(MAKE) check
-	$(BIN)/pytest -n 2 --dist loadfile
+	@$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 2 --dist loadfile
+	@scripts/coverage.sh
 
 stamina: setup         ## long tests that wear the gateway down: slow peers, floods, faults; wants a quiet machine for an hour
 	DICOMGATE_STAMINA=full $(BIN)/pytest --timeout=7200 tests/stamina
@@ -48,4 +50,4 @@ docs: setup            ## the documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 clean:                 ## remove what make made
-	rm -rf .venv dist build site tests/clients/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv dist build site tests/clients/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
