@@ -1,7 +1,7 @@
 """What the documentation needs to be a site: hooks of MkDocs (mkdocs.yml names this file).
 
 The pages are written for GitHub and stay as they are. On their way into the site links that lead out of docs/ are bent
-to where the site has it, the note behind a fence's language is dropped, and the diagram of the handshake is drawn here:
+to where the site has it, the note behind a fence's language is dropped, and the diagrams are drawn here:
 GitHub's mermaid would be fetched from a content delivery network by every reader.
 """
 
@@ -24,7 +24,7 @@ from dicomgate.auth import loading as discovery
 from dicomgate.errors import PluginError
 
 sys.path.append(str(Path(__file__).parent))  # MkDocs does not, for hooks
-import handshake_drawing
+import machine_drawing
 
 ROOT = Path(__file__).parents[1]
 ELSEWHERE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "LICENSE": "LICENSE.txt"}
@@ -79,7 +79,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         markdown = markdown.replace(f"](../{name})", f"]({there})")
     markdown = _NOTE.sub(r"\1", markdown)
     markdown = _ROW.sub(lambda row: _CODE.sub(lambda code: code[0].replace("\\|", "|"), row[0]), markdown)
-    return _MERMAID.sub(lambda block: handshake_drawing.drawn(block[1]), markdown)
+    return _MERMAID.sub(lambda block: machine_drawing.drawn(block[1]), markdown)
 
 
 KEYS = """\

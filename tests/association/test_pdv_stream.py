@@ -5,12 +5,18 @@ from __future__ import annotations
 import pytest
 
 from dicomgate.association.pdv_stream import MOST_HELD, PdvStream
-from dicomgate.wire.reject_abort import INVALID_PARAMETER, UNEXPECTED_PDU, UNRECOGNIZED_PDU, Abort, PduError
+from dicomgate.wire.reject_abort import INVALID_PARAMETER, UNEXPECTED_PDU, UNRECOGNIZED_PDU, Abort, Refusal
 from tests.properties import raw
-from tests.properties.strategies import relay
+from tests.properties.strategies import Walked, walked
 
 ACCEPTED = (1, 3, 255)
 GOOD = raw.p_data(raw.pdv(1, b"ab"), raw.pdv(255, b"", 3))
+
+
+def refused(result: Walked) -> Refusal:
+    """The answer to the violation that ended it."""
+    assert result.error is not None
+    return result.error.answer
 
 
 def flow(maximum_length: int = 64, *, release_requested: bool = False) -> PdvStream:
@@ -22,27 +28,27 @@ def flow(maximum_length: int = 64, *, release_requested: bool = False) -> PdvStr
 def test_legal_pdus_pass_whole() -> None:
     here = flow()
     stream = GOOD + raw.p_data(raw.pdv(3, bytes(58))) + GOOD
-    assert relay(here, flow(), [stream]) == (stream, b"")
+    assert walked(here, flow(), [stream]) == (stream, b"", None)
     assert here.pdus == 3
     assert here.between_pdus
 
 
 def test_a_header_is_held_until_it_is_whole() -> None:
     for size in range(1, MOST_HELD + 1):
-        assert relay(flow(), flow(), [GOOD[:size]]) == (b"", GOOD[:size])
-    assert relay(flow(), flow(), [GOOD[: MOST_HELD + 1]]) == (GOOD[: MOST_HELD + 1], b"")
+        assert walked(flow(), flow(), [GOOD[:size]]) == (b"", GOOD[:size], None)
+    assert walked(flow(), flow(), [GOOD[: MOST_HELD + 1]]) == (GOOD[: MOST_HELD + 1], b"", None)
     # The second PDV's header too: what is held is never what could be forwarded.
-    assert relay(flow(), flow(), [GOOD[:-1]]) == (GOOD[:-6], GOOD[-6:-1])
+    assert walked(flow(), flow(), [GOOD[:-1]]) == (GOOD[:-6], GOOD[-6:-1], None)
 
 
 def test_between_pdus_follows_the_receiver() -> None:
     here = flow()
     assert here.between_pdus
-    relay(here, flow(), [GOOD[:13]])
+    walked(here, flow(), [GOOD[:13]])
     assert not here.between_pdus
-    relay(here, flow(), [GOOD[13:14]])  # behind the first PDV, before the header of the second
+    walked(here, flow(), [GOOD[13:14]])  # behind the first PDV, before the header of the second
     assert not here.between_pdus
-    relay(here, flow(), [GOOD[14:]])
+    walked(here, flow(), [GOOD[14:]])
     assert here.between_pdus
 
 
@@ -82,11 +88,10 @@ def test_a_violation_is_not_forwarded_not_even_in_part(name: str) -> None:
     stream = GOOD + stream
     for pieces in ([stream], [stream[:13], stream[13:]], [stream[at : at + 1] for at in range(len(stream))]):
         here = flow()
-        with pytest.raises(PduError) as refused:
-            relay(here, flow(), [*pieces, GOOD])
-        assert refused.value.answer == answer
+        result = walked(here, flow(), [*pieces, GOOD])
+        assert refused(result) == answer
         assert here.boundary
-        assert refused.value.forwarded == legal
+        assert result.forwarded == legal
 
 
 @pytest.mark.parametrize(
@@ -95,78 +100,74 @@ def test_a_violation_is_not_forwarded_not_even_in_part(name: str) -> None:
 def test_a_violation_behind_the_first_pdv(second: bytes) -> None:
     bad = raw.p_data(raw.pdv(1, b"ab"), second)
     here = flow()
-    with pytest.raises(PduError) as refused:
-        relay(here, flow(), [GOOD + bad])
-    assert (refused.value.forwarded, here.boundary) == (GOOD, True)
+    result = walked(here, flow(), [GOOD + bad])
+    assert (result.forwarded, refused(result), here.boundary) == (GOOD, INVALID_PARAMETER, True)
     # Once its first PDV has been forwarded, the receiver stands in the middle of a PDU: an A-ABORT cannot follow.
     here = flow()
-    with pytest.raises(PduError) as refused:
-        relay(here, flow(), [GOOD + bad[:16], bad[16:]])
-    assert (refused.value.forwarded, here.boundary) == (GOOD + bad[:14], False)
+    result = walked(here, flow(), [GOOD + bad[:16], bad[16:]])
+    assert (result.forwarded, refused(result), here.boundary) == (GOOD + bad[:14], INVALID_PARAMETER, False)
 
 
 def test_a_violation_is_known_on_its_header() -> None:
     for start in (b"\1", b"\x03", b"\x47", raw.p_data()[:6], raw.p_data(length=65)[:6], raw.pdu(7, b"", length=3)):
-        with pytest.raises(PduError):
-            relay(flow(), flow(), [start])
+        assert walked(flow(), flow(), [start]).error
     for start in (b"\4", b"\5", b"\7", raw.p_data(length=64)[:6], raw.p_data(length=6)[:6]):
-        assert relay(flow(), flow(), [start]) == (b"", start)
+        assert walked(flow(), flow(), [start]) == (b"", start, None)
 
 
 def test_no_limit() -> None:
     here = flow(0)
     stream = raw.p_data(raw.pdv(1, bytes(100_000)))
-    assert relay(here, flow(), [stream]) == (stream, b"")
+    assert walked(here, flow(), [stream]) == (stream, b"", None)
     start = raw.p_data(raw.pdv(1, b"", length=0xFFFFFFFA), length=0xFFFFFFFE)
-    assert relay(flow(0), flow(), [start]) == (start, b"")
+    assert walked(flow(0), flow(), [start]) == (start, b"", None)
 
 
 def test_one_byte_over_the_limit() -> None:
-    assert relay(flow(64), flow(), [raw.p_data(raw.pdv(1, bytes(58)))])[1] == b""
-    with pytest.raises(PduError, match="P-DATA-TF of 64 bytes: 6 to 63 are allowed"):
-        relay(flow(63), flow(), [raw.p_data(raw.pdv(1, bytes(58)))])
+    assert walked(flow(64), flow(), [raw.p_data(raw.pdv(1, bytes(58)))])[1] == b""
+    over = walked(flow(63), flow(), [raw.p_data(raw.pdv(1, bytes(58)))])
+    assert str(over.error) == "P-DATA-TF of 64 bytes: 6 to 63 are allowed"
 
 
 class TestRelease:
     def test_asked_and_answered(self) -> None:
         client, upstream = flow(), flow()
-        assert relay(client, upstream, [GOOD + raw.RELEASE_RQ]) == (GOOD + raw.RELEASE_RQ, b"")
+        assert walked(client, upstream, [GOOD + raw.RELEASE_RQ]) == (GOOD + raw.RELEASE_RQ, b"", None)
         assert (client.release_requested, client.released) == (True, False)
         # Sta8: the acceptor may still send P-DATA before its answer.
-        assert relay(upstream, client, [GOOD + raw.RELEASE_RP]) == (GOOD + raw.RELEASE_RP, b"")
+        assert walked(upstream, client, [GOOD + raw.RELEASE_RP]) == (GOOD + raw.RELEASE_RP, b"", None)
         assert (upstream.release_requested, upstream.released) == (False, True)
         assert (client.pdus, upstream.pdus) == (2, 2)
 
     def test_collision(self) -> None:
         client, upstream = flow(), flow()
         for here, there in ((client, upstream), (upstream, client)):
-            assert relay(here, there, [raw.RELEASE_RQ]) == (raw.RELEASE_RQ, b"")
+            assert walked(here, there, [raw.RELEASE_RQ]) == (raw.RELEASE_RQ, b"", None)
         for here, there in ((client, upstream), (upstream, client)):
-            assert relay(here, there, [raw.RELEASE_RP]) == (raw.RELEASE_RP, b"")
+            assert walked(here, there, [raw.RELEASE_RP]) == (raw.RELEASE_RP, b"", None)
             assert here.released
 
     def test_an_answer_to_the_senders_own_request(self) -> None:
-        with pytest.raises(PduError, match="A-RELEASE-RP without an A-RELEASE-RQ"):
-            relay(flow(), flow(), [raw.RELEASE_RQ + raw.RELEASE_RP])
+        result = walked(flow(), flow(), [raw.RELEASE_RQ + raw.RELEASE_RP])
+        assert str(result.error) == "A-RELEASE-RP without an A-RELEASE-RQ"
 
     @pytest.mark.parametrize("behind", [raw.RELEASE_RP, raw.RELEASE_RQ, GOOD, GOOD[:1]])
     def test_nothing_behind_the_answer(self, behind: bytes) -> None:
         here = flow()
-        with pytest.raises(PduError) as refused:
-            relay(here, flow(release_requested=True), [raw.RELEASE_RP + behind])
-        assert refused.value.answer == UNEXPECTED_PDU
-        assert (refused.value.forwarded, here.boundary) == (raw.RELEASE_RP, True)
+        result = walked(here, flow(release_requested=True), [raw.RELEASE_RP + behind])
+        assert refused(result) == UNEXPECTED_PDU
+        assert (result.forwarded, here.boundary) == (raw.RELEASE_RP, True)
 
     def test_an_abort_behind_a_release(self) -> None:
         here = flow()
         stream = raw.RELEASE_RQ + raw.ABORT
-        assert relay(here, flow(), [stream]) == (stream, b"")
+        assert walked(here, flow(), [stream]) == (stream, b"", None)
         assert here.aborted == Abort(2, 6)
 
 
 def test_nothing_passes_behind_an_abort() -> None:
     here = flow()
-    forwarded, rest = relay(here, flow(), [GOOD + raw.ABORT + GOOD + b"GET"])
+    forwarded, rest, _ = walked(here, flow(), [GOOD + raw.ABORT + GOOD + b"GET"])
     assert (forwarded, rest) == (GOOD + raw.ABORT, GOOD + b"GET")
     assert here.aborted == Abort(2, 6)
     assert here.pdus == 2

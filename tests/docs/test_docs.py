@@ -73,21 +73,24 @@ def test_the_codes_in_the_documents_are_the_standards() -> None:
 
 def script_named(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def test_the_handshakes_tables_are_those_of_the_code() -> None:
-    script = script_named("handshake_tables")
+def test_the_machines_tables_are_those_of_the_code() -> None:
+    script = script_named("machine_tables")
     page = text(ARCHITECTURE)
-    assert page == script.rewritten(page), "run: .venv/bin/python scripts/handshake_tables.py"
+    assert page == script.rewritten(page), "run: .venv/bin/python scripts/machine_tables.py"
     assert "| `decided` |" in page
-    assert "ANSWER --> RELAYING: upstream_data" in page
-    changed = page.replace("ANSWER --> RELAYING", "REQUEST --> RELAYING")
-    assert script.rewritten(changed) == page
-    with pytest.raises(ValueError, match="moves"):
-        script.rewritten(page.replace("<!-- end moves -->", ""))
+    for move in ("ANSWER --> RELAYING: upstream_data", "RELEASING --> RELEASED: found"):
+        assert move in page
+        assert script.rewritten(page.replace(move, "REQUEST --> RELAYING")) == page
+    for marker in ("<!-- end handshake moves -->", "<!-- begin established states -->\n"):
+        with pytest.raises(ValueError, match=r"moves|states"):
+            script.rewritten(page.replace(marker, ""))
 
 
 def test_the_maps_of_the_house_are_made_from_its_modules() -> None:

@@ -8,13 +8,14 @@ import sys
 from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
 
 import dicomgate
 import dicomgate.testing
-from dicomgate.association.transitions import HANDSHAKE, HandshakeInput
+from dicomgate.association.transitions import ESTABLISHED, HANDSHAKE, Transitions
 from dicomgate.testing.pages import DOCS, ROOT
 
 pytestmark = pytest.mark.skipif(
@@ -154,16 +155,18 @@ def test_what_github_reads_is_read_here_too(pages: dict[Path, Html]) -> None:
             assert "\\|" not in text, f"{path.name}: {text}"
 
 
-def test_the_handshake_is_drawn(pages: dict[Path, Html], site: Path) -> None:
-    drawn = (
-        (site / "architecture.html").read_text("utf-8").partition('<div class="handshake">')[2].partition("</div>")[0]
-    )
+@pytest.mark.parametrize(("number", "ways_out"), [(0, 1), (1, 0)], ids=["handshake", "established"])
+def test_both_machines_are_drawn(pages: dict[Path, Html], site: Path, number: int, ways_out: int) -> None:
+    drawings = (site / "architecture.html").read_text("utf-8").split('<div class="machine">')[1:]
+    assert len(drawings) == 2
+    drawn = drawings[number].partition("</div>")[0]
+    table: Transitions[Any, Any] = (HANDSHAKE, ESTABLISHED)[number]
     assert "<svg" in drawn
-    for state in HANDSHAKE:
+    for state in table:
         assert drawn.count(f">{state.name}</text>") == 1
-    moves = sum(len({to for names in row.values() for to in names} - {state}) for state, row in HANDSHAKE.items())
-    assert drawn.count("marker-end") == moves + 2  # the beginning, and the end of RELAYING
-    for name in HandshakeInput:
+    moves = sum(len({to for names in row.values() for to in names} - {state}) for state, row in table.items())
+    assert drawn.count("marker-end") == moves + 1 + ways_out  # the beginning, and the end of RELAYING
+    for name in {name for row in table.values() for name in row}:
         assert name.name.lower() in drawn
 
 

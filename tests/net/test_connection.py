@@ -73,7 +73,7 @@ async def test_a_lingering_close_sends_the_rest_and_awaits_the_peer(ends: tuple[
     connection, peer = ends
     gone = asyncio.Event()
     connection.send(LOAD)
-    connection.part(SCRATCH, 60, gone.set)
+    connection.linger_close(SCRATCH, 60, gone.set)
     await peer.send(b"something that is not read any more")
     assert await peer.read_all() == LOAD
     assert not gone.is_set()
@@ -85,7 +85,7 @@ async def test_a_lingering_close_sends_the_rest_and_awaits_the_peer(ends: tuple[
 async def test_a_lingering_close_ends_by_itself_when_the_peer_does_not(ends: tuple[Connection, Peer]) -> None:
     connection, peer = ends
     gone = asyncio.Event()
-    connection.part(SCRATCH, 0.05, gone.set)
+    connection.linger_close(SCRATCH, 0.05, gone.set)
     await asyncio.wait_for(gone.wait(), 10)
     assert connection.closed
     assert await peer.read_all() == b""
@@ -95,5 +95,5 @@ async def test_a_lingering_close_of_what_is_closed(ends: tuple[Connection, Peer]
     connection, _ = ends
     connection.close()
     gone: list[bool] = []
-    connection.part(SCRATCH, 60, lambda: gone.append(True))
+    connection.linger_close(SCRATCH, 60, lambda: gone.append(True))
     assert gone == [True]

@@ -126,7 +126,7 @@ def test_both_directions_until_the_release() -> None:
 
     table = run(story)
     assert table.ended == [(Cause.RELEASED, "", 3 * len(DATA) + 10, len(DATA) + 10)]
-    assert [direction.flow.pdus for direction in table.relay.directions] == [4, 2]
+    assert [direction.pdvs.pdus for direction in table.relay.directions] == [4, 2]
 
 
 def test_what_came_behind_the_answer_goes_on() -> None:
@@ -317,7 +317,7 @@ def test_the_gateway_ends_it() -> None:
 
 @pytest.mark.parametrize("released", [True, False])
 def test_a_peer_that_never_closes_is_closed(released: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay_module, "PARTING", 0.05)
+    monkeypatch.setattr(relay_module, "LINGER", 0.05)
 
     async def story(table: Table) -> None:
         if released:

@@ -65,7 +65,7 @@ async def pair(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> AsyncIterator
 
 async def test_a_released_tls_connection_ends_with_close_notify(pair: Pair) -> None:
     gone: list[bool] = []
-    pair.connection.part(SCRATCH, 60, lambda: gone.append(True), at_once=True)
+    pair.connection.linger_close(SCRATCH, 60, lambda: gone.append(True), at_once=True)
     assert gone == [True]
     assert pair.peer.recv(1) == b""
 
@@ -119,7 +119,7 @@ async def test_a_lingering_close_discards_what_a_tls_peer_still_sends(pair: Pair
     gone = asyncio.Event()
     pair.peer.sendall(bytes(100_000))
     pair.connection.send(raw.ABORT)
-    pair.connection.part(SCRATCH, 60, gone.set)
+    pair.connection.linger_close(SCRATCH, 60, gone.set)
     await asyncio.get_running_loop().run_in_executor(None, pair.peer.sendall, bytes(1_000_000))
     assert not gone.is_set(), "a close now would be a RST"
     assert pair.peer.recv(99) == raw.ABORT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from struct import pack
+from typing import Any
 
 DICOM = b"1.2.840.10008.3.1.1.1"
 VERIFICATION = b"1.2.840.10008.1.1"
@@ -60,13 +61,13 @@ def associate(
     return pdu(kind, fixed + b"".join(items))
 
 
-def rq(*sub_items: bytes, context: bytes | None = None, **fixed: bytes | int) -> bytes:
+def rq(*sub_items: bytes, context: bytes | None = None, **fixed: Any) -> bytes:
     """An A-ASSOCIATE-RQ for verification, with sub-items behind 51H and 52H."""
     context = proposed() if context is None else context
     return associate(1, APPLICATION_CONTEXT, context, user_information(*sub_items), **fixed)
 
 
-def ac(*sub_items: bytes, context: bytes | None = None, **fixed: bytes | int) -> bytes:
+def ac(*sub_items: bytes, context: bytes | None = None, **fixed: Any) -> bytes:
     """The A-ASSOCIATE-AC that accepts `rq()`, with sub-items behind 51H and 52H."""
     context = answered() if context is None else context
     return associate(2, APPLICATION_CONTEXT, context, user_information(*sub_items), **fixed)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from random import Random
+from typing import NamedTuple
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -84,14 +85,14 @@ _counts = st.integers(1, 4) | st.integers(1, 128)
 
 
 @st.composite
-def _proposed_contexts(draw: Callable) -> tuple[ProposedContext, ...]:
+def _proposed_contexts(draw: st.DrawFn) -> tuple[ProposedContext, ...]:
     pool = draw(st.lists(st.tuples(uids, st.lists(uids, min_size=1, max_size=3).map(tuple)), min_size=1, max_size=3))
     ids = draw(st.randoms(use_true_random=False)).sample(IDS, draw(_counts))
     return tuple(ProposedContext(context, *pool[index % len(pool)]) for index, context in enumerate(ids))
 
 
 @st.composite
-def _answered_contexts(draw: Callable) -> tuple[AnsweredContext, ...]:
+def _answered_contexts(draw: st.DrawFn) -> tuple[AnsweredContext, ...]:
     pool = draw(st.lists(st.tuples(st.integers(0, 4), uids), min_size=1, max_size=4))
     ids = draw(st.randoms(use_true_random=False)).sample(IDS, draw(_counts))
     answers = [(context, *pool[index % len(pool)]) for index, context in enumerate(ids)]
@@ -168,7 +169,7 @@ def _shuffled(items: Sequence[tuple[int, bytes]], rng: Random) -> bytes:
 
 
 @st.composite
-def damaged(draw: Callable, whole: st.SearchStrategy[bytes], first: int = 0) -> bytes:
+def damaged(draw: st.DrawFn, whole: st.SearchStrategy[bytes], first: int = 0) -> bytes:
     """Bytes drawn from `whole`, damaged in one to four places behind the `first` bytes."""
     data = bytearray(draw(whole))
     rng = draw(st.randoms(use_true_random=False))
@@ -195,7 +196,7 @@ def damaged(draw: Callable, whole: st.SearchStrategy[bytes], first: int = 0) -> 
 
 
 @st.composite
-def cuts(draw: Callable, data: bytes) -> list[bytes]:
+def cuts(draw: st.DrawFn, data: bytes) -> list[bytes]:
     """The bytes in pieces."""
     if len(data) < 2:
         return [data]
@@ -207,7 +208,7 @@ def cuts(draw: Callable, data: bytes) -> list[bytes]:
 
 
 @st.composite
-def p_datas(draw: Callable, accepted: Sequence[int], maximum_length: int) -> bytes:
+def p_datas(draw: st.DrawFn, accepted: Sequence[int], maximum_length: int) -> bytes:
     """A legal P-DATA-TF: one to four PDVs of even length, within the maximum length."""
     rng = draw(st.randoms(use_true_random=False))
     room = maximum_length or rng.choice((64, 4096, 70_000))
@@ -221,16 +222,22 @@ def p_datas(draw: Callable, accepted: Sequence[int], maximum_length: int) -> byt
     return raw.p_data(*values)
 
 
-def relay(flow: PdvStream, other: PdvStream, pieces: Sequence[bytes]) -> tuple[bytes, bytes]:
-    """Walk the pieces as a relay does; return (forwarded, held). On PduError its `forwarded` says what had been."""
+class Walked(NamedTuple):
+    """What came of a stream: what was forwarded, what is held, and the violation that ended it."""
+
+    forwarded: bytes
+    held: bytes
+    error: PduError | None = None
+
+
+def walked(stream: PdvStream, other: PdvStream, pieces: Sequence[bytes]) -> Walked:
+    """Walk the pieces as the relay does."""
     forwarded, held = bytearray(), b""
     for piece in pieces:
         buffer = held + piece
-        try:
-            through = flow.walk(buffer, len(buffer), other)
-        except PduError as error:
-            error.forwarded = bytes(forwarded + buffer[: flow.safe])
-            raise
-        forwarded += buffer[:through]
-        held = buffer[through:]
-    return bytes(forwarded), held
+        passed = stream.walk(buffer, len(buffer), other)
+        forwarded += buffer[:passed]
+        held = buffer[passed:]
+        if isinstance(stream.found, PduError):
+            return Walked(bytes(forwarded), b"", stream.found)
+    return Walked(bytes(forwarded), held)

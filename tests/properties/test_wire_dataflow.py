@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from dicomgate.association.pdv_stream import MOST_HELD, PdvStream
 from dicomgate.wire.associate import AssociateRequest
 from dicomgate.wire.pdu import PduReader, PduType
-from dicomgate.wire.reject_abort import Abort, PduError
+from dicomgate.wire.reject_abort import Abort, Refusal
 from tests.properties import raw
-from tests.properties.strategies import cuts, damaged, examples, p_datas, relay
+from tests.properties.strategies import cuts, damaged, examples, p_datas, walked
 
 ACCEPTED = (1, 5, 255)
 MAXIMUM_LENGTHS = st.sampled_from([0, 8, 64, 4096, 16384])
@@ -29,21 +29,25 @@ class Outcome(NamedTuple):
     pdus: int
     release_requested: bool
     released: bool
-    aborted: Abort | None
-    refused: tuple[str, bytes] | None
+    aborted: Refusal | None
+    refused: tuple[str, Refusal] | None
     boundary: bool
 
 
 def outcome(pieces: Sequence[bytes], maximum_length: int = 0, *, asked: bool = False) -> Outcome:
-    flow, other = PdvStream(ACCEPTED, maximum_length), PdvStream(ACCEPTED, 0)
+    stream, other = PdvStream(ACCEPTED, maximum_length), PdvStream(ACCEPTED, 0)
     other.release_requested = asked
-    refused = None
-    try:
-        forwarded, held = relay(flow, other, pieces)
-    except PduError as error:
-        forwarded, held, refused = error.forwarded, b"", (str(error), error.answer.encode())
-    ends = flow.release_requested, flow.released, flow.aborted
-    return Outcome(forwarded, held, flow.pdus, *ends, refused, flow.boundary)
+    forwarded, held, error = walked(stream, other, pieces)
+    return Outcome(
+        forwarded,
+        held,
+        stream.pdus,
+        stream.release_requested,
+        stream.released,
+        stream.aborted,
+        None if error is None else (str(error), error.answer),
+        stream.boundary,
+    )
 
 
 @examples(120)
@@ -152,12 +156,11 @@ def test_recorded_associations(name: str) -> None:
     ends = boundaries(rest)
     assert ends[-1] == len(rest)
     for pieces in ([rest], [rest[at : at + 7] for at in range(0, len(rest), 7)]):
-        flow = PdvStream([context.id for context in request.contexts], 16384)
-        assert relay(flow, PdvStream((), 0), pieces) == (rest, b"")
-        assert flow.pdus == len(ends) - 1
-        assert flow.release_requested
+        direction = PdvStream([context.id for context in request.contexts], 16384)
+        assert walked(direction, PdvStream((), 0), pieces) == (rest, b"", None)
+        assert direction.pdus == len(ends) - 1
+        assert direction.release_requested
     # The same bytes on contexts that were not accepted.
-    with pytest.raises(PduError, match="not accepted"):
-        relay(PdvStream((), 16384), PdvStream((), 0), [rest])
+    assert "not accepted" in str(walked(PdvStream((), 16384), PdvStream((), 0), [rest]).error)
     for first, last in itertools.pairwise(ends):
         assert outcome([rest[first:last]])[2] <= 1

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+from dicomgate.association.established import LINGER
 from dicomgate.events.events import Cause
-from dicomgate.net.relay import PARTING
 
 ARTIM, DECISION, ANSWER, IDLE = 3.0, 3.0, 2.0, 3.0
 """Seconds, as configured: `artim`, the authenticator's `timeout`, the upstream's `timeout`, `idle_timeout`."""
@@ -167,8 +167,8 @@ _BY_EITHER = (
     Row(Stage.RELEASE_ASKED,      Left(GONE, END),        Left(GONE, ABORT),      Silence(IDLE, QUIET, ABORT, ABORT)),
     Row(Stage.OTHER_ASKED,        Left(GONE, END),        Left(GONE, ABORT),      Silence(IDLE, QUIET, ABORT, ABORT)),
     # Either may close now; where neither does, the gateway does.
-    Row(Stage.RELEASED,           Left(RELEASED, END),    Left(RELEASED, END),    Silence(PARTING, RELEASED, END, END)),
-    Row(Stage.OTHER_RELEASED,     Left(RELEASED, END),    Left(RELEASED, END),    Silence(PARTING, RELEASED, END, END)),
+    Row(Stage.RELEASED,           Left(RELEASED, END),    Left(RELEASED, END),    Silence(LINGER, RELEASED, END, END)),
+    Row(Stage.OTHER_RELEASED,     Left(RELEASED, END),    Left(RELEASED, END),    Silence(LINGER, RELEASED, END, END)),
     Row(Stage.ABORTED,            Left(HAS_ABORTED, END), Left(HAS_ABORTED, END), Silence(0, HAS_ABORTED, END, END)),
     Row(Stage.OTHER_ABORTED,      Left(WAS_ABORTED, END), Left(WAS_ABORTED, END), Silence(0, WAS_ABORTED, END, END)),
 )

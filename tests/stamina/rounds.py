@@ -7,7 +7,7 @@ import random
 import threading
 import time
 
-from dicomgate.net.relay import PARTING
+from dicomgate.association.established import LINGER
 from dicomgate.testing.peers.loopback import wait_until
 from tests.stamina.ends import ARTIM, NOBODY, Action, Case, Left, Side, Silence, Stage, Told
 from tests.stamina.hall import Hall
@@ -100,7 +100,7 @@ def _check_silence(association: Association, expected: Silence, secured: bool) -
         told = told or time.monotonic() - began
         if not expected.itself.ends:
             assert association.it.rest(ARTIM + GRACE)[0] == b""
-        association.it.wait_until_let_go(PARTING + GRACE)
+        association.it.wait_until_let_go(LINGER + GRACE)
     assert told >= expected.deadline - _EARLY, f"told after {told:.3f} s"
     return told - expected.deadline
 

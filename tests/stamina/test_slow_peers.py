@@ -1,7 +1,7 @@
 """Peers that stall: each is cut within a second of its deadline, and nobody else notices.
 
 Deadlines: `artim` for all that comes before the association, TLS included, and for the close behind a refusal;
-`idle_timeout` inside the association; PARTING for the close behind its end.
+`idle_timeout` inside the association; LINGER for the close behind its end.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 
 from bench.messages import ECHO, bulk_block
 from bench.pacs import Pacs
-from dicomgate.net.relay import PARTING
+from dicomgate.association.established import LINGER
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import HOST
 from dicomgate.testing.raw_client import RELEASE_RP, RELEASE_RQ, p_data
@@ -94,7 +94,7 @@ def test_who_does_not_associate_in_time_is_cut(tmp_path: Path, pacs: Pacs, certi
         # They all still hold their ends.
         report(
             "before the association", peers=sum(map(len, late.values())), canary=songs[0].total, p99_ms=songs[0].p99,
-            tls_canary=songs[1].total, tls_p99_ms=songs[1].p99, all_gone_after_s=before.again(PARTING + 2),
+            tls_canary=songs[1].total, tls_p99_ms=songs[1].p99, all_gone_after_s=before.again(LINGER + 2),
         )  # fmt: skip
 
 
@@ -125,7 +125,7 @@ def test_who_does_not_read_is_cut(tmp_path: Path, pacs: Pacs) -> None:
             assert {guest.received for guest in poured} == {NOT_SPECIFIED}
             for guest in read:
                 guest.connection.close()
-            all_gone_after = before.again(PARTING + 2)
+            all_gone_after = before.again(LINGER + 2)
         song.check()
         report(
             "does not read", peers=3 * many, canary=song.total, p99_ms=song.p99, memory_mib=risen / 2**20,
@@ -146,14 +146,14 @@ def test_who_does_not_finish_a_release_is_cut(tmp_path: Path, pacs: Pacs) -> Non
                 "stays": crowd.associate(address, many, request(ECHO), RELEASE_RQ),
                 "talks": crowd.associate(address, many, request(ECHO), RELEASE_RQ, words=drop_by_drop(NOT_SPECIFIED)),
             }
-            crowd.wait(PARTING + 2)
+            crowd.wait(LINGER + 2)
             song = canary.stop()
             for name, guests in unanswered.items():
                 report(f"release unanswered {name}", peers=many, deadline_s=DEADLINE, latest_s=cut(guests, DEADLINE))
                 assert {guest.received[-10:] for guest in guests} == {NOT_SPECIFIED}
             for name, guests in unclosed.items():
-                report(f"released, and {name}", peers=many, deadline_s=PARTING, latest_s=cut(guests, PARTING))
+                report(f"released, and {name}", peers=many, deadline_s=LINGER, latest_s=cut(guests, LINGER))
                 assert {guest.received for guest in guests} == {RELEASE_RP}
-            all_gone_after = before.again(PARTING + 2)
+            all_gone_after = before.again(LINGER + 2)
         song.check()
         report("release", peers=4 * many, canary=song.total, p99_ms=song.p99, all_gone_after_s=all_gone_after)

@@ -1,4 +1,4 @@
-"""Verdict and policy -> admit, with which response item; or refuse, with which codes (docs/decisions.md).
+"""Verdict and policy -> admit, with which response item; or refuse, with which codes.
 
 Law: the peer never learns why. Every identity that is not admitted gets one and the same A-ASSOCIATE-RJ; only "I
 could not look" is told apart, so that a client repeats later instead of asking its user for another passcode.

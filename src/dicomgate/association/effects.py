@@ -1,9 +1,10 @@
-"""What a handshake asks of the code that owns the sockets: carry these out, in their order."""
+"""What the two machines ask of the code that owns the sockets: carry these out, in their order."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import TypeAlias
 
 from ..contract import Attempt
@@ -46,7 +47,7 @@ class CloseUpstream:
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """Call `deadline` after so many seconds, and not at any time asked for earlier."""
+    """Call `deadline` after so many seconds. It replaces every earlier `Timer` and `Silence`."""
 
     seconds: float
 
@@ -66,18 +67,95 @@ class Relay:
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """Emit the observers."""
+    """Tell the log and the audit."""
 
     event: Event
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Close both connections once what was sent is on its way, cancel what was asked. The last effect of all."""
+    """Close both connections once what was sent is on its way, cancel what was asked. The last effect of all.
+
+    `at_once`: neither side has anything more to say, so that no close can overtake it.
+    """
 
     cause: Cause
     detail: str
+    at_once: bool = False
 
 
 Effect: TypeAlias = Decide | Connect | ToClient | ToUpstream | CloseUpstream | Timer | Relay | Emit | Close
+"""An effect of the handshake."""
 Effects: TypeAlias = list[Effect]
+
+
+class Side(Enum):
+    """The two peers of an established association."""
+
+    CLIENT = "client"
+    UPSTREAM = "upstream"
+
+    @property
+    def other(self) -> Side:
+        """The opposite side."""
+        return Side.UPSTREAM if self is Side.CLIENT else Side.CLIENT
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Send `buffer[start:end]`, read from `sender`, to the other side."""
+
+    sender: Side
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Keep `buffer[start:end]`, and only that, of what `sender` sent: it goes before what is read next."""
+
+    sender: Side
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Send this side a PDU of the gateway's own."""
+
+    to: Side
+    pdu: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Send this side an A-ABORT; the association ends."""
+
+    to: Side
+    pdu: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """Break this side's connection: it is in the middle of a PDU, where it would read an A-ABORT as data."""
+
+    to: Side
+
+
+@dataclass(frozen=True, slots=True)
+class HalfClose:
+    """Send this side nothing after what was sent already: the other side has ended its stream."""
+
+    to: Side
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Call `silent` once nothing has moved for so many seconds. It replaces every earlier `Timer` and `Silence`."""
+
+    seconds: float
+
+
+EstablishedEffect: TypeAlias = Forward | Keep | Reply | Abort | Reset | HalfClose | Timer | Silence | Close
+"""An effect of the established association."""
+EstablishedEffects: TypeAlias = list[EstablishedEffect]

@@ -1,15 +1,17 @@
-"""The PDUs of an established association, header by header as they pass (PS3.8 9.3.5 to 9.3.8).
+"""One direction of an established association, header by header as it passes (PS3.8 9.3.5 to 9.3.8).
 
-Law: only P-DATA-TF, A-RELEASE-RQ, A-RELEASE-RP and A-ABORT; lengths within the receiver's maximum and adding up; PDVs
-only on accepted presentation contexts; nothing but an abort behind a release. A PDU whose first headers break the law
-is not forwarded, not even in part, so that an A-ABORT can take its place.
+Law: only P-DATA-TF, A-RELEASE-RQ, A-RELEASE-RP and A-ABORT; lengths that add up and stay within the receiver's maximum;
+PDVs on accepted presentation contexts only; after a release nothing but an abort. A PDU whose first headers break the
+law is not forwarded, not even in part, so that an A-ABORT can take its place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from enum import Enum
 from functools import lru_cache
 from struct import Struct
+from typing import NamedTuple, TypeAlias
 
 from ..wire.items import malformed
 from ..wire.pdu import HEADER, PduType
@@ -17,10 +19,28 @@ from ..wire.reject_abort import UNEXPECTED_PDU, UNRECOGNIZED_PDU, PduError, Refu
 
 _PDU_AND_PDV = Struct(">BxLLB")  # PDU header, item-length and presentation-context-ID of the first PDV
 _PDV = Struct(">LB")
-_PDV_HEADER = 6  # item-length, presentation-context-ID, message control header
-_SHORT = 10  # A-RELEASE-RQ, A-RELEASE-RP and A-ABORT, whole
+PDV_HEADER = 6  # item-length, presentation-context-ID, message control header
+SHORT_PDU = 10  # A-RELEASE-RQ, A-RELEASE-RP and A-ABORT, whole
 _ASSOCIATE = (PduType.ASSOCIATE_RQ, PduType.ASSOCIATE_AC, PduType.ASSOCIATE_RJ)
-MOST_HELD = HEADER.size + _PDV_HEADER - 1
+MOST_HELD = HEADER.size + PDV_HEADER - 1
+
+
+class Message(NamedTuple):
+    """The command set of a DIMSE message, whole, and its presentation context. None of the message has passed yet."""
+
+    context: int
+    command: bytes
+
+
+class Mark(Enum):
+    """What a stream of messages may have come to."""
+
+    END = "the end of a message"
+    DROPPED = "nothing but bytes of a message that is dropped"
+
+
+Found: TypeAlias = PduType | PduError | Message | Mark
+"""What `walk` found besides P-DATA that passes: a release or an abort (which passes too), a violation, a message."""
 
 
 @lru_cache(maxsize=128)
@@ -30,35 +50,27 @@ def _table(contexts: frozenset[int]) -> bytes:
 
 
 class PdvStream:
-    """One direction of an established association.
+    """One direction of an established association, of which everything lawful passes.
 
-    `maximum_length` is what the receiver of this direction negotiated; 0 is no limit (PS3.8 D.1).
-    `pdus` counts the PDUs that began; `released`, `release_requested` and `aborted` say how the sender ends it.
+    `maximum_length` is what the receiver of this direction negotiated; 0 is no limit (PS3.8 D.1). `pdus` counts the
+    PDUs that began. `release_requested`, `released` and `aborted` say how the sender ends the association.
     """
 
-    __slots__ = (
-        "_accepted",
-        "_greatest",
-        "_in_fragment",
-        "_in_pdu",
-        "aborted",
-        "boundary",
-        "pdus",
-        "release_requested",
-        "released",
-        "safe",
-    )
+    __slots__ = ("_accepted", "_greatest", "_in_fragment", "_in_pdu", "aborted", "boundary", "found", "pdus",
+                 "release_requested", "released")  # fmt: skip
+    skipped = 0
+    """How many bytes must be passed over from the offset that `walk` returned: none, since everything passes."""
 
     def __init__(self, accepted: Collection[int], maximum_length: int) -> None:
         self._accepted = _table(frozenset(accepted))
         self._greatest = maximum_length or 0xFFFF_FFFF
         self._in_fragment = 0  # bytes still to come of the fragment under way
-        self._in_pdu = 0  # bytes still to come of the PDU behind that fragment
+        self._in_pdu = 0  # bytes still to come of the PDU after that fragment
         self.pdus = 0
         self.release_requested = False
         self.released = False
         self.aborted: Refusal | None = None
-        self.safe = 0
+        self.found: Found | None = None
         self.boundary = True
 
     @property
@@ -66,67 +78,75 @@ class PdvStream:
         """True if the receiver would read the next byte as the start of a PDU."""
         return not self._in_fragment and not self._in_pdu
 
-    def walk(self, buffer: bytearray | bytes, end: int, other: PdvStream) -> int:
-        """Check what stands in `buffer[:end]`; return how much of it may be forwarded now.
+    def walk(self, buffer: bytearray | bytes, end: int, other: PdvStream, start: int = 0) -> int:
+        """Check what is in `buffer[start:end]`; return the offset up to which it may be forwarded now.
 
-        The rest, at most `MOST_HELD` bytes of an unfinished header, belongs at the front of the buffer of the next
-        call; what stands behind an A-ABORT is not looked at and may not be forwarded. `other` is the opposite
-        direction. Raises PduError at the first header that breaks the law; then `safe` says how much may still be
-        forwarded, and `boundary` whether the receiver stands between two PDUs behind that: an A-ABORT in the middle
-        of a PDU would be read as its data.
+        The rest, at most `MOST_HELD` bytes of an unfinished header, must be at the start of what is walked next.
+        `other` is the opposite direction. If there was anything besides P-DATA, `found` tells the last of it: a release
+        or an abort passes, and nothing after an abort is looked at. A violation does not pass; `boundary` then says
+        whether the receiver is between two PDUs at the returned offset. In the middle of a PDU it would read an A-ABORT
+        as data.
         """
-        self.safe = 0
-        self.boundary = self.between_pdus
         if self.aborted is not None:
-            return 0
+            return start
         unpack, accepted, greatest = _PDU_AND_PDV.unpack_from, self._accepted, self._greatest - 4
-        position = 0
-        while True:
-            left = end - position
-            if self._in_fragment >= left:
-                self._in_fragment -= left
-                return end
-            position += self._in_fragment
-            left -= self._in_fragment
-            self._in_fragment = 0
-            if self._in_pdu:
-                if left < _PDV_HEADER:
+        position, safe = start, -1
+        try:
+            while True:
+                left = end - position
+                if self._in_fragment >= left:
+                    self._in_fragment -= left
+                    return end
+                position += self._in_fragment
+                left -= self._in_fragment
+                self._in_fragment = 0
+                if self._in_pdu:
+                    if left < PDV_HEADER:
+                        return position
+                    self._enter_pdv(*_PDV.unpack_from(buffer, position))
+                    position += PDV_HEADER
+                    continue
+                safe = position
+                if buffer[position] != PduType.P_DATA_TF or self.release_requested or self.released:
+                    if not self._control(buffer, position, left, other):
+                        return position
+                    position += SHORT_PDU
+                    if self.aborted is not None:
+                        return position
+                    continue
+                if left < HEADER.size:
                     return position
-                self._enter_pdv(*_PDV.unpack_from(buffer, position))
-                position += _PDV_HEADER
-                continue
-            self.safe = position
-            self.boundary = True
-            if buffer[position] != PduType.P_DATA_TF:
-                if not self._control(buffer, position, left, other):
+                if left <= MOST_HELD:
+                    # Judged now: a PDU too short to hold a PDV would never fill the twelve bytes.
+                    self._check_length(HEADER.unpack_from(buffer, position)[1])
                     return position
-                position += _SHORT
-                if self.aborted is not None:
-                    return position
-                continue
-            if self.released or self.release_requested:
-                raise PduError("P-DATA-TF behind an A-RELEASE", UNEXPECTED_PDU)
-            if left < HEADER.size:
-                return position
-            if left <= MOST_HELD:
-                # Judged now: a PDU too short to hold a PDV would never fill the twelve bytes.
-                self._check_length(HEADER.unpack_from(buffer, position)[1])
-                return position
-            _, length, pdv_length, context = unpack(buffer, position)
-            if length == pdv_length + 4 and 2 <= pdv_length <= greatest and not pdv_length & 1 and accepted[context]:
-                # One PDV that fills its PDU, as nearly all do: the same checks as below, without the calls.
-                self._in_fragment = pdv_length - 2
-                self.pdus += 1
-            else:
-                self._check_length(length)
-                self.pdus += 1
-                self._in_pdu = length
-                self._enter_pdv(pdv_length, context)
-            position += HEADER.size + _PDV_HEADER
+                _, length, pdv_length, context = unpack(buffer, position)
+                if (
+                    length == pdv_length + 4
+                    and 2 <= pdv_length <= greatest
+                    and not pdv_length & 1
+                    and accepted[context]
+                ):
+                    # One PDV that fills its PDU, as nearly all do: the same checks as below, without the calls.
+                    self._in_fragment = pdv_length - 2
+                    self.pdus += 1
+                else:
+                    self._enter_pdu(length)
+                    self._enter_pdv(pdv_length, context)
+                position += HEADER.size + PDV_HEADER
+        except PduError as error:
+            self.found = error
+            self.boundary = safe >= 0
+            return max(safe, start)
 
     def _check_length(self, length: int) -> None:
-        if not _PDV_HEADER <= length <= self._greatest:
-            raise malformed(f"P-DATA-TF of {length} bytes: {_PDV_HEADER} to {self._greatest} are allowed")
+        if not PDV_HEADER <= length <= self._greatest:
+            raise malformed(f"P-DATA-TF of {length} bytes: {PDV_HEADER} to {self._greatest} are allowed")
+
+    def _enter_pdu(self, length: int) -> None:
+        self._check_length(length)
+        self.pdus += 1
+        self._in_pdu = length
 
     def _enter_pdv(self, length: int, context: int) -> None:
         # PS3.8 9.3.5.1: item-length counts the context id, the control header and the fragment; annex E: the
@@ -139,25 +159,27 @@ class PdvStream:
             raise malformed(f"a presentation data value on context {context}, which was not accepted")
         self._in_pdu -= 4 + length
         self._in_fragment = length - 2
-        if 0 < self._in_pdu < _PDV_HEADER:
+        if 0 < self._in_pdu < PDV_HEADER:
             raise malformed(f"{self._in_pdu} bytes left over in a P-DATA-TF")
 
     def _control(self, buffer: bytearray | bytes, position: int, left: int, other: PdvStream) -> bool:
-        """Judge a PDU other than P-DATA-TF; False if more of it must come first."""
+        """Judge a PDU other than P-DATA-TF, or one after a release; False if more of it must come. Raises PduError."""
         kind = buffer[position]
         if kind not in (PduType.RELEASE_RQ, PduType.RELEASE_RP, PduType.ABORT):
+            if kind == PduType.P_DATA_TF:
+                raise PduError("P-DATA-TF after an A-RELEASE", UNEXPECTED_PDU)
             if kind in _ASSOCIATE:
                 raise PduError(f"{PduType(kind)!s} inside an association", UNEXPECTED_PDU)
             raise PduError(f"a PDU of type {kind:02X}H inside an association", UNRECOGNIZED_PDU)
         if left < HEADER.size:
             return False
         length = HEADER.unpack_from(buffer, position)[1]
-        if length != _SHORT - HEADER.size:
+        if length != SHORT_PDU - HEADER.size:
             raise malformed(f"{PduType(kind)!s} of {length} bytes")
-        if left < _SHORT:
+        if left < SHORT_PDU:
             return False
         if kind == PduType.ABORT:
-            self.aborted = decode_refusal(buffer[position : position + _SHORT])
+            self.aborted = decode_refusal(buffer[position : position + SHORT_PDU])
         elif kind == PduType.RELEASE_RQ:
             if self.release_requested or self.released:
                 raise PduError("a second A-RELEASE-RQ", UNEXPECTED_PDU)
@@ -166,5 +188,6 @@ class PdvStream:
             if not other.release_requested or self.released:
                 raise PduError("A-RELEASE-RP without an A-RELEASE-RQ", UNEXPECTED_PDU)
             self.released = True
+        self.found = PduType(kind)
         self.pdus += 1
         return True

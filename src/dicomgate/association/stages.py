@@ -1,4 +1,4 @@
-"""What a handshake knows in each of its states: nothing is there before it exists, or after it is needed."""
+"""What a handshake knows in each of its states, and only there."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The legal moves of the handshake: in which state which input may lead to which states.
+"""The legal moves of both machines: their states, their inputs, and which input leads where.
 
-docs/architecture.md shows the table and its diagram; scripts/handshake_tables.py makes both from here.
+docs/architecture.md shows the tables and their diagrams; scripts/machine_tables.py makes them from here.
 """
 
 from __future__ import annotations
@@ -84,19 +84,74 @@ HANDSHAKE: Transitions[HandshakeState, HandshakeInput] = {
 }
 
 
+class EstablishedState(Enum):
+    """Where an established association is; in brackets the states of PS3.8 table 9-10 that its two sides may be in."""
+
+    OPEN = "relaying (Sta6)"
+    RELEASING = "relaying, and one side or both have asked for the release (Sta7 to Sta12)"
+    RELEASED = "waiting for both sides to close, after a release (Sta13)"
+    HALF_OPEN = "relaying from one side only: the other has ended its stream without a release"
+    CLOSED = "finished (Sta1)"
+
+
+class EstablishedInput(Enum):
+    """What can happen to an established association. Each is a method of `Association`, in lower case."""
+
+    FOUND = "a side sent something other than P-DATA that passes"
+    ENDED = "a side ended its stream"
+    LOST = "the connection of a side broke"
+    SILENT = "nothing has moved for the time of the last `Silence`"
+    DEADLINE = "the time of the last `Timer` is over"
+    STOPPED = "the gateway ends the association"
+
+
+_E, _F = EstablishedState, EstablishedInput
+ESTABLISHED: Transitions[EstablishedState, EstablishedInput] = {
+    _E.OPEN: {
+        _F.FOUND: (_E.OPEN, _E.RELEASING, _E.CLOSED),
+        _F.ENDED: (_E.HALF_OPEN,),
+        _F.LOST: (_E.CLOSED,),
+        _F.SILENT: (_E.CLOSED,),
+        _F.STOPPED: (_E.CLOSED,),
+    },
+    _E.RELEASING: {
+        _F.FOUND: (_E.RELEASING, _E.RELEASED, _E.CLOSED),
+        _F.ENDED: (_E.HALF_OPEN,),
+        _F.LOST: (_E.CLOSED,),
+        _F.SILENT: (_E.CLOSED,),
+        _F.STOPPED: (_E.CLOSED,),
+    },
+    _E.RELEASED: {
+        _F.FOUND: (_E.RELEASED, _E.CLOSED),
+        _F.ENDED: (_E.CLOSED,),
+        _F.LOST: (_E.CLOSED,),
+        _F.DEADLINE: (_E.CLOSED,),
+        _F.STOPPED: (_E.CLOSED,),
+    },
+    _E.HALF_OPEN: {
+        _F.FOUND: (_E.HALF_OPEN, _E.CLOSED),
+        _F.ENDED: (_E.CLOSED,),
+        _F.LOST: (_E.CLOSED,),
+        _F.SILENT: (_E.CLOSED,),
+        _F.STOPPED: (_E.CLOSED,),
+    },
+    _E.CLOSED: {},
+}
+
+
 class _HasState(Protocol):
     state: Any
 
 
 _Machine = TypeVar("_Machine", bound=_HasState)
 _P = ParamSpec("_P")
-_E = TypeVar("_E")
-_Method: TypeAlias = Callable[Concatenate[_Machine, _P], list[_E]]
+_Effect = TypeVar("_Effect")
+_Method: TypeAlias = Callable[Concatenate[_Machine, _P], list[_Effect]]
 
 
 def input_of(
     transitions: Transitions[_State, _Input], inputs: type[_Input]
-) -> Callable[[_Method[_Machine, _P, _E]], _Method[_Machine, _P, _E]]:
+) -> Callable[[_Method[_Machine, _P, _Effect]], _Method[_Machine, _P, _Effect]]:
     """A decorator that makes a method of a machine the input of the same name.
 
     The method returns effects. It is not called in a state that the table does not let the input into: the input
@@ -104,10 +159,10 @@ def input_of(
     does not name; KeyError, at the import of the machine, if there is no such input.
     """
 
-    def decorated(method: _Method[_Machine, _P, _E]) -> _Method[_Machine, _P, _E]:
+    def decorated(method: _Method[_Machine, _P, _Effect]) -> _Method[_Machine, _P, _Effect]:
         row = inputs[method.__name__.upper()]
 
-        def move(machine: _Machine, /, *args: _P.args, **kwargs: _P.kwargs) -> list[_E]:
+        def move(machine: _Machine, /, *args: _P.args, **kwargs: _P.kwargs) -> list[_Effect]:
             before = machine.state
             allowed = transitions[before].get(row)
             if allowed is None:

@@ -11,7 +11,7 @@ Modules:
     dial           Connect to the PACS: each of its addresses in turn, with TLS; nothing blocks the event loop
     lifetime       One association from its accept to the close of both connections: slot, records, expiry
     listener       Accept connections; when the system runs out of file descriptors, pause and go on
-    relay          One established association: bytes both ways, every PDU header seen, until it ends
+    relay          One established association on its sockets: carries out the effects of an `Association`
     server_state   What all associations share, and how the listener of each one is configured
     session        One association until it is established or refused: carries out the effects of its `Handshake`
     tls            TLS on both sides, after PS3.15 B.12 (BCP 195); the only module here that imports `ssl`

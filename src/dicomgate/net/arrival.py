@@ -10,12 +10,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeAlias
 
+from ..association.established import LINGER
 from ..contract import Peer
 from ..events.events import Cause, Refused
 from .capacity import Slot
 from .connection import Connection
 from .lifetime import Lifetime
-from .relay import PARTING
 from .server_state import ListenerSnapshot, ServerState
 from .tls import TlsError, TlsStream
 from .tls_handshake import TlsHandshake
@@ -86,7 +86,7 @@ class _Securing:
         self._timer.cancel()
         self._handshake.cancel()
         self._lifetime.abort(cause, detail)
-        self._arrived.connection.part(self._lifetime.server.view, PARTING, self._lifetime.closed)
+        self._arrived.connection.linger_close(self._lifetime.server.view, LINGER, self._lifetime.closed)
 
     def _secured(self) -> None:
         self._timer.cancel()

@@ -137,11 +137,13 @@ class Connection:
                 self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             self.close()
 
-    def part(self, scratch: memoryview, seconds: float, gone: Callable[[], None], *, at_once: bool = False) -> None:
-        """Send what is unsent, half-close, pass over what still comes, close at the peer's end or after `seconds`.
+    def linger_close(
+        self, scratch: memoryview, seconds: float, gone: Callable[[], None], *, at_once: bool = False
+    ) -> None:
+        """Send what is unsent, half-close, discard what still comes, close at the peer's end or after `seconds`.
 
-        A close with something unread would be a RST, and could overtake the last PDU that we sent; `at_once` says that
-        nothing can come any more. `gone` is called when all is over.
+        A close with something unread would be a RST, and could overtake the last PDU that we sent. `at_once`: nothing
+        more can come. `gone` is called when the connection is closed. What is discarded is read into `scratch`.
         """
         if (at_once or self.peer_ended) and not self.unsent:
             if isinstance(self.stream, TlsStream):
@@ -149,29 +151,8 @@ class Connection:
             self.close()
         if self.closed:
             gone()
-            return
-        timer = self._loop.call_later(seconds, lambda: over())
-
-        def over(_: OSError | None = None) -> None:
-            timer.cancel()
-            self.close()
-            gone()
-
-        def pass_over() -> None:
-            try:
-                if take(scratch):
-                    return
-            except BlockingIOError:
-                return
-            except OSError:
-                pass
-            over()
-
-        take = self.stream.pass_over if isinstance(self.stream, TlsStream) else self.stream.recv_into
-        self.on_drained, self.on_broken = None, over
-        self.pause_reading()
-        self.end()
-        self.read_with(pass_over)
+        else:
+            _LingeringClose(self, self._loop, scratch, gone).begin(seconds)
 
     def _write_later(self) -> None:
         if not self._writing:
@@ -209,5 +190,41 @@ class Connection:
                 self.on_drained()
 
 
+class _LingeringClose:
+    """What becomes of a connection between its half-close and its close."""
+
+    def __init__(
+        self, connection: Connection, loop: asyncio.AbstractEventLoop, scratch: memoryview, gone: Callable[[], None]
+    ) -> None:
+        stream = connection.stream
+        self._connection = connection
+        self._loop = loop
+        self._scratch = scratch
+        self._gone = gone
+        self._discard = stream.pass_over if isinstance(stream, TlsStream) else stream.recv_into
+
+    def begin(self, seconds: float) -> None:
+        self._timer = self._loop.call_later(seconds, self._over)
+        self._connection.on_drained, self._connection.on_broken = None, self._over
+        self._connection.pause_reading()
+        self._connection.end()
+        self._connection.read_with(self._readable)
+
+    def _readable(self) -> None:
+        try:
+            if self._discard(self._scratch):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass  # the peer has broken the connection: that is an end too
+        self._over()
+
+    def _over(self, _: OSError | None = None) -> None:
+        self._timer.cancel()
+        self._connection.close()
+        self._gone()
+
+
 def _nothing() -> None:
-    """Stands where nobody reads."""
+    """No-op default callback."""

@@ -106,7 +106,7 @@ class Lifetime:
 
     def relayed(self, cause: Cause, detail: str, from_client: Direction, from_upstream: Direction) -> None:
         """The relay has ended it."""
-        pdus = from_client.flow.pdus, from_upstream.flow.pdus
+        pdus = from_client.pdvs.pdus, from_upstream.pdvs.pdus
         self._end(cause, detail, from_client.bytes, from_upstream.bytes, *pdus)
 
     def abort(self, cause: Cause, detail: str) -> None:

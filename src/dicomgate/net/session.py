@@ -11,6 +11,7 @@ from functools import partial
 from typing import ParamSpec, TypeAlias
 
 from ..association import effects as do
+from ..association.established import LINGER
 from ..association.handshake import Handshake
 from ..auth.chain import Verdict
 from ..auth.link import Pending
@@ -18,7 +19,7 @@ from ..events.events import Cause
 from .arrival import Arrived
 from .connection import Connection
 from .lifetime import Lifetime
-from .relay import PARTING, Relay
+from .relay import Relay
 
 _log = logging.getLogger("dicomgate.gateway")
 _P = ParamSpec("_P")
@@ -160,7 +161,7 @@ class Session:
             self._pending = None
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
-            upstream.part(self._lifetime.server.view, PARTING, self._lifetime.closed)
+            upstream.linger_close(self._lifetime.server.view, LINGER, self._lifetime.closed)
 
     def _close(self, cause: Cause, detail: str) -> None:
         if self._lifetime.over:
@@ -168,7 +169,7 @@ class Session:
         self._timer.cancel()
         self._lifetime.abort(cause, detail)
         self._leave_upstream()
-        self._client.part(self._lifetime.server.view, PARTING, self._lifetime.closed)
+        self._client.linger_close(self._lifetime.server.view, LINGER, self._lifetime.closed)
 
 
 def _send(connection: Connection, pdu: bytes) -> None:

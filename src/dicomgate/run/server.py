@@ -13,6 +13,7 @@ import socket
 from functools import partial
 from pathlib import Path
 
+from ..association.established import LINGER
 from ..config.schema import GatewayTable
 from ..errors import DicomgateError, place
 from ..events.events import Event
@@ -22,7 +23,6 @@ from ..net.arrival import arrive
 from ..net.capacity import Capacity, DropLog, Limits
 from ..net.descriptors import affordable
 from ..net.listener import Address, Listener
-from ..net.relay import PARTING
 from ..net.server_state import ListenerSnapshot, ServerState
 from ..net.session import Session
 from .generation import Generation, prepare
@@ -90,9 +90,9 @@ class Server:
             _log.warning("aborting %d associations", self.associations)
         for association in list(self._state.associations):
             association.stop()
-        await self._wait_for_associations(PARTING + 1)
+        await self._wait_for_associations(LINGER + 1)
         self._retire(self._generation, None)
-        done, hanging = await asyncio.wait(self._retiring, timeout=PARTING + 1)
+        done, hanging = await asyncio.wait(self._retiring, timeout=LINGER + 1)
         for task in done:
             if error := task.exception():
                 _log.error("an authenticator failed while it was closed: %s", place(error))

@@ -1,8 +1,8 @@
-"""Draw the handshake's legal moves from the mermaid diagram of docs/architecture.md, for the site.
+"""Draw the legal moves of the two machines from the mermaid diagrams of docs/architecture.md, for the site.
 
-The five states of the way in stand one below the other; CLOSING is a bar on their right and CLOSED one on their left,
-so that every other move is a level line and none crosses another. A state or a move that there is no place for raises
-ValueError: then the picture must be thought anew.
+The states of the way that leads on are one below the other; the state of a detour is a bar on their right and CLOSED is
+one on their left, so that every other move is a level line and none crosses another. A state or a move without a place
+raises ValueError: then the picture must be thought anew.
 """
 
 from __future__ import annotations
@@ -10,8 +10,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import NamedTuple
 
-WAY_IN = ("REQUEST", "DECISION", "CONNECTION", "ANSWER", "RELAYING")
+
+class Plan(NamedTuple):
+    """Where the states of a machine are."""
+
+    name: str
+    way: tuple[str, ...]
+    detour: str
+    end: str = "CLOSED"
+
+
+PLANS = (
+    Plan("handshake", ("REQUEST", "DECISION", "CONNECTION", "ANSWER", "RELAYING"), "CLOSING"),
+    Plan("established association", ("OPEN", "RELEASING", "RELEASED"), "HALF_OPEN"),
+)
 ROW, HEIGHT, LINE = 104, 34, 14  # from a state to the next; of a state; of a line of text
 LEFT, MIDDLE, RIGHT = (10, 90), (280, 140), (600, 90)  # where a column begins, and how wide it is
 WIDTH = 700
@@ -21,17 +35,22 @@ _MOVE = re.compile(r"^ *(\S+) --> (\w+|\[\*\])(?:: (.*))?$", re.MULTILINE)
 def drawn(mermaid: str) -> str:
     """The diagram as HTML with an SVG in it. Raises ValueError for a move that there is no place for."""
     moves = {(start, end): inputs.split(", ") if inputs else [] for start, end, inputs in _MOVE.findall(mermaid)}
-    shapes = [line for move, inputs in moves.items() for line in _move(*move, inputs)]
-    bottom = _top(4) + HEIGHT + 78
+    first = next(end for start, end in moves if start == "[*]")
+    plan = next((plan for plan in PLANS if plan.way[0] == first), None)
+    if plan is None:
+        raise ValueError(f"there is no plan for a machine that begins with {first}")
+    shapes = [line for move, inputs in moves.items() for line in _move(plan, *move, inputs)]
+    last = len(plan.way) - 1
+    bottom = _top(last) + HEIGHT + 78
     return "\n".join(
         [
-            '<div class="handshake">',
-            f'<svg viewBox="0 0 {WIDTH} {bottom + 8}" role="img" aria-label="The legal moves of the handshake">',
+            '<div class="machine">',
+            f'<svg viewBox="0 0 {WIDTH} {bottom + 8}" role="img" aria-label="The legal moves of the {plan.name}">',
             '<defs><marker id="tip" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">',
             '<path class="tip" d="M0 0L8 4L0 8z"/></marker></defs>',
-            *_box("CLOSED", *LEFT, _top(0), bottom - _top(0)),
-            *_box("CLOSING", *RIGHT, _top(0), _top(3) + HEIGHT - _top(0)),
-            *(line for row, state in enumerate(WAY_IN) for line in _box(state, *MIDDLE, _top(row), HEIGHT)),
+            *_box(plan.end, *LEFT, _top(0), bottom - _top(0)),
+            *_box(plan.detour, *RIGHT, _top(0), _top(last - 1) + HEIGHT - _top(0)),
+            *(line for row, state in enumerate(plan.way) for line in _box(state, *MIDDLE, _top(row), HEIGHT)),
             *shapes,
             "</svg>",
             "</div>",
@@ -43,29 +62,29 @@ def _top(row: int) -> int:
     return 40 + row * ROW
 
 
-def _move(start: str, end: str, inputs: list[str]) -> Iterator[str]:
+def _move(plan: Plan, start: str, end: str, inputs: list[str]) -> Iterator[str]:
     """One move: a line and, above or beside it, the inputs that lead there."""
-    centre = MIDDLE[0] + MIDDLE[1] // 2
-    if (start, end) == ("[*]", WAY_IN[0]):
+    centre, last = MIDDLE[0] + MIDDLE[1] // 2, len(plan.way) - 1
+    if (start, end) == ("[*]", plan.way[0]):
         yield f'<circle cx="{centre}" cy="10" r="6"/>'
         yield _arrow(f"M{centre} 16V{_top(0)}")
-    elif (start, end) == (WAY_IN[-1], "[*]"):
-        below = _top(4) + HEIGHT
+    elif (start, end) == (plan.way[-1], "[*]"):
+        below = _top(last) + HEIGHT
         yield _arrow(f"M{centre} {below}V{below + 22}")
         yield f'<circle cx="{centre}" cy="{below + 28}" r="6"/>'
-    elif (start, end) == ("CLOSED", "[*]"):
+    elif (start, end) == (plan.end, "[*]"):
         return  # the bar on the left is the end, and says so
-    elif (start, end) in pairwise(WAY_IN):
-        row = WAY_IN.index(start)
+    elif (start, end) in pairwise(plan.way):
+        row = plan.way.index(start)
         yield _arrow(f"M{centre} {_top(row) + HEIGHT}V{_top(row + 1)}")
         yield from _text(inputs, centre + 8, _top(row) + HEIGHT + 20, "start")
-    elif (start, end) == ("CLOSING", "CLOSED"):
-        side, level = RIGHT[0] + RIGHT[1] // 2, _top(4) + HEIGHT + 62
-        yield _arrow(f"M{side} {_top(3) + HEIGHT}V{level}H{LEFT[0] + LEFT[1]}")
+    elif (start, end) == (plan.detour, plan.end):
+        side, level = RIGHT[0] + RIGHT[1] // 2, _top(last) + HEIGHT + 62
+        yield _arrow(f"M{side} {_top(last - 1) + HEIGHT}V{level}H{LEFT[0] + LEFT[1]}")
         yield from _text([", ".join(inputs)], (LEFT[0] + LEFT[1] + side) // 2, level - 6, "middle")
-    elif start in WAY_IN and end in ("CLOSED", "CLOSING"):
-        level = _top(WAY_IN.index(start)) + HEIGHT // 2
-        near, far = (MIDDLE[0], LEFT[0] + LEFT[1]) if end == "CLOSED" else (MIDDLE[0] + MIDDLE[1], RIGHT[0])
+    elif start in plan.way and end in (plan.end, plan.detour):
+        level = _top(plan.way.index(start)) + HEIGHT // 2
+        near, far = (MIDDLE[0], LEFT[0] + LEFT[1]) if end == plan.end else (MIDDLE[0] + MIDDLE[1], RIGHT[0])
         yield _arrow(f"M{near} {level}H{far}")
         yield from _text(inputs, (near + far) // 2, level - 5 - LINE * (len(inputs) - 1), "middle")
     else:
