@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, Reject, Unavailable
-from dicomgate.auth.chain import Chain, Consultation, Verdict
+from dicomgate.auth.chain import Chain, Verdict
 from dicomgate.auth.groups import GroupSource
 from dicomgate.auth.link import Link
 from dicomgate.testing import attempt, kerberos
 
+pytestmark = pytest.mark.anyio
 TICKET = attempt(kerberos(b"ticket"))
 
 
@@ -47,18 +48,14 @@ async def radiology(_: str) -> list[str]:
     return ["radiology", "staff"]
 
 
-def consulted(directory: Directory, first: Any = None, deadline: float = 5.0) -> Verdict:
-    async def consult() -> Verdict:
-        source = GroupSource("directory", directory, deadline)
-        async with Chain([Link("tickets", first or Tickets(), groups_from=source)]) as chain:
-            return await chain.consult(TICKET)
-
-    return asyncio.run(consult())
+async def consulted(directory: Directory, first: Any = None, deadline: float = 5.0) -> Verdict:
+    source = GroupSource("directory", directory, deadline)
+    return await Chain([Link("tickets", first or Tickets(), groups_from=source)]).consult(TICKET)
 
 
-def test_groups_are_added() -> None:
+async def test_groups_are_added() -> None:
     directory = Directory(radiology)
-    verdict = consulted(directory)
+    verdict = await consulted(directory)
     assert verdict.decision == Accept("alice", frozenset({"own", "radiology", "staff"}))
     assert verdict.authenticator == "tickets"
     assert verdict.answers == (("tickets", verdict.decision),)
@@ -66,13 +63,13 @@ def test_groups_are_added() -> None:
 
 
 @pytest.mark.parametrize("decision", [Reject("no"), Unavailable("down")])
-def test_who_is_not_accepted_is_not_asked_for(decision: Decision) -> None:
+async def test_who_is_not_accepted_is_not_asked_for(decision: Decision) -> None:
     class Refusing(Tickets):
         pass
 
     Refusing.decision = decision
     directory = Directory(radiology)
-    assert consulted(directory, Refusing()).decision == decision
+    assert (await consulted(directory, Refusing())).decision == decision
     assert directory.asked == []
 
 
@@ -145,37 +142,32 @@ async def mistaken(_: str) -> list[str]:
         (odder, Unavailable, "not a collection of text"),
     ],
 )
-def test_what_cannot_be_had_lets_nobody_in(answer: Any, kind: type[Reject | Unavailable], says: str) -> None:
-    decision = consulted(Directory(answer), deadline=0.1).decision
+async def test_what_cannot_be_had_lets_nobody_in(answer: Any, kind: type[Reject | Unavailable], says: str) -> None:
+    decision = (await consulted(Directory(answer), deadline=0.1)).decision
     assert isinstance(decision, kind)
     assert says in decision.reason
     assert "canary" not in decision.reason
 
 
-def test_a_source_that_is_down_stops_the_chain_or_does_not() -> None:
-    async def consult(next_on_error: bool) -> Decision:
-        source = GroupSource("directory", Directory(down), 5)
-        first = Link("tickets", Tickets(), groups_from=source, next_on_error=next_on_error)
-        async with Chain([first, Link("other", Tickets())]) as chain:
-            return await chain.authenticate(TICKET)
-
-    assert isinstance(asyncio.run(consult(next_on_error=False)), Unavailable)
-    assert asyncio.run(consult(next_on_error=True)) == Tickets.decision
+@pytest.mark.parametrize("next_on_error", [False, True])
+async def test_a_source_that_is_down_stops_the_chain_or_does_not(next_on_error: bool) -> None:
+    source = GroupSource("directory", Directory(down), 5)
+    first = Link("tickets", Tickets(), groups_from=source, next_on_error=next_on_error)
+    decision = await Chain([first, Link("other", Tickets())]).authenticate(TICKET)
+    assert decision == Tickets.decision if next_on_error else isinstance(decision, Unavailable)
 
 
-def test_who_leaves_meanwhile_leaves_nothing() -> None:
-    async def leave() -> None:
-        source = GroupSource("directory", Directory(hanging), 60)
-        async with Link("tickets", Tickets(), groups_from=source) as link:
-            told: list[Verdict] = []
-            question = Consultation([link], TICKET, told.append)
-            await asyncio.sleep(0.05)
-            question.cancel()
-            await asyncio.sleep(0.05)
-            assert told == []
-            assert len(asyncio.all_tasks()) == 1
-
-    asyncio.run(leave())
+async def test_who_leaves_meanwhile_leaves_nothing() -> None:
+    before = asyncio.all_tasks()
+    told: list[Verdict] = []
+    source = GroupSource("directory", Directory(hanging), 60)
+    pending = Chain([Link("tickets", Tickets(), groups_from=source)]).begin(TICKET, told.append)
+    await asyncio.sleep(0.05)
+    assert asyncio.all_tasks() > before
+    pending.cancel()
+    await asyncio.sleep(0.05)
+    assert told == []
+    assert asyncio.all_tasks() == before
 
 
 def test_one_that_has_no_groups_to_give() -> None:

@@ -9,8 +9,7 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from functools import partial
 from types import MappingProxyType
@@ -22,6 +21,7 @@ from dicomgate import Accept, Attempt, Decision, IdentityType, Once, Pass, Plugi
 from dicomgate.auth.link import Link
 from dicomgate.testing import attempt, passcode
 
+pytestmark = pytest.mark.anyio
 CANARY = "canary-7f3a91"
 ALICE = attempt(passcode("alice", CANARY), id="a-17")
 SHORT, LONG = timedelta(milliseconds=50), timedelta(seconds=60)
@@ -48,34 +48,25 @@ class Async(Sync):
 BOTH = pytest.mark.parametrize("kind", [Sync, Async])
 
 
-@contextmanager
-def nothing_forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+@pytest.fixture
+async def nothing_forgotten(monkeypatch: pytest.MonkeyPatch, anyio_backend: str) -> AsyncIterator[None]:
     """Nothing is left that Python complains of: never retrieved, never awaited, ignored."""
     complaints: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context["message"]))
     monkeypatch.setattr(sys, "unraisablehook", lambda about: complaints.append(repr(about.exc_value)))
     monkeypatch.setattr(threading, "excepthook", lambda about: complaints.append(repr(about.exc_value)))
-    yield complaints
+    yield
     gc.collect()
+    await asyncio.sleep(0)
     assert complaints == []
 
 
-def run(work: Callable[[], Coroutine[Any, Any, Any]], complaints: list[str] | None = None) -> Any:
-    async def watched() -> Any:
-        if complaints is not None:
-            handler = lambda _, context: complaints.append(context["message"])  # noqa: E731
-            asyncio.get_running_loop().set_exception_handler(handler)
-        return await work()
-
-    return asyncio.run(watched())
+NOTHING_FORGOTTEN = pytest.mark.usefixtures("nothing_forgotten")
 
 
-def ask(authenticator: Any, *, deadline: timedelta = LONG, complaints: list[str] | None = None) -> Decision:
-    async def work() -> Decision:
-        async with Link("staff", authenticator, deadline=deadline) as link:
-            return await link.ask(ALICE)
-
-    decision: Decision = run(work, complaints)
-    return decision
+async def ask(authenticator: Any, *, deadline: timedelta = LONG) -> Decision:
+    async with Link("staff", authenticator, deadline=deadline) as link:
+        return await link.ask(ALICE)
 
 
 class SecretError(Exception):
@@ -160,8 +151,10 @@ FULL = Accept("alice", frozenset({"ct"}), b"ok", NOW, Once("k", NOW), {"dn": "cn
 
 @BOTH
 @pytest.mark.parametrize("answer", [Accept("alice"), FULL, Reject("no"), Pass(), Pass("not mine"), Unavailable("down")])
-def test_a_decision_is_handed_on_as_it_is(kind: type[Sync], answer: Decision, caplog: pytest.LogCaptureFixture) -> None:
-    assert ask(kind(lambda: answer)) is answer
+async def test_a_decision_is_handed_on_as_it_is(
+    kind: type[Sync], answer: Decision, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert await ask(kind(lambda: answer)) is answer
     assert [record for record in caplog.records if record.name.startswith("dicomgate")] == []
 
 
@@ -172,16 +165,15 @@ def told(caplog: pytest.LogCaptureFixture) -> str:
 
 @BOTH
 @pytest.mark.parametrize("act", [*map(raising, RAISE), recursing])
-def test_an_exception_is_unavailable_and_tells_no_secret(
+@NOTHING_FORGOTTEN
+async def test_an_exception_is_unavailable_and_tells_no_secret(
     kind: type[Sync],
     act: Callable[[], object],
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with nothing_forgotten(monkeypatch) as complaints:
-        decision = ask(kind(act), complaints=complaints)
+    decision = await ask(kind(act))
     assert isinstance(decision, Unavailable)
     assert decision.reason.startswith("defect: ")
     # The place helps who repairs it. (A StopIteration leaves no coroutine: Python makes another exception of it.)
@@ -195,20 +187,20 @@ def test_an_exception_is_unavailable_and_tells_no_secret(
 
 @BOTH
 @pytest.mark.parametrize("answer", ANSWER, ids=str)
-def test_what_is_no_decision_is_unavailable(
-    kind: type[Sync], answer: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+@NOTHING_FORGOTTEN
+async def test_what_is_no_decision_is_unavailable(
+    kind: type[Sync], answer: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with nothing_forgotten(monkeypatch) as complaints:
-        decision = ask(kind(ANSWER[answer]), complaints=complaints)
+    decision = await ask(kind(ANSWER[answer]))
     assert isinstance(decision, Unavailable)
     assert decision.reason.startswith("defect: ")
     assert "staff" in told(caplog)
     assert CANARY not in told(caplog) + decision.reason
 
 
-def test_an_async_answer_of_a_sync_method_is_a_defect_that_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    with nothing_forgotten(monkeypatch) as complaints:
-        decision = ask(Sync(coroutine), complaints=complaints)
+@NOTHING_FORGOTTEN
+async def test_an_async_answer_of_a_sync_method_is_a_defect_that_says_why() -> None:
+    decision = await ask(Sync(coroutine))
     assert isinstance(decision, Unavailable)
     assert "async def" in decision.reason
 
@@ -267,81 +259,66 @@ class Suicidal:
         return Accept("alice")
 
 
-def test_who_misses_the_deadline_is_unavailable(
-    hanging: Hanging, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@NOTHING_FORGOTTEN
+async def test_who_misses_the_deadline_is_unavailable(hanging: Hanging, caplog: pytest.LogCaptureFixture) -> None:
     stubborn = Stubborn()
     for authenticator in (hanging, stubborn, Patient()):
-        with nothing_forgotten(monkeypatch) as complaints:
-            decision = ask(authenticator, deadline=SHORT, complaints=complaints)
-            hanging.go.set()
+        decision = await ask(authenticator, deadline=SHORT)
+        hanging.go.set()
         assert decision == Unavailable("no answer within 0.05 s")
     assert stubborn.cancelled
     assert told(caplog).count("a-17: authenticator staff: no answer within 0.05 s") == 3
 
 
-def test_who_cancels_itself_does_not_cancel_the_asker(monkeypatch: pytest.MonkeyPatch) -> None:
-    with nothing_forgotten(monkeypatch) as complaints:
-        decision = ask(Suicidal(), complaints=complaints)
+@NOTHING_FORGOTTEN
+async def test_who_cancels_itself_does_not_cancel_the_asker() -> None:
+    decision = await ask(Suicidal())
     assert isinstance(decision, Unavailable)
 
 
+@NOTHING_FORGOTTEN
 @pytest.mark.parametrize("authenticator", [Patient, Hanging])
-def test_cancelling_the_asker_cancels_the_question(
-    authenticator: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = authenticator()
-
-    async def work() -> int:
-        link = Link("staff", asked, deadline=LONG)
-        task = asyncio.ensure_future(link.ask(ALICE))
-        await asyncio.sleep(0.02)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await asyncio.sleep(0)
-        return len(asyncio.all_tasks())
-
-    with nothing_forgotten(monkeypatch) as complaints:
-        assert run(work, complaints) == 1
-        if isinstance(asked, Hanging):
-            asked.go.set()
+async def test_cancelling_the_asker_cancels_the_call(authenticator: Callable[[], Any]) -> None:
+    asked, before = authenticator(), asyncio.all_tasks()
+    task = asyncio.ensure_future(Link("staff", asked, deadline=LONG).ask(ALICE))
+    await asyncio.sleep(0.02)
+    assert len(asyncio.all_tasks() - before) == 2, "a control: the asker and the call"
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
+    if isinstance(asked, Hanging):
+        asked.go.set()
 
 
-def test_a_hanging_authenticator_delays_no_other(hanging: Hanging) -> None:
-    async def work() -> None:
-        stuck, well = Link("directory", hanging, deadline=LONG, workers=1), Link("file", Sync(lambda: FULL), workers=1)
-        questions = [asyncio.ensure_future(stuck.ask(ALICE)) for _ in range(3)]
+async def test_a_hanging_authenticator_delays_no_other(hanging: Hanging) -> None:
+    stuck, well = Link("directory", hanging, deadline=LONG, workers=1), Link("file", Sync(lambda: FULL), workers=1)
+    questions = [asyncio.ensure_future(stuck.ask(ALICE)) for _ in range(3)]
+    await asyncio.to_thread(hanging.inside.acquire)
+    assert await asyncio.gather(*(well.ask(ALICE) for _ in range(20))) == [FULL] * 20
+    assert not any(question.done() for question in questions)
+    hanging.go.set()
+    assert await asyncio.gather(*questions) == [Accept("late")] * 3
+
+
+@NOTHING_FORGOTTEN
+async def test_what_waits_is_bounded_and_what_gave_up_is_forgotten(hanging: Hanging) -> None:
+    link = Link("directory", hanging, deadline=SHORT, workers=2)
+    first = await asyncio.gather(*(link.ask(ALICE) for _ in range(70)))
+    assert first.count(Unavailable("no answer within 0.05 s")) == 64
+    assert first.count(Unavailable("64 attempts are waiting for it already")) == 6
+    assert set(await asyncio.gather(*(link.ask(ALICE) for _ in range(64)))) == {first[0]}
+    for _ in range(2):
         await asyncio.to_thread(hanging.inside.acquire)
-        assert await asyncio.gather(*(well.ask(ALICE) for _ in range(20))) == [FULL] * 20
-        assert not any(question.done() for question in questions)
-        hanging.go.set()
-        assert await asyncio.gather(*questions) == [Accept("late")] * 3
-
-    run(work)
-
-
-def test_what_waits_is_bounded_and_what_gave_up_is_forgotten(hanging: Hanging) -> None:
-    async def work() -> None:
-        link = Link("directory", hanging, deadline=SHORT, workers=2)
-        first = await asyncio.gather(*(link.ask(ALICE) for _ in range(70)))
-        assert first.count(Unavailable("no answer within 0.05 s")) == 64
-        assert first.count(Unavailable("64 attempts are waiting for it already")) == 6
-        assert set(await asyncio.gather(*(link.ask(ALICE) for _ in range(64)))) == {first[0]}
-        for _ in range(2):
-            await asyncio.to_thread(hanging.inside.acquire)
-        assert hanging.asked == 2, "all workers hang: nobody else is shown to it"
-        link.deadline = LONG.total_seconds()
-        hanging.go.set()
-        assert await link.ask(ALICE) == Accept("late"), "what hung came back, and so did its workers"
-        assert hanging.asked == 3, "those who gave up while they waited were not asked after all"
-
-    complaints: list[str] = []
-    run(work, complaints)
-    assert complaints == [], "an answer that comes too late is nobody's"
+    assert hanging.asked == 2, "all workers hang: no other attempt is shown to it"
+    link.deadline = LONG.total_seconds()
+    hanging.go.set()
+    assert await link.ask(ALICE) == Accept("late"), "what hung came back, and so did its workers"
+    assert hanging.asked == 3, "attempts that gave up while they waited were not shown to it after all"
 
 
-def test_at_most_so_many_workers_at_a_time() -> None:
+async def test_at_most_so_many_workers_at_a_time() -> None:
     lock, now, most = threading.Lock(), 0, 0
 
     def act() -> Decision:
@@ -354,23 +331,17 @@ def test_at_most_so_many_workers_at_a_time() -> None:
             now -= 1
         return FULL
 
-    async def work() -> list[Decision]:
-        link = Link("staff", Sync(act), workers=3)
-        return list(await asyncio.gather(*(link.ask(ALICE) for _ in range(60))))
-
-    assert run(work) == [FULL] * 60
+    link = Link("staff", Sync(act), workers=3)
+    assert await asyncio.gather(*(link.ask(ALICE) for _ in range(60))) == [FULL] * 60
     assert most == 3
 
 
-def test_a_thread_that_cannot_be_started_costs_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def work() -> None:
-        link = Link("staff", Sync(lambda: FULL), workers=1)
-        with monkeypatch.context() as patch:
-            patch.setattr(threading.Thread, "start", lambda _: raising(lambda: RuntimeError(CANARY))())
-            assert isinstance(await link.ask(ALICE), Unavailable)
-        assert await link.ask(ALICE) == FULL
-
-    run(work)
+async def test_a_thread_that_cannot_be_started_costs_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = Link("staff", Sync(lambda: FULL), workers=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", lambda _: raising(lambda: RuntimeError(CANARY))())
+        assert isinstance(await link.ask(ALICE), Unavailable)
+    assert await link.ask(ALICE) == FULL
 
 
 def test_a_hanging_thread_does_not_keep_the_process() -> None:
@@ -412,34 +383,34 @@ class Entered:
         return Accept("alice")
 
 
-def test_a_context_manager_is_entered_and_left() -> None:
+async def test_a_context_manager_is_entered_and_left() -> None:
     life: list[str] = []
-    assert ask(Entered(life)) == Accept("alice")
+    assert await ask(Entered(life)) == Accept("alice")
     assert life == ["enter", "ask", "leave"]
 
 
-def test_one_that_cannot_be_entered_is_named_without_its_secret() -> None:
+async def test_one_that_cannot_be_entered_is_named_without_its_secret() -> None:
     life: list[str] = []
     with pytest.raises(StartError, match=r"authenticator staff failed to start: SecretError in test_link") as it:
-        ask(Entered(life, SecretError()))
+        await ask(Entered(life, SecretError()))
     assert CANARY not in str(it.value)
     assert life == ["enter"], "what was not entered is not left"
     with pytest.raises(StartError, match=r"^authenticator staff: the directory is out of reach$"):
-        ask(Entered([], StartError("the directory is out of reach")))
+        await ask(Entered([], StartError("the directory is out of reach")))
 
 
-def test_half_a_context_manager_is_a_defect() -> None:
+async def test_half_a_context_manager_is_a_defect() -> None:
     class Half(Sync):
         async def __aenter__(self) -> Half:
             return self
 
     with pytest.raises(StartError, match="authenticator staff failed to start: TypeError"):
-        ask(Half(lambda: FULL))
+        await ask(Half(lambda: FULL))
 
 
-def test_one_that_cannot_be_left_is_logged_and_no_more(caplog: pytest.LogCaptureFixture) -> None:
+async def test_one_that_cannot_be_left_is_logged_and_no_more(caplog: pytest.LogCaptureFixture) -> None:
     life: list[str] = []
-    assert ask(Entered(life, SecretError(), "leave")) == Accept("alice")
+    assert await ask(Entered(life, SecretError(), "leave")) == Accept("alice")
     assert life == ["enter", "ask", "leave"]
     assert "authenticator staff has a defect: it failed to stop: SecretError" in told(caplog)
     assert CANARY not in told(caplog)
@@ -489,7 +460,7 @@ def test_what_has_no_authenticate_is_a_plugin_error(thing: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:functools.partial will be a method descriptor:FutureWarning")  # Python 3.13
-def test_sync_or_async_is_decided_by_the_method_not_the_answer() -> None:
+async def test_sync_or_async_is_decided_by_the_method_not_the_answer() -> None:
     """A partial of an async def is one; so is a coroutine method that a subclass inherits."""
     loop_thread: list[bool] = []
 
@@ -502,13 +473,13 @@ def test_sync_or_async_is_decided_by_the_method_not_the_answer() -> None:
 
     whole = type("T", (), {"authenticate": partial(judge, None)})()
     inherited = type("U", (type("V", (), {"authenticate": judge}),), {})()
-    assert ask(whole) == ask(inherited) == FULL
-    assert ask(Sync(note)) == FULL
+    assert await ask(whole) == await ask(inherited) == FULL
+    assert await ask(Sync(note)) == FULL
     assert loop_thread == [True, True, False]
     assert not inspect.iscoroutinefunction(Sync.authenticate)
 
 
-def test_an_accept_of_odd_objects_is_handed_on_in_plain_ones() -> None:
+async def test_an_accept_of_odd_objects_is_handed_on_in_plain_ones() -> None:
     class Shifty(tzinfo):
         calls = 0
 
@@ -529,7 +500,7 @@ def test_an_accept_of_odd_objects_is_handed_on_in_plain_ones() -> None:
             moment = datetime(2030, 1, 1, 12, tzinfo=Shifty())
             return Accept("alice", expires_at=moment, attributes=MappingProxyType({"ward": "7"}))
 
-    decision = asyncio.run(Link("odd", Odd()).ask(attempt()))
+    decision = await Link("odd", Odd()).ask(attempt())
     assert isinstance(decision, Accept)
     assert decision.attributes == {"ward": "7"}
     assert type(decision.attributes) is dict
@@ -537,14 +508,11 @@ def test_an_accept_of_odd_objects_is_handed_on_in_plain_ones() -> None:
     assert decision.expires_at.isoformat() == "2030-01-01T11:00:00+00:00"
 
 
-def test_a_burst_of_logins_waits_for_no_worker_of_an_async_authenticator() -> None:
+async def test_a_burst_of_logins_waits_for_no_worker_of_an_async_authenticator() -> None:
     class Quick:
         async def authenticate(self, attempt: Attempt) -> Decision:
             await asyncio.sleep(0)
             return FULL
 
-    async def work() -> list[Decision]:
-        link = Link("quick", Quick(), deadline=LONG, workers=1)
-        return await asyncio.gather(*(link.ask(ALICE) for _ in range(200)))
-
-    assert run(work) == [FULL] * 200
+    link = Link("quick", Quick(), deadline=LONG, workers=1)
+    assert await asyncio.gather(*(link.ask(ALICE) for _ in range(200))) == [FULL] * 200

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from dicomgate.state.protocol import Backoff, Limits, StateUnavailable
 from tests.state.reference import Reference
 
+pytestmark = pytest.mark.anyio
 LIMITS = Limits(deadline=20, counters=4, known=2, used=3, forget_counter=500, forget_known=900, skew=10)
 KEYS = st.sampled_from(["a", "b", "c", "d", "é\0\n", "f"])
 PAIRS = st.sampled_from(["p", "q", "r"])
@@ -42,38 +42,33 @@ STEPS = st.one_of(
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEPS, max_size=30))
-def test_a_store_answers_as_the_reference_does(clocked: Any, steps: list[tuple[Any, ...]]) -> None:
+async def test_a_store_answers_as_the_reference_does(clocked: Any, steps: list[tuple[Any, ...]]) -> None:
     clock, open_empty = clocked
     reference = Reference(LIMITS, clock.now)
-
-    async def ask() -> None:
-        state = open_empty(LIMITS)
-        try:
-            for what, *given in steps:
-                if what == "wait":
-                    clock.set(clock.now + given[0])
-                    reference.now = clock.now
-                    continue
-                if what == "succeeded":
-                    pair, keys, several = given
-                    given = [pair, keys[:several], keys[several:]]
-                elif what == "first_use":
-                    given[1] += clock.now
-                expected = getattr(reference, what)(*given)
-                if what == "first_use":
-                    given[1] = datetime.fromtimestamp(given[1], UTC)
-                if what == "first_use" and expected is None:
-                    with pytest.raises(StateUnavailable, match="no room"):
-                        await state.first_use(*given)
-                else:
-                    assert await getattr(state, what)(*given) == expected
-                counts = await state.counters()
-                assert [count.n for count in counts] == sorted((count.n for count in counts), reverse=True)
-                assert {
-                    count.key: (count.n, count.until.timestamp(), count.last.timestamp(), count.locked)
-                    for count in counts
-                } == reference.counters()
-        finally:
-            await state.close()
-
-    asyncio.run(ask())
+    state = open_empty(LIMITS)
+    try:
+        for what, *given in steps:
+            if what == "wait":
+                clock.set(clock.now + given[0])
+                reference.now = clock.now
+                continue
+            if what == "succeeded":
+                pair, keys, several = given
+                given = [pair, keys[:several], keys[several:]]
+            elif what == "first_use":
+                given[1] += clock.now
+            expected = getattr(reference, what)(*given)
+            if what == "first_use":
+                given[1] = datetime.fromtimestamp(given[1], UTC)
+            if what == "first_use" and expected is None:
+                with pytest.raises(StateUnavailable, match="no room"):
+                    await state.first_use(*given)
+            else:
+                assert await getattr(state, what)(*given) == expected
+            counts = await state.counters()
+            assert [count.n for count in counts] == sorted((count.n for count in counts), reverse=True)
+            assert {
+                count.key: (count.n, count.until.timestamp(), count.last.timestamp(), count.locked) for count in counts
+            } == reference.counters()
+    finally:
+        await state.close()

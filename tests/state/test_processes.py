@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from tests.state.worker import SOON
 
 Where = tuple[Path | None, str | None]
 Worker = subprocess.Popen[str]
+pytestmark = pytest.mark.anyio
 WORKER = Path(__file__).with_name("worker.py")
 
 
@@ -51,6 +51,14 @@ def end(worker: Worker) -> None:
     worker.communicate()
 
 
+async def counts(where: Where) -> dict[str, int]:
+    """The attempts that each counter has."""
+    state = open_state(*where)
+    found = {count.key: count.n for count in await state.counters()}
+    await state.close()
+    return found
+
+
 def together(workers: list[Worker]) -> int:
     return sum(int(worker.communicate(timeout=60)[0]) for worker in workers)
 
@@ -60,20 +68,13 @@ def test_one_of_many_uses_at_once_is_the_first(start: Any) -> None:
     assert together(start(2, "use", 5)) == 0  # nor later
 
 
-def test_as_many_attempts_at_once_go_ahead_as_are_free(start: Any, where: Where) -> None:
+async def test_as_many_attempts_at_once_go_ahead_as_are_free(start: Any, where: Where) -> None:
     assert together(start(4, "take", 50)) == 7
-
-    async def counts() -> dict[str, int]:
-        state = open_state(*where)
-        found = {count.key: count.n for count in await state.counters()}
-        await state.close()
-        return found
-
     # Those that were held have changed nothing, neither the counter that held them nor the other.
-    assert asyncio.run(counts()) == {"account:alice": 7, "source:10.0.0.7": 7}
+    assert await counts(where) == {"account:alice": 7, "source:10.0.0.7": 7}
 
 
-def test_what_was_counted_and_used_is_there_when_the_process_was_killed(start: Any, where: Where) -> None:
+async def test_what_was_counted_and_used_is_there_when_the_process_was_killed(start: Any, where: Where) -> None:
     worked = 0
     for _ in range(3):
         (worker,) = start(1, "write", 100_000)
@@ -81,29 +82,18 @@ def test_what_was_counted_and_used_is_there_when_the_process_was_killed(start: A
         worker.send_signal(signal.SIGKILL)
         told += worker.stdout.readlines()
         worked += int([line for line in told if line.endswith("\n")][-1])  # the last may be cut
-
-    async def check() -> None:
-        state = open_state(*where)
-        (count,) = await state.counters()
-        assert worked <= count.n <= worked + 3 * 2  # at each end, one may have been counted and not told
-        assert [await state.first_use(f"ticket {turn}", SOON) for turn in (1, 15, 30)] == [False] * 3
-        assert await state.first_use("another", SOON)
-        assert not (await state.take("alice", (), [Backoff("account:alice", 1_000_000, 1, 1)])).held
-        await state.close()
-
-    asyncio.run(check())
+    state = open_state(*where)
+    (count,) = await state.counters()
+    assert worked <= count.n <= worked + 3 * 2  # at each end, one may have been counted and not told
+    assert [await state.first_use(f"ticket {turn}", SOON) for turn in (1, 15, 30)] == [False] * 3
+    assert await state.first_use("another", SOON)
+    assert not (await state.take("alice", (), [Backoff("account:alice", 1_000_000, 1, 1)])).held
+    await state.close()
 
 
-def test_several_processes_count_on_while_one_is_killed(start: Any, where: Where) -> None:
+async def test_several_processes_count_on_while_one_is_killed(start: Any, where: Where) -> None:
     killed, *others = start(3, "write", 150)
     killed.stdout.readline()
     killed.kill()
     assert [worker.communicate(timeout=60)[0].split()[-1] for worker in others] == ["149"] * 2
-
-    async def count() -> int:
-        state = open_state(*where)
-        (found,) = await state.counters()
-        await state.close()
-        return found.n
-
-    assert asyncio.run(count()) > 2 * 149
+    assert (await counts(where))["account:alice"] > 2 * 149

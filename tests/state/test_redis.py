@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from dicomgate.testing.peers.certificates import make_certificates
 from dicomgate.testing.peers.redis import RedisServer, run_redis, tls_options
 from tests.state.servers import flooding, losing_answers, passing_on, saying, serving
 
+pytestmark = pytest.mark.anyio
 SOON = datetime.now(UTC) + timedelta(hours=1)
 QUICK = Limits(deadline=1, listing_deadlines=1)
 PATIENT = Limits(deadline=20)  # for a server that answers: this machine may be busy
@@ -63,91 +65,75 @@ async def works(state: SharedState) -> None:
     assert await state.clear(["account:alice", "account:bob"]) == 1
 
 
-def test_a_server_that_is_gone_is_found_again(own_redis: RedisServer) -> None:
-    async def ask() -> None:
-        state = RedisState(own_redis.url, PATIENT)
-        await asyncio.gather(*(state.take("", (), ALICE) for _ in range(40)))
-        own_redis.stop()
-        await asyncio.sleep(0.1)  # for the event loop to hear of it
-        await unavailable(state, "cannot be reached: Error 111")
-        own_redis.start()
-        await works(state)
-        # Ended and started between two questions: nobody notices, although every connection is broken.
-        await asyncio.gather(*(state.take("", (), ALICE) for _ in range(40)))
-        own_redis.stop()
-        own_redis.start()
-        await asyncio.sleep(0.1)
-        await works(state)
-        await state.close()
-
-    asyncio.run(ask())
+async def test_a_server_that_is_gone_is_found_again(own_redis: RedisServer) -> None:
+    state = RedisState(own_redis.url, PATIENT)
+    await asyncio.gather(*(state.take("", (), ALICE) for _ in range(40)))
+    own_redis.stop()
+    await asyncio.sleep(0.1)  # for the event loop to hear of it
+    await unavailable(state, "cannot be reached: Error 111")
+    own_redis.start()
+    await works(state)
+    # Ended and started between two questions: nobody notices, although every connection is broken.
+    await asyncio.gather(*(state.take("", (), ALICE) for _ in range(40)))
+    own_redis.stop()
+    own_redis.start()
+    await asyncio.sleep(0.1)
+    await works(state)
+    await state.close()
 
 
-def test_a_server_that_was_not_there_at_the_start_is_found(tmp_path: Path) -> None:
+async def test_a_server_that_was_not_there_at_the_start_is_found(tmp_path: Path) -> None:
     server = RedisServer(tmp_path)
-
-    async def ask() -> None:
+    try:
         state = RedisState(server.url, PATIENT)
         await unavailable(state, "cannot be reached")
         server.start()
         await works(state)
         await state.close()
-
-    try:
-        asyncio.run(ask())
     finally:
         server.stop()
 
 
-def test_a_server_that_hangs_is_not_waited_for_and_its_late_answers_are_nobodys(own_redis: RedisServer) -> None:
-    async def ask() -> None:
-        state = RedisState(own_redis.url, QUICK)
-        await works(state)
-        own_redis.hang()
-        try:
-            await unavailable(state, "no answer within 1 s")
-        finally:
-            own_redis.go_on()
-        await works(state)
-        await asyncio.gather(*(works_alone(state, number) for number in range(30)))
-        await state.close()
-
+async def test_a_server_that_hangs_is_not_waited_for_and_its_late_answers_are_nobodys(own_redis: RedisServer) -> None:
     async def works_alone(state: SharedState, number: int) -> None:
         for turn in range(5):
             assert await state.first_use(f"{number} {turn}", SOON)
             assert not await state.first_use(f"{number} {turn}", SOON)
             assert await state.clear([f"unknown {number}"]) == 0
 
-    asyncio.run(ask())
+    state = RedisState(own_redis.url, QUICK)
+    await works(state)
+    own_redis.hang()
+    try:
+        await unavailable(state, "no answer within 1 s")
+    finally:
+        own_redis.go_on()
+    await works(state)
+    await asyncio.gather(*(works_alone(state, number) for number in range(30)))
+    await state.close()
 
 
-def test_closing_does_not_wait_for_a_server_that_hangs(own_redis: RedisServer) -> None:
-    async def ask() -> None:
+async def test_closing_does_not_wait_for_a_server_that_hangs(own_redis: RedisServer) -> None:
+    try:
         state = RedisState(own_redis.url, QUICK)
         await works(state)
         own_redis.hang()
         start = time.monotonic()
         await state.close()
         assert time.monotonic() - start < QUICK.deadline + 1
-
-    try:
-        asyncio.run(ask())
     finally:
         own_redis.go_on()
 
 
-def test_a_slow_server_is_used_as_long_as_it_answers_in_time(redis_server: RedisServer) -> None:
-    async def ask() -> None:
-        async with serving(passing_on(redis_server.port, 0.06)) as url:
-            plain = url.replace(f":{CANARY}@", "")
-            slow = RedisState(plain, QUICK)
-            await unavailable(slow, "no answer within 1 s")
-            await slow.close()
-            patient = RedisState(plain, PATIENT)
-            assert await patient.take("", (), ALICE) == Grant(False)
-            await patient.close()
-
-    asyncio.run(ask())
+async def test_a_slow_server_is_used_as_long_as_it_answers_in_time(redis_server: RedisServer) -> None:
+    async with serving(passing_on(redis_server.port, 0.06)) as url:
+        plain = url.replace(f":{CANARY}@", "")
+        slow = RedisState(plain, QUICK)
+        await unavailable(slow, "no answer within 1 s")
+        await slow.close()
+        patient = RedisState(plain, PATIENT)
+        assert await patient.take("", (), ALICE) == Grant(False)
+        await patient.close()
 
 
 @pytest.mark.parametrize(
@@ -171,45 +157,35 @@ def test_a_slow_server_is_used_as_long_as_it_answers_in_time(redis_server: Redis
         flooding(b"*3\r\n:0\r\n:7\r\n$3\r\nxyz\r\n" * 100),
     ],
 )
-def test_what_is_no_redis_is_unavailable(handle: Any) -> None:
+async def test_what_is_no_redis_is_unavailable(handle: Any) -> None:
     # Of the last two questions a number would be an answer, and of refund and succeeded anything is.
     questions = [QUESTIONS[0], QUESTIONS[3], QUESTIONS[4]]
-
-    async def ask() -> None:
-        async with serving(handle) as url:
-            state = RedisState(url, Limits(deadline=0.3, listing_deadlines=1))
-            await unavailable(state, "", questions)
-            await state.close()
-
-    asyncio.run(ask())
+    async with serving(handle) as url:
+        state = RedisState(url, Limits(deadline=0.3, listing_deadlines=1))
+        await unavailable(state, "", questions)
+        await state.close()
 
 
-def test_an_attempt_whose_answer_is_lost_is_counted_once(redis_server: RedisServer) -> None:
-    async def ask() -> None:
-        direct = RedisState(redis_server.url, PATIENT)
-        await direct.take("", (), ALICE)  # the script is there
-        async with serving(losing_answers(redis_server.port)) as url:
-            state = RedisState(url.replace(f":{CANARY}@", ""), PATIENT)
-            with pytest.raises(StateUnavailable, match="Connection closed by server"):
-                await state.take("", (), ALICE)
-            await state.close()
-        assert [count.n for count in await direct.counters()] == [2]
-        await direct.close()
-
-    asyncio.run(ask())
+async def test_an_attempt_whose_answer_is_lost_is_counted_once(redis_server: RedisServer) -> None:
+    direct = RedisState(redis_server.url, PATIENT)
+    await direct.take("", (), ALICE)  # the script is there
+    async with serving(losing_answers(redis_server.port)) as url:
+        state = RedisState(url.replace(f":{CANARY}@", ""), PATIENT)
+        with pytest.raises(StateUnavailable, match="Connection closed by server"):
+            await state.take("", (), ALICE)
+        await state.close()
+    assert [count.n for count in await direct.counters()] == [2]
+    await direct.close()
 
 
-def test_a_server_that_closes_at_once_is_unavailable() -> None:
+async def test_a_server_that_closes_at_once_is_unavailable() -> None:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
 
-    async def ask() -> None:
-        async with serving(handle) as url:
-            state = RedisState(url, PATIENT)
-            await unavailable(state, "cannot be reached: Connection closed by server")
-            await state.close()
-
-    asyncio.run(ask())
+    async with serving(handle) as url:
+        state = RedisState(url, PATIENT)
+        await unavailable(state, "cannot be reached: Connection closed by server")
+        await state.close()
 
 
 @pytest.mark.parametrize(
@@ -223,16 +199,13 @@ def test_a_server_that_closes_at_once_is_unavailable() -> None:
         ({"replicaof": "127.0.0.1 1"}, "", "it is a replica"),
     ],
 )
-def test_a_server_that_refuses_says_so_without_a_secret(
+async def test_a_server_that_refuses_says_so_without_a_secret(
     tmp_path: Path, options: dict[str, str], user: str, says: str
 ) -> None:
-    async def ask(url: str) -> None:
-        state = RedisState(url, PATIENT)
+    with run_redis(tmp_path, options) as server:
+        state = RedisState(server.url.replace("//", f"//{user}"), PATIENT)
         await unavailable(state, says, QUESTIONS[:4])
         await state.close()
-
-    with run_redis(tmp_path, options) as server:
-        asyncio.run(ask(server.url.replace("//", f"//{user}")))
 
 
 @pytest.mark.parametrize(
@@ -242,103 +215,84 @@ def test_a_server_that_refuses_says_so_without_a_secret(
         ({"user": "gate on >right ~dicomgate:* +evalsha +script|load +eval +time +@read +@write"}, "gate:right@"),
     ],
 )
-def test_a_password_and_a_user_for_this_alone_do(tmp_path: Path, options: dict[str, str], user: str) -> None:
-    async def ask(url: str) -> None:
-        state = RedisState(url, PATIENT)
-        await works(state)
-        await state.close()
-
+async def test_a_password_and_a_user_for_this_alone_do(tmp_path: Path, options: dict[str, str], user: str) -> None:
     with run_redis(tmp_path, options) as server:
-        asyncio.run(ask(server.url.replace("//", f"//{user}")))
-
-
-def test_a_full_server_changes_nothing_and_may_have_room_again(own_redis: RedisServer) -> None:
-    async def ask() -> None:
-        state = RedisState(own_redis.url, PATIENT)
-        await state.take("", (), ALICE)
-        own_redis.command("config", "set", "maxmemory", "1mb")
-        writing = [question for question in QUESTIONS if question not in QUESTIONS[4:] and question is not QUESTIONS[1]]
-        await unavailable(state, r"its memory is full \(maxmemory\)", writing)
-        assert [(count.key, count.n) for count in await state.counters()] == [("account:alice", 1)]
-        assert await state.clear(None) == 1  # an operator can make room
-        own_redis.command("config", "set", "maxmemory", "0")
+        state = RedisState(server.url.replace("//", f"//{user}"), PATIENT)
         await works(state)
         await state.close()
 
-    asyncio.run(ask())
+
+async def test_a_full_server_changes_nothing_and_may_have_room_again(own_redis: RedisServer) -> None:
+    state = RedisState(own_redis.url, PATIENT)
+    await state.take("", (), ALICE)
+    own_redis.command("config", "set", "maxmemory", "1mb")
+    writing = [question for question in QUESTIONS if question not in QUESTIONS[4:] and question is not QUESTIONS[1]]
+    await unavailable(state, r"its memory is full \(maxmemory\)", writing)
+    assert [(count.key, count.n) for count in await state.counters()] == [("account:alice", 1)]
+    assert await state.clear(None) == 1  # an operator can make room
+    own_redis.command("config", "set", "maxmemory", "0")
+    await works(state)
+    await state.close()
 
 
-def test_a_server_that_may_drop_what_it_keeps_is_not_relied_on(own_redis: RedisServer) -> None:
+async def test_a_server_that_may_drop_what_it_keeps_is_not_relied_on(own_redis: RedisServer) -> None:
     def policy(name: str) -> None:
         own_redis.command("config", "set", "maxmemory-policy", name)
 
-    async def ask() -> None:
-        own_redis.command("config", "set", "maxmemory", "100mb")
-        state = RedisState(own_redis.url, PATIENT)
-        for name in ("allkeys-lru", "allkeys-random"):
-            policy(name)
-            await unavailable(state, "set its maxmemory-policy to noeviction")
-        policy("noeviction")
-        await works(state)
-        await state.close()
-        policy("volatile-lru")
-        another = RedisState(own_redis.url, PATIENT)
-        await works(another)
-        await another.close()
-
-    asyncio.run(ask())
+    own_redis.command("config", "set", "maxmemory", "100mb")
+    state = RedisState(own_redis.url, PATIENT)
+    for name in ("allkeys-lru", "allkeys-random"):
+        policy(name)
+        await unavailable(state, "set its maxmemory-policy to noeviction")
+    policy("noeviction")
+    await works(state)
+    await state.close()
+    policy("volatile-lru")
+    another = RedisState(own_redis.url, PATIENT)
+    await works(another)
+    await another.close()
     # Why that does: none of our keys has an end of its own.
     assert own_redis.command("info", "keyspace").count("expires=0") == 1
 
 
-def test_a_server_that_was_away_is_looked_at_anew(own_redis: RedisServer) -> None:
-    async def ask() -> None:
-        state = RedisState(own_redis.url, PATIENT)
-        await works(state)
-        own_redis.stop()
-        await unavailable(state, "cannot be reached")
-        own_redis.options = {"maxmemory": "100mb", "maxmemory-policy": "allkeys-lru"}
-        own_redis.start()
-        await unavailable(state, "set its maxmemory-policy to noeviction")
-        await state.close()
-
-    asyncio.run(ask())
+async def test_a_server_that_was_away_is_looked_at_anew(own_redis: RedisServer) -> None:
+    state = RedisState(own_redis.url, PATIENT)
+    await works(state)
+    own_redis.stop()
+    await unavailable(state, "cannot be reached")
+    own_redis.options = {"maxmemory": "100mb", "maxmemory-policy": "allkeys-lru"}
+    own_redis.start()
+    await unavailable(state, "set its maxmemory-policy to noeviction")
+    await state.close()
 
 
-def test_all_its_keys_are_ours_by_name(own_redis: RedisServer) -> None:
-    async def ask() -> None:
-        state = RedisState(own_redis.url, PATIENT)
-        for question in QUESTIONS[:5]:
-            await question(state)
-        await state.take("", (), ALICE)
-        keys = own_redis.command("keys", "*").split()
-        assert len(keys) == 5
-        assert all(key.startswith("dicomgate:{state}:") for key in keys)
-        await state.clear(None)
-        left = own_redis.command("keys", "*").split()
-        assert sorted(left) == ["dicomgate:{state}:known", "dicomgate:{state}:used"]
-        await state.close()
-
-    asyncio.run(ask())
+async def test_all_its_keys_are_ours_by_name(own_redis: RedisServer) -> None:
+    state = RedisState(own_redis.url, PATIENT)
+    for question in QUESTIONS[:5]:
+        await question(state)
+    await state.take("", (), ALICE)
+    keys = own_redis.command("keys", "*").split()
+    assert len(keys) == 5
+    assert all(key.startswith("dicomgate:{state}:") for key in keys)
+    await state.clear(None)
+    left = own_redis.command("keys", "*").split()
+    assert sorted(left) == ["dicomgate:{state}:known", "dicomgate:{state}:used"]
+    await state.close()
 
 
-def test_a_subject_that_is_no_longer_known_is_not_kept(redis_server: RedisServer) -> None:
-    async def ask() -> None:
-        state = RedisState(redis_server.url, Limits(deadline=20, forget_known=0))
-        for name in "abc":
-            await state.succeeded(name, (), ())
-        await state.close()
-
-    asyncio.run(ask())
+async def test_a_subject_that_is_no_longer_known_is_not_kept(redis_server: RedisServer) -> None:
+    state = RedisState(redis_server.url, Limits(deadline=20, forget_known=0))
+    for name in "abc":
+        await state.succeeded(name, (), ())
+    await state.close()
     assert redis_server.command("zrange", "dicomgate:{state}:known", "0", "-1").split() == ["c"]
 
 
-def test_tls_is_verified_with_the_authority_of_the_url(tmp_path: Path) -> None:
+async def test_tls_is_verified_with_the_authority_of_the_url(tmp_path: Path) -> None:
     certificates = make_certificates(tmp_path)
     options = tls_options(certificates)
     url = f"rediss://127.0.0.1:{options['tls-port']}/0"
-
-    async def ask() -> None:
+    with run_redis(tmp_path, options):
         for stranger in (url, f"{url}?ssl_ca_certs={certificates.other_ca}"):
             state = RedisState(stranger, PATIENT)  # 40 at once shake hands
             await unavailable(state, "cannot be reached: .*certificate verify failed")
@@ -347,18 +301,12 @@ def test_tls_is_verified_with_the_authority_of_the_url(tmp_path: Path) -> None:
         await works(state)
         await state.close()
 
-    with run_redis(tmp_path, options):
-        asyncio.run(ask())
 
-
-def test_a_socket_in_the_file_system_does(tmp_path: Path) -> None:
-    async def ask() -> None:
+async def test_a_socket_in_the_file_system_does(tmp_path: Path) -> None:
+    with run_redis(tmp_path, {"unixsocket": str(tmp_path / "redis.sock")}):
         state = RedisState(f"unix://{tmp_path}/redis.sock", PATIENT)
         await works(state)
         await state.close()
-
-    with run_redis(tmp_path, {"unixsocket": str(tmp_path / "redis.sock")}):
-        asyncio.run(ask())
 
 
 @pytest.mark.parametrize(
@@ -386,18 +334,16 @@ def test_a_wrong_url_is_a_mistake_of_the_configuration_and_is_not_shown(url: str
     assert raised.value.__cause__ is None
 
 
-def test_the_url_counts_where_there_is_a_path_too(tmp_path: Path) -> None:
+async def test_the_url_counts_where_there_is_a_path_too(tmp_path: Path) -> None:
     state = open_state(tmp_path / "state.sqlite", "redis://127.0.0.1:1")
     assert isinstance(state, RedisState)
     assert list(tmp_path.iterdir()) == []
-    asyncio.run(state.close())
+    await state.close()
 
 
-def test_without_the_package_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
+async def test_without_the_package_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "dicomgate.state.redis", raising=False)
     monkeypatch.setitem(sys.modules, "redis", None)
     with pytest.raises(ConfigError, match=r"pip install 'dicomgate\[redis\]'"):
         open_state(None, "redis://127.0.0.1")
-    asyncio.run(open_state(None, None).close())
+    await open_state(None, None).close()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from dicomgate.state import open_state
 from dicomgate.state.protocol import Backoff, Grant, Limits, StateUnavailable
 from dicomgate.state.sqlite import SqliteState
 
+pytestmark = pytest.mark.anyio
 SOON = datetime.now(UTC) + timedelta(hours=1)
 QUICK = Limits(deadline=0.3)
 PATIENT = Limits(deadline=20)  # this machine may be busy
@@ -40,35 +41,32 @@ async def unavailable(asking: Coroutine[Any, Any, Any], match: str) -> None:
     assert time.monotonic() - start < QUICK.deadline + 1
 
 
-def test_the_files_are_for_their_owner_alone(path: Path) -> None:
+async def test_the_files_are_for_their_owner_alone(path: Path) -> None:
     umask = os.umask(0)
     try:
         state = SqliteState(path, PATIENT)
-        asyncio.run(state.take("", (), ALICE))
+        await state.take("", (), ALICE)
     finally:
         os.umask(umask)
     modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
     assert modes == {"state.sqlite": 0o600, "state.sqlite-wal": 0o600, "state.sqlite-shm": 0o600}
-    asyncio.run(state.close())
+    await state.close()
 
 
-def test_while_another_process_holds_the_file_one_does_not_wait_for_ever(path: Path) -> None:
-    async def ask() -> None:
-        state = SqliteState(path, QUICK)
-        other = sqlite3.connect(path, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        await unavailable(state.take("", (), ALICE), f"{path.name}: database is locked")
-        await unavailable(state.first_use("ticket", SOON), "database is locked")
-        other.execute("ROLLBACK")
-        assert await state.first_use("ticket", SOON)
-        assert await state.take("", (), ALICE) == Grant(False)
-        other.close()
-        await state.close()
-
-    asyncio.run(ask())
+async def test_while_another_process_holds_the_file_one_does_not_wait_for_ever(path: Path) -> None:
+    state = SqliteState(path, QUICK)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    await unavailable(state.take("", (), ALICE), f"{path.name}: database is locked")
+    await unavailable(state.first_use("ticket", SOON), "database is locked")
+    other.execute("ROLLBACK")
+    assert await state.first_use("ticket", SOON)
+    assert await state.take("", (), ALICE) == Grant(False)
+    other.close()
+    await state.close()
 
 
-def test_a_file_that_another_process_is_just_making_is_waited_for(path: Path) -> None:
+async def test_a_file_that_another_process_is_just_making_is_waited_for(path: Path) -> None:
     other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StartError, match="cannot be opened"):
@@ -77,59 +75,52 @@ def test_a_file_that_another_process_is_just_making_is_waited_for(path: Path) ->
     later.start()
     state = SqliteState(path, PATIENT)
     later.join()
-    assert asyncio.run(state.first_use("ticket", SOON))
-    asyncio.run(state.close())
+    assert await state.first_use("ticket", SOON)
+    await state.close()
     other.close()
 
 
-def test_a_disk_that_hangs_is_not_waited_for(path: Path) -> None:
-    goes_on = threading.Event()
-
-    async def ask() -> None:
-        state = SqliteState(path, QUICK)
-        state._thread.submit(goes_on.wait)
-        await asyncio.gather(*(unavailable(state.take("", (), ALICE), "no answer within 0.3 s") for _ in range(50)))
-        goes_on.set()
-        assert await state.take("", (), ALICE) == Grant(False)  # none of those before was done later
-        assert (await state.take("", (), ALICE)).held
-        await state.close()
-
-    try:
-        asyncio.run(ask())
-    finally:
-        goes_on.set()
+@pytest.fixture
+def goes_on() -> Iterator[threading.Event]:
+    """A disk hangs until this is set."""
+    event = threading.Event()
+    yield event
+    event.set()
 
 
-def test_closing_does_not_wait_for_a_disk_that_hangs(path: Path) -> None:
-    goes_on = threading.Event()
+async def test_a_disk_that_hangs_is_not_waited_for(path: Path, goes_on: threading.Event) -> None:
     state = SqliteState(path, QUICK)
     state._thread.submit(goes_on.wait)
-    try:
-        start = time.monotonic()
-        asyncio.run(state.close())
-        assert time.monotonic() - start < QUICK.deadline + 1
-    finally:
-        goes_on.set()
+    await asyncio.gather(*(unavailable(state.take("", (), ALICE), "no answer within 0.3 s") for _ in range(50)))
+    goes_on.set()
+    assert await state.take("", (), ALICE) == Grant(False)  # none of those before was done later
+    assert (await state.take("", (), ALICE)).held
+    await state.close()
 
 
-def test_a_full_disk_changes_nothing_and_may_have_room_again(path: Path) -> None:
-    async def ask() -> None:
-        state = SqliteState(path, QUICK)
+async def test_closing_does_not_wait_for_a_disk_that_hangs(path: Path, goes_on: threading.Event) -> None:
+    state = SqliteState(path, QUICK)
+    state._thread.submit(goes_on.wait)
+    start = time.monotonic()
+    await state.close()
+    assert time.monotonic() - start < QUICK.deadline + 1
 
-        def pages(most: int) -> None:
-            state._thread.submit(state._connection.execute, f"PRAGMA max_page_count = {most}").result()
 
-        pages(1)  # no more than there are
-        with pytest.raises(StateUnavailable, match="database or disk is full"):  # noqa: PT012
-            for number in range(1000):
-                counted = number
-                await state.take("", (), [Backoff(f"account:{number:0100}", 1, 1, 1), Backoff("source:a", 9999, 1, 1)])
-        assert {count.key: count.n for count in await state.counters()}["source:a"] == counted
-        pages(1_000_000)
-        assert await state.take("", (), ALICE) == Grant(False)
-        await state.close()
+async def test_a_full_disk_changes_nothing_and_may_have_room_again(path: Path) -> None:
+    state = SqliteState(path, QUICK)
 
-    asyncio.run(ask())
+    def pages(most: int) -> None:
+        state._thread.submit(state._connection.execute, f"PRAGMA max_page_count = {most}").result()
+
+    pages(1)  # no more than there are
+    with pytest.raises(StateUnavailable, match="database or disk is full"):  # noqa: PT012
+        for number in range(1000):
+            counted = number
+            await state.take("", (), [Backoff(f"account:{number:0100}", 1, 1, 1), Backoff("source:a", 9999, 1, 1)])
+    assert {count.key: count.n for count in await state.counters()}["source:a"] == counted
+    pages(1_000_000)
+    assert await state.take("", (), ALICE) == Grant(False)
+    await state.close()
 
 
 @pytest.mark.parametrize("contents", [b"no database at all" * 100, b"SQLite format 3\0" + b"\xff" * 8176])
@@ -140,27 +131,23 @@ def test_a_file_that_is_no_database_is_named_and_left_alone(path: Path, contents
     assert path.read_bytes() == contents
 
 
-def test_a_database_that_is_broken_inside_lets_nobody_in(path: Path) -> None:
-    async def fill() -> None:
-        state = SqliteState(path, PATIENT)
+async def use(path: Path, first: bool) -> None:
+    """Use two hundred keys, each for the first time or not."""
+    state = SqliteState(path, PATIENT)
+    try:
         for number in range(200):
-            assert await state.first_use(f"ticket {number}", SOON)
+            assert await state.first_use(f"ticket {number}", SOON) is first
+    finally:
         await state.close()
 
-    async def use_again() -> None:
-        state = SqliteState(path, PATIENT)
-        try:
-            for number in range(200):
-                assert not await state.first_use(f"ticket {number}", SOON)
-        finally:
-            await state.close()
 
-    asyncio.run(fill())
-    asyncio.run(use_again())
+async def test_a_database_that_is_broken_inside_lets_nobody_in(path: Path) -> None:
+    await use(path, first=True)
+    await use(path, first=False)
     whole = path.read_bytes()
     path.write_bytes(whole[:8192] + os.urandom(len(whole) - 8192))
     with pytest.raises((StartError, StateUnavailable), match=r"state\.sqlite: .*malformed"):
-        asyncio.run(use_again())
+        await use(path, first=False)
 
 
 def test_a_file_of_another_version_is_left_alone(path: Path) -> None:
@@ -177,8 +164,8 @@ def test_a_place_without_a_file_is_named(tmp_path: Path, place: str) -> None:
         SqliteState(tmp_path / place)
 
 
-def test_a_file_that_may_not_be_written_is_named(path: Path) -> None:
-    asyncio.run(SqliteState(path, PATIENT).close())
+async def test_a_file_that_may_not_be_written_is_named(path: Path) -> None:
+    await SqliteState(path, PATIENT).close()
     path.chmod(0o400)
     if os.access(path, os.W_OK):
         pytest.skip("root may write everywhere")
@@ -186,62 +173,49 @@ def test_a_file_that_may_not_be_written_is_named(path: Path) -> None:
         SqliteState(path, PATIENT)
 
 
-def test_a_file_that_was_replaced_is_not_counted_in(path: Path) -> None:
-    async def ask() -> None:
-        state, same = SqliteState(path, QUICK), SqliteState(path, QUICK)
-        assert await state.first_use("ticket", SOON)
-        assert not await same.first_use("ticket", SOON)
-        for file in list(path.parent.iterdir()):
-            file.unlink()
-        await unavailable(state.first_use("ticket", SOON), "No such file")
-        new = SqliteState(path, QUICK)
-        await unavailable(state.first_use("ticket", SOON), "the file was replaced while it was in use")
-        assert await new.first_use("ticket", SOON)
-        for each in (state, same, new):
-            await each.close()
-
-    asyncio.run(ask())
+async def test_a_file_that_was_replaced_is_not_counted_in(path: Path) -> None:
+    state, same = SqliteState(path, QUICK), SqliteState(path, QUICK)
+    assert await state.first_use("ticket", SOON)
+    assert not await same.first_use("ticket", SOON)
+    for file in list(path.parent.iterdir()):
+        file.unlink()
+    await unavailable(state.first_use("ticket", SOON), "No such file")
+    new = SqliteState(path, QUICK)
+    await unavailable(state.first_use("ticket", SOON), "the file was replaced while it was in use")
+    assert await new.first_use("ticket", SOON)
+    for each in (state, same, new):
+        await each.close()
 
 
-def test_a_subject_that_is_no_longer_known_is_not_kept(path: Path) -> None:
-    async def ask() -> None:
-        state = SqliteState(path, Limits(deadline=20, forget_known=0))
-        for name in "abc":
-            await state.succeeded(name, (), ())
-        await state.close()
-
-    asyncio.run(ask())
+async def test_a_subject_that_is_no_longer_known_is_not_kept(path: Path) -> None:
+    state = SqliteState(path, Limits(deadline=20, forget_known=0))
+    for name in "abc":
+        await state.succeeded(name, (), ())
+    await state.close()
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT key FROM known").fetchall() == [("c",)]
     connection.close()
 
 
-def test_a_second_state_on_the_same_file_leaves_the_first_its_locks(path: Path) -> None:
+async def test_a_second_state_on_the_same_file_leaves_the_first_its_locks(path: Path) -> None:
     """A reload opens the file once more in one process, and closes it; another process may come and go meanwhile."""
     come_and_go = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM used'); c.close()"
-
-    async def ask() -> None:
-        state = SqliteState(path, PATIENT)
-        assert await state.first_use("before", SOON)
-        await SqliteState(path, PATIENT).close()
-        subprocess.run([sys.executable, "-c", come_and_go, path], check=True, timeout=30)
-        assert await state.first_use("ticket", SOON)
-        other = SqliteState(path, PATIENT)
-        assert not await other.first_use("before", SOON)
-        assert not await other.first_use("ticket", SOON)
-        await other.close()
-        await state.close()
-
-    asyncio.run(ask())
+    state = SqliteState(path, PATIENT)
+    assert await state.first_use("before", SOON)
+    await SqliteState(path, PATIENT).close()
+    subprocess.run([sys.executable, "-c", come_and_go, path], check=True, timeout=30)
+    assert await state.first_use("ticket", SOON)
+    other = SqliteState(path, PATIENT)
+    assert not await other.first_use("before", SOON)
+    assert not await other.first_use("ticket", SOON)
+    await other.close()
+    await state.close()
 
 
-def test_in_memory_each_is_alone() -> None:
-    async def ask() -> None:
-        one, other = open_state(None, None), open_state(None, None)
-        assert await one.first_use("ticket", SOON)
-        assert not await one.first_use("ticket", SOON)
-        assert await other.first_use("ticket", SOON)
-        await one.close()
-        await other.close()
-
-    asyncio.run(ask())
+async def test_in_memory_each_is_alone() -> None:
+    one, other = open_state(None, None), open_state(None, None)
+    assert await one.first_use("ticket", SOON)
+    assert not await one.first_use("ticket", SOON)
+    assert await other.first_use("ticket", SOON)
+    await one.close()
+    await other.close()

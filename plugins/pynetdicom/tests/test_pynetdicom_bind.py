@@ -340,7 +340,7 @@ def test_what_cannot_be_bound(tmp_path: Path) -> None:
         bind(configured(tmp_path, "no-such-thing"))
     with pytest.raises(ConfigError, match="are set in the configuration file"):
         bind(tmp_path / "dicomgate.toml", cleartext_passcodes=True)
-    with pytest.raises(ConfigError, match="one of a configuration file"):
+    with pytest.raises(ConfigError, match="only be given with a configuration file"):
         bind(Ward(), listener="ward")
     with pytest.raises(ConfigError, match="no authenticator was given"):
         bind([])
