@@ -1,16 +1,28 @@
-"""A database with the table `users`, whichever it is."""
+"""A database with the table `users`, and logins that are held to the authenticator's deadline."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from dicomgate import Accept, Attempt, Decision, Unavailable
+from dicomgate.testing import attempt, passcode
+from dicomgate_passcode import read_cost
 from dicomgate_sql import Sql
 
 TABLE = "CREATE TABLE users (name TEXT, hash TEXT, groups TEXT, disabled BOOLEAN)"
 SELECT = "SELECT name, hash, groups, disabled FROM users WHERE name = :name"
 UPDATE = "UPDATE users SET hash = :hash WHERE name = :name AND hash = :old_hash"
+
+GOOD = attempt(passcode("alice", "secret"))
+ALICE = Accept(user="alice")
+TIMEOUT = 0.5
+"""Seconds; the `database_timeout` of the tests about databases that fail."""
+
+SLACK = 1.0
 
 
 @dataclass
@@ -18,7 +30,7 @@ class Backend:
     """A database with the table `users`, and what the authenticator is given for it."""
 
     execute: Callable[[str], str]
-    """Execute as the database's owner; what a single value is, in text."""
+    """Execute as the database's owner; returns a single value as text."""
 
     options: dict[str, Any]
 
@@ -32,6 +44,38 @@ class Backend:
     def hash_of(self, name: str) -> str:
         return self.execute(f"SELECT hash FROM users WHERE name = {_literal(name)}")  # noqa: S608
 
+    def is_outdated(self, name: str) -> bool:
+        cost = read_cost(self.hash_of(name))
+        assert cost is not None
+        return cost.outdated
+
 
 def _literal(text: str | None) -> str:
     return "NULL" if text is None else "'" + text.replace("'", "''") + "'"
+
+
+async def answers(sql: Sql, *logins: tuple[str | bytes, bytes]) -> list[Decision]:
+    """Enter the authenticator, log in with these names and passcodes one after the other, and leave it."""
+    async with sql:
+        return [await sql.authenticate(attempt(passcode(*login))) for login in logins]
+
+
+async def in_time(sql: Sql, asked: Attempt = GOOD) -> Decision:
+    start = time.monotonic()
+    decision = await sql.authenticate(asked)
+    assert time.monotonic() - start < TIMEOUT + SLACK
+    return decision
+
+
+async def unavailable(sql: Sql, why: str) -> None:
+    decision = await in_time(sql)
+    assert isinstance(decision, Unavailable)
+    assert why in decision.reason, decision.reason
+
+
+async def recovered(sql: Sql) -> None:
+    """It may take a moment: connections that hung are given up in the background."""
+    end = time.monotonic() + 20
+    while await in_time(sql) != ALICE:
+        assert time.monotonic() < end
+        await asyncio.sleep(0.05)

@@ -1,25 +1,26 @@
 from __future__ import annotations
 
-import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from dicomgate import Decision
-from dicomgate.testing import attempt, passcode
-from dicomgate.testing.fixtures import evidence, gateway  # noqa: F401 (fixtures)
-from dicomgate.testing.peers.certificates import Certificates, make_certificates
+from dicomgate.testing.fixtures import certificates, evidence, gateway  # noqa: F401 (fixtures)
+from dicomgate.testing.peers.certificates import Certificates
 from dicomgate_passcode import Cost, dummy_hash, make_hash
-from dicomgate_sql import Sql
 from plugins.sql.tests.backend import SELECT, TABLE, Backend
 from plugins.sql.tests.postgresql import PASSWORD, USER, Postgresql, run_postgresql
 
 # The cheapest parameters of each scheme: these tests are about what is decided, not about what it costs.
 CHEAP = {"argon2id": Cost("argon2id", 1, memory_kib=8, lanes=1), "bcrypt": Cost("bcrypt", 4)}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +31,7 @@ def _cheap_dummies(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _libraries_are_heard_from_warnings_on() -> Iterator[None]:
     """As in the gateway's own log."""
-    loggers = [logging.getLogger(name) for name in ("aiosqlite", "sqlalchemy")]
+    loggers = [logging.getLogger(name) for name in ("aiosqlite", "psycopg", "sqlalchemy")]
     for logger in loggers:
         logger.setLevel(logging.WARNING)
     yield
@@ -49,12 +50,7 @@ def cheap_hash() -> Callable[..., str]:
 
 
 @pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return make_certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="session")
-def _running_postgresql(certificates: Certificates) -> Iterator[Postgresql]:
+def _running_postgresql(certificates: Certificates) -> Iterator[Postgresql]:  # noqa: F811 (the fixture)
     with run_postgresql(certificates) as running:
         yield running
 
@@ -98,20 +94,3 @@ def backend(request: pytest.FixtureRequest, cheap_hash: Callable[..., str]) -> B
     backend.put("bert", cheap_hash(), "radiology", True)
     backend.put("carl", None)
     return backend
-
-
-LogIn = Callable[..., "list[Decision]"]
-
-
-@pytest.fixture(scope="session")
-def logins() -> LogIn:
-    """Ask an authenticator for names with passcodes, one after the other, and leave it."""
-
-    def log_in(sql: Sql, *logins: tuple[str | bytes, bytes]) -> list[Decision]:
-        async def ask() -> Sequence[Decision]:
-            async with sql:
-                return [await sql.authenticate(attempt(passcode(*login))) for login in logins]
-
-        return list(asyncio.run(ask()))
-
-    return log_in

@@ -1,4 +1,4 @@
-"""A PostgreSQL server: stopped, started and made to hang as a test wants it.
+"""A PostgreSQL server that a test can stop, start and let hang.
 
 It listens on 127.0.0.1, for which its certificate is, and on 127.0.0.2, for which it is not.
 """
@@ -50,9 +50,9 @@ class Postgresql:
 
     def execute(self, statements: str, database: str = "users") -> str:
         """Execute as the superuser; return what psql prints."""
-        command = [self._programs / "psql", "-h", HOST, "-p", str(self.address[1]), "-U", SUPERUSER, "-d", database]
+        where = ["-h", HOST, "-p", str(self.address[1]), "-U", SUPERUSER, "-d", database]
         finished = subprocess.run(
-            [*command, "-qAt", "-v", "ON_ERROR_STOP=1", "-f", "-"],
+            [self._programs / "psql", *where, "-qAt", "-v", "ON_ERROR_STOP=1", "-f", "-"],
             input=statements,
             env={**os.environ, "PGPASSWORD": PASSWORD},
             capture_output=True,
@@ -69,10 +69,11 @@ class Postgresql:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        command = [*_as_nobody(), self._programs / "postgres", "-D", self._folder / "data", "-p", str(self.address[1])]
+        options: list[str | Path] = ["-D", self._folder / "data", "-p", str(self.address[1])]
+        command = [*_as_nobody(), self._programs / "postgres", *options]
         log = self._folder / "postgresql.log"
         self._process = self._stack.enter_context(running(command, log=log, ports=[self.address[1]]))
-        ready = [self._programs / "pg_isready", "-q", "-h", HOST, "-p", str(self.address[1])]
+        ready: list[str | Path] = [self._programs / "pg_isready", "-q", "-h", HOST, "-p", str(self.address[1])]
         wait_until(lambda: subprocess.run(ready, check=False).returncode == 0, "PostgreSQL answering")
 
     def stop(self) -> None:
@@ -145,6 +146,6 @@ def _programs() -> Path:
     return found[-1].parent if found else Path(str(on_path)).parent
 
 
-def _as_nobody() -> list[str]:
+def _as_nobody() -> list[str | Path]:
     identity = [f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
     return ["setpriv", *identity] if os.geteuid() == 0 else []

@@ -15,7 +15,7 @@ def test_a_row_is_a_user(cheap_hash: Hash) -> None:
     text = cheap_hash()
     account = read_account("ALICE", [{"name": "alice", "hash": text, "groups": "a, b ,,c", "disabled": None}])
     assert account is not None
-    assert (account.name, account.hash, account.groups) == ("alice", text, {"a", "b", "c"})
+    assert (account.name, account.hash, account.groups) == ("alice", text, frozenset({"a", "b", "c"}))
     assert account.cost is not None
     assert account.problem == ""
     assert text not in repr(account)
@@ -117,11 +117,12 @@ def test_a_name_that_is_no_text_lets_nobody_in(name: object, cheap_hash: Hash) -
 
 def test_several_users_are_nobody(cheap_hash: Hash) -> None:
     one, other = cheap_hash(), cheap_hash()
-    for rows in (
+    several: list[list[dict[str, object]]] = [
         [{"name": "alice", "hash": one}, {"name": "Alice", "hash": one}],
         [{"name": "alice", "hash": one}, {"name": "alice", "hash": other}],
         [{"hash": one}, {"hash": None}],
-    ):
+    ]
+    for rows in several:
         assert read_account("alice", rows) == Account("alice", problem="the name stands for several users")
 
 

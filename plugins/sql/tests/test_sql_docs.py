@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from typing import Any
+
+import pytest
 
 import dicomgate_sql
 from dicomgate import Accept, Reject
@@ -16,20 +17,12 @@ from dicomgate.testing.peers.loopback import wait_until
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, log_in, login
 from dicomgate.testing.system_gateway import StartGateway, configuration
-from dicomgate_passcode import read_cost
 from dicomgate_sql import Sql
 from dicomgate_sql.account import COLUMNS
-from plugins.sql.tests.backend import Backend
+from plugins.sql.tests.backend import Backend, answers
 
 Hash = Callable[..., str]
-LogIn = Callable[..., list[Any]]
 PAGE = DOCS / "sql.md"
-
-
-def is_outdated(backend: Backend) -> bool:
-    cost = read_cost(backend.hash_of("alice"))
-    assert cost is not None
-    return cost.outdated
 
 
 def schema() -> str:
@@ -57,11 +50,12 @@ def test_the_configuration_of_the_page_lets_its_users_in(
         assert log_in(running.address, [login("alice", ALICE)])[0] == 2
         assert log_in(running.address, [login("alice", WRONG)]) == REFUSED_IDENTITY
         (accepted,) = running.wait_for("Decided", outcome="accept")
-        wait_until(lambda: not is_outdated(sqlite_backend), "the renewal")
+        wait_until(lambda: not sqlite_backend.is_outdated("alice"), "the renewal")
     assert (accepted["user"], accepted["groups"], accepted["authenticator"]) == ("alice", ["ct", "radiology"], "staff")
 
 
-def test_the_same_users_in_postgresql(postgresql_backend: Backend, cheap_hash: Hash, logins: LogIn) -> None:
+@pytest.mark.anyio
+async def test_the_same_users_in_postgresql(postgresql_backend: Backend, cheap_hash: Hash) -> None:
     with_sqlite, with_postgresql = authenticators(PAGE)
     assert set(with_postgresql) <= set(inspect.signature(Sql).parameters) | {"use", "name"}
     assert with_postgresql["select"] == with_sqlite["select"]
@@ -69,11 +63,12 @@ def test_the_same_users_in_postgresql(postgresql_backend: Backend, cheap_hash: H
     postgresql_backend.execute(f"DROP TABLE users; {schema()} {rights.replace('TO dicomgate', 'TO gate')}")
     postgresql_backend.put("alice", cheap_hash(), "ct", False)
     sql = postgresql_backend.make(select=with_postgresql["select"], update=with_sqlite["update"])
-    assert logins(sql, ("alice", b"secret")) == [Accept("alice", frozenset({"ct"}))]
-    assert not is_outdated(postgresql_backend)
+    assert await answers(sql, ("alice", b"secret")) == [Accept("alice", frozenset({"ct"}))]
+    assert not postgresql_backend.is_outdated("alice")
 
 
-def test_the_query_of_the_page_is_lawful_and_works(backend: Backend, cheap_hash: Hash, logins: LogIn) -> None:
+@pytest.mark.anyio
+async def test_the_query_of_the_page_is_lawful_and_works(backend: Backend, cheap_hash: Hash) -> None:
     backend.execute("DROP TABLE users")
     for table in ("people", "memberships"):
         backend.execute(f"DROP TABLE IF EXISTS {table}")
@@ -85,7 +80,7 @@ def test_the_query_of_the_page_is_lawful_and_works(backend: Backend, cheap_hash:
     backend.execute("INSERT INTO memberships VALUES (1, 'ct'), (1, 'mr'), (2, 'ct')")
     if "url" in backend.options:
         backend.execute("GRANT SELECT ON people, memberships TO gate")
-    assert logins(backend.make(select=query()), ("ann", b"secret"), ("ben", b"secret"), ("cem", b"secret")) == [
+    assert await answers(backend.make(select=query()), ("ann", b"secret"), ("ben", b"secret"), ("cem", b"secret")) == [
         Accept("ann", frozenset({"ct", "mr"})),
         Reject("the user cannot log in: disabled"),
         Accept("cem"),

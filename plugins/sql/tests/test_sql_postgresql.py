@@ -11,185 +11,151 @@ from datetime import timedelta
 
 import pytest
 
-from dicomgate import Accept, Decision, Unavailable
-from dicomgate.testing import attempt, passcode
+from dicomgate import Accept, Reject, Unavailable
 from dicomgate.testing.peers.loopback import wait_until
-from plugins.sql.tests.asking import ALICE, GOOD, PATIENCE, SLACK, could_not_look, in_time, recovered
-from plugins.sql.tests.backend import Backend
+from plugins.sql.tests.backend import ALICE, GOOD, SLACK, TIMEOUT, Backend, answers, in_time, recovered, unavailable
 from plugins.sql.tests.postgresql import Postgresql
+
+pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 def postgresql_backend(postgresql_backend: Backend, cheap_hash: Callable[..., str]) -> Backend:
     postgresql_backend.put("alice", cheap_hash())
-    postgresql_backend.options["database_timeout"] = timedelta(seconds=PATIENCE)
+    postgresql_backend.options["database_timeout"] = timedelta(seconds=TIMEOUT)
     return postgresql_backend
 
 
-def test_down_and_up_again(postgresql_backend: Backend, postgresql: Postgresql) -> None:
-    async def log_in() -> None:
-        async with postgresql_backend.make() as sql:
-            assert await in_time(sql) == ALICE
-            postgresql.stop()
-            await could_not_look(sql, "the database: Connect call failed")
-            postgresql.start()
-            await recovered(sql)
-
-    asyncio.run(log_in())
+async def test_down_and_up_again(postgresql_backend: Backend, postgresql: Postgresql) -> None:
+    async with postgresql_backend.make() as sql:
+        assert await in_time(sql) == ALICE
+        postgresql.stop()
+        await unavailable(sql, "the database: connection failed: ")
+        postgresql.start()
+        await recovered(sql)
 
 
-def test_restarted_between_two_logins(postgresql_backend: Backend, postgresql: Postgresql) -> None:
-    """The first login behind the restart finds that its connections are dead, and opens another."""
-
-    async def log_in() -> None:
-        async with postgresql_backend.make() as sql:
-            assert await asyncio.gather(*(in_time(sql) for _ in range(4))) == [ALICE] * 4
-            postgresql.stop()
-            postgresql.start()
-            assert await in_time(sql) == ALICE
-
-    asyncio.run(log_in())
+async def test_restarted_between_two_logins(postgresql_backend: Backend, postgresql: Postgresql) -> None:
+    """The first login after the restart finds that its connections are dead, and opens another."""
+    async with postgresql_backend.make() as sql:
+        assert await asyncio.gather(*(in_time(sql) for _ in range(4))) == [ALICE] * 4
+        postgresql.stop()
+        postgresql.start()
+        assert await in_time(sql) == ALICE
 
 
-def test_hung(postgresql_backend: Backend, postgresql: Postgresql) -> None:
-    async def log_in() -> None:
-        async with postgresql_backend.make(connections=2) as sql:
-            assert await asyncio.gather(*(in_time(sql) for _ in range(4))) == [ALICE] * 4
-            postgresql.hang()
-            for _ in range(2):
-                await asyncio.gather(*(could_not_look(sql, "no answer within 0.5 s") for _ in range(6)))
-            postgresql.go_on()
-            await recovered(sql)
-            assert postgresql.connections() <= 2
-            assert await asyncio.gather(*(in_time(sql) for _ in range(4))) == [ALICE] * 4
-
-    asyncio.run(log_in())
+async def test_hung(postgresql_backend: Backend, postgresql: Postgresql) -> None:
+    async with postgresql_backend.make(connections=2) as sql:
+        assert await asyncio.gather(*(in_time(sql) for _ in range(4))) == [ALICE] * 4
+        postgresql.hang()
+        for _ in range(2):
+            await asyncio.gather(*(unavailable(sql, "no answer within 0.5 s") for _ in range(6)))
+        postgresql.go_on()
+        await recovered(sql)
+        assert postgresql.connections() <= 2
+        assert await asyncio.gather(*(in_time(sql) for _ in range(4))) == [ALICE] * 4
 
 
-def test_hung_from_the_start_to_the_end(
+async def test_hung_from_the_start_to_the_end(
     postgresql_backend: Backend, postgresql: Postgresql, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def log_in() -> None:
-        start = time.monotonic()
-        async with postgresql_backend.make() as sql:
-            assert time.monotonic() - start < PATIENCE + SLACK
-            await could_not_look(sql, "no answer")
-            start = time.monotonic()
-        assert time.monotonic() - start < PATIENCE + 2 + SLACK
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-
     postgresql.hang()
-    asyncio.run(log_in())
-    assert "sql: nobody can log in for now: the database: no answer within 0.5 s" in caplog.text
+    tasks = asyncio.all_tasks()
+    start = time.monotonic()
+    async with postgresql_backend.make() as sql:
+        assert time.monotonic() - start < TIMEOUT + SLACK
+        await unavailable(sql, "no answer")
+        start = time.monotonic()
+    assert time.monotonic() - start < TIMEOUT + 2 + SLACK
+    assert asyncio.all_tasks() == tasks
+    assert "sql: all logins fail for now: the database: no answer within 0.5 s" in caplog.text
 
 
-def test_it_may_be_left_while_idle_connections_hang(postgresql_backend: Backend, postgresql: Postgresql) -> None:
-    async def log_in() -> None:
-        async with postgresql_backend.make() as sql:
-            assert await asyncio.gather(*(in_time(sql) for _ in range(8))) == [ALICE] * 8
-            postgresql.hang()
-            start = time.monotonic()
-        assert time.monotonic() - start < 2 + SLACK
-
-    asyncio.run(log_in())
+async def test_it_may_be_left_while_idle_connections_hang(postgresql_backend: Backend, postgresql: Postgresql) -> None:
+    async with postgresql_backend.make() as sql:
+        assert await asyncio.gather(*(in_time(sql) for _ in range(8))) == [ALICE] * 8
+        postgresql.hang()
+        start = time.monotonic()
+    assert time.monotonic() - start < 2 + SLACK
     gc.collect()  # a connection that was not closed would complain
 
 
-def test_slow(postgresql_backend: Backend, postgresql: Postgresql) -> None:
+async def test_slow(postgresql_backend: Backend, postgresql: Postgresql) -> None:
     select = "SELECT hash, name FROM users, pg_sleep({}) WHERE name = :name"
 
-    async def log_in(seconds: float) -> None:
+    for seconds in (0.05, 30.0):
         async with postgresql_backend.make(select=select.format(seconds)) as sql:
-            if seconds < PATIENCE:
+            if seconds < TIMEOUT:
                 assert await in_time(sql) == ALICE
             else:
-                await could_not_look(sql, "no answer within 0.5 s")
+                await unavailable(sql, "no answer within 0.5 s")
                 # The server is told to stop, and does not go on for nobody.
                 nobody_waits = lambda: not postgresql.connections()  # noqa: E731
                 await asyncio.to_thread(wait_until, nobody_waits, "the end of the slow statement")
 
-    asyncio.run(log_in(0.05))
-    asyncio.run(log_in(30))
+
+async def test_too_many_questions_for_a_database_that_hangs(
+    postgresql_backend: Backend, postgresql: Postgresql
+) -> None:
+    async with postgresql_backend.make(connections=1) as sql:
+        assert await in_time(sql) == ALICE
+        postgresql.hang()
+        decisions = await asyncio.gather(*(in_time(sql) for _ in range(40)))
+        reasons = [decision.reason for decision in decisions if isinstance(decision, Unavailable)]
+        assert reasons.count("32 questions are already waiting for the database") == 8
+        assert len(reasons) == 40
+        postgresql.go_on()
+        await recovered(sql)
 
 
-def test_too_many_questions_for_a_database_that_hangs(postgresql_backend: Backend, postgresql: Postgresql) -> None:
-    async def log_in() -> None:
-        async with postgresql_backend.make(connections=1) as sql:
-            assert await in_time(sql) == ALICE
-            postgresql.hang()
-            decisions = await asyncio.gather(*(in_time(sql) for _ in range(40)))
-            reasons = [decision.reason for decision in decisions if isinstance(decision, Unavailable)]
-            assert reasons.count("32 questions are waiting for the database already") == 8
-            assert len(reasons) == 40
-            postgresql.go_on()
-            await recovered(sql)
-
-    asyncio.run(log_in())
+async def test_at_most_so_many_connections(postgresql_backend: Backend, postgresql: Postgresql) -> None:
+    async with postgresql_backend.make(connections=3, database_timeout=timedelta(seconds=20)) as sql:
+        assert await asyncio.gather(*(sql.authenticate(GOOD) for _ in range(12))) == [ALICE] * 12
+        assert postgresql.connections() <= 3
+    wait_until(lambda: not postgresql.connections(), "the end of all connections")
 
 
-def test_at_most_so_many_connections(postgresql_backend: Backend, postgresql: Postgresql) -> None:
-    async def log_in() -> None:
-        async with postgresql_backend.make(connections=3, database_timeout=timedelta(seconds=20)) as sql:
-            assert await asyncio.gather(*(sql.authenticate(GOOD) for _ in range(12))) == [ALICE] * 12
-            assert postgresql.connections() <= 3
-        wait_until(lambda: not postgresql.connections(), "the end of all connections")
-
-    asyncio.run(log_in())
-
-
-def test_who_hangs_up_costs_no_connection(postgresql_backend: Backend) -> None:
+async def test_who_hangs_up_costs_no_connection(postgresql_backend: Backend) -> None:
     """The backend's process is the same afterwards, and nothing is complained of."""
     select = "SELECT hash, pg_backend_pid()::text AS name FROM users, pg_sleep(0.2) WHERE users.name = :name"
 
-    async def log_in() -> tuple[Decision, Decision]:
-        async with postgresql_backend.make(select=select, connections=1) as sql:
-            before = await in_time(sql)
-            abandoned = asyncio.create_task(sql.authenticate(GOOD))
-            await asyncio.sleep(0.05)
-            abandoned.cancel()
-            await asyncio.wait((abandoned,))
-            return before, await in_time(sql)
-
-    before, after = asyncio.run(log_in())
-    assert isinstance(before, Accept)
-    assert before == after
+    async with postgresql_backend.make(select=select, connections=1) as sql:
+        before = await in_time(sql)
+        assert isinstance(before, Accept)
+        abandoned = asyncio.create_task(sql.authenticate(GOOD))
+        await asyncio.sleep(0.05)
+        abandoned.cancel()
+        await asyncio.wait((abandoned,))
+        assert await in_time(sql) == before
 
 
-def test_who_hangs_up_before_a_failure_leaves_no_complaint(
+async def test_who_hangs_up_before_a_failure_leaves_no_complaint(
     postgresql_backend: Backend, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "asyncio")
     fails = "CASE WHEN CAST(pg_sleep(0.1) AS text) IS NOT NULL THEN 1 / (length(name) - length('alice')) END"
-
-    async def log_in() -> None:
-        select = f"SELECT hash FROM users WHERE name = :name AND {fails} = 1"  # noqa: S608
-        async with postgresql_backend.make(select=select) as sql:
-            abandoned = asyncio.create_task(sql.authenticate(GOOD))
-            await asyncio.sleep(0.05)
-            abandoned.cancel()
-            await asyncio.wait((abandoned,))
-            await could_not_look(sql, "the database: DivisionByZeroError (22012)")
-
-    asyncio.run(log_in())
+    select = f"SELECT hash FROM users WHERE name = :name AND {fails} = 1"  # noqa: S608
+    async with postgresql_backend.make(select=select) as sql:
+        abandoned = asyncio.create_task(sql.authenticate(GOOD))
+        await asyncio.sleep(0.05)
+        abandoned.cancel()
+        await asyncio.wait((abandoned,))
+        await unavailable(sql, "the database: DivisionByZero (22012)")
     gc.collect()
-    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
+    assert [record for record in caplog.records if record.name == "asyncio" and record.levelno > logging.INFO] == []
 
 
-def test_a_wrong_password_and_then_the_right_one(postgresql_backend: Backend) -> None:
+async def test_a_wrong_password_and_then_the_right_one(postgresql_backend: Backend) -> None:
     file = postgresql_backend.options["password_file"]
     right = file.read_text()
-
-    async def log_in() -> None:
-        file.write_text("canary-wrong\n")
-        async with postgresql_backend.make() as sql:
-            await could_not_look(sql, 'password authentication failed for user "gate" (28P01)')
-            file.write_text(right)
-            assert await in_time(sql) == ALICE
-        file.unlink()
-        async with sql:
-            await could_not_look(sql, "database.password: cannot be read: No such file or directory")
-
-    asyncio.run(log_in())
+    file.write_text("canary-wrong\n")
+    async with postgresql_backend.make() as sql:
+        await unavailable(sql, 'password authentication failed for user "gate"')
+        file.write_text(right)
+        assert await in_time(sql) == ALICE
+    file.unlink()
+    async with sql:
+        await unavailable(sql, "database.password: cannot be read: No such file or directory")
 
 
 @pytest.mark.parametrize(
@@ -200,29 +166,33 @@ def test_a_wrong_password_and_then_the_right_one(postgresql_backend: Backend) ->
         ("REVOKE SELECT ON users FROM gate", "GRANT SELECT ON users TO gate", "permission denied for table users"),
     ],
 )
-def test_a_table_that_is_missing_or_changed(broken: str, mended: str, why: str, postgresql_backend: Backend) -> None:
-    async def log_in() -> None:
-        async with postgresql_backend.make() as sql:
-            assert await in_time(sql) == ALICE
-            postgresql_backend.execute(broken)
-            await could_not_look(sql, why)
-            postgresql_backend.execute(mended)
-            assert await in_time(sql) == ALICE
+async def test_a_table_that_is_missing_or_changed(
+    broken: str, mended: str, why: str, postgresql_backend: Backend
+) -> None:
+    async with postgresql_backend.make() as sql:
+        assert await in_time(sql) == ALICE
+        postgresql_backend.execute(broken)
+        await unavailable(sql, why)
+        postgresql_backend.execute(mended)
+        assert await in_time(sql) == ALICE
 
-    asyncio.run(log_in())
+
+@pytest.mark.parametrize("kind", ["date", "timestamp", "timestamptz"])
+async def test_a_date_that_python_lacks_disables_a_user_all_the_same(kind: str, postgresql_backend: Backend) -> None:
+    select = "SELECT hash, CAST({} AS " + kind + ") AS disabled FROM users WHERE name = :name"  # noqa: S608
+    for date in ("'infinity'", "'0044-03-15 BC'", "'2026-01-31'"):
+        decisions = await answers(postgresql_backend.make(select=select.format(date)), ("alice", b"secret"))
+        assert decisions == [Reject("the user cannot log in: disabled")]
+    assert await answers(postgresql_backend.make(select=select.format("NULL")), ("alice", b"secret")) == [ALICE]
 
 
-def test_a_reason_holds_no_value(postgresql_backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_reason_holds_no_value(postgresql_backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     """What the database says of a value, it says with the value."""
     caplog.set_level(logging.DEBUG, "dicomgate_sql")
     by_length = "SELECT hash FROM users WHERE length(name) = CAST({} AS integer)"
 
-    async def log_in(parameter: str) -> Decision:
-        async with postgresql_backend.make(select=by_length.format(parameter)) as sql:
-            return await sql.authenticate(attempt(passcode("canary-name", "secret")))
-
-    judged_by_the_server = asyncio.run(log_in("CAST(:name AS text)"))
-    assert judged_by_the_server == Unavailable("the database: InvalidTextRepresentationError (22P02)")
-    judged_by_the_driver = asyncio.run(log_in(":name"))
-    assert judged_by_the_driver == Unavailable("the database: DataError (22000)")
+    for parameter in ("CAST(:name AS text)", ":name"):
+        sql = postgresql_backend.make(select=by_length.format(parameter))
+        (decision,) = await answers(sql, ("canary-name", b"secret"))
+        assert decision == Unavailable("the database: InvalidTextRepresentation (22P02)")
     assert "canary" not in "".join(record.getMessage() for record in caplog.records if "sql" in record.name)

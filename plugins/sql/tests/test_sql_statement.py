@@ -50,7 +50,7 @@ def test_lawful_update() -> None:
         ("SELECT hash FROM users WHERE name = :name::text", "no parameter :name"),
         ("SELECT hash FROM users WHERE name = ':name'", "in quotes or in a comment"),
         ("SELECT hash FROM users -- WHERE name = :name", "in quotes or in a comment"),
-        (f"{SELECT} AND kind = ':kind'", ":kind stands in quotes"),
+        (f"{SELECT} AND kind = ':kind'", ":kind is in quotes"),
         ("SELECT hash FROM users WHERE name = :user", "no parameter :name"),
         (f"{SELECT} AND realm = :realm", "unknown parameters: :realm; known are: :name"),
         (f"{SELECT}; DROP TABLE users", "one statement"),

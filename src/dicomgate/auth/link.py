@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import os
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
@@ -23,15 +22,15 @@ from typing import Protocol, TypeVar, cast
 
 from ..contract import Attempt, Authenticator, Decision, IdentityType, Unavailable
 from ..errors import DicomgateError, PluginError, StartError, place
+from ..kit.threads import QUEUE_PER_THREAD, THREADS
 from .decision_check import Defect, check_decision
 from .groups import GroupSource
 
 _log = logging.getLogger("dicomgate.auth")
 
 DEFAULT_DEADLINE = timedelta(seconds=2)
-DEFAULT_WORKERS = max(1, (os.cpu_count() or 1) - 1)
-"""One core is left to the event loop while hashes are computed."""
-_QUEUE_PER_WORKER = 32
+DEFAULT_WORKERS = THREADS
+_QUEUE_PER_WORKER = QUEUE_PER_THREAD
 _Answer = TypeVar("_Answer")
 
 

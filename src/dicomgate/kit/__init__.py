@@ -12,5 +12,6 @@ Modules:
     inspect      What `dicomgate NAME inspect` shows: a finding for each part of a credential that is checked
     refreshed    A value that is fetched again and again, for example an issuer's keys from its URL
     text         How text from outside may appear in a log line, an audit record or a name
+    threads      Computations in threads of their own, at most so many at a time, with a bound on those that wait
     watched      A value read from files that may change; a good change counts at the next use
 """

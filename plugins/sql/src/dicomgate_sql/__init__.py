@@ -1,16 +1,16 @@
 """dicomgate-sql: username and passcode logins, from a SQL database.
 
-statement       the operator's statements, checked before any database is asked
-target          which database, and how it is connected: SQLite or PostgreSQL
-greeting        the first byte that a server says: is it PostgreSQL?
-database        asked with a deadline and a bound
-failure         what goes wrong, in words
-account         the rows of an answer -> one user
-hashing         hashes computed in threads of their own, with a bound
-pace            how long a login takes: the same for everybody
-authenticator   `Sql`, what `use = "sql"` makes
+Modules:
 
-A hash is read, verified and made by dicomgate_passcode, as one of the users file is.
+    account        The rows of an answer -> one user
+    authenticator  `Sql`, what `use = "sql"` makes
+    connection     How a database is connected: an SQLite file or a PostgreSQL server
+    database       The database, asked with a deadline and a bound
+    equal_time     How long a login takes
+    errors         What goes wrong when the database is asked, in words for the operator
+    statement      The operator's statements, checked before any database is asked
+
+dicomgate_passcode reads, verifies and makes the hashes, as it does for the users file.
 """
 
 from .authenticator import Sql

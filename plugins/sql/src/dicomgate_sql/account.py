@@ -1,8 +1,8 @@
 """The rows of an answer -> one user.
 
-Rule 1: a column is known by its name, and none is ignored: one that was meant to disable users must not be overlooked.
-Rule 2: rows may differ in their groups alone. Several users for one name are nobody.
-Rule 3: what cannot be understood lets nobody in. No message holds a hash.
+Rule 1: a column is known by its name, and none is ignored: one that should disable users must not be overlooked.
+Rule 2: rows may differ only in their groups. If one name finds several users, none of them can log in.
+Rule 3: a user whose row cannot be understood cannot log in. No message contains a hash.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NO = frozenset({"", "0", "f", "false", "n", "no"})
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One user. `problem` says why the user cannot log in, whatever the passcode; `cost` is then None."""
+    """One user. If the user cannot log in at all, `problem` says why, and `cost` is None."""
 
     name: str
     hash: str = field(default="", repr=False)
@@ -30,7 +30,7 @@ class Account:
 
 
 def column_problem(columns: Sequence[str]) -> str:
-    """Why an answer with these columns is no answer; empty if it is one."""
+    """What is wrong with these columns; empty if nothing is."""
     if "hash" not in columns:
         return "the answer has no column hash"
     if unknown := sorted(set(columns) - set(COLUMNS)):
@@ -40,7 +40,7 @@ def column_problem(columns: Sequence[str]) -> str:
 
 
 def read_account(asked: str, rows: Sequence[Mapping[str, object]]) -> Account | None:
-    """The user of these rows, who was asked for by this name; None if there are no rows."""
+    """The user of these rows, who was asked for by the name `asked`; None if there are no rows."""
     if not rows:
         return None
     try:
@@ -68,12 +68,12 @@ def _read(asked: str, rows: Sequence[Mapping[str, object]]) -> Account:
 
 
 def _is_set(flag: object) -> bool:
-    """True unless the flag says no in one of the ways that databases have for it; NULL is no."""
+    """True unless the flag is one of the forms of "no" that databases have; NULL is "no"."""
     return flag.strip().lower() not in _NO if isinstance(flag, str) else flag is not None and flag != 0
 
 
 def _groups(value: object) -> list[str]:
-    """One column of one row: nothing, text with commas, a JSON array, or an array of the database's own."""
+    """The groups of one row: NULL, text with commas, a JSON array, or an array of the database."""
     if value is None:
         return []
     if isinstance(value, str):
@@ -82,7 +82,7 @@ def _groups(value: object) -> list[str]:
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
-            raise ValueError("the groups begin like a JSON array, and are none") from None
+            raise ValueError("the groups begin like a JSON array, but are not one") from None
     if not isinstance(value, list) or not all(isinstance(group, str) for group in value):
         raise ValueError("the groups are neither text nor an array of texts")
     return value

@@ -1,13 +1,13 @@
-"""`use = "sql"`: User-Identity-Type 2, judged by a row of a database (PS3.7 D.3.3.7.1).
+"""`use = "sql"`: User-Identity-Type 2, checked against a row of a database (PS3.7 D.3.3.7.1).
 
-Rule 1: an empty passcode is refused before anything is asked.
-Rule 2: unknown, disabled, without a hash, wrong passcode: the same answer after the same work and the same time.
-Rule 3: "could not look" is never "wrong": whatever the database does, the answer is Unavailable, in time.
-Rule 4: a login succeeds or fails on what the database says; that a better hash cannot be written changes nothing.
+Rule 1: an empty passcode is refused before the database is asked.
+Rule 2: an unknown user, a disabled user, a missing hash and a wrong passcode get the same answer, after the same work
+        and the same time.
+Rule 3: a database that fails is never "wrong passcode": the answer is Unavailable, in time.
+Rule 4: only the database decides a login. If an outdated hash cannot be renewed, the login succeeds all the same.
 
-It is asynchronous, with a few threads for hashes: most of what it waits for is the database, and waiting takes no
-thread. A database that hangs holds none of those that hash, and as many hashes are computed at a time as there are
-cores for them, however many logins wait for an answer.
+It is asynchronous, with a few threads for hashes. Waiting for the database takes no thread, so a database that hangs
+holds up no verification, and only as many hashes are computed at a time as there are cores for them.
 """
 
 from __future__ import annotations
@@ -15,77 +15,80 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from sqlalchemy import TextClause
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, Identity, IdentityType, Pass, Reject, Unavailable
+from dicomgate.kit.threads import ComputingThreads, QueueFullError
 from dicomgate_passcode import DummyHash, HashingFailedError, cannot_be_right, make_hash, verify
 
 from .account import Account, column_problem, read_account
+from .connection import Connection, postgresql, sqlite
 from .database import Database
-from .failure import CouldNotLookError
-from .hashing import HashingThreads
-from .pace import Pace
+from .equal_time import EqualTime
+from .errors import UnavailableError
 from .statement import select_statement, update_statement
-from .target import Target, postgresql, sqlite
 
 _log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _MOST_CONNECTIONS = 100
 
 
 @dataclass(kw_only=True, eq=False)
 class Sql:
-    """Users and passcodes of a SQL database: of an SQLite file, or of a PostgreSQL server.
+    """The users and passcodes of a SQL database: an SQLite file, or a PostgreSQL server.
 
-    Raises ConfigError if a statement, the address or a file is wrong. That the database is down is no such error: it
-    is asked for each login anew.
+    Raises ConfigError if a statement, the address or a file is wrong. It is no error if the server is down: each login
+    asks it anew.
     """
 
     select: str
-    """The statement that asks for the user `:name`. Its columns: `hash`, and if wanted `name`, `groups`, `disabled`."""
+    """The statement that asks for the user `:name`. Columns: `hash`; optional: `name`, `groups`, `disabled`."""
 
     file: Path | None = None
-    """The SQLite file; instead of `url`."""
+    """The SQLite file. Either this or `url`."""
 
     url: str | None = None
-    """The PostgreSQL server, `postgresql://user@host/database`; instead of `file`. It must not hold the password."""
+    """The PostgreSQL server, `postgresql://user@host/database`, without the password. Either this or `file`."""
 
     password_file: Path | None = None
-    """The file that holds the password for the server, in one line."""
+    """The file with the password for the server, in one line."""
 
     ca: Path | None = None
-    """The CA certificates, PEM, of which one has issued the server's; the system's if there is no such key."""
+    """The CA certificates (PEM) that the server's certificate is verified against. Default: the system's."""
 
     cleartext: bool = False
-    """True: a server on another machine is spoken to without TLS."""
+    """True: connect to a server on another machine without TLS."""
 
     update: str | None = None
     """The statement that renews an outdated hash at login, with `:name`, `:hash` and `:old_hash`."""
 
     connections: int = 5
-    """At most so many connections to the database."""
+    """The most connections to the database."""
 
     database_timeout: timedelta = timedelta(seconds=1)
-    """How long the database may take for an answer, a new connection included."""
+    """The longest time for an answer of the database, including a new connection."""
 
     unknown_user: Literal["reject", "pass"] = "reject"
-    """What becomes of a user who is not in the database: "reject", or "pass" to let the next authenticator look."""
+    """For a user who is not in the database: "reject", or "pass" to ask the next authenticator."""
 
     handles: frozenset[IdentityType] = field(init=False, repr=False)
     _select: TextClause = field(init=False, repr=False)
     _update: TextClause | None = field(init=False, repr=False)
-    _target: Target = field(init=False, repr=False)
-    _pace: Pace = field(init=False, repr=False)
+    _connection: Connection = field(init=False, repr=False)
+    _time: EqualTime = field(init=False, repr=False)
     _database: Database = field(init=False, repr=False)
-    _threads: HashingThreads = field(init=False, repr=False)
+    _threads: ComputingThreads = field(init=False, repr=False)
     _afterwards: set[asyncio.Task[None]] = field(init=False, repr=False, default_factory=set)
     _renewal_failed: bool = field(init=False, repr=False, default=False)
 
@@ -94,40 +97,35 @@ class Sql:
         if not 1 <= self.connections <= _MOST_CONNECTIONS:
             raise ConfigError(f"connections: must be from 1 to {_MOST_CONNECTIONS}")
         if not self.database_timeout:
-            raise ConfigError("database_timeout: no time at all would refuse everybody")
+            raise ConfigError("database_timeout: must be longer than 0")
         self._select = select_statement(self.select)
         self._update = None if self.update is None else update_statement(self.update)
-        self._target = self._make_target()
+        self._connection = self._make_connection()
         try:
-            self._pace = Pace()
+            self._time = EqualTime()
         except HashingFailedError:
-            raise ConfigError("there is no memory for a hash") from None
+            raise ConfigError("there is not enough memory for a hash") from None
 
-    def _make_target(self) -> Target:
-        patience = self.database_timeout.total_seconds()
+    def _make_connection(self) -> Connection:
         if self.ca is not None and self.cleartext:
             raise ConfigError("ca and cleartext contradict each other")
         if self.url is not None and self.file is None:
             return postgresql(
-                self.url,
-                self.password_file,
-                self.ca,
-                cleartext=self.cleartext,
-                connections=self.connections,
-                patience=patience,
+                self.url, self.password_file, self.ca, cleartext=self.cleartext, connections=self.connections
             )
         if self.file is not None and self.url is None:
-            return sqlite(self.file, writes=self.update is not None, patience=patience)
+            timeout = self.database_timeout.total_seconds()
+            return sqlite(self.file, writes=self.update is not None, timeout=timeout)
         raise ConfigError("one of file (SQLite) and url (PostgreSQL) is needed, and only one")
 
     async def __aenter__(self) -> Sql:
-        self._threads = HashingThreads()
-        patience = self.database_timeout.total_seconds()
-        self._database = Database(self._target, connections=self.connections, patience=patience)
+        self._threads = ComputingThreads("sql-hashing")
+        timeout = self.database_timeout.total_seconds()
+        self._database = Database(self._connection, connections=self.connections, timeout=timeout)
         try:
-            await self._look_up("")  # for the log alone: nobody has to wait for a login to learn that it cannot work
-        except CouldNotLookError as error:
-            _log.error("sql: nobody can log in for now: %s", error)
+            await self._look_up("")  # only for the log, which then says at the start if logins cannot work
+        except UnavailableError as error:
+            _log.error("sql: all logins fail for now: %s", error)
         return self
 
     async def __aexit__(
@@ -142,7 +140,7 @@ class Sql:
         self._threads.close()
 
     async def authenticate(self, attempt: Attempt, /) -> Decision:
-        """Judge one attempt."""
+        """Accept or reject one attempt; Unavailable if the database or this machine gives no answer."""
         identity = attempt.identity
         if identity is None or identity.type not in self.handles:
             return Pass("not a username with a passcode")
@@ -151,43 +149,52 @@ class Sql:
         start = time.monotonic()
         try:
             decision = await self._judge(identity)
-        except CouldNotLookError as error:
+        except UnavailableError as error:
             return Unavailable(str(error))
-        await asyncio.sleep(self._pace.seconds_left(start))
+        await asyncio.sleep(self._time.seconds_left(start))
         return decision
 
     async def _judge(self, identity: Identity) -> Decision:
         passcode = identity.secondary
         account = await self._look_up(_name(identity))
-        wrong = await self._threads.run(_what_is_wrong, account, passcode, self._pace.dummy)
+        wrong = await self._compute(_what_is_wrong, account, passcode, self._time.dummy)
         if account is None:
             return Pass(wrong) if self.unknown_user == "pass" else Reject(wrong)
-        if account.cost is not None and self._pace.is_new(account.cost):
-            self._later(self._learn())
+        if account.cost is not None and self._time.is_new(account.cost):
+            self._afterwards_do(self._learn())
         if wrong:
             return Reject(wrong)
         if self._update is not None and account.cost is not None and account.cost.outdated:
-            self._later(self._renew(self._update, account, passcode))
+            self._afterwards_do(self._renew(self._update, account, passcode))
         return Accept(user=account.name, groups=account.groups)
 
     async def _look_up(self, name: str) -> Account | None:
         start = time.monotonic()
         answer = await self._database.ask(self._select, name=name)
-        self._pace.looked_up(time.monotonic() - start)
+        self._time.looked_up(time.monotonic() - start)
         if problem := column_problem(answer.columns):
-            raise CouldNotLookError(f"select: {problem}")
+            raise UnavailableError(f"select: {problem}")
         return read_account(name, answer.rows)
 
     async def _learn(self) -> None:
-        with suppress(CouldNotLookError):
-            await self._threads.run(self._pace.learn)
+        with suppress(UnavailableError):
+            await self._compute(self._time.learn)
+
+    async def _compute(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+        """Compute hashes in a thread. Raises UnavailableError."""
+        try:
+            return await self._threads.run(work, *arguments, **options)
+        except QueueFullError:
+            raise UnavailableError("too many passcodes are already waiting to be verified") from None
+        except HashingFailedError:
+            raise UnavailableError("a hash could not be computed: not enough memory") from None
 
     async def _renew(self, update: TextClause, account: Account, passcode: bytes) -> None:
-        """Replace an outdated hash, now that the passcode is here and known to be right."""
+        """Replace an outdated hash; this passcode has just been verified."""
         try:
-            text = await self._threads.run(make_hash, passcode)
+            text = await self._compute(make_hash, passcode)
             answer = await self._database.ask(update, name=account.name, hash=text, old_hash=account.hash)
-        except CouldNotLookError as error:
+        except UnavailableError as error:
             if not self._renewal_failed:
                 self._renewal_failed = True
                 _log.warning("sql: outdated hashes cannot be renewed at login: %s", error)
@@ -196,15 +203,15 @@ class Sql:
         if answer.changed:
             _log.info("sql: the hash of user %r is now argon2id", account.name)
 
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do this without letting the one who logs in wait for it."""
+    def _afterwards_do(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this without making the login wait for it."""
         task = asyncio.create_task(work)
         self._afterwards.add(task)
         task.add_done_callback(self._afterwards.discard)
 
 
 def _name(identity: Identity) -> str:
-    """The claimed name; one that no database can be asked for becomes the empty name, which no user has."""
+    """The claimed name. One that a database cannot be asked for becomes the empty name, which no user has."""
     try:
         name = identity.primary.decode("utf-8")
     except UnicodeDecodeError:
@@ -213,7 +220,7 @@ def _name(identity: Identity) -> str:
 
 
 def _what_is_wrong(account: Account | None, passcode: bytes, dummy: DummyHash) -> str:
-    """Why this is no login; empty if it is one. Costs one verification in any case. Raises HashingFailedError."""
+    """Why this login fails; empty if it succeeds. Always costs one verification. Raises HashingFailedError."""
     if account is None or account.cost is None:
         dummy.verify(passcode)
         return "unknown user" if account is None else f"the user cannot log in: {account.problem}"

@@ -1,8 +1,8 @@
 """The operator's statements, checked before any database is asked.
 
-Rule 1: what a peer sends is a parameter. Nothing is ever formatted into a statement.
+Rule 1: the username is a parameter. Nothing is ever formatted into a statement.
 Rule 2: a statement has exactly the parameters that it is given.
-Rule 3: one statement. What hides behind a semicolon is refused here, not left to the database.
+Rule 3: one statement. Anything after a semicolon is refused here, not left to the database.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dicomgate import ConfigError
 
 SELECT_PARAMETERS = frozenset({"name"})
 UPDATE_PARAMETERS = frozenset({"name", "hash", "old_hash"})
-"""Without the old hash, a login could overwrite a passcode that was changed a moment ago."""
+"""Without `old_hash`, a login could overwrite a passcode that was changed a moment ago."""
 
-# Text in quotes, and comments: what stands in them is no parameter and ends no statement.
+# Text in quotes, and comments: a colon in them is no parameter, and a semicolon ends no statement.
 _QUIET = re.compile(r"""'[^']*'|"[^"]*"|--[^\n]*|/\*.*?\*/|\$(\w*)\$.*?\$\1\$""", re.DOTALL)
 
 
@@ -41,7 +41,7 @@ def _checked(key: str, source: str, verb: str, expected: frozenset[str]) -> Text
         raise ConfigError(f"{key}: must be one statement, and has a semicolon in it")
     found, meant = _parameters(source), _parameters(bare)
     if found != meant:
-        raise ConfigError(f"{key}: {_listed(found - meant)} stands in quotes or in a comment: there it is no parameter")
+        raise ConfigError(f"{key}: {_listed(found - meant)} is in quotes or in a comment: there it is no parameter")
     if missing := expected - found:
         raise ConfigError(
             f"{key}: has no parameter {_listed(missing)}. Nothing is ever formatted into a statement: write :name, "

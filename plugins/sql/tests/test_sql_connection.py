@@ -8,8 +8,8 @@ import pytest
 
 from dicomgate import ConfigError
 from dicomgate.testing.peers.certificates import Certificates
-from dicomgate_sql import Sql, target
-from dicomgate_sql.target import postgresql, read_password, sqlite
+from dicomgate_sql import Sql, connection
+from dicomgate_sql.connection import Connection, postgresql, read_password, sqlite
 
 SELECT = "SELECT hash FROM users WHERE name = :name"
 HERE = "postgresql://gate@127.0.0.1/users"
@@ -17,14 +17,15 @@ HERE = "postgresql://gate@127.0.0.1/users"
 
 def server(
     url: str = HERE, password_file: Path | None = None, ca: Path | None = None, cleartext: bool = False
-) -> target.Target:
-    return postgresql(url, password_file, ca, cleartext=cleartext, connections=3, patience=1.0)
+) -> Connection:
+    return postgresql(url, password_file, ca, cleartext=cleartext, connections=3)
 
 
 def test_one_of_file_and_url(tmp_path: Path) -> None:
-    for options in ({}, {"file": tmp_path / "users.sqlite", "url": HERE}):
-        with pytest.raises(ConfigError, match="one of file"):
-            Sql(select=SELECT, **options)
+    with pytest.raises(ConfigError, match="one of file"):
+        Sql(select=SELECT)
+    with pytest.raises(ConfigError, match="one of file"):
+        Sql(select=SELECT, file=tmp_path / "users.sqlite", url=HERE)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_what_is_wrong_is_said_at_the_start(options: dict[str, object], why: str
         ("postgresql://gate@db:canary-port/users", "no database address"),
         ("sqlite:///users.sqlite", "'sqlite' is unknown; known is postgresql. For SQLite, write file"),
         ("mysql://gate@db/users", "'mysql' is unknown"),
-        ("postgresql+psycopg://gate@db/users", "is unknown"),
+        ("postgresql+asyncpg://gate@db/users", "is unknown"),
         ("postgresql://gate:canary-secret@db/users", "must not hold the password"),
         ("postgresql://gate@db/users?password=canary-secret", "must not hold the password"),
         ("postgresql://gate@db/users?ssl=disable", "unknown parameters: ssl"),
@@ -66,25 +67,23 @@ def test_an_address_that_is_wrong(url: str, why: str) -> None:
     assert wrong.value.__cause__ is None
 
 
-@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+asyncpg"])
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg"])
 def test_an_address_that_is_right(scheme: str) -> None:
     made = server(f"{scheme}://gate@127.0.0.1:5433/users")
-    assert made.url.drivername == "postgresql+asyncpg"
+    assert made.url.drivername == "postgresql+psycopg"
     assert (made.url.host, made.url.port, made.url.database, made.url.username) == ("127.0.0.1", 5433, "users", "gate")
-    assert made.pool["pool_size"] == 3
-    assert made.pool["max_overflow"] == 0
+    assert made.engine["pool_size"] == 3
+    assert made.engine["max_overflow"] == 0
 
 
-def test_without_asyncpg_postgresql_is_refused_and_sqlite_is_not(
+def test_without_psycopg_postgresql_is_refused_and_sqlite_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(target, "find_spec", lambda name: None)
-    with pytest.raises(
-        ConfigError, match=r"url: PostgreSQL needs the package asyncpg: install dicomgate-sql\[postgresql"
-    ):
+    monkeypatch.setattr(connection, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"url: PostgreSQL needs the package psycopg: install dicomgate-sql\[post"):
         server()
     (tmp_path / "users.sqlite").touch(mode=0o600)
-    assert sqlite(tmp_path / "users.sqlite", writes=False, patience=1.0)
+    assert sqlite(tmp_path / "users.sqlite", writes=False, timeout=1.0)
 
 
 @pytest.mark.parametrize(
@@ -103,15 +102,16 @@ def test_without_asyncpg_postgresql_is_refused_and_sqlite_is_not(
     ],
 )
 def test_another_machine_is_spoken_to_with_verified_tls(url: str, here: bool, certificates: Certificates) -> None:
-    def is_verified(context: object) -> bool:
-        if not isinstance(context, ssl.SSLContext):
-            assert context is False  # not None: with that, asyncpg would try TLS and verify nothing
-            return False
-        return context.check_hostname and context.verify_mode is ssl.CERT_REQUIRED
+    system = ssl.get_default_verify_paths().cafile
+    assert system is not None
+    verified = {"sslmode": "verify-full", "sslrootcert": system}
+    assert tls(server(url)) == ({"sslmode": "disable"} if here else verified)
+    assert tls(server(url, ca=certificates.ca)) == {"sslmode": "verify-full", "sslrootcert": str(certificates.ca)}
+    assert tls(server(url, cleartext=True)) == {"sslmode": "disable"}
 
-    assert is_verified(server(url).arguments["ssl"]) is not here
-    assert is_verified(server(url, ca=certificates.ca).arguments["ssl"])
-    assert not is_verified(server(url, cleartext=True).arguments["ssl"])
+
+def tls(made: Connection) -> dict[str, str]:
+    return {key: value for key, value in made.arguments.items() if key.startswith("ssl")}
 
 
 def test_a_ca_that_is_none(tmp_path: Path) -> None:
@@ -126,11 +126,11 @@ def test_the_password_is_read_for_each_connection_and_shows_nowhere(tmp_path: Pa
     file.write_text("canary-first\n")
     file.chmod(0o600)
     made = server(password_file=file)
-    assert made.arguments["password"]() == "canary-first"
+    assert made.for_each() == {"password": "canary-first"}
     file.write_text("canary second \r\n")
-    assert made.arguments["password"]() == "canary second "
+    assert made.for_each() == {"password": "canary second "}
     assert "canary" not in repr(made)
-    assert "password" not in server().arguments
+    assert server().for_each() == {}
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"one\ntwo\n", b"\xff\xfe"])
@@ -159,20 +159,20 @@ def test_a_password_file_that_is_missing_or_open_to_everybody(tmp_path: Path) ->
 def test_a_file_that_is_no_authority(tmp_path: Path) -> None:
     file = tmp_path / "users.sqlite"
     with pytest.raises(ConfigError, match="No such file"):
-        sqlite(file, writes=False, patience=1.0)
+        sqlite(file, writes=False, timeout=1.0)
     os.mkfifo(file, 0o600)
     with pytest.raises(ConfigError, match="not a regular file"):
-        sqlite(file, writes=False, patience=1.0)
+        sqlite(file, writes=False, timeout=1.0)
     file.unlink()
     file.touch(mode=0o600)
-    made = sqlite(file, writes=False, patience=1.0)
-    made.check()
+    made = sqlite(file, writes=False, timeout=1.0)
+    made.for_each()
     file.chmod(0o666)
     with pytest.raises(ConfigError, match="everybody may write this file"):
-        made.check()
+        made.for_each()
     file.chmod(0o600)
     tmp_path.chmod(0o777)
     with pytest.raises(ConfigError, match="everybody may write the folder"):
-        made.check()
+        made.for_each()
     tmp_path.chmod(0o700)
-    made.check()
+    made.for_each()

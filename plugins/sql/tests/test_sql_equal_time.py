@@ -8,7 +8,7 @@ import pytest
 
 from dicomgate.kit import equal_time
 from dicomgate_passcode import Cost, DummyHashes, dummy_hash, read_cost
-from dicomgate_sql.pace import Pace
+from dicomgate_sql.equal_time import EqualTime
 
 CHEAP = Cost("argon2id", 1, memory_kib=8, lanes=1)
 CHEAPER = Cost("bcrypt", 4)
@@ -32,13 +32,13 @@ def test_the_costliest_hash_that_was_seen_becomes_the_dummy(
     floors: dict[Cost, float], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "dicomgate_sql")
-    pace = Pace()
-    assert read_cost(pace.dummy.hash) == CHEAP
+    times = EqualTime()
+    assert read_cost(times.dummy.hash) == CHEAP
     for cost, costliest in ((CHEAPER, CHEAP), (DEAR, DEAR), (CHEAP, DEAR)):
-        assert pace.is_new(cost)
-        assert not pace.is_new(cost)
-        pace.learn()
-        assert read_cost(pace.dummy.hash) == costliest
+        assert times.is_new(cost)
+        assert not times.is_new(cost)
+        times.learn()
+        assert read_cost(times.dummy.hash) == costliest
     assert [record.getMessage() for record in caplog.records] == [
         "sql: there are hashes of bcrypt: a login takes 300 ms"
     ]
@@ -48,24 +48,24 @@ def test_the_floor_covers_the_dummy_and_the_usual_look_up(
     floors: dict[Cost, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(equal_time, "time", SimpleNamespace(monotonic=lambda: 100.0))
-    pace = Pace()
-    assert 0.2 <= pace.seconds_left(100.0) <= 0.202
-    assert 0.1 <= pace.seconds_left(99.9) <= 0.1021
-    assert pace.seconds_left(90.0) == 0.0
+    times = EqualTime()
+    assert 0.2 <= times.seconds_left(100.0) <= 0.202
+    assert 0.1 <= times.seconds_left(99.9) <= 0.1021
+    assert times.seconds_left(90.0) == 0.0
     for _ in range(200):
-        pace.looked_up(0.1)
-    assert 0.2 + 0.15 - 1e-4 <= pace.seconds_left(100.0) <= 0.2 + 0.15 + 0.002
-    pace.looked_up(1.0)  # a single slow one makes nobody else slow
-    assert pace.seconds_left(100.0) < 0.45
+        times.looked_up(0.1)
+    assert 0.2 + 0.15 - 1e-4 <= times.seconds_left(100.0) <= 0.2 + 0.15 + 0.002
+    times.looked_up(1.0)  # a single slow one makes nobody else slow
+    assert times.seconds_left(100.0) < 0.45
     for _ in range(200):
-        pace.looked_up(0.0)
-    assert pace.seconds_left(100.0) <= 0.2021
+        times.looked_up(0.0)
+    assert times.seconds_left(100.0) <= 0.2021
 
 
 def test_learning_is_thread_safe(floors: dict[Cost, float], monkeypatch: pytest.MonkeyPatch) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    pace = Pace()
+    times = EqualTime()
     inside = 0
     costliest = DummyHashes.costliest
 
@@ -79,5 +79,5 @@ def test_learning_is_thread_safe(floors: dict[Cost, float], monkeypatch: pytest.
 
     monkeypatch.setattr(DummyHashes, "costliest", watched)
     with ThreadPoolExecutor(4) as pool:
-        for learnt in [pool.submit(pace.learn) for _ in range(8)]:
+        for learnt in [pool.submit(times.learn) for _ in range(8)]:
             learnt.result()

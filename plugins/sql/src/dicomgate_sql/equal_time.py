@@ -1,11 +1,11 @@
-"""How long a login takes: as long for everybody as for the user whose hash costs most.
+"""How long a login takes: as long for everybody as for the user with the most expensive hash.
 
-Rule 1: where there is no hash to verify (unknown user, disabled user, a passcode that cannot be right), a dummy hash of
-        the costliest parameters seen is verified instead.
-Rule 2: no answer comes before the dummy's floor and the usual time of a look-up, so that neither a cheap hash nor a
-        row that is there shows.
+Rule 1: where there is no hash to verify (unknown user, disabled user, a passcode that cannot be right), a dummy hash
+        of the costliest parameters seen is verified instead.
+Rule 2: no answer comes before the dummy's floor plus the usual time of a look-up. This hides cheap hashes, and whether
+        there is a row.
 
-A statement tells of one user at a time, so what hashes there are is learnt from login to login.
+A statement returns one user at a time, so the costs are learnt from login to login.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from dicomgate_passcode import Cost, DummyHash, DummyHashes
 _log = logging.getLogger(__name__)
 
 _MEMORY = 16
-"""The usual time of a look-up is the mean of about so many."""
+"""The usual time of a look-up is the moving average of about this many."""
 
 _MARGIN = 1.5
-"""Room for the look-ups that take longer than usual."""
+"""For look-ups that take longer than usual."""
 
 
-class Pace:
-    """Belongs to an event loop, but for `learn`. Raises HashingFailedError when it is made."""
+class EqualTime:
+    """Belongs to one event loop, except `learn`. Raises HashingFailedError when it is made."""
 
     def __init__(self) -> None:
         self._learning = threading.Lock()
@@ -36,13 +36,13 @@ class Pace:
         self.dummy: DummyHash = self._dummies.costliest(self._seen)
 
     def is_new(self, cost: Cost) -> bool:
-        """True if no hash of this cost was seen before: `learn` is to be called."""
+        """True if no hash of this cost was seen before: then call `learn`."""
         new = cost not in self._seen
         self._seen |= {cost}
         return new
 
     def learn(self) -> None:
-        """Choose the dummy anew. Takes some verifications; thread-safe. Raises HashingFailedError."""
+        """Choose the dummy hash anew. Takes some verifications; thread-safe. Raises HashingFailedError."""
         with self._learning:
             costliest = self._dummies.costliest(self._seen)
             if costliest.floor <= self.dummy.floor:
@@ -51,9 +51,9 @@ class Pace:
         _log.info("sql: there are hashes of %s: a login takes %d ms", costliest.scheme, round(costliest.floor * 1000))
 
     def looked_up(self, seconds: float) -> None:
-        """Take note of how long the database took for an answer."""
+        """Note how long the database took for an answer."""
         self._look_up += (seconds - self._look_up) / _MEMORY
 
     def seconds_left(self, start: float) -> float:
-        """How long to wait yet with the answer to a login that began at `start`, by time.monotonic: 0 or more."""
+        """How long to wait before answering a login that began at `start` (time.monotonic): 0 or more, in seconds."""
         return seconds_left(start, self.dummy.floor + self._look_up * _MARGIN)
