@@ -1,0 +1,18 @@
+"""A-ASSOCIATE-AC of an upstream: `AssociateAccept.parse` (PS3.8 9.3.3)."""
+
+from __future__ import annotations
+
+from dicomgate.wire.associate import AssociateAccept
+from dicomgate.wire.reject_abort import PduError
+from tests.properties import raw
+
+from .engine import Target
+
+
+def _seeds() -> list[bytes]:
+    answer = raw.item(0x59, raw.field(b"ticket"))
+    refused = raw.answered(1, 3) + raw.answered(3)
+    return [raw.ac(), raw.ac(answer), raw.ac(context=refused), raw.ac(raw.item(0x54, raw.field(b"1.2") + b"\1\1"))]
+
+
+TARGET = Target("associate_accept", AssociateAccept.parse, (PduError,), _seeds, (raw.item(0x59), raw.answered(5)))

@@ -1,0 +1,24 @@
+"""A-ASSOCIATE-RQ: `AssociateRequest.parse`, and what it read is what it would write (PS3.8 9.3.2)."""
+
+from __future__ import annotations
+
+from dicomgate.wire.associate import AssociateRequest
+from dicomgate.wire.reject_abort import PduError
+from tests.properties import raw
+
+from .corpora import files, vectors
+from .engine import Target
+
+
+def _run(data: bytes) -> None:
+    request = AssociateRequest.parse(data)
+    assert AssociateRequest.parse(request.encode()) == request
+
+
+def _seeds() -> list[bytes]:
+    logins = [raw.rq(raw.login(kind, b"alice", b"secret" * (kind == 2), response=kind % 2)) for kind in range(1, 6)]
+    contexts = raw.proposed(1) + raw.proposed(3, raw.item(0x30, raw.VERIFICATION), raw.item(0x40, raw.EXPLICIT))
+    return [raw.rq(), raw.rq(context=contexts), *logins, *vectors(), *files("dicom-seeds")]
+
+
+TARGET = Target("associate_request", _run, (PduError,), _seeds, (raw.item(0x58), raw.login(), raw.proposed(5)))

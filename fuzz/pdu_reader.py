@@ -1,0 +1,42 @@
+"""The stream before the association is established: `PduReader`, in one piece and in many (PS3.8 9.3.1)."""
+
+from __future__ import annotations
+
+from dicomgate.wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
+from dicomgate.wire.reject_abort import PduError
+from tests.properties import raw
+
+from .corpora import files
+from .engine import Target
+
+_EXPECTED = {
+    PduType.ASSOCIATE_RQ: (SHORTEST_ASSOCIATE, 4096),
+    PduType.RELEASE_RQ: SHORT,
+    PduType.ABORT: SHORT,
+}
+
+
+def _run(data: bytes) -> None:
+    pieces = [data[at : at + 7] for at in range(0, len(data), 7)]
+    assert _read([data]) == _read(pieces)
+
+
+def _read(pieces: list[bytes]) -> tuple[list[bytes], str]:
+    reader = PduReader(_EXPECTED)
+    pdus: list[bytes] = []
+    for piece in pieces:
+        reader.feed(piece)
+        try:
+            while (found := reader.next_pdu()) is not None:
+                pdus.append(found[1])
+        except PduError as error:
+            # The message may name what the peer speaks, as far as it has come; the answer is the same.
+            return pdus, repr(error.answer)
+    return pdus, reader.rest().hex()
+
+
+def _seeds() -> list[bytes]:
+    return [raw.rq(), raw.rq() + raw.RELEASE_RQ, raw.ABORT, b"GET / HTTP/1.1\r\n\r\n", *files("dicom-seeds")]
+
+
+TARGET = Target("pdu_reader", _run, (), _seeds, (raw.RELEASE_RQ, raw.ABORT, b"\x16\x03"))
