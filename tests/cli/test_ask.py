@@ -124,7 +124,7 @@ def test_which_listener(chain: Any, ask: Any, one_line: Any) -> None:
         for number, name in enumerate(("one", "two"), 1)
     )
     config = chain("shown", listeners=listeners)
-    assert "say through which --listener: one, two" in one_line(ask(config, "--user", "al"), 2)
+    assert "choose a --listener: one, two" in one_line(ask(config, "--user", "al"), 2)
     assert "no listener is called 'three'" in one_line(ask(config, "--user", "al", "--listener", "three"), 2)
     assert "'two'" in ask(config, "--user", "al", "--listener", "two").stdout
 

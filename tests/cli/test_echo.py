@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trustme
 
-from dicomgate.scu.verification import verification_request
+from dicomgate.scu.login import verification_request
 from dicomgate.wire.associate import AssociateAccept
 from dicomgate.wire.presentation import AnsweredContext
 
@@ -132,7 +132,7 @@ def test_tls_and_its_failures(gateway: Any, gate: Path, run: Any, one_line: Any,
         ([], 3, "no answer: "),
         ([_accept()], 3, "no answer: "),
         ([b"HTTP/1.1 400 Bad Request\r\n\r\n"], 3, "is not DICOM: "),
-        ([_accept(context=3)], 3, "are not those that were proposed"),
+        ([_accept(context=3)], 3, "it answers other presentation contexts than those proposed"),
         ([_accept(), _response(command=0x0030)], 3, "no C-ECHO-RSP"),
         ([_accept(), _response(message=2)], 3, "no C-ECHO-RSP"),
         ([_accept(), _response(cut=1)], 3, "is not DICOM: "),

@@ -66,15 +66,15 @@ def test_what_there_is_to_change_is_short(run: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("Ward", "is no name"),
-        ("7ward", "is no name"),
-        ("ward_7", "is no name"),
-        ("ward--7", "is no name"),
-        ("-ward", "is no name"),
-        ("../ward", "is no name"),
-        ("ward\n", "is no name"),
-        ("", "is no name"),
-        ("w" * 41, "is no name"),
+        ("Ward", "is not a name"),
+        ("7ward", "is not a name"),
+        ("ward_7", "is not a name"),
+        ("ward--7", "is not a name"),
+        ("-ward", "is not a name"),
+        ("../ward", "is not a name"),
+        ("ward\n", "is not a name"),
+        ("", "is not a name"),
+        ("w" * 41, "is not a name"),
         ("new", "has a meaning already"),
         ("none", "has a meaning already"),
         ("exception", "has a meaning already"),
@@ -93,12 +93,12 @@ def test_a_name_that_cannot_be_is_refused(run: Any, one_line: Any, name: str, wo
 
 def test_what_is_there_stays_as_it_is(run: Any, one_line: Any) -> None:
     Path("dicomgate-ward").mkdir()
-    assert "is there already" in one_line(run("plugins", "new", "ward"), 2)
+    assert "exists already" in one_line(run("plugins", "new", "ward"), 2)
     assert list(Path("dicomgate-ward").iterdir()) == []
     Path("dicomgate-other").write_text("a file")
-    assert "is there already" in one_line(run("plugins", "new", "other"), 2)
+    assert "exists already" in one_line(run("plugins", "new", "other"), 2)
     Path("dicomgate-third").symlink_to("nowhere")
-    assert "is there already" in one_line(run("plugins", "new", "third"), 2)
+    assert "exists already" in one_line(run("plugins", "new", "third"), 2)
 
 
 def test_where_nothing_can_be_written(run: Any, one_line: Any, monkeypatch: pytest.MonkeyPatch) -> None:

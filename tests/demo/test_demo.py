@@ -22,20 +22,21 @@ from pydicom.uid import CTImageStorage
 from rich.console import Console
 
 from dicomgate.auth import loading as discovery
+from dicomgate.cli import group
 from dicomgate.contract import Identity, IdentityType
-from dicomgate.demo import command, folder, tickets
+from dicomgate.demo import command, folder, issuers
 from dicomgate.demo import run as stage
 from dicomgate.demo.client import Visit
+from dicomgate.demo.output import Result
 from dicomgate.demo.pacs import Sighting
-from dicomgate.demo.scenarios import ROWS, TICKET_ROWS, Accepted, Row
-from dicomgate.demo.verdict import Result
+from dicomgate.demo.scenarios import SCENARIOS, TICKET_SCENARIOS, Accepted, Scenario
 from dicomgate.errors import ConfigError, PluginError
 from dicomgate.testing.slices import SIDE, ct_images
 from dicomgate.wire.reject_abort import REFUSED_IDENTITY, TRY_LATER
 
 DEMO = [sys.executable, "-W", "error", "-m", "dicomgate.demo"]
 PASSCODE = re.compile(r"\b[a-z2-9]{26}\b")
-ACCEPTED, WRONG_PASSCODE = ROWS[0], ROWS[2]
+ACCEPTED, WRONG_PASSCODE = SCENARIOS[0], SCENARIOS[2]
 
 
 def console() -> Console:
@@ -68,10 +69,10 @@ TICKETS = [
 def test_all_rows_are_right(
     nothing_left: None, tmp_path: Path, kerberos: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if kerberos and (lacking := tickets.missing()):
+    if kerberos and (lacking := issuers.missing()):
         pytest.skip(f"there is no {lacking}")
     if not kerberos:
-        monkeypatch.setattr(tickets, "NEEDED", ["krb5kdc"])
+        monkeypatch.setattr(issuers, "NEEDED", ["krb5kdc"])
     on = console()
     assert stage.perform(on, 5 if kerberos else 4, folder=tmp_path / "demo")
     text = printed(on)
@@ -113,24 +114,24 @@ def test_all_rows_are_right(
         (replace(WRONG_PASSCODE, answer=TRY_LATER), "the client must see A-ASSOCIATE-RJ 2,2,1"),
         (replace(ACCEPTED, answer=REFUSED_IDENTITY), "the PACS must see no connection"),
         (replace(ACCEPTED, answer=Accepted(b"")), "the client must see A-ASSOCIATE-AC, 59H with 0 bytes"),
-        (replace(ROWS[-1], forge=None), "the client must see A-ABORT 2,2"),
+        (replace(SCENARIOS[-1], forge=None), "the client must see A-ABORT 2,2"),
     ],
 )
-def test_a_wrong_row_is_seen(row: Row, complaint: str) -> None:
+def test_a_wrong_row_is_seen(row: Scenario, complaint: str) -> None:
     on = console()
-    assert not stage.perform(on, 1, rows=[row])
+    assert not stage.perform(on, 1, scenarios=[row])
     assert complaint in printed(on)
     assert "NOT every row" in printed(on)
 
 
 def test_a_new_row_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tickets, "NEEDED", ["krb5kdc"])
+    monkeypatch.setattr(issuers, "NEEDED", ["krb5kdc"])
 
     def ticket(_: object) -> Identity:
         return Identity(IdentityType.KERBEROS, b"ticket")
 
     on = console()
-    assert stage.perform(on, 1, rows=[Row("a ticket that nobody here reads", ticket, REFUSED_IDENTITY)])
+    assert stage.perform(on, 1, scenarios=[Scenario("a ticket that nobody here reads", ticket, REFUSED_IDENTITY)])
     assert "no authenticator claims an identity of type 3 (KERBEROS)" in printed(on)
 
 
@@ -173,7 +174,7 @@ def test_the_exit_status(
     answer: Accepted, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = [replace(WRONG_PASSCODE, answer=answer)]
-    monkeypatch.setattr(stage, "perform", partial(stage.perform, rows=rows))
+    monkeypatch.setattr(stage, "perform", partial(stage.perform, scenarios=rows))
     try:
         command.demo(slices=1)
         ended = 0
@@ -189,11 +190,9 @@ def test_what_is_missing_is_named(
 ) -> None:
     if missing == "pynetdicom":
         monkeypatch.setitem(sys.modules, "pynetdicom", None)
-    elif missing != "dicomgate-passcode":
+    else:
         left = {name: point for name, point in discovery.installed().items() if f"dicomgate-{name}" != missing}
         monkeypatch.setattr(command, "installed", lambda: left)
-    else:
-        monkeypatch.setattr(command, "passcode_commands", lambda: None)
     with pytest.raises(typer.Exit) as end:
         command.demo(slices=1)
     assert end.value.exit_code == 2
@@ -210,8 +209,8 @@ def test_the_command_is_there_without_pynetdicom() -> None:
 def test_a_users_file_needs_the_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert PASSCODE.fullmatch(folder.add_user(tmp_path, "demo"))
     assert "demo:" in (tmp_path / folder.USERS).read_text("utf-8")
-    monkeypatch.setattr(folder, "passcode_commands", lambda: None)
-    with pytest.raises(PluginError):
+    monkeypatch.setattr(group, "entry_points", lambda **_: [])
+    with pytest.raises(PluginError, match="the passcode plugin is not installed"):
         folder.add_user(tmp_path, "other")
 
 
@@ -241,7 +240,7 @@ def test_two_at_once(tmp_path: Path) -> None:
     for process in both:
         output, errors = process.communicate(timeout=60)
         assert (process.returncode, errors) == (0, "")
-        assert output.count("\nok ") == len(ROWS) + (0 if tickets.missing() else len(TICKET_ROWS))
+        assert output.count("\nok ") == len(SCENARIOS) + (0 if issuers.missing() else len(TICKET_SCENARIOS))
         assert "\x1b" not in output
         assert not PASSCODE.search(output)
     assert list(tmp_path.iterdir()) == []

@@ -168,7 +168,7 @@ def test_echo_is_not_content_with_a_server_that_proves_nothing() -> None:
         with Spy([_accepting(**options), RELEASE_RP]) as pacs:
             result = dicomgate("echo", "{}:{}".format(*pacs.address), "--kerberos", SERVICE)
         assert result.exit_code == 1
-        assert f"let in, but the server does not prove that it is {SERVICE}" in result.stderr
+        assert f"accepted, but the server does not prove that it is {SERVICE}" in result.stderr
         assert words in result.stderr
         assert "C-ECHO" not in result.stdout
 
@@ -190,7 +190,7 @@ def _accepting(answer: bytes = b"") -> Any:
 
 def test_echo_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     both = dicomgate("echo", "127.0.0.1:9", "--kerberos", SERVICE, "--user", "alice", "--no-passcode")
-    assert (both.exit_code, both.stderr) == (2, "--kerberos is an identity by itself: no other one beside it\n")
+    assert (both.exit_code, both.stderr) == (2, "--kerberos is an identity by itself: give no other one with it\n")
     monkeypatch.setenv("KRB5CCNAME", f"FILE:{tmp_path}/none")
     ticketless = dicomgate("echo", "127.0.0.1:9", "--kerberos", SERVICE)
     assert ticketless.exit_code == 2

@@ -11,16 +11,13 @@ Modules:
 
     ask              `dicomgate ask`: one identity, the configured chain, and each link's answer explained
     check            `dicomgate check`: the configuration and, with `--connect`, the upstreams
-    decision_text    Decisions in the words of a table, and as the exit status of a command
-    docstrings       What an authenticator's class says of its fields (attribute docstrings, PEP 257)
-    echo             `dicomgate echo`: log in, send a C-ECHO, and say what the server answers
+    echo             `dicomgate echo`: log in, send a C-ECHO, and print what the server answers
     exit_status      How a command ends when it does not end well: one line, and its exit status
     group            The command group: our own commands, and those that plugins add
-    identity         The options that say who one is, shared by `ask` and `echo` (PS3.7 D.3.3.7.1)
     init             `dicomgate init`: a configuration that works at once, and a first user
     logs             The log on standard error: one record, one line, whatever a peer or a library says
-    options          Options that several commands have: the configuration file
-    output           Rows for whoever reads them: a table on a terminal, lines with tabs for a program
+    options          Options that several commands have: the configuration file, and who logs in (PS3.7 D.3.3.7.1)
+    output           What commands print: rows, as a table on a terminal and with tabs for a program; decisions in words
     plugin_commands  What a plugin's commands import: what is configured, and how a command speaks and ends
     plugins          `dicomgate plugins`: the installed authenticators and their keys; `plugins new` begins one
     scaffold         `dicomgate plugins new NAME`: a distribution with a working authenticator, to be changed

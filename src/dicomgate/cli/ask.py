@@ -1,7 +1,7 @@
 """`dicomgate ask`: one identity, the configured chain, and each link's answer explained.
 
-It goes the way of an association: encoded and parsed like one, routed, shown to the authenticators, admitted or
-refused; only the upstream is not connected.
+The request is encoded, parsed, routed, shown to the authenticators, and admitted or refused as in an association; only
+the upstream is not connected.
 """
 
 from __future__ import annotations
@@ -15,56 +15,51 @@ import typer
 
 from ..association.admission import Admit, Policy, Refuse, attempt_of, before_asking, settle
 from ..auth.chain import Chain, Verdict
-from ..contract import Attempt, Identity, IdentityType, Peer
+from ..contract import Attempt, Identity, Peer
 from ..errors import ConfigError, DoesNotFit, NegativeAnswer, StartError
 from ..net.server_state import ListenerSnapshot
 from ..net.tls import read_certificate
 from ..run.assembly import Assembly, assemble
-from ..scu.verification import CONTEXT, verification_request
+from ..scu.login import CONTEXT, verification_request
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.presentation import AnsweredContext
 from ..wire.reject_abort import CALLED_AE_TITLE, TRY_LATER, PduError, Refusal
-from .decision_text import in_words
-from .identity import (
-    JwtOption,
-    KerberosOption,
-    NoPasscodeOption,
-    PasscodeFileOption,
-    ResponseOption,
-    SamlOption,
-    UserOption,
-    ae_title,
-    read_identity,
-)
 from .logs import configure
-from .options import DEFAULT_CONFIG, ConfigOption
-from .output import print_table
+from .options import (
+    DEFAULT_CALLED,
+    DEFAULT_CALLING,
+    DEFAULT_CONFIG,
+    CalledOption,
+    CallingOption,
+    ConfigOption,
+    IdentityOptions,
+    ae_title,
+    with_identity_options,
+)
+from .output import in_words, print_table
 
 
+@with_identity_options
 def ask(
     config: ConfigOption = DEFAULT_CONFIG,
-    listener: Annotated[str | None, typer.Option(help="Through which listener; needed if there are several.")] = None,
-    user: UserOption = None,
-    passcode_file: PasscodeFileOption = None,
-    no_passcode: NoPasscodeOption = False,
-    kerberos_ticket: KerberosOption = None,
-    saml: SamlOption = None,
-    jwt: JwtOption = None,
-    positive_response: ResponseOption = False,
-    calling: Annotated[str, typer.Option(metavar="AE", help="The calling AE title.")] = "DICOMGATE",
-    called: Annotated[str, typer.Option(metavar="AE", help="The called AE title.")] = "ANY-SCP",
-    address: Annotated[str, typer.Option(metavar="IP", help="Where the client is.")] = "127.0.0.1",
+    listener: Annotated[str | None, typer.Option(help="The listener; required if there are several.")] = None,
+    calling: CallingOption = DEFAULT_CALLING,
+    called: CalledOption = DEFAULT_CALLED,
+    address: Annotated[str, typer.Option(metavar="IP", help="The client's IP address.")] = "127.0.0.1",
     certificate: Annotated[Path | None, typer.Option(help="The client's TLS certificate, PEM or DER.")] = None,
+    *,
+    who: IdentityOptions,
 ) -> None:
-    """Put one identity to the configured authenticators, and explain what each answers.
+    """Ask the configured authenticators about one identity, and explain each answer.
+
+    Nothing is sent to the upstream.
 
     Exit status: 0 accepted, 1 not accepted, 2 wrong usage or configuration,
     3 an authenticator could not look.
     """
     configure()
     snapshot = _listener(assemble(config), listener)
-    tickets = {IdentityType.KERBEROS: kerberos_ticket, IdentityType.SAML: saml, IdentityType.JWT: jwt}
-    identity = read_identity(user, passcode_file, no_passcode, tickets, positive_response)
+    identity = who.identity()
     der = read_certificate(certificate) if certificate else None
     request, pdu = _as_received(verification_request(ae_title(calling), ae_title(called), identity), snapshot.policy)
     _check_cheaply(request, snapshot.policy)
@@ -80,7 +75,7 @@ def _listener(assembly: Assembly, name: str | None) -> ListenerSnapshot:
     names = ", ".join(snapshots)
     if name is None:
         if len(snapshots) > 1:
-            raise ConfigError(f"say through which --listener: {names}")
+            raise ConfigError(f"choose a --listener: {names}")
         return next(iter(snapshots.values()))
     if name not in snapshots:
         raise ConfigError(f"no listener is called {name!r}; there are: {names}")

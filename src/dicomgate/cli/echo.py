@@ -1,4 +1,4 @@
-"""`dicomgate echo`: log in, send a C-ECHO, and say what the server answers."""
+"""`dicomgate echo`: log in, send a C-ECHO, and print what the server answers."""
 
 from __future__ import annotations
 
@@ -11,25 +11,23 @@ import typer
 from pydantic import TypeAdapter
 
 from ..config.schema import Address
-from ..contract import Identity, IdentityType
+from ..contract import Identity
 from ..errors import ConfigError, DoesNotFit, NegativeAnswer, StartError
 from ..kit.durations import parse_duration
 from ..net.tls import TlsContext, client_context, secured, words
-from ..scu.kerberos_login import ServiceOption, SingleSignOn
-from ..scu.verification import CONTEXT, verification_request
+from ..scu.login import CONTEXT, SingleSignOn, verification_request
 from ..wire.associate import AssociateRequest
 from ..wire.presentation import RESULTS
-from .identity import (
-    JwtOption,
-    KerberosOption,
-    NoPasscodeOption,
-    PasscodeFileOption,
-    ResponseOption,
-    SamlOption,
-    UserOption,
+from .options import (
+    DEFAULT_CALLED,
+    DEFAULT_CALLING,
+    IDENTITY_PANEL,
+    CalledOption,
+    CallingOption,
+    IdentityOptions,
     ae_title,
     parsed,
-    read_identity,
+    with_identity_options,
 )
 
 if TYPE_CHECKING:
@@ -39,44 +37,42 @@ _ADDRESS: TypeAdapter[tuple[str, int]] = TypeAdapter(Address)
 _SUCCESS = 0x0000
 
 
+@with_identity_options
 def echo(
-    server: Annotated[str, typer.Argument(metavar="HOST:PORT", help="Where to; IPv6 in brackets.")],
-    user: UserOption = None,
-    passcode_file: PasscodeFileOption = None,
-    no_passcode: NoPasscodeOption = False,
-    kerberos: ServiceOption = None,
-    kerberos_ticket: KerberosOption = None,
-    saml: SamlOption = None,
-    jwt: JwtOption = None,
-    positive_response: ResponseOption = False,
-    calling: Annotated[str, typer.Option(metavar="AE", help="The calling AE title.")] = "DICOMGATE",
-    called: Annotated[str, typer.Option(metavar="AE", help="The called AE title.")] = "ANY-SCP",
+    server: Annotated[str, typer.Argument(metavar="HOST:PORT", help="The server; IPv6 in brackets.")],
+    calling: CallingOption = DEFAULT_CALLING,
+    called: CalledOption = DEFAULT_CALLED,
     tls: Annotated[bool, typer.Option("--tls", help="Connect with TLS; the server's certificate is verified.")] = False,
-    ca: Annotated[Path | None, typer.Option(help="Whose certificates to trust, PEM. Default: the system's.")] = None,
+    ca: Annotated[Path | None, typer.Option(help="The authorities to trust, PEM. Default: the system's.")] = None,
     server_name: Annotated[str | None, typer.Option(help="The name in the certificate. Default: HOST.")] = None,
     certificate: Annotated[Path | None, typer.Option(help="Our certificate, PEM.")] = None,
     key: Annotated[Path | None, typer.Option(help="Its key, PEM.")] = None,
-    timeout: Annotated[str, typer.Option(metavar="DURATION", help="How long all of it may take.")] = "10s",
+    timeout: Annotated[str, typer.Option(metavar="DURATION", help="The limit for the whole exchange.")] = "10s",
+    kerberos: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPN",
+            help="Log in with your Kerberos tickets to this service: dicom/host@REALM (type 3).",
+            rich_help_panel=IDENTITY_PANEL,
+        ),
+    ] = None,
+    *,
+    who: IdentityOptions,
 ) -> None:
-    """Log in to a DICOM server, send a C-ECHO, and say what it answers.
+    """Log in to a DICOM server, send a C-ECHO, and print what the server answers.
 
     Exit status: 0 success, 1 refused, aborted or failed, 2 wrong usage,
     3 unreachable, or TLS failed.
     """
-    from ..scu.client import Client  # pydicom takes its time to import: only here, and before a server waits for us
+    from ..scu.client import Client  # pydicom is slow to import: only here, before a server waits for this client
 
     host, port = parsed(_ADDRESS, server)
     deadline = time.monotonic() + _seconds(timeout)
     context = _context(tls, ca, server_name, certificate, key)
-    tickets = {IdentityType.KERBEROS: kerberos_ticket, IdentityType.SAML: saml, IdentityType.JWT: jwt}
-    single_sign_on = None
-    if kerberos is None:
-        identity = read_identity(user, passcode_file, no_passcode, tickets, positive_response)
-    elif no_passcode or any(option is not None for option in (user, passcode_file, *tickets.values())):
-        raise ConfigError("--kerberos is an identity by itself: no other one beside it")
-    else:
-        single_sign_on = SingleSignOn(kerberos)
-        identity = single_sign_on.identity
+    if kerberos is not None and who.given():
+        raise ConfigError("--kerberos is an identity by itself: give no other one with it")
+    single_sign_on = None if kerberos is None else SingleSignOn(kerberos)
+    identity = who.identity() if single_sign_on is None else single_sign_on.identity
     request = _request(ae_title(calling), ae_title(called), identity)
     sock = _connect(host, port, context, server_name, deadline)
     typer.echo(f"connected to {server}{' with TLS' if context else ''}")

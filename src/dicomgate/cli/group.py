@@ -1,6 +1,6 @@
 """The command group: our own commands, and those that plugins add.
 
-Law: a plugin's command is imported when it is called or listed, not before; one that does not import becomes a command
+Rule: a plugin's command is imported when it is called or listed, not before. One that does not import becomes a command
 that says why (exit status 2), and all others work.
 """
 
@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
+from ..errors import PluginError
 from .exit_status import WRONG, errors_on_stderr
 
 COMMANDS = "dicomgate.commands"
@@ -43,6 +44,16 @@ class Group(TyperGroup):
         """Run the command that was asked for."""
         with errors_on_stderr():
             return super().invoke(ctx)
+
+
+def plugin_command(name: str) -> Any:
+    """The command that a plugin has under a name, as Click's command. Raises PluginError if there is none to run."""
+    for point in entry_points(group=COMMANDS, name=name):
+        try:
+            return get_group(point.load())
+        except Exception as error:
+            raise PluginError(f"the {name} plugin does not import: {type(error).__name__}: {error}") from error
+    raise PluginError(f"the {name} plugin is not installed: pip install 'dicomgate[{name}]'")
 
 
 def _of_plugin(name: str) -> Any:

@@ -20,9 +20,8 @@ from ..contract import Attempt, Authenticator, Decision, Identity, Peer
 from ..errors import ConfigError, NegativeAnswer, Problem
 from ..kit.inspect import Finding
 from ..net.tls import read_certificate
-from .decision_text import conclude, in_words
 from .options import DEFAULT_CONFIG, ConfigOption
-from .output import print_table
+from .output import conclude, in_words, print_table
 
 __all__ = [
     "DEFAULT_CONFIG",

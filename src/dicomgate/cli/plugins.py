@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+from collections.abc import Iterator
+from itertools import pairwise
+from textwrap import dedent
 from typing import Annotated
 
 import typer
@@ -11,7 +15,6 @@ from ..auth import loading as discovery
 from ..auth.table import AuthenticatorTable
 from ..contract import IdentityType
 from ..errors import ConfigError, PluginError
-from .docstrings import field_docstrings
 from .output import print_table
 from .scaffold import NEW, begin
 
@@ -20,12 +23,12 @@ def plugins(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME|new", help="Print the keys of this authenticator.")
     ] = None,
-    new: Annotated[str | None, typer.Argument(metavar="NAME", help="Behind new: write it to ./dicomgate-NAME.")] = None,
+    new: Annotated[str | None, typer.Argument(metavar="NAME", help="After new: write it to ./dicomgate-NAME.")] = None,
 ) -> None:
-    """List the installed authenticators, or the keys of one; or begin a new one.
+    """List the installed authenticators, print the keys of one, or begin a new one.
 
-    Exit status: 0 done, 2 there is none of that name, or it does not import;
-    or a new one cannot have that name, or is there already, 3 it cannot be written.
+    Exit status: 0 done, 2 no authenticator has that name, it does not import,
+    or a new one cannot have it, 3 it cannot be written.
     """
     if name is None:
         print_table(("name", "distribution", "version", "identity types", "state"), [_row(it) for it in _names()])
@@ -34,7 +37,7 @@ def plugins(
     elif new is not None:
         raise ConfigError(f"one name at a time; or, for an authenticator of your own: dicomgate plugins new {new}")
     elif name == NEW:
-        raise ConfigError("how is it to be called? dicomgate plugins new NAME")
+        raise ConfigError("what is its name? dicomgate plugins new NAME")
     else:
         _explain(name)
 
@@ -77,3 +80,25 @@ def _explain(name: str) -> None:
     ]
     print_table(("key", "type", "", "meaning"), rows or [("-", "no keys of its own", "", "")])
     typer.echo(f"\nEvery authenticator also has: {', '.join(AuthenticatorTable.model_fields)}")
+
+
+def field_docstrings(factory: object) -> dict[str, str]:
+    """The attribute docstrings (PEP 257) of a class and its bases, by name, on one line each; empty without a source.
+
+    Python drops these texts when it compiles a class, so they are read from its source.
+    """
+    found: dict[str, str] = {}
+    for origin in reversed(getattr(factory, "__mro__", ())):
+        found |= _below_fields(origin)
+    return found
+
+
+def _below_fields(origin: type) -> Iterator[tuple[str, str]]:
+    try:
+        (tree,) = ast.parse(dedent(inspect.getsource(origin))).body
+    except (OSError, TypeError, ValueError, SyntaxError):  # made by a program, or by the interpreter itself
+        return
+    for field, below in pairwise(getattr(tree, "body", ())):
+        match field, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                yield name, " ".join(text.split())

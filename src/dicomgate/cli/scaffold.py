@@ -47,7 +47,7 @@ def begin(name: str) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(Template(_read(template)).substitute(words) if template else "", "utf-8")
     except FileExistsError:
-        raise ConfigError(f"{folder}: is there already, and stays as it is") from None
+        raise ConfigError(f"{folder}: exists already, and stays as it is") from None
     except OSError as error:
         raise StartError(f"{folder}: cannot be written: {error.strerror}") from error
     typer.echo(_NEXT.format(folder=folder, module=module, name=name), err=True)
@@ -56,7 +56,7 @@ def begin(name: str) -> None:
 def _check_name(name: str, kind: str) -> None:
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
         what = f"at most {_LONGEST_NAME} of a to z, 0 to 9 and single hyphens, a letter first"
-        raise ConfigError(f"{name!r} is no name for an authenticator: {what}")
+        raise ConfigError(f"{name!r} is not a name for an authenticator: {what}")
     # The class has a name of its own: not Python's, and none of those that stand beside it.
     taken = name == NEW or iskeyword(kind) or hasattr(builtins, kind)
     if taken or re.search(rf"\b{kind}\b", _read(_AUTHENTICATOR)):

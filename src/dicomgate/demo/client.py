@@ -1,4 +1,4 @@
-"""The client of a row: pynetdicom; or a bare socket, where a row sends what pynetdicom would not."""
+"""The client of a scenario: pynetdicom, or a bare socket for what pynetdicom would not send."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from ..wire.presentation import ProposedContext
 from ..wire.reject_abort import PduError, decode_refusal
 from ..wire.user_information import Negotiation
 from .pacs import MAXIMUM_LENGTH
-from .scenarios import Accepted, Answer, Login, Row
+from .scenarios import Accepted, Answer, Login, Scenario
 
 _CALLING = "DEMO_CLIENT"
-_TIMEOUT = 20.0  # seconds that nothing here ever takes
+_TIMEOUT = 20.0  # seconds; nothing here ever takes as long
 _SUCCESS = 0x0000
 _LONGEST_ANSWER = 131_072
 _ANSWERS = {
@@ -47,24 +47,26 @@ class Visit:
     problems: list[str] = field(default_factory=list)
 
 
-def visit(row: Row, login: Login, address: tuple[str, int], slices: Iterable[Any], sent: Callable[[], None]) -> Visit:
-    """Carry out a row; `sent` is called after each slice."""
-    if row.forge is not None:
+def visit(
+    scenario: Scenario, login: Login, address: tuple[str, int], slices: Iterable[Any], sent: Callable[[], None]
+) -> Visit:
+    """Carry out a scenario; `sent` is called after each slice."""
+    if scenario.forge is not None:
         try:
-            return Visit(_knock(address, row.forge(_request(row, login))))
+            return Visit(_knock(address, scenario.forge(_request(scenario, login))))
         except (OSError, PduError) as error:
             return Visit(problems=[str(error)])
-    return _associate(row, row.claim(login), address, slices, sent)
+    return _associate(scenario, scenario.claim(login), address, slices, sent)
 
 
-def _request(row: Row, login: Login) -> AssociateRequest:
+def _request(scenario: Scenario, login: Login) -> AssociateRequest:
     context = ProposedContext(1, Verification.encode(), (ExplicitVRLittleEndian.encode(),))
     negotiation = Negotiation(MAXIMUM_LENGTH, PYNETDICOM_IMPLEMENTATION_UID.encode())
-    return AssociateRequest(row.called, _CALLING, (context,), negotiation, row.claim(login))
+    return AssociateRequest(scenario.called, _CALLING, (context,), negotiation, scenario.claim(login))
 
 
 def _knock(address: tuple[str, int], pdus: bytes) -> Answer | None:
-    """Send bytes, and return the answer to them. Raises OSError, and PduError for an answer that is none."""
+    """Send bytes, and return the answer to them. Raises OSError, and PduError for an answer that is not DICOM."""
     reader = PduReader(_ANSWERS)
     with socket.create_connection(address, _TIMEOUT) as connection:
         connection.sendall(pdus)
@@ -83,12 +85,16 @@ def _answer(pdu: bytes) -> Answer:
 
 
 def _associate(
-    row: Row, identity: Identity | None, address: tuple[str, int], slices: Iterable[Any], sent: Callable[[], None]
+    scenario: Scenario,
+    identity: Identity | None,
+    address: tuple[str, int],
+    slices: Iterable[Any],
+    sent: Callable[[], None],
 ) -> Visit:
     seen = Visit()
 
     def received(event: Any) -> None:
-        # The first PDU as it came: pynetdicom's reading of it could hide what is wrong with it.
+        # The first PDU as it came: pynetdicom's decoding could hide an error in it.
         if seen.answer is None and not seen.problems:
             try:
                 seen.answer = _answer(event.data)
@@ -101,7 +107,7 @@ def _associate(
     entity.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
     association = entity.associate(
         *address,
-        ae_title=row.called,
+        ae_title=scenario.called,
         max_pdu=MAXIMUM_LENGTH,
         ext_neg=[_negotiated(identity)] if identity is not None else [],
         evt_handlers=[(evt.EVT_DATA_RECV, received)],
@@ -140,7 +146,7 @@ def _use(association: Any, slices: Iterable[Any], sent: Callable[[], None], seen
         if status != _SUCCESS:
             seen.problems.append(f"the C-STORE of slice {image.InstanceNumber} failed")
             return
-        # The bytes that travelled, from pydicom and not from who sent them: the data set without its meta information.
+        # The bytes that were sent, encoded by pydicom and not by the sender: the data set without its meta information.
         del image.file_meta
         dcmwrite(data_set, image, implicit_vr=False, little_endian=True)
         seen.stored[image.SOPInstanceUID] = sha256(data_set.getbuffer()).hexdigest()

@@ -1,7 +1,7 @@
 """The command `dicomgate demo`: its options and its exit status.
 
-Exit status 0: every row is as it should be; 1: one is not; 2: something is not installed, or wrong usage; 3: the
-machine does not play along.
+Exit status 0: every result is right; 1: one is not; 2: wrong usage, or something is not installed; 3: the machine or
+network prevents it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import typer
 
 from ..auth.loading import installed
 from ..errors import DicomgateError, StartError
-from .folder import passcode_commands
 
 
 def demo(
@@ -26,16 +25,17 @@ def demo(
         Path | None, typer.Option(help="Make the files in this new or empty folder, and leave them there.")
     ] = None,
 ) -> None:
-    """Show who gets in: a PACS, the gateway in front of it, and clients that may enter and that may not.
+    """Start a PACS and a gateway in front of it, and show which clients are admitted and which are refused.
 
-    Exit status: 0 every row is as it should be, 1 one is not, 2 wrong usage or not installed, 3 the machine.
+    Exit status: 0 every result is right, 1 one is not, 2 wrong usage or
+    something is not installed, 3 the machine or network prevents it.
     """
     if missing := _missing():
         typer.echo(f"the demonstration needs {missing}: pip install 'dicomgate[demo]'", err=True)
         raise typer.Exit(2)
-    # Not above: these need pynetdicom, and the command line imports this file without it.
+    # Imported here: these need pynetdicom, and the command line imports this file without it.
+    from .output import make_console
     from .run import perform
-    from .table import make_console
 
     try:
         right = perform(make_console(), slices, keep=keep, folder=folder)
@@ -50,7 +50,7 @@ def _missing() -> str:
     """What is not installed, in words; empty if all is there."""
     wanted = {
         "pynetdicom": find_spec("pynetdicom") is not None,
-        "the passcode plugin (dicomgate-passcode)": passcode_commands() is not None,
+        "the passcode plugin (dicomgate-passcode)": "passcode" in installed(),
         "the token plugin (dicomgate-jwt)": "jwt" in installed() and find_spec("jwt") is not None,
         "the assertion plugin (dicomgate-saml)": "saml" in installed() and find_spec("onelogin") is not None,
     }

@@ -1,21 +1,22 @@
-"""The files of the demonstration: a configuration, a user, the keys of two issuers.
+"""The files of the demonstration: its configuration, its user, the gateway's log and audit.
 
-Law: the passcode is generated, it stands nowhere but in memory, and the users file has its hash.
+Rule: the passcode is generated and kept only in memory; the users file has its hash.
 """
 
 from __future__ import annotations
 
 import io
+import json
+import logging
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from tempfile import mkdtemp
 
-import typer.main
-
-from ..errors import ConfigError, PluginError, StartError
+from ..cli.group import plugin_command
+from ..errors import ConfigError, StartError
 
 CONFIGURATION, USERS, AUDIT, LOG, SLICE = "dicomgate.toml", "users.htpasswd", "audit.jsonl", "gateway.log", "slice.dcm"
 PACS, DOWN, UNKNOWN = "DEMO_PACS", "DEMO_DOWN", "DEMO_NOBODY"
@@ -27,6 +28,8 @@ PROVIDER, PROVIDER_CERTIFICATE = "https://provider.example", "provider.pem"
 KDC, KEYTAB = "kdc", "gateway.keytab"
 """The folder of the KDC, and the file with the service's key."""
 
+_LOGGER = logging.getLogger("dicomgate")
+_PATIENCE = 5.0  # seconds; the audit has a record some milliseconds after the peer has its answer
 _TOML = f"""\
 # Made by `dicomgate demo`.
 [gateway]
@@ -45,7 +48,7 @@ address = "127.0.0.1:{{pacs}}"
 called_ae_titles = ["{PACS}"]
 
 [[upstream]]
-name = "down"                    # nobody listens there
+name = "down"                    # nothing listens there
 address = "127.0.0.1:{{down}}"
 called_ae_titles = ["{DOWN}"]
 
@@ -111,26 +114,55 @@ def write_configuration(folder: Path, *, port: int, pacs: int, down: int, servic
     return path
 
 
-def passcode_commands() -> EntryPoint | None:
-    """The command group of the passcode plugin; None if the plugin is not installed."""
-    return next(iter(entry_points(group="dicomgate.commands", name="passcode")), None)
-
-
 def add_user(folder: Path, user: str) -> str:
-    """`dicomgate passcode add USER --generate`, within this process; returns the passcode.
+    """Run `dicomgate passcode add USER --generate` in this process; return the passcode.
 
-    Raises PluginError if the plugin is missing or broken, StartError with what the command complained of.
+    Raises ConfigError if the plugin is missing or broken, StartError with the command's message.
     """
-    entry_point = passcode_commands()
-    if entry_point is None:
-        raise PluginError("the passcode plugin is not installed")
-    try:
-        command = typer.main.get_command(entry_point.load())
-    except ImportError as error:
-        raise PluginError(f"the passcode plugin does not import: {error}") from error
     arguments = ["add", user, "--generate", "--file", str(folder / USERS)]
+    command = plugin_command("passcode")
     with redirect_stdout(io.StringIO()) as passcode, redirect_stderr(io.StringIO()) as complaint:
         status = command.main(arguments, prog_name="dicomgate passcode", standalone_mode=False)
     if status:
         raise StartError(complaint.getvalue().strip())
     return passcode.getvalue().strip()
+
+
+@contextmanager
+def gateway_log(folder: Path) -> Iterator[None]:
+    """Send what the gateway logs to a file in the folder, and nowhere else."""
+    level, propagate = _LOGGER.level, _LOGGER.propagate
+    handler = logging.FileHandler(folder / LOG, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    _LOGGER.addHandler(handler)
+    _LOGGER.setLevel(logging.INFO)
+    _LOGGER.propagate = False
+    try:
+        yield
+    finally:
+        _LOGGER.removeHandler(handler)
+        _LOGGER.setLevel(level)
+        _LOGGER.propagate = propagate
+        handler.close()
+
+
+def audited(folder: Path, count: int) -> list[str]:
+    """What the audit says of the first `count` associations, in their order; "" where it says nothing."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        lines = (folder / AUDIT).read_text("ascii").splitlines(keepends=True)
+        records = [json.loads(line) for line in lines if line.endswith("\n")]
+        opened = [record["id"] for record in records if record["event"] == "Opened"][:count]
+        closed = {record["id"] for record in records if record["event"] == "Closed"}
+        if (len(opened) == count and closed.issuperset(opened)) or time.monotonic() > deadline:
+            break
+        time.sleep(0.01)
+    told = dict.fromkeys(opened, "")
+    for record in records:
+        if record["id"] in told:
+            match record["event"]:
+                case "Decided" if record["outcome"] == "accept":
+                    told[record["id"]] = f"accepted by {record['authenticator']} as {record['user']}"
+                case "Refused":
+                    told[record["id"]] = record["reason"]
+    return [*told.values(), *[""] * (count - len(told))]

@@ -1,4 +1,4 @@
-"""The demonstration from its first file to its last socket: set up, carry out the rows, print, take down."""
+"""The demonstration from its first file to its last socket: set up, run the scenarios, print, take down."""
 
 from __future__ import annotations
 
@@ -11,17 +11,12 @@ from rich.console import Console
 
 from ..testing.running import RunningGateway
 from ..testing.slices import ct_images
-from .by_hand import by_hand, by_hand_here
 from .client import Visit, visit
-from .folder import CONFIGURATION, SLICE, add_user, work_folder, write_configuration
-from .issuer import Issuer
-from .log_files import audited, gateway_log
+from .folder import CONFIGURATION, SLICE, add_user, audited, gateway_log, work_folder, write_configuration
+from .issuers import Issuer, Provider, Tickets, missing
+from .output import Result, by_hand, by_hand_here, print_results, print_throughput, progress_bar
 from .pacs import EmbeddedPacs, Sighting, closed_port, silent_pynetdicom
-from .provider import Provider
-from .scenarios import ROWS, TICKET_ROWS, Login, Row
-from .table import print_results, print_throughput, progress_bar
-from .tickets import Tickets, missing
-from .verdict import Result
+from .scenarios import SCENARIOS, TICKET_SCENARIOS, Login, Scenario
 
 _USER = "demo"
 _RIGHT = "Every row is as it should be, and every slice was stored byte for byte as it was sent."
@@ -29,9 +24,14 @@ _WRONG = "NOT every row is as it should be."
 
 
 def perform(
-    console: Console, slices: int, *, keep: bool = False, folder: Path | None = None, rows: Sequence[Row] | None = None
+    console: Console,
+    slices: int,
+    *,
+    keep: bool = False,
+    folder: Path | None = None,
+    scenarios: Sequence[Scenario] | None = None,
 ) -> bool:
-    """Show it all, or these rows; with `keep`, go on serving until Ctrl-C. True if every row is as it should be.
+    """Run all scenarios, or these; with `keep`, go on serving until Ctrl-C. True if every result is right.
 
     Raises ConfigError (PluginError among them) or StartError when it cannot be set up.
     """
@@ -41,8 +41,8 @@ def perform(
         stack.enter_context(gateway_log(where))
         pacs = stack.enter_context(EmbeddedPacs())
         tickets = _kerberos(console, stack, where)
-        if rows is None:
-            rows = ROWS if tickets is None else (*ROWS, *TICKET_ROWS)
+        if scenarios is None:
+            scenarios = SCENARIOS if tickets is None else (*SCENARIOS, *TICKET_SCENARIOS)
         login = Login(_USER, add_user(where, _USER), Issuer(where, _USER), Provider(where, _USER), tickets)
         configuration = write_configuration(
             where,
@@ -54,9 +54,9 @@ def perform(
         gateway = stack.enter_context(RunningGateway(configuration))
         host, port = gateway.address
         console.out(f"A gateway on {host}:{port}, in front of a PACS that knows nothing of users; one user may enter.")
-        seen = _carry_out(console, rows, slices, login, gateway.address, pacs)
-        told = audited(where, len(rows))
-        results = [Result(row, *what, why) for row, what, why in zip(rows, seen, told, strict=True)]
+        seen = _carry_out(console, scenarios, slices, login, gateway.address, pacs)
+        told = audited(where, len(scenarios))
+        results = [Result(one, *what, why) for one, what, why in zip(scenarios, seen, told, strict=True)]
         print_results(console, results)
         print_throughput(console, results)
         # A connection that came too late for its row is seen here.
@@ -81,18 +81,23 @@ def _kerberos(console: Console, stack: ExitStack, folder: Path) -> Tickets | Non
 
 
 def _carry_out(
-    console: Console, rows: Sequence[Row], slices: int, login: Login, address: tuple[str, int], pacs: EmbeddedPacs
+    console: Console,
+    scenarios: Sequence[Scenario],
+    slices: int,
+    login: Login,
+    address: tuple[str, int],
+    pacs: EmbeddedPacs,
 ) -> list[tuple[Visit, Sighting]]:
-    """Carry out the rows one after the other: so what the PACS saw in between belongs to one of them."""
-    storing = sum(row.stores for row in rows)
+    """Carry out the scenarios one after another, so that what the PACS sees in between belongs to one of them."""
+    storing = sum(scenario.stores for scenario in scenarios)
     seen, left = [], slices
     with progress_bar(console) as progress:
         task = progress.add_task("CT slices through the gateway", total=slices)
-        for row in rows:
-            share = -(-left // storing) if row.stores else 0
-            if row.stores:
+        for scenario in scenarios:
+            share = -(-left // storing) if scenario.stores else 0
+            if scenario.stores:
                 left, storing = left - share, storing - 1
-            visited = visit(row, login, address, ct_images(share), lambda: progress.advance(task))
+            visited = visit(scenario, login, address, ct_images(share), lambda: progress.advance(task))
             seen.append((visited, pacs.take()))
     return seen
 

@@ -1,9 +1,9 @@
-"""The rows of the demonstration: what is sent, and what the client must see.
+"""The scenarios of the demonstration: what is sent, and what the client must see.
 
-Law: who is not admitted costs the PACS no connection. So a row need not say what the PACS must see: one association
-without an identity, and the slices byte for byte, if the answer is an A-ASSOCIATE-AC; else nothing.
+Rule: a refused client never reaches the PACS. So a scenario need not say what the PACS must see: if the answer is an
+A-ASSOCIATE-AC, one association without an identity, and the slices byte for byte; otherwise nothing.
 
-To add a row, of another identity type for instance, is one entry in `ROWS`.
+To add a scenario, for example of another identity type, add an entry to `SCENARIOS`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,7 @@ from ..wire.reject_abort import (
 )
 from ..wire.user_identity import encode_identity
 from .folder import DOWN, PACS, UNKNOWN
-from .issuer import Issuer
-from .provider import Provider
-from .tickets import Tickets
+from .issuers import Issuer, Provider, Tickets
 
 _PDV = Struct(">LBB")
 _COMMAND_LAST = 3  # PS3.8 annex E.2: a command, its last fragment
@@ -36,7 +34,7 @@ _COMMAND_LAST = 3  # PS3.8 annex E.2: a command, its last fragment
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """The one user that may enter: by passcode, token, assertion and, where there is a KDC, by ticket."""
+    """The one user who may log in: by passcode, token, assertion and, where there is a KDC, by ticket."""
 
     user: str
     passcode: str = field(repr=False)
@@ -62,10 +60,10 @@ Forge = Callable[[AssociateRequest], bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Scenario:
     """One association. `claim` makes its identity from the one valid login; an accepted one sends a C-ECHO.
 
-    `stores` makes it send its share of the slices too. `forge` makes the bytes that no honest client would send.
+    `stores` makes it send its share of the slices too. `forge` makes bytes that no honest client would send.
     """
 
     sent: str
@@ -137,9 +135,9 @@ def _no_identity(_: Login) -> None:
 
 
 def _length_too_long(request: AssociateRequest) -> bytes:
-    """The username says that it is longer than the sub-item that it stands in."""
+    """The username's length exceeds the sub-item that holds it."""
     pdu = bytearray(request.encode())
-    length = len(pdu) - len(_identity_of(request)) + 6  # behind type, length and two bytes of the sub-item
+    length = len(pdu) - len(_identity_of(request)) + 6  # after type, length and two bytes of the sub-item
     pdu[length : length + 2] = b"\xff\xff"
     return bytes(pdu)
 
@@ -163,30 +161,30 @@ def _identity_of(request: AssociateRequest) -> bytes:
     return encode_identity(request.identity) if request.identity is not None else b""
 
 
-ROWS = (
-    Row("right passcode", _right, Accepted(), stores=True),
-    Row("right passcode, positive response requested", _right_with_response, Accepted(b""), stores=True),
-    Row("wrong passcode", _wrong_passcode, REFUSED_IDENTITY),
-    Row("unknown user", _unknown_user, REFUSED_IDENTITY),
+SCENARIOS = (
+    Scenario("right passcode", _right, Accepted(), stores=True),
+    Scenario("right passcode, positive response requested", _right_with_response, Accepted(b""), stores=True),
+    Scenario("wrong passcode", _wrong_passcode, REFUSED_IDENTITY),
+    Scenario("unknown user", _unknown_user, REFUSED_IDENTITY),
     # pynetdicom does not send this one, others do.
-    Row("empty passcode", _empty_passcode, REFUSED_IDENTITY, forge=AssociateRequest.encode),
-    Row("username alone (type 1)", _username_alone, REFUSED_IDENTITY),
-    Row("no identity", _no_identity, REFUSED_IDENTITY),
-    Row("token (type 5)", _token, Accepted(), stores=True),
-    Row("token that has expired", _expired_token, REFUSED_IDENTITY),
-    Row("token signed by somebody else", _forged_token, REFUSED_IDENTITY),
-    Row("assertion (type 4)", _assertion, Accepted(), stores=True),
-    Row("the same assertion once more", _used_assertion, REFUSED_IDENTITY),
-    Row("assertion with another name in it", _changed_assertion, REFUSED_IDENTITY),
-    Row("right passcode, unknown called AE title", _right, CALLED_AE_TITLE, called=UNKNOWN),
-    Row("right passcode, PACS down", _right, CONGESTION, called=DOWN),
-    # The passcode is right in these too: nothing but the forgery keeps them out.
-    Row("malformed RQ: a length beyond its item", _right, INVALID_PARAMETER, forge=_length_too_long),
-    Row("malformed RQ: two identities", _right, INVALID_PARAMETER, forge=_two_identities),
-    Row("P-DATA before the answer", _right, UNEXPECTED_PDU, forge=_data_before_the_answer),
+    Scenario("empty passcode", _empty_passcode, REFUSED_IDENTITY, forge=AssociateRequest.encode),
+    Scenario("username alone (type 1)", _username_alone, REFUSED_IDENTITY),
+    Scenario("no identity", _no_identity, REFUSED_IDENTITY),
+    Scenario("token (type 5)", _token, Accepted(), stores=True),
+    Scenario("token that has expired", _expired_token, REFUSED_IDENTITY),
+    Scenario("token signed by somebody else", _forged_token, REFUSED_IDENTITY),
+    Scenario("assertion (type 4)", _assertion, Accepted(), stores=True),
+    Scenario("the same assertion once more", _used_assertion, REFUSED_IDENTITY),
+    Scenario("assertion with another name in it", _changed_assertion, REFUSED_IDENTITY),
+    Scenario("right passcode, unknown called AE title", _right, CALLED_AE_TITLE, called=UNKNOWN),
+    Scenario("right passcode, PACS down", _right, CONGESTION, called=DOWN),
+    # The passcode is right in these too: only the forgery keeps them out.
+    Scenario("malformed RQ: a length beyond its item", _right, INVALID_PARAMETER, forge=_length_too_long),
+    Scenario("malformed RQ: two identities", _right, INVALID_PARAMETER, forge=_two_identities),
+    Scenario("P-DATA before the answer", _right, UNEXPECTED_PDU, forge=_data_before_the_answer),
 )
-TICKET_ROWS = (
-    Row("ticket (type 3)", _ticket, Accepted(), stores=True),
-    Row("the same ticket once more", _used_ticket, REFUSED_IDENTITY),
+TICKET_SCENARIOS = (
+    Scenario("ticket (type 3)", _ticket, Accepted(), stores=True),
+    Scenario("the same ticket once more", _used_ticket, REFUSED_IDENTITY),
 )
-"""Behind the others, where a KDC is installed."""
+"""After the others, where a KDC is installed."""

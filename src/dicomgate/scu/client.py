@@ -1,6 +1,6 @@
 """A small SCU of the Verification service class (PS3.4 annex A), over a blocking socket.
 
-Law: one deadline for all of it, whatever the server sends and however slowly.
+Rule: one deadline for the whole association, whatever the server sends and however slowly.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..wire.items import malformed
 from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
 from ..wire.reject_abort import PduError, decode_refusal
 from .dimse import C_ECHO_RQ, NO_DATA_SET, PDV_HEADER, RESPONSE, command_pdu, decode_command, fragments
-from .verification import CONTEXT, MAXIMUM_LENGTH, VERIFICATION
+from .login import CONTEXT, MAXIMUM_LENGTH, VERIFICATION
 
 _MESSAGE_ID = 1
 _LONGEST_ACCEPT = 131_072
@@ -67,7 +67,7 @@ class Client:
         if syntaxes.keys() != {context.id for context in accept.contexts} or any(
             context.accepted and context.transfer_syntax not in syntaxes[context.id] for context in accept.contexts
         ):
-            raise malformed("the presentation contexts that it answers are not those that were proposed")
+            raise malformed("it answers other presentation contexts than those proposed")
         return accept
 
     def echo(self) -> int:

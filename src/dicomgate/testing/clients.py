@@ -19,7 +19,7 @@ from ..contract import Identity, IdentityType
 from ..errors import NegativeAnswer
 from ..net.tls import TlsContext, secured
 from ..scu.client import Client as Scu
-from ..scu.verification import verification_request
+from ..scu.login import verification_request
 from .slices import ct_slice
 
 Answer: TypeAlias = tuple[bool, bytes | None]

@@ -13,7 +13,7 @@ from pydicom import Dataset
 
 from ..contract import Identity
 from ..scu.dimse import NO_DATA_SET, PDV_HEADER, RESPONSE, SUCCESS, command_pdu, decode_command, fragments
-from ..scu.verification import MAXIMUM_LENGTH
+from ..scu.login import MAXIMUM_LENGTH
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
 from ..wire.presentation import AnsweredContext

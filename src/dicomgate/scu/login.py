@@ -1,35 +1,53 @@
-"""A login with the user's Kerberos tickets: `dicomgate echo --kerberos` (RFC 4121 4.1, PS3.15 B.6).
+"""What a login sends: an A-ASSOCIATE-RQ for Verification, and an identity made of Kerberos tickets.
 
-Law: the server is to prove itself as well. A login whose answer does not prove the service is none.
+Rule: a login with Kerberos tickets is mutual (RFC 4121 4.1, PS3.15 B.6): unless the server's answer proves that it is
+the service, the login has failed.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from ..contract import Identity, IdentityType
 from ..errors import ConfigError
+from ..wire.associate import AssociateRequest
+from ..wire.presentation import ProposedContext
+from ..wire.user_information import Negotiation
 
-ServiceOption = Annotated[
-    str | None,
-    typer.Option(
-        "--kerberos",
-        metavar="SPN",
-        help="Log in with your Kerberos tickets to this service: dicom/host@REALM (type 3).",
-    ),
-]
+CONTEXT = 1
+"""The id of the one presentation context."""
+VERIFICATION = b"1.2.840.10008.1.1"
+MAXIMUM_LENGTH = 16_384
+"""Bytes: the longest P-DATA-TF that this client receives."""
+
+_IMPLICIT_VR_LITTLE_ENDIAN = b"1.2.840.10008.1.2"
+_IMPLEMENTATION_CLASS_UID = b"2.25.221836491547027846370528418927363529281"
+_IMPLEMENTATION_VERSION_NAME = b"DICOMGATE"
+
+
+def verification_request(calling: str, called: str, identity: Identity | None) -> AssociateRequest:
+    """An A-ASSOCIATE-RQ that proposes the Verification SOP class (PS3.4 annex A) in implicit VR, little endian."""
+    return AssociateRequest(
+        called,
+        calling,
+        (ProposedContext(CONTEXT, VERIFICATION, (_IMPLICIT_VR_LITTLE_ENDIAN,)),),
+        Negotiation(
+            maximum_length=MAXIMUM_LENGTH,
+            implementation_class_uid=_IMPLEMENTATION_CLASS_UID,
+            implementation_version_name=_IMPLEMENTATION_VERSION_NAME,
+        ),
+        identity,
+    )
 
 
 class SingleSignOn:
-    """One login to one service. Raises ConfigError without python-gssapi, or without a ticket to be had."""
+    """One login to one service with the user's tickets. Raises ConfigError without python-gssapi or a ticket."""
 
     def __init__(self, service: str) -> None:
         self._service = service
         try:
-            # Here alone, since it has no wheels: it needs a compiler and the headers of Kerberos.
+            # Imported only here: it has no wheels, and needs a compiler and the headers of Kerberos.
             self._gssapi: Any = importlib.import_module("gssapi")
         except ImportError as error:
             raise ConfigError(
@@ -38,7 +56,7 @@ class SingleSignOn:
             ) from None
         gssapi = self._gssapi
         try:
-            # The name of a principal: one of a host would be looked up in the DNS.
+            # A principal's name: GSS-API would look a host's name up in the DNS.
             name = gssapi.Name(service, gssapi.NameType.kerberos_principal)
             flags = [gssapi.RequirementFlag.mutual_authentication]
             mechanism = gssapi.MechType.kerberos
@@ -50,7 +68,7 @@ class SingleSignOn:
 
     def doubt(self, response: bytes | None) -> str | None:
         """Why the server response (59H) does not prove the service; None if it does."""
-        doubt = f"let in, but the server does not prove that it is {self._service}"
+        doubt = f"accepted, but the server does not prove that it is {self._service}"
         if not response:
             return f"{doubt}: no AP-REP"
         try:
