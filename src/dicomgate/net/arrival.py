@@ -90,12 +90,12 @@ class _Securing:
 
     def _secured(self) -> None:
         self._timer.cancel()
+        self._lifetime.guard(self._hand_over)
+
+    def _hand_over(self) -> None:
         connection, peer, local_address = self._arrived
         peer = Peer(peer.address, peer.port, self._stream.peer_certificate())
-        self._lifetime.guard(self._begun, Arrived(connection, peer, local_address))
-
-    def _begun(self, arrived: Arrived) -> None:
-        self._begin(self._lifetime, arrived)
+        self._begin(self._lifetime, Arrived(connection, peer, local_address))
 
     def _failed(self, error: TlsError) -> None:
         _refuse(self._lifetime, self, error)

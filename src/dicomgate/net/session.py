@@ -40,10 +40,10 @@ class Session:
         self._pending: Pending | None = None  # the question to the chain, or the connection to the upstream
         # PS3.8 9.1.4: ARTIM starts with the transport connection, whatever its client has done since then.
         self._timer = loop.call_at(lifetime.began + policy.artim, self._deadline)
+        lifetime.stage = self  # from here on it closes the client's connection, whatever fails
         self._handshake = Handshake(
             lifetime.id, arrived.peer, policy, full=lifetime.over_limit, arrived_at=arrived.local_address
         )
-        lifetime.stage = self
         self._watch(self._client, self._handshake.client_data, self._handshake.client_gone)
 
     def abort(self, cause: Cause, detail: str) -> None:

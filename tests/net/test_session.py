@@ -1,0 +1,211 @@
+"""From the accept to the end, without a PACS: a defect ends one association, ARTIM is absolute, all is given back."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from typing import cast
+
+import pytest
+import trustme
+
+from dicomgate.association.admission import Policy
+from dicomgate.association.handshake import Handshake
+from dicomgate.auth.chain import Chain
+from dicomgate.events.events import Cause, Closed, Event, Opened, Refused
+from dicomgate.net.arrival import arrive
+from dicomgate.net.capacity import Capacity, Limits
+from dicomgate.net.lifetime import Lifetime
+from dicomgate.net.listener import Address, Listener, listen
+from dicomgate.net.server_state import ListenerSnapshot, ServerState
+from dicomgate.net.session import Session
+from dicomgate.net.tls import TlsContext, TlsStream
+from dicomgate.protection.guard import Guard
+from tests.properties import raw
+
+pytestmark = pytest.mark.anyio
+ABORT = bytes.fromhex("07 00 00000004 00 00 02 00")
+CALLED_AE_TITLE = bytes.fromhex("03 00 00000004 00 01 01 07")
+AUTHORITY = trustme.CA()
+
+
+class Server:
+    """One listener without upstreams: it rejects every request for its called AE title."""
+
+    def __init__(self, tls: TlsContext | None = None, artim: float = 20) -> None:
+        loop = asyncio.get_running_loop()
+        self.events: list[Event] = []
+        self.users = 0
+        self.capacity = Capacity(Limits(9, 9, 9, 9), lambda *_: None)
+        # No association of these tests comes as far as the guard.
+        self.state = ServerState(loop, self.events.append, self.capacity, cast(Guard, None))
+        policy = Policy("clinical", artim=artim)
+        use, done = partial(self._use, 1), partial(self._use, -1)
+        self.snapshot = ListenerSnapshot(policy, Chain([]), {}, tls, 60, use, done)
+        self._listener = Listener(loop, (sock := listen("127.0.0.1", 0)), self._accept)
+        self.address: Address = sock.getsockname()[:2]
+
+    def _use(self, more: int) -> None:
+        self.users += more
+
+    def _accept(self, connection: socket.socket, address: Address) -> None:
+        slot = self.capacity.acquire(address[0])
+        assert slot is not None
+        arrive(self.state, self.snapshot, connection, address, slot, Session)
+
+    async def association(self) -> Lifetime:
+        """The one that is under way, once it is."""
+        while not self.state.associations:
+            await asyncio.sleep(0.001)
+        (association,) = self.state.associations
+        assert isinstance(association, Lifetime)
+        return association
+
+    async def ended(self) -> list[Event]:
+        """The events so far, once no association is left; everything that they held is given back."""
+        async with asyncio.timeout(10):
+            while self.state.associations or not self.events:
+                await asyncio.sleep(0.001)
+        assert self.users == 0
+        assert self.capacity._sources == {}
+        return self.events
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Server]]:
+    servers: list[Server] = []
+
+    def start(tls: TlsContext | None = None, artim: float = 20) -> Server:
+        servers.append(Server(tls, artim))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server._listener.close()
+
+
+@pytest.fixture
+def tls() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert("localhost").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def trust() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    AUTHORITY.configure_trust(context)
+    return context
+
+
+async def talk(server: Server, trust: ssl.SSLContext | None = None, *, before: float = 0, say: bytes = b"") -> bytes:
+    """Connect, wait `before` seconds for TLS, say it, and read to the end."""
+    return await asyncio.to_thread(_talk, server.address, trust, before, say)
+
+
+def _talk(address: Address, trust: ssl.SSLContext | None, before: float, say: bytes) -> bytes:
+    with ExitStack() as stack:
+        client = stack.enter_context(socket.create_connection(address, 10))
+        time.sleep(before)
+        if trust is not None:
+            client = stack.enter_context(trust.wrap_socket(client, server_hostname="localhost"))
+        client.sendall(say)
+        answer = client.recv(99)
+        if answer:
+            client.shutdown(socket.SHUT_WR)
+        return answer
+
+
+def closed(events: list[Event]) -> Closed:
+    assert [type(event) for event in events if not isinstance(event, Refused)] == [Opened, Closed]
+    return cast(Closed, events[-1])
+
+
+@pytest.mark.parametrize("secured", [False, True])
+@pytest.mark.parametrize("where", ["as it begins", "in an input", "in none"])
+async def test_a_defect_ends_one_association_and_no_other(
+    where: str, secured: bool, start: Callable[..., Server], tls: ssl.SSLContext, trust: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    def defect(*_: object, **__: object) -> None:
+        raise KeyError("a defect")
+
+    server = start(tls if secured else None)
+    with monkeypatch.context() as patched:
+        if where == "as it begins":
+            patched.setattr(Handshake, "__init__", defect)
+        elif where == "in an input":
+            patched.setattr(Handshake, "client_data", defect)
+        answer = await talk(server, trust if secured else None, say=raw.rq())
+        told = closed(await server.ended())
+    if where == "in none":
+        assert (answer, told.cause) == (CALLED_AE_TITLE, Cause.REFUSED)
+        return
+    assert (answer, told.cause, told.detail) == (b"", Cause.DEFECT, "see the log")
+    assert f"{told.id}: a defect of the gateway" in caplog.text
+    server.events.clear()
+    assert await talk(server, trust if secured else None, say=raw.rq()) == CALLED_AE_TITLE
+    assert closed(await server.ended()).cause is Cause.REFUSED
+
+
+async def test_a_defect_after_the_tls_handshake(
+    start: Callable[..., Server], tls: ssl.SSLContext, trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defect(_: TlsStream) -> None:
+        raise KeyError("a defect")
+
+    monkeypatch.setattr(TlsStream, "peer_certificate", defect)
+    server = start(tls)
+    assert await talk(server, trust, say=raw.rq()) == b""
+    assert closed(await server.ended()).cause is Cause.DEFECT
+
+
+@pytest.mark.parametrize(("say", "why"), [(b"", "an end"), (b"GET / HTTP/1.1\r\n\r\n", "no TLS")])
+async def test_a_failed_tls_handshake_is_refused_with_its_reason(
+    say: bytes, why: str, start: Callable[..., Server], tls: ssl.SSLContext
+) -> None:
+    server = start(tls)
+    with socket.create_connection(server.address) as client:
+        client.send(say)
+        client.shutdown(socket.SHUT_WR)
+        opened, refused, told = await server.ended()
+    assert isinstance(refused, Refused)
+    assert isinstance(told, Closed)
+    assert (refused.answer, told.cause) == ("", Cause.REFUSED)
+    assert refused.reason == told.detail
+    assert refused.reason.startswith("TLS: "), why
+    assert opened.id == refused.id == told.id
+
+
+@pytest.mark.parametrize("stage", ["in its TLS handshake", "after it", "without TLS"])
+async def test_artim_begins_with_the_connection_and_tls_gets_no_time_of_its_own(
+    stage: str, start: Callable[..., Server], tls: ssl.SSLContext, trust: ssl.SSLContext
+) -> None:
+    server = start(None if stage == "without TLS" else tls, artim=1)
+    if stage == "in its TLS handshake":
+        assert await talk(server, say=b"\x16\x03\x01") == b""
+    else:
+        assert await talk(server, trust if stage == "after it" else None, before=0.7) == b""
+    told = closed(await server.ended())
+    what = "TLS handshake" if stage == "in its TLS handshake" else "A-ASSOCIATE-RQ"
+    assert (told.cause, told.detail) == (Cause.TIMEOUT, f"no {what} within 1 s")
+    assert 0.99 <= told.seconds < 1.5
+
+
+@pytest.mark.parametrize("secured", [False, True])
+async def test_a_stop_aborts_a_client_that_speaks_dicom(
+    secured: bool, start: Callable[..., Server], tls: ssl.SSLContext
+) -> None:
+    server = start(tls if secured else None)
+    answer = asyncio.ensure_future(talk(server))
+    association = await server.association()
+    association.stop()
+    association.stop()  # idempotent
+    assert await answer == (b"" if secured else ABORT)
+    told = closed(await server.ended())
+    assert (told.cause, told.detail) == (Cause.DRAINED, "")
