@@ -2,14 +2,14 @@
 
 An authenticator answers one question with one value: given an `Attempt`, is the identity genuine?
 
-Rule 1: whatever is not an `Accept` can never let anyone in. An exception, a missed deadline and an answer of
-        another type are `Unavailable`; `None` is not an answer.
-Rule 2: `Reject` means "I looked, and it is not genuine"; `Unavailable` means "I could not look". They are never
-        exchanged: a user is not told "wrong" when the directory was down.
-Rule 3: reasons are for the operator's log. The peer never sees them.
-Rule 4: a principal is (authenticator's name, user): `alice` of one source is not `alice` of another.
+Rule 1: only an `Accept` lets a client in. An exception, a missed deadline and an answer of another type count as
+        `Unavailable`; `None` is not an answer.
+Rule 2: `Reject` means "verified, and not genuine"; `Unavailable` means "could not be verified". Never return one for
+        the other: a user must not be told "wrong passcode" because the directory was down.
+Rule 3: reasons are for the operator's log. The client never sees them.
+Rule 4: a principal is (authenticator's name, user): `alice` of one authenticator is not `alice` of another.
 
-This file imports nothing of the house; everything else imports it.
+This module imports nothing of dicomgate; every other module may import it.
 """
 
 from __future__ import annotations
@@ -33,12 +33,11 @@ class IdentityType(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What the requestor says of itself: the User Identity sub-item 58H (PS3.7 D.3.3.7.1).
+    """The identity that the client claims: User Identity sub-item 58H (PS3.7 D.3.3.7.1).
 
     `primary` is the username (UTF-8, no control characters, never empty), the Kerberos ticket, the SAML assertion or
-    the JSON Web Token; `secondary` is the passcode and empty for every type but 2. Both are the received bytes, but
-    where a listener names a `fallback_encoding` what it decodes is handed on as UTF-8. Neither shows in the repr,
-    except a username, which is not a secret.
+    the JSON Web Token. `secondary` is the passcode, and empty for every type but 2. Both are the bytes received, except
+    that text in a listener's `fallback_encoding` is converted to UTF-8. The repr shows neither, except a username.
     """
 
     type: IdentityType
@@ -48,7 +47,7 @@ class Identity:
 
     @property
     def username(self) -> str | None:
-        """The claimed username; None for the types that carry a ticket, an assertion or a token."""
+        """The claimed username (types 1 and 2); None for a ticket, an assertion or a token."""
         if self.type in (IdentityType.USERNAME, IdentityType.USERNAME_AND_PASSCODE):
             return self.primary.decode("utf-8", "replace")
         return None
@@ -60,10 +59,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Where the association comes from.
+    """The client's end of the connection.
 
-    `certificate` is the DER encoding of the TLS client certificate, verified against the listener's `client_ca`;
-    None without TLS or without a client certificate.
+    `certificate` is its TLS certificate in DER, verified against the listener's `client_ca`; None without TLS or
+    without a client certificate.
     """
 
     address: str
@@ -75,11 +74,11 @@ class Peer:
 class Attempt:
     """One association request, as an authenticator sees it.
 
-    `identity` is None when the A-ASSOCIATE-RQ has no sub-item 58H. AE titles are stripped of their padding;
-    `abstract_syntaxes` are UIDs in the order asked for, without repetition; `time` is aware, in UTC. `arrived_at` is
-    the address and the port that the client connected to, `("", 0)` where nobody did. `request()` gives the whole
-    A-ASSOCIATE-RQ, for those who need all that it negotiates: encoded anew, so that everybody reads the same in it,
-    and with the secret in it; None where there is none.
+    `id` is the association's id in the log. `identity` is None if the A-ASSOCIATE-RQ has no sub-item 58H. AE titles
+    have no padding. `abstract_syntaxes` are the requested UIDs in their order, each once. `time` is now, aware, in UTC.
+    `arrived_at` is the address and port that the client connected to, `("", 0)` if there is no connection. `request()`
+    returns the whole A-ASSOCIATE-RQ with all that it negotiates, and with the secret in it. It is encoded again from
+    what the gateway read, so that no other parser can read it differently. `request` is None if there is no such PDU.
     """
 
     id: str
@@ -96,7 +95,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Once:
-    """A credential that may be used once: its `key`, and the (aware) time `until` which it must be remembered."""
+    """Says that a credential may be used once: the gateway remembers `key` until the (aware) time `until`."""
 
     key: str = field(repr=False)
     until: datetime
@@ -106,10 +105,10 @@ class Once:
 class Accept:
     """The identity is genuine.
 
-    `user` is the canonical name, never what was typed where the two can differ. `server_response` travels to
-    sub-item 59H of the A-ASSOCIATE-AC (PS3.7 D.3.3.7.2); whether it is sent is the gateway's business.
-    `expires_at` (aware) is the credential's own end; unless the listener says otherwise, the association ends with it.
-    `attributes` are carried to the audit.
+    `user` is the canonical name, not what was typed if the two can differ. `server_response` is the content of sub-item
+    59H of the A-ASSOCIATE-AC (PS3.7 D.3.3.7.2); the gateway sends it if the client asked for one. `expires_at` (aware)
+    is when the credential ends; the association ends then too, unless the listener's `end_with_credential` is false.
+    `once` says that the credential may be used once. `attributes` are written to the audit.
     """
 
     user: str
@@ -122,21 +121,21 @@ class Accept:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """Mine to judge, and not genuine."""
+    """Verified, and not genuine. `reason` is for the operator."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Not mine to judge: ask the next."""
+    """Not an identity for this authenticator: the next one is asked."""
 
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """Mine to judge, but I could not look: the directory is down, the keys are out of reach."""
+    """It could not be verified: the directory is down, the keys cannot be fetched. `reason` is for the operator."""
 
     reason: str
 
@@ -147,17 +146,17 @@ Decision: TypeAlias = Accept | Reject | Pass | Unavailable
 class Authenticator(Protocol):
     """What an entry point of the group `dicomgate.authenticators` makes from its configuration table.
 
-    `authenticate` may be a plain method (it is called in threads of this authenticator's own, never more than its
-    table's `workers`) or an `async def` (it is awaited in the event loop and must not block it). Optional beside it:
+    `authenticate` may be a plain method or an `async def`. A plain method is called in threads, up to `workers` of its
+    table at a time; an `async def` is awaited in the event loop and must not block it. Optional members:
 
-    * `handles`: a collection of `IdentityType`s, None among them for attempts without an identity. Attempts of
-      other types are never shown to it. Without it, every attempt is.
-    * `async with` (`__aenter__`, `__aexit__`): entered before listening and left after draining.
-    * `async def groups_of(self, user: str) -> Collection[str]`: the groups of a user whom another authenticator has
-      verified (`groups_from` in that one's table). Raises LookupError for a user that it does not know, OSError when
-      it could not look; the words of both go to the log.
+    * `handles`: a collection of `IdentityType`s, with None for attempts without an identity. The authenticator gets
+      only attempts of these types; without `handles`, it gets all.
+    * `__aenter__`, `__aexit__`: entered before the gateway listens, left when no association needs it any more.
+    * `async def groups_of(self, user: str) -> Collection[str]`: the groups of a user that another authenticator has
+      verified (`groups_from` in the table of that one). Raises LookupError for an unknown user, and OSError if it
+      cannot find out; the text of both is logged.
     """
 
     def authenticate(self, attempt: Attempt, /) -> Decision | Awaitable[Decision]:
-        """Answer one attempt. Never raises on purpose: `Unavailable` says that one could not look."""
+        """Answer one attempt. Return `Unavailable` rather than raise an exception."""
         ...

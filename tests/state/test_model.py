@@ -17,7 +17,7 @@ LIMITS = Limits(deadline=20, counters=4, known=2, used=3, forget_counter=500, fo
 KEYS = st.sampled_from(["a", "b", "c", "d", "é\0\n", "f"])
 PAIRS = st.sampled_from(["p", "q", "r"])
 SEVERAL = st.lists(KEYS, max_size=3, unique=True)
-LEVERS = st.lists(
+BACKOFFS = st.lists(
     st.builds(
         Backoff,
         KEYS,
@@ -30,8 +30,8 @@ LEVERS = st.lists(
     unique_by=lambda backoff: backoff.key,
 )
 STEPS = st.one_of(
-    st.tuples(st.just("take"), PAIRS, LEVERS, LEVERS),
-    st.tuples(st.just("take"), PAIRS, LEVERS, LEVERS),
+    st.tuples(st.just("take"), PAIRS, BACKOFFS, BACKOFFS),
+    st.tuples(st.just("take"), PAIRS, BACKOFFS, BACKOFFS),
     st.tuples(st.just("wait"), st.sampled_from([0, 1, 7, 8, 30, 499, 500, 901, -40])),
     st.tuples(st.just("refund"), SEVERAL),
     st.tuples(st.just("succeeded"), PAIRS, st.lists(KEYS, max_size=4, unique=True), st.integers(0, 4)),

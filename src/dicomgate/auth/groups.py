@@ -1,7 +1,7 @@
-"""The groups of a user whom something else verified: a ticket says who, a directory says what.
+"""Groups from a second authenticator: a ticket says who the user is, a directory which groups it has.
 
-Law: a user that is unknown there is rejected, and where nobody could look the answer is `Unavailable`. What was asked
-for is never left out.
+Rule: groups that are configured are never left out. A user that the directory does not know is rejected; if the
+      directory cannot be asked, the answer is `Unavailable`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..errors import ConfigError, place
 
 
 class GroupSource:
-    """An authenticator that is asked for groups. Raises ConfigError if it has none to give."""
+    """An authenticator that is asked for groups. Raises ConfigError if it has no method `groups_of`."""
 
     def __init__(self, name: str, authenticator: Authenticator, deadline: float) -> None:
         groups = getattr(authenticator, "groups_of", None)
@@ -28,11 +28,11 @@ class GroupSource:
         self.deadline = deadline
 
     async def complete(self, accept: Accept) -> Decision:
-        """The decision with the groups that this source knows beside its own. Raises only if cancelled."""
+        """The decision with this source's groups added to its own. Raises only if cancelled."""
         asking = asyncio.ensure_future(self._ask(accept.user))
         try:
             await asyncio.wait((asking,), timeout=self.deadline)
-            if not asking.done():  # and it is not waited for: it may not end when it is told to
+            if not asking.done():  # not awaited any longer: it may ignore its cancellation
                 return Unavailable(f"groups from {self._name}: no answer within {self.deadline:g} s")
         finally:
             asking.cancel()
@@ -54,7 +54,7 @@ class GroupSource:
             return Reject(f"groups from {self._name}: {error}")
         except OSError as error:
             return Unavailable(f"groups from {self._name}: {error}")
-        except BaseException as error:  # noqa: BLE001 (what it says may hold a secret)
+        except BaseException as error:  # noqa: BLE001 (its text may hold a secret)
             return Unavailable(f"groups from {self._name}: defect: {place(error)}")
         return found
 

@@ -47,7 +47,7 @@ def installed() -> dict[str, EntryPoint]:
 
 
 def find(use: str) -> Callable[..., object]:
-    """The callable behind a name. Raises PluginError when it is not installed, ambiguous, or does not import."""
+    """The callable of this name. Raises PluginError if it is not installed, ambiguous, or fails to import."""
     points = [point for point in entry_points(group=GROUP) if point.name == use]
     if not points:
         names = ", ".join(installed()) or "none"
@@ -57,7 +57,7 @@ def find(use: str) -> Callable[..., object]:
     try:
         factory = points[0].load()
     except (Exception, SystemExit) as error:
-        # Whatever an import raises: xmlsec's version check, for one, is no ImportError.
+        # An import can raise anything: xmlsec's version check, for example, raises no ImportError.
         distribution = points[0].dist
         where = f" of {distribution.name} {distribution.version}" if distribution else ""
         raise PluginError(
@@ -70,7 +70,7 @@ def find(use: str) -> Callable[..., object]:
 
 
 def make(use: str, table: Mapping[str, object], folder: Path) -> Authenticator:
-    """The authenticator from its table (without the keys that are the gateway's own).
+    """The authenticator from its table, without the gateway's own keys.
 
     Raises PluginError from `find`, and what `construct` raises.
     """
@@ -83,10 +83,10 @@ def read_options(use: str, table: Mapping[str, object], folder: Path) -> dict[st
 
 
 def construct(use: str, factory: Callable[..., object], table: Mapping[str, object], folder: Path) -> Authenticator:
-    """The authenticator that a callable makes of its table; `use` is its name in messages.
+    """The authenticator that `factory` makes from its table; `use` is its name in messages.
 
-    Raises PluginError when the callable has a defect; and ConfigError with a problem for each key that does not fit, or
-    with the words of the callable's own ValueError or OSError.
+    Raises ConfigError with a problem for each wrong key, or with the text of a ValueError or OSError of the factory;
+    and PluginError if the factory has a defect.
     """
     options = _check(factory, table, folder)
     try:
@@ -94,7 +94,7 @@ def construct(use: str, factory: Callable[..., object], table: Mapping[str, obje
     except DicomgateError:
         raise
     except ValidationError as error:
-        # A pydantic model of the plugin's own: its text would repeat values, and one of them may be a secret.
+        # From a pydantic model of the plugin. Its text would repeat values, and one of them may be a secret.
         raise ConfigError(describe_problems(error, lambda _: options)) from None
     except (ValueError, OSError) as error:
         raise ConfigError(str(error)) from error
@@ -103,7 +103,7 @@ def construct(use: str, factory: Callable[..., object], table: Mapping[str, obje
 
 
 def options(factory: Callable[..., object]) -> list[Option]:
-    """The keys that a table for this authenticator may have, in the order of the signature."""
+    """The keys that a table of this authenticator may have, in the order of the signature."""
     return [
         Option(
             parameter.name,
@@ -118,13 +118,13 @@ def options(factory: Callable[..., object]) -> list[Option]:
 
 
 def _default(factory: Callable[..., object], parameter: inspect.Parameter) -> object:
-    """What stands in for a key; the signature of a dataclass only says that a factory makes it."""
+    """The default of a key. For a `default_factory` of a dataclass, the signature does not show it."""
     field: Any = getattr(factory, "__dataclass_fields__", {}).get(parameter.name)
     return parameter.default if field is None or field.default_factory is MISSING else field.default_factory()
 
 
 def _as_toml(value: object) -> str:
-    """A default as it would stand in the file."""
+    """A default as it would be written in the file."""
     if isinstance(value, timedelta):
         return f'"{value.total_seconds():g}s"'
     if isinstance(value, Path):
@@ -134,7 +134,7 @@ def _as_toml(value: object) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """', did you mean ...?' for a mistyped name; nothing where no known name is near."""
+    """', did you mean ...?' for a mistyped name; "" if no known name is similar."""
     near = difflib.get_close_matches(name, list(known), 1)
     return f", did you mean {near[0]!r}?" if near else ""
 
@@ -142,9 +142,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def describe_problems(
     error: ValidationError, known_keys: Callable[[tuple[str | int, ...]], Iterable[str]]
 ) -> list[Problem]:
-    """What pydantic found, in the operator's words. Values are not repeated: one of them may be a secret.
+    """What pydantic found, for an operator. Values are not repeated: one of them may be a secret.
 
-    `known_keys` gives the keys that stand beside the one at a path.
+    `known_keys` returns the keys that are allowed in the table of the key at this path.
     """
     problems = []
     for finding in error.errors(include_input=False, include_url=False):
@@ -164,7 +164,7 @@ def _parameters(factory: Callable[..., object]) -> list[inspect.Parameter]:
     try:
         signature = inspect.signature(factory, eval_str=True)
     except Exception as error:
-        # Annotations are evaluated, and may raise what they like.
+        # Annotations are evaluated, and can raise anything.
         raise PluginError(f"the signature of {factory!r} cannot be read: {type(error).__name__}: {error}") from error
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     named = [parameter for parameter in signature.parameters.values() if parameter.kind in kinds]
@@ -179,7 +179,7 @@ def _check(factory: Callable[..., object], table: Mapping[str, object], folder: 
     try:
         schema = _schema(parameters, folder)
     except Exception as error:
-        # Annotations may be anything; what pydantic makes nothing of is the plugin's defect.
+        # Annotations can be anything; one that pydantic cannot use is the plugin's defect.
         raise PluginError(f"the annotations of {factory!r} cannot be used: {type(error).__name__}: {error}") from error
     try:
         return cast(dict[str, Any], schema.validate_python(dict(table)))
@@ -202,7 +202,7 @@ def _schema(parameters: list[inspect.Parameter], folder: Path) -> TypeAdapter[An
 
 
 def _adapt(annotation: Any, folder: Path) -> Any:
-    """An annotation as pydantic is to read it: durations with their unit, paths from the configuration's folder."""
+    """An annotation for pydantic: durations with their unit, paths relative to the configuration's folder."""
     if annotation is timedelta:
         return Duration
     if annotation is Path:
