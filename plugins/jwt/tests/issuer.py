@@ -112,6 +112,7 @@ class Issuer(_Server):
 
     def show(self, certificate: trustme.LeafCert) -> None:
         """Present another certificate from now on."""
+        assert self._tls is not None
         certificate.configure_cert(self._tls)
 
     def wrong_certificates(self) -> dict[str, trustme.LeafCert]:

@@ -25,7 +25,7 @@ from jwt.algorithms import get_default_algorithms
 
 from dicomgate import Attempt, Decision
 from dicomgate.testing import attempt, jwt
-from dicomgate_jwt import Jwt
+from dicomgate_jwt import Introspection, Jwt
 
 ISSUER = "https://login.hospital.example/realms/imaging"
 AUDIENCE = "https://pacs.hospital.example/dicom"
@@ -57,11 +57,11 @@ class Signer:
     @property
     def pem(self) -> bytes:
         """The public key as an operator gets it in a file."""
-        return self.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        return bytes(self.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 
     @property
     def der(self) -> bytes:
-        return self.private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return bytes(self.private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
     @property
     def certificate(self) -> bytes:
@@ -148,7 +148,7 @@ def login(token: str | bytes, *, response: bool = False, **fields: Any) -> Attem
     return attempt(jwt(token, positive_response_requested=response), **fields)
 
 
-def ask(judge: Jwt, token: str | bytes, **fields: Any) -> Decision:
+def ask(judge: Jwt | Introspection, token: str | bytes, **fields: Any) -> Decision:
     """The answer to one login."""
     return asyncio.run(judge.authenticate(login(token, **fields)))
 

@@ -120,7 +120,6 @@ def run_provider(folder: Path) -> Iterator[OidcProvider]:
 
 
 def _new_keys() -> list[dict[str, Any]]:
-    common = {"use": "sig"}
-    rsa = RSAKey.generate_key(2048, {**common, "alg": "RS256"}, auto_kid=True)
-    ec = ECKey.generate_key("P-256", {**common, "alg": "ES256"}, auto_kid=True)
+    rsa = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}, auto_kid=True)
+    ec = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
     return [dict(key.as_dict(private=True)) for key in (rsa, ec)]

@@ -126,7 +126,7 @@ def test_pynetdicom_logs_in(start: Callable[..., Gateway], oidc_provider: OidcPr
 def test_tokens_that_are_no_login(
     start: Callable[..., Gateway], oidc_provider: OidcProvider, pacs: PynetdicomPacs
 ) -> None:
-    options = {"leeway": "0s", "required_claims": {"scope": "dicom"}}
+    options: dict[str, Any] = {"leeway": "0s", "required_claims": {"scope": "dicom"}}
     running = start(pacs.address, table(oidc_provider.issuer, oidc_provider.ca, **options))
     short = oidc_provider.token(AUDIENCE, lifetime=1)
     good = oidc_provider.token(AUDIENCE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def bodies(kind: str) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(CORPUS.glob(f"{kind}_*.json"))}
 
 
-def within(outer: dict[str, object], body: bytes) -> bytes:
+def within(outer: dict[str, Any], body: bytes) -> bytes:
     """The object with one member more, the body."""
     return json.dumps(outer).encode()[:-1] + b', "x": ' + body + b"}"
 

@@ -71,11 +71,11 @@ def test_options(files: dict[str, Path], options: dict[str, Any], message: str) 
 @pytest.mark.parametrize("first", ["jwks_file", "public_key_file", "secret_file"])
 @pytest.mark.parametrize("second", ["jwks_file", "public_key_file", "secret_file"])
 def test_one_source_of_keys(files: dict[str, Path], first: str, second: str) -> None:
-    options: dict[str, Any] = {"issuer": ISSUER, "audience": AUDIENCE}
-    assert Jwt(**options, **{first: files[first]})
+    options: dict[str, Any] = {"issuer": ISSUER, "audience": AUDIENCE, first: files[first]}
+    assert Jwt(**options)
     if first != second:
         with pytest.raises(ConfigError, match="exactly one must say where the keys are"):
-            Jwt(**options, **{first: files[first], second: files[second]})
+            Jwt(**{**options, second: files[second]})
 
 
 def test_secrets_and_public_keys_have_algorithms_of_their_own(files: dict[str, Path]) -> None:

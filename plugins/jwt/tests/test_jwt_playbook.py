@@ -117,7 +117,7 @@ def unsigned(header: object, signature: bytes = b"") -> str:
     return f"{encoded(header)}.{encoded(claims())}.{encoded(signature)}"
 
 
-NONE = ["none", "None", "NONE", "nOnE", "NoNe",
+NONE: list[object] = ["none", "None", "NONE", "nOnE", "NoNe",
         "none ", " none", "none\0", "no\u200bne", "\uff4e\uff4f\uff4e\uff45", "n\u043ene",
         "nonE\n", "none\t", "\u24ddone", "nul", "null", "", None, False, 0, [], {}, ["none"], GONE]  # fmt: skip
 
@@ -191,7 +191,7 @@ def public_forms(key: Signer) -> dict[str, bytes]:
     }
 
 
-HASHES = {"HS256": sha256, "HS384": "sha384", "HS512": sha512, "HS1": sha1}
+HASHES: dict[str, Any] = {"HS256": sha256, "HS384": "sha384", "HS512": sha512, "HS1": sha1}
 
 
 @pytest.mark.parametrize("form", public_forms(RSA))
@@ -257,7 +257,8 @@ def test_keys_that_the_token_brings_along(judge: Jwt, trap: Trap, kid: object) -
 
 
 def test_what_a_genuine_token_brings_along_is_not_looked_at(judge: Jwt, trap: Trap) -> None:
-    for header in ({"jku": trap.url}, {"x5u": trap.url}, {"jwk": STRANGER.jwk}, {"jwk": {"kty": []}}, {"x5c": 5}):
+    brought: list[dict[str, Any]] = [{"jku": trap.url}, {"x5u": trap.url}, {"jwk": STRANGER.jwk}, {"jwk": {"kty": []}}]
+    for header in (*brought, {"x5c": 5}):
         assert isinstance(ask(judge, mint(header=header)), Accept)
     assert trap.count == 0
 

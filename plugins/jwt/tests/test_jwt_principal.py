@@ -29,7 +29,7 @@ from plugins.jwt.tests.mint import (
 )
 
 CERTIFICATE = b"the client's certificate"
-KEYCLOAK = {
+KEYCLOAK: dict[str, Any] = {
     "realm_access": {"roles": ["radiographer", "default-roles"]},
     "resource_access": {"dicomgate": {"roles": ["store"]}},
     "groups": ["/ward/4", "/mri"],

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,8 @@ from dicomgate_jwt.remote_keys import COOL_DOWN, RemoteKeys
 from plugins.jwt.tests.issuer import FAULTS, Answer, Issuer, Trap, ca_file, discovery, document, redirect
 from plugins.jwt.tests.mint import ED25519, OTHER_RSA, P256, RSA, Signer, authenticator, key_set, login, mint
 
+pytestmark = pytest.mark.anyio
+Ask = Callable[..., Awaitable[Decision]]
 ISSUER = "https://login.hospital.example"
 WHERE = "https://login.hospital.example/keys"
 REFRESH, STALE = 300.0, 3600.0
@@ -28,15 +29,13 @@ DOWN = FetchError("login.hospital.example:443: answers with status 500")
 
 
 class Shelf:
-    """Stands in for a Fetcher: `there` are the documents by URL, or what is raised; the gate holds fetches back."""
+    """Stands in for a Fetcher: `there` are the documents by URL, or what is raised; what was `asked`."""
 
     def __init__(self, keys: bytes | Exception) -> None:
         self.there: dict[str, bytes | Exception] = {WHERE: keys}
         self.asked: list[str] = []
         self.deadlines: list[float | None] = []
         self.now = 0.0
-        self.gate = asyncio.Event()
-        self.gate.set()
         self._untils = iter(range(1000))
 
     def clock(self) -> float:
@@ -48,29 +47,29 @@ class Shelf:
     async def get(self, url: str, *, until: float | None = None) -> bytes:
         self.asked.append(url)
         self.deadlines.append(until)
-        await self.gate.wait()
         found = self.there.get(url, FetchError("answers with status 404"))
         if isinstance(found, Exception):
             raise found
         return found
 
 
-def remote(shelf: Shelf, url: str | None = WHERE) -> RemoteKeys:
+@pytest.fixture
+def shelf() -> Shelf:
+    return Shelf(key_set(RSA))
+
+
+@pytest.fixture
+def url() -> str | None:
+    return WHERE
+
+
+@pytest.fixture
+async def keys(shelf: Shelf, url: str | None) -> AsyncIterator[RemoteKeys]:
+    """The issuer's keys from this URL, or by discovery."""
     refresh, stale = timedelta(seconds=REFRESH), timedelta(seconds=STALE)
-    return RemoteKeys(shelf, issuer=ISSUER, url=url, refresh=refresh, stale=stale, clock=shelf.clock)  # type: ignore[arg-type]
-
-
-def play(what: Callable[[Shelf, RemoteKeys], Awaitable[None]], *, url: str | None = WHERE) -> None:
-    """Run a test in a loop of its own, with keys that are there, and look behind it."""
-
-    async def run() -> None:
-        shelf = Shelf(key_set(RSA))
-        async with asyncio.timeout(60):
-            async with remote(shelf, url) as keys:
-                await what(shelf, keys)
-            assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    asyncio.run(run())
+    keys = RemoteKeys(shelf, issuer=ISSUER, url=url, refresh=refresh, stale=stale, clock=shelf.clock)  # type: ignore[arg-type]
+    yield keys
+    await keys.__aexit__()
 
 
 async def names(keys: RemoteKeys, name: str | None) -> list[str | None]:
@@ -83,299 +82,107 @@ async def out_of_reach(keys: RemoteKeys, name: str | None = RSA.id) -> str:
     return str(raised.value)
 
 
-async def idle() -> None:
-    """Let everything that can go on do so."""
-    for _ in range(20):
-        await asyncio.sleep(0)
-
-
-def test_one_fetch_for_all_who_wait() -> None:
-    async def what(shelf: Shelf, keys: RemoteKeys) -> None:
-        shelf.gate.clear()
-        waiting = [asyncio.create_task(names(keys, RSA.id)) for _ in range(100)]
-        await idle()
-        assert not any(task.done() for task in waiting)
-        shelf.gate.set()
-        assert await asyncio.gather(*waiting) == [[RSA.id]] * 100
-        assert shelf.asked == [WHERE]
-
-    play(what)
-
-
-def test_who_stops_waiting_takes_nothing_from_others() -> None:
-    async def what(shelf: Shelf, keys: RemoteKeys) -> None:
-        shelf.gate.clear()
-        one, other = (asyncio.create_task(names(keys, RSA.id)) for _ in range(2))
-        await idle()
-        one.cancel()
-        await idle()
-        assert one.cancelled()
-        assert not other.done()
-        shelf.gate.set()
-        assert await other == [RSA.id]
-        assert shelf.asked == [WHERE]
-
-    play(what)
-
-
-def test_a_fetch_ends_for_the_next_when_nobody_waits_any_more() -> None:
-    async def what(shelf: Shelf, keys: RemoteKeys) -> None:
-        shelf.gate.clear()
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(names(keys, RSA.id), 0.01)
-        shelf.gate.set()
-        assert await names(keys, RSA.id) == [RSA.id]
-        assert shelf.asked == [WHERE]
-
-    play(what)
-
-
-def test_a_fetch_that_takes_longer_than_the_cool_down_is_waited_for() -> None:
-    async def what(shelf: Shelf, keys: RemoteKeys) -> None:
-        shelf.gate.clear()
-        first = asyncio.create_task(names(keys, RSA.id))
-        await idle()
-        shelf.now += 2 * COOL_DOWN
-        second = asyncio.create_task(names(keys, RSA.id))
-        await idle()
-        shelf.gate.set()
-        assert await asyncio.gather(first, second) == [[RSA.id]] * 2
-        assert shelf.asked == [WHERE]
-
-    play(what)
-
-
-def test_leaving_while_a_fetch_is_under_way() -> None:
-    async def what(shelf: Shelf, _: RemoteKeys) -> None:
-        shelf.gate.clear()
-        await idle()
-        assert shelf.asked == [WHERE]
-
-    play(what)
-
-
-def test_coming_again_after_leaving_at_once() -> None:
-    """The first fetch never began."""
-
-    async def again() -> None:
-        shelf = Shelf(key_set(RSA))
-        keys = remote(shelf)
-        async with keys:
-            pass
-        shelf.now += COOL_DOWN
-        async with keys:
-            assert await names(keys, RSA.id) == [RSA.id]
-
-    asyncio.run(again())
-
-
-def test_unknown_names_make_few_fetches() -> None:
+async def test_unknown_names_make_few_fetches(shelf: Shelf, keys: RemoteKeys) -> None:
     """A thousand tokens in a minute, each with another key's name."""
-
-    async def what(shelf: Shelf, keys: RemoteKeys) -> None:
-        for number in range(1000):
-            shelf.now += 0.06
-            assert await names(keys, f"invented-{number}") == []
-            assert await names(keys, RSA.id) == [RSA.id]
-        assert 3 <= len(shelf.asked) <= 4
-
-    play(what)
+    for number in range(1000):
+        shelf.now += 0.06
+        assert await names(keys, f"invented-{number}") == []
+        assert await names(keys, RSA.id) == [RSA.id]
+    assert 3 <= len(shelf.asked) <= 4
 
 
 @pytest.mark.parametrize("url", [WHERE, None])
-def test_an_issuer_that_is_down_is_asked_a_few_times(url: str | None) -> None:
-    async def what(shelf: Shelf, keys: RemoteKeys) -> None:
-        shelf.there = {}
-        for number in range(1000):
-            shelf.now += 0.06
-            await out_of_reach(keys, f"invented-{number}")
-        assert 3 <= len(shelf.asked) <= 4
-
-    play(what, url=url)
+async def test_an_issuer_that_is_down_is_asked_a_few_times(shelf: Shelf, keys: RemoteKeys) -> None:
+    shelf.there = {}
+    for number in range(1000):
+        shelf.now += 0.06
+        await out_of_reach(keys, f"invented-{number}")
+    assert 3 <= len(shelf.asked) <= 4
 
 
-def test_a_name_is_looked_for_again_after_the_cool_down() -> None:
-    async def what(shelf: Shelf, keys: RemoteKeys) -> None:
+async def test_a_name_is_looked_for_again_after_the_cool_down(shelf: Shelf, keys: RemoteKeys) -> None:
+    assert await names(keys, RSA.id) == [RSA.id]
+    shelf.there[WHERE] = key_set(P256, RSA)
+    shelf.now = COOL_DOWN - 0.01
+    assert await names(keys, P256.id) == []
+    shelf.now = COOL_DOWN
+    assert await names(keys, P256.id) == [P256.id]
+    assert await names(keys, RSA.id) == [RSA.id]
+    assert len(shelf.asked) == 2
+
+
+async def test_an_unknown_name_that_could_not_be_looked_for(shelf: Shelf, keys: RemoteKeys) -> None:
+    assert await names(keys, P256.id) == []
+    shelf.there[WHERE] = DOWN
+    shelf.now += COOL_DOWN
+    assert "status 500" in await out_of_reach(keys, P256.id)
+    assert await names(keys, RSA.id) == [RSA.id]
+    shelf.there[WHERE] = key_set(P256)
+    shelf.now += COOL_DOWN
+    assert await names(keys, P256.id) == [P256.id]
+
+
+async def test_a_key_that_was_withdrawn_is_refused_after_the_refresh(shelf: Shelf, keys: RemoteKeys) -> None:
+    assert await names(keys, RSA.id) == [RSA.id]
+    shelf.there[WHERE] = key_set(P256)
+    shelf.now = REFRESH / 2
+    assert await names(keys, RSA.id) == [RSA.id]
+    shelf.now = REFRESH + 0.01
+    assert await names(keys, RSA.id) == []
+    assert await names(keys, P256.id) == [P256.id]
+
+
+async def test_the_last_keys_serve_through_an_outage_and_then_end(shelf: Shelf, keys: RemoteKeys) -> None:
+    assert await names(keys, RSA.id) == [RSA.id]
+    shelf.there[WHERE] = DOWN
+    while shelf.now < STALE:
+        shelf.now = min(shelf.now + 250, STALE)
         assert await names(keys, RSA.id) == [RSA.id]
-        shelf.there[WHERE] = key_set(P256, RSA)
-        shelf.now = COOL_DOWN - 0.01
-        assert await names(keys, P256.id) == []
-        shelf.now = COOL_DOWN
-        assert await names(keys, P256.id) == [P256.id]
-        assert await names(keys, RSA.id) == [RSA.id]
-        assert len(shelf.asked) == 2
-
-    play(what)
+    shelf.now = STALE + 0.01
+    assert await out_of_reach(keys) == f"the keys of {ISSUER} cannot be fetched: {DOWN}"
+    shelf.there[WHERE] = key_set(RSA)
+    shelf.now += COOL_DOWN
+    assert await names(keys, RSA.id) == [RSA.id]
 
 
-def test_an_unknown_name_that_could_not_be_looked_for() -> None:
-    async def what(shelf: Shelf, keys: RemoteKeys) -> None:
-        assert await names(keys, P256.id) == []
-        shelf.there[WHERE] = DOWN
-        shelf.now += COOL_DOWN
-        assert "status 500" in await out_of_reach(keys, P256.id)
-        assert await names(keys, RSA.id) == [RSA.id]
-        shelf.there[WHERE] = key_set(P256)
-        shelf.now += COOL_DOWN
-        assert await names(keys, P256.id) == [P256.id]
-
-    play(what)
-
-
-def test_a_key_that_was_withdrawn_is_refused_after_the_refresh() -> None:
-    async def what(shelf: Shelf, keys: RemoteKeys) -> None:
-        assert await names(keys, RSA.id) == [RSA.id]
-        shelf.there[WHERE] = key_set(P256)
-        shelf.now = REFRESH / 2
-        assert await names(keys, RSA.id) == [RSA.id]
-        shelf.now = REFRESH + 0.01
-        assert await names(keys, RSA.id) == []
-        assert await names(keys, P256.id) == [P256.id]
-
-    play(what)
-
-
-def test_keys_are_fetched_ahead_of_time() -> None:
-    async def what(shelf: Shelf, keys: RemoteKeys) -> None:
-        assert await names(keys, RSA.id) == [RSA.id]
-        shelf.gate.clear()
-        shelf.now = REFRESH / 2 + 0.01
-        assert await names(keys, RSA.id) == [RSA.id]  # and does not wait
-        await idle()
-        assert len(shelf.asked) == 2
-        shelf.gate.set()
-        await idle()
-        shelf.there[WHERE] = DOWN
-        shelf.now = REFRESH + 0.01  # of the first ones
-        assert await names(keys, RSA.id) == [RSA.id]
-        assert len(shelf.asked) == 2
-
-    play(what)
-
-
-def test_who_comes_after_the_refresh_waits_for_the_new_keys() -> None:
-    async def what(shelf: Shelf, keys: RemoteKeys) -> None:
-        assert await names(keys, RSA.id) == [RSA.id]
-        shelf.gate.clear()
-        shelf.now = REFRESH + 0.01
-        waiting = asyncio.create_task(names(keys, RSA.id))
-        await idle()
-        assert not waiting.done()
-        shelf.there[WHERE] = key_set(P256)
-        shelf.gate.set()
-        assert await waiting == []
-
-    play(what)
-
-
-def test_the_last_keys_serve_through_an_outage_and_then_end() -> None:
-    async def what(shelf: Shelf, keys: RemoteKeys) -> None:
-        assert await names(keys, RSA.id) == [RSA.id]
-        shelf.there[WHERE] = DOWN
-        while shelf.now < STALE:
-            shelf.now = min(shelf.now + 250, STALE)
-            assert await names(keys, RSA.id) == [RSA.id]
-        shelf.now = STALE + 0.01
-        assert await out_of_reach(keys) == f"the keys of {ISSUER} cannot be fetched: {DOWN}"
-        shelf.there[WHERE] = key_set(RSA)
-        shelf.now += COOL_DOWN
-        assert await names(keys, RSA.id) == [RSA.id]
-
-    play(what)
-
-
-def test_no_keys_yet() -> None:
-    async def what(shelf: Shelf, keys: RemoteKeys) -> None:
-        shelf.there[WHERE] = DOWN
-        for _ in range(3):
-            assert await out_of_reach(keys) == f"the keys of {ISSUER} cannot be fetched: {DOWN}"
-            assert await out_of_reach(keys, None) == f"the keys of {ISSUER} cannot be fetched: {DOWN}"
-        assert len(shelf.asked) == 1
-        shelf.there[WHERE] = key_set(RSA)
-        shelf.now = COOL_DOWN - 0.01
-        await out_of_reach(keys)
-        shelf.now = COOL_DOWN
-        assert await names(keys, RSA.id) == [RSA.id]
-
-    play(what)
-
-
-def test_a_line_in_the_log_for_each_change(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "dicomgate_jwt.remote_keys")
-    bad = FetchError("answers with status 502")
-
-    async def what(shelf: Shelf, keys: RemoteKeys) -> None:
-        for said in (DOWN, DOWN, DOWN, bad, bad, key_set(RSA), key_set(RSA), DOWN, DOWN, key_set(RSA)):
-            shelf.there[WHERE] = said
-            shelf.now += COOL_DOWN
-            with suppress(FetchError):
-                await names(keys, "unknown")
-            await idle()
-
-    play(what)
-    cannot, can = f"the keys of {ISSUER} cannot be fetched: ", f"the keys of {ISSUER}: loaded, 1 keys"
-    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("ERROR", f"{cannot}{DOWN}"),
-        ("ERROR", f"{cannot}{bad}"),
-        ("INFO", can),
-        ("ERROR", f"{cannot}{DOWN}"),
-        ("INFO", can),
-    ]
-
-
-def test_a_line_for_each_key_that_is_not_used(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_line_for_each_key_that_is_not_used(
+    shelf: Shelf, keys: RemoteKeys, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.WARNING, "dicomgate_jwt.remote_keys")
     secret = {"kty": "oct", "k": "c2VjcmV0", "kid": "s"}
 
-    async def what(shelf: Shelf, keys: RemoteKeys) -> None:
-        for also in ((secret,), (secret,), (), (secret, secret)):
-            shelf.there[WHERE] = key_set(RSA, also=also)
-            shelf.now += COOL_DOWN
-            assert await names(keys, "unknown") == []
-        assert await names(keys, RSA.id) == [RSA.id]
-
-    play(what)
+    for also in ((secret,), (secret,), (), (secret, secret)):
+        shelf.there[WHERE] = key_set(RSA, also=also)
+        shelf.now += COOL_DOWN
+        assert await names(keys, "unknown") == []
+    assert await names(keys, RSA.id) == [RSA.id]
     told = [record.getMessage().partition(" is not used: ")[2] for record in caplog.records]
     assert told == ["key 2 of 2: a secret, published"] + [
         f"key {n} of 3: another key has the same name" for n in (2, 3)
     ]
 
 
-def test_a_defect_is_told_and_gone_with_the_next_fetch(caplog: pytest.LogCaptureFixture) -> None:
-    async def what(shelf: Shelf, keys: RemoteKeys) -> None:
-        shelf.there[WHERE] = ZeroDivisionError("a defect of ours")
-        assert await out_of_reach(keys) == f"the keys of {ISSUER} cannot be fetched: ZeroDivisionError"
-        assert "a defect of ours" in caplog.text
-        shelf.there[WHERE] = key_set(RSA)
-        shelf.now += COOL_DOWN
-        assert await names(keys, RSA.id) == [RSA.id]
-
-    play(what)
-
-
 def document_of(issuer: object = ISSUER, jwks_uri: object = WHERE, **more: object) -> bytes:
     return json.dumps({"issuer": issuer, "jwks_uri": jwks_uri, **more}).encode()
 
 
-def test_discovery_asks_once_and_again_when_keys_cannot_be_had() -> None:
-    async def what(shelf: Shelf, keys: RemoteKeys) -> None:
-        first, elsewhere = discovery_url(ISSUER), f"{ISSUER}/elsewhere"
-        shelf.there[first] = document_of()
-        assert await names(keys, RSA.id) == [RSA.id]
-        assert shelf.asked == [first, WHERE]
-        assert shelf.deadlines[0] == shelf.deadlines[1]  # one deadline for both
-        shelf.now += COOL_DOWN
-        assert await names(keys, "unknown") == []
-        assert shelf.asked == [first, WHERE, WHERE]
-        assert shelf.deadlines[2] != shelf.deadlines[0]
-        shelf.there |= {WHERE: DOWN, first: document_of(jwks_uri=elsewhere), elsewhere: key_set(P256)}
-        shelf.now += COOL_DOWN
-        await out_of_reach(keys, P256.id)
-        shelf.now += COOL_DOWN
-        assert await names(keys, P256.id) == [P256.id]
-        assert shelf.asked[3:] == [WHERE, first, elsewhere]
-
-    play(what, url=None)
+@pytest.mark.parametrize("url", [None])
+async def test_discovery_asks_once_and_again_when_keys_cannot_be_had(shelf: Shelf, keys: RemoteKeys) -> None:
+    first, elsewhere = discovery_url(ISSUER), f"{ISSUER}/elsewhere"
+    shelf.there[first] = document_of()
+    assert await names(keys, RSA.id) == [RSA.id]
+    assert shelf.asked == [first, WHERE]
+    assert shelf.deadlines[0] == shelf.deadlines[1]  # one deadline for both
+    shelf.now += COOL_DOWN
+    assert await names(keys, "unknown") == []
+    assert shelf.asked == [first, WHERE, WHERE]
+    assert shelf.deadlines[2] != shelf.deadlines[0]
+    shelf.there |= {WHERE: DOWN, first: document_of(jwks_uri=elsewhere), elsewhere: key_set(P256)}
+    shelf.now += COOL_DOWN
+    await out_of_reach(keys, P256.id)
+    shelf.now += COOL_DOWN
+    assert await names(keys, P256.id) == [P256.id]
+    assert shelf.asked[3:] == [WHERE, first, elsewhere]
 
 
 @pytest.mark.parametrize(
@@ -397,16 +204,16 @@ def test_discovery_asks_once_and_again_when_keys_cannot_be_had() -> None:
         (FetchError("answers with status 404"), "status 404"),
     ],
 )
-def test_a_discovery_document_that_is_not_believed(said: bytes | Exception, words: str) -> None:
-    async def what(shelf: Shelf, keys: RemoteKeys) -> None:
-        shelf.there[discovery_url(ISSUER)] = said
-        assert words in await out_of_reach(keys)
-        assert shelf.asked == [discovery_url(ISSUER)]
-        shelf.there[discovery_url(ISSUER)] = document_of()
-        shelf.now += COOL_DOWN
-        assert await names(keys, RSA.id) == [RSA.id]
-
-    play(what, url=None)
+@pytest.mark.parametrize("url", [None])
+async def test_a_discovery_document_that_is_not_believed(
+    shelf: Shelf, keys: RemoteKeys, said: bytes | Exception, words: str
+) -> None:
+    shelf.there[discovery_url(ISSUER)] = said
+    assert words in await out_of_reach(keys)
+    assert shelf.asked == [discovery_url(ISSUER)]
+    shelf.there[discovery_url(ISSUER)] = document_of()
+    shelf.now += COOL_DOWN
+    assert await names(keys, RSA.id) == [RSA.id]
 
 
 @pytest.mark.parametrize(
@@ -449,18 +256,20 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture
-def ask(issuer: Issuer, tmp_path: Path) -> Callable[..., Decision]:
+def trap() -> Iterator[Trap]:
+    with Trap() as trap:
+        yield trap
+
+
+@pytest.fixture
+def ask(issuer: Issuer, tmp_path: Path) -> Ask:
     """Ask a new authenticator about one token of the issuer."""
 
-    def ask(key: Signer = RSA, **options: Any) -> Decision:
+    async def ask(key: Signer = RSA, **options: Any) -> Decision:
         options = {"discovery": True, "fetch_timeout": timedelta(seconds=20), **options}
         judge = authenticator(tmp_path, issuer=issuer.name, ca=ca_file(issuer, tmp_path), **options)
-
-        async def ask() -> Decision:
-            async with asyncio.timeout(60), judge:
-                return await judge.authenticate(login(mint(key, iss=issuer.name)))
-
-        return asyncio.run(ask())
+        async with asyncio.timeout(60), judge:
+            return await judge.authenticate(login(mint(key, iss=issuer.name)))
 
     return ask
 
@@ -479,73 +288,69 @@ KEY_FAULTS: dict[str, tuple[Answer, str]] = {
 
 @pytest.mark.parametrize(("answer", "words"), KEY_FAULTS.values(), ids=KEY_FAULTS)
 @pytest.mark.parametrize("what", ["key set", "discovery document"])
-def test_whatever_the_issuer_does_nobody_could_look(
-    issuer: Issuer, ask: Callable[..., Decision], answer: Answer, words: str, what: str
+async def test_whatever_the_issuer_does_nobody_could_look(
+    issuer: Issuer, ask: Ask, answer: Answer, words: str, what: str
 ) -> None:
-    assert isinstance(ask(), Accept)
+    assert isinstance(await ask(), Accept)
     path = "/keys" if what == "key set" else "/.well-known/openid-configuration"
     issuer.answers[path] = answer
     quickly = {"fetch_timeout": timedelta(milliseconds=300)} if "within" in words else {}
-    decision = ask(**quickly)
+    decision = await ask(**quickly)
     assert isinstance(decision, Unavailable)
     assert decision.reason.startswith(f"the keys of {issuer.name} cannot be fetched: ")
     if what == "key set":
         assert any(word in decision.reason for word in words.split("|"))
     issuer.publish(key_set(RSA))
-    assert isinstance(ask(), Accept)
+    assert isinstance(await ask(), Accept)
 
 
-def test_two_keys_of_one_name_are_none_but_others_are_used(issuer: Issuer, ask: Callable[..., Decision]) -> None:
+async def test_two_keys_of_one_name_are_none_but_others_are_used(issuer: Issuer, ask: Ask) -> None:
     twice = Signer(OTHER_RSA.id, "ES256", P256.private)
     issuer.publish(key_set(RSA, OTHER_RSA, twice))
-    assert isinstance(ask(RSA), Accept)
+    assert isinstance(await ask(RSA), Accept)
     for key in (OTHER_RSA, twice):
-        assert isinstance(ask(key), Reject)
+        assert isinstance(await ask(key), Reject)
 
 
-def test_a_key_set_on_http_or_on_disk_is_not_fetched(
-    issuer: Issuer, ask: Callable[..., Decision], tmp_path: Path
+async def test_a_key_set_on_http_or_on_disk_is_not_fetched(
+    issuer: Issuer, ask: Ask, trap: Trap, tmp_path: Path
 ) -> None:
     (tmp_path / "keys").write_bytes(key_set(RSA))
-    with Trap() as trap:
-        for url in (f"http://{HOST}:{trap.address[1]}/keys", (tmp_path / "keys").as_uri()):
-            issuer.answers["/.well-known/openid-configuration"] = discovery(issuer.name, url)
-            decision = ask()
-            assert isinstance(decision, Unavailable)
-            assert "jwks_uri: must be https://" in decision.reason
-        assert trap.connections == 0
+    for url in (f"http://{HOST}:{trap.address[1]}/keys", (tmp_path / "keys").as_uri()):
+        issuer.answers["/.well-known/openid-configuration"] = discovery(issuer.name, url)
+        decision = await ask()
+        assert isinstance(decision, Unavailable)
+        assert "jwks_uri: must be https://" in decision.reason
+    assert trap.connections == 0
     issuer.publish(key_set(RSA))
-    assert isinstance(ask(), Accept)
+    assert isinstance(await ask(), Accept)
 
 
-def test_a_wrong_certificate(issuer: Issuer, ask: Callable[..., Decision]) -> None:
-    assert isinstance(ask(), Accept)
+async def test_a_wrong_certificate(issuer: Issuer, ask: Ask) -> None:
+    assert isinstance(await ask(), Accept)
     good = issuer.authority.issue_cert(HOST)
     for which, certificate in issuer.wrong_certificates().items():
         issuer.show(certificate)
-        decision = ask()
+        decision = await ask()
         assert isinstance(decision, Unavailable), which
         assert "certificate verify failed" in decision.reason
     issuer.show(good)
-    assert isinstance(ask(), Accept)
+    assert isinstance(await ask(), Accept)
 
 
-def test_nobody_is_asked_for_a_token_that_is_not_the_issuers(issuer: Issuer, tmp_path: Path) -> None:
+async def test_nobody_is_asked_for_a_token_that_is_not_the_issuers(issuer: Issuer, trap: Trap, tmp_path: Path) -> None:
     """Not for one of another issuer, of an algorithm that is not allowed, or in pieces; and a token names no URL."""
     options = {"jwks_url": issuer.name + "/keys", "ca": ca_file(issuer, tmp_path), "algorithms": ["RS256"]}
     judge = authenticator(tmp_path, issuer=issuer.name, fetch_timeout=timedelta(seconds=20), **options)
 
-    async def ask(*tokens: str) -> list[Decision]:
-        async with judge:
-            return [await judge.authenticate(login(token)) for token in tokens]
-
-    with Trap() as trap:
-        there = f"https://{HOST}:{trap.address[1]}/"
-        named = {"jku": there, "x5u": there, "jwk": RSA.jwk, "kid": there}
-        genuine = mint(RSA, iss=issuer.name)
-        hostile = [mint(RSA, iss=there), mint(ED25519, iss=issuer.name), genuine[:-20] + "."]
-        accepted, *others = asyncio.run(ask(genuine, *hostile, mint(RSA, iss=issuer.name, header=named)))
-        assert isinstance(accepted, Accept)
-        assert not any(isinstance(other, Accept) for other in others)
-        assert trap.connections == 0
+    there = f"https://{HOST}:{trap.address[1]}/"
+    named = {"jku": there, "x5u": there, "jwk": RSA.jwk, "kid": there}
+    genuine = mint(RSA, iss=issuer.name)
+    hostile = [mint(RSA, iss=there), mint(ED25519, iss=issuer.name), genuine[:-20] + "."]
+    tokens = [genuine, *hostile, mint(RSA, iss=issuer.name, header=named)]
+    async with judge:
+        accepted, *others = [await judge.authenticate(login(token)) for token in tokens]
+    assert isinstance(accepted, Accept)
+    assert not any(isinstance(other, Accept) for other in others)
+    assert trap.connections == 0
     assert issuer.requests == ["/keys"]

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from dicomgate_jwt.claims import ClaimProblem, TokenRules
+from dicomgate.kit.inspect import ClaimProblem
+from dicomgate_jwt.claims import TokenRules
 from dicomgate_jwt.keys import BadKeyError, Key, KeySet, read_set, secret_key
 from dicomgate_jwt.token import BadTokenError, NotATokenError, read_signed
 from dicomgate_jwt.verification import fitting, signature_problem

@@ -286,10 +286,7 @@ def canonicalized(element: Any) -> bytes:
 def raw_signature(data: bytes, key: Signer, method: str) -> bytes:
     """As XML Signature writes it: of RSA as it is, of DSA and ECDSA the two numbers one behind the other."""
     name = next((name for name in ("md5", "sha1", "sha384", "sha512") if name in method), "sha256")
-    hashed: Any = {
-        "md5": hashes.MD5, "sha1": hashes.SHA1, "sha256": hashes.SHA256, "sha384": hashes.SHA384,
-        "sha512": hashes.SHA512,
-    }[name]()  # fmt: skip
+    hashed: Any = getattr(hashes, name.upper())()
     match key.private:
         case rsa.RSAPrivateKey() as private:
             return private.sign(data, padding.PKCS1v15(), hashed)

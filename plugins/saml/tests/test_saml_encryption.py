@@ -7,6 +7,7 @@ import socket
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import OAEP, PKCS1v15
@@ -118,7 +119,7 @@ _KEY = secrets.token_bytes(16)
                   "</ds:KeyInfo>"},
     ],
 )  # fmt: skip
-def test_what_makes_no_difference(judge: Saml, changes: dict[str, str]) -> None:
+def test_what_makes_no_difference(judge: Saml, changes: dict[str, Any]) -> None:
     """Whatever is said of whose key it is: there is one."""
     assert accepted(ask(judge, sealed(mint(), **changes)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +230,7 @@ def test_metadata_that_comes_and_goes(
     start: Callable[..., Gateway], server: Issuer, pacs: PynetdicomPacs, tmp_path: Path
 ) -> None:
     pysaml2 = Pysaml2(tmp_path)
-    url = {
+    url: dict[str, Any] = {
         "metadata_url": f"{server.name}/metadata",
         "metadata_signers": written(tmp_path / "signers.pem", RSA.pem),
         "ca": ca_file(server, tmp_path),
@@ -248,7 +249,7 @@ def test_metadata_that_comes_and_goes(
         document(pysaml2.metadata()): "metadata that is not signed",
     }.items():
         server.answers["/metadata"] = answer
-        wait_until(lambda words=words: words in running.log(), words)
+        wait_until(partial(lambda said: said in running.log(), words), words)
         assert log_in(running.address, issued) == TRY_LATER
     assert pacs.associations == []
     server.answers["/metadata"] = document(pysaml2.metadata(signed=True))
@@ -264,7 +265,11 @@ def test_two_issuers_side_by_side(
 ) -> None:
     opensaml, pysaml2 = OpenSaml(tmp_path), Pysaml2(tmp_path)
     server.stop()
-    url = {"metadata_url": f"{server.name}/metadata", "unsigned_metadata": True, "ca": ca_file(server, tmp_path)}
+    url: dict[str, Any] = {
+        "metadata_url": f"{server.name}/metadata",
+        "unsigned_metadata": True,
+        "ca": ca_file(server, tmp_path),
+    }
     tables = [table(tmp_path, pysaml2, **url), table(tmp_path, opensaml, [STRANGER])]
     running = start(pacs.address, *tables)
     # One that is out of reach does not stand in the way of the other.

@@ -78,9 +78,13 @@ def declared(encoding: str, codec: str | None = None) -> Change:
     return lambda document: (declaration + document.decode()).encode(codec or "utf-8")
 
 
+def encoded(codec: str) -> Change:
+    return lambda document: document.decode().encode(codec)
+
+
 ENCODINGS: dict[str, Change] = {
     **{codec: declared(codec, codec) for codec in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-7", "cp037")},
-    **{f"{codec}, not said": lambda d, c=codec: d.decode().encode(c) for codec in ("utf-16", "utf-16-le", "utf-32")},
+    **{f"{codec}, not said": encoded(codec) for codec in ("utf-16", "utf-16-le", "utf-32")},
     **{
         f"said to be {name}": declared(name)
         for name in ("UTF-16", "UTF-7", "ISO-8859-1", "us-ascii", "EBCDIC-CP-US", "utf-8-x", "", "x", "UTF8")

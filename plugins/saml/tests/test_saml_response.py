@@ -123,10 +123,21 @@ def test_without_a_certificate_there_is_none(tmp_path: Path) -> None:
     assert answer(authenticator(tmp_path), mint()) is None
 
 
+def responses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The IDs for which a response is made, from now on."""
+    made: list[str] = []
+
+    def respond(_: Responder, assertion_id: str) -> bytes:
+        made.append(assertion_id)
+        return b"x"
+
+    monkeypatch.setattr(Responder, "respond", respond)
+    return made
+
+
 def test_none_is_made_for_who_asks_for_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     judge = responding(tmp_path)
-    made: list[str] = []
-    monkeypatch.setattr(Responder, "respond", lambda _, of: made.append(of) or b"x")
+    made = responses(monkeypatch)
     assert answer(judge, mint(id="_a1")) == b"x"
     decision = judge.authenticate(login(mint(id="_a2")))
     assert isinstance(decision, Accept)
@@ -136,8 +147,7 @@ def test_none_is_made_for_who_asks_for_none(tmp_path: Path, monkeypatch: pytest.
 
 def test_who_is_not_accepted_gets_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     judge = responding(tmp_path)
-    made: list[str] = []
-    monkeypatch.setattr(Responder, "respond", lambda _, of: made.append(of) or b"x")
+    made = responses(monkeypatch)
     for refused in (mint(key=STRANGER), mint(conditions=""), mint(issuer="https://other.example"), b"", b"<x/>"):
         decision = judge.authenticate(attempt(saml(refused, positive_response_requested=True)))
         assert not isinstance(decision, Accept)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from dicomgate import Accept, Decision, Reject, Unavailable
 from dicomgate.testing.watching import no_descriptor_left
-from dicomgate_saml import Saml, sources
+from dicomgate_saml import Saml, sources, trust
 from plugins.jwt.tests.issuer import FAULTS, Issuer, ca_file, document, redirect
 from plugins.saml.tests.described import key, metadata
 from plugins.saml.tests.mint import (
@@ -176,16 +177,13 @@ def at_url(server: Issuer, folder: Path, *signers: Signer, path: str = "/idp", *
     return judge
 
 
-def play(judge: Saml, what: Callable[[], Awaitable[None]]) -> None:
-    """While the gateway serves; behind it nothing is left."""
-
-    async def run() -> None:
-        async with asyncio.timeout(60):
-            async with judge:
-                await what()
-            assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    asyncio.run(run())
+@asynccontextmanager
+async def serving(judge: Saml) -> AsyncIterator[None]:
+    """While the gateway serves; after it no task is left."""
+    before = asyncio.all_tasks()
+    async with asyncio.timeout(60), judge:
+        yield
+    assert asyncio.all_tasks() == before
 
 
 async def come(true: Callable[[], object]) -> None:
@@ -204,11 +202,12 @@ def unavailable(decision: Decision) -> str:
     return decision.reason
 
 
-def test_metadata_of_a_url(server: Issuer, tmp_path: Path) -> None:
+@pytest.mark.anyio
+async def test_metadata_of_a_url(server: Issuer, tmp_path: Path) -> None:
     judge = at_url(server, tmp_path)
     assert unavailable(ask(judge, mint())) == f"{PAST}: not yet"
 
-    async def what() -> None:
+    async with serving(judge):
         await come(lambda: known(judge))
         assert known(judge) == {"RSA"}
         server.answers["/idp"] = document(metadata(RSA, P256))
@@ -216,49 +215,46 @@ def test_metadata_of_a_url(server: Issuer, tmp_path: Path) -> None:
         server.answers["/idp"] = document(metadata(P256, key(RSA, use="encryption")))
         await come(lambda: known(judge) == {"P256"})
         assert "application/samlmetadata+xml" in server.heads[-1]
-
-    play(judge, what)
     assert known(judge) == {"P256"}, "drained, not yet gone"
 
 
-def test_it_is_fetched_again_when_it_is_time(server: Issuer, tmp_path: Path) -> None:
+@pytest.mark.anyio
+async def test_it_is_fetched_again_when_it_is_time(server: Issuer, tmp_path: Path) -> None:
     judge = at_url(server, tmp_path)
     judge.source._metadata._refresh = 3600  # type: ignore[attr-defined]
 
-    async def what() -> None:
+    async with serving(judge):
         await come(lambda: known(judge))
         for _ in range(20):
             ask(judge, mint(key=STRANGER))
         await asyncio.sleep(0.3)
         assert server.connections == 1, "no login makes it fetch"
 
-    play(judge, what)
 
-
-def test_down_at_the_start(server: Issuer, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.anyio
+async def test_down_at_the_start(server: Issuer, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "dicomgate_saml")
     judge = at_url(server, tmp_path)
     server.stop()
 
-    async def what() -> None:
+    async with serving(judge):
         await come(lambda: "not yet" not in unavailable(ask(judge, mint())))
         assert unavailable(ask(judge, mint())).startswith(f"{PAST}: {server.address[0]}:{server.address[1]}: ")
         await asyncio.sleep(0.3)
         server.start()
         await come(lambda: known(judge))
-
-    play(judge, what)
     down, up = told(caplog)
     assert down.startswith(f"{PAST}: ")
     assert up == f"the metadata of {ISSUER}: loaded, 1 signing certificates"
 
 
 @pytest.mark.parametrize("fault", ["status 500", "no content", "1 GiB", "a bomb", "broken off", "no HTTP"])
-def test_an_outage(server: Issuer, tmp_path: Path, fault: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.anyio
+async def test_an_outage(server: Issuer, tmp_path: Path, fault: str, caplog: pytest.LogCaptureFixture) -> None:
     judge = at_url(server, tmp_path)
     caplog.set_level(logging.INFO, "dicomgate_saml")
 
-    async def what() -> None:
+    async with serving(judge):
         await come(lambda: known(judge))
         server.answers["/idp"] = FAULTS[fault][0]
         await fetches(server, 3)
@@ -266,59 +262,53 @@ def test_an_outage(server: Issuer, tmp_path: Path, fault: str, caplog: pytest.Lo
         server.answers["/idp"] = document(metadata(P256))
         await come(lambda: known(judge) == {"P256"})
         await fetches(server, 3)
-
-    play(judge, what)
     _, down, up = told(caplog)
     assert down.startswith(PAST)
     assert up == f"the metadata of {ISSUER}: loaded, 1 signing certificates"
 
 
 @pytest.mark.parametrize("fault", ["mute", "dripping", "dripping headers"])
-def test_a_server_that_takes_its_time(server: Issuer, tmp_path: Path, fault: str) -> None:
+@pytest.mark.anyio
+async def test_a_server_that_takes_its_time(server: Issuer, tmp_path: Path, fault: str) -> None:
     judge = at_url(server, tmp_path, fetch_timeout=timedelta(milliseconds=300))
     server.answers["/idp"] = FAULTS[fault][0]
 
-    async def what() -> None:
+    async with serving(judge):
         await come(lambda: "no answer within 0.3 s" in unavailable(ask(judge, mint())))
         server.answers["/idp"] = document(metadata(RSA))
         await come(lambda: known(judge))
 
-    play(judge, what)
 
-
-def test_leaving_in_the_middle_of_a_fetch(server: Issuer, tmp_path: Path) -> None:
+@pytest.mark.anyio
+async def test_leaving_in_the_middle_of_a_fetch(server: Issuer, tmp_path: Path) -> None:
     judge = at_url(server, tmp_path)
     server.answers["/idp"] = FAULTS["mute"][0]
 
-    async def what() -> None:
+    async with serving(judge):
         await come(lambda: server.open)
-
-    play(judge, what)
 
 
 @pytest.mark.parametrize("which", ["of another authority", "of another name", "expired"])
-def test_the_wrong_certificate(server: Issuer, tmp_path: Path, which: str) -> None:
+@pytest.mark.anyio
+async def test_the_wrong_certificate(server: Issuer, tmp_path: Path, which: str) -> None:
     judge = at_url(server, tmp_path)
     server.show(server.wrong_certificates()[which])
 
-    async def what() -> None:
+    async with serving(judge):
         await come(lambda: "certificate" in unavailable(ask(judge, mint())))
         assert not server.requests
         server.show(server.authority.issue_cert(server.address[0]))
         await come(lambda: known(judge))
 
-    play(judge, what)
 
-
-def test_no_redirect(server: Issuer, tmp_path: Path) -> None:
+@pytest.mark.anyio
+async def test_no_redirect(server: Issuer, tmp_path: Path) -> None:
     judge = at_url(server, tmp_path, path="/moved")
     server.answers["/moved"] = redirect(f"{server.name}/idp", metadata(RSA))
 
-    async def what() -> None:
+    async with serving(judge):
         await come(lambda: "answers with status 302" in unavailable(ask(judge, mint())))
         assert server.count("/idp") == 0
-
-    play(judge, what)
 
 
 BAD = {
@@ -335,12 +325,13 @@ BAD = {
 
 
 @pytest.mark.parametrize(("bad", "why"), BAD.values(), ids=list(BAD))
-def test_what_is_fetched_and_not_good(server: Issuer, tmp_path: Path, bad: bytes, why: str) -> None:
+@pytest.mark.anyio
+async def test_what_is_fetched_and_not_good(server: Issuer, tmp_path: Path, bad: bytes, why: str) -> None:
     """At the start nobody can look; later the last good one stays in force."""
     judge = at_url(server, tmp_path, FEDERATION)
     server.answers["/idp"] = document(bad)
 
-    async def what() -> None:
+    async with serving(judge):
         await come(lambda: why in unavailable(ask(judge, mint())))
         server.answers["/idp"] = document(sign(metadata(RSA), FEDERATION))
         await come(lambda: known(judge))
@@ -348,28 +339,25 @@ def test_what_is_fetched_and_not_good(server: Issuer, tmp_path: Path, bad: bytes
         await fetches(server, 3)
         assert known(judge) == {"RSA"}
 
-    play(judge, what)
 
-
-def test_unsigned_metadata(server: Issuer, tmp_path: Path) -> None:
+@pytest.mark.anyio
+async def test_unsigned_metadata(server: Issuer, tmp_path: Path) -> None:
     """The certificate of the server is then what vouches for it; with signers it is never enough."""
     for judge, expected in (
         (at_url(server, tmp_path), {"RSA"}),
         (at_url(server, tmp_path, FEDERATION, unsigned_metadata=True), set()),
     ):
-
-        async def what(judge: Saml = judge) -> None:
+        async with serving(judge):
             await fetches(server, 3)
-            assert known(judge) == expected  # noqa: B023 (called at once)
-
-        play(judge, what)
+            assert known(judge) == expected
 
 
-def test_past_its_time_while_the_server_is_down(server: Issuer, tmp_path: Path) -> None:
+@pytest.mark.anyio
+async def test_past_its_time_while_the_server_is_down(server: Issuer, tmp_path: Path) -> None:
     judge = at_url(server, tmp_path)
     server.answers["/idp"] = document(metadata(RSA, until=1.5))
 
-    async def what() -> None:
+    async with serving(judge):
         await come(lambda: known(judge))
         server.stop()
         await come(lambda: not known(judge))
@@ -378,25 +366,22 @@ def test_past_its_time_while_the_server_is_down(server: Issuer, tmp_path: Path) 
         server.answers["/idp"] = document(metadata(RSA, until=3600))
         await come(lambda: known(judge))
 
-    play(judge, what)
 
-
-def test_a_defect_does_not_end_the_fetching(
+@pytest.mark.anyio
+async def test_a_defect_does_not_end_the_fetching(
     server: Issuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     judge = at_url(server, tmp_path)
-    read = sources.read_metadata
+    read = trust.read_metadata
 
     def broken(*_: Any) -> Any:
         raise ZeroDivisionError
 
     monkeypatch.setattr(sources, "read_metadata", broken)
 
-    async def what() -> None:
+    async with serving(judge):
         await fetches(server, 3)
         assert isinstance(ask(judge, mint()), Unavailable)
         monkeypatch.setattr(sources, "read_metadata", read)
         await come(lambda: known(judge))
-
-    play(judge, what)
     assert "a defect" in caplog.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -332,11 +333,11 @@ def test_wrapped_metadata(kind: str) -> None:
         (Reference(), {"objects": "<ds:Object/>"}),
     ],
 )
-def test_the_rules_of_signatures_hold(reference: Reference, options: dict[str, str]) -> None:
+def test_the_rules_of_signatures_hold(reference: Reference, options: dict[str, Any]) -> None:
     """Those of assertions, to the letter: it is the same code."""
     document = metadata(before="<x/>").replace(b"<x/>", b'<md:Extensions><x xmlns="urn:x"/></md:Extensions>')
 
-    def by_hand(*references: Reference, **options: str) -> bytes:
+    def by_hand(*references: Reference, **options: Any) -> bytes:
         # It puts the signature behind the first child; here it is to be the first.
         made = etree.fromstring(sign_by_hand(document, FEDERATION, references=references, **options))
         made.insert(0, made[1])

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from ..kit import refreshed, watched
+
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob("plugins/*/README.md")])
@@ -105,7 +107,7 @@ def authenticators(page: Path) -> list[dict[str, Any]]:
 
 
 def undocumented_messages(page: Path, package: ModuleType) -> list[str]:
-    """The log messages in the source of a package that the page's table of messages lacks.
+    """The log messages of a package, with those of the kit that it uses, which the page's table of messages lacks.
 
     The table has the columns "level" and "message". A message is there if the text on both sides of each "%s" begins
     in a row of its level. Raises LookupError if the package logs nothing.
@@ -124,16 +126,18 @@ def undocumented_messages(page: Path, package: ModuleType) -> list[str]:
 
 
 def _messages(package: ModuleType) -> Iterator[tuple[str, str]]:
-    """Level and text of each `_log.LEVEL("...")` in the package."""
-    for folder in package.__path__:
-        for file in sorted(Path(folder).rglob("*.py")):
-            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-                match node:
-                    case ast.Call(
-                        func=ast.Attribute(value=ast.Name(id="_log"), attr=level),
-                        args=[ast.Constant(value=str(message)), *_],
-                    ):
-                        yield {"exception": "error"}.get(level, level), message
+    """Level and text of each `_log.LEVEL("...")` in the package, and in the kit's modules that log for it."""
+    files = [file for folder in package.__path__ for file in sorted(Path(folder).rglob("*.py"))]
+    used = "".join(file.read_text("utf-8") for file in files)
+    kit = [Path(str(module.__file__)) for module in (refreshed, watched) if f"from {module.__name__} import" in used]
+    for file in [*files, *kit]:
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(value=ast.Name(id="_log") | ast.Attribute(attr="_log"), attr=level),
+                    args=[ast.Constant(value=str(message)), *_],
+                ):
+                    yield {"exception": "error"}.get(level, level), message
 
 
 def _cells(row: str) -> list[str]:
