@@ -25,11 +25,10 @@ def _forwarded(pieces: list[bytes]) -> tuple[int, str]:
     for piece in pieces:
         if not (buffer := held + piece):
             continue
-        try:
-            passed = stream.walk(buffer, len(buffer), other)
-        except PduError as error:
-            return forwarded + stream.safe, repr(error.answer)
+        passed = stream.walk(buffer, len(buffer), other)
         assert 0 <= passed <= len(buffer)
+        if isinstance(stream.found, PduError):
+            return forwarded + passed, repr(stream.found.answer)
         held, forwarded = buffer[passed:], forwarded + passed
         if stream.aborted is not None:
             return forwarded, repr(stream.aborted)
