@@ -12,34 +12,12 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from dicomgate import Attempt
-from dicomgate.testing import attempt as make_attempt
-from dicomgate.testing import passcode as with_passcode
-from dicomgate.testing import username
 from dicomgate.testing.commandline import dicomgate
-from dicomgate_passcode.hashing import Cost, make_hash
-
-# The cheapest parameters of each scheme: these tests are about what is decided, not about what it costs.
-CHEAP = {
-    "argon2id": Cost("argon2id", 1, memory_kib=8, lanes=1),
-    "bcrypt": Cost("bcrypt", 4),
-    "sha512-crypt": Cost("sha512-crypt", 1000),
-    "sha256-crypt": Cost("sha256-crypt", 1000),
-}
-
-
-@pytest.fixture(scope="session")
-def cheap_hash() -> Callable[..., str]:
-    """A hash of the passcode, made with the cheapest parameters of the scheme."""
-
-    def cheap_hash(passcode: bytes = b"secret", scheme: str = "argon2id") -> str:
-        return make_hash(passcode, CHEAP[scheme])
-
-    return cheap_hash
+from plugins.passcode.tests.users import cheap_hash
 
 
 @pytest.fixture
-def users_file(tmp_path: Path, cheap_hash: Callable[..., str]) -> Path:
+def users_file(tmp_path: Path) -> Path:
     """A users file with alice, whose passcode is `secret`, and bert, who is disabled."""
     path = tmp_path / "users.htpasswd"
     path.write_text(f"# staff\nalice:{cheap_hash()}\nbert:!{cheap_hash()}\n")
@@ -100,15 +78,3 @@ class Terminal:
 def at_terminal() -> type[Terminal]:
     """`at_terminal("list", "--file", path)` runs a command on a terminal of its own."""
     return Terminal
-
-
-@pytest.fixture(scope="session")
-def attempt() -> Callable[..., Attempt]:
-    """An attempt of type 2; of type 1 if the passcode is None."""
-
-    def attempt(user: str | bytes = "alice", passcode: bytes | None = b"secret") -> Attempt:
-        if passcode is None:
-            return make_attempt(username(user))
-        return make_attempt(with_passcode(user, passcode))
-
-    return attempt

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,12 +7,13 @@ import pytest
 from dicomgate import Attempt
 from dicomgate.testing import AuthenticatorContract, attempt, passcode, username
 from dicomgate_passcode import Passcode
+from plugins.passcode.tests.users import cheap_hash
 
 SECRET = "correct horse"
 
 
 @pytest.fixture
-def users(tmp_path: Path, cheap_hash: Callable[..., str]) -> Path:
+def users(tmp_path: Path) -> Path:
     path = tmp_path / "users.htpasswd"
     path.write_text(f"alice:{cheap_hash(SECRET.encode())}\n")
     path.chmod(0o600)

@@ -4,7 +4,7 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,10 +22,11 @@ from dicomgate_passcode.file_writer import (
     set_hashes,
 )
 from dicomgate_passcode.users_file import read_users_file
+from plugins.passcode.tests.users import cheap_hash
 
 
 @pytest.fixture(scope="module")
-def other(cheap_hash: Callable[..., str]) -> str:
+def other() -> str:
     return cheap_hash(b"other")
 
 
@@ -107,9 +108,7 @@ def test_a_hash_is_renewed(users_file: Path, other: str) -> None:
 
 
 @pytest.mark.parametrize("meanwhile", ["removed", "disabled", "replaced"])
-def test_renewal_never_undoes_what_happened_meanwhile(
-    meanwhile: str, users_file: Path, other: str, cheap_hash: Callable[..., str]
-) -> None:
+def test_renewal_never_undoes_what_happened_meanwhile(meanwhile: str, users_file: Path, other: str) -> None:
     user = read_users_file(users_file).users["alice"]
     if meanwhile == "removed":
         remove(users_file, "alice")

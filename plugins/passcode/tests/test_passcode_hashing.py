@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import packages_distributions
 
@@ -17,6 +16,7 @@ from dicomgate_passcode.hashing import (
     read_cost,
     verify,
 )
+from plugins.passcode.tests.users import cheap_hash
 
 SALT = "c2FsdHNhbHQ"
 DIGEST = "A" * 22
@@ -33,7 +33,7 @@ def test_passlib_is_libpass_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_each_scheme_is_made_read_and_verified(scheme: str, cheap_hash: Callable[..., str]) -> None:
+def test_each_scheme_is_made_read_and_verified(scheme: str) -> None:
     text = cheap_hash(b"s\xffcret", scheme)
     cost = read_cost(text)
     assert cost is not None
@@ -45,7 +45,7 @@ def test_each_scheme_is_made_read_and_verified(scheme: str, cheap_hash: Callable
 
 
 @pytest.mark.parametrize("ident", ["$2a$", "$2b$", "$2y$"])
-def test_each_spelling_of_bcrypt_is_read(ident: str, cheap_hash: Callable[..., str]) -> None:
+def test_each_spelling_of_bcrypt_is_read(ident: str) -> None:
     text = ident + cheap_hash(b"secret", "bcrypt")[4:]
     assert read_cost(text) == Cost("bcrypt", 4)
     assert verify(b"secret", text)
@@ -63,21 +63,14 @@ def test_a_new_hash_is_argon2id_with_the_parameters_of_owasp() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "!",
-        "*",
-        "secret",
+        *("", "!", "*", "secret"),
         "!$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
-        "$apr1$salt$aaaaaaaaaaaaaaaaaaaaaa",
-        "$1$salt$aaaaaaaaaaaaaaaaaaaaaa",
-        "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=",
-        "{SSHA}5en6G6MezRroT3XKqkdPOmY/BfQ=",
+        *("$apr1$salt$aaaaaaaaaaaaaaaaaaaaaa", "$1$salt$aaaaaaaaaaaaaaaaaaaaaa", "rqXexS6ZhobKA"),
+        *("{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", "{SSHA}5en6G6MezRroT3XKqkdPOmY/BfQ="),
         "$y$j9T$salt$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-        "$2x$04$" + "." * 53,
-        "$2$04$" + "." * 53,
+        *("$2x$04$" + "." * 53, "$2$04$" + "." * 53),
         "$argon2i$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
         " $5$salt$" + "a" * 43,
-        "rqXexS6ZhobKA",
     ],
 )
 def test_another_scheme_is_none_of_ours_and_never_plain_text(text: str) -> None:
@@ -91,24 +84,12 @@ def test_another_scheme_is_none_of_ours_and_never_plain_text(text: str) -> None:
     "text",
     [
         "$argon2id$",
-        argon2()[:-1],
-        argon2() + "=",
-        argon2() + " ",
-        argon2() + "\u0661",
-        argon2(memory=7),
-        argon2(memory=8, lanes=2),
-        argon2().replace("m=8", "m=08"),
-        argon2().replace("m=8", "m=\u0668"),
-        argon2().replace("v=19", "v=16"),
-        argon2()[:-1] + "B",
-        "$2b$04$" + "." * 52,
-        "$2b$03$" + "." * 53,
-        "$2b$04$" + "a" * 53,
-        "$6$rounds=999$salt$" + "a" * 86,
-        "$6$rounds=05000$salt$" + "a" * 86,
-        "$6$salt$" + "a" * 85,
-        "$5$salt$" + "a" * 44,
-        "$5$salt:x$" + "a" * 43,
+        *(argon2()[:-1], argon2() + "=", argon2() + " ", argon2() + "\u0661", argon2()[:-1] + "B"),
+        *(argon2(memory=7), argon2(memory=8, lanes=2), argon2().replace("m=8", "m=08")),
+        *(argon2().replace("m=8", "m=\u0668"), argon2().replace("v=19", "v=16")),
+        *("$2b$04$" + "." * 52, "$2b$03$" + "." * 53, "$2b$04$" + "a" * 53),
+        *("$6$rounds=999$salt$" + "a" * 86, "$6$rounds=05000$salt$" + "a" * 86, "$6$salt$" + "a" * 85),
+        *("$5$salt$" + "a" * 44, "$5$salt:x$" + "a" * 43),
     ],
 )
 def test_a_damaged_hash_of_our_schemes_is_an_error_that_does_not_quote_it(text: str) -> None:
@@ -137,13 +118,8 @@ def test_costs_up_to_the_caps_are_read(text: str, cost: Cost) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        argon2(memory=1024 * 1024 + 1),
-        argon2(passes=11),
-        argon2(memory=72, lanes=9),
-        argon2(memory=9_999_999_999),
-        "$2b$16$" + "." * 53,
-        "$6$rounds=2000001$salt$" + "." * 86,
-        "$5$rounds=999999999$salt$" + "." * 43,
+        *(argon2(memory=1024 * 1024 + 1), argon2(memory=9_999_999_999), argon2(passes=11), argon2(memory=72, lanes=9)),
+        *("$2b$16$" + "." * 53, "$6$rounds=2000001$salt$" + "." * 86, "$5$rounds=999999999$salt$" + "." * 43),
     ],
 )
 def test_costs_over_the_caps_are_refused_before_anything_is_computed(text: str) -> None:
@@ -178,14 +154,14 @@ def test_a_passcode_that_cannot_be_right(scheme: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_longest_passcode_is_verified_to_its_last_byte(scheme: str, cheap_hash: Callable[..., str]) -> None:
+def test_the_longest_passcode_is_verified_to_its_last_byte(scheme: str) -> None:
     longest = b"x" * LONGEST_PASSCODE[scheme]
     text = cheap_hash(longest, scheme)
     assert verify(longest, text)
     assert not verify(longest[:-1] + b"y", text)
 
 
-def test_what_the_library_raises_does_not_come_out(cheap_hash: Callable[..., str]) -> None:
+def test_what_the_library_raises_does_not_come_out() -> None:
     # 73 bytes against bcrypt and 4097 against argon2 raise in the library; `cannot_be_right` comes before.
     for passcode, scheme in ((b"x" * 73, "bcrypt"), (b"x" * 4097, "argon2id"), (b"x\0", "bcrypt")):
         text = cheap_hash(b"secret", scheme)

@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from dicomgate_passcode import import_file
 from dicomgate_passcode.import_file import Entry, parse
-
-Hash = Callable[..., str]
+from plugins.passcode.tests.users import cheap_hash
 
 
 def _parse(text: str | bytes, refused: tuple[str, ...] = (), minimum_length: int = 8) -> tuple[list[Entry], list[str]]:
@@ -33,13 +30,13 @@ def test_a_name_and_a_passcode(line: str, name: str, passcode: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["argon2id", "bcrypt", "sha512-crypt", "sha256-crypt"])
-def test_a_name_and_a_hash(scheme: str, cheap_hash: Hash) -> None:
+def test_a_name_and_a_hash(scheme: str) -> None:
     text = cheap_hash(scheme=scheme)
     for name in ("carol", "Doe, Jane", "cn=jane,ou=staff"):
         assert _parse(f"{name}:{text}\n") == ([Entry(name, hash=text)], [])
 
 
-def test_both_kinds_and_what_is_ignored(cheap_hash: Hash) -> None:
+def test_both_kinds_and_what_is_ignored() -> None:
     text = cheap_hash()
     entries, problems = _parse(f"\ufeffcarol,long enough\r\n\r\n# a comment,line\ndora:{text}\n")
     assert [entry.name for entry in entries] == ["carol", "dora"]
@@ -103,12 +100,12 @@ def test_what_is_wrong_is_told_with_its_line_and_nothing_of_it(line: str | bytes
     assert not [word for word in ("carol", "jane", "enough", "$", "{", "sunshine", "2026") if word in problem]
 
 
-def test_a_hash_has_a_name_that_the_file_can_have(cheap_hash: Hash) -> None:
+def test_a_hash_has_a_name_that_the_file_can_have() -> None:
     assert _parse(f":{cheap_hash()}") == ([], ["line 1: the user has no name"])
     assert _parse(f" carol:{cheap_hash()}") == ([], ["line 1: the name of the user begins or ends with a space"])
 
 
-def test_a_user_is_there_once(cheap_hash: Hash) -> None:
+def test_a_user_is_there_once() -> None:
     entries, problems = _parse(f"carol,long enough\n#\ncarol:{cheap_hash()}\nCAROL,long enough\ncarol,another one\n")
     assert [entry.name for entry in entries] == ["carol", "CAROL"]
     assert problems == ["line 3: the user is already on line 1", "line 5: the user is already on line 1"]
@@ -121,13 +118,13 @@ def test_names_that_may_not_be_there() -> None:
     assert problem.startswith("line 2: the user exists already; --replace")
 
 
-def test_the_minimum_length_is_the_operators(cheap_hash: Hash) -> None:
+def test_the_minimum_length_is_the_operators() -> None:
     text = f"carol,fourteen chars\ndora:{cheap_hash(b'short')}\n"
     assert len(_parse(text, minimum_length=14)[0]) == 2
     assert _parse(text, minimum_length=15)[1] == ["line 1: the passcode is shorter than 15 characters"]
 
 
-def test_no_secret_is_in_the_repr(cheap_hash: Hash) -> None:
+def test_no_secret_is_in_the_repr() -> None:
     entries, _ = _parse(f"carol,long enough\ndora:{cheap_hash()}\n")
     assert "long enough" not in repr(entries)
     assert "$argon2id" not in repr(entries)

@@ -14,6 +14,7 @@ import dicomgate_passcode
 from dicomgate import Accept, Reject
 from dicomgate.testing.pages import DOCS, ROOT, blocks, text
 from dicomgate_passcode import policy
+from plugins.passcode.tests.users import cheap_hash
 
 PAGE = DOCS / "passcode.md"
 README = ROOT / "plugins" / "passcode" / "README.md"
@@ -39,7 +40,7 @@ def test_the_page_tells_the_rules_of_the_policy() -> None:
     assert f"if that has {policy._SHORTEST_NAME} characters or more" in page
 
 
-def test_the_authenticator_of_the_readme_works(cheap_hash: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_authenticator_of_the_readme_works(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
     shown: dict[str, Any] = {}

@@ -6,11 +6,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from dicomgate import Accept, Attempt, Decision, Unavailable
 from dicomgate.testing import attempt, passcode
-from dicomgate_passcode import read_cost
+from dicomgate_passcode import Cost, make_hash, read_cost
 from dicomgate_sql import Sql
 
 TABLE = "CREATE TABLE users (name TEXT, hash TEXT, groups TEXT, disabled BOOLEAN)"
@@ -23,6 +24,16 @@ TIMEOUT = 0.5
 """Seconds; the `database_timeout` of the tests about databases that fail."""
 
 SLACK = 1.0
+
+
+# The cheapest parameters of each scheme: these tests are about what is decided, not about what it costs.
+CHEAP = {"argon2id": Cost("argon2id", 1, memory_kib=8, lanes=1), "bcrypt": Cost("bcrypt", 4)}
+
+
+@cache
+def cheap_hash(secret: bytes = b"secret", scheme: str = "argon2id") -> str:
+    """A hash with the cheapest parameters of the scheme."""
+    return make_hash(secret, CHEAP[scheme])
 
 
 @dataclass

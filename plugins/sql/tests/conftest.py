@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -10,12 +10,9 @@ import pytest
 
 from dicomgate.testing.fixtures import certificates, evidence, gateway  # noqa: F401 (fixtures)
 from dicomgate.testing.peers.certificates import Certificates
-from dicomgate_passcode import Cost, dummy_hash, make_hash
-from plugins.sql.tests.backend import SELECT, TABLE, Backend
+from dicomgate_passcode import dummy_hash
+from plugins.sql.tests.backend import CHEAP, SELECT, TABLE, Backend, cheap_hash
 from plugins.sql.tests.postgresql import PASSWORD, USER, Postgresql, run_postgresql
-
-# The cheapest parameters of each scheme: these tests are about what is decided, not about what it costs.
-CHEAP = {"argon2id": Cost("argon2id", 1, memory_kib=8, lanes=1), "bcrypt": Cost("bcrypt", 4)}
 
 
 @pytest.fixture
@@ -37,16 +34,6 @@ def _libraries_are_heard_from_warnings_on() -> Iterator[None]:
     yield
     for logger in loggers:
         logger.setLevel(logging.NOTSET)
-
-
-@pytest.fixture(scope="session")
-def cheap_hash() -> Callable[..., str]:
-    """A hash of the passcode, made with the cheapest parameters of the scheme."""
-
-    def cheap_hash(secret: bytes = b"secret", scheme: str = "argon2id") -> str:
-        return make_hash(secret, CHEAP[scheme])
-
-    return cheap_hash
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +74,7 @@ def postgresql_backend(postgresql: Postgresql, tmp_path: Path) -> Backend:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def backend(request: pytest.FixtureRequest, cheap_hash: Callable[..., str]) -> Backend:
+def backend(request: pytest.FixtureRequest) -> Backend:
     """Alice, whose passcode is `secret`; bert, who is disabled; carl, who has no hash."""
     backend: Backend = request.getfixturevalue(f"{request.param}_backend")
     backend.put("alice", cheap_hash(), "radiology, ct")

@@ -1,17 +1,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 
 from dicomgate_sql.account import Account, column_problem, read_account
+from plugins.sql.tests.backend import cheap_hash
 
-Hash = Callable[..., str]
 
-
-def test_a_row_is_a_user(cheap_hash: Hash) -> None:
+def test_a_row_is_a_user() -> None:
     text = cheap_hash()
     account = read_account("ALICE", [{"name": "alice", "hash": text, "groups": "a, b ,,c", "disabled": None}])
     assert account is not None
@@ -25,7 +23,7 @@ def test_no_row_is_no_user() -> None:
     assert read_account("alice", []) is None
 
 
-def test_without_a_column_for_it_the_name_is_the_one_that_was_asked_for(cheap_hash: Hash) -> None:
+def test_without_a_column_for_it_the_name_is_the_one_that_was_asked_for() -> None:
     account = read_account("alice", [{"hash": cheap_hash()}])
     assert account is not None
     assert account.name == "alice"
@@ -48,14 +46,14 @@ def test_without_a_column_for_it_the_name_is_the_one_that_was_asked_for(cheap_ha
         ([], set()),
     ],
 )
-def test_groups(groups: object, read: set[str], cheap_hash: Hash) -> None:
+def test_groups(groups: object, read: set[str]) -> None:
     account = read_account("alice", [{"hash": cheap_hash(), "groups": groups}])
     assert account is not None
     assert account.groups == read
     assert account.cost is not None
 
 
-def test_groups_in_several_rows(cheap_hash: Hash) -> None:
+def test_groups_in_several_rows() -> None:
     text = cheap_hash()
     rows = [{"name": "alice", "hash": text, "groups": group} for group in ("a", "b", None, "b")]
     account = read_account("alice", rows)
@@ -64,7 +62,7 @@ def test_groups_in_several_rows(cheap_hash: Hash) -> None:
 
 
 @pytest.mark.parametrize("groups", ["[", '["one"', "[1]", '["one", null]', "[" * 100_000, 7, {"one": 1}, [1], b"one"])
-def test_groups_that_nobody_understands_let_nobody_in(groups: object, cheap_hash: Hash) -> None:
+def test_groups_that_nobody_understands_let_nobody_in(groups: object) -> None:
     account = read_account("alice", [{"hash": cheap_hash(), "groups": groups}])
     assert account is not None
     assert account.cost is None
@@ -72,14 +70,14 @@ def test_groups_that_nobody_understands_let_nobody_in(groups: object, cheap_hash
 
 
 @pytest.mark.parametrize("flag", [None, False, 0, 0.0, "", " ", "0", "f", "F", "false", "FALSE", "n", "no", " No "])
-def test_not_disabled(flag: object, cheap_hash: Hash) -> None:
+def test_not_disabled(flag: object) -> None:
     account = read_account("alice", [{"hash": cheap_hash(), "disabled": flag}])
     assert account is not None
     assert account.cost is not None
 
 
 @pytest.mark.parametrize("flag", [True, 1, -1, "1", "t", "true", "yes", "x", "2026-01-01", datetime.now(UTC), b"\0"])
-def test_disabled(flag: object, cheap_hash: Hash) -> None:
+def test_disabled(flag: object) -> None:
     text = cheap_hash()
     for rows in ([{"hash": text, "disabled": flag}], [{"hash": text, "disabled": 0}, {"hash": text, "disabled": flag}]):
         assert read_account("alice", rows) == Account("alice", problem="disabled")
@@ -108,14 +106,14 @@ def test_without_a_hash_of_ours_nobody_logs_in(text: object, problem: str) -> No
 
 
 @pytest.mark.parametrize("name", [None, "", 7, b"alice", "al\nice", "alice\0", "\u202ealice"])
-def test_a_name_that_is_no_text_lets_nobody_in(name: object, cheap_hash: Hash) -> None:
+def test_a_name_that_is_no_text_lets_nobody_in(name: object) -> None:
     account = read_account("alice", [{"name": name, "hash": cheap_hash()}])
     assert account is not None
     assert account.cost is None
     assert account.name == "alice"
 
 
-def test_several_users_are_nobody(cheap_hash: Hash) -> None:
+def test_several_users_are_nobody() -> None:
     one, other = cheap_hash(), cheap_hash()
     several: list[list[dict[str, object]]] = [
         [{"name": "alice", "hash": one}, {"name": "Alice", "hash": one}],

@@ -5,7 +5,6 @@ import dataclasses
 import inspect
 import logging
 import threading
-from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -18,12 +17,10 @@ from dicomgate.testing import ask, attempt, passcode
 from dicomgate.testing.peers.loopback import wait_until
 from dicomgate_passcode import HashingFailedError, dummy_hash, make_hash, verify
 from dicomgate_sql import Sql, authenticator
-from plugins.sql.tests.backend import UPDATE, Backend, answers
+from plugins.sql.tests.backend import UPDATE, Backend, answers, cheap_hash
 
 pytestmark = pytest.mark.anyio
 
-
-Hash = Callable[..., str]
 
 ALICE = Accept(user="alice", groups=frozenset({"radiology", "ct"}))
 CANNOT = "the user cannot log in: "
@@ -104,13 +101,13 @@ def test_the_dataclass_is_its_own_configuration_schema() -> None:
 @pytest.mark.parametrize(
     "secret", [b" secret", b"secret ", b"secret\n", b"secret\0", b"SECRET", b"!", b"x" * 73, b"x" * 1025, b"x" * 60_000]
 )
-def test_only_exactly_the_passcode_is_right(secret: bytes, sqlite_backend: Backend, cheap_hash: Hash) -> None:
+def test_only_exactly_the_passcode_is_right(secret: bytes, sqlite_backend: Backend) -> None:
     sqlite_backend.put("alice", cheap_hash())
     (decision,) = ask(sqlite_backend.make(), attempt(passcode("alice", secret)))
     assert isinstance(decision, Reject)
 
 
-async def test_a_passcode_is_bytes(backend: Backend, cheap_hash: Hash) -> None:
+async def test_a_passcode_is_bytes(backend: Backend) -> None:
     backend.put("dora", cheap_hash("é".encode()))
     backend.put("emil", cheap_hash(b"\xe9"))
     right = [("dora", b"\xc3\xa9"), ("emil", b"\xe9")]
@@ -136,7 +133,7 @@ async def test_what_a_peer_sends_is_never_a_statement(text: str, backend: Backen
     assert (backend.execute(users), backend.hash_of("alice")) == before
 
 
-async def test_a_user_with_the_name_of_an_injection_is_a_user(backend: Backend, cheap_hash: Hash) -> None:
+async def test_a_user_with_the_name_of_an_injection_is_a_user(backend: Backend) -> None:
     backend.put("' OR '1'='1", cheap_hash())
     assert await answers(backend.make(), ("' OR '1'='1", b"secret")) == [Accept(user="' OR '1'='1")]
 
@@ -149,7 +146,7 @@ async def test_the_name_of_the_database_is_the_users(backend: Backend) -> None:
     ]
 
 
-async def test_several_users_for_one_name_are_nobody(backend: Backend, cheap_hash: Hash) -> None:
+async def test_several_users_for_one_name_are_nobody(backend: Backend) -> None:
     backend.put("ALICE", cheap_hash(b"other"))
     select = "SELECT name, hash FROM users WHERE lower(name) = lower(:name)"
     several = Reject(CANNOT + "the name stands for several users")
@@ -226,7 +223,7 @@ async def test_every_attempt_costs_one_verification_in_a_thread_and_the_floor(
 
 
 async def test_the_costliest_hash_is_learnt_from_a_login_right_or_wrong(
-    backend: Backend, cheap_hash: Hash, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make = dummy_hash._make
     floors = {"argon2id": 0.0001, "bcrypt": 0.001}
@@ -260,9 +257,7 @@ def test_other_identities_are_not_judged(kind: IdentityType, sqlite_backend: Bac
     assert all(isinstance(decision, Pass) for decision in decisions)
 
 
-async def test_could_not_look_is_not_wrong(
-    sqlite_backend: Backend, cheap_hash: Hash, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_could_not_look_is_not_wrong(sqlite_backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     def exhausted(secret: bytes, text: str) -> bool:
         raise HashingFailedError
 
@@ -276,7 +271,7 @@ async def test_could_not_look_is_not_wrong(
 
 @pytest.mark.parametrize("scheme", ["bcrypt", "argon2id"])
 async def test_an_outdated_hash_is_renewed_at_login(
-    scheme: str, backend: Backend, cheap_hash: Hash, caplog: pytest.LogCaptureFixture
+    scheme: str, backend: Backend, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "dicomgate_sql.authenticator")
     old = cheap_hash(scheme=scheme)
@@ -298,7 +293,7 @@ async def test_an_outdated_hash_is_renewed_at_login(
 
 
 async def test_a_passcode_that_was_changed_during_the_login_stays_changed(
-    backend: Backend, cheap_hash: Hash, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "dicomgate_sql.authenticator")
     other = cheap_hash(b"other")

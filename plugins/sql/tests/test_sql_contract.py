@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from dicomgate import Attempt
 from dicomgate.testing import AuthenticatorContract, attempt, passcode
 from dicomgate_sql import Sql
-from plugins.sql.tests.backend import Backend
+from plugins.sql.tests.backend import Backend, cheap_hash
 
 SECRET = "correct horse"
 
@@ -24,13 +22,13 @@ class _Laws(AuthenticatorContract):
 
 class TestSqlite(_Laws):
     @pytest.fixture
-    def authenticator(self, sqlite_backend: Backend, cheap_hash: Callable[..., str]) -> Sql:
+    def authenticator(self, sqlite_backend: Backend) -> Sql:
         sqlite_backend.put("dora", cheap_hash(SECRET.encode()), "ct")
         return sqlite_backend.make()
 
 
 class TestPostgresql(_Laws):
     @pytest.fixture
-    def authenticator(self, postgresql_backend: Backend, cheap_hash: Callable[..., str]) -> Sql:
+    def authenticator(self, postgresql_backend: Backend) -> Sql:
         postgresql_backend.put("dora", cheap_hash(SECRET.encode()), "ct")
         return postgresql_backend.make()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
 
 import pytest
 
@@ -19,9 +18,8 @@ from dicomgate.testing.raw_client import REFUSED_IDENTITY, log_in, login
 from dicomgate.testing.system_gateway import StartGateway, configuration
 from dicomgate_sql import Sql
 from dicomgate_sql.account import COLUMNS
-from plugins.sql.tests.backend import Backend, answers
+from plugins.sql.tests.backend import Backend, answers, cheap_hash
 
-Hash = Callable[..., str]
 PAGE = DOCS / "sql.md"
 
 
@@ -35,9 +33,7 @@ def query() -> str:
     return found
 
 
-def test_the_configuration_of_the_page_lets_its_users_in(
-    sqlite_backend: Backend, cheap_hash: Hash, gateway: StartGateway
-) -> None:
+def test_the_configuration_of_the_page_lets_its_users_in(sqlite_backend: Backend, gateway: StartGateway) -> None:
     table, _ = authenticators(PAGE)
     assert table["file"] == sqlite_backend.options["file"].name
     sqlite_backend.execute("DROP TABLE users")
@@ -55,7 +51,7 @@ def test_the_configuration_of_the_page_lets_its_users_in(
 
 
 @pytest.mark.anyio
-async def test_the_same_users_in_postgresql(postgresql_backend: Backend, cheap_hash: Hash) -> None:
+async def test_the_same_users_in_postgresql(postgresql_backend: Backend) -> None:
     with_sqlite, with_postgresql = authenticators(PAGE)
     assert set(with_postgresql) <= set(inspect.signature(Sql).parameters) | {"use", "name"}
     assert with_postgresql["select"] == with_sqlite["select"]
@@ -68,7 +64,7 @@ async def test_the_same_users_in_postgresql(postgresql_backend: Backend, cheap_h
 
 
 @pytest.mark.anyio
-async def test_the_query_of_the_page_is_lawful_and_works(backend: Backend, cheap_hash: Hash) -> None:
+async def test_the_query_of_the_page_is_lawful_and_works(backend: Backend) -> None:
     backend.execute("DROP TABLE users")
     for table in ("people", "memberships"):
         backend.execute(f"DROP TABLE IF EXISTS {table}")

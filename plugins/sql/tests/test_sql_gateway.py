@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,12 @@ from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, TRY_LATER, log_in, login
 from dicomgate.testing.slices import ct_slice
 from dicomgate.testing.system_gateway import StartGateway, configuration
-from plugins.sql.tests.backend import UPDATE, Backend
+from plugins.sql.tests.backend import UPDATE, Backend, cheap_hash
 from plugins.sql.tests.postgresql import PASSWORD, Postgresql
-
-Hash = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)
-def _users(backend: Backend, cheap_hash: Hash) -> None:
+def _users(backend: Backend) -> None:
     backend.put("dora", cheap_hash(ALICE), "ct, radiology")
     backend.put("emil", cheap_hash(ALICE), disabled=True)
 

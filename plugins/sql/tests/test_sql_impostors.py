@@ -20,13 +20,13 @@ from dicomgate.testing.gateway import as_toml
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import HOST, free_port
 from dicomgate.testing.system_gateway import configuration
-from plugins.sql.tests.backend import TIMEOUT, Backend, in_time, unavailable
+from plugins.sql.tests.backend import TIMEOUT, Backend, cheap_hash, in_time, unavailable
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def postgresql_backend(postgresql_backend: Backend, cheap_hash: Callable[..., str]) -> Backend:
+def postgresql_backend(postgresql_backend: Backend) -> Backend:
     postgresql_backend.put("alice", cheap_hash())
     postgresql_backend.options["database_timeout"] = timedelta(seconds=TIMEOUT)
     return postgresql_backend

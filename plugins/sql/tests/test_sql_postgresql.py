@@ -6,21 +6,31 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from dicomgate import Accept, Reject, Unavailable
 from dicomgate.testing.peers.loopback import wait_until
-from plugins.sql.tests.backend import ALICE, GOOD, SLACK, TIMEOUT, Backend, answers, in_time, recovered, unavailable
+from plugins.sql.tests.backend import (
+    ALICE,
+    GOOD,
+    SLACK,
+    TIMEOUT,
+    Backend,
+    answers,
+    cheap_hash,
+    in_time,
+    recovered,
+    unavailable,
+)
 from plugins.sql.tests.postgresql import Postgresql
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def postgresql_backend(postgresql_backend: Backend, cheap_hash: Callable[..., str]) -> Backend:
+def postgresql_backend(postgresql_backend: Backend) -> Backend:
     postgresql_backend.put("alice", cheap_hash())
     postgresql_backend.options["database_timeout"] = timedelta(seconds=TIMEOUT)
     return postgresql_backend

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import sqlite3
 import threading
-from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from typing import Any
@@ -14,13 +13,13 @@ from typing import Any
 import pytest
 
 from dicomgate import Reject
-from plugins.sql.tests.backend import ALICE, TIMEOUT, UPDATE, Backend, in_time, unavailable
+from plugins.sql.tests.backend import ALICE, TIMEOUT, UPDATE, Backend, cheap_hash, in_time, unavailable
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def sqlite_backend(sqlite_backend: Backend, cheap_hash: Callable[..., str]) -> Backend:
+def sqlite_backend(sqlite_backend: Backend) -> Backend:
     sqlite_backend.put("alice", cheap_hash())
     sqlite_backend.options["database_timeout"] = timedelta(seconds=TIMEOUT)
     return sqlite_backend
