@@ -45,8 +45,8 @@ ABORT = Abort(0, 0).encode()
 YES = Verdict(Accept("alice"), "staff")
 
 
-def handshake(policy: Policy = POLICY, full: str = "") -> Handshake:
-    return Handshake("a1", Peer("10.0.0.9", 40000), policy, full=full, clock=lambda: NOW)
+def handshake(policy: Policy = POLICY, over_limit: str = "") -> Handshake:
+    return Handshake("a1", Peer("10.0.0.9", 40000), policy, over_limit=over_limit, clock=lambda: NOW)
 
 
 def deciding(request: AssociateRequest = REQUEST, policy: Policy = POLICY) -> Handshake:
@@ -188,7 +188,7 @@ def test_what_is_not_admitted_gets_its_codes_and_no_upstream(
 
 # decision: D9, D12, D18, D19
 @pytest.mark.parametrize(
-    ("request_", "policy", "full", "pdu", "reason"),
+    ("request_", "policy", "over_limit", "pdu", "reason"),
     [
         (replace(REQUEST, identity=None), POLICY, "", AssociateReject(1, 2, 1), "no user identity"),
         (REQUEST, replace(POLICY, passcodes_allowed=False), "", AssociateReject(1, 2, 1), "a passcode came"),
@@ -198,9 +198,9 @@ def test_what_is_not_admitted_gets_its_codes_and_no_upstream(
     ids=["identity required", "passcode in the clear", "called AE title", "too many"],
 )
 def test_refused_before_anybody_is_asked(
-    request_: AssociateRequest, policy: Policy, full: str, pdu: AssociateReject, reason: str
+    request_: AssociateRequest, policy: Policy, over_limit: str, pdu: AssociateReject, reason: str
 ) -> None:
-    effects = handshake(policy, full).client_data(request_.encode())
+    effects = handshake(policy, over_limit).client_data(request_.encode())
     assert to_client(effects) == pdu.encode()
     assert not any(isinstance(effect, do.Decide | do.Connect) for effect in effects)
     (refused,) = told(effects, Refused)

@@ -47,7 +47,7 @@ _Data = TypeVar("_Data", Asked, Admitted)
 class Handshake:
     """One handshake; make it when the client is connected, TLS included.
 
-    `full` names the limit that this association exceeds, "" if there is none: then the request is read and refused.
+    `over_limit` names the limit that this association exceeds, "" for none: then the request is read and refused.
     `arrived_at` is the gateway's own address and port. `clock` returns the (aware) time.
     """
 
@@ -57,7 +57,7 @@ class Handshake:
         peer: Peer,
         policy: Policy,
         *,
-        full: str = "",
+        over_limit: str = "",
         arrived_at: tuple[str, int] = ("", 0),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -65,7 +65,7 @@ class Handshake:
         self._id = association_id
         self._peer = peer
         self._policy = policy
-        self._full = full
+        self._over_limit = over_limit
         self._arrived_at = arrived_at
         self._clock = clock
         # PS3.8 table 9-10, Sta2: an A-ABORT closes the connection (AA-2), any other PDU is answered by AA-1.
@@ -183,8 +183,8 @@ class Handshake:
         # What came right after the request is judged before anyone is asked: it can only be an abort.
         if (after := self._client.next_pdu()) is not None:
             return self._leave(Cause.ABORTED_BY_CLIENT, str(decode_refusal(after[1])))
-        if self._full:
-            return self._refuse(refusal.LOCAL_LIMIT, self._full)
+        if self._over_limit:
+            return self._refuse(refusal.LOCAL_LIMIT, self._over_limit)
         route = self._policy.route(request.called_ae_title)
         if route is None:
             return self._refuse(

@@ -42,7 +42,7 @@ class Session:
         self._timer = loop.call_at(lifetime.began + policy.artim, self._deadline)
         lifetime.stage = self  # from here on it closes the client's connection, whatever fails
         self._handshake = Handshake(
-            lifetime.id, arrived.peer, policy, full=lifetime.over_limit, arrived_at=arrived.local_address
+            lifetime.id, arrived.peer, policy, over_limit=lifetime.over_limit, arrived_at=arrived.local_address
         )
         self._watch(self._client, self._handshake.client_data, self._handshake.client_gone)
 
