@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,7 @@ def test_every_contestant_has_its_turn_in_every_round() -> None:
         turns.append(name)
         return Sample(len(turns))
 
-    rounds = interleave({name: lambda name=name: take(name) for name in "abc"}, 20)
+    rounds = interleave({name: partial(take, name) for name in "abc"}, 20)
     assert [list(taken) for taken in rounds] == [["a", "b", "c"]] * 20
     orders = {tuple(turns[start : start + 3]) for start in range(0, 60, 3)}
     assert all(sorted(order) == ["a", "b", "c"] for order in orders)

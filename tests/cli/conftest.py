@@ -169,7 +169,7 @@ def _answering(*answers: bytes) -> Iterator[int]:
 
 
 @pytest.fixture
-def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
+def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], Path]]:
     """Install a distribution `acme` with a module and its entry points, for this test."""
 
     def install(source: str, points: str) -> Path:

@@ -97,7 +97,7 @@ def test_every_outcome_behind_the_gateway(gateway: Any, run: Any, one_line: Any,
 def test_tls_and_its_failures(gateway: Any, gate: Path, run: Any, one_line: Any, passcode: str) -> None:
     folder = gate.parent
     who = ("--user", "alice", "--called", "PACS")
-    tls = ("echo", f"127.0.0.2:{gateway.port('tls')}", *who, "--tls")
+    tls: tuple[object, ...] = ("echo", f"127.0.0.2:{gateway.port('tls')}", *who, "--tls")
     trusted = (*tls, "--ca", folder / "ca.pem")
     welcome = run(*trusted, stdin=passcode)
     assert welcome.exit_code == 0, welcome.output
@@ -108,7 +108,14 @@ def test_tls_and_its_failures(gateway: Any, gate: Path, run: Any, one_line: Any,
     plain = ("echo", f"127.0.0.1:{gateway.port('plain')}", *who, "--tls", "--ca", folder / "ca.pem")
     assert "TLS: " in one_line(run(*plain, stdin=passcode), 3)
 
-    mutual = ("echo", f"127.0.0.3:{gateway.port('mutual')}", *who, "--tls", "--ca", folder / "ca.pem")
+    mutual: tuple[object, ...] = (
+        "echo",
+        f"127.0.0.3:{gateway.port('mutual')}",
+        *who,
+        "--tls",
+        "--ca",
+        folder / "ca.pem",
+    )
     mutual = (*mutual, "--server-name", "gate.example.org")
     # TLS 1.3: the server's alert comes behind the handshake, and may cross our first PDU.
     line = one_line(run(*mutual, stdin=passcode), 3)

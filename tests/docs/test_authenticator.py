@@ -48,7 +48,17 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_tests(folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, folder / "test_it.py"]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        os.devnull,
+        folder / "test_it.py",
+    ]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=100)
 
 
@@ -59,7 +69,8 @@ def test_the_page_shows_what_is_written(ward: Path) -> None:
     assert block in (ward / "README.md").read_text()
 
 
-def test_the_authenticator_of_the_page_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.anyio
+async def test_the_authenticator_of_the_page_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("ward", "dicomgate_ward:Ward", discovery.GROUP)
     monkeypatch.setitem(sys.modules, "dicomgate_ward", module(python_block("class Ward:"), "dicomgate_ward"))
     monkeypatch.setattr(discovery, "entry_points", lambda group: [point])
@@ -76,10 +87,10 @@ def test_the_authenticator_of_the_page_works(tmp_path: Path, monkeypatch: pytest
         async with Chain([link]) as chain:
             return await chain.authenticate(attempt(passcode("alice", secret)))
 
-    assert asyncio.run(ask("correct horse")) == Accept(user="alice")
-    assert isinstance(asyncio.run(ask("battery staple")), Reject)
+    assert await ask("correct horse") == Accept(user="alice")
+    assert isinstance(await ask("battery staple"), Reject)
     (tmp_path / "users").chmod(0o644)
-    assert isinstance(asyncio.run(ask("correct horse")), Unavailable)
+    assert isinstance(await ask("correct horse"), Unavailable)
     with pytest.raises(ConfigError, match="everybody may read"):
         assemble(tmp_path / "dicomgate.toml")
 
@@ -118,7 +129,8 @@ def test_the_page_tells_every_law_client_and_field_of_the_kit() -> None:
     assert [other for other in ("pacs", "audit", "address") if f"`gate.{other}" not in shown] == []
 
 
-def test_the_asynchronous_authenticator_of_the_page_works() -> None:
+@pytest.mark.anyio
+async def test_the_asynchronous_authenticator_of_the_page_works() -> None:
     directory = module(python_block("class Directory"), "directory").Directory
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -132,14 +144,11 @@ def test_the_asynchronous_authenticator_of_the_page_works() -> None:
         async with Chain([Link("directory", directory(host="127.0.0.1", port=port))]) as chain:
             return await chain.authenticate(attempt(passcode("alice", secret)))
 
-    async def all_of_it() -> list[object]:
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        async with server:
-            answers = [await ask(port, secret) for secret in (b"right", b"wrong", b"other", b"a\nb")]
-        return [*answers, await ask(port, b"right")]
-
-    right, wrong, other, forged, gone = asyncio.run(all_of_it())
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        right, wrong, other, forged = [await ask(port, secret) for secret in (b"right", b"wrong", b"other", b"a\nb")]
+    gone = await ask(port, b"right")
     assert right == Accept(user="alice")
     assert isinstance(wrong, Reject)
     assert isinstance(forged, Reject)

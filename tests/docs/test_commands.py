@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -18,9 +19,9 @@ COMMANDS = DOCS / "commands.md"
 
 def commands() -> dict[str, set[str]]:
     """Each command of the command line, those of plugins too, and its options."""
-    found = {}
+    found: dict[str, set[str]] = {}
 
-    def visit(command: object, path: str) -> None:
+    def visit(command: Any, path: str) -> None:
         context = typer.Context(command)
         if hasattr(command, "list_commands"):
             for sub in command.list_commands(context):

@@ -6,18 +6,20 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from dicomgate import ConfigError
 from dicomgate.auth.table import AuthenticatorTable
 from dicomgate.config import load as config
-from dicomgate.config import schema as schema
+from dicomgate.config import schema
 from dicomgate.kit.durations import parse_duration
 from dicomgate.testing.pages import DOCS, PAGES, Block, blocks, name, rows, section
 
 CONFIGURATION = DOCS / "configuration.md"
 
 
-TABLES = {
+TABLES: dict[str, type[BaseModel]] = {
     "`[gateway]`": schema.GatewayTable,
     "`[[listener]]`": schema.ListenerTable,
     "`tls` of a listener": schema.ListenerTls,
@@ -30,7 +32,7 @@ TABLES = {
 OF_THE_MACHINE = {"node": "the host name", "workers": "the number of cores less one, at least 1"}
 
 
-def default_in_words(key: str, field: object) -> object:
+def default_in_words(key: str, field: FieldInfo) -> object:
     if key in OF_THE_MACHINE:
         return OF_THE_MACHINE[key]
     if field.is_required():
@@ -59,8 +61,8 @@ def test_every_key_and_its_default_is_documented(heading: str) -> None:
 
 def test_every_table_has_its_heading() -> None:
     found = {annotation for annotation in vars(schema).values() if isinstance(annotation, type)}
-    models = {table for table in found if issubclass(table, schema.BaseModel)} - {schema.BaseModel, schema._Table}
-    assert set(TABLES.values()) == models - {schema.Tables, schema.EmbeddedTables}
+    models = {table for table in found if issubclass(table, BaseModel)} - {BaseModel, schema._Table}
+    assert {*TABLES.values(), schema.Tables, schema.EmbeddedTables} == models
 
 
 TOML = [pytest.param(block, id=f"{name(page)}:{block.line}") for page in PAGES for block in blocks(page, "toml")]

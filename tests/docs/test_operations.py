@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import fields
+from datetime import datetime
+from enum import Enum
+from typing import Any
 
 import pytest
 
@@ -29,7 +32,7 @@ def test_every_event_is_documented() -> None:
 
 
 @pytest.mark.parametrize(("enum", "heading"), [(events.Outcome, "Decided"), (events.Cause, "Closed")])
-def test_every_outcome_and_cause_is_documented(enum: type, heading: str) -> None:
+def test_every_outcome_and_cause_is_documented(enum: type[Enum], heading: str) -> None:
     named = [row[0].strip("`") for row in rows(section(OPERATIONS, heading))]
     assert named[-len(enum) :] == [member.value for member in enum]
 
@@ -48,10 +51,10 @@ def test_the_audit_records_that_are_shown_are_whole() -> None:
     assert seen == set(kinds)
 
 
-def _as_python(value: object, field: str) -> object:
+def _as_python(value: Any, field: str) -> Any:
     enums = {"outcome": events.Outcome, "cause": events.Cause}
     if field == "time":
-        return events.datetime.fromisoformat(value)
+        return datetime.fromisoformat(value)
     return enums[field](value) if field in enums else value
 
 

@@ -75,7 +75,7 @@ class Html(HTMLParser):
 
 
 def build(to: Path, configuration: Path = ROOT / "mkdocs.yml") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", _BUILD, "build", "--strict", "-f", configuration, "-d", to]
+    command: list[str | Path] = [sys.executable, "-c", _BUILD, "build", "--strict", "-f", configuration, "-d", to]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
 
 

@@ -1,33 +1,25 @@
 """docs/orthanc.md: its two configurations, with other ports and paths, do what the page says."""
 
 import json
-import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 
 from dicomgate.testing.evidence import ALICE, WRONG
+from dicomgate.testing.pages import DOCS, blocks, configurations
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.dcmtk import storescu, tls_options
-from dicomgate.testing.peers.loopback import HOST, free_port
+from dicomgate.testing.peers.loopback import HOST, Address, free_port
 from dicomgate.testing.peers.orthanc import Orthanc, run_orthanc
 from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
 from dicomgate.testing.slices import ct_slice
 from dicomgate.testing.system_gateway import StartGateway
 
-PAGE = (Path(__file__).parents[2] / "docs" / "orthanc.md").read_text("utf-8")
-
-
-def block(language: str) -> str:
-    """The page's one block in this language."""
-    [found] = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
-    return found
+PAGE = DOCS / "orthanc.md"
 
 
 @dataclass
@@ -39,13 +31,13 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path, gateway: StartGateway, certificates: Certificates) -> Iterator[Bench]:
-    settings = json.loads(block("json"))
+    settings = json.loads(blocks(PAGE, "json")[0].text)
     assert settings.pop("DicomPort") == 4242
     folder = tmp_path / "orthanc"
     folder.mkdir()
     # One of its own: `clear` would take the page's modalities from it.
     with run_orthanc(folder, settings=settings) as orthanc:
-        tables: dict[str, Any] = tomllib.loads(block("toml"))
+        (tables,) = configurations(PAGE)
         clinical, local = tables["listener"]
         ports = free_port(), free_port()
         clinical["bind"], local["bind"] = (f"{HOST}:{port}" for port in ports)
@@ -61,10 +53,18 @@ def logs_in(passcode: bytes) -> list[str]:
 
 
 def test_both_listeners_lead_to_it(bench: Bench, certificates: Certificates, tmp_path: Path) -> None:
-    ways = ((bench.clinical, tls_options(certificates)), (bench.local, []))
+    ways: tuple[tuple[Address, list[str | Path]], ...] = (
+        (bench.clinical, tls_options(certificates)),
+        (bench.local, []),
+    )
     for stored, (address, tls) in enumerate(ways, start=1):
         ct_slice(tmp_path / "ct.dcm", stored)
-        for called, bad in (("ORTHANC", []), ("ORTHANC", logs_in(WRONG)), ("ELSEWHERE", logs_in(ALICE))):
+        wrong: tuple[tuple[str, list[str]], ...] = (
+            ("ORTHANC", []),
+            ("ORTHANC", logs_in(WRONG)),
+            ("ELSEWHERE", logs_in(ALICE)),
+        )
+        for called, bad in wrong:
             assert storescu(address, tmp_path / "ct.dcm", called=called, options=[*tls, *bad]).status != 0
         sent = storescu(address, tmp_path / "ct.dcm", called="ORTHANC", options=[*tls, *logs_in(ALICE)])
         assert sent.status == 0, sent.output

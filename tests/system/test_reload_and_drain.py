@@ -10,14 +10,14 @@ import pytest
 from dicomgate.testing.evidence import ALICE, WRONG, ZOE
 from dicomgate.testing.peers.certificates import Certificates, make_certificates
 from dicomgate.testing.peers.loopback import HOST, free_port, wait_until
-from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.peers.spy import RELEASE_RP, Answer, Spy, accept_all
 from dicomgate.testing.raw_client import ABORT, REFUSED_IDENTITY, RELEASE_RQ, RawClient, log_in, login, p_data, request
-from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
+from dicomgate.testing.system_gateway import USERS, Gateway, StartGateway, configuration
 from dicomgate_passcode.hashing import make_hash
 
 ALICE_LOGS_IN = [login("alice", ALICE)]
 # An association with three fragments: they get no answer, the release does.
-THREE_FRAGMENTS = [accept_all, b"", b"", b"", RELEASE_RP]
+THREE_FRAGMENTS: list[Answer] = [accept_all, b"", b"", b"", RELEASE_RP]
 
 
 @dataclass
@@ -167,7 +167,7 @@ class TestReload:
 
     def test_users_come_and_go(self, gateway: StartGateway) -> None:
         with Spy([accept_all, RELEASE_RP]) as spy:
-            running = gateway(configuration(spy.address), {"alice": ALICE})
+            running = gateway(configuration(spy.address), {"alice": USERS["alice"]})
             zoe = [login("zoë", ZOE)]
             assert log_in(running.address, zoe) == REFUSED_IDENTITY
             running.write_users({"zoë": make_hash(ZOE)}, "others.htpasswd")

@@ -38,7 +38,7 @@ TOKEN = SECRETS[3]
         lambda secret: repr(login("alice", secret)).encode(),
     ],
 )
-def test_the_search_finds_what_is_there(secret: bytes, written, tmp_path: Path) -> None:
+def test_the_search_finds_what_is_there(secret: bytes, written: Callable[[bytes], bytes], tmp_path: Path) -> None:
     evidence = Evidence(tmp_path)
     evidence.log.write_bytes(b"a line\nanother\n")
     assert evidence.found() == []

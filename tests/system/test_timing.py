@@ -2,10 +2,11 @@
 
 import random
 from collections import Counter
+from functools import partial
 
 import pytest
-import timing
 
+from dicomgate.testing import timing
 from dicomgate.testing.timing import Measured, auc, measure, timed
 
 
@@ -49,14 +50,20 @@ def test_what_the_clock_tells_at_once_is_not_by_chance() -> None:
 def test_the_confidence_is_that_of_all_pairs_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "_RESAMPLES", 60)
     runs = [
-        Measured({kind: _times(0.025, 60, run * 10 + kind) for kind in range(6)}, {}).comparisons() for run in range(40)
+        Measured({str(kind): _times(0.025, 60, run * 10 + kind) for kind in range(6)}, {}).comparisons()
+        for run in range(40)
     ]
     assert sum(all(pair.by_chance for pair in pairs) for pairs in runs) >= 35
 
 
 def test_kinds_are_asked_in_turn_and_in_another_order_each_round() -> None:
     asked: list[str] = []
-    kinds = {kind: timed(lambda kind=kind: asked.append(kind) or len(asked) % 2) for kind in "abcd"}
+
+    def ask(kind: str) -> int:
+        asked.append(kind)
+        return len(asked) % 2
+
+    kinds = {kind: timed(partial(ask, kind)) for kind in "abcd"}
     measured = measure(kinds, 50, warm_up=2)
     rounds = ["".join(asked[start : start + 4]) for start in range(0, len(asked), 4)]
     assert len(rounds) == 52

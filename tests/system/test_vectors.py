@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from struct import unpack_from
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,7 @@ def pdu(row: str) -> bytes:
     return bytes.fromhex(ROWS[row]["pdu"])
 
 
-def named(rows: list[str] | tuple[str, ...]) -> list:
+def named(rows: list[str] | tuple[str, ...]) -> list[Any]:
     return [pytest.param(row, id=f"{row} {ROWS[row]['name']}") for row in rows]
 
 

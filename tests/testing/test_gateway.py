@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from struct import pack
+from typing import Any
 
 import pytest
 from pydicom import Dataset
@@ -101,7 +102,7 @@ def test_by_class_by_object_and_by_name(gateway: StartGateway, tmp_path: Path) -
     ],
 )
 def test_a_wrong_table_is_what_check_would_say(
-    gateway: StartGateway, authenticator: object, keys: dict[str, str], words: str
+    gateway: StartGateway, authenticator: object, keys: dict[str, Any], words: str
 ) -> None:
     before = threading.active_count()
     with pytest.raises(ConfigError, match=words):

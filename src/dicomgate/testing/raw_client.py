@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Sequence
 from struct import pack, unpack_from
+from typing import Self
 
 from .peers.loopback import Address
 
@@ -61,7 +62,7 @@ class RawClient:
                 self.socket.close()
                 raise
 
-    def __enter__(self) -> RawClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
