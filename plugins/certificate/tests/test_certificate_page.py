@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import MISSING, fields
 from typing import get_args
 
 import pytest
 from cryptography.x509 import DNSName
 
+import dicomgate_certificate
 from dicomgate import Accept
 from dicomgate.kit.text import LONGEST_NAME
 from dicomgate.testing import ask, attempt, pages
+from dicomgate.testing.page_contract import AuthenticatorPage, Keys
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import HOST
 from dicomgate.testing.system_gateway import StartGateway
@@ -23,17 +24,12 @@ from plugins.certificate.tests.issued import issue
 PAGE = pages.DOCS / "certificate.md"
 (SHOWN,) = pages.configurations(PAGE)
 (TABLE,) = SHOWN["authenticator"]
-DEFAULTS: dict[str, object] = {"empty": {}, "none": None, "`[]`": (), '`"reject"`': "reject"}
 
 
-def test_every_key_and_its_default() -> None:
-    shown = {row[0].strip("`"): DEFAULTS[row[2]] for row in pages.table(PAGE, "key")}
-    made = {
-        one.name: one.default if one.default_factory is MISSING else one.default_factory()
-        for one in fields(Certificate)
-        if one.init
-    }
-    assert shown == made
+class TestPage(AuthenticatorPage):
+    page, package = PAGE, dicomgate_certificate
+    keys = (Keys(Certificate),)
+    logs = False
 
 
 def test_every_kind_of_name() -> None:

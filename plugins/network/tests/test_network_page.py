@@ -5,26 +5,24 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from dataclasses import MISSING, fields
-from typing import Any
 
 import pytest
 
+import dicomgate_network
 from dicomgate import Accept, Decision, Reject
 from dicomgate.testing import ask, attempt, pages
+from dicomgate.testing.page_contract import AuthenticatorPage, Keys
 from dicomgate.testing.peers.loopback import HOST
 from dicomgate.testing.system_gateway import StartGateway
 from dicomgate_network import Device, Network
 
 PAGE = pages.DOCS / "network.md"
 (SHOWN,) = pages.configurations(PAGE)
-DEFAULTS = {"required": MISSING, "none": None, "`[]`": (), "`false`": False}
 
 
-@pytest.mark.parametrize(("head", "made"), [("key", Network), ("key of a device", Device)])
-def test_every_key_and_its_default(head: str, made: Any) -> None:
-    shown = {row[0].strip("`"): DEFAULTS[row[2]] for row in pages.table(PAGE, head)}
-    assert shown == {one.name: one.default for one in fields(made) if one.init}
+class TestPage(AuthenticatorPage):
+    page, package = PAGE, dicomgate_network
+    keys = (Keys(Network), Keys(Device, "key of a device"))
 
 
 @pytest.fixture

@@ -7,16 +7,18 @@ import logging
 import re
 import tomllib
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import pytest
 from pynetdicom import AE, _config, evt
 from pynetdicom.transport import ThreadedAssociationServer
 
+import dicomgate_pynetdicom
 from dicomgate.run.embedding import DEFAULT_DEADLINE
-from dicomgate.testing import ask, attempt, passcode
+from dicomgate.testing import ask, attempt, pages, passcode
 from dicomgate.testing.evidence import ALICE
+from dicomgate.testing.page_contract import AuthenticatorPage, Keys
 from dicomgate.testing.peers.loopback import HOST, free_port
 from dicomgate_passcode.hashing import make_hash
 from dicomgate_pynetdicom import adapt, bind, configured
@@ -24,28 +26,24 @@ from dicomgate_pynetdicom.event import RequestedAssociation
 from plugins.pynetdicom.tests.entities import REFUSED_IDENTITY, TRY_LATER, entity, log_in
 from plugins.pynetdicom.tests.wards import GENUINE, Ward
 
-PAGE = Path(__file__).parents[3] / "docs" / "pynetdicom.md"
-TEXT = PAGE.read_text("utf-8")
+PAGE = pages.DOCS / "pynetdicom.md"
+TEXT = pages.text(PAGE)
 
 
-def block(kind: str) -> str:
-    (text,) = re.findall(rf"^```{kind}\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
-    return str(text)
+def block(language: str, note: str) -> str:
+    (found,) = [block.text for block in pages.blocks(PAGE, language) if block.note == note]
+    return found
 
 
 def table(head: str) -> dict[str, list[str]]:
-    found = re.search(rf"^\| {re.escape(head)} \|.*\n\| ---.*\n((?:\|.*\n)+)", TEXT, re.MULTILINE)
-    assert found
-    cells = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in found[1].splitlines()]
-    return {row[0].strip("`"): row[1:] for row in cells}
+    return {row[0].strip("`"): row[1:] for row in pages.table(PAGE, head)}
 
 
-def test_every_key_and_its_default() -> None:
-    made = inspect.signature(configured).parameters
-    shown = table("key")
-    assert list(shown) == list(made)
-    defaults = {"required": inspect.Parameter.empty, "`[]`": (), "all": (1, 2, 3, 4, 5)}
-    assert {key: defaults[row[1]] for key, row in shown.items()} == {key: one.default for key, one in made.items()}
+class TestPage(AuthenticatorPage):
+    page, package = PAGE, dicomgate_pynetdicom
+    keys = (Keys(configured),)
+    words = MappingProxyType({"all": (1, 2, 3, 4, 5)})
+    logs = False
 
 
 def test_every_keyword() -> None:
@@ -57,7 +55,7 @@ def test_every_keyword() -> None:
 
 def test_the_ae_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its code and its file as they stand, but for the port and for the time that it runs."""
-    (tmp_path / "dicomgate.toml").write_text(block("toml ae"))
+    (tmp_path / "dicomgate.toml").write_text(block("toml", "ae"))
     (tmp_path / "users.htpasswd").touch(mode=0o600)
     (tmp_path / "users.htpasswd").write_text(f"alice:{make_hash(ALICE)}\n")
     monkeypatch.chdir(tmp_path)
@@ -73,22 +71,22 @@ def test_the_ae_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ae.shutdown()
 
     monkeypatch.setattr(AE, "start_server", start_server)
-    exec(block("python ae"), vars(ModuleType("page")))  # noqa: S102
+    exec(block("python", "ae"), vars(ModuleType("page")))  # noqa: S102
     assert answers == [REFUSED_IDENTITY] * 3, "a passcode in the clear"
     reasons = [re.search(r'"reason": "([^"]*)', line) for line in Path("audit.jsonl").read_text().splitlines()]
     assert "without TLS" in str(reasons[0] and reasons[0][1])
     tables = 'cleartext_passcodes = true\nname = "ward"\nbind = "127.0.0.1:0"\n'
-    (tmp_path / "dicomgate.toml").write_text(f'{block("toml ae")}\ntimeout = "20s"\n[[listener]]\n{tables}')
+    (tmp_path / "dicomgate.toml").write_text(f'{block("toml", "ae")}\ntimeout = "20s"\n[[listener]]\n{tables}')
     answers.clear()
-    exec(block("python ae"), vars(ModuleType("page")))  # noqa: S102
+    exec(block("python", "ae"), vars(ModuleType("page")))  # noqa: S102
     assert answers == [None, REFUSED_IDENTITY, REFUSED_IDENTITY]
 
 
 def test_the_handler_of_the_page() -> None:
-    (configuration,) = tomllib.loads(block("toml handler"))["authenticator"]
+    (configuration,) = tomllib.loads(block("toml", "handler"))["authenticator"]
     assert configuration.pop("use") == "pynetdicom"
     page: dict[str, Any] = {"may_enter": lambda ward, name, secret: (ward, name, secret) == ("ward 7", "alice", b"x")}
-    exec(block("python handler"), page)  # noqa: S102
+    exec(block("python", "handler"), page)  # noqa: S102
     adapted = adapt(page["handle_user_id"], configuration["args"], types=configuration["types"])
     yes, no = ask(adapted, attempt(passcode("alice", "x")), attempt(passcode("alice", "y")))
     assert (type(yes).__name__, type(no).__name__) == ("Accept", "Reject")
