@@ -107,7 +107,7 @@ def test_init_leaves_nothing_where_the_user_cannot_be_added(
     def fail(*_: object, **__: object) -> None:
         raise OSError("no space")
 
-    monkeypatch.setattr("dicomgate_passcode.commands.set_hash", fail)
+    monkeypatch.setattr("dicomgate_passcode.commands.set_hashes", fail)
     result = run("init", tmp_path)
     assert result.exit_code == 2
     assert "no space" in result.stderr

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import Result
 
 from dicomgate_passcode import commands, file_writer
-from dicomgate_passcode.file_writer import set_hash
+from dicomgate_passcode.file_writer import set_hashes
 from dicomgate_passcode.hashing import HashingFailedError, make_hash, verify
 from dicomgate_passcode.users_file import read_users_file
 from plugins.passcode.tests.users import cheap_hash
@@ -108,7 +108,7 @@ def test_who_was_added_meanwhile_is_not_replaced(
 ) -> None:
     def while_somebody_adds(passcode: bytes) -> str:
         if "dora" not in read_users_file(users_file).users:
-            set_hash(users_file, "dora", cheap_hash(b"first come"), replace=False)
+            set_hashes(users_file, {"dora": cheap_hash(b"first come")}, replace=False)
         return make_hash(passcode)
 
     monkeypatch.setattr(commands, "make_hash", while_somebody_adds)

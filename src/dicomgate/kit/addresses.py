@@ -20,7 +20,7 @@ def parse_address(text: object, default_port: int | None = None) -> tuple[str, i
         raise ValueError(f'an address is {form}, with IPv6 in brackets: "[::1]:{default_port or 11112}"')
     host = match[1] or match[2]
     try:
-        host.encode("idna")  # as the resolver will, where it would be too late to say so
+        host.encode("idna")  # as the resolver will do, too late for an error in the configuration
     except UnicodeError:
         raise ValueError(f"{host!r} is not a host name") from None
     return host, port
@@ -32,13 +32,14 @@ def show_address(host: str, port: int) -> str:
 
 
 _MAPPED = bytes(10) + b"\xff\xff"
-"""RFC 4291 2.5.5.2: how a socket for both shows an IPv4 address."""
+"""RFC 4291 2.5.5.2: how an IPv6 socket shows the address of an IPv4 client."""
 
 
 def source_of(address: str) -> str:
-    """Whom an address stands for, where connections and attempts are counted.
+    """The source that connections and attempts from this address are counted for.
 
-    An IPv4 address; of an IPv6 address, with or without a zone, the /64, in which its owner can choose as he likes.
+    An IPv4 address is its own source. For an IPv6 address, with or without a zone, it is the /64 network, in which the
+    owner can choose any address.
     """
     if ":" not in address:
         return address

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from ..contract import Attempt, IdentityType, Pass, Reject
 
 LONGEST_NAME = 1024
-"""Bytes of a username that is looked up; the item has room for 65,535."""
+"""Bytes. A longer username is not looked up; the sub-item could hold 65,535."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """What a client sent.
 
-    `name` is empty where no user can be meant, and `problem` then says why. An authenticator verifies such a login
-    like any other, so that the time tells nothing, and refuses it.
+    If no user can have the name, `name` is empty and `problem` says why. An authenticator verifies such a login like
+    any other, so that the time of the answer does not differ, and rejects it.
     """
 
     name: str
@@ -26,8 +26,8 @@ class Credentials:
 def credentials_of(attempt: Attempt, longest: int = LONGEST_NAME) -> Credentials | Pass | Reject:
     """The credentials of an attempt; Pass for another type of identity, Reject for an empty passcode.
 
-    An empty passcode is never asked about: a directory takes it for an anonymous login, and that succeeds (RFC 4513
-    5.1.2). `longest` is in bytes of UTF-8.
+    An empty passcode is rejected here, because a directory takes it for an anonymous login, which succeeds (RFC 4513
+    5.1.2). `longest` is the longest name, in bytes of UTF-8.
     """
     identity = attempt.identity
     if identity is None or identity.type is not IdentityType.USERNAME_AND_PASSCODE:

@@ -12,7 +12,7 @@ BLUR = 0.002
 def seconds_left(start: float, floor: float, blur: float = BLUR) -> float:
     """How long to wait before answering a login: 0 or more, in seconds.
 
-    The login began at `start` (time.monotonic). No answer comes within `floor` seconds of that, and up to `blur`
-    seconds are added at random.
+    The login began at `start` (time.monotonic). The answer comes `floor` seconds after that at the earliest, plus up to
+    `blur` seconds at random.
     """
     return max(0.0, start + floor + secrets.randbelow(round(blur * 1e6)) / 1e6 - time.monotonic())

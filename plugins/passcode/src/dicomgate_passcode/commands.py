@@ -20,7 +20,7 @@ from rich.progress import track
 from dicomgate import ConfigError
 from dicomgate.cli.plugin_commands import DEFAULT_CONFIG, ConfigOption, NegativeAnswer, print_table, read_input, tables
 
-from .file_writer import UserExistsError, check_writable, set_hash, set_hashes
+from .file_writer import UserExistsError, check_writable, set_hashes
 from .file_writer import remove as remove_user
 from .hashing import HashingFailedError, cannot_be_right, make_hash
 from .hashing import verify as verify_hash
@@ -71,14 +71,14 @@ def add(
     if problem := name_problem(user):
         raise ConfigError(f"{problem}: {user!r}")
     if path.exists() and not replace and user in read_users_file(path).users:
-        raise UserExistsError  # before the passcode is asked for; set_hash looks again under its lock
+        raise UserExistsError  # before the passcode is asked for; set_hashes looks again under its lock
     if generate:
         passcode = generate_passcode(user, minimum_length)
     else:
         passcode = _asked_for(f"Passcode for {user}", twice=True)
         if problem := unfit(passcode, user, minimum_length):
             raise ConfigError(problem)
-    set_hash(path, user, make_hash(passcode), replace=replace)
+    set_hashes(path, {user: make_hash(passcode)}, replace=replace)
     if generate:
         typer.echo(passcode.decode())
     typer.echo(f"{user} can log in: {path}", err=True)

@@ -42,11 +42,6 @@ class FileBusyError(ConfigError):
         super().__init__("the users file is being changed by another process; try again")
 
 
-def set_hash(path: Path, name: str, text: str, *, replace: bool) -> None:
-    """Add the user, or give an existing one a new hash. Raises as `set_hashes` does."""
-    set_hashes(path, {name: text}, replace=replace)
-
-
 def set_hashes(path: Path, hashes: Mapping[str, str], *, replace: bool) -> None:
     """Add the users, or give existing ones new hashes: all or none. A missing file is created with mode 0600.
 
@@ -76,7 +71,7 @@ def check_writable(path: Path) -> None:
 
 
 def remove(path: Path, name: str) -> bool:
-    """Remove the user; False if there is no user of this name. Raises as `set_hash` does."""
+    """Remove the user; False if there is no user of this name. Raises as `set_hashes` does."""
     with _locked(path, _COMMAND_PATIENCE) as target:
         data, users = _read(target)
         if name not in users.users:
@@ -91,7 +86,7 @@ def renew_hash(path: Path, user: User, text: str) -> bool:
     """Replace the hash of a user who has just logged in, if the file still has the hash that was verified.
 
     Returns False if the user was meanwhile removed, disabled or given another passcode: a login never undoes that.
-    Raises FileBusyError at once if another process is writing, ConfigError and OSError as `set_hash` does.
+    Raises FileBusyError at once if another process is writing, ConfigError and OSError as `set_hashes` does.
     """
     with _locked(path, 0.0) as target:
         status = target.stat()
