@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 from dataclasses import fields, replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,50 +17,17 @@ import pytest
 
 from dicomgate import StartError
 from dicomgate.events.audit import Audit, record
-from dicomgate.events.events import Cause, Closed, Decided, Established, Event, Opened, Outcome, Refused
+from dicomgate.events.events import Event
+from tests.events.examples import ACCEPTED, CLOSED, ESTABLISHED, NASTY, NOW, OPENED, REFUSED, naughty, printable
 
-BLNS = Path(__file__).parents[3] / "shared" / "corpora" / "naughty-strings" / "blns.json"
-NOW = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
-OPENED = Opened("a1", NOW, "clinical", "192.0.2.1", 50000)
-DECIDED = Decided(
-    "a1", NOW, Outcome.ACCEPT, "staff", "", 2, "alice", "alice.liddell", ("ct", "mr"), {"dn": "cn=alice"}, "PACS", "CT1"
-)
-REFUSED = Refused("a1", NOW, "A-ASSOCIATE-RJ 1,2,1", "staff: wrong passcode", "PACS", "CT1")
-ESTABLISHED = Established("a1", NOW, "pacs", "alice", "staff", "PACS", "CT1", ("1.2.3",), ("1.2.4",))
-CLOSED = Closed("a1", NOW, Cause.RELEASED, "", 1.23456, 1, 2, 3, 4)
-EVENTS: list[Event] = [OPENED, DECIDED, REFUSED, ESTABLISHED, CLOSED]
-
-NASTY = [
-    "line\nfeed", "carriage\rreturn", "\x1b[2J\x1b]0;title\x07", "para\u2028graph\u2029", "\u202egpj.exe", "nul\x00nul",
-    "\x7fdel", "\x85next\x9bline", '","event":"Closed', "\\", "\ud800 alone", "\N{SNOWMAN}", "\U0001f600",
-    "\u2066iso\u2069", "\ufeffbom", "{%s}%n$1", "${jndi:ldap://x}",
-]  # fmt: skip
-
-
-def naughty() -> list[str]:
-    if not BLNS.exists():
-        pytest.skip(f"the big list of naughty strings is not there: {BLNS}")
-    strings = json.loads(BLNS.read_text("utf-8"))
-    assert len(strings) > 500
-    return [str(it) for it in strings]
+EVENTS: list[Event] = [OPENED, ACCEPTED, REFUSED, ESTABLISHED, CLOSED]
 
 
 def poisoned(event: Event, text: str) -> list[Event]:
-    """The event once for each of its strings, with the text in that place."""
-    poisoned: list[Event] = []
-    for field in fields(event):
-        value = getattr(event, field.name)
-        evil: Any
-        if isinstance(value, str):
-            evil = text
-        elif isinstance(value, tuple):
-            evil = (text, "b")
-        elif isinstance(value, dict):
-            evil = {text: text}
-        else:
-            continue
-        poisoned.append(replace(event, **{field.name: evil}))
-    return poisoned
+    """The event once for each of its fields that is made of strings, with the text in that place."""
+    evil: dict[type, Any] = {str: text, tuple: (text, "b"), dict: {text: text}}
+    kinds = {field.name: type(getattr(event, field.name)) for field in fields(event)}
+    return [replace(event, **{name: evil[kind]}) for name, kind in kinds.items() if kind in evil]
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -108,7 +75,7 @@ def test_the_fields_are_exactly_these(audit: Audit, path: Path) -> None:
 def test_times_keep_their_offset() -> None:
     east = replace(OPENED, time=NOW.astimezone(timezone(timedelta(hours=2))))
     assert record(east, "n")["time"] == "2026-01-02T05:04:05.678+02:00"
-    assert record(replace(DECIDED, claimed=None, user=None, identity_type=None), "n")["claimed"] is None
+    assert record(replace(ACCEPTED, claimed=None, user=None, identity_type=None), "n")["claimed"] is None
 
 
 def test_no_text_forges_a_record(audit: Audit, path: Path) -> None:
@@ -116,7 +83,7 @@ def test_no_text_forges_a_record(audit: Audit, path: Path) -> None:
     for event in written:
         audit(event)
     raw = path.read_bytes()
-    assert all(byte == 0x0A or 0x20 <= byte < 0x7F for byte in raw), "printable ASCII and newlines, nothing else"
+    assert printable(raw)
     assert raw.count(b"\n") == len(written)
     assert lines(path) == [json.loads(json.dumps(record(event, "gate-1"))) for event in written]
     assert any(it.get("claimed") == "line\nfeed" for it in lines(path)), "what was said is kept, escaped"
@@ -125,9 +92,9 @@ def test_no_text_forges_a_record(audit: Audit, path: Path) -> None:
 def test_no_naughty_string_forges_a_record(audit: Audit, path: Path) -> None:
     strings = naughty()
     for text in strings:
-        audit(replace(DECIDED, claimed=text, reason=text, groups=(text,), attributes={"name": text}))
+        audit(replace(ACCEPTED, claimed=text, reason=text, groups=(text,), attributes={"name": text}))
     raw = path.read_bytes()
-    assert all(byte == 0x0A or 0x20 <= byte < 0x7F for byte in raw)
+    assert printable(raw)
     read = lines(path)
     assert len(read) == len(strings)
     for text, it in zip(strings, read, strict=True):
@@ -176,7 +143,7 @@ def test_each_record_is_there_as_soon_as_it_is_told(audit: Audit, path: Path) ->
 def test_after_a_rotation_the_path_is_opened_anew(audit: Audit, path: Path) -> None:
     audit(OPENED)
     rotated = path.rename(path.with_suffix(".1"))
-    audit(DECIDED)
+    audit(ACCEPTED)
     # What a reload does: the new one is there before the old one is closed.
     fresh = Audit(path, "n")
     audit.close()

@@ -1,0 +1,42 @@
+"""One event of each kind, and text that would forge a record or move a cursor."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from dicomgate.events.events import Cause, Closed, Decided, Established, Opened, Outcome, Refused
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
+OPENED = Opened("a1", NOW, "clinical", "192.0.2.1", 50000)
+ACCEPTED = Decided(
+    "a1", NOW, Outcome.ACCEPT, "staff", "", 2, "alice", "alice.liddell", ("ct", "mr"), {"dn": "cn=alice"}, "PACS", "CT1"
+)
+REJECTED = Decided("a1", NOW, Outcome.REJECT, "staff", "wrong passcode", 2, "alice", None, (), {}, "PACS", "CT1")
+REFUSED = Refused("a1", NOW, "A-ASSOCIATE-RJ 1,2,1", "staff: wrong passcode", "PACS", "CT1")
+ESTABLISHED = Established("a1", NOW, "pacs", "alice", "staff", "PACS", "CT1", ("1.2.3",), ("1.2.4",))
+CLOSED = Closed("a1", NOW, Cause.RELEASED, "", 1.23456, 1, 2, 3, 4)
+NASTY = [
+    "line\nfeed", "carriage\rreturn", "\x1b[2J\x1b]0;title\x07", "para\u2028graph\u2029", "\u202egpj.exe", "nul\x00nul",
+    "\x7fdel", "\x85next\x9bline", '","event":"Closed', "\\", "\ud800 alone", "\N{SNOWMAN}", "\U0001f600",
+    "\u2066iso\u2069", "\ufeffbom", "{%s}%n$1 %d", "${jndi:ldap://x}", "x" * 999,
+]  # fmt: skip
+_BLNS = Path(__file__).parents[3] / "shared" / "corpora" / "naughty-strings" / "blns.json"
+
+
+def naughty() -> list[str]:
+    """The big list of naughty strings; the test is skipped without it."""
+    if not _BLNS.exists():
+        pytest.skip(f"the big list of naughty strings is not there: {_BLNS}")
+    strings = json.loads(_BLNS.read_text("utf-8"))
+    assert len(strings) > 500
+    return [str(it) for it in strings]
+
+
+def printable(text: str | bytes) -> bool:
+    """Printable ASCII and line ends, nothing else."""
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    return all(byte == 0x0A or 0x20 <= byte < 0x7F for byte in data)
