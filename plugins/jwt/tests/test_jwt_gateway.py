@@ -34,12 +34,6 @@ def _short_cool_down(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def pacs() -> Iterator[PynetdicomPacs]:
-    with PynetdicomPacs() as running:
-        yield running
-
-
-@pytest.fixture
 def issuer() -> Iterator[Issuer]:
     with Issuer() as running:
         running.publish(key_set(RSA))

@@ -287,23 +287,15 @@ JWE = ".".join(encoded({"alg": "dir", "enc": "A256GCM"} if part == 0 else b"x" *
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ("", "the file has no token in it"),
-        ("Bearer \n", "the file has no token in it"),
-        (f" {mint()}", "white space"),
-        (f"{mint()}\n\n", "white space"),
-        ("2YotnFZFEjr1zCsicMWpAA", "an opaque one"),
-        ("ya29.a0AfH6SMBx", "an opaque one"),
-        (JWE, "encrypted token (JWE)"),
-        ("a.b.c.d", "three parts"),
-        (f"{mint()}=", "not base64url"),
-        (f"{mint()[:40]}\n{mint()[40:]}", "not base64url"),
-        ("a.b.c", "not base64url"),
+        ("", "the file has no token in it"), ("Bearer \n", "the file has no token in it"),
+        (f" {mint()}", "white space"), (f"{mint()}\n\n", "white space"), ("2YotnFZFEjr1zCsicMWpAA", "an opaque one"),
+        ("ya29.a0AfH6SMBx", "an opaque one"), (JWE, "encrypted token (JWE)"), ("a.b.c.d", "three parts"),
+        (f"{mint()}=", "not base64url"), (f"{mint()[:40]}\n{mint()[40:]}", "not base64url"), ("a.b.c", "not base64url"),
         (signed({"alg": "RS256", "crit": ["x"]}, {}), "'crit'"),
         (signed({"alg": "RS256", "cty": "JWT"}, {}), "a token within a token"),
-        (b"\xff\xfe" * 20, "not a signed token"),
-        ("a." + "b" * 40_000 + ".c", "more than 32768"),
+        (b"\xff\xfe" * 20, "not a signed token"), ("a." + "b" * 40_000 + ".c", "more than 32768"),
     ],
-)
+)  # fmt: skip
 def test_what_is_no_token_is_named(inspect: Inspect, data: str | bytes, said: str) -> None:
     result = inspect(data)
     assert result.exit_code == 1

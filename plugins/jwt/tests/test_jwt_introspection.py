@@ -568,14 +568,11 @@ def test_the_issuer_says_where_it_is_asked(server: Introspector, make: Make) -> 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"issuer": "https://elsewhere.example"},
-        {"issuer": None},
-        {"introspection_endpoint": None},
-        {"introspection_endpoint": "http://127.0.0.1/introspect"},
-        {"introspection_endpoint": "file:///etc/passwd"},
+        {"issuer": "https://elsewhere.example"}, {"issuer": None}, {"introspection_endpoint": None},
+        {"introspection_endpoint": "http://127.0.0.1/introspect"}, {"introspection_endpoint": "file:///etc/passwd"},
         {"introspection_endpoint": "https://user:secret@127.0.0.1/"},
     ],
-)
+)  # fmt: skip
 def test_a_document_that_cannot_be_believed_is_not(
     server: Introspector, make: Make, changes: dict[str, object]
 ) -> None:

@@ -76,40 +76,26 @@ def test_what_is_dropped_is_dropped_for_one_reason() -> None:
     assert len(read_set(key_set(P384, also=(GOOD,))).keys) == 2
 
 
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        ({"kty": "oct", "k": encoded(SECRET.private)}, "a secret, published"),
-        ({"kty": "rsa"}, "its kind is not known"),
-        ({"kty": "AKP"}, "its kind is not known"),
-        *(({"kty": value}, "its kind is not known") for value in FALSE),
-        ({"use": "enc"}, "not for signatures"),
-        ({"use": ["sig"]}, "not for signatures"),
-        ({"use": 5}, "not for signatures"),
-        ({"key_ops": ["encrypt"]}, "not for verifying"),
-        ({"key_ops": "verify"}, "not for verifying"),
-        ({"key_ops": []}, "not for verifying"),
-        ({"key_ops": {"verify": True}}, "not for verifying"),
-        ({"kid": 5}, "its name is not text"),
-        ({"kid": ["rsa"]}, "its name is not text"),
-        ({"alg": "ES256"}, "its algorithm is not one of its kind"),
-        ({"alg": "HS256"}, "its algorithm is not one of its kind"),
-        ({"alg": "none"}, "its algorithm is not one of its kind"),
-        ({"alg": "RSA-OAEP"}, "its algorithm is not one of its kind"),
-        *(({"alg": value}, "its algorithm is not one of its kind") for value in FALSE),
-        ({"n": ""}, "its numbers do not make a key"),
-        *(({"n": value}, "its numbers do not make a key") for value in FALSE),
-        ({"e": "AQ"}, "its numbers do not make a key"),
-        ({"e": "Ag"}, "its numbers do not make a key"),
-        ({"e": "AQAA"}, "its numbers do not make a key"),
-        ({"e": encoded(bytes([1] + [0] * 200 + [1]))}, "RSA with an exponent"),
-        *(({"e": value}, "its numbers do not make a key") for value in FALSE),
-        *(({member: "AQAB"}, "a private key, published") for member in ("d", "p", "q", "dp", "dq", "qi", "oth", "k")),
-        ({"n": encoded(b"\x7f" + b"\xff" * 255)}, "RSA with 2047 bits"),
-        ({"n": encoded(b"\x01" + b"\xff" * 1024)}, "RSA with 8193 bits"),
-        ({"n": encoded(b"\xff" * 100_000)}, "RSA with 800000 bits"),
+NO_KEY = "its numbers do not make a key"
+UNUSED: dict[str, list[dict[str, Any]]] = {
+    "a secret, published": [{"kty": "oct", "k": encoded(SECRET.private)}],
+    "its kind is not known": [{"kty": value} for value in ("rsa", "AKP", *FALSE)],
+    "not for signatures": [{"use": value} for value in ("enc", ["sig"], 5)],
+    "not for verifying": [{"key_ops": value} for value in (["encrypt"], "verify", [], {"verify": True})],
+    "its name is not text": [{"kid": 5}, {"kid": ["rsa"]}],
+    "its algorithm is not one of its kind": [
+        {"alg": value} for value in ("ES256", "HS256", "none", "RSA-OAEP", *FALSE)
     ],
-)
+    NO_KEY: [*({"n": value} for value in ("", *FALSE)), *({"e": value} for value in ("AQ", "Ag", "AQAA", *FALSE))],
+    "RSA with an exponent": [{"e": encoded(bytes([1] + [0] * 200 + [1]))}],
+    "a private key, published": [{member: "AQAB"} for member in ("d", "p", "q", "dp", "dq", "qi", "oth", "k")],
+    "RSA with 2047 bits": [{"n": encoded(b"\x7f" + b"\xff" * 255)}],
+    "RSA with 8193 bits": [{"n": encoded(b"\x01" + b"\xff" * 1024)}],
+    "RSA with 800000 bits": [{"n": encoded(b"\xff" * 100_000)}],
+}
+
+
+@pytest.mark.parametrize(("change", "why"), [(change, why) for why, changes in UNUSED.items() for change in changes])
 def test_what_a_set_holds_that_is_not_used(change: dict[str, Any], why: str) -> None:
     assert dropped({**GOOD, **change}).startswith(why)
 
@@ -122,18 +108,13 @@ def test_what_a_key_must_have(member: str) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"crv": "P-384"}, "its numbers do not make a key"),
+        *(({"crv": value}, NO_KEY) for value in ("P-384", "P-256 ", *FALSE)),
         ({"crv": "secp256k1"}, "its "),
-        ({"crv": "P-256 "}, "its numbers do not make a key"),
-        ({"x": P384.jwk["x"]}, "its numbers do not make a key"),
-        ({"y": P256.jwk["x"]}, "its numbers do not make a key"),
-        ({"x": encoded(bytes(32)), "y": encoded(bytes(32))}, "its numbers do not make a key"),
-        ({"x": encoded(b"\xff" * 32)}, "its numbers do not make a key"),
-        *(({member: value}, "its numbers do not make a key") for member in ("crv", "x", "y") for value in FALSE),
-        ({"kty": "OKP"}, "its numbers do not make a key"),
-        ({"kty": "RSA"}, "its numbers do not make a key"),
-        ({"alg": "ES384"}, "its algorithm is not one of its kind"),
-        ({"alg": "ES521"}, "its algorithm is not one of its kind"),
+        *(({"x": value}, NO_KEY) for value in (P384.jwk["x"], encoded(b"\xff" * 32), *FALSE)),
+        *(({"y": value}, NO_KEY) for value in (P256.jwk["x"], *FALSE)),
+        ({"x": encoded(bytes(32)), "y": encoded(bytes(32))}, NO_KEY),
+        *(({"kty": value}, NO_KEY) for value in ("OKP", "RSA")),
+        *(({"alg": value}, "its algorithm is not one of its kind") for value in ("ES384", "ES521")),
         ({"d": "AQ"}, "a private key, published"),
     ],
 )
@@ -170,24 +151,12 @@ def test_two_keys_of_one_name_are_none(names: tuple[object, object]) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"",
-        b"[]",
-        b"{}",
-        b'{"keys": []}',
-        b'{"keys": {}}',
-        b'{"keys": null}',
-        b'{"keys": [5]}',
-        b'{"keys": ["a"]}',
-        b'{"keys": [[]]}',
-        b'{"keys": [{}]}',
-        b'{"keys": [{"kty": "oct", "k": "AAAA"}]}',
-        key_set(RSA)[:-1],
-        key_set(RSA)[:-1] + b', "keys": []}',
-        json.dumps(RSA.jwk).encode(),
-        b"\xef\xbb\xbf" + key_set(RSA),
+        b"", b"[]", b"{}", b'{"keys": []}', b'{"keys": {}}', b'{"keys": null}', b'{"keys": [5]}', b'{"keys": ["a"]}',
+        b'{"keys": [[]]}', b'{"keys": [{}]}', b'{"keys": [{"kty": "oct", "k": "AAAA"}]}', key_set(RSA)[:-1],
+        key_set(RSA)[:-1] + b', "keys": []}', json.dumps(RSA.jwk).encode(), b"\xef\xbb\xbf" + key_set(RSA),
         key_set(RSA).replace(b'"n"', b'"e": "AQAB", "n"'),
     ],
-)
+)  # fmt: skip
 def test_what_is_no_key_set(data: bytes) -> None:
     assert read_set(key_set(RSA)).dropped == ()
     with pytest.raises(BadKeyError):
@@ -307,13 +276,10 @@ class TestAFileThatChanges:
     ) -> None:  # fmt: skip
         judge, path = self.judge(tmp_path, option, before, mode)
         changes: list[Callable[[], object]] = [
-            lambda: replaced(path, b"", mode),
-            lambda: replaced(path, after[:20], mode),
-            lambda: replaced(path, b"x" * 600_000, mode),
-            lambda: replaced(path, after, 0o666),
-            lambda: path.unlink(),
+            lambda: replaced(path, b"", mode), lambda: replaced(path, after[:20], mode),
+            lambda: replaced(path, b"x" * 600_000, mode), lambda: replaced(path, after, 0o666), lambda: path.unlink(),
             lambda: path.mkdir(),
-        ]
+        ]  # fmt: skip
         for number, change in enumerate(changes, 1):
             change()
             for _ in range(2):

@@ -164,23 +164,15 @@ def other_parts(making: Making, random: Random) -> None:
 
 def other_text(making: Making, random: Random) -> None:
     texts: list[Callable[[bytes], bytes]] = [
-        lambda text: text[:-1] + b', "sub": "eve"}',
-        lambda text: text[:-1] + b', "x": 1, "x": 2}',
-        lambda text: text[:-1] + b', "x": NaN}',
-        lambda text: text[:-1] + b', "x": 1e400}',
+        lambda text: text[:-1] + b', "sub": "eve"}', lambda text: text[:-1] + b', "x": 1, "x": 2}',
+        lambda text: text[:-1] + b', "x": NaN}', lambda text: text[:-1] + b', "x": 1e400}',
         lambda text: text[:-1] + b', "x": ' + b"[" * 40 + b"]" * 40 + b"}",
-        lambda text: text[:-1] + b', "x": "\\udc00"}',
-        lambda text: text[:-1] + b',"x": "\xff"}',
-        lambda text: text[:-1] + b",}",
-        lambda text: b"\xef\xbb\xbf" + text,
-        lambda text: b" \n" + text + b"\t",
+        lambda text: text[:-1] + b', "x": "\\udc00"}', lambda text: text[:-1] + b',"x": "\xff"}',
+        lambda text: text[:-1] + b",}", lambda text: b"\xef\xbb\xbf" + text, lambda text: b" \n" + text + b"\t",
         lambda text: text.decode(errors="replace").encode("utf-16"),
-        lambda text: text.decode(errors="replace").encode("utf-16-le"),
-        lambda text: text + b"x",
-        lambda text: b"[" + text + b"]",
-        lambda text: text.replace(b'"', b"'"),
-        lambda text: b"",
-    ]
+        lambda text: text.decode(errors="replace").encode("utf-16-le"), lambda text: text + b"x",
+        lambda text: b"[" + text + b"]", lambda text: text.replace(b'"', b"'"), lambda text: b"",
+    ]  # fmt: skip
     making.texts.append((random.choice(["header", "claims", "claims"]), random.choice(texts)))
 
 

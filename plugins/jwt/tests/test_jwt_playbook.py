@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Iterator
 from hashlib import sha1, sha256, sha512
@@ -22,7 +21,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from dicomgate import Accept, ConfigError, Pass, Reject
+from dicomgate.testing.peers.loopback import wait_until
 from dicomgate_jwt import Jwt
+from plugins.jwt.tests.issuer import Trap
 from plugins.jwt.tests.mint import (
     ED25519,
     GONE,
@@ -54,51 +55,17 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Jwt:
     return authenticator(tmp_path_factory.mktemp("playbook"))
 
 
-class Trap:
-    """Takes connections on loopback, and counts them."""
-
-    def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self.port = self._socket.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/keys.json"
-        self.count = 0
-
-    def _run(self) -> None:
-        while True:
-            connection, _ = self._socket.accept()
-            with connection:
-                if connection.recv(4) == b"stop":
-                    return
-            self.count += 1
-
-    def __enter__(self) -> Trap:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._send(b"stop")
-        self._thread.join(5)
-        self._socket.close()
-
-    def _send(self, data: bytes) -> None:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
-            connection.sendall(data)
-
-    def spring(self) -> None:
-        self._send(b"GET ")
-
-
 @pytest.fixture(scope="module")
 def trap() -> Iterator[Trap]:
     with Trap() as trap:
         yield trap
+        assert trap.connections == 0
+        with socket.create_connection(trap.address):
+            wait_until(lambda: trap.connections == 1, "the trap to count")
 
 
-def test_the_trap_counts() -> None:
-    with Trap() as trap:
-        trap.spring()
-    assert trap.count == 1
+def url_of(trap: Trap) -> str:
+    return f"http://127.0.0.1:{trap.address[1]}/keys.json"
 
 
 def refused(judge: Jwt, *tokens: str | bytes) -> list[str]:
@@ -231,7 +198,7 @@ def test_a_secret_in_the_key_set(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kid", ["rsa", "mine", GONE], ids=str)
 def test_keys_that_the_token_brings_along(judge: Jwt, trap: Trap, kid: object) -> None:
-    chain = STRANGER.certificate
+    chain, url = STRANGER.certificate, url_of(trap)
     brought: list[dict[str, Any]] = [
         {"jwk": STRANGER.jwk},
         {"jwk": {**STRANGER.jwk, "kid": "rsa"}},
@@ -242,73 +209,41 @@ def test_keys_that_the_token_brings_along(judge: Jwt, trap: Trap, kid: object) -
         {"x5c": b64encode(chain).decode()},
         {"x5t": encoded(sha1(chain).digest())},  # noqa: S324 (as RFC 7515 has it)
         {"x5t#S256": encoded(sha256(chain).digest())},
-        {"jku": trap.url},
-        {"jku": trap.url.replace("http:", "https:")},
-        {"jku": f"https://login.hospital.example@127.0.0.1:{trap.port}/"},
-        {"x5u": trap.url},
-        {"jku": trap.url, "x5u": trap.url, "jwk": STRANGER.jwk},
-        {"url": trap.url, "iss": trap.url},
+        {"jku": url},
+        {"jku": url.replace("http:", "https:")},
+        {"jku": f"https://login.hospital.example@127.0.0.1:{trap.address[1]}/"},
+        {"x5u": url},
+        {"jku": url, "x5u": url, "jwk": STRANGER.jwk},
+        {"url": url, "iss": url},
         {"p2s": "AAAA", "p2c": 2**31},
         {"epk": STRANGER.jwk, "apu": "AA"},
     ]
     refused(judge, *(mint(STRANGER, header={**header, "kid": kid}) for header in brought))
     refused(judge, *(mint(SECRET, header={**header, "alg": "HS256", "kid": kid}) for header in brought))
-    assert trap.count == 0
+    assert trap.connections == 0
 
 
 def test_what_a_genuine_token_brings_along_is_not_looked_at(judge: Jwt, trap: Trap) -> None:
-    brought: list[dict[str, Any]] = [{"jku": trap.url}, {"x5u": trap.url}, {"jwk": STRANGER.jwk}, {"jwk": {"kty": []}}]
+    url = url_of(trap)
+    brought: list[dict[str, Any]] = [{"jku": url}, {"x5u": url}, {"jwk": STRANGER.jwk}, {"jwk": {"kty": []}}]
     for header in (*brought, {"x5c": 5}):
         assert isinstance(ask(judge, mint(header=header)), Accept)
-    assert trap.count == 0
+    assert trap.connections == 0
 
 
 KIDS: list[object] = [
-    "../../../../../../dev/null",
-    "/dev/null",
-    "/proc/self/environ",
-    "file:///etc/passwd",
-    "..\\..\\windows\\win.ini",
-    "keys.json",
-    "' OR '1'='1",
-    "x' UNION SELECT 'AAAA' --",
-    "rsa'; DROP TABLE keys; --",
-    '"; sleep 10; "',
-    "$(sleep 10)",
-    "`sleep 10`",
-    "rsa|sleep 10",
-    "rsa; touch /tmp/dicomgate-was-here",
-    "${jndi:ldap://127.0.0.1/a}",
-    "{{7*7}}",
-    "%s%s%n",
-    "*",
-    ".*",
-    "{0.__class__}",
-    "__class__",
-    "\0",
-    "rsa\0",
-    "\x00../x",
-    "rsa\r\nx: y",
-    "rs\u0430",
-    "\ud800",
-    "k" * 10_000,
-    "",
-    " ",
-    0,
-    -1,
-    1e400,
-    None,
-    True,
-    [],
-    ["rsa"],
-    {},
-    {"$ne": None},
-]
+    "../../../../../../dev/null", "/dev/null", "/proc/self/environ", "file:///etc/passwd", "..\\..\\windows\\win.ini",
+    "keys.json", "' OR '1'='1", "x' UNION SELECT 'AAAA' --", "rsa'; DROP TABLE keys; --", '"; sleep 10; "',
+    "$(sleep 10)", "`sleep 10`", "rsa|sleep 10", "rsa; touch /tmp/dicomgate-was-here", "${jndi:ldap://127.0.0.1/a}",
+    "{{7*7}}", "%s%s%n", "*", ".*", "{0.__class__}", "__class__", "\0", "rsa\0", "\x00../x", "rsa\r\nx: y", "rs\u0430",
+    "\ud800", "k" * 10_000, "", " ", 0, -1, 1e400, None, True, [], ["rsa"], {}, {"$ne": None},
+]  # fmt: skip
 
 
 def test_the_name_of_a_key_that_is_a_url(judge: Jwt, trap: Trap) -> None:
-    refused(judge, mint(STRANGER, header={"kid": trap.url}), mint(header={"kid": trap.url}))
-    assert trap.count == 0
+    url = url_of(trap)
+    refused(judge, mint(STRANGER, header={"kid": url}), mint(header={"kid": url}))
+    assert trap.connections == 0
 
 
 @pytest.mark.parametrize("kid", KIDS, ids=lambda kid: ascii(kid)[:25])
@@ -322,23 +257,13 @@ def test_names_of_keys_that_do_something_elsewhere(judge: Jwt, kid: object) -> N
 
 
 WEAK = [
-    b"secret",
-    b"",
-    b"password",
-    b"your-256-bit-secret",
-    b"a-string-secret-at-least-256-bits-long",
+    b"secret", b"", b"password", b"your-256-bit-secret", b"a-string-secret-at-least-256-bits-long",
     b"a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
-    b"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
-    b"0" * 64,
-    b"ab" * 40,
-    b"password" * 8,
-    b"passwordpasswordpasswordpasswor",
-    b"11112222333344445555666677778888999",
-    b"0123456789abcdef" * 4,
-    b"correct horse battery staple!?!" * 2,
-    b"0123456789012345678901234567890123456789",
+    b"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow", b"0" * 64, b"ab" * 40,
+    b"password" * 8, b"passwordpasswordpasswordpasswor", b"11112222333344445555666677778888999",
+    b"0123456789abcdef" * 4, b"correct horse battery staple!?!" * 2, b"0123456789012345678901234567890123456789",
     b"n5Q0bV9wXcE3tYk7mZ2rLhJ8uGfD1sA",
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("secret", WEAK, ids=lambda secret: repr(secret)[:25])
@@ -484,35 +409,18 @@ def test_parts(judge: Jwt) -> None:
     body = json.dumps(claims())
     general = {"payload": claimed, "signatures": [{"protected": head, "signature": signature}]}
     tokens = [
-        encrypted,
-        f"{head}..{signature}",
-        f"{unencoded}..{encoded(RSA.sign(f'{unencoded}.{body}'.encode()))}",
-        f"{unencoded}.{body.replace('.', '')}.{signature}",
-        signed({**HEADER, "b64": False}, claims()),
-        signed({**HEADER, "b64": False, "crit": ["b64"]}, claims()),
-        signed({**HEADER, "crit": ["b64"]}, claims()),
+        encrypted, f"{head}..{signature}", f"{unencoded}..{encoded(RSA.sign(f'{unencoded}.{body}'.encode()))}",
+        f"{unencoded}.{body.replace('.', '')}.{signature}", signed({**HEADER, "b64": False}, claims()),
+        signed({**HEADER, "b64": False, "crit": ["b64"]}, claims()), signed({**HEADER, "crit": ["b64"]}, claims()),
         signed({**HEADER, "zip": "DEF"}, claims()),
-        json.dumps({"protected": head, "payload": claimed, "signature": signature}),
-        json.dumps(general),
-        f"{head}.{claimed}",
-        f"{head}.{claimed}.{signature}.",
-        f".{head}.{claimed}.{signature}",
-        f"{head}.{claimed}.{signature}.{signature}",
-        f"{head}.{claimed}.{claimed}.{signature}",
-        f"{claimed}.{head}.{signature}",
-        f"{head}.{claimed}.{signature}=",
-        f"{head}=.{claimed}.{signature}",
-        f"{head}.{claimed} .{signature}",
-        f"{head}.\n{claimed}.{signature}",
-        f"{head}.{claimed}.{signature[:-1]}",
-        f"{head}.{claimed}.{signature[:40]}\n{signature[40:]}",
-        f"{head}.{claimed}.{signature[:40]}%{signature[40:]}",
-        f"{head}.{claimed}.{signature}~{mint()}~",
-        "..",
-        "",
-        ".",
-        "a.b.c",
-    ]
+        json.dumps({"protected": head, "payload": claimed, "signature": signature}), json.dumps(general),
+        f"{head}.{claimed}", f"{head}.{claimed}.{signature}.", f".{head}.{claimed}.{signature}",
+        f"{head}.{claimed}.{signature}.{signature}", f"{head}.{claimed}.{claimed}.{signature}",
+        f"{claimed}.{head}.{signature}", f"{head}.{claimed}.{signature}=", f"{head}=.{claimed}.{signature}",
+        f"{head}.{claimed} .{signature}", f"{head}.\n{claimed}.{signature}", f"{head}.{claimed}.{signature[:-1]}",
+        f"{head}.{claimed}.{signature[:40]}\n{signature[40:]}", f"{head}.{claimed}.{signature[:40]}%{signature[40:]}",
+        f"{head}.{claimed}.{signature}~{mint()}~", "..", "", ".", "a.b.c",
+    ]  # fmt: skip
     refused(judge, *tokens)
 
 

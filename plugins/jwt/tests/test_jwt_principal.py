@@ -79,17 +79,13 @@ def test_names(tmp_path: Path, user: str) -> None:
 @pytest.mark.parametrize(
     ("paths", "groups"),
     [
-        ([], set()),
-        (["groups"], {"/ward/4", "/mri"}),
-        (["realm_access.roles"], {"radiographer", "default-roles"}),
+        ([], set()), (["groups"], {"/ward/4", "/mri"}), (["realm_access.roles"], {"radiographer", "default-roles"}),
         (["resource_access.dicomgate.roles", "groups"], {"store", "/ward/4", "/mri"}),
-        (["scope"], {"openid", "dicom:store"}),
-        (["https://hospital.example/roles"], {"physicist"}),
-        (["preferred_username"], {"ada"}),
-        (["realm_access"], set()),
+        (["scope"], {"openid", "dicom:store"}), (["https://hospital.example/roles"], {"physicist"}),
+        (["preferred_username"], {"ada"}), (["realm_access"], set()),
         (["nothing", "realm_access.nothing", "email.x"], set()),
     ],
-)
+)  # fmt: skip
 def test_groups(tmp_path: Path, paths: list[str], groups: set[str]) -> None:
     assert accepted(ask(authenticator(tmp_path, group_claims=paths), mint(**KEYCLOAK))).groups == groups
 
@@ -199,15 +195,12 @@ def rules(**changes: Any) -> TokenRules:
 @pytest.mark.parametrize(
     ("good", "bad", "leeway"),
     [
-        ({"exp": NOW + 0.001}, {"exp": NOW}, 0),
-        ({"exp": NOW - 29.999}, {"exp": NOW - 30}, 30),
-        ({"exp": NOW - 59.999}, {"exp": NOW - 60}, 60),
-        ({"nbf": NOW}, {"nbf": NOW + 0.001}, 0),
-        ({"nbf": NOW + 30}, {"nbf": NOW + 30.001}, 30),
-        ({"iat": NOW + 30}, {"iat": NOW + 30.001}, 30),
+        ({"exp": NOW + 0.001}, {"exp": NOW}, 0), ({"exp": NOW - 29.999}, {"exp": NOW - 30}, 30),
+        ({"exp": NOW - 59.999}, {"exp": NOW - 60}, 60), ({"nbf": NOW}, {"nbf": NOW + 0.001}, 0),
+        ({"nbf": NOW + 30}, {"nbf": NOW + 30.001}, 30), ({"iat": NOW + 30}, {"iat": NOW + 30.001}, 30),
         ({"iat": NOW - 300}, {"iat": NOW - 300.001}, 30),
     ],
-)
+)  # fmt: skip
 def test_the_edges_of_time(good: dict[str, Any], bad: dict[str, Any], leeway: float) -> None:
     assert found(rules(leeway=leeway), **good) == []
     (problem,) = found(rules(leeway=leeway), **bad)
@@ -261,13 +254,9 @@ def test_once(tmp_path: Path) -> None:
 
     token = mint(jti="one")
     same = [
-        token,
-        f"Bearer {token}",
-        f"{token}\r\n",
-        mint(jti="one"),
-        mint(P256, jti="one", sub="eve"),
+        token, f"Bearer {token}", f"{token}\r\n", mint(jti="one"), mint(P256, jti="one", sub="eve"),
         mint(jti="one", x=1),
-    ]
+    ]  # fmt: skip
     assert len({key(one) for one in same}) == 1
     assert len({key(mint(jti=name)) for name in ("one", "One", "two", "one ".strip() + "1")}) == 4
     other = authenticator(tmp_path, single_use=True, issuer="https://other.example")

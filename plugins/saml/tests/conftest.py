@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomgate.testing.fixtures import evidence, gateway, orthanc, running_orthanc  # noqa: F401 (fixtures)  # noqa: F401 (fixtures)
+from dicomgate.testing.fixtures import evidence, gateway, orthanc, pacs, running_orthanc, spy  # noqa: F401
 from dicomgate_saml import Saml
 from plugins.saml.tests.mint import P256, RSA, authenticator, written
 

@@ -48,12 +48,6 @@ def _soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def pacs() -> Iterator[PynetdicomPacs]:
-    with PynetdicomPacs() as running:
-        yield running
-
-
-@pytest.fixture
 def server() -> Iterator[Issuer]:
     """A web server, where metadata may be."""
     with Issuer() as running:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -11,7 +11,7 @@ import pytest
 
 from dicomgate import Accept, Reject
 from dicomgate.kit.inspect import ClaimProblem
-from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.peers.spy import Spy
 from dicomgate.testing.raw_client import log_in, login
 from dicomgate.testing.system_gateway import StartGateway, configuration
 from dicomgate_saml.document import read_document
@@ -134,21 +134,14 @@ def test_the_name_is_that_of_the_attribute_alone() -> None:
 @pytest.mark.parametrize(
     "values",
     [
-        [attribute("uid")],
-        [attribute("uid", "ada", "ada")],
-        [attribute("uid", "ada", "root")],
-        [attribute("uid", "ada", "")],
-        [attribute("uid", "ada", "<x>root</x>")],
-        [attribute("uid", "ada"), attribute("uid", "root")],
-        [attribute("uid", "ada"), attribute("uid", "ada")],
+        [attribute("uid")], [attribute("uid", "ada", "ada")], [attribute("uid", "ada", "root")],
+        [attribute("uid", "ada", "")], [attribute("uid", "ada", "<x>root</x>")],
+        [attribute("uid", "ada"), attribute("uid", "root")], [attribute("uid", "ada"), attribute("uid", "ada")],
         [attribute("uid", "ada"), attribute("uid", "root").replace(" Name", ' NameFormat="urn:x" Name')],
-        [attribute("uid", "<x>ada</x>")],
-        [attribute("uid", "ada<x/>")],
-        [attribute("uid", "<x/>ada")],
-        [attribute("uid", "ada<x/>root")],
-        [attribute("uid", '<x code=""/>')],
+        [attribute("uid", "<x>ada</x>")], [attribute("uid", "ada<x/>")], [attribute("uid", "<x/>ada")],
+        [attribute("uid", "ada<x/>root")], [attribute("uid", '<x code=""/>')],
     ],
-)
+)  # fmt: skip
 def test_not_one_name(values: Sequence[str]) -> None:
     assert user("uid", attributes=statement(attribute("uid", "ada"))) == "ada"
     found = user("uid", attributes=statement(*values))
@@ -220,25 +213,19 @@ def test_what_ihe_says_of_a_subject_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ([coded(ROLE, "Role", "x", shown="Dentist")], "x^^Dentist"),
-        ([coded(ROLE, "Role", "x", "1.2")], "x^1.2"),
-        ([coded(ROLE, "Role", "x")], "x"),
-        ([attribute(ROLE, "Dentist")], "Dentist"),
+        ([coded(ROLE, "Role", "x", shown="Dentist")], "x^^Dentist"), ([coded(ROLE, "Role", "x", "1.2")], "x^1.2"),
+        ([coded(ROLE, "Role", "x")], "x"), ([attribute(ROLE, "Dentist")], "Dentist"),
         ([attribute(ROLE, "Dentist", "Surgeon")], "Dentist, Surgeon"),
         ([attribute(ROLE, "Dentist"), coded(ROLE, "Role", "x")], "Dentist, x"),
         ([attribute(ROLE, "Den&#10;tist", "Surgeon")], "Surgeon"),
-        ([attribute(ROLE, *[f"role {number}" for number in range(100)])], None),
-        ([coded(ROLE, "Role", "x" * 300)], ""),
-        ([coded(ROLE, "Role", "a&#10;b")], ""),
-        ([attribute(ROLE, "a" * 257)], ""),
-        ([attribute(ROLE, "\u202eDentist")], ""),
-        ([attribute(ROLE, "<a>Dentist</a>")], ""),
-        ([attribute(ROLE, '<a code="x"/><a code="y"/>')], ""),
-        ([attribute(ROLE)], ""),
+        ([attribute(ROLE, *[f"role {number}" for number in range(100)])], None), ([coded(ROLE, "Role", "x" * 300)], ""),
+        ([coded(ROLE, "Role", "a&#10;b")], ""), ([attribute(ROLE, "a" * 257)], ""),
+        ([attribute(ROLE, "\u202eDentist")], ""), ([attribute(ROLE, "<a>Dentist</a>")], ""),
+        ([attribute(ROLE, '<a code="x"/><a code="y"/>')], ""), ([attribute(ROLE)], ""),
         ([attribute("role", "Dentist")], ""),
     ],
     ids=range(16),
-)
+)  # fmt: skip
 def test_what_is_told(written: Sequence[str], expected: str | None) -> None:
     assert tell(attribute(ROLE, "Nurse")) == {"assertion": "_a1", "subject_role": "Nurse"}
     found = tell(*written).get("subject_role", "")
@@ -247,12 +234,6 @@ def test_what_is_told(written: Sequence[str], expected: str | None) -> None:
     else:
         assert found == expected
     assert found.isprintable()
-
-
-@pytest.fixture
-def spy() -> Iterator[Spy]:
-    with Spy([accept_all, RELEASE_RP]) as running:
-        yield running
 
 
 def test_the_audit_is_told(gateway: StartGateway, spy: Spy, tmp_path: Path) -> None:

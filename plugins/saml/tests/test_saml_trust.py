@@ -252,68 +252,46 @@ def parts(signed: bytes) -> tuple[str, str]:
     return found + inner + end, before + after
 
 
-def wrapped(kind: str) -> bytes:
-    """A document of the attacker's, with the federation's signature of the genuine one somewhere in it."""
-    genuine = sign(metadata(id="_genuine"), FEDERATION)
-    signature, without = parts(genuine)
-    inner = genuine.decode()
+def wrappings() -> dict[str, str]:
+    """Documents of the attacker's, each with the federation's signature of the genuine one somewhere in it."""
+    inner = sign(metadata(id="_genuine"), FEDERATION).decode()
+    signature, without = parts(inner.encode())
+    other, _ = parts(sign(metadata(id="_genuine"), STRANGER))
     evil = metadata(STRANGER, id="_evil").decode()
-    end = "</md:EntityDescriptor>"
-    extended = "<md:Extensions>{}</md:Extensions>".format
-    match kind:
-        case "genuine in Extensions, its signature moved out":
-            return metadata(STRANGER, id="_evil", before=signature + extended(without))
-        case "genuine in Extensions, with its signature":
-            return metadata(STRANGER, id="_evil", before=extended(inner))
-        case "genuine in Extensions, with its signature, and that copied":
-            return metadata(STRANGER, id="_evil", before=signature + extended(inner))
-        case "genuine behind, its signature moved out":
-            return metadata(STRANGER, id="_evil", before=signature, more=without)
-        case "genuine within the signature's Object":
-            moved = signature.replace("</ds:Signature>", f"<ds:Object>{without}</ds:Object></ds:Signature>")
-            return metadata(STRANGER, id="_evil", before=moved)
-        case "the same ID twice":
-            return metadata(STRANGER, id="_genuine", before=signature + extended(without))
-        case "the same ID twice, one spelt otherwise":
-            return metadata(STRANGER, id="_genuine", before=signature + extended(without.replace(" ID=", " Id=")))
-        case "evil around genuine":
-            return evil.replace(end, inner + end).encode()
-        case "genuine around evil":
-            return inner.replace(end, evil + end).encode()
-        case "the signature is not the first child":
-            return without.replace(end, signature + end).encode()
-        case "two signatures":
-            return without.replace("<md:IDPSSO", signature + signature + "<md:IDPSSO", 1).encode()
-        case "a stranger's signature in front":
-            other, _ = parts(sign(metadata(id="_genuine"), STRANGER))
-            return without.replace("<md:IDPSSO", other + signature + "<md:IDPSSO", 1).encode()
-        case "EntitiesDescriptor":
-            around = f'<md:EntitiesDescriptor xmlns:md="{METADATA_NAMESPACE}">'
-            return f"{around}{evil}{inner}</md:EntitiesDescriptor>".encode()
-    raise ValueError(kind)
+    end, first = "</md:EntityDescriptor>", "<md:IDPSSO"
+    around = f'<md:EntitiesDescriptor xmlns:md="{METADATA_NAMESPACE}">'
+    within = signature.replace("</ds:Signature>", f"<ds:Object>{without}</ds:Object></ds:Signature>")
+
+    def forged(before: str, id: str = "_evil", **more: str) -> str:  # noqa: A002
+        return metadata(STRANGER, id=id, before=before, **more).decode()
+
+    def extended(content: str) -> str:
+        return f"<md:Extensions>{content}</md:Extensions>"
+
+    return {
+        "genuine in Extensions, its signature moved out": forged(signature + extended(without)),
+        "genuine in Extensions, with its signature": forged(extended(inner)),
+        "genuine in Extensions, with its signature, and that copied": forged(signature + extended(inner)),
+        "genuine behind, its signature moved out": forged(signature, more=without),
+        "genuine within the signature's Object": forged(within),
+        "the same ID twice": forged(signature + extended(without), "_genuine"),
+        "the same, one spelt otherwise": forged(signature + extended(without.replace(" ID=", " Id=")), "_genuine"),
+        "evil around genuine": evil.replace(end, inner + end),
+        "genuine around evil": inner.replace(end, evil + end),
+        "the signature is not the first child": without.replace(end, signature + end),
+        "two signatures": without.replace(first, signature + signature + first, 1),
+        "a stranger's signature in front": without.replace(first, other + signature + first, 1),
+        "EntitiesDescriptor": f"{around}{evil}{inner}</md:EntitiesDescriptor>",
+    }
 
 
-WRAPPINGS = [
-    "genuine in Extensions, its signature moved out",
-    "genuine in Extensions, with its signature",
-    "genuine in Extensions, with its signature, and that copied",
-    "genuine behind, its signature moved out",
-    "genuine within the signature's Object",
-    "the same ID twice",
-    "the same ID twice, one spelt otherwise",
-    "evil around genuine",
-    "genuine around evil",
-    "the signature is not the first child",
-    "two signatures",
-    "a stranger's signature in front",
-    "EntitiesDescriptor",
-]
+WRAPPINGS = wrappings()
 
 
 @pytest.mark.parametrize("kind", WRAPPINGS)
 def test_wrapped_metadata(kind: str) -> None:
     assert trusted(sign(metadata(id="_genuine"), FEDERATION), FEDERATION) == pems(RSA)
-    data = wrapped(kind)
+    data = WRAPPINGS[kind].encode()
     etree.fromstring(data)  # it is well-formed: that is not the reason
     assert why_not(data, FEDERATION)
 

@@ -7,7 +7,7 @@ Modules:
     durations    Durations as an operator writes them: `500ms`, `2s`, `5m`, `1h`, `7d`
     equal_time   No refusal sooner than a verification takes: how long an answer took must not tell which users exist
     failover     Several servers in the operator's order; one that failed is asked last for a while
-    fetch        One document from a URL of the operator's: https, one deadline, a limit, no detours
+    fetch        One document over https from a URL in the configuration: one deadline, a size limit, no redirects
     files        Files on which a login depends: not writable by everybody, and secrets not readable by everybody
     inspect      What `dicomgate NAME inspect` shows: a finding for each part of a credential that is checked
     refreshed    A value that is fetched again and again, for example an issuer's keys from its URL

@@ -1,11 +1,11 @@
-"""One document from a URL of the operator's: https, one deadline, a limit, no detours.
+"""One document over https from a URL in the configuration: one deadline, a size limit, no redirects.
 
-Rule 1: no redirect is followed, no proxy of the environment's is used, no cookie is kept, nothing is decompressed.
-Rule 2: the deadline is for all of it: a server that sends a byte a second gets no more time than one that sends none.
-Rule 3: one connection, opened for the fetch and closed behind it: fetches are minutes apart.
-Rule 4: whatever a server does, the one error is FetchError.
+Rule 1: no redirect is followed, no proxy from the environment is used, no cookie is kept, nothing is decompressed.
+Rule 2: one deadline for the whole fetch: a server that sends a byte a second gets no more time than a silent one.
+Rule 3: each fetch opens its own connection and closes it, because fetches are minutes apart.
+Rule 4: whatever the server does, the only error is FetchError.
 
-For plugins that fetch keys or metadata. It needs the extra "fetch", and nothing else of the house imports it.
+For plugins that fetch keys or metadata. This module needs the extra "fetch".
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from ..errors import ConfigError, FetchError
 __all__ = ["LARGEST", "FetchError", "Fetcher", "check_url", "url_problem"]
 
 LARGEST = 524_288
-"""Bytes of an answer. A key set of 100 keys with their certificates has 300 kB."""
+"""Bytes of a document. A key set with 100 keys and their certificates has 300 kB."""
 
 
 class Fetcher:
-    """Fetches over https.
+    """Fetches over https, each document within `deadline`.
 
-    `ca` are the certificates (PEM) that vouch for servers, `proxy` is "http://host:port". Raises ConfigError.
+    `ca` has the certificates (PEM) that servers are verified with, None means the system's; `proxy` is
+    "http://host:port". Raises ConfigError.
     """
 
     def __init__(self, *, ca: Path | None, proxy: str | None, deadline: timedelta) -> None:
@@ -43,22 +44,22 @@ class Fetcher:
             self._tls = ssl.create_default_context(cafile=ca)
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(f"ca: {ca}: cannot be used: {error.strerror or error}") from None
-        if proxy is not None and not _leads_somewhere(_parts(proxy), "http"):
+        if proxy is not None and not _has_host(_parts(proxy), "http"):
             raise ConfigError("proxy: must be http://host:port")
         self._proxy = proxy
 
     def until(self) -> float:
-        """The deadline of what begins now, in the loop's time: for fetches of which one needs the other's answer."""
+        """The deadline of a fetch that begins now, in the event loop's time, to share it between several fetches."""
         return asyncio.get_running_loop().time() + self._deadline
 
     async def get(self, url: str, *, accept: str = "application/json", until: float | None = None) -> bytes:
-        """The document, of the media type `accept` if the server goes by it. Raises FetchError."""
+        """The document at `url`; `accept` is the media type to ask for. Raises FetchError."""
         return await self._fetch(httpx.Request("GET", url, headers={**_HEADERS, "Accept": accept}), until)
 
     async def post(
         self, url: str, form: Mapping[str, str], credentials: tuple[str, str], *, until: float | None = None
     ) -> bytes:
-        """The answer to a form, with the gateway's name and secret. Raises FetchError."""
+        """The response to a form; `credentials` are the gateway's name and secret there. Raises FetchError."""
         request = httpx.Request("POST", url, headers=_HEADERS, data=dict(form))
         # RFC 6749 2.3.1: both "encoded using the application/x-www-form-urlencoded encoding algorithm".
         name, secret = map(quote_plus, credentials)
@@ -85,25 +86,25 @@ class Fetcher:
             if response.status_code != httpx.codes.OK:
                 raise FetchError(f"answers with status {response.status_code}")
             if response.headers.get("content-encoding", "identity") != "identity":
-                raise FetchError("answers with a compressed document, which was not asked for")
+                raise FetchError("answers with a compressed document, although none was requested")
             body = bytearray()
             async with aclosing(response.aiter_raw()) as pieces:
                 async for piece in pieces:
                     body += piece
                     if len(body) > LARGEST:
                         raise FetchError(f"answers with more than {LARGEST} bytes")
-                    await asyncio.sleep(0)  # thousands of pieces can come in one packet: others have their turn
+                    await asyncio.sleep(0)  # one packet can hold thousands of pieces: let other tasks run
             return bytes(body)
 
 
 class _Connections:
-    """Closes what a fetch has opened: the library leaves a connection open whose TLS handshake is cancelled."""
+    """Closes the connections of a fetch: the library leaves one open if its TLS handshake is cancelled."""
 
     def __init__(self) -> None:
         self._opened: list[Any] = []
 
     async def __call__(self, event: str, about: Mapping[str, Any]) -> None:
-        """The library tells what it does (its extension "trace")."""
+        """Called by the library for each step (its extension "trace")."""
         if event == "connection.connect_tcp.complete":
             self._opened.append(about["return_value"])
 
@@ -128,7 +129,7 @@ def url_problem(url: object) -> str:
     if not isinstance(url, str) or len(url) > 2048 or not url.isascii() or not url.isprintable():
         return "not a URL"
     parts = _parts(url)
-    if not _leads_somewhere(parts, "https"):
+    if not _has_host(parts, "https"):
         return "must be https://..."
     if parts.userinfo or parts.fragment:
         return "must have neither user, password nor fragment"
@@ -136,18 +137,18 @@ def url_problem(url: object) -> str:
 
 
 def _parts(url: str) -> httpx.URL:
-    """A URL as the library reads it that will go there; one that is none has no scheme."""
+    """The URL as the library reads it, which will connect; without a scheme if it is not a URL."""
     try:
         return httpx.URL(url)
     except httpx.InvalidURL:
         return httpx.URL("")
 
 
-def _leads_somewhere(parts: httpx.URL, scheme: str) -> bool:
+def _has_host(parts: httpx.URL, scheme: str) -> bool:
     return parts.scheme == scheme and bool(parts.host) and (parts.port or 0) < 65536
 
 
 def _said(error: Exception) -> str:
-    """What the library says, in one line: of TLS, that the certificate cannot be verified, and why."""
+    """The library's message on one line, for example why a certificate cannot be verified."""
     said = " ".join(str(error).split())
     return said[:200] or type(error).__name__
