@@ -63,7 +63,7 @@ need samlsign "opensaml-tools" "the tests with OpenSAML are skipped"
 need npm "nodejs npm" "the tests with dcmjs-dimse, with an OpenID provider and with npm's saml are skipped"
 need_server krb5kdc "krb5-kdc krb5-admin-server krb5-user" krb5-kdc "the tests with Kerberos are skipped"
 need faketime "faketime" "the tests with clocks that go wrong are skipped"
-compile bonsai ldap sasl/sasl.h "libldap2-dev libsasl2-dev"
+compile ldap ldap sasl/sasl.h "libldap2-dev libsasl2-dev"
 compile gssapi kerberos gssapi/gssapi_krb5.h "libkrb5-dev"
 
 clients=tests/clients

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,22 +15,26 @@ from dicomgate.testing.fixtures import evidence, gateway, install_authenticator,
 from plugins.ldap.tests.authorities import Authorities, make_authorities
 from plugins.ldap.tests.slapd import Slapd, run_slapd
 
-_MOST_ENTERED = 3
-Decided = Callable[..., list[Decision]]
+Decided = Callable[..., Awaitable[list[Decision]]]
 
 
 class _NotToBeImported(pytest.Module):
     def collect(self) -> list[pytest.Item]:
         pytest.skip(
-            "bonsai is not installed: apt-get install gcc python3-dev libldap2-dev libsasl2-dev, then "
+            "python-ldap is not installed: apt-get install gcc python3-dev libldap2-dev libsasl2-dev, then "
             "pip install -e plugins/ldap",
             allow_module_level=True,
         )
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
-    """Skip the modules here, before they import bonsai, and say why."""
-    return None if find_spec("bonsai") else _NotToBeImported.from_parent(parent, path=module_path)
+    """Skip the modules here, before they import python-ldap, and say why."""
+    return None if find_spec("ldap") else _NotToBeImported.from_parent(parent, path=module_path)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 @pytest.fixture(scope="session")
@@ -56,35 +59,16 @@ def own_slapd(tmp_path: Path, authorities: Authorities) -> Iterator[Slapd]:
         running.resume()
 
 
-@pytest.fixture(scope="module")
-def decided() -> Iterator[Decided]:
-    """Give a function that returns what an `Ldap` with these keys decides of these attempts, all asked at once.
-
-    Each is made and entered when it is first asked for. The last few stay: each has processes of its own.
-    """
+@pytest.fixture
+def decided() -> Decided:
+    """Give a function that returns what an `Ldap` with these keys decides of these attempts, all asked at once."""
     from dicomgate_ldap import Ldap
-    from dicomgate_ldap.floor import Floor
+    from dicomgate_ldap.equal_time import Floor
 
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="decided")
-    thread.start()
-    entered: dict[str, Ldap] = {}
+    async def decided(keys: dict[str, Any], *attempts: Attempt) -> list[Decision]:
+        ldap = Ldap(**keys)
+        ldap._floor = Floor(most=0.0)  # what is decided does not depend on it
+        async with ldap:
+            return list(await asyncio.gather(*map(ldap.authenticate, attempts)))
 
-    def do(what: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(what, loop).result(timeout=60)
-
-    async def ask(keys: dict[str, Any], attempts: tuple[Attempt, ...]) -> list[Decision]:
-        if repr(keys) not in entered:
-            if len(entered) == _MOST_ENTERED:
-                await entered.pop(next(iter(entered))).__aexit__(None, None, None)
-            ldap = Ldap(**{"connections": 2, **keys})
-            ldap._floor = Floor(most=0.0)  # what is decided does not depend on it
-            entered[repr(keys)] = await ldap.__aenter__()
-        return list(await asyncio.gather(*map(entered[repr(keys)].authenticate, attempts)))
-
-    yield lambda keys, *attempts: do(ask(keys, attempts))
-    for ldap in entered.values():
-        do(ldap.__aexit__(None, None, None))
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    return decided

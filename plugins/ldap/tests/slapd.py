@@ -130,13 +130,26 @@ class Slapd:
         if certificate is not None:
             self._configure(certificate)
         ports = [int(url.rpartition(":")[2]) for url in (self.plain, self.tls)]
-        command = [program("slapd"), "-d", "0", "-f", self._configuration, "-h", f"{self.plain} {self.tls}"]
+        command: list[str | Path] = [
+            program("slapd"),
+            "-d",
+            "0",
+            "-f",
+            self._configuration,
+            "-h",
+            f"{self.plain} {self.tls}",
+        ]
         self._process = self._running.enter_context(running(command, log=self._folder / "log", ports=ports))
 
     def stop(self) -> None:
-        """Stop. A second call is in vain."""
+        """Stop; idempotent."""
         self._running.close()
         self._process = None
+
+    def restart(self, certificate: Leaf | None = None) -> None:
+        """Stop and start, with another certificate if one is given."""
+        self.stop()
+        self.start(certificate)
 
     def pause(self) -> None:
         """Hang: connections are accepted by the kernel, and nothing else happens."""

@@ -14,8 +14,11 @@ import pytest
 from dicomgate import Accept, Attempt, Reject, Unavailable
 from dicomgate.testing import attempt, passcode
 from dicomgate.testing.evidence import ALICE, WRONG
+from dicomgate_ldap import Ldap
 from plugins.ldap.tests.conftest import Decided
 from plugins.ldap.tests.standin import BIND, EXTENDED, SEARCH, Asked, Script, StandIn, bound, extended, found
+
+pytestmark = pytest.mark.anyio
 
 BASE = "DC=hospital,DC=example"
 GATE = "gate@hospital.example"
@@ -63,11 +66,10 @@ def login(user: str, secret: bytes = ALICE) -> Attempt:
     return attempt(passcode(user, secret))
 
 
-def test_search_and_bind(decided: Decided, keys: dict[str, Any]) -> None:
+async def test_search_and_bind(decided: Decided, keys: dict[str, Any]) -> None:
     with StandIn(directory()) as server:
-        right, wrong, unknown = (
-            decided(keys | {"servers": [server.url]}, one)[0]
-            for one in (login("alice"), login("alice", WRONG), login("zoe"))
+        right, wrong, unknown = await decided(
+            keys | {"servers": [server.url]}, login("alice"), login("alice", WRONG), login("zoe")
         )
     assert right == Accept("Alice", frozenset({"radiology", "Domain Users"}), attributes={"dn": ALICE_DN})
     assert wrong == Reject("wrong passcode")
@@ -76,11 +78,11 @@ def test_search_and_bind(decided: Decided, keys: dict[str, Any]) -> None:
     assert [asked.passcode for asked in server.asked if asked.name == GATE] == ["service"]
 
 
-def test_nested_groups_are_asked_for_by_the_matching_rule(decided: Decided, keys: dict[str, Any]) -> None:
+async def test_nested_groups_are_asked_for_by_the_matching_rule(decided: Decided, keys: dict[str, Any]) -> None:
     with StandIn(directory()) as server:
         nested = keys | {"servers": [server.url], "groups": "nested", "group_base": f"OU=Groups,{BASE}"}
-        (right,) = decided(nested, login("alice"))
-        (plain,) = decided(keys | {"servers": [server.url]}, login("alice"))
+        (right,) = await decided(nested, login("alice"))
+        (plain,) = await decided(keys | {"servers": [server.url]}, login("alice"))
     assert isinstance(right, Accept)
     assert right.groups == {"radiology", "imaging"}
     asked = [asked for asked in server.asked if asked.filter == NESTED]
@@ -103,15 +105,17 @@ def test_nested_groups_are_asked_for_by_the_matching_rule(decided: Decided, keys
         ("abc", "wrong passcode"),
     ],
 )
-def test_the_reasons_of_active_directory(decided: Decided, keys: dict[str, Any], code: str, reason: str) -> None:
+async def test_the_reasons_of_active_directory(decided: Decided, keys: dict[str, Any], code: str, reason: str) -> None:
     with StandIn(directory(code)) as server:
-        refused, control = decided(keys | {"servers": [server.url]}, login("alice", WRONG), login("alice"))
+        refused, control = await decided(keys | {"servers": [server.url]}, login("alice", WRONG), login("alice"))
     assert refused == Reject(reason)
     assert isinstance(control, Accept)
 
 
 @pytest.mark.parametrize("template", ["{name}@hospital.example", "HOSPITAL\\{name}"])
-def test_a_direct_bind_by_a_name_of_active_directory(decided: Decided, keys: dict[str, Any], template: str) -> None:
+async def test_a_direct_bind_by_a_name_of_active_directory(
+    decided: Decided, keys: dict[str, Any], template: str
+) -> None:
     name = template.format(name="alice")
 
     def answer(asked: Asked) -> Sequence[bytes]:
@@ -122,9 +126,9 @@ def test_a_direct_bind_by_a_name_of_active_directory(decided: Decided, keys: dic
     direct = keys | {"bind_dn": None, "bind_password_file": None, "direct_bind": template}
     with StandIn(answer) as server:
         direct |= {"servers": [server.url]}
-        right, wrong = decided(direct, login("alice")), decided(direct, login("alice", WRONG))
+        right, wrong = await decided(direct, login("alice")), await decided(direct, login("alice", WRONG))
         for typed in ("bob@elsewhere.example", "X\\alice", "alice/x", '"alice"', "ali*"):
-            (refused,) = decided(direct, login(typed))
+            (refused,) = await decided(direct, login(typed))
             assert refused == Reject("no username of Active Directory has such a character")
     assert isinstance(right[0], Accept)
     assert right[0].user == "Alice"
@@ -133,7 +137,7 @@ def test_a_direct_bind_by_a_name_of_active_directory(decided: Decided, keys: dic
     assert bound_as == {name, template.format(name="dicomgate-decoy")}
 
 
-def test_right_for_nobody_is_not_enough(decided: Decided, keys: dict[str, Any]) -> None:
+async def test_right_for_nobody_is_not_enough(decided: Decided, keys: dict[str, Any]) -> None:
     """The passcode of the decoy, if there is such an account, is nobody's."""
 
     def welcome(asked: Asked) -> Sequence[bytes]:
@@ -144,36 +148,37 @@ def test_right_for_nobody_is_not_enough(decided: Decided, keys: dict[str, Any]) 
 
     direct = keys | {"bind_dn": None, "bind_password_file": None, "direct_bind": "{name}@hospital.example"}
     with StandIn(welcome) as everybody, StandIn(nobody) as empty:
-        assert isinstance(decided(keys | {"servers": [everybody.url]}, login("alice"))[0], Accept)
-        assert isinstance(decided(direct | {"servers": [everybody.url]}, login("alice"))[0], Accept)
+        assert isinstance((await decided(keys | {"servers": [everybody.url]}, login("alice")))[0], Accept)
+        assert isinstance((await decided(direct | {"servers": [everybody.url]}, login("alice")))[0], Accept)
         for table in (keys, direct):
-            (refused,) = decided(table | {"servers": [everybody.url]}, login("a" * 300))
+            (refused,) = await decided(table | {"servers": [everybody.url]}, login("a" * 300))
             assert isinstance(refused, Reject)
-        assert decided(keys | {"servers": [empty.url]}, login("alice")) == [Reject("unknown user")]
-        (lost,) = decided(direct | {"servers": [empty.url]}, login("alice"))
+        assert await decided(keys | {"servers": [empty.url]}, login("alice")) == [Reject("unknown user")]
+        (lost,) = await decided(direct | {"servers": [empty.url]}, login("alice"))
         assert isinstance(lost, Unavailable)
         assert "the passcode is right, but 0 entries were found" in lost.reason
 
 
 @pytest.mark.parametrize("groups", ["none", "search"])
-def test_each_refusal_costs_the_same(decided: Decided, keys: dict[str, Any], groups: str) -> None:
+async def test_each_refusal_costs_the_same(keys: dict[str, Any], groups: str) -> None:
     """Over the wire: as many requests of the same kinds on as many connections, whatever is wrong."""
     wrong = [login("alice", WRONG), login("zoe"), login("zoe", b"\xff"), login("a" * 300), login("al\0ice"), login("*")]
     wrong += [login("alice", ALICE + b"\0"), attempt(passcode(b"\xff", ALICE))]
     with StandIn(directory()) as server:
         asked_for = []
-        for one in (login("alice"), *wrong):
-            before = len(server.asked)
-            (decision,) = decided(keys | {"servers": [server.url], "groups": groups}, one)
-            new = server.asked[before:]
-            asked_for.append([(asked.what, asked.connection == new[-1].connection) for asked in new])
-            assert isinstance(decision, Reject) is (one in wrong)
+        async with Ldap(**keys | {"servers": [server.url], "groups": groups}) as ldap:
+            for one in (login("alice"), *wrong):
+                before = len(server.asked)
+                decision = await ldap.authenticate(one)
+                new = server.asked[before:]
+                asked_for.append([(asked.what, asked.connection == new[-1].connection) for asked in new])
+                assert isinstance(decision, Reject) is (one in wrong)
     searches = [(SEARCH, False)] * (2 if groups == "search" else 1)
     assert asked_for[1:] == [[*searches, (BIND, True)]] * len(wrong)
 
 
 @pytest.mark.parametrize("code", [1, 2, 8, 10, 11, 13, 51, 52, 80])
-def test_what_says_nothing_of_the_login_is_unavailable(decided: Decided, keys: dict[str, Any], code: int) -> None:
+async def test_what_says_nothing_of_the_login_is_unavailable(decided: Decided, keys: dict[str, Any], code: int) -> None:
     """From operationsError by way of strongerAuthRequired, referral and busy to other (RFC 4511 appendix A.1)."""
 
     def answer(asked: Asked) -> Sequence[bytes]:
@@ -185,61 +190,65 @@ def test_what_says_nothing_of_the_login_is_unavailable(decided: Decided, keys: d
 
     with StandIn(answer) as server:
         table = keys | {"servers": [server.url]}
-        at_bind, at_search, control = decided(table, login("alice", WRONG), login("trouble"), login("alice"))
+        at_bind, at_search, control = await decided(table, login("alice", WRONG), login("trouble"), login("alice"))
     assert isinstance(at_bind, Unavailable)
     assert isinstance(at_search, Unavailable)
     assert isinstance(control, Accept)
 
 
 @pytest.mark.parametrize(("code", "reason"), [(19, "Constraint violation"), (53, "Server is unwilling to perform")])
-def test_the_reasons_of_389_directory_server(decided: Decided, keys: dict[str, Any], code: int, reason: str) -> None:
+async def test_the_reasons_of_389_directory_server(
+    decided: Decided, keys: dict[str, Any], code: int, reason: str
+) -> None:
     def answer(asked: Asked) -> Sequence[bytes]:
         return bound(code, "Account inactivated.") if asked.passcode == WRONG.decode() else directory()(asked)
 
     with StandIn(answer) as server:
-        refused, control = decided(keys | {"servers": [server.url]}, login("alice", WRONG), login("alice"))
+        refused, control = await decided(keys | {"servers": [server.url]}, login("alice", WRONG), login("alice"))
     assert refused == Reject(f"the directory refuses the account: {reason}. Account inactivated")
     assert isinstance(control, Accept)
 
 
-def test_a_server_that_does_not_hold_the_base_finds_nobody_and_says_so(decided: Decided, keys: dict[str, Any]) -> None:
+async def test_a_server_that_does_not_hold_the_base_finds_nobody_and_says_so(
+    decided: Decided, keys: dict[str, Any]
+) -> None:
     """A referral is not followed, and is not the answer "no such user" either."""
 
     def elsewhere(asked: Asked) -> Sequence[bytes]:
         return found(code=10) if asked.what == SEARCH else directory()(asked)
 
     with StandIn(elsewhere) as server:
-        (decision,) = decided(keys | {"servers": [server.url]}, login("alice"))
+        (decision,) = await decided(keys | {"servers": [server.url]}, login("alice"))
     assert isinstance(decision, Unavailable)
     assert f"there is no entry {BASE}" in decision.reason
 
 
 @pytest.mark.parametrize(("code", "said"), [(50, "Operations are restricted to bind"), (53, "")])
-def test_an_account_of_the_gateways_that_must_change_its_secret(
+async def test_an_account_of_the_gateways_that_must_change_its_secret(
     decided: Decided, keys: dict[str, Any], code: int, said: str
 ) -> None:
     def restricted(asked: Asked) -> Sequence[bytes]:
         return directory()(asked) if asked.scope != SUBTREE else found(code=code, said=said)
 
     with StandIn(restricted) as server:
-        (decision,) = decided(keys | {"servers": [server.url]}, login("alice"))
+        (decision,) = await decided(keys | {"servers": [server.url]}, login("alice"))
     assert decision == Unavailable(f"{server.url}: the passcode must be changed first")
 
 
 @pytest.mark.parametrize("code", [1, 2, 19, 32, 48, 49, 52, 53])
-def test_starttls_refused_is_not_a_login_refused(decided: Decided, keys: dict[str, Any], code: int) -> None:
+async def test_starttls_refused_is_not_a_login_refused(decided: Decided, keys: dict[str, Any], code: int) -> None:
     direct = keys | {"bind_dn": None, "bind_password_file": None, "direct_bind": "{name}@hospital.example"}
     with StandIn(lambda asked: extended(code)) as server:
         for table in (keys, direct):
-            (decision,) = decided(table | {"servers": [server.url], "cleartext": False}, login("alice"))
+            (decision,) = await decided(table | {"servers": [server.url], "cleartext": False}, login("alice"))
             assert decision == Unavailable(f"{server.url}: it does not answer StartTLS with success")
 
 
-def test_without_starttls_nothing_is_told(decided: Decided, keys: dict[str, Any]) -> None:
+async def test_without_starttls_nothing_is_told(decided: Decided, keys: dict[str, Any]) -> None:
     """An attacker who strips StartTLS gets neither the secret of the gateway's account nor a passcode."""
     with StandIn(lambda asked: extended(2) if asked.what == EXTENDED else directory()(asked)) as server:
         for table in (keys, keys | {"bind_dn": None, "bind_password_file": None, "direct_bind": "{name}@x"}):
-            (decision,) = decided(table | {"servers": [server.url], "cleartext": False}, login("alice"))
+            (decision,) = await decided(table | {"servers": [server.url], "cleartext": False}, login("alice"))
             assert isinstance(decision, Unavailable)
         assert {asked.what for asked in server.asked} == {EXTENDED}
-        assert isinstance(decided(keys | {"servers": [server.url]}, login("alice"))[0], Accept)
+        assert isinstance((await decided(keys | {"servers": [server.url]}, login("alice")))[0], Accept)

@@ -1,23 +1,31 @@
-"""Whom a directory server must prove to be before anything is told to it."""
+"""What a directory server must prove before anything is sent to it."""
 
 from __future__ import annotations
 
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from dicomgate import Accept, Reject, Unavailable
-from dicomgate.testing import ask, attempt, passcode
+from dicomgate.testing import attempt, passcode
 from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.peers.loopback import HOST
 from dicomgate_ldap import Ldap
 from plugins.ldap.tests.authorities import Authorities, Leaf
+from plugins.ldap.tests.conftest import Decided
+from plugins.ldap.tests.mischief import Mischief
 from plugins.ldap.tests.slapd import Slapd
 
+pytestmark = pytest.mark.anyio
+
 RIGHT, WRONG_ONE = attempt(passcode("alice", ALICE)), attempt(passcode("alice", WRONG))
-
-
 Restart = Callable[[Leaf], Slapd]
 
 
@@ -26,8 +34,7 @@ def restarted(own_slapd: Slapd) -> Restart:
     """Give a function that starts the server anew with another certificate."""
 
     def restart(certificate: Leaf) -> Slapd:
-        own_slapd.stop()
-        own_slapd.start(certificate)
+        own_slapd.restart(certificate)
         return own_slapd
 
     return restart
@@ -42,51 +49,99 @@ def restarted(own_slapd: Slapd) -> Restart:
         ("expired", "certificate has expired"),
     ],
 )
-def test_a_wrong_certificate(restarted: Restart, authorities: Authorities, certificate: str, said: str) -> None:
+async def test_a_wrong_certificate(
+    restarted: Restart, decided: Decided, authorities: Authorities, certificate: str, said: str
+) -> None:
     slapd = restarted(getattr(authorities, certificate))
-    for keys in (
-        slapd.keys(),
-        slapd.keys(servers=[slapd.tls]),
-        slapd.direct_keys(),
-        slapd.direct_keys(servers=[slapd.tls]),
-    ):
-        for decision in ask(Ldap(**keys), RIGHT, WRONG_ONE):
-            assert isinstance(decision, Unavailable)
-            assert any(one in decision.reason for one in said.split("|")), decision.reason
-            assert "its certificate is refused" in decision.reason
+    for make in (slapd.keys, slapd.direct_keys):
+        for servers in ([slapd.plain], [slapd.tls]):
+            for decision in await decided(make(servers=servers), RIGHT, WRONG_ONE):
+                assert isinstance(decision, Unavailable)
+                assert any(one in decision.reason for one in said.split("|")), decision.reason
+                assert "its certificate is refused" in decision.reason
     restarted(authorities.good)
-    assert [type(decision) for decision in ask(Ldap(**slapd.keys()), RIGHT, WRONG_ONE)] == [Accept, Reject]
+    assert [type(decision) for decision in await decided(slapd.keys(), RIGHT, WRONG_ONE)] == [Accept, Reject]
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
-def test_the_authorities_of_the_system(
-    slapd: Slapd, authorities: Authorities, monkeypatch: pytest.MonkeyPatch, variable: str, tmp_path: Path
+async def test_the_authorities_of_the_system(
+    slapd: Slapd,
+    decided: Decided,
+    authorities: Authorities,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    tmp_path: Path,
 ) -> None:
-    """Those that Python's ssl knows; without `ca` they and nobody else are trusted."""
-    folder = {"known": tmp_path / "known", "other": tmp_path / "other"}
-    for name, ca in (("known", authorities.ca), ("other", authorities.other_ca)):
-        folder[name].mkdir()
-        (folder[name] / "ca.pem").write_bytes(ca.read_bytes())
+    """Those that Python's ssl knows; without `ca` they alone are trusted."""
     decisions = []
-    for name in ("known", "other"):
-        file = folder[name] / ("ca.pem" if variable == "SSL_CERT_FILE" else "no such file")
-        monkeypatch.setenv("SSL_CERT_FILE", str(file))
-        monkeypatch.setenv("SSL_CERT_DIR", str(folder[name]))
-        decisions += ask(Ldap(**slapd.keys(ca=None)), RIGHT)
+    for name, ca in (("known", authorities.ca), ("other", authorities.other_ca)):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "ca.pem").write_bytes(ca.read_bytes())
+        if variable == "SSL_CERT_DIR":
+            # Where OpenSSL looks for a certificate in a folder: by the hash of its subject.
+            subprocess.run(["openssl", "rehash", folder], check=True, capture_output=True)
+        monkeypatch.setenv("SSL_CERT_FILE", str(folder / ("ca.pem" if variable == "SSL_CERT_FILE" else "no such file")))
+        monkeypatch.setenv("SSL_CERT_DIR", str(folder))
+        decisions += await decided(slapd.keys(ca=None), RIGHT)
     accepted, refused = decisions
     assert isinstance(accepted, Accept)
     assert isinstance(refused, Unavailable)
     assert "its certificate is refused" in refused.reason
 
 
-def test_what_the_environment_says_to_libldap_is_not_heard(
-    restarted: Restart, authorities: Authorities, monkeypatch: pytest.MonkeyPatch
+async def test_a_renewed_file_of_authorities_counts_without_a_restart(
+    slapd: Slapd, authorities: Authorities, tmp_path: Path
 ) -> None:
-    slapd = restarted(authorities.name_in_subject)
-    for name, value in (("LDAPTLS_REQCERT", "never"), ("LDAPTLS_REQSAN", "never"), ("LDAPURI", f"ldap://{HOST}:1")):
-        monkeypatch.setenv(name, value)
-    (decision,) = ask(Ldap(**slapd.keys()), RIGHT)
-    assert isinstance(decision, Unavailable)
-    restarted(authorities.good)
-    (control,) = ask(Ldap(**slapd.keys()), RIGHT)
-    assert isinstance(control, Accept)
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes(authorities.other_ca.read_bytes())
+    async with Ldap(**slapd.keys(ca=ca)) as ldap:
+        assert isinstance(await ldap.authenticate(RIGHT), Unavailable)
+        ca.write_bytes(authorities.ca.read_bytes())
+        assert isinstance(await ldap.authenticate(RIGHT), Accept)
+
+
+async def test_tls_1_1_is_not_spoken(decided: Decided, slapd: Slapd, authorities: Authorities) -> None:
+    for newest, accepted in ((ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1_2, True)):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(authorities.good.certificate, authorities.good.key)
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, newest
+        shaken: list[bool] = []
+
+        def converse(client: socket.socket, context: ssl.SSLContext = context, shaken: list[bool] = shaken) -> None:
+            with context.wrap_socket(client, server_side=True) as server:
+                shaken.append(bool(server.recv(65536)))
+
+        with Mischief(converse) as server:
+            (decision,) = await decided(slapd.keys(servers=[server.url("ldaps")]), RIGHT)
+        assert isinstance(decision, Unavailable)
+        assert ("no TLS: " in decision.reason) is not accepted
+        assert bool(shaken) is accepted
+
+
+async def test_ldap_conf_and_the_environment_of_libldap_change_nothing(slapd: Slapd, tmp_path: Path) -> None:
+    """In another process, since libldap reads them when it is loaded; `never` is what it made of them."""
+    conf = tmp_path / "ldap.conf"
+    conf.write_text(f"URI ldap://{HOST}:1\nTLS_REQCERT never\nREFERRALS on\nSIZELIMIT 1\nDEREF always\n")
+    environment = {**os.environ, "LDAPCONF": str(conf), "LDAPTLS_REQCERT": "never", "LDAPURI": f"ldap://{HOST}:1"}
+    keys = {**slapd.keys(), "ca": str(slapd.ca), "bind_password_file": str(slapd.service_file), "deadline": 20}
+    for ca in (slapd.ca, Path(str(slapd.ca).replace("ca.pem", "other-ca.pem"))):
+        program = _PROGRAM.format(keys={**keys, "ca": str(ca)}, secret=ALICE.decode())
+        done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+        assert done.stdout.split() == ["never", "Accept" if ca == slapd.ca else "Unavailable"], done.stderr
+
+
+_PROGRAM = """
+import asyncio, ldap
+from datetime import timedelta
+from pathlib import Path
+from dicomgate.testing import attempt, passcode
+from dicomgate_ldap import Ldap
+keys = {keys!r}
+keys |= dict(ca=Path(keys["ca"]), bind_password_file=Path(keys["bind_password_file"]), deadline=timedelta(seconds=20))
+print({{ldap.OPT_X_TLS_NEVER: "never"}}.get(ldap.get_option(ldap.OPT_X_TLS_REQUIRE_CERT)))
+print(type(asyncio.run(Ldap(**keys).authenticate(attempt(passcode("alice", {secret!r}))))).__name__)
+"""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, get_args, get_type_hints
 
+import pytest
+
 import dicomgate_ldap
 from dicomgate import Accept, Reject
-from dicomgate.testing import ask, attempt, passcode
+from dicomgate.kit import failover
+from dicomgate.testing import attempt, passcode
 from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.page_contract import AuthenticatorPage, Keys
 from dicomgate.testing.pages import DOCS, ROOT, configurations, rows, section, text
@@ -15,7 +18,8 @@ from dicomgate.testing.peers.loopback import HOST
 from dicomgate.testing.peers.spy import Spy
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, log_in, login
 from dicomgate.testing.system_gateway import StartGateway
-from dicomgate_ldap import Ldap
+from dicomgate_ldap import Ldap, authenticator, equal_time
+from plugins.ldap.tests.conftest import Decided
 from plugins.ldap.tests.slapd import Slapd
 from plugins.ldap.tests.standin import Asked, StandIn, bound, found
 
@@ -60,7 +64,8 @@ def test_the_configuration_of_the_page_logs_people_in(gateway: StartGateway, spy
     }
 
 
-def test_the_table_for_active_directory(slapd: Slapd) -> None:
+@pytest.mark.anyio
+async def test_the_table_for_active_directory(decided: Decided, slapd: Slapd) -> None:
     """A stand-in knows the filters of the page, and no others."""
     table = shown()[1]
     dn = f"CN=Alice,OU=Staff,{table['base']}"
@@ -77,14 +82,15 @@ def test_the_table_for_active_directory(slapd: Slapd) -> None:
 
     with StandIn(answer) as server:
         keys = made_of(here(table, slapd, servers=[server.url], cleartext=True))
-        right, wrong = ask(Ldap(**keys), ALICE_LOGS_IN, ALICE_GUESSES)
+        right, wrong = await decided(keys, ALICE_LOGS_IN, ALICE_GUESSES)
     assert right == Accept("Alice", frozenset({"imaging"}), attributes={"dn": dn})
     assert wrong == Reject("wrong passcode")
 
 
-def test_the_table_with_a_direct_bind(slapd: Slapd) -> None:
+@pytest.mark.anyio
+async def test_the_table_with_a_direct_bind(decided: Decided, slapd: Slapd) -> None:
     keys = made_of(here(shown()[2], slapd, servers=[slapd.plain]))
-    right, wrong = ask(Ldap(**keys), ALICE_LOGS_IN, ALICE_GUESSES)
+    right, wrong = await decided(keys, ALICE_LOGS_IN, ALICE_GUESSES)
     assert isinstance(right, Accept)
     assert right.user == "alice"
     assert wrong == Reject("unknown user or wrong passcode")
@@ -106,16 +112,17 @@ class TestPage(AuthenticatorPage):
 
 def test_every_reason_is_the_codes() -> None:
     code = "".join(text(path) for path in (ROOT / "plugins/ldap/src").rglob("*.py"))
-    code = code.replace("{_LONGEST_NAME}", "255")
+    code += "".join(text(ROOT / "src/dicomgate/kit" / name) for name in ("failover.py", "credentials.py", "watched.py"))
+    code = code.replace("{longest}", str(authenticator.LONGEST_NAME))
     told = [cell for row in rows(section(LDAP, "Why a login is refused")) for cell in row[0].split("`")[1::2]]
-    assert len(told) > 17
+    for _, message, _ in rows(section(LDAP, "Log messages")):
+        told.append(message.strip("`").removeprefix("directory ldaps://... ").removeprefix("hospital-ca.pem: "))
+    assert len(told) > 20
     assert [reason for reason in told if reason.removesuffix("...").strip(" :") not in code] == []
 
 
 def test_the_floor_and_the_memory_of_the_page_are_the_codes() -> None:
-    from dicomgate_ldap import floor, servers
-
-    page = text(LDAP)
-    assert f"a floor of {round(floor._LEAST * 1000)} ms, or of {floor._MARGIN} times" in page
-    assert f"up to {floor._BLUR_MICROSECONDS // 1000} ms at random" in page
-    assert f"for the next {servers._MEMORY:.0f} seconds" in page
+    page = " ".join(text(LDAP).split())
+    assert f"at least {round(equal_time.LEAST * 1000)} ms, or {equal_time.MARGIN} times" in page
+    assert f"up to {round(equal_time.BLUR * 1000)} ms at random" in page
+    assert f"for {failover.MEMORY:.0f} seconds" in page

@@ -1,4 +1,4 @@
-"""What the operator wrote is wrong: said at the start, by key."""
+"""What is wrong in the configuration is said at the start, by key; and how templates and DNs are read."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 
 from dicomgate import ConfigError
 from dicomgate_ldap import Ldap
+from dicomgate_ldap.directory import is_below
+from dicomgate_ldap.settings import fill, read_dn
 from plugins.ldap.tests.authorities import Authorities
 
 BASE = "dc=hospital,dc=example"
@@ -52,6 +54,7 @@ def test_the_dataclass_is_its_own_configuration_schema() -> None:
         {"bind_dn": None, "bind_password_file": None, "direct_bind": "{name}@hospital.example"},
         {"groups": "nested", "group_base": f"OU=Groups,{BASE}", "required_group": "radiology"},
         {"servers": ["ldap://dc1"], "cleartext": True},
+        {"filter": "(&(objectClass=user)(|(uid={name})(mail={name}))(!(x=y)))", "group_filter": "(member={dn})"},
         {"deadline": timedelta(seconds=60), "connections": 64},
     ],
 )
@@ -86,7 +89,14 @@ def test_what_is_right(keys: dict[str, Any], right: dict[str, Any]) -> None:
         ({"bind_dn": "gate"}, "bind_dn: is not a DN"),
         ({"filter": "uid={name}"}, "filter: is not one filter"),
         ({"filter": "(uid=alice)"}, "filter: must have {name}"),
-        ({"filter": "(uid={name})(x=y)"}, "filter: is not one filter"),
+        *(
+            ({"filter": template}, "filter: is not one filter")
+            for template in ("(uid={name})(x=y)", "(uid={name}", "(uid={name}))", "(uid={name}) ", ")uid={name}(")
+        ),
+        *(
+            ({"filter": template}, "filter: must have {name}, and no other braces")
+            for template in ("", "(uid={user})", "(uid={})", "(uid={name)", "(uid={{name}})", "(member={dn})")
+        ),
         ({"group_filter": "(member={user})"}, "group_filter: must have {dn} or {name}"),
         ({"name_attribute": "uid)"}, "name_attribute: "),
         ({"name_attribute": ""}, "name_attribute: "),
@@ -171,5 +181,50 @@ class TestTheSecret:
 
     def test_it_shows_nowhere(self, keys: dict[str, Any]) -> None:
         ldap = Ldap(**keys)
-        assert "canary" not in repr(ldap) + repr(ldap._settings) + repr(vars(ldap))
+        assert "canary" not in repr(ldap) + repr(vars(ldap))
         assert "service.secret" in repr(ldap)
+
+
+def test_what_is_filled_in_is_not_a_placeholder() -> None:
+    assert fill("(&(uid={name})(dn={dn}))", name="{dn}", dn="{name}") == "(&(uid={dn})(dn={name}))"
+
+
+@pytest.mark.parametrize(
+    ("dn", "first"),
+    [
+        (f"cn=radiology,{BASE}", ("cn", "radiology")),
+        (f"CN=Staff\\, all,{BASE}", ("CN", "Staff, all")),
+        (f"cn=M\\C3\\BCller \\\\ \\2C,{BASE}", ("cn", "Müller \\ ,")),
+        (f"cn=Müller+uid=x,{BASE}", ("cn", "Müller")),
+        (f"cn=a\\+b,{BASE}", ("cn", "a+b")),
+        (f"cn=a=b #1, {BASE}", ("cn", "a=b #1")),
+        (f"2.5.4.3=x,{BASE}", ("2.5.4.3", "x")),
+        (f"cn=ends with a backslash\\\\,{BASE}", ("cn", "ends with a backslash\\")),
+    ],
+)
+def test_a_dn_is_read_as_rfc_4514_writes_it(dn: str, first: tuple[str, str]) -> None:
+    assert read_dn(dn) == [first, ("dc", "hospital"), ("dc", "example")]
+
+
+@pytest.mark.parametrize("dn", ["", "alice", ",", "cn=a,,dc=b", "=a", "a b=c", "cn=a,dc", "cn=\\FF,dc=b"])
+def test_what_is_not_a_dn(dn: str) -> None:
+    with pytest.raises(ValueError, match=r"not a DN|invalid start byte"):
+        read_dn(dn)
+    assert not is_below(dn, BASE)
+
+
+@pytest.mark.parametrize(
+    ("dn", "below"),
+    [
+        (f"cn=a,{BASE}", True),
+        ("CN=a,OU=b, DC=Hospital,DC=EXAMPLE", True),
+        (BASE, False),
+        ("cn=a,dc=example", False),
+        ("cn=a,dc=other,dc=example", False),
+        ("cn=a\\,dc=hospital,dc=example", False),
+        ("cn=dc\\=hospital\\,dc\\=example,dc=evil", False),
+        ("cn=a,xdc=hospital,dc=example", False),
+    ],
+)
+def test_what_is_below_a_base(dn: str, below: bool) -> None:
+    assert is_below(dn, BASE) is below

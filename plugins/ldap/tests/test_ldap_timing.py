@@ -1,4 +1,4 @@
-"""Who measures how long a refusal takes learns nothing about which users exist.
+"""How long a refusal takes does not tell which users exist.
 
 The passcodes of this directory are hashed at some cost, and wrong ones are counted: an unknown user is quicker by far.
 """
@@ -18,9 +18,11 @@ import pytest
 from dicomgate import Accept, Reject
 from dicomgate.testing import attempt, passcode
 from dicomgate.testing.evidence import ALICE, WRONG
-from dicomgate_ldap import Ldap, floor
+from dicomgate_ldap import Ldap, authenticator
 from plugins.ldap.tests.authorities import Authorities
 from plugins.ldap.tests.slapd import HOSPITAL, LOCKED, Slapd, person, program, run_slapd
+
+pytestmark = pytest.mark.anyio
 
 EACH = 100
 NAMES = {"known": "tim", "unknown": "zoe", "disabled": "tom", "impossible": "x" * 300}
@@ -37,27 +39,23 @@ def costly(tmp_path_factory: pytest.TempPathFactory, authorities: Authorities) -
         yield running
 
 
-def seconds_of_refusals(slapd: Slapd, each: int, at_once: int) -> dict[str, list[float]]:
+async def seconds_of_refusals(slapd: Slapd, each: int, at_once: int) -> dict[str, list[float]]:
     """What each class of wrong logins took, in a random order, some at once, once somebody has logged in."""
     taken: dict[str, list[float]] = defaultdict(list)
+    async with Ldap(**slapd.keys(servers=[slapd.tls], connections=2)) as ldap:
+        for _ in range(10):
+            assert isinstance(await ldap.authenticate(attempt(passcode("tim", ALICE))), Accept)
+        kinds = [kind for kind in NAMES for _ in range(each)]
+        random.shuffle(kinds)
 
-    async def run() -> None:
-        async with Ldap(**slapd.keys(servers=[slapd.tls], connections=2)) as ldap:
-            for _ in range(10):
-                assert isinstance(await ldap.authenticate(attempt(passcode("tim", ALICE))), Accept)
-            kinds = [kind for kind in NAMES for _ in range(each)]
-            random.shuffle(kinds)
+        async def refused(kind: str) -> None:
+            start = time.perf_counter()
+            decision = await ldap.authenticate(attempt(passcode(NAMES[kind], WRONG)))
+            taken[kind].append(time.perf_counter() - start)
+            assert isinstance(decision, Reject)
 
-            async def refused(kind: str) -> None:
-                start = time.perf_counter()
-                decision = await ldap.authenticate(attempt(passcode(NAMES[kind], WRONG)))
-                taken[kind].append(time.perf_counter() - start)
-                assert isinstance(decision, Reject)
-
-            for begin in range(0, len(kinds), at_once):
-                await asyncio.gather(*map(refused, kinds[begin : begin + at_once]))
-
-    asyncio.run(run())
+        for begin in range(0, len(kinds), at_once):
+            await asyncio.gather(*map(refused, kinds[begin : begin + at_once]))
     return taken
 
 
@@ -66,15 +64,15 @@ def area_under_curve(one: list[float], other: list[float]) -> float:
     return sum((a < b) + (a == b) / 2 for a in one for b in other) / (len(one) * len(other))
 
 
-def test_refusals_of_all_kinds_take_the_same_time(costly: Slapd) -> None:
+async def test_refusals_of_all_kinds_take_the_same_time(costly: Slapd) -> None:
     """With so few of each, chance alone moves the figure by 0.04 to either side (one standard deviation)."""
-    taken = seconds_of_refusals(costly, EACH, at_once=6)
+    taken = await seconds_of_refusals(costly, EACH, at_once=6)
     areas = {pair: area_under_curve(taken[pair[0]], taken[pair[1]]) for pair in combinations(NAMES, 2)}
     assert all(0.35 < area < 0.65 for area in areas.values()), areas
 
 
-def test_without_the_floor_they_do_not(costly: Slapd, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_the_floor_they_do_not(costly: Slapd, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: the directory itself tells them apart, and the measurement sees it."""
-    monkeypatch.setattr(floor.Floor, "wait_after", lambda self, seconds: 0.0)
-    taken = seconds_of_refusals(costly, 25, at_once=1)
+    monkeypatch.setattr(authenticator, "seconds_left", lambda *_: 0.0)
+    taken = await seconds_of_refusals(costly, 25, at_once=1)
     assert area_under_curve(taken["unknown"], taken["known"]) > 0.75

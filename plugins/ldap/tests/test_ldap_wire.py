@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,13 @@ def tables(upstream: Any, slapd: Slapd, **keys: Any) -> dict[str, Any]:
     """A gateway with two authenticators: devices by a users file, then everybody else by the directory."""
     made = configuration(upstream)
     devices = made["authenticator"][0] | {"name": "devices", "unknown_user": "pass"}
-    table = {"use": "ldap", "name": "directory", "timeout": "20s", "deadline": f"{DEADLINE}s", "base": BASE}
+    table: dict[str, Any] = {
+        "use": "ldap",
+        "name": "directory",
+        "timeout": "20s",
+        "deadline": f"{DEADLINE}s",
+        "base": BASE,
+    }
     table |= {"servers": [slapd.plain], "ca": slapd.ca, "bind_password_file": slapd.service_file}
     made["throttle"] = {"enabled": False}  # each attempt is to reach the directory
     made["authenticator"] = [devices, table | {"bind_dn": f"cn=gate,{BASE}"} | keys]
@@ -38,6 +46,18 @@ def tables(upstream: Any, slapd: Slapd, **keys: Any) -> dict[str, Any]:
 
 
 DEVICES = {"ct-1": USERS["alice"]}
+
+
+@pytest.fixture(autouse=True)
+def no_failed_handshakes() -> Iterator[None]:
+    """In debug mode asyncio logs each failed TLS handshake with a traceback, which in a log is a defect."""
+
+    def other(record: logging.LogRecord) -> bool:
+        return "SSL handshake failed" not in record.getMessage()
+
+    logging.getLogger("asyncio").addFilter(other)
+    yield
+    logging.getLogger("asyncio").removeFilter(other)
 
 
 @pytest.fixture
@@ -152,7 +172,7 @@ class TestTrouble:
     def test_stopped(self, gateway: StartGateway, spy: Spy, own_slapd: Slapd, kind: str) -> None:
         running = gateway(tables(spy.address, own_slapd, servers=[getattr(own_slapd, kind)]), DEVICES)
         self.check(running, own_slapd.stop, own_slapd.start, "Connection refused")
-        assert "can be asked again" in running.log()
+        assert "works again" in running.log()
 
     @pytest.mark.parametrize("kind", ["plain", "tls"])
     def test_hung(self, gateway: StartGateway, spy: Spy, own_slapd: Slapd, kind: str) -> None:
@@ -168,21 +188,15 @@ class TestTrouble:
             (authorities.other_name, "its certificate is refused: IP address mismatch"),
             (authorities.expired, "its certificate is refused: certificate has expired"),
         ):
-            self.check(
-                running,
-                lambda wrong=wrong: (own_slapd.stop(), own_slapd.start(wrong)),
-                lambda: (own_slapd.stop(), own_slapd.start(authorities.good)),
-                reason,
-                users=2,
-            )
+            begins, ends = partial(own_slapd.restart, wrong), partial(own_slapd.restart, authorities.good)
+            self.check(running, begins, ends, reason, users=2)
 
     def test_the_gateways_own_account_is_refused(self, gateway: StartGateway, spy: Spy, own_slapd: Slapd) -> None:
         running = gateway(tables(spy.address, own_slapd), DEVICES)
 
         def now(secret: str) -> None:
             own_slapd.service_file.write_text(secret)
-            own_slapd.stop()
-            own_slapd.start()
+            own_slapd.restart()
 
         refused = "refuses the gateway's own account"
         self.check(running, lambda: now("no longer right"), lambda: now(SERVICE), refused)
@@ -219,10 +233,10 @@ def test_the_second_server_steps_in(gateway: StartGateway, spy: Spy, slapd: Slap
         taken.append(time.monotonic() - start)
     assert len(running.told("Decided", outcome="unavailable")) == 0
     assert min(taken) < taken[0]
-    assert f"{own_slapd.tls}: cannot be asked: no answer within 1 s" in running.log()
+    assert f"directory {own_slapd.tls} failed: no answer within 1 s" in running.log()
 
 
-def test_a_reload_leaves_no_process_behind(gateway: StartGateway, spy: Spy, slapd: Slapd) -> None:
+def test_reloads(gateway: StartGateway, spy: Spy, slapd: Slapd) -> None:
     running = gateway(tables(spy.address, slapd), DEVICES)
     for _ in range(3):
         assert running.reload()

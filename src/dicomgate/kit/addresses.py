@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 
-_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]\s/@]+))(?::([0-9]{1,5}))?")
+_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]\s/@?#]+))(?::([0-9]{1,5}))?")
 
 
 def parse_address(text: object, default_port: int | None = None) -> tuple[str, int]:

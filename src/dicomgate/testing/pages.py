@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from ..kit import refreshed, watched
+from ..kit import failover, refreshed, watched
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
@@ -129,7 +129,7 @@ def _messages(package: ModuleType) -> Iterator[tuple[str, str]]:
     """Level and text of each `_log.LEVEL("...")` in the package, and in the kit's modules that log for it."""
     files = [file for folder in package.__path__ for file in sorted(Path(folder).rglob("*.py"))]
     used = "".join(file.read_text("utf-8") for file in files)
-    kit = [Path(str(module.__file__)) for module in (refreshed, watched) if f"from {module.__name__} import" in used]
+    kit = [Path(str(module.__file__)) for module in (failover, refreshed, watched) if f"from {module.__name__} import" in used]
     for file in [*files, *kit]:
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             match node:

@@ -1,60 +1,39 @@
-"""One directory server: whether it knows this user by this passcode, and what it says of the user. Blocks.
+"""What is asked about a user: whether the passcode is right, and which name and groups the directory has.
 
-Rule 1: each question about a user costs the same: one search, the search for groups if there is one, one bind on a
-        connection of its own. Where there is no entry, a decoy stands for it.
+Rule 1: each login costs the server the same: one search, the search for groups if there is one, one bind on a
+        connection of its own. If there is no entry, a decoy takes its place.
 Rule 2: a user is one entry. None is refused, two are refused.
-Rule 3: the name of the user is what the entry says, never what was typed.
-Rule 4: no bind without a DN or without a passcode: that would be an anonymous one, and succeed (RFC 4513 5.1.2).
-Rule 5: nothing is told before TLS is verified, and referrals are not followed: no passcode goes where the operator did
-        not send it.
+Rule 3: the name of the user is what the entry says, never what the client sent.
 """
 
 from __future__ import annotations
 
-import re
-import ssl
-import time
-from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-import bonsai
+import ldap
+from ldap.dn import escape_dn_chars
+from ldap.filter import escape_filter_chars
 
-from dicomgate import ConfigError
-from dicomgate.kit.files import read_secret_text
+from dicomgate.kit.failover import NoAnswerError
 
-from .diagnosis import why_unreachable
-from .messages import Answer, Failed, Question, Refused, Verified
-from .names import escape, fill, is_below, read_dn
-from .refusals import in_words, must_change, refusal_of_bind
-from .settings import DECOY, Settings
-
-_T = TypeVar("_T")
-
-_BASE, _SUBTREE = 0, 2  # RFC 4511 4.5.1.2
-_ANY = "(objectClass=*)"
+from .bind_errors import MUST_CHANGE, must_change
+from .connection import Connection, Entry
+from .server import ANY, RefusedError, Server
+from .settings import fill, read_dn
 
 _NESTED = "(member:1.2.840.113556.1.4.1941:={dn})"
 """LDAP_MATCHING_RULE_IN_CHAIN of [MS-ADTS] 3.1.1.3.4.4.3: Active Directory follows groups in groups itself."""
 
 _MOST_GROUPS = 2000
 
-_IDLE = 60.0
-"""Seconds after which a connection is not trusted to be alive: firewalls forget it, Active Directory closes it."""
+DECOY = "dicomgate-decoy"
+"""The name that is asked for in place of one that cannot be right. As a `cn` below `base` it is the entry that a bind
+is tried with if the user has none. It need not exist."""
 
-# bonsai reads DNs by a grammar of its own: it refuses those with a "#" in a value, and writes some others anew. To us a
-# DN is what the directory wrote, and it goes back as that.
-bonsai.LDAPDN._dnregex = re.compile("")
-bonsai.LDAPDN._LDAPDN__sanitize = staticmethod(lambda text, reverse=False: text)
-
-
-class _CouldNotLookError(Exception):
-    """The directory gave no answer that means anything. The message says why."""
-
-
-class _RefusedError(Exception):
-    """The directory refuses the login. The message says why."""
+_UNKNOWN = "unknown user"
+_AMBIGUOUS = "ambiguous: more than one entry has this name"
 
 
 class _Person(NamedTuple):
@@ -65,174 +44,143 @@ class _Person(NamedTuple):
     member_of: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the directory says of one login: the user's canonical name, DN and groups, or why it is refused.
+
+    `known`: the directory verified a passcode against an entry. `began`: when it was asked (time.monotonic).
+    """
+
+    user: str = ""
+    dn: str = ""
+    groups: frozenset[str] = frozenset()
+    refusal: str = ""
+    known: bool = False
+    began: float = 0.0
+
+
 class Directory:
-    """A server, and the connection on which the gateway's own account asks it."""
+    """The directory on one server. `Server.in_time` says what is raised."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._decoy = _Person(f"cn={DECOY},{settings.base}", DECOY)
-        self._own: Any = None
-        self._own_used = 0.0
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._settings = server.settings
+        self._decoy = _Person(f"cn={DECOY},{self._settings.base}", DECOY)
+        self.close = server.close
 
-    def answer(self, question: Question) -> Answer:
-        """The answer, whatever the directory does; but it may take for ever."""
-        try:
-            if question.verified:
-                return self._look_up(question.name)
-            if self._settings.direct_bind is None:
-                return self._find_and_bind(question)
-            return self._bind_and_read(self._settings.direct_bind, question)
-        except (_CouldNotLookError, _RefusedError, ConfigError) as error:  # a refusal of the gateway's own account
-            return Failed(str(error))
-        except bonsai.LDAPError as error:
-            return Failed(in_words(error))
+    async def verify(self, name: str, passcode: str, seconds: float) -> Answer:
+        """Whether this is the user's passcode. With an empty name as much is asked as for an unknown user."""
+        ask = self._find_and_bind if self._settings.direct_bind is None else self._bind_and_read
+        answer, began = await self._server.in_time(lambda: ask(name, passcode), seconds)
+        return replace(answer, began=began)
 
-    def _look_up(self, name: str) -> Answer:
-        """What the directory says of a user whom somebody else has verified."""
-        entries = self._on_our_own(lambda own: self._find(own, name))
+    async def look_up(self, name: str, seconds: float) -> Answer:
+        """What the directory says of a user whom another authenticator has verified."""
+        answer, began = await self._server.in_time(lambda: self._look_up(name), seconds)
+        return replace(answer, began=began)
+
+    async def _look_up(self, name: str) -> Answer:
+        entries, person, groups = await self._server.on_our_own(lambda own: self._find_with_groups(own, name))
         if len(entries) != 1:
-            return Refused("ambiguous: more than one entry has this name" if entries else "unknown user")
-        person = self._person(entries[0])
-        return self._verified(person, self._on_our_own(lambda own: self._groups(own, person)))
+            return Answer(refusal=_AMBIGUOUS if entries else _UNKNOWN)
+        return self._admitted(person, groups)
 
-    def _find_and_bind(self, question: Question) -> Answer:
-        entries = self._on_our_own(lambda own: self._find(own, question.name or DECOY))
-        known = bool(question.name) and len(entries) == 1
-        person = self._person(entries[0]) if known else self._decoy
-        # Before the bind: what follows a wrong passcode and what follows a right one must not differ.
-        groups = self._on_our_own(lambda own: self._groups(own, person))
+    async def _find_and_bind(self, name: str, passcode: str) -> Answer:
+        # Groups before the bind: the directory must not be asked more after a right passcode than after a wrong one.
+        entries, person, groups = await self._server.on_our_own(lambda own: self._find_with_groups(own, name))
+        known = bool(name) and len(entries) == 1
         try:
-            with self._bind(person.dn, question.passcode, "wrong passcode") as connection, suppress(bonsai.LDAPError):
-                # Who must change the passcode first is let in, but may not do even this.
-                self._search(connection, person.dn, _BASE, _ANY)
-        except _RefusedError as error:
+            async with self._server.bound(person.dn, passcode, "wrong passcode") as connection:
+                with suppress(ldap.LDAPError):
+                    # A user who must change the passcode first can bind, but may do nothing else.
+                    await self._search(connection, person.dn, ldap.SCOPE_BASE, ANY)
+        except RefusedError as error:
             if known:
-                return Refused(str(error), known=True)
+                return Answer(refusal=str(error), known=True)
         if not known:
-            return Refused("ambiguous: more than one entry has this name" if entries else "unknown user")
-        return self._verified(person, groups)
+            return Answer(refusal=_AMBIGUOUS if entries else _UNKNOWN)
+        return self._admitted(person, groups)
 
-    def _bind_and_read(self, template: str, question: Question) -> Answer:
-        name = question.name or DECOY
-        bound = fill(template, {"name": escape(name) if self._settings.binds_a_dn else name})
+    async def _bind_and_read(self, name: str, passcode: str) -> Answer:
+        settings, sought = self._settings, name or DECOY
+        bound = fill(settings.direct_bind or "", name=escape_dn_chars(sought) if settings.binds_a_dn else sought)
         try:
-            with self._bind(bound, question.passcode, "unknown user or wrong passcode") as connection:
-                if self._settings.binds_a_dn:
-                    entries = self._search(connection, bound, _BASE, _ANY)
+            async with self._server.bound(bound, passcode, "unknown user or wrong passcode") as connection:
+                if settings.binds_a_dn:
+                    entries = await self._search(connection, bound, ldap.SCOPE_BASE, ANY)
                 else:
-                    entries = self._find(connection, name)
+                    entries = await self._find(connection, sought)
                 if len(entries) != 1:
-                    raise _CouldNotLookError(f"the passcode is right, but {len(entries)} entries were found")
+                    raise NoAnswerError(f"the passcode is right, but {len(entries)} entries were found")
                 person = self._person(entries[0])
-                groups = self._groups(connection, person)
-        except _RefusedError as error:
-            return Refused(str(error))
-        return self._verified(person, groups) if question.name else Refused("nobody was asked for")
+                groups = await self._groups(connection, person)
+        except RefusedError as error:
+            return Answer(refusal=str(error))
+        return self._admitted(person, groups) if name else Answer(refusal=_UNKNOWN)
 
-    def _verified(self, person: _Person, groups: tuple[str, ...]) -> Answer:
+    def _admitted(self, person: _Person, groups: frozenset[str]) -> Answer:
         required = self._settings.required_group
         if required is not None and required.casefold() not in (group.casefold() for group in groups):
-            return Refused(f"not in the group {required}", known=True)
-        return Verified(person.name, person.dn, groups)
+            return Answer(refusal=f"not in the group {required}", known=True)
+        return Answer(person.name, person.dn, groups, known=True)
 
-    def _find(self, connection: Any, name: str) -> list[Any]:
-        """The entries that the filter finds, two at the most."""
-        expression = fill(self._settings.filter, {"name": escape(name)})
-        return self._search(connection, self._settings.base, _SUBTREE, expression)
+    async def _find_with_groups(self, own: Connection, name: str) -> tuple[list[Entry], _Person, frozenset[str]]:
+        """The entries of this name; the user that the only one is, or the decoy; and the groups of that."""
+        entries = await self._find(own, name or DECOY)
+        person = self._person(entries[0]) if name and len(entries) == 1 else self._decoy
+        return entries, person, await self._groups(own, person)
 
-    def _search(self, connection: Any, base: str, scope: int, expression: str) -> list[Any]:
+    async def _find(self, connection: Connection, name: str) -> list[Entry]:
+        """The entries that the filter finds; two of them if there are more."""
+        expression = fill(self._settings.filter, name=escape_filter_chars(name))
+        return await self._search(connection, self._settings.base, ldap.SCOPE_SUBTREE, expression)
+
+    async def _search(self, connection: Connection, base: str, scope: int, expression: str) -> list[Entry]:
         wanted = [self._settings.name_attribute, *(["memberOf"] if self._settings.groups == "memberof" else [])]
         try:
-            return list(connection.search(base, scope, expression, wanted, sizelimit=2))
-        except bonsai.SizeLimitError:
-            return [None, None]
-        except bonsai.LDAPError as error:
+            return await connection.search(base, scope, expression, wanted, 2)
+        except ldap.SIZELIMIT_EXCEEDED:
+            return [("", {}), ("", {})]
+        except ldap.LDAPError as error:
             if must_change(error):
-                raise _RefusedError("the passcode must be changed first") from None
+                raise RefusedError(MUST_CHANGE) from None
             raise
 
-    def _person(self, entry: Any) -> _Person:
-        attribute = self._settings.name_attribute
+    def _person(self, entry: Entry) -> _Person:
+        dn, attribute = entry[0], self._settings.name_attribute
+        # RFC 4512 2.5: names of attributes are case insensitive, and a directory answers in its own spelling.
+        values = {name.lower(): value for name, value in entry[1].items()}
         try:
-            names = [value.decode("utf-8") for value in entry.get(attribute, ())]
-            member_of = tuple(value.decode("utf-8") for value in entry.get("memberOf", ()))
+            names = [value.decode("utf-8") for value in values.get(attribute.lower(), ())]
+            member_of = tuple(value.decode("utf-8") for value in values.get("memberof", ()))
         except UnicodeDecodeError:
-            raise _CouldNotLookError(f"{entry.dn}: a name is not UTF-8") from None
+            raise NoAnswerError(f"{dn}: a name is not UTF-8") from None
         if len(names) != 1 or not names[0] or not names[0].isprintable():
-            raise _CouldNotLookError(f"{entry.dn}: must have one {attribute}, and has {len(names)}")
-        return _Person(str(entry.dn), names[0], member_of)
+            raise NoAnswerError(f"{dn}: must have one {attribute}, and has {len(names)}")
+        return _Person(dn, names[0], member_of)
 
-    @property
-    def _searches_for_groups(self) -> bool:
-        return self._settings.groups in ("nested", "search")
-
-    def _groups(self, connection: Any, person: _Person) -> tuple[str, ...]:
-        """The names of the groups below `group_base`: of each, what stands first in its DN."""
-        settings = self._settings
-        dns = person.member_of
-        if self._searches_for_groups:
+    async def _groups(self, connection: Connection, person: _Person) -> frozenset[str]:
+        """The names of the groups below `group_base`: of each, the first value in its DN."""
+        settings, dns = self._settings, person.member_of
+        if settings.searches_for_groups:
             template = _NESTED if settings.groups == "nested" else settings.group_filter
-            expression = fill(template, {"dn": escape(person.dn), "name": escape(person.name)})
+            values = {"dn": escape_filter_chars(person.dn), "name": escape_filter_chars(person.name)}
+            sought = settings.group_base or settings.base, ldap.SCOPE_SUBTREE, fill(template, **values)
             try:
-                found = connection.search(settings.group_base, _SUBTREE, expression, ["1.1"], sizelimit=_MOST_GROUPS)
-            except bonsai.SizeLimitError:
-                raise _CouldNotLookError(f"{person.dn} is in more than {_MOST_GROUPS} groups") from None
-            dns = tuple(str(entry.dn) for entry in found)
-        return tuple(sorted({read_dn(dn)[0][1] for dn in dns if is_below(dn, settings.group_base)}))
+                dns = tuple(dn for dn, _ in await connection.search(*sought, ["1.1"], _MOST_GROUPS))
+            except ldap.SIZELIMIT_EXCEEDED:
+                raise NoAnswerError(f"{person.dn} is in more than {_MOST_GROUPS} groups") from None
+        return frozenset(read_dn(dn)[0][1] for dn in dns if is_below(dn, settings.group_base or settings.base))
 
-    def _on_our_own(self, ask: Callable[[Any], _T]) -> _T:
-        """Ask on the gateway's own connection. If it is an old one and fails, ask once more on a new one."""
-        if self._own is not None and time.monotonic() - self._own_used < _IDLE:
-            try:
-                answer = ask(self._own)
-            except bonsai.LDAPError:
-                pass
-            else:
-                self._own_used = time.monotonic()
-                return answer
-        self._own = None
-        own = self._connect_as_the_gateway()
-        # To bonsai a server that does not hold the base, and answers with a referral, has simply found nothing.
-        searched = {self._settings.base} | ({self._settings.group_base} if self._searches_for_groups else set())
-        for base in searched:
-            if not own.search(base, _BASE, _ANY, ["1.1"]):
-                raise _CouldNotLookError(f"there is no entry {base}, or it may not be read")
-        self._own = own
-        self._own_used = time.monotonic()
-        return ask(self._own)
 
-    def _connect_as_the_gateway(self) -> Any:
-        dn, file = self._settings.bind_dn, self._settings.bind_password_file
-        # Read for each connection: a new secret counts without a restart.
-        secret = None if file is None else read_secret_text(Path(file))
-        try:
-            return self._bind(dn, secret, "wrong secret")
-        except _RefusedError as error:
-            raise _CouldNotLookError(f"it refuses the gateway's own account, {dn}: {error}") from None
+def is_below(dn: str, base: str) -> bool:
+    """True if the entry is below the base. What is not a DN is below nothing."""
+    try:
+        entry, root = _comparable(dn), _comparable(base)
+    except ValueError:
+        return False
+    return len(entry) > len(root) and entry[-len(root) :] == root
 
-    def _bind(self, dn: str | None, secret: str | None, wrong: str) -> Any:
-        """A connection that is bound as the DN, or as nobody. Raises _RefusedError if the directory refuses that."""
-        settings = self._settings
-        if dn is not None and not (dn and secret):
-            raise _CouldNotLookError("a bind without a name or a passcode, which would be anonymous")
-        client = bonsai.LDAPClient(settings.server, settings.starttls)
-        client.set_cert_policy("demand")
-        system = ssl.get_default_verify_paths()
-        client.set_ca_cert(settings.ca or system.cafile)
-        client.set_ca_cert_dir(None if settings.ca or system.cafile else system.capath)
-        # As bytes: bonsai makes the number 16 of a user whose name is 0x10.
-        client.set_raw_attributes([settings.name_attribute, "memberOf"])
-        client.set_password_policy(True)
-        if dn is not None:
-            client.set_credentials("SIMPLE", dn, secret)
-        try:
-            connection, policy = client.connect()
-        except bonsai.LDAPError as error:
-            if reason := refusal_of_bind(error, wrong):
-                raise _RefusedError(reason) from None
-            raise _CouldNotLookError(why_unreachable(settings) or in_words(error)) from None
-        if policy is not None and policy["grace"] >= 0:
-            # draft-behera-ldap-password-policy 6.2: expired, and let in so many times more to change it.
-            connection.close()
-            raise _RefusedError("the passcode has expired")
-        return connection
+
+def _comparable(dn: str) -> list[tuple[str, str]]:
+    return [(attribute.lower(), value.casefold()) for attribute, value in read_dn(dn)]

@@ -1,106 +1,174 @@
-"""What the operator wrote about a directory, checked; and what of it a worker is told."""
+"""The keys of the `[[authenticator]]` table, checked at the start.
 
-from __future__ import annotations
+Without `from __future__ import annotations`: `Ldap` inherits these fields, and their types are read in its module.
+"""
 
 import re
 import ssl
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Literal, NamedTuple
+
+import ldap
+from ldap.dn import str2dn
 
 from dicomgate import ConfigError
+from dicomgate.kit.addresses import parse_address
 from dicomgate.kit.files import read_secret_text
 
-from .names import filter_problem, read_dn, template_problem
-
-_URL = re.compile(r"ldaps?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?/?")
-
-DECOY = "dicomgate-decoy"
-"""The name that is asked for where there is none to ask for; below `base`, as a `cn`, the entry that a bind is tried
-with where none was found. It need not exist."""
+_PORTS = {"ldap": 389, "ldaps": 636}
+_PLACEHOLDER = re.compile(r"\{(\w*)\}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class Url(NamedTuple):
+    """A server, as the operator writes it and taken apart; with `starttls` TLS begins once the server has agreed."""
+
+    text: str
+    host: str
+    port: int
+    tls: bool
+    starttls: bool
+
+
+@dataclass(kw_only=True, eq=False)
 class Settings:
-    """One server, and how it is asked. No secret is in here. The keys are those of `Ldap`."""
+    """What the operator wrote. It holds no secret, only the path of one.
 
-    server: str
-    cleartext: bool
-    ca: str | None
-    bind_dn: str | None
-    bind_password_file: str | None
-    direct_bind: str | None
+    Raises ConfigError for keys that are wrong or exclude each other, and for files that cannot be used.
+    """
+
+    servers: list[str]
+    """ldaps://host or ldap://host, with :port if needed, in the order of asking. ldap:// changes to TLS by StartTLS."""
+
     base: str
-    filter: str
-    name_attribute: str
-    groups: str
-    group_base: str
-    group_filter: str
-    required_group: str | None
+    """The DN below which users are looked for."""
 
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port of the server."""
-        parts = urlsplit(self.server)
-        return parts.hostname or "", parts.port or (636 if parts.scheme == "ldaps" else 389)
+    bind_dn: str | None = None
+    """The gateway's own account, which looks for users. None: the gateway looks for them anonymously."""
 
-    @property
-    def starttls(self) -> bool:
-        """True if a connection begins in the clear and changes to TLS before anything is told."""
-        return self.server.startswith("ldap://") and not self.cleartext
+    bind_password_file: Path | None = None
+    """The file with the secret of that account, on one line."""
+
+    direct_bind: str | None = None
+    """The name that users bind with, without a search: uid={name},ou=people,dc=example or {name}@hospital.example."""
+
+    filter: str = "(uid={name})"
+    """The filter that finds the entry of a user."""
+
+    name_attribute: str = "uid"
+    """The attribute with the user's canonical name."""
+
+    groups: Literal["memberof", "nested", "search", "none"] = "memberof"
+    """Where groups are found: in the entry, with groups of groups (Active Directory), by `group_filter`, nowhere."""
+
+    group_base: str | None = None
+    """The DN below which a group must be to count. None: `base`."""
+
+    group_filter: str = "(|(member={dn})(uniqueMember={dn})(memberUid={name}))"
+    """With `groups = "search"`: the filter that finds the groups of a user."""
+
+    required_group: str | None = None
+    """The group that a user must be in to be accepted."""
+
+    ca: Path | None = None
+    """The authorities (PEM) that the servers' certificates are verified against. None: those of the system."""
+
+    cleartext: bool = False
+    """True: ldap:// without TLS. Passcodes then cross the network in the clear."""
+
+    deadline: timedelta = timedelta(seconds=1.5)
+    """The time that all servers together have for an answer. Must be less than `timeout`."""
+
+    connections: int = 4
+    """The number of logins that are put to a server at a time."""
+
+    def __post_init__(self) -> None:
+        if not self.servers or not 0.1 <= self.deadline.total_seconds() <= 60 or not 1 <= self.connections <= 64:
+            raise ConfigError("servers: at least one; deadline: 100ms to 60s; connections: 1 to 64")
+        if self.cleartext and not any(server.startswith("ldap:") for server in self.servers):
+            raise ConfigError("cleartext: no server is asked by ldap://")
+        self.urls = [read_url(server, self.cleartext) for server in self.servers]
+        for key, dn in (("base", self.base), ("group_base", self.group_base), ("bind_dn", self.bind_dn)):
+            if dn is not None and not (key == "bind_dn" and re.fullmatch(r"[^=]+[@\\][^=]+", dn)):
+                _check_dn(key, dn)
+        _check_template("filter", self.filter, ("name",), is_filter=True)
+        _check_template("group_filter", self.group_filter, ("dn", "name"), is_filter=True)
+        if not re.fullmatch(r"[A-Za-z][\w-]*", self.name_attribute):
+            raise ConfigError("name_attribute: is not the name of an attribute")
+        if self.required_group is not None and (self.groups == "none" or not self.required_group):
+            raise ConfigError('required_group: is empty, or groups = "none" finds no group')
+        if (self.bind_dn is None) != (self.bind_password_file is None):
+            raise ConfigError("bind_dn and bind_password_file: one of them without the other")
+        if self.bind_password_file is not None:
+            read_secret_text(self.bind_password_file)
+        if self.direct_bind is not None:
+            if self.bind_dn is not None:
+                raise ConfigError(
+                    "direct_bind and bind_dn: users bind directly, or the gateway's account looks for them"
+                )
+            _check_template("direct_bind", self.direct_bind, ("name",))
+            if self.binds_a_dn:
+                _check_dn("direct_bind", fill(self.direct_bind, name="x"))
 
     @property
     def binds_a_dn(self) -> bool:
-        """True if `direct_bind` makes a DN, and not a name that Active Directory knows besides."""
+        """True if `direct_bind` makes a DN, and not a name in one of Active Directory's own forms."""
         return self.direct_bind is not None and "=" in self.direct_bind
 
-
-def check(settings: Settings) -> None:
-    """Raises ConfigError for what is wrong by itself, for what does not go together, and for files."""
-    _check_server(settings)
-    for key, dn in (("base", settings.base), ("group_base", settings.group_base), ("bind_dn", settings.bind_dn)):
-        if dn is not None and not (key == "bind_dn" and re.fullmatch(r"[^=]+[@\\][^=]+", dn)):
-            _check_dn(key, dn)
-    for key, template, allowed in (
-        ("filter", settings.filter, ("name",)),
-        ("group_filter", settings.group_filter, ("dn", "name")),
-    ):
-        if problem := template_problem(template, allowed) or filter_problem(template):
-            raise ConfigError(f"{key}: {problem}")
-    if not re.fullmatch(r"[A-Za-z][\w-]*", settings.name_attribute):
-        raise ConfigError("name_attribute: is not the name of an attribute")
-    if settings.required_group is not None and (settings.groups == "none" or not settings.required_group):
-        raise ConfigError('required_group: names no group, or groups = "none" looks for none')
-    _check_bind(settings)
+    @property
+    def searches_for_groups(self) -> bool:
+        """True if groups are found by a search, and not in the entry of the user."""
+        return self.groups in ("nested", "search")
 
 
-def _check_server(settings: Settings) -> None:
-    match = _URL.fullmatch(settings.server)
-    if match is None or not 0 < int(match[1] or 1) <= 0xFFFF:
-        raise ConfigError(f'servers: {settings.server!r} is not like "ldaps://host" or "ldap://host:389"')
-    if settings.ca is not None:
-        try:
-            ssl.create_default_context(cafile=settings.ca)
-        except ssl.SSLError:
-            raise ConfigError(f"ca: {settings.ca}: no certificates in PEM") from None
-        except OSError as error:
-            raise ConfigError(f"ca: {settings.ca}: {error.strerror or error}") from None
+def read_url(server: str, cleartext: bool) -> Url:
+    """Read "ldaps://host" or "ldap://host:port". Raises ConfigError."""
+    scheme, _, address = server.partition("://")
+    try:
+        host, port = parse_address(address.removesuffix("/"), _PORTS.get(scheme))
+    except ValueError:
+        port = 0
+    if port == 0 or scheme not in _PORTS:
+        raise ConfigError(f'servers: {server!r} is not like "ldaps://host" or "ldap://host:389"')
+    starttls = scheme == "ldap" and not cleartext
+    return Url(server, host, port, tls=starttls or scheme == "ldaps", starttls=starttls)
 
 
-def _check_bind(settings: Settings) -> None:
-    if (settings.bind_dn is None) != (settings.bind_password_file is None):
-        raise ConfigError("bind_dn and bind_password_file: one of them without the other")
-    if settings.direct_bind is not None:
-        if settings.bind_dn is not None:
-            raise ConfigError(
-                "direct_bind and bind_dn: users bind directly, or an account of the gateway's looks for them"
-            )
-        if problem := template_problem(settings.direct_bind, ("name",)):
-            raise ConfigError(f"direct_bind: {problem}")
-        if settings.binds_a_dn:
-            _check_dn("direct_bind", settings.direct_bind.replace("{name}", "x"))
-    if settings.bind_password_file is not None:
-        read_secret_text(Path(settings.bind_password_file))
+def tls_context(ca: Path | None) -> ssl.SSLContext:
+    """TLS 1.2 or newer, verified against these authorities or the system's. Raises ConfigError."""
+    try:
+        context = ssl.create_default_context(cafile=ca)
+    except ssl.SSLError:
+        raise ConfigError(f"ca: {ca}: no certificates in PEM") from None
+    except OSError as error:
+        raise ConfigError(f"ca: {ca}: {error.strerror or error}") from error
+    # RFC 9525 2: a name in the subject is not a name that a certificate is verified by.
+    context.hostname_checks_common_name = False
+    return context
+
+
+def fill(template: str, **values: str) -> str:
+    """The template with the values in place of `{name}` and `{dn}`. They must be escaped already."""
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
+
+
+def _check_template(key: str, template: str, allowed: Collection[str], *, is_filter: bool = False) -> None:
+    used = set(_PLACEHOLDER.findall(template))
+    if not used or not used <= set(allowed) or re.search("[{}]", _PLACEHOLDER.sub("", template)):
+        raise ConfigError(f"{key}: must have {' or '.join(f'{{{name}}}' for name in allowed)}, and no other braces")
+    if is_filter and not _in_parentheses(template):
+        raise ConfigError(f"{key}: is not one filter in parentheses")
+
+
+def _in_parentheses(template: str) -> bool:
+    depth = 0
+    for position, character in enumerate(template):
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if depth < 1 and position < len(template) - 1:
+            return False
+    return depth == 0
 
 
 def _check_dn(key: str, dn: str) -> None:
@@ -108,3 +176,17 @@ def _check_dn(key: str, dn: str) -> None:
         read_dn(dn)
     except ValueError:
         raise ConfigError(f'{key}: is not a DN such as "ou=people,dc=hospital,dc=example"') from None
+
+
+def read_dn(dn: str) -> list[tuple[str, str]]:
+    """The RDNs of a DN (RFC 4514), each as attribute and value, unescaped; the entry's own first, the root's last.
+
+    Of an RDN with several attributes only the first counts. Raises ValueError if it is not a DN.
+    """
+    try:
+        rdns = str2dn(dn)
+    except ldap.LDAPError:
+        rdns = []
+    if not rdns:
+        raise ValueError("not a DN")
+    return [rdn[0][:2] for rdn in rdns]

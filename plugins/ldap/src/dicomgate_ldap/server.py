@@ -1,0 +1,156 @@
+"""One directory server: so many questions at a time, each with a deadline, on connections that are bound.
+
+Rule 1: an answer or a NoAnswerError comes in time, whatever the server does.
+Rule 2: no bind without a DN or without a passcode: that would be an anonymous one, and succeed (RFC 4513 5.1.2).
+Rule 3: connections of the gateway's own account are kept; one on which anything went wrong is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
+
+import ldap
+
+from dicomgate import ConfigError
+from dicomgate.kit.failover import BusyError, NoAnswerError
+from dicomgate.kit.files import read_secret_text
+
+from .bind_errors import in_words, refusal_by_policy, refusal_of_bind
+from .connection import Connection
+from .relay import Target
+from .settings import Settings, Url
+
+_T = TypeVar("_T")
+
+ANY = "(objectClass=*)"
+
+_IDLE = 60.0
+"""Seconds after which a connection is no longer used: firewalls forget it, Active Directory closes it."""
+
+
+class RefusedError(Exception):
+    """The directory refuses a login. The message says why."""
+
+
+class Server:
+    """The server at `url`. `tls` gives the context for a new connection."""
+
+    def __init__(self, settings: Settings, url: Url, tls: Callable[[], ssl.SSLContext]) -> None:
+        self.settings = settings
+        self._target = Target(url)
+        self._tls = tls
+        self._free = asyncio.Semaphore(settings.connections)
+        self._idle: list[tuple[Connection, float]] = []
+        self._open: set[Connection] = set()
+
+    async def in_time(self, ask: Callable[[], Awaitable[_T]], seconds: float) -> tuple[_T, float]:
+        """The answer, and the time (time.monotonic) at which the question was begun.
+
+        Raises NoAnswerError, after `seconds` at the latest, and BusyError if it could not be begun by then.
+        """
+        began = 0.0
+        try:
+            async with asyncio.timeout(seconds), self._free:
+                began = time.monotonic()
+                return await ask(), began
+        except TimeoutError:
+            if not began:
+                raise BusyError("all connections are busy") from None
+            raise NoAnswerError(f"no answer within {seconds:.2g} s") from None
+        except (RefusedError, ConfigError) as error:  # a refusal of the gateway's own account; its secret file
+            raise NoAnswerError(str(error)) from None
+        except ldap.LDAPError as error:
+            raise NoAnswerError(in_words(error)) from None
+
+    async def on_our_own(self, ask: Callable[[Connection], Awaitable[_T]]) -> _T:
+        """Ask on a connection of the gateway's own account. If a kept one fails, ask once more on a new one."""
+        while self._idle:
+            own, used = self._idle.pop()
+            if time.monotonic() - used < _IDLE:
+                with suppress(ldap.LDAPError):
+                    return await self._ask_and_keep(own, ask)
+                break
+            own.close()
+        return await self._ask_and_keep(await self._connect_as_the_gateway(), ask)
+
+    @asynccontextmanager
+    async def bound(self, dn: str, passcode: str, wrong: str) -> AsyncIterator[Connection]:
+        """A connection that is bound as this DN, for a `with` block.
+
+        Raises RefusedError if the directory refuses that, with `wrong` if it does not say why.
+        """
+        connection = await self._bind(dn, passcode, wrong)
+        try:
+            yield connection
+        except BaseException:
+            connection.abort()
+            raise
+        connection.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        self._target.close()
+        self._idle.clear()
+        for connection in list(self._open):
+            connection.abort()
+            await connection.over
+
+    async def _ask_and_keep(self, own: Connection, ask: Callable[[Connection], Awaitable[_T]]) -> _T:
+        try:
+            answer = await ask(own)
+        except BaseException:
+            own.abort()
+            raise
+        self._idle.append((own, time.monotonic()))
+        return answer
+
+    async def _connect_as_the_gateway(self) -> Connection:
+        settings = self.settings
+        # Read for each connection: a new secret counts without a restart.
+        secret = None if settings.bind_password_file is None else read_secret_text(settings.bind_password_file)
+        try:
+            own = await self._bind(settings.bind_dn, secret, "wrong secret")
+        except RefusedError as error:
+            raise NoAnswerError(f"it refuses the gateway's own account, {settings.bind_dn}: {error}") from None
+        try:
+            await self._check_base(own, settings.base)
+            if settings.searches_for_groups and settings.group_base:
+                await self._check_base(own, settings.group_base)
+        except BaseException:
+            own.abort()
+            raise
+        return own
+
+    async def _check_base(self, own: Connection, base: str) -> None:
+        # A server that does not hold the base, and refers to another one, cannot tell who is unknown.
+        with suppress(ldap.NO_SUCH_OBJECT, ldap.REFERRAL):
+            if await own.search(base, ldap.SCOPE_BASE, ANY, ["1.1"]):
+                return
+        raise NoAnswerError(f"there is no entry {base}, or it may not be read")
+
+    async def _bind(self, dn: str | None, secret: str | None, wrong: str) -> Connection:
+        """A connection that is bound as the DN, or as nobody. Raises RefusedError if the directory refuses that."""
+        if dn is not None and not (dn and secret):
+            raise NoAnswerError("a bind without a name or a passcode, which would be anonymous")
+        connection = await Connection.open(self._target, self._tls())
+        self._open.add(connection)
+        connection.over.add_done_callback(lambda _: self._open.discard(connection))
+        try:
+            reason = refusal_by_policy(await connection.bind(dn or "", secret or ""))
+        except ldap.LDAPError as error:
+            connection.abort()
+            reason = refusal_of_bind(error, wrong)
+            if not reason:
+                raise
+        except BaseException:
+            connection.abort()
+            raise
+        if reason:
+            connection.abort()
+            raise RefusedError(reason)
+        return connection
