@@ -129,7 +129,11 @@ def _messages(package: ModuleType) -> Iterator[tuple[str, str]]:
     """Level and text of each `_log.LEVEL("...")` in the package, and in the kit's modules that log for it."""
     files = [file for folder in package.__path__ for file in sorted(Path(folder).rglob("*.py"))]
     used = "".join(file.read_text("utf-8") for file in files)
-    kit = [Path(str(module.__file__)) for module in (failover, refreshed, watched) if f"from {module.__name__} import" in used]
+    kit = [
+        Path(str(module.__file__))
+        for module in (failover, refreshed, watched)
+        if f"from {module.__name__} import" in used
+    ]
     for file in [*files, *kit]:
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             match node:
