@@ -2,7 +2,7 @@
 # `make demo` and `make test` set everything up by themselves; each step is quick when nothing changed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz stamina bench check format lock build docs clean
+.PHONY: help setup demo test fuzz pythons stamina bench check format lock build docs clean
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 
@@ -24,6 +24,9 @@ test: setup            ## everything: the real peers (DCMTK, Orthanc, dcmjs-dims
 
 fuzz: setup            ## mutated inputs for everything that reads what a client sends, for about a minute
 	$(BIN)/python -m fuzz
+
+pythons:               ## make check and the core's tests with each Python 3.11 to 3.14 that is installed
+	@scripts/pythons.sh
 
 stamina: setup         ## long tests that wear the gateway down: slow peers, floods, faults; wants a quiet machine for an hour
 	DICOMGATE_STAMINA=full $(BIN)/pytest --timeout=7200 tests/stamina
@@ -53,4 +56,4 @@ docs: setup            ## the documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 clean:                 ## remove what make made
-	rm -rf .venv dist build site tests/clients/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage* fuzz-findings
+	rm -rf .venv .pythons dist build site tests/clients/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage* fuzz-findings

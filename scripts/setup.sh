@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# The virtual environment .venv: every package pinned by version and hash, then dicomgate and its plugins, editable.
-# Does nothing when .venv was already made from these very files.
+# The virtual environment .venv, or the one that VENV names: every package pinned by version and hash, then dicomgate
+# and its plugins, editable. Does nothing if it was already made from the same files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly PROJECTS=(. plugins/*/)
-readonly STAMP=.venv/setup.sha256
+readonly VENV=${VENV:-.venv}
+readonly STAMP=$VENV/setup.sha256
 
-# The path counts too: a virtual environment does not survive being moved.
+# The path counts too: a virtual environment cannot be moved.
 fingerprint() {
     { pwd; cat requirements.lock pyproject.toml plugins/*/pyproject.toml scripts/setup.sh; } | sha256sum
 }
@@ -41,18 +42,18 @@ make_environment() {
             exit 1
         }
     fi
-    echo "setup: a virtual environment with $("$python" --version), in .venv"
-    "$python" -m venv --clear .venv
+    echo "setup: a virtual environment with $("$python" --version), in $VENV"
+    "$python" -m venv --clear "$VENV"
 }
 
-if [ -f "$STAMP" ] && [ "$(cat "$STAMP")" = "$(fingerprint)" ] && is_recent .venv/bin/python; then
+if [ -f "$STAMP" ] && [ "$(cat "$STAMP")" = "$(fingerprint)" ] && is_recent "$VENV/bin/python"; then
     exit 0
 fi
-if ! is_recent .venv/bin/python || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+if ! is_recent "$VENV/bin/python" || ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
     make_environment
 fi
 rm -f "$STAMP"
-pip=(.venv/bin/python -m pip install --quiet --disable-pip-version-check)
+pip=("$VENV/bin/python" -m pip install --quiet --disable-pip-version-check)
 echo "setup: the packages of requirements.lock"
 "${pip[@]}" --require-hashes -r requirements.lock
 echo "setup: dicomgate and its plugins, editable"

@@ -27,8 +27,13 @@ sys.path.append(str(Path(__file__).parent))  # MkDocs does not, for hooks
 import machine_drawing
 
 ROOT = Path(__file__).parents[1]
-ELSEWHERE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "LICENSE": "LICENSE.txt"}
-"""What stands beside docs/, and where the site has it."""
+ELSEWHERE = {
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security-policy.md",
+    "CHANGELOG.md": "changelog.md",
+    "LICENSE": "LICENSE.txt",
+}
+"""Files that are not in docs/, and where the site has them."""
 LONG_CELL = 48
 
 _LINK = re.compile(r"\]\((?:\.\./|docs/)?([^)#\s]+)(#[^)\s]*)?\)")

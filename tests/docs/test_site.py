@@ -133,7 +133,7 @@ def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, Html]) -
 def test_every_page_is_in_the_navigation(site: Path, pages: dict[Path, Html]) -> None:
     home = {urldefrag(link)[0] for link in pages[site / "index.html"].links}
     written = {str(path.relative_to(DOCS).with_suffix(".html")) for path in DOCS.rglob("*.md")}
-    made = {"contributing.html", "changelog.html", "reference/keys.html"}
+    made = {"contributing.html", "security-policy.html", "changelog.html", "reference/keys.html"}
     assert {str(path.relative_to(site)) for path in pages} - {"404.html"} == written | made
     # Where there are tabs, the home page links to the first page of each; a page, to its neighbours.
     tabs = {link for link in home if link.endswith(".html")} | {"index.html"}
@@ -178,7 +178,7 @@ def test_the_reference_has_every_name_of_the_front_doors(pages: dict[Path, Html]
 
 
 def test_what_is_wrong_stops_the_build(tmp_path: Path) -> None:
-    for name in ("docs", "src", "scripts", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"):
+    for name in ("docs", "src", "scripts", "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "LICENSE"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "mkdocs.yml").write_text(
         (ROOT / "mkdocs.yml").read_text("utf-8").replace("quickstart.md", "fastbegin.md")
