@@ -1,24 +1,28 @@
-"""The judgement inside of another program: as in the gateway, and always with an answer."""
+"""Logins in another program: verified as in the gateway, and always answered."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, Once, Reject, StartError, Unavailable
 from dicomgate.auth.chain import Verdict
 from dicomgate.run import embedding
-from dicomgate.run.embedding import REFUSED_IDENTITY, TRY_LATER, Admit, AssociateReject, LoginService, Refuse
+from dicomgate.run.embedding import REFUSED_IDENTITY, TRY_LATER, Admit, LoginService, Refuse
 from dicomgate.testing import attempt, jwt, passcode, username
+from dicomgate.wire.reject_abort import Refusal
 from dicomgate.wire.user_identity import encode_identity
 
+pytestmark = pytest.mark.anyio
 HOUR = timedelta(hours=1)
+Answer: TypeAlias = Admit | Refuse
 
 
 class Staff:
@@ -46,27 +50,24 @@ def body(identity: Any) -> bytes:
     return encode_identity(identity)[4:]
 
 
-def judge(judge: LoginService, *items: bytes | None, secured: bool = True, **options: Any) -> list[Admit | Refuse]:
-    """Its answers, one after the other."""
-
-    async def ask() -> list[Admit | Refuse]:
-        async with judge:
-            return [await judge(attempt(id=str(n)), item, secured=secured, **options) for n, item in enumerate(items)]
-
-    return asyncio.run(ask())
+async def answers(logins: LoginService, *items: bytes | None, secured: bool = True, **options: Any) -> list[Answer]:
+    """What it answers to these identities, one after the other."""
+    async with logins:
+        return [await logins(attempt(id=str(n)), item, secured=secured, **options) for n, item in enumerate(items)]
 
 
-def refusals(answers: list[Admit | Refuse]) -> list[AssociateReject | None]:
-    return [answer.refusal if isinstance(answer, Refuse) else None for answer in answers]  # type: ignore[misc]
+async def refusals(logins: LoginService, *items: bytes | None, **options: Any) -> list[Refusal | None]:
+    """The refusal of each of them; None where it is admitted."""
+    return [one.refusal if isinstance(one, Refuse) else None for one in await answers(logins, *items, **options)]
 
 
 ALICE, BOB = body(passcode("alice", "right")), body(passcode("alice", "wrong"))
 
 
-def test_yes_and_no() -> None:
+async def test_yes_and_no() -> None:
     staff = Staff(b"response")
     requested = body(jwt("token", positive_response_requested=True))
-    admitted, refused, responded = judge(LoginService.of([staff]), ALICE, BOB, requested)
+    admitted, refused, responded = await answers(LoginService.of([staff]), ALICE, BOB, requested)
     assert admitted == Admit(Accept("alice", server_response=b"response"), "staff", None)
     assert refused == Refuse(REFUSED_IDENTITY, "staff: unknown")
     assert isinstance(responded, Admit)
@@ -74,50 +75,49 @@ def test_yes_and_no() -> None:
     assert [one.identity.primary for one in staff.asked if one.identity] == [b"alice", b"alice", b"token"]
 
 
-def test_what_the_chain_never_sees() -> None:
+async def test_what_the_chain_never_sees() -> None:
     staff = Staff()
     reserved, doubled = b"\x06" + ALICE[1:], ALICE + b"?"
     assert (
-        refusals(judge(LoginService.of([staff]), None, reserved, doubled, body(username("a\0b"))))
+        await refusals(LoginService.of([staff]), None, reserved, doubled, body(username("a\0b")))
         == [REFUSED_IDENTITY] * 4
     )
-    assert refusals(judge(LoginService.of([staff]), ALICE, secured=False)) == [REFUSED_IDENTITY]
+    assert await refusals(LoginService.of([staff]), ALICE, secured=False) == [REFUSED_IDENTITY]
     assert staff.asked == []
-    assert refusals(judge(LoginService.of([staff], cleartext_passcodes=True), ALICE, secured=False)) == [None]
-    assert refusals(judge(LoginService.of([staff]), body(username("alice")), secured=False)) == [None]
+    assert await refusals(LoginService.of([staff], cleartext_passcodes=True), ALICE, secured=False) == [None]
+    assert await refusals(LoginService.of([staff]), body(username("alice")), secured=False) == [None]
 
 
-def test_the_one_refusal_that_a_program_has() -> None:
-    assert refusals(judge(LoginService.of([Staff()]), BOB, None, ALICE, always=TRY_LATER)) == [TRY_LATER] * 2 + [None]
+async def test_the_one_refusal_that_a_program_has() -> None:
+    assert await refusals(LoginService.of([Staff()]), BOB, None, ALICE, always=TRY_LATER) == [TRY_LATER] * 2 + [None]
 
 
-def test_a_credential_that_may_be_used_once() -> None:
-    assert refusals(judge(LoginService.of([Staff(once=True)]), ALICE, ALICE)) == [None, REFUSED_IDENTITY]
+async def test_a_credential_that_may_be_used_once() -> None:
+    assert await refusals(LoginService.of([Staff(once=True)]), ALICE, ALICE) == [None, REFUSED_IDENTITY]
 
 
-def test_a_credential_that_has_ended() -> None:
+async def test_a_credential_that_has_ended() -> None:
     ended, valid = Staff(ends=-HOUR), Staff(ends=HOUR)
-    assert refusals(judge(LoginService.of([ended]), ALICE)) == [REFUSED_IDENTITY]
-    assert refusals(judge(LoginService.of([valid]), ALICE)) == [None]
+    assert await refusals(LoginService.of([ended]), ALICE) == [REFUSED_IDENTITY]
+    assert await refusals(LoginService.of([valid]), ALICE) == [None]
 
 
-def test_a_response_that_fits_nowhere() -> None:
+async def test_a_response_that_fits_nowhere() -> None:
     requested = body(jwt("token", positive_response_requested=True))
-    assert refusals(judge(LoginService.of([Staff(b"r" * 65_001)]), requested)) == [TRY_LATER]
-    assert refusals(judge(LoginService.of([Staff(b"r" * 65_000)]), requested)) == [None]
+    assert await refusals(LoginService.of([Staff(b"r" * 65_001)]), requested) == [TRY_LATER]
+    assert await refusals(LoginService.of([Staff(b"r" * 65_000)]), requested) == [None]
 
 
-def test_guesses_are_counted() -> None:
+async def test_guesses_are_counted() -> None:
     wrong = [body(passcode("alice", f"wrong {n}")) for n in range(8)]
     staff = Staff()
-    answers = judge(LoginService.of([staff]), *wrong, ALICE)
-    assert refusals(answers) == [REFUSED_IDENTITY] * 9
-    assert isinstance(answers[-1], Refuse)
-    assert "throttled" in answers[-1].reason
+    given = await answers(LoginService.of([staff]), *wrong, ALICE)
+    assert {one.refusal for one in given if isinstance(one, Refuse)} == {REFUSED_IDENTITY}
+    assert [isinstance(one, Refuse) and "throttled" in one.reason for one in given] == [False] * 5 + [True] * 4
     assert len(staff.asked) == 5, "the default of free"
 
 
-def test_a_hanging_chain() -> None:
+async def test_a_hanging_chain() -> None:
     class Hanging:
         async def authenticate(self, attempt: Attempt) -> Decision:
             await asyncio.sleep(60)
@@ -125,11 +125,11 @@ def test_a_hanging_chain() -> None:
 
     began = time.monotonic()
     hanging = LoginService.of([Hanging()], deadline=timedelta(seconds=0.1))
-    assert refusals(judge(hanging, ALICE)) == [TRY_LATER]
+    assert await refusals(hanging, ALICE) == [TRY_LATER]
     assert time.monotonic() - began < 10
 
 
-def test_what_hangs_around_the_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_hangs_around_the_chain(monkeypatch: pytest.MonkeyPatch) -> None:
     one = LoginService.of([Staff()])
 
     async def too_late(_: object) -> Verdict:
@@ -138,17 +138,17 @@ def test_what_hangs_around_the_chain(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(embedding, "answered", too_late)
     monkeypatch.setattr(one, "deadline", 0.1)
-    assert judge(one, ALICE) == [Refuse(TRY_LATER, "no decision within 0.1 s")]
+    assert await answers(one, ALICE) == [Refuse(TRY_LATER, "no decision within 0.1 s")]
 
 
-def test_a_defect_of_ours_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_defect_of_ours_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     one = LoginService.of([Staff()])
 
     async def broken(*_: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(embedding, "answered", broken)
-    assert judge(one, ALICE) == [Refuse(TRY_LATER, "a defect of dicomgate")]
+    assert await answers(one, ALICE) == [Refuse(TRY_LATER, "a defect of dicomgate")]
 
 
 def test_names_are_different() -> None:
@@ -169,23 +169,18 @@ def write(folder: Path, text: str) -> Path:
 
 
 @pytest.fixture
-def staff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An installed authenticator: accepts alice with the passcode "right"."""
-    folder = tmp_path / "installed"
-    (folder / "embedded_staff-1.0.dist-info").mkdir(parents=True)
-    (folder / "embedded_staff-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: embedded_staff\n")
-    points = "[dicomgate.authenticators]\nembedded-staff = embedded_staff:Staff\n"
-    (folder / "embedded_staff-1.0.dist-info" / "entry_points.txt").write_text(points)
-    (folder / "embedded_staff.py").write_text(
-        "from dicomgate import Accept, Reject\n"
-        "class Staff:\n"
-        "    def __init__(self, user: str = 'alice'): self.user = user\n"
-        "    async def authenticate(self, attempt):\n"
-        "        right = attempt.identity is None or attempt.identity.secondary == b'right'\n"
-        "        return Accept(self.user) if right else Reject('wrong')\n"
-    )
-    monkeypatch.syspath_prepend(folder)
-    return '[[authenticator]]\nuse = "embedded-staff"\n'
+def staff(install_authenticator: Callable[[str], str]) -> str:
+    """The table of an installed authenticator that accepts the passcode "right"."""
+    name = install_authenticator("""
+        from dicomgate import Accept, Reject
+        class Judge:
+            def __init__(self, user: str = "alice"):
+                self.user = user
+            async def authenticate(self, attempt):
+                right = attempt.identity is None or attempt.identity.secondary == b"right"
+                return Accept(self.user) if right else Reject("wrong")
+    """)
+    return f'[[authenticator]]\nuse = "{name}"\n'
 
 
 GATEWAY = '[gateway]\nnode = "ward-ae"\naudit = "audit.jsonl"\n'
@@ -196,35 +191,35 @@ def listener(name: str, more: str = "") -> str:
     return f'[[listener]]\nname = "{name}"\nbind = "127.0.0.1:{sum(name.encode())}"\n{more}\n'
 
 
-def test_a_file_without_listeners(tmp_path: Path, staff: str) -> None:
+async def test_a_file_without_listeners(tmp_path: Path, staff: str) -> None:
     path = write(tmp_path, GATEWAY + staff)
-    assert refusals(judge(LoginService.configured(path), ALICE, BOB, None)) == [
+    assert await refusals(LoginService.configured(path), ALICE, BOB, None) == [
         None,
         REFUSED_IDENTITY,
         REFUSED_IDENTITY,
     ]
-    assert refusals(judge(LoginService.configured(path), ALICE, secured=False)) == [REFUSED_IDENTITY]
+    assert await refusals(LoginService.configured(path), ALICE, secured=False) == [REFUSED_IDENTITY]
     told = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
     assert [one["event"] for one in told[:4]] == ["Decided", "Decided", "Refused", "Refused"]
     assert {one["node"] for one in told} == {"ward-ae"}
     assert [one["id"] for one in told[:4]] == ["0", "1", "1", "2"]
 
 
-def test_the_rules_of_a_listener(tmp_path: Path, staff: str) -> None:
+async def test_the_rules_of_a_listener(tmp_path: Path, staff: str) -> None:
     rules = 'cleartext_passcodes = true\nidentity = "optional"\nend_with_credential = false'
     one = LoginService.configured(write(tmp_path, GATEWAY + listener("ward", rules) + UPSTREAM + staff))
     assert (one.listener, one.end_with_credential) == ("ward", False)
-    assert refusals(judge(one, ALICE, BOB, None, secured=False)) == [None, REFUSED_IDENTITY, None]
+    assert await refusals(one, ALICE, BOB, None, secured=False) == [None, REFUSED_IDENTITY, None]
     strict = LoginService.configured(write(tmp_path, GATEWAY + listener("ward") + UPSTREAM + staff))
-    assert refusals(judge(strict, ALICE, None, secured=False)) == [REFUSED_IDENTITY] * 2
+    assert await refusals(strict, ALICE, None, secured=False) == [REFUSED_IDENTITY] * 2
 
 
-def test_one_of_several_listeners(tmp_path: Path, staff: str) -> None:
-    second = '[[authenticator]]\nuse = "embedded-staff"\nname = "second"\nuser = "zoe"\n'
+async def test_one_of_several_listeners(tmp_path: Path, staff: str) -> None:
+    second = staff + 'name = "second"\nuser = "zoe"\n'
     listeners = listener("ward") + listener("lab", 'authenticators = ["second"]')
     path = write(tmp_path, GATEWAY + listeners + UPSTREAM + staff + second)
     for name, expected in (("ward", "alice"), ("lab", "zoe")):
-        (answer,) = judge(LoginService.configured(path, name), ALICE)
+        (answer,) = await answers(LoginService.configured(path, name), ALICE)
         assert isinstance(answer, Admit)
         assert answer.accept.user == expected
     with pytest.raises(ConfigError, match="say which listener's authenticators to use; there are: ward, lab"):
@@ -235,28 +230,30 @@ def test_one_of_several_listeners(tmp_path: Path, staff: str) -> None:
         LoginService.configured(write(tmp_path, GATEWAY + staff), "ward")
 
 
-def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, staff: str) -> None:
+async def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, staff: str) -> None:
     with pytest.raises(
         ConfigError, match=r"dicomgate.toml:7: authenticator\[0\].usr: unknown key, did you mean 'user'"
     ):
         LoginService.configured(write(tmp_path, GATEWAY + "\n" + staff + 'usr = "alice"\n'))
     with pytest.raises(StartError, match="the audit file"):
-        judge(LoginService.configured(write(tmp_path, GATEWAY.replace("audit.jsonl", "no/where") + staff)), ALICE)
+        await answers(
+            LoginService.configured(write(tmp_path, GATEWAY.replace("audit.jsonl", "no/where") + staff)), ALICE
+        )
 
 
-def test_the_state_is_the_gateways(tmp_path: Path, staff: str) -> None:
+async def test_the_state_is_the_gateways(tmp_path: Path, staff: str) -> None:
     """What two of them count, they count together."""
     path = write(tmp_path, GATEWAY + "[throttle]\nfree = 1\n" + staff)
-    first = judge(LoginService.configured(path), *[body(passcode("alice", f"wrong {n}")) for n in range(2)])
-    assert refusals(first) == [REFUSED_IDENTITY] * 2
-    (then,) = judge(LoginService.configured(path), ALICE)
+    guesses = [body(passcode("alice", f"wrong {n}")) for n in range(2)]
+    assert await refusals(LoginService.configured(path), *guesses) == [REFUSED_IDENTITY] * 2
+    (then,) = await answers(LoginService.configured(path), ALICE)
     assert isinstance(then, Refuse)
     assert "throttled" in then.reason
 
 
-def test_who_could_not_look() -> None:
+async def test_who_could_not_look() -> None:
     class Down:
         async def authenticate(self, attempt: Attempt) -> Decision:
             return Unavailable("the directory is down")
 
-    assert judge(LoginService.of([Down()]), ALICE) == [Refuse(TRY_LATER, "down: the directory is down")]
+    assert await answers(LoginService.of([Down()]), ALICE) == [Refuse(TRY_LATER, "down: the directory is down")]

@@ -16,7 +16,7 @@ from dicomgate.testing.peers.dcmtk import storescu, tls_options
 from dicomgate.testing.peers.loopback import HOST, Address
 from dicomgate.testing.peers.nameless import CLIENTS, ask_for
 from dicomgate.testing.peers.orthanc import Orthanc
-from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.peers.spy import RELEASE_RP, Spy
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, RawClient, log_in, request
 from dicomgate.testing.slices import ct_slice
 from dicomgate.testing.system_gateway import StartGateway, configuration
@@ -83,19 +83,20 @@ def test_a_client_that_cannot_log_in(
     assert orthanc.connections() == 2
 
 
-def test_no_certificate_and_one_of_a_strange_authority(gateway: StartGateway, certificates: Certificates) -> None:
-    with Spy([accept_all, RELEASE_RP]) as spy:
-        running = gateway(tables(spy.address, certificates, user_from="common-name"))
-        assert log_in(running.address, [], certificates.client_context(certificates.client))[:1] == b"\2"
-        assert log_in(running.address, [], certificates.client_context()) == REFUSED_IDENTITY
-        assert running.wait_for("Refused")[0]["reason"] == (
-            "no authenticator claims an attempt without identity (devices: no client certificate)"
-        )
-        with pytest.raises(OSError):  # of TLS itself: who shows it is told so before anybody is asked
-            log_in(running.address, [], certificates.client_context(certificates.stranger))
-        running.wait_for("Closed", 3)
-        assert [one["outcome"] for one in running.told("Decided")] == ["accept", "nobody claims it"]
-        assert running.told("Decided", outcome="accept")[0]["user"] == "client"
+def test_no_certificate_and_one_of_a_strange_authority(
+    gateway: StartGateway, certificates: Certificates, spy: Spy
+) -> None:
+    running = gateway(tables(spy.address, certificates, user_from="common-name"))
+    assert log_in(running.address, [], certificates.client_context(certificates.client))[:1] == b"\2"
+    assert log_in(running.address, [], certificates.client_context()) == REFUSED_IDENTITY
+    assert running.wait_for("Refused")[0]["reason"] == (
+        "no authenticator claims an attempt without identity (devices: no client certificate)"
+    )
+    with pytest.raises(OSError):  # of TLS itself: who shows it is told so before anybody is asked
+        log_in(running.address, [], certificates.client_context(certificates.stranger))
+    running.wait_for("Closed", 3)
+    assert [one["outcome"] for one in running.told("Decided")] == ["accept", "nobody claims it"]
+    assert running.told("Decided", outcome="accept")[0]["user"] == "client"
 
 
 def issued_until(folder: Path, end: datetime) -> tuple[Path, Mapping[str, Leaf]]:
@@ -112,31 +113,30 @@ def issued_until(folder: Path, end: datetime) -> tuple[Path, Mapping[str, Leaf]]
 
 
 def test_the_association_ends_with_the_certificate(
-    gateway: StartGateway, certificates: Certificates, tmp_path: Path
+    gateway: StartGateway, certificates: Certificates, tmp_path: Path, spy: Spy
 ) -> None:
     end = (datetime.now(UTC) + timedelta(seconds=4)).replace(microsecond=0)
     authority, leaves = issued_until(tmp_path, end)
-    with Spy([accept_all, RELEASE_RP]) as spy:
-        made = tables(spy.address, certificates, user_from="dns")
-        for listener in made["listener"]:
-            listener["tls"] = {**listener["tls"], "client_ca": authority}
-        running = gateway(made)
-        with (
-            RawClient(running.address, certificates.client_context(leaves["short"])) as short,
-            RawClient(running.address, certificates.client_context(leaves["long"])) as long,
-        ):
-            assert short.ask(request())[:1] == b"\2"
-            assert long.ask(request())[:1] == b"\2"
-            assert short.pdu()[:1] == b"\7"  # A-ABORT
-            assert datetime.now(UTC) >= end
-            assert long.release() == RELEASE_RP
-        assert {one["user"]: one["id"] for one in running.told("Established")}.keys() == {"short.test", "long.test"}
-        running.wait_for("Closed", 2)
-        assert {one["cause"] for one in running.told("Closed")} == {"the credential expired", "released"}
+    made = tables(spy.address, certificates, user_from="dns")
+    for listener in made["listener"]:
+        listener["tls"] = {**listener["tls"], "client_ca": authority}
+    running = gateway(made)
+    with (
+        RawClient(running.address, certificates.client_context(leaves["short"])) as short,
+        RawClient(running.address, certificates.client_context(leaves["long"])) as long,
+    ):
+        assert short.ask(request())[:1] == b"\2"
+        assert long.ask(request())[:1] == b"\2"
+        assert short.pdu()[:1] == b"\7"  # A-ABORT
+        assert datetime.now(UTC) >= end
+        assert long.release() == RELEASE_RP
+    assert {one["user"]: one["id"] for one in running.told("Established")}.keys() == {"short.test", "long.test"}
+    running.wait_for("Closed", 2)
+    assert {one["cause"] for one in running.told("Closed")} == {"the credential expired", "released"}
 
 
 def test_good_logins_are_not_throttled_and_strange_certificates_are(
-    gateway: StartGateway, certificates: Certificates
+    gateway: StartGateway, certificates: Certificates, spy: Spy
 ) -> None:
     """Attempts without an identity are counted by their source: five go ahead here, then one waits."""
 
@@ -147,14 +147,13 @@ def test_good_logins_are_not_throttled_and_strange_certificates_are(
                 assert client.release() == RELEASE_RP
             return answer
 
-    with Spy([accept_all, RELEASE_RP]) as spy:
-        running = gateway(tables(spy.address, certificates) | {"throttle": {"source_free": 5}})
-        for calling in ["CT1"] * 10 + ["CT1", "CT2"] * 10:
-            assert answer(certificates.client, calling, HOST)[:1] == b"\2"
-        for number in range(10):
-            assert answer(certificates.server, f"CT{number}", "127.0.0.2") == REFUSED_IDENTITY
-        begins = [one["reason"][:9] for one in running.told("Decided", outcome="reject")]
-        assert begins == ["the certi"] * 5 + ["throttled"] * 5
-        # The source waits, whatever it shows; another one does not.
-        assert answer(certificates.client, "CT1", "127.0.0.2") == REFUSED_IDENTITY
-        assert answer(certificates.client, "CT1", HOST)[:1] == b"\2"
+    running = gateway(tables(spy.address, certificates) | {"throttle": {"source_free": 5}})
+    for calling in ["CT1"] * 10 + ["CT1", "CT2"] * 10:
+        assert answer(certificates.client, calling, HOST)[:1] == b"\2"
+    for number in range(10):
+        assert answer(certificates.server, f"CT{number}", "127.0.0.2") == REFUSED_IDENTITY
+    begins = [one["reason"][:9] for one in running.told("Decided", outcome="reject")]
+    assert begins == ["the certi"] * 5 + ["throttled"] * 5
+    # The source waits, whatever it shows; another one does not.
+    assert answer(certificates.client, "CT1", "127.0.0.2") == REFUSED_IDENTITY
+    assert answer(certificates.client, "CT1", HOST)[:1] == b"\2"

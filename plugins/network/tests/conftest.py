@@ -1,5 +1,5 @@
-"""Gateways and an Orthanc."""
+"""Gateways, a spy and an Orthanc."""
 
-from __future__ import annotations
+from dicomgate.testing.fixtures import evidence, gateway, orthanc, running_orthanc, spy
 
-from dicomgate.testing.fixtures import evidence, gateway, orthanc, running_orthanc  # noqa: F401 (fixtures)  # noqa: F401 (fixtures)
+__all__ = ["evidence", "gateway", "orthanc", "running_orthanc", "spy"]

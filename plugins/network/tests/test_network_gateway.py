@@ -11,7 +11,7 @@ from dicomgate.testing.peers.dcmtk import storescu
 from dicomgate.testing.peers.loopback import Address
 from dicomgate.testing.peers.nameless import CLIENTS, ask_for
 from dicomgate.testing.peers.orthanc import Orthanc
-from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.peers.spy import RELEASE_RP, Spy
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, RELEASE_RQ, RawClient, request
 from dicomgate.testing.slices import ct_slice
 from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
@@ -73,26 +73,24 @@ def log_in(running: Gateway, calling: str, source: str = "") -> bytes:
         return answer
 
 
-def test_where_it_comes_from(gateway: StartGateway) -> None:
-    with Spy([accept_all, RELEASE_RP]) as spy:
-        running = gateway(tables(spy.address))
-        assert log_in(running, "MR1", "127.0.0.2")[:1] == b"\2"
-        assert log_in(running, "MR1", "127.0.0.5") == REFUSED_IDENTITY
-        assert running.wait_for("Decided", outcome="accept")[0]["user"] == "mr-1"
+def test_where_it_comes_from(gateway: StartGateway, spy: Spy) -> None:
+    running = gateway(tables(spy.address))
+    assert log_in(running, "MR1", "127.0.0.2")[:1] == b"\2"
+    assert log_in(running, "MR1", "127.0.0.5") == REFUSED_IDENTITY
+    assert running.wait_for("Decided", outcome="accept")[0]["user"] == "mr-1"
 
 
-def test_good_logins_are_not_throttled_and_guesses_are(gateway: StartGateway) -> None:
+def test_good_logins_are_not_throttled_and_guesses_are(gateway: StartGateway, spy: Spy) -> None:
     """Attempts without an identity are counted by their source: five go ahead here, then one waits."""
-    with Spy([accept_all, RELEASE_RP]) as spy:
-        made = tables(spy.address) | {"throttle": {"source_free": 5}}
-        running = gateway(made)
-        for calling in ["CT1"] * 15 + ["CT1", "MR1"] * 15:
-            assert log_in(running, calling)[:1] == b"\2"
-        # One that asks for the same again and again is refused, and has guessed once.
-        for calling in ["CT9"] * 10 + [f"CT{number}" for number in range(10, 20)]:
-            assert log_in(running, calling, "127.0.0.2") == REFUSED_IDENTITY
-        begins = [one["reason"].partition(" ")[0] for one in running.told("Decided", outcome="reject")]
-        assert begins == ["no"] + ["the"] * 9 + ["no"] * 4 + ["throttled:"] * 6
-        # The source waits, whatever it says it is; another one does not.
-        assert log_in(running, "CT1", "127.0.0.2") == REFUSED_IDENTITY
-        assert log_in(running, "CT1")[:1] == b"\2"
+    made = tables(spy.address) | {"throttle": {"source_free": 5}}
+    running = gateway(made)
+    for calling in ["CT1"] * 15 + ["CT1", "MR1"] * 15:
+        assert log_in(running, calling)[:1] == b"\2"
+    # One that asks for the same again and again is refused, and has guessed once.
+    for calling in ["CT9"] * 10 + [f"CT{number}" for number in range(10, 20)]:
+        assert log_in(running, calling, "127.0.0.2") == REFUSED_IDENTITY
+    begins = [one["reason"].partition(" ")[0] for one in running.told("Decided", outcome="reject")]
+    assert begins == ["no"] + ["the"] * 9 + ["no"] * 4 + ["throttled:"] * 6
+    # The source waits, whatever it says it is; another one does not.
+    assert log_in(running, "CT1", "127.0.0.2") == REFUSED_IDENTITY
+    assert log_in(running, "CT1")[:1] == b"\2"

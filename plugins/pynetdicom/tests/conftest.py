@@ -1,4 +1,4 @@
-"""AEs of pynetdicom, and gateways."""
+"""Gateways, a PACS and certificates; and no thread is left after a test."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from dicomgate.testing.fixtures import evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
-from dicomgate.testing.peers.certificates import Certificates, make_certificates
+from dicomgate.testing.fixtures import certificates, evidence, gateway, install_authenticator, pacs
 
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return make_certificates(tmp_path_factory.mktemp("certificates"))
+__all__ = ["certificates", "evidence", "gateway", "install_authenticator", "no_thread_is_left", "pacs"]
 
 
 @pytest.fixture(autouse=True)

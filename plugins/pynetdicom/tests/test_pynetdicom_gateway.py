@@ -6,7 +6,6 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -47,37 +46,35 @@ def start(gateway: StartGateway, upstream: Address, handler: str, *, more: Any =
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
-def test_every_type_with_and_without_a_response(gateway: StartGateway, host: str) -> None:
-    with PynetdicomPacs() as pacs:
-        running = start(gateway, pacs.address, f"{HERE}:handle_user_id", bind=f"{host}:0")
-        for kind in TYPES:
-            assert log_in(running.address, kind, *GENUINE[kind]) is None
-            assert log_in(running.address, kind, *FALSE[kind], response=True) == REFUSED_IDENTITY
-            expected = b"" if kind < 3 else b"you are welcome"
-            assert log_in(running.address, kind, *GENUINE[kind], response=True) == expected
-        assert log_in(running.address, None) == REFUSED_IDENTITY
-        assert [one.identity for one in pacs.associations] == [None] * 10
+def test_every_type_with_and_without_a_response(gateway: StartGateway, host: str, pacs: PynetdicomPacs) -> None:
+    running = start(gateway, pacs.address, f"{HERE}:handle_user_id", bind=f"{host}:0")
+    for kind in TYPES:
+        assert log_in(running.address, kind, *GENUINE[kind]) is None
+        assert log_in(running.address, kind, *FALSE[kind], response=True) == REFUSED_IDENTITY
+        expected = b"" if kind < 3 else b"you are welcome"
+        assert log_in(running.address, kind, *GENUINE[kind], response=True) == expected
+    assert log_in(running.address, None) == REFUSED_IDENTITY
+    assert [one.identity for one in pacs.associations] == [None] * 10
     users = [one["user"] for one in running.told("Decided", outcome="accept")]
     assert users == ["alice"] * 4 + [f"unnamed (type {kind})" for kind in (3, 3, 4, 4, 5, 5)]
 
 
-def test_roles_and_n_action(gateway: StartGateway, tmp_path: Path) -> None:
+def test_roles_and_n_action(gateway: StartGateway, tmp_path: Path, pacs: PynetdicomPacs) -> None:
     """The client stores what it gets, and the PACS reports what it keeps (N-ACTION, N-EVENT-REPORT)."""
     image = ct_slice(tmp_path / "ct.dcm")
     identity = user_identity(2, *GENUINE[2], positive_response_requested=True)
     received: dict[str, bytes] = {}
     hospital.seen.clear()
-    with PynetdicomPacs() as pacs:
-        running = start(gateway, pacs.address, f"{HERE}:remember")
-        with associate(running.address, identity=identity) as association:
-            assert association.send_c_store(tmp_path / "ct.dcm").Status == 0
-        contexts = [CTImageStorage, GET, StorageCommitmentPushModel]
-        with associate(running.address, contexts, identity=identity, get=received) as association:
-            got = [status.Status for status, _ in association.send_c_get(_study(image), GET)]
-            assert commit(association, [dcmread(tmp_path / "ct.dcm")]).event_type == 1
-        assert got[-1] == 0
-        assert received == pacs.stored
-        assert len(received) == 1
+    running = start(gateway, pacs.address, f"{HERE}:remember")
+    with associate(running.address, identity=identity) as association:
+        assert association.send_c_store(tmp_path / "ct.dcm").Status == 0
+    contexts = [CTImageStorage, GET, StorageCommitmentPushModel]
+    with associate(running.address, contexts, identity=identity, get=received) as association:
+        got = [status.Status for status, _ in association.send_c_get(_study(image), GET)]
+        assert commit(association, [dcmread(tmp_path / "ct.dcm")]).event_type == 1
+    assert got[-1] == 0
+    assert received == pacs.stored
+    assert len(received) == 1
     roles = [event.assoc.requestor.role_selection for (event,) in hospital.seen]
     assert [{uid: (role.scu_role, role.scp_role) for uid, role in one.items()} for one in roles] == [
         {},
@@ -92,35 +89,20 @@ def _study(image: Any) -> Any:
     return query
 
 
-def test_a_lazy_handler_lets_nobody_in(gateway: StartGateway) -> None:
-    with PynetdicomPacs() as pacs:
-        running = start(gateway, pacs.address, f"{HERE}:lazy")
-        running.expected_defect = "defect: lazy answered with bool"
-        assert log_in(running.address, 2, *GENUINE[2], response=True) == TRY_LATER
-        assert "answered with bool" in running.wait_for("Decided")[0]["reason"]
-        assert pacs.associations == []
+def test_a_lazy_handler_lets_nobody_in(gateway: StartGateway, pacs: PynetdicomPacs) -> None:
+    running = start(gateway, pacs.address, f"{HERE}:lazy")
+    running.expected_defect = "defect: lazy answered with bool"
+    assert log_in(running.address, 2, *GENUINE[2], response=True) == TRY_LATER
+    assert "answered with bool" in running.wait_for("Decided")[0]["reason"]
+    assert pacs.associations == []
 
 
-def test_options_of_the_table(gateway: StartGateway) -> None:
+def test_options_of_the_table(gateway: StartGateway, pacs: PynetdicomPacs) -> None:
     hospital.seen.clear()
-    with PynetdicomPacs() as pacs:
-        running = start(gateway, pacs.address, f"{HERE}:remember", more={"args": ["ward 7"], "types": [5]})
-        assert log_in(running.address, 5, *GENUINE[5], response=True) == b"you are welcome"
-        assert log_in(running.address, 4, *GENUINE[4], response=True) == REFUSED_IDENTITY
+    running = start(gateway, pacs.address, f"{HERE}:remember", more={"args": ["ward 7"], "types": [5]})
+    assert log_in(running.address, 5, *GENUINE[5], response=True) == b"you are welcome"
+    assert log_in(running.address, 4, *GENUINE[4], response=True) == REFUSED_IDENTITY
     assert [args for _, *args in hospital.seen] == [["ward 7"]]
-
-
-def test_fifty_at_once(gateway: StartGateway) -> None:
-    with PynetdicomPacs() as pacs, ThreadPoolExecutor(50) as clients:
-        running = start(gateway, pacs.address, f"{HERE}:handle_user_id", more={"workers": 4})
-
-        def client(number: int) -> bool:
-            kind = 3 + number % 3
-            good = number % 2 == 1
-            answer = log_in(running.address, kind, *(GENUINE if good else FALSE)[kind], response=True)
-            return answer == (b"you are welcome" if good else REFUSED_IDENTITY)
-
-        assert all(clients.map(client, range(50)))
 
 
 # -- beside pynetdicom ------------------------------------------------------------------------------------------------
@@ -164,7 +146,9 @@ def the_page() -> Sources | None:
 
 
 @pytest.mark.parametrize("whose", ["pynetdicom's page", "ours"])
-def test_a_handler_runs_unchanged_in_both(whose: str, gateway: StartGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_handler_runs_unchanged_in_both(
+    whose: str, gateway: StartGateway, monkeypatch: pytest.MonkeyPatch, pacs: PynetdicomPacs
+) -> None:
     source = OURS if whose == "ours" else the_page()
     if source is None:
         pytest.skip("pynetdicom's documents are not here")
@@ -186,23 +170,21 @@ def test_a_handler_runs_unchanged_in_both(whose: str, gateway: StartGateway, mon
             assert answers(address) == alone
         with entity(*login.strict) as address:
             strict = answers(address)
-    with PynetdicomPacs() as pacs:
-        running = start(gateway, pacs.address, "scp_page:handle_user_id")
-        assert answers(running.address) == strict
+    running = start(gateway, pacs.address, "scp_page:handle_user_id")
+    assert answers(running.address) == strict
     assert alone == [None, None, *[TRY_LATER] * 2] * 2 + [None, b"you are welcome", *[TRY_LATER] * 2] * 3
     assert strict == [None, b"", *[REFUSED_IDENTITY] * 2] * 2 + [None, b"you are welcome", *[REFUSED_IDENTITY] * 2] * 3
 
 
-def test_guessing_is_throttled_as_in_the_gateway(gateway: StartGateway, tmp_path: Path) -> None:
+def test_guessing_is_throttled_as_in_the_gateway(gateway: StartGateway, tmp_path: Path, pacs: PynetdicomPacs) -> None:
     guesses = [WRONG + b"%d" % number for number in range(4)]
-    with PynetdicomPacs() as pacs:
-        tables = configuration(pacs.address)
-        tables["throttle"] = {"free": 3}
-        running = gateway(tables)
-        in_the_gateway = [log_in(running.address, 2, b"alice", secret) for secret in (ALICE, *guesses, ALICE)]
-        told = [(one["outcome"], one["authenticator"], one["user"]) for one in running.told("Decided")]
-        reason = running.told("Decided")[-1]["reason"]
-        users = (running.folder / "users.htpasswd").read_bytes()
+    tables = configuration(pacs.address)
+    tables["throttle"] = {"free": 3}
+    running = gateway(tables)
+    in_the_gateway = [log_in(running.address, 2, b"alice", secret) for secret in (ALICE, *guesses, ALICE)]
+    told = [(one["outcome"], one["authenticator"], one["user"]) for one in running.told("Decided")]
+    reason = running.told("Decided")[-1]["reason"]
+    users = (running.folder / "users.htpasswd").read_bytes()
     (tmp_path / "users.htpasswd").touch(mode=0o600)
     (tmp_path / "users.htpasswd").write_bytes(users)
     (tmp_path / "dicomgate.toml").write_text(as_toml(tables), "utf-8")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dicomgate import Accept, Attempt, Decision, IdentityType, Once, Reject
+from dicomgate import Accept, Attempt, Decision, IdentityType, Reject
 
 GENUINE = {1: (b"alice", b""), 2: (b"alice", b"canary-pass"), 3: (b"ticket", b""), 4: (b"saml", b""), 5: (b"jwt", b"")}
 """What `Ward` accepts, by type: the two fields of an identity."""
@@ -19,7 +19,6 @@ class Ward:
 
     response: bytes | None = b"you are welcome"
     expires: timedelta | None = None
-    once: bool = False
     attempts: list[Attempt] = field(default_factory=list)
 
     def authenticate(self, attempt: Attempt) -> Decision:
@@ -28,8 +27,7 @@ class Ward:
         if identity is None or (identity.primary, identity.secondary) != GENUINE[identity.type]:
             return Reject("unknown")
         until = datetime.now(UTC) + (self.expires or timedelta(hours=1))
-        once = Once(identity.primary.decode(), until) if self.once else None
-        return Accept("alice", server_response=self.response, expires_at=until if self.expires else None, once=once)
+        return Accept("alice", server_response=self.response, expires_at=until if self.expires else None)
 
 
 class Visitors:

@@ -1,0 +1,5 @@
+"""An authenticator that is installed for one test."""
+
+from dicomgate.testing.fixtures import install_authenticator
+
+__all__ = ["install_authenticator"]
