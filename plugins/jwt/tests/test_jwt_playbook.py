@@ -433,15 +433,6 @@ def test_bits_behind_the_last_byte(judge: Jwt) -> None:
         assert refused(judge, respelt) == ["its signature: bits after the last byte"]
 
 
-def test_a_set_with_two_keys_of_one_name(tmp_path: Path) -> None:
-    """Nobody knows which was meant; the others go on."""
-    twice = key_set(RSA, P256, also=(STRANGER.jwk,))
-    judge = authenticator(tmp_path, jwks_file=written(tmp_path / "twice.json", twice))
-    assert isinstance(ask(judge, mint(P256)), Accept)
-    assert ask(judge, mint()) == Reject("kid: no key of the issuer is called 'rsa'")
-    assert ask(judge, mint(STRANGER)) == Reject("kid: no key of the issuer is called 'rsa'")
-
-
 def test_a_token_without_a_name_is_tried_with_few_keys(tmp_path: Path) -> None:
     nameless = mint(OTHER_RSA, header={"kid": GONE})
     eight = key_set(OTHER_RSA, also=tuple({**STRANGER.jwk, "kid": str(number)} for number in range(7)))

@@ -15,17 +15,12 @@ from plugins.jwt.tests.mint import (
     AUDIENCE,
     GONE,
     ISSUER,
-    OTHER_RSA,
     P256,
-    RSA,
-    Signer,
     ask,
     authenticator,
     claims,
-    key_set,
     mint,
     thumbprint,
-    written,
 )
 
 CERTIFICATE = b"the client's certificate"
@@ -280,16 +275,3 @@ def test_what_the_audit_is_told(tmp_path: Path) -> None:
     told = accepted(ask(judge, mint(jti="7", client_id="ct", azp="ct-2", email="x"))).attributes
     assert told == {"jti": "7", "client_id": "ct", "azp": "ct-2"}
     assert accepted(ask(judge, mint(jti=GONE, client_id=5, azp="a\nb"))).attributes == {}
-
-
-def test_two_issuers_side_by_side(tmp_path: Path) -> None:
-    """A token selects its issuer; the other's keys are nothing to it."""
-    theirs = Signer("rsa", "RS256", OTHER_RSA.private)
-    first = authenticator(tmp_path, jwks_file=written(tmp_path / "1.json", key_set(RSA)))
-    second = authenticator(tmp_path, issuer="https://b", jwks_file=written(tmp_path / "2.json", key_set(theirs)))
-    assert accepted(ask(first, mint(RSA)))
-    assert accepted(ask(second, mint(theirs, iss="https://b")))
-    assert ask(first, mint(theirs)) == Reject("signature: not made with this key, or the token was changed")
-    assert ask(second, mint(RSA, iss="https://b")) == Reject(
-        "signature: not made with this key, or the token was changed"
-    )

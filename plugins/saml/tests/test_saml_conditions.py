@@ -398,21 +398,6 @@ def test_contexts() -> None:
     assert len(problems(claims(authentication=""), contexts=(PASSWORD,), authentication_required=False)) == 1
 
 
-@pytest.mark.parametrize(
-    ("change", "parts"),
-    [
-        ({"recipient_required": False}, {"subject": subject("ada", confirmation(recipient=None, ends=when(300)))}),
-        ({"authentication_required": False}, {"authentication": ""}),
-        ({"skew": 180.0}, {"begins": when(180)}),
-        ({"maximum_lifetime": 7200.0}, {"ends": when(7200)}),
-    ],
-    ids=lambda value: next(iter(value)),
-)
-def test_relaxations(change: dict[str, Any], parts: dict[str, str]) -> None:
-    assert problems(claims(**parts), **change) == []
-    assert len(problems(claims(**parts))) == 1
-
-
 def test_without_the_need_for_a_recipient_a_wrong_one_is_wrong_still() -> None:
     document = claims(subject=subject("ada", confirmation(recipient="https://x.example", ends=when(300))))
     assert [problem.claim for problem in problems(document, recipient_required=False)] == ["Recipient"]

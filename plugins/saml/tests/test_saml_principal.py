@@ -241,9 +241,7 @@ def test_the_audit_is_told(gateway: StartGateway, spy: Spy, tmp_path: Path) -> N
         "use": "saml", "name": "sso", "issuer": ISSUER, "entity_id": ENTITY_ID, "group_attributes": ["roles"],
         "certificates": [str(written(tmp_path / "idp.pem", RSA.pem))],
     }  # fmt: skip
-    made = configuration(spy.address)
-    made["authenticator"] = [table]
-    running = gateway(made)
+    running = gateway(configuration(spy.address, table))
     signed = mint("Zoë", id="_a1", attributes=statement(*XUA, attribute("roles", "rad")))
     assert log_in(running.address, [login(signed.decode(), b"", kind=4)])[:1] == b"\2"
     (record,) = running.wait_for("Decided", outcome="accept")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ import pytest
 
 from dicomgate import Accept
 from dicomgate.testing.peers.loopback import Address
-from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.peers.spy import Spy
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, RawClient, login, request
 from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 from dicomgate_saml import Saml
@@ -41,16 +41,10 @@ SOURCES = [f"127.0.2.{number}" for number in range(1, 9)]
 USED = "the credential may be used once, and was used before"
 
 
-@pytest.fixture
-def pacs() -> Iterator[Spy]:
-    with Spy([accept_all, RELEASE_RP]) as running:
-        yield running
-
-
 def table(folder: Path, name: str = "sso", **options: Any) -> dict[str, Any]:
     certificate = str(written(folder / "idp.pem", RSA.pem))
     return {"use": "saml", "name": name, "issuer": ISSUER, "entity_id": ENTITY_ID, "certificates": [certificate],
-            "timeout": "20s", **options}  # fmt: skip
+            **options}  # fmt: skip
 
 
 def knock(address: Address, document: bytes, source: str = SOURCES[0]) -> bytes:
@@ -76,10 +70,8 @@ def reasons(running: Gateway) -> set[str]:
 ONE_OF_EIGHT = [b"\2", *[REFUSED_IDENTITY] * 7]
 
 
-def test_eight_at_once(gateway: StartGateway, pacs: Spy, tmp_path: Path) -> None:
-    made = configuration(pacs.address)
-    made["authenticator"] = [table(tmp_path)]
-    running = gateway(made)
+def test_eight_at_once(gateway: StartGateway, spy: Spy, tmp_path: Path) -> None:
+    running = gateway(configuration(spy.address, table(tmp_path)))
     for _ in range(5):
         document = mint()
         # Bare and in a Response, each from its own place: for the throttle none is a repetition of another.
@@ -89,23 +81,21 @@ def test_eight_at_once(gateway: StartGateway, pacs: Spy, tmp_path: Path) -> None
     assert reasons(running) == {USED}
 
 
-def test_without_single_use_as_often_as_one_likes(gateway: StartGateway, pacs: Spy, tmp_path: Path) -> None:
+def test_without_single_use_as_often_as_one_likes(gateway: StartGateway, spy: Spy, tmp_path: Path) -> None:
     """The control: it is the replay cache that refuses. An assertion that says OneTimeUse is used once all the same."""
-    made = configuration(pacs.address)
-    made["authenticator"] = [table(tmp_path, single_use=False)]
-    running = gateway(made)
+    running = gateway(configuration(spy.address, table(tmp_path, single_use=False)))
     document = mint()
     assert at_once([(running.address, document, source) for source in SOURCES]) == [b"\2"] * 8
     once = mint(conditions=conditions(more="<saml:OneTimeUse/>"))
     assert at_once([(running.address, once, source) for source in SOURCES]) == ONE_OF_EIGHT
 
 
-def test_two_processes_and_after_a_restart(pacs: Spy, tmp_path: Path) -> None:
+def test_two_processes_and_after_a_restart(spy: Spy, tmp_path: Path) -> None:
     def process(number: int) -> GatewayProcess:
         folder = tmp_path / f"gateway-{number}"
         folder.mkdir()
-        tables = tables_for(pacs.address[1], listener={"authenticators": ["sso"]})
-        tables["authenticator"].append(table(tmp_path))
+        tables = tables_for(spy.address[1], listener={"authenticators": ["sso"]})
+        tables["authenticator"].append(table(tmp_path, timeout="20s"))
         return GatewayProcess(folder, tables | {"state": {"path": str(tmp_path / "state.sqlite")}})
 
     used = []
@@ -125,11 +115,9 @@ def test_two_processes_and_after_a_restart(pacs: Spy, tmp_path: Path) -> None:
             assert knock(again.address(), mint()) == b"\2"
 
 
-def test_it_is_used_up_by_whom_it_was_accepted_from(gateway: StartGateway, pacs: Spy, tmp_path: Path) -> None:
+def test_it_is_used_up_by_whom_it_was_accepted_from(gateway: StartGateway, spy: Spy, tmp_path: Path) -> None:
     """One that was refused for something else may come again: for its address, for instance, from the right one."""
-    made = configuration(pacs.address)
-    made["authenticator"] = [table(tmp_path)]
-    running = gateway(made)
+    running = gateway(configuration(spy.address, table(tmp_path)))
     document = mint(subject=subject("ada", confirmation(address=SOURCES[1])))
     assert knock(running.address, document, SOURCES[0]) == REFUSED_IDENTITY
     assert knock(running.address, document, SOURCES[1]) == b"\2"
@@ -184,11 +172,9 @@ def test_the_key_does_not_depend_on_how_it_is_written(judge: Saml) -> None:
         assert key(judge, written_otherwise) == f"{ISSUER}\0_a1", name
 
 
-def test_one_login_for_all_spellings(gateway: StartGateway, pacs: Spy, tmp_path: Path) -> None:
-    made = configuration(pacs.address)
+def test_one_login_for_all_spellings(gateway: StartGateway, spy: Spy, tmp_path: Path) -> None:
     gate = str(written(tmp_path / "gate.key", GATE.private_pem, 0o600))
-    made["authenticator"] = [table(tmp_path, key_file=gate)]
-    running = gateway(made)
+    running = gateway(configuration(spy.address, table(tmp_path, key_file=gate)))
     document = mint(id="_a1")
     assert knock(running.address, spellings(document)["the ID by numbers"]) == b"\2"
     for number, other in enumerate((document, *spellings(document).values())):

@@ -8,7 +8,6 @@ import pytest
 from lxml import etree
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
-from dicomgate import Accept
 from dicomgate_saml.verification import read_assertion, verify
 from plugins.saml.tests.conftest import IdP
 from plugins.saml.tests.hostile import forms, inclusive_namespaces, key_infos
@@ -21,7 +20,6 @@ from plugins.saml.tests.mint import (
     SUCCESS,
     USER,
     Reference,
-    ask,
     assertion,
     canonicalized,
     mint,
@@ -29,15 +27,9 @@ from plugins.saml.tests.mint import (
     sign,
     sign_by_hand,
 )
-from plugins.saml.tests.verdicts import NOT_THE_ISSUERS, assert_forged, refusal
+from plugins.saml.tests.verdicts import NOT_THE_ISSUERS, assert_accepted, assert_forged, refusal
 
 TRAP = "http://127.0.0.1:9/trap"
-
-
-def assert_accepted(idp: IdP, document: bytes) -> None:
-    decision = ask(idp.judge, document)
-    assert isinstance(decision, Accept), decision
-    assert decision.user == USER
 
 
 @pytest.fixture
@@ -59,13 +51,13 @@ def test_xmlsec_sees_no_wrong_form(idp: IdP, seen: list[bytes]) -> None:
         assert refusal(idp.judge, hostile)[0] in ("structure", "signature"), name
         assert refusal(idp.judge, response(hostile))[0] in ("structure", "signature"), name
     assert seen == []
-    assert_accepted(idp, mint())
+    assert_accepted(idp.judge, mint())
     assert len(seen) == 1
 
 
 def test_xmlsec_sees_no_key_info(idp: IdP, seen: list[bytes]) -> None:
     for info in key_infos(TRAP).values():
-        assert_accepted(idp, sign_by_hand(assertion(), key_info=info))
+        assert_accepted(idp.judge, sign_by_hand(assertion(), key_info=info))
     assert len(seen) == len(key_infos(TRAP))
     assert not any(b"KeyInfo" in one or b"X509" in one or b"Retrieval" in one for one in seen)
 
@@ -125,7 +117,7 @@ def test_prefixes_that_are_canonicalised_inclusively(idp: IdP) -> None:
     )
     genuine = sign_by_hand(plain, references=[Reference(transforms=chain, digested=canonical)])
     assert b'xmlns:xs="http://www.w3.org/2001/XMLSchema"' in canonical
-    assert_accepted(idp, genuine)
+    assert_accepted(idp.judge, genuine)
     hostile = genuine.replace(b'xmlns:xs="http://www.w3.org/2001/XMLSchema"', b'xmlns:xs="urn:x"')
     assert assert_forged(idp.judge, genuine, hostile) == NOT_THE_ISSUERS
     other = inclusive_namespaces("xsi").encode()
@@ -142,7 +134,7 @@ def test_a_prefix_that_the_response_binds(idp: IdP) -> None:
     chain = (ENVELOPED, inclusive_namespaces("xs"))
     signed = sign_by_hand(plain, references=[Reference(transforms=chain, digested=canonical)])
     genuine = around.replace(plain, signed)
-    assert_accepted(idp, genuine)
+    assert_accepted(idp.judge, genuine)
     assert_forged(idp.judge, genuine, genuine.replace(b"urn:bound", b"urn:other"))
     assert_forged(idp.judge, genuine, signed)
 
@@ -152,7 +144,7 @@ def test_the_default_namespace_as_a_prefix(idp: IdP) -> None:
     genuine = sign_by_hand(plain, references=[Reference(transforms=(ENVELOPED, inclusive_namespaces("#default xs")))])
     assert refusal(idp.judge, genuine) == ("signature", NOT_THE_ISSUERS)  # xs is not in what was digested
     genuine = sign_by_hand(plain, references=[Reference(transforms=(ENVELOPED, inclusive_namespaces("#default")))])
-    assert_accepted(idp, genuine)
+    assert_accepted(idp.judge, genuine)
     other = genuine.replace(b"<Subject>", b'<Subject xmlns="urn:x">')
     assert_forged(idp.judge, genuine, other)
     assert_forged(idp.judge, genuine, genuine.replace(b' xmlns="urn:oasis', b' xmlns="urn:Oasis'))
@@ -164,14 +156,14 @@ def test_a_prefix_bound_anew_between_what_is_signed_and_what_is_not(idp: IdP) ->
     for prefix in ("samlp", "saml", "ds", "xs", "xsi"):
         status = f'<p:Status xmlns:p="{PROTOCOL_NAMESPACE}"><p:StatusCode Value="{SUCCESS}"/></p:Status>'.encode()
         around = f'<r:Response xmlns:r="{PROTOCOL_NAMESPACE}" xmlns:{prefix}="urn:x" Version="2.0">'.encode()
-        assert_accepted(idp, around + status + genuine + b"</r:Response>")
+        assert_accepted(idp.judge, around + status + genuine + b"</r:Response>")
         inside = genuine.replace(b"<saml:Subject>", f'<saml:Subject xmlns:{prefix}="urn:x">'.encode())
         if prefix == "saml":
             assert_forged(idp.judge, genuine, inside)
         else:  # nothing below uses it: the canonical form is the same
-            assert_accepted(idp, inside)
+            assert_accepted(idp.judge, inside)
     rebound = genuine.replace(b"<ds:Reference ", f'<ds:Reference xmlns:saml="{DSIG_NAMESPACE}" '.encode())
-    assert_accepted(idp, rebound)
+    assert_accepted(idp.judge, rebound)
     assert_forged(idp.judge, genuine, rebound.replace(b"<ds:Reference ", b"<saml:Reference ").replace(
         b"</ds:Reference>", b"</saml:Reference>"))  # fmt: skip
 

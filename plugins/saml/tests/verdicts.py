@@ -28,11 +28,16 @@ def refusal(judge: Saml, document: bytes) -> tuple[str, str]:
     return Path(traceback.extract_tb(refused.tb)[-1].filename).stem, decision.reason
 
 
+def assert_accepted(judge: Saml, document: bytes) -> None:
+    """The usual user logs in with it."""
+    decision = ask(judge, document)
+    assert isinstance(decision, Accept), decision
+    assert decision.user == USER
+
+
 def assert_forged(judge: Saml, genuine: bytes, hostile: bytes) -> str:
     """The genuine one is accepted, the hostile one refused for its form or its signature; the words."""
-    accepted = ask(judge, genuine)
-    assert isinstance(accepted, Accept), accepted
-    assert accepted.user == USER
+    assert_accepted(judge, genuine)
     file, words = refusal(judge, hostile)
     assert file in BEFORE_THE_SCHEMA, (file, words)
     return words
