@@ -93,11 +93,11 @@ def wrong(folder: Path, *parts: str) -> list[str]:
 
 # -- passcodes in the clear -------------------------------------------------------------------------------------------
 
-HANDLES = {"all": None, "passcodes": [2], "tokens": [3, 4, 5], "names and nobody": [0, 1]}
+HANDLES = {"all": None, "passcodes": [2], "tokens": [3, 4, 5], "names and none": [0, 1]}
 
 
 @pytest.mark.parametrize(("tls", "allowed", "handled"), [*product((False, True), (False, True), HANDLES)])
-def test_passcodes_need_tls_or_a_word(
+def test_passcodes_need_tls_or_permission(
     tmp_path: Path, certificates: Certificates, tls: bool, allowed: bool, handled: str
 ) -> None:
     handles = HANDLES[handled]
@@ -226,57 +226,67 @@ def files(tmp_path: Path, certificates: Certificates) -> dict[str, Path]:
     (tmp_path / "text.pem").write_text("-----BEGIN CERTIFICATE-----\nbm8=\n-----END CERTIFICATE-----\n")
     return {
         "certificate": certificates.server.certificate, "key": certificates.server.key, "ca": certificates.ca,
-        "other key": certificates.client.key, "locked": locked, "locked in the old way": old,
+        "other": certificates.client.key, "locked": locked, "locked-traditionally": old,
         "empty": tmp_path / "empty.pem", "text": tmp_path / "text.pem", "folder": tmp_path,
         "nowhere": tmp_path / "nowhere.pem",
     }  # fmt: skip
 
 
-def tls(files: dict[str, Path], **names: str) -> str:
-    return "tls = { " + ", ".join(f'{key} = "{files[name]}"' for key, name in names.items()) + " }"
+def tls(files: dict[str, Path], names: str) -> str:
+    """The keys and files of `names`, such as "certificate=certificate key=key"."""
+    pairs = (pair.split("=") for pair in names.split())
+    return "tls = { " + ", ".join(f'{key} = "{files[name]}"' for key, name in pairs) + " }"
 
 
-LISTENER_TLS: list[tuple[dict[str, str], str, str]] = [
-    ({"certificate": "nowhere", "key": "key"}, "tls.certificate", "nowhere.pem: No such file or directory"),
-    ({"certificate": "folder", "key": "key"}, "tls.certificate", "Is a directory"),
-    ({"certificate": "certificate", "key": "nowhere"}, "tls.key", "nowhere.pem: No such file or directory"),
-    ({"certificate": "certificate", "key": "other key"}, "tls.key", "client.key is not the key of "),
-    ({"certificate": "certificate"}, "tls.certificate", "not a PEM certificate chain with its private key"),
-    ({"certificate": "empty", "key": "key"}, "tls.certificate", "not a PEM certificate chain with its private key"),
-    ({"certificate": "text", "key": "key"}, "tls.certificate", "not a PEM certificate chain with its private key"),
-    ({"certificate": "key", "key": "key"}, "tls.certificate", "not a PEM certificate chain with its private key"),
-    ({"certificate": "certificate", "key": "locked"}, "tls.certificate", "or the key has a passphrase"),
-    ({"certificate": "certificate", "key": "locked in the old way"}, "tls.certificate", "or the key has a passphrase"),
-    (
-        {"certificate": "certificate", "key": "key", "client_ca": "nowhere"},
-        "tls.client_ca",
-        "No such file or directory",
-    ),
-    (
-        {"certificate": "certificate", "key": "key", "client_ca": "empty"},
-        "tls.client_ca",
-        "contains no PEM certificate",
-    ),
-    ({"certificate": "certificate", "key": "key", "client_ca": "text"}, "tls.client_ca", "contains no PEM certificate"),
-    ({"certificate": "certificate", "key": "key", "client_ca": "key"}, "tls.client_ca", "contains no PEM certificate"),
+NOT_A_CHAIN, NO_CERTIFICATE = "not a PEM certificate chain with its private key", "contains no PEM certificate"
+LISTENER_TLS = [
+    ("certificate=nowhere key=key", "certificate", "nowhere.pem: No such file or directory"),
+    ("certificate=folder key=key", "certificate", "Is a directory"),
+    ("certificate=certificate key=nowhere", "key", "nowhere.pem: No such file or directory"),
+    ("certificate=certificate key=other", "key", "client.key is not the key of "),
+    ("certificate=certificate", "certificate", NOT_A_CHAIN),
+    ("certificate=empty key=key", "certificate", NOT_A_CHAIN),
+    ("certificate=text key=key", "certificate", NOT_A_CHAIN),
+    ("certificate=key key=key", "certificate", NOT_A_CHAIN),
+    ("certificate=certificate key=locked", "certificate", "or the key has a passphrase"),
+    ("certificate=certificate key=locked-traditionally", "certificate", "or the key has a passphrase"),
+    ("certificate=certificate key=key client_ca=nowhere", "client_ca", "No such file or directory"),
+    ("certificate=certificate key=key client_ca=empty", "client_ca", NO_CERTIFICATE),
+    ("certificate=certificate key=key client_ca=text", "client_ca", NO_CERTIFICATE),
+    ("certificate=certificate key=key client_ca=key", "client_ca", NO_CERTIFICATE),
+]
+UPSTREAM_TLS = [
+    ("ca=nowhere", "ca", "No such file or directory"),
+    ("ca=empty", "ca", NO_CERTIFICATE),
+    ("certificate=certificate key=other", "key", "is not the key of"),
+    ("certificate=certificate key=locked", "certificate", "or the key has a passphrase"),
 ]
 
 
-@pytest.mark.parametrize(("names", "key", "said"), LISTENER_TLS, ids=lambda it: str(it))
-def test_a_certificate_that_does_not_serve_is_told_by_its_key(
-    tmp_path: Path, files: dict[str, Path], names: dict[str, str], key: str, said: str
+@pytest.mark.parametrize(("names", "key", "said"), LISTENER_TLS)
+def test_a_file_of_a_listener_that_cannot_be_used_is_told_by_its_key(
+    tmp_path: Path, files: dict[str, Path], names: str, key: str, said: str
 ) -> None:
-    (line,) = wrong(tmp_path, listener(tls(files, **names)), UPSTREAM, FAKE)
-    assert line.startswith(f"gate.toml:4: listener[0].{key}: ")
+    (line,) = wrong(tmp_path, listener(tls(files, names)), UPSTREAM, FAKE)
+    assert line.startswith(f"gate.toml:4: listener[0].tls.{key}: ")
     assert said in line
 
 
-def test_certificates_that_serve_are_taken(tmp_path: Path, files: dict[str, Path]) -> None:
+@pytest.mark.parametrize(("names", "key", "said"), UPSTREAM_TLS)
+def test_a_file_of_an_upstream_that_cannot_be_used_is_told_by_its_key(
+    tmp_path: Path, files: dict[str, Path], names: str, key: str, said: str
+) -> None:
+    (line,) = wrong(tmp_path, listener("cleartext_passcodes = true"), UPSTREAM + tls(files, names), FAKE)
+    assert line.startswith(f"gate.toml:10: upstream[0].tls.{key}: ")
+    assert said in line
+
+
+def test_certificates_that_can_be_used_are_taken(tmp_path: Path, files: dict[str, Path]) -> None:
     both = tmp_path / "both.pem"
     both.write_bytes(files["certificate"].read_bytes() + files["key"].read_bytes())
     for lines in (
-        tls(files, certificate="certificate", key="key"),
-        tls(files, certificate="certificate", key="key", client_ca="ca"),
+        tls(files, "certificate=certificate key=key"),
+        tls(files, "certificate=certificate key=key client_ca=ca"),
         'tls = { certificate = "both.pem" }',
     ):
         ((_, snapshot),) = build(tmp_path, listener(lines), UPSTREAM, FAKE).listeners.items()
@@ -284,8 +294,8 @@ def test_certificates_that_serve_are_taken(tmp_path: Path, files: dict[str, Path
 
 
 def test_a_key_with_a_passphrase_never_asks_on_the_terminal(tmp_path: Path, files: dict[str, Path]) -> None:
-    """In a process with a terminal of its own, on which nobody types."""
-    lines = tls(files, certificate="certificate", key="locked")
+    """In a process with a terminal of its own, on which no one types."""
+    lines = tls(files, "certificate=certificate key=locked")
     (tmp_path / "gate.toml").write_text("\n".join([listener(lines), UPSTREAM, '[[authenticator]]\nuse = "x"\n']))
     script = (
         "import sys; from pathlib import Path; from dicomgate.run.assembly import assemble; assemble(Path(sys.argv[1]))"
@@ -306,28 +316,11 @@ def test_a_key_with_a_passphrase_never_asks_on_the_terminal(tmp_path: Path, file
     assert b"Enter PEM pass phrase" not in ended.stderr
 
 
-@pytest.mark.parametrize(
-    ("names", "key", "said"),
-    [
-        ({"ca": "nowhere"}, "ca", "No such file or directory"),
-        ({"ca": "empty"}, "ca", "contains no PEM certificate"),
-        ({"certificate": "certificate", "key": "other key"}, "key", "is not the key of"),
-        ({"certificate": "certificate", "key": "locked"}, "certificate", "or the key has a passphrase"),
-    ],
-)
-def test_the_certificates_of_an_upstream_are_told_by_their_key(
-    tmp_path: Path, files: dict[str, Path], names: dict[str, str], key: str, said: str
-) -> None:
-    (line,) = wrong(tmp_path, listener("cleartext_passcodes = true"), UPSTREAM + tls(files, **names), FAKE)
-    assert line.startswith(f"gate.toml:10: upstream[0].tls.{key}: ")
-    assert said in line
-
-
 def test_an_upstream_is_verified_by_ca_or_by_pin(tmp_path: Path, files: dict[str, Path]) -> None:
     def upstream(line: str) -> Any:
         return build(tmp_path, listener("cleartext_passcodes = true"), UPSTREAM + line, FAKE).upstreams["pacs"]
 
-    for line in (tls(files, ca="ca"), "tls = {}", tls(files, certificate="certificate", key="key")):
+    for line in (tls(files, "ca=ca"), "tls = {}", tls(files, "certificate=certificate key=key")):
         context = upstream(line)._tls
         assert (context.check_hostname, context.verify_mode.name) == (True, "CERT_REQUIRED"), line
     pinned = upstream(f'tls = {{ pin = "{FINGERPRINT}" }}')
