@@ -121,14 +121,15 @@ class Association:
 
     def _take_message(self, stream: MessageStream, side: Side, found: Message | Mark) -> do.EstablishedEffects:
         """What follows at the beginning and at the end of a message."""
-        other = self._from(side.other)
         if isinstance(found, Message):
             stream.decide(found)
+        if found is not Mark.END:
             return []
-        replies = [do.Reply(side.other, pdu) for pdu in stream.insert()]
+        other = self._from(side.other)
+        replies: do.EstablishedEffects = [do.Reply(side.other, pdu) for pdu in stream.insert()]
         if isinstance(other, MessageStream):
             replies += [do.Reply(side, pdu) for pdu in other.insert(stream.answer())]
-        return [*replies]
+        return replies
 
     def _aborted(self, side: Side, answer: Refusal, *, withheld: bool) -> do.EstablishedEffects:
         # An abort passes as it came, unless what came before it was withheld.

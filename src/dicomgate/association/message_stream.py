@@ -195,8 +195,9 @@ class MessageStream(PdvStream):
             return start
         if not self._dropping:
             return position
-        self.skipped = position - start
-        self.found = Mark.DROPPED
+        if position > start:
+            self.skipped = position - start
+            self.found = Mark.DROPPED
         return start
 
 
