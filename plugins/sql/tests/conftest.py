@@ -26,14 +26,10 @@ def _cheap_dummies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _libraries_are_heard_from_warnings_on() -> Iterator[None]:
+def _libraries_log_warnings_alone(caplog: pytest.LogCaptureFixture) -> None:
     """As in the gateway's own log."""
-    loggers = [logging.getLogger(name) for name in ("aiosqlite", "psycopg", "sqlalchemy")]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    yield
-    for logger in loggers:
-        logger.setLevel(logging.NOTSET)
+    for name in ("aiosqlite", "psycopg", "sqlalchemy"):
+        caplog.set_level(logging.WARNING, name)
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pytest
 
 from dicomgate_sql.account import Account, column_problem, read_account
 from plugins.sql.tests.backend import cheap_hash
+
+
+def _account(*rows: Mapping[str, object]) -> Account:
+    account = read_account("alice", rows)
+    assert account is not None
+    return account
 
 
 def test_a_row_is_a_user() -> None:
@@ -24,8 +31,7 @@ def test_no_row_is_no_user() -> None:
 
 
 def test_without_a_column_for_it_the_name_is_the_one_that_was_asked_for() -> None:
-    account = read_account("alice", [{"hash": cheap_hash()}])
-    assert account is not None
+    account = _account({"hash": cheap_hash()})
     assert account.name == "alice"
     assert account.groups == frozenset()
 
@@ -47,8 +53,7 @@ def test_without_a_column_for_it_the_name_is_the_one_that_was_asked_for() -> Non
     ],
 )
 def test_groups(groups: object, read: set[str]) -> None:
-    account = read_account("alice", [{"hash": cheap_hash(), "groups": groups}])
-    assert account is not None
+    account = _account({"hash": cheap_hash(), "groups": groups})
     assert account.groups == read
     assert account.cost is not None
 
@@ -56,23 +61,20 @@ def test_groups(groups: object, read: set[str]) -> None:
 def test_groups_in_several_rows() -> None:
     text = cheap_hash()
     rows = [{"name": "alice", "hash": text, "groups": group} for group in ("a", "b", None, "b")]
-    account = read_account("alice", rows)
-    assert account is not None
+    account = _account(*rows)
     assert account.groups == {"a", "b"}
 
 
 @pytest.mark.parametrize("groups", ["[", '["one"', "[1]", '["one", null]', "[" * 100_000, 7, {"one": 1}, [1], b"one"])
 def test_groups_that_nobody_understands_let_nobody_in(groups: object) -> None:
-    account = read_account("alice", [{"hash": cheap_hash(), "groups": groups}])
-    assert account is not None
+    account = _account({"hash": cheap_hash(), "groups": groups})
     assert account.cost is None
     assert "groups" in account.problem
 
 
 @pytest.mark.parametrize("flag", [None, False, 0, 0.0, "", " ", "0", "f", "F", "false", "FALSE", "n", "no", " No "])
 def test_not_disabled(flag: object) -> None:
-    account = read_account("alice", [{"hash": cheap_hash(), "disabled": flag}])
-    assert account is not None
+    account = _account({"hash": cheap_hash(), "disabled": flag})
     assert account.cost is not None
 
 
@@ -98,8 +100,7 @@ def test_disabled(flag: object) -> None:
     ],
 )
 def test_without_a_hash_of_ours_nobody_logs_in(text: object, problem: str) -> None:
-    account = read_account("alice", [{"hash": text}])
-    assert account is not None
+    account = _account({"hash": text})
     assert account.cost is None
     assert account.hash == ""
     assert re.search(problem, account.problem)
@@ -107,8 +108,7 @@ def test_without_a_hash_of_ours_nobody_logs_in(text: object, problem: str) -> No
 
 @pytest.mark.parametrize("name", [None, "", 7, b"alice", "al\nice", "alice\0", "\u202ealice"])
 def test_a_name_that_is_no_text_lets_nobody_in(name: object) -> None:
-    account = read_account("alice", [{"name": name, "hash": cheap_hash()}])
-    assert account is not None
+    account = _account({"name": name, "hash": cheap_hash()})
     assert account.cost is None
     assert account.name == "alice"
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -20,11 +22,7 @@ def floors(monkeypatch: pytest.MonkeyPatch) -> dict[Cost, float]:
     """The floor of each cost, instead of what would be measured."""
     floors = {CHEAP: 0.2, CHEAPER: 0.1, DEAR: 0.3}
     make = dummy_hash._make
-
-    def made(cost: Cost) -> dummy_hash.DummyHash:
-        return dummy_hash.DummyHash(cost.scheme, make(cost).hash, floors[cost])
-
-    monkeypatch.setattr(dummy_hash, "_make", made)
+    monkeypatch.setattr(dummy_hash, "_make", lambda cost: dataclasses.replace(make(cost), floor=floors[cost]))
     return floors
 
 
@@ -39,9 +37,8 @@ def test_the_costliest_hash_that_was_seen_becomes_the_dummy(
         assert not times.is_new(cost)
         times.learn()
         assert read_cost(times.dummy.hash) == costliest
-    assert [record.getMessage() for record in caplog.records] == [
-        "sql: there are hashes of bcrypt: a login takes 300 ms"
-    ]
+    (record,) = caplog.records
+    assert record.getMessage() == "sql: there are hashes of bcrypt: a login takes 300 ms"
 
 
 def test_the_floor_covers_the_dummy_and_the_usual_look_up(
@@ -63,8 +60,6 @@ def test_the_floor_covers_the_dummy_and_the_usual_look_up(
 
 
 def test_learning_is_thread_safe(floors: dict[Cost, float], monkeypatch: pytest.MonkeyPatch) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     times = EqualTime()
     inside = 0
     costliest = DummyHashes.costliest

@@ -92,16 +92,14 @@ async def test_it_may_be_left_while_idle_connections_hang(postgresql_backend: Ba
 
 async def test_slow(postgresql_backend: Backend, postgresql: Postgresql) -> None:
     select = "SELECT hash, name FROM users, pg_sleep({}) WHERE name = :name"
-
     for seconds in (0.05, 30.0):
         async with postgresql_backend.make(select=select.format(seconds)) as sql:
             if seconds < TIMEOUT:
                 assert await in_time(sql) == ALICE
             else:
                 await unavailable(sql, "no answer within 0.5 s")
-                # The server is told to stop, and does not go on for nobody.
-                nobody_waits = lambda: not postgresql.connections()  # noqa: E731
-                await asyncio.to_thread(wait_until, nobody_waits, "the end of the slow statement")
+                # The server is told to stop the statement, which nobody waits for any longer.
+                await asyncio.to_thread(wait_until, lambda: not postgresql.connections(), "the end of the statement")
 
 
 async def test_too_many_questions_for_a_database_that_hangs(
