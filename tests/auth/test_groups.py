@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -44,17 +44,13 @@ class Directory:
         return await self._answer(user)  # type: ignore[no-any-return]
 
 
-async def radiology(_: str) -> list[str]:
-    return ["radiology", "staff"]
-
-
 async def consulted(directory: Directory, first: Any = None, deadline: float = 5.0) -> Verdict:
     source = GroupSource("directory", directory, deadline)
     return await Chain([Link("tickets", first or Tickets(), groups_from=source)]).consult(TICKET)
 
 
 async def test_groups_are_added() -> None:
-    directory = Directory(radiology)
+    directory = Directory(answering(["radiology", "staff"]))
     verdict = await consulted(directory)
     assert verdict.decision == Accept("alice", frozenset({"own", "radiology", "staff"}))
     assert verdict.authenticator == "tickets"
@@ -68,50 +64,31 @@ async def test_who_is_not_accepted_is_not_asked_for(decision: Decision) -> None:
         pass
 
     Refusing.decision = decision
-    directory = Directory(radiology)
+    directory = Directory(answering(["radiology", "staff"]))
     assert (await consulted(directory, Refusing())).decision == decision
     assert directory.asked == []
 
 
-async def unknown(user: str) -> list[str]:
-    raise LookupError(f"no entry of {user}")
+Ask = Callable[[str], Coroutine[Any, Any, Any]]
 
 
-async def down(_: str) -> list[str]:
-    raise ConnectionError("no directory can be asked")
+def answering(answer: Any) -> Ask:
+    async def ask(_: str) -> Any:
+        return answer
+
+    return ask
 
 
-async def broken(_: str) -> list[str]:
-    raise RuntimeError("the canary's secret")
+def raising(error: BaseException) -> Ask:
+    async def ask(_: str) -> Any:
+        raise error
+
+    return ask
 
 
 async def hanging(_: str) -> list[str]:
     await asyncio.sleep(60)
     raise AssertionError
-
-
-async def odd(_: str) -> str:
-    return "radiology"
-
-
-async def odder(_: str) -> list[int]:
-    return [1]
-
-
-async def generated(_: str) -> object:
-    return (group for group in ["radiology"])
-
-
-async def nothing(_: str) -> None:
-    return None
-
-
-async def leaving(_: str) -> list[str]:
-    raise SystemExit
-
-
-async def cancelled(_: str) -> list[str]:
-    raise asyncio.CancelledError
 
 
 async def stubborn(_: str) -> list[str]:
@@ -120,26 +97,21 @@ async def stubborn(_: str) -> list[str]:
     return ["late"]
 
 
-async def mistaken(_: str) -> list[str]:
-    empty: dict[str, str] = {}
-    return [empty["a defect"]]
-
-
 @pytest.mark.parametrize(
     ("answer", "kind", "says"),
     [
-        (generated, Unavailable, "not a collection of text"),
-        (nothing, Unavailable, "defect: TypeError"),
-        (leaving, Unavailable, "defect: SystemExit"),
-        (cancelled, Unavailable, "defect: "),
-        (stubborn, Unavailable, "no answer within 0.1 s"),
-        (mistaken, Unavailable, "defect: KeyError"),
-        (unknown, Reject, "groups from directory: no entry of alice"),
-        (down, Unavailable, "no directory can be asked"),
-        (broken, Unavailable, "defect: RuntimeError"),
+        (answering(group for group in ["radiology"]), Unavailable, "not a collection of text"),
+        (answering(None), Unavailable, "defect: TypeError"),
+        (answering("radiology"), Unavailable, "not a collection of text"),
+        (answering([1]), Unavailable, "not a collection of text"),
+        (raising(LookupError("no entry of alice")), Reject, "groups from directory: no entry of alice"),
+        (raising(ConnectionError("no directory can be asked")), Unavailable, "no directory can be asked"),
+        (raising(RuntimeError("the canary's secret")), Unavailable, "defect: RuntimeError"),
+        (raising(SystemExit()), Unavailable, "defect: SystemExit"),
+        (raising(asyncio.CancelledError()), Unavailable, "defect: "),
+        (raising(KeyError("a defect")), Unavailable, "defect: KeyError"),
         (hanging, Unavailable, "no answer within 0.1 s"),
-        (odd, Unavailable, "not a collection of text"),
-        (odder, Unavailable, "not a collection of text"),
+        (stubborn, Unavailable, "no answer within 0.1 s"),
     ],
 )
 async def test_what_cannot_be_had_lets_nobody_in(answer: Any, kind: type[Reject | Unavailable], says: str) -> None:
@@ -151,7 +123,7 @@ async def test_what_cannot_be_had_lets_nobody_in(answer: Any, kind: type[Reject 
 
 @pytest.mark.parametrize("next_on_error", [False, True])
 async def test_a_source_that_is_down_stops_the_chain_or_does_not(next_on_error: bool) -> None:
-    source = GroupSource("directory", Directory(down), 5)
+    source = GroupSource("directory", Directory(raising(ConnectionError("no directory can be asked"))), 5)
     first = Link("tickets", Tickets(), groups_from=source, next_on_error=next_on_error)
     decision = await Chain([first, Link("other", Tickets())]).authenticate(TICKET)
     assert decision == Tickets.decision if next_on_error else isinstance(decision, Unavailable)

@@ -6,7 +6,7 @@ import asyncio
 import re
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,14 @@ QUESTIONS: list[Callable[[SharedState], Awaitable[object]]] = [
 ]
 
 
+@pytest.fixture
+async def state(own_redis: RedisServer, anyio_backend: str) -> AsyncIterator[RedisState]:
+    """A state in a server of its own, for a server that answers: this machine may be busy."""
+    state = RedisState(own_redis.url, PATIENT)
+    yield state
+    await state.close()
+
+
 async def unavailable(state: RedisState, match: str, questions: Any = QUESTIONS) -> None:
     """Whatever is asked, alone and all at once, it is StateUnavailable in time, and says no secret."""
     deadline = state._limits.deadline
@@ -65,8 +73,7 @@ async def works(state: SharedState) -> None:
     assert await state.clear(["account:alice", "account:bob"]) == 1
 
 
-async def test_a_server_that_is_gone_is_found_again(own_redis: RedisServer) -> None:
-    state = RedisState(own_redis.url, PATIENT)
+async def test_a_server_that_is_gone_is_found_again(own_redis: RedisServer, state: RedisState) -> None:
     await asyncio.gather(*(state.take("", (), ALICE) for _ in range(40)))
     own_redis.stop()
     await asyncio.sleep(0.1)  # for the event loop to hear of it
@@ -79,7 +86,6 @@ async def test_a_server_that_is_gone_is_found_again(own_redis: RedisServer) -> N
     own_redis.start()
     await asyncio.sleep(0.1)
     await works(state)
-    await state.close()
 
 
 async def test_a_server_that_was_not_there_at_the_start_is_found(tmp_path: Path) -> None:
@@ -222,8 +228,7 @@ async def test_a_password_and_a_user_for_this_alone_do(tmp_path: Path, options: 
         await state.close()
 
 
-async def test_a_full_server_changes_nothing_and_may_have_room_again(own_redis: RedisServer) -> None:
-    state = RedisState(own_redis.url, PATIENT)
+async def test_a_full_server_changes_nothing_and_may_have_room_again(own_redis: RedisServer, state: RedisState) -> None:
     await state.take("", (), ALICE)
     own_redis.command("config", "set", "maxmemory", "1mb")
     writing = [question for question in QUESTIONS if question not in QUESTIONS[4:] and question is not QUESTIONS[1]]
@@ -232,21 +237,18 @@ async def test_a_full_server_changes_nothing_and_may_have_room_again(own_redis: 
     assert await state.clear(None) == 1  # an operator can make room
     own_redis.command("config", "set", "maxmemory", "0")
     await works(state)
-    await state.close()
 
 
-async def test_a_server_that_may_drop_what_it_keeps_is_not_relied_on(own_redis: RedisServer) -> None:
+async def test_a_server_that_may_drop_what_it_keeps_is_not_relied_on(own_redis: RedisServer, state: RedisState) -> None:
     def policy(name: str) -> None:
         own_redis.command("config", "set", "maxmemory-policy", name)
 
     own_redis.command("config", "set", "maxmemory", "100mb")
-    state = RedisState(own_redis.url, PATIENT)
     for name in ("allkeys-lru", "allkeys-random"):
         policy(name)
         await unavailable(state, "set its maxmemory-policy to noeviction")
     policy("noeviction")
     await works(state)
-    await state.close()
     policy("volatile-lru")
     another = RedisState(own_redis.url, PATIENT)
     await works(another)
@@ -255,19 +257,16 @@ async def test_a_server_that_may_drop_what_it_keeps_is_not_relied_on(own_redis: 
     assert own_redis.command("info", "keyspace").count("expires=0") == 1
 
 
-async def test_a_server_that_was_away_is_looked_at_anew(own_redis: RedisServer) -> None:
-    state = RedisState(own_redis.url, PATIENT)
+async def test_a_server_that_was_away_is_looked_at_anew(own_redis: RedisServer, state: RedisState) -> None:
     await works(state)
     own_redis.stop()
     await unavailable(state, "cannot be reached")
     own_redis.options = {"maxmemory": "100mb", "maxmemory-policy": "allkeys-lru"}
     own_redis.start()
     await unavailable(state, "set its maxmemory-policy to noeviction")
-    await state.close()
 
 
-async def test_all_its_keys_are_ours_by_name(own_redis: RedisServer) -> None:
-    state = RedisState(own_redis.url, PATIENT)
+async def test_all_its_keys_are_ours_by_name(own_redis: RedisServer, state: RedisState) -> None:
     for question in QUESTIONS[:5]:
         await question(state)
     await state.take("", (), ALICE)
@@ -277,7 +276,6 @@ async def test_all_its_keys_are_ours_by_name(own_redis: RedisServer) -> None:
     await state.clear(None)
     left = own_redis.command("keys", "*").split()
     assert sorted(left) == ["dicomgate:{state}:known", "dicomgate:{state}:used"]
-    await state.close()
 
 
 async def test_a_subject_that_is_no_longer_known_is_not_kept(redis_server: RedisServer) -> None:

@@ -51,39 +51,11 @@ async def test_the_waits_are_those_of_the_backoff(clocked: Any) -> None:
     await state.close()
 
 
-async def test_a_clock_that_was_wrong_holds_nobody_for_longer_than_the_longest_wait(clocked: Any) -> None:
-    clock, open_empty = clocked
-    right = clock.now
-    state = open_empty(PATIENT)
-    alice = backoff("account:alice", free=1, first=30, longest=50)
-    clock.set(right + 10_000_000)
-    assert await state.take("", (), [alice]) == Grant(False)
-    clock.set(right)
-    assert await state.take("", (), [alice]) == Grant(False, "account:alice", 50)
-    clock.set(right + 49)
-    assert await state.take("", (), [alice]) == Grant(False, "account:alice", 1)
-    clock.set(right + 50)
-    assert await state.take("", (), [alice]) == Grant(False)
-    await state.close()
-
-
 async def test_waits_are_numbers_after_more_attempts_than_there_are_doublings(state: SharedState) -> None:
     backoffs = [backoff("source:a", free=0, first=1e-9, longest=1e-9), backoff("source:b", free=0, first=0)]
     for _ in range(1100):
         assert not (await state.take("", (), backoffs)).held
     assert [count.n for count in await state.counters()] == [1100, 1100]
-
-
-async def test_an_attempt_that_is_given_back_has_not_been(state: SharedState) -> None:
-    for alice in backoff("account:alice", free=2), backoff("account:alice", most=2):
-        await state.take("", (), [alice])
-        await state.take("", (), [alice])
-        assert (await state.take("", (), [alice])).held
-        await state.refund(["account:alice", "unknown"])
-        assert [(count.n, count.locked) for count in await state.counters()] == [(1, False)]
-        assert not (await state.take("", (), [alice])).held
-        assert (await state.take("", (), [alice])).held
-        await state.clear(None)
 
 
 async def test_a_subject_that_logged_in_has_counters_of_its_own(state: SharedState) -> None:
@@ -122,14 +94,6 @@ async def test_a_flood_of_invented_names_drives_out_itself(opened: Any) -> None:
     await state.close()
 
 
-async def test_a_flood_of_pairs_drives_out_the_oldest(opened: Any) -> None:
-    state = opened(Limits(deadline=20, known=3))
-    for name in "abcd":
-        await state.succeeded(name, (), ())
-    assert [(await state.take(name, (), ())).known for name in "abcd"] == [False, True, True, True]
-    await state.close()
-
-
 async def test_when_there_is_no_room_for_a_used_key_nobody_gets_in_by_one(clocked: Any) -> None:
     clock, open_empty = clocked
     end = datetime.fromtimestamp(clock.now + 60, UTC)
@@ -160,18 +124,6 @@ async def test_what_is_over_goes_a_few_at_a_time(clocked: Any) -> None:
     assert not (await state.take("pair 18", (), [])).known
     assert await state.first_use("ticket 19", datetime.fromtimestamp(clock.now, UTC))
     assert 5 < await state.clear(None) < 20
-    await state.close()
-
-
-async def test_used_keys_outlive_their_credential_because_clocks_differ(clocked: Any) -> None:
-    clock, open_empty = clocked
-    state = open_empty(PATIENT)
-    end = datetime.fromtimestamp(clock.now + 60, UTC)
-    assert await state.first_use("ticket", end)
-    clock.set(clock.now + 60 + 299)
-    assert not await state.first_use("ticket", end)
-    clock.set(clock.now + 1)
-    assert await state.first_use("ticket", end)
     await state.close()
 
 
