@@ -270,3 +270,16 @@ async def test_in_the_background_it_is_fetched_without_being_asked(source: Sourc
             while source.fetches < 3 or value.latest() != wanted:
                 await asyncio.sleep(0.001)
             source.fetches = 0
+
+
+async def test_in_the_background_a_fetch_that_was_cancelled_is_repeated(source: Source) -> None:
+    value = source.refreshed(background=True, refresh=3600, cool_down=0.05, clock=asyncio.get_running_loop().time)
+    source.gate.clear()
+    async with value:
+        await idle()
+    source.gate.set()
+    async with asyncio.timeout(60), value:
+        while source.fetches < 2:
+            await asyncio.sleep(0.001)
+        await value.settled()
+        assert value.latest() == "old"

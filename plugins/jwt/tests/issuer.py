@@ -146,7 +146,7 @@ class Issuer(_Server):
 
 
 class Trap(_Server):
-    """Nobody may come here; who does waits until it goes away."""
+    """A server that no client may connect to; one that does waits until the trap closes."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(65536):
@@ -296,7 +296,7 @@ FAULTS: dict[str, tuple[Answer, str]] = {
     "broken off": (broken_off, "peer closed connection"),
     "no HTTP": (nonsense, "illegal status line"),
 }
-"""What an issuer may do to whoever asks it, and what is then told; without what needs another port."""
+"""What an issuer may do to its clients, and what the error then says; without faults that need another port."""
 
 
 def ca_file(issuer: Issuer, folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Tokens as an issuer signs them, and as nobody would: keys made once, claims and headers changed at will.
+"""Tokens as an issuer signs them, and as none would: keys made once, claims and headers changed at will.
 
 GONE takes a claim or a header away: `mint(exp=GONE)`, `mint(P256, header={"kid": GONE})`.
 """
@@ -50,7 +50,7 @@ class Signer:
 
     @property
     def jwk(self) -> dict[str, Any]:
-        """The public key as it stands in a key set."""
+        """The public key as in a key set."""
         described = _ALGORITHMS[self.algorithm].to_jwk(self.private.public_key(), as_dict=True)
         return {**described, "kid": self.id, "use": "sig", "key_ops": ["verify"]}
 
@@ -90,7 +90,7 @@ SECRET = Signer("secret", "HS512", b"n5Q0bV9wXcE3tYk7mZ2rLhJ8uGfD1sApI6oRzT4yHvK
 
 
 def key_set(*keys: Signer, also: tuple[Mapping[str, Any], ...] = ()) -> bytes:
-    """The JSON Web Key Set of these keys, and of what else is to stand in it."""
+    """The JSON Web Key Set of these keys, and of further members."""
     return json.dumps({"keys": [*(key.jwk for key in keys or PUBLISHED), *also]}).encode()
 
 

@@ -64,7 +64,7 @@ class OidcProvider:
         )
 
     def stop(self) -> None:
-        """Nothing listens any more; opaque tokens that it issued are forgotten. A second call is in vain."""
+        """Stop listening; opaque tokens that it issued are forgotten. Idempotent."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()

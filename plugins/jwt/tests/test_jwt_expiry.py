@@ -30,7 +30,7 @@ def token_login(life: int) -> bytes:
 
 @pytest.fixture
 def start(gateway: StartGateway, tmp_path: Path) -> Iterator[Start]:
-    """Start a gateway for tokens, in front of a PACS that takes data without an answer, and a release behind it."""
+    """Start a gateway for tokens, in front of a PACS that takes data without an answer, and then a release."""
     with Spy([accept_all, *[b""] * 20, RELEASE_RP]) as pacs:
 
         def start(**listener: object) -> Gateway:

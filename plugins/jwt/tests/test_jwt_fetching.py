@@ -1,4 +1,4 @@
-"""What a server does to whoever fetches from it ends in the one error, in time, and leaves nothing open."""
+"""Whatever a server does, a fetch ends in FetchError, in time, and leaves nothing open."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def ca(issuer: Issuer, tmp_path: Path) -> Path:
 
 
 def fetch(ca: Path | None, *urls: str, deadline: timedelta = PATIENTLY, proxy: str | None = None) -> bytes:
-    """The last of these documents, fetched one after the other; the test fails if something of it is left behind."""
+    """The last of these documents, fetched one after the other; the test fails if a task is left."""
     fetcher = Fetcher(ca=ca, proxy=proxy, deadline=deadline)
 
     async def fetch() -> bytes:

@@ -180,10 +180,10 @@ def test_the_provider_stops_and_comes_back(
     assert reason.startswith(f"the keys of {oidc_provider.issuer} cannot be fetched: ")
     oidc_provider.start()
     wait_until(lambda: log_in(running.address, token) == ADMITTED, "logins again")
-    oidc_provider.stop()  # the keys are known: nobody notices
+    oidc_provider.stop()  # the keys are known: logins go on
     time.sleep(COOL_DOWN)
     assert log_in(running.address, token) == ADMITTED
-    # But a key may have come that nobody could ask for.
+    # But there may be a new key that could not be fetched.
     assert log_in(running.address, mint(P256, iss=oidc_provider.issuer)) == TRY_LATER
 
 
@@ -265,7 +265,7 @@ def test_two_issuers_side_by_side(
     # A good signature of the one does not make a token of the other; nor does a third's make one of either.
     assert log_in(running.address, mint(RSA, iss=oidc_provider.issuer)) == REFUSED_IDENTITY
     assert log_in(running.address, mint(RSA)) == REFUSED_IDENTITY
-    # One that is out of reach does not stand in the way of the other.
+    # One that is out of reach does not affect the other.
     oidc_provider.stop()
     again = start(pacs.address, *tables)
     assert log_in(again.address, its) == TRY_LATER

@@ -78,7 +78,7 @@ def toml(value: object) -> str:
 
 
 def rows(result: Result, name: str = "sso") -> dict[str, list[tuple[str, str]]]:
-    """What was looked at -> verdict and detail, as often as it stands there."""
+    """What was checked -> each verdict and detail on it."""
     found: dict[str, list[tuple[str, str]]] = {}
     for line in result.stdout.splitlines():
         who, what, verdict, detail = line.split("\t")

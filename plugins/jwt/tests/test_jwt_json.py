@@ -59,7 +59,7 @@ def accepted(judge: Jwt, body: bytes) -> list[bool]:
 
 
 def test_what_is_json(judge: Jwt) -> None:
-    """No body is a login by itself; each is a claim and a header that nobody asked for."""
+    """No body is a login by itself; each is an additional claim or header."""
     files = bodies("y")
     assert len(files) == 95
     refused = {name for name, body in files.items() if accepted(judge, body) != [False, False, True, True]}

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from ssl import DER_cert_to_PEM_cert
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, rsa, x25519
@@ -238,83 +238,87 @@ def replaced(path: Path, content: bytes, mode: int = 0o644) -> None:
     os.replace(written(path.with_suffix(".new"), content, mode), path)  # noqa: PTH105
 
 
-SOURCES: list[tuple[str, bytes, bytes, int, Signer, Signer]] = [
-    ("jwks_file", key_set(RSA), key_set(P256), 0o644, RSA, P256),
-    ("public_key_file", RSA.pem, P256.pem, 0o644, RSA, P256),
-    ("secret_file", SECRET.private, SECRET.private[::-1], 0o600, SECRET, Signer("s", "HS512", SECRET.private[::-1])),
+class Source(NamedTuple):
+    """A file of keys: the option that names it, its content and the key in it before and after a change."""
+
+    option: str
+    before: bytes
+    after: bytes
+    old: Signer
+    new: Signer
+    mode: int = 0o644
+
+    def judge(self, folder: Path) -> tuple[Jwt, Path]:
+        path = written(folder / "keys", self.before, self.mode)
+        return authenticator(folder, **{self.option: path}), path
+
+
+BACKWARDS = Signer("s", "HS512", SECRET.private[::-1])
+SOURCES = [
+    Source("jwks_file", key_set(RSA), key_set(P256), RSA, P256),
+    Source("public_key_file", RSA.pem, P256.pem, RSA, P256),
+    Source("secret_file", SECRET.private, BACKWARDS.private, SECRET, BACKWARDS, 0o600),
 ]
 
 
-@pytest.mark.parametrize(
-    ("option", "before", "after", "mode", "old", "new"), SOURCES, ids=lambda value: str(value)[:15]
-)
-class TestAFileThatChanges:
-    def judge(self, tmp_path: Path, option: str, content: bytes, mode: int) -> tuple[Jwt, Path]:
-        path = written(tmp_path / "keys", content, mode)
-        return authenticator(tmp_path, **{option: path}), path
+def accepts(judge: Jwt, good: Signer, bad: Signer) -> bool:
+    return isinstance(ask(judge, mint(good)), Accept) and isinstance(ask(judge, mint(bad)), Reject)
 
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.option)
+class TestAFileThatChanges:
     def test_a_good_change_counts_at_once(
-        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, option: str, before: bytes, after: bytes, mode: int,
-        old: Signer, new: Signer,
-    ) -> None:  # fmt: skip
-        judge, path = self.judge(tmp_path, option, before, mode)
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, source: Source
+    ) -> None:
+        judge, path = source.judge(tmp_path)
         caplog.set_level(logging.INFO)
-        assert isinstance(ask(judge, mint(old)), Accept)
-        assert isinstance(ask(judge, mint(new)), Reject)
+        assert accepts(judge, source.old, source.new)
         for change in (replaced, written):
-            change(path, after, mode)
-            assert isinstance(ask(judge, mint(new)), Accept)
-            assert isinstance(ask(judge, mint(old)), Reject)
-            change(path, before, mode)
-            assert isinstance(ask(judge, mint(old)), Accept)
-            assert isinstance(ask(judge, mint(new)), Reject)
+            change(path, source.after, source.mode)
+            assert accepts(judge, source.new, source.old)
+            change(path, source.before, source.mode)
+            assert accepts(judge, source.old, source.new)
         assert caplog.text.count("loaded, 1 keys") == 4
 
-    def test_a_bad_change_does_not(
-        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, option: str, before: bytes, after: bytes, mode: int,
-        old: Signer, new: Signer,
-    ) -> None:  # fmt: skip
-        judge, path = self.judge(tmp_path, option, before, mode)
+    def test_a_bad_change_does_not(self, tmp_path: Path, caplog: pytest.LogCaptureFixture, source: Source) -> None:
+        judge, path = source.judge(tmp_path)
         changes: list[Callable[[], object]] = [
-            lambda: replaced(path, b"", mode), lambda: replaced(path, after[:20], mode),
-            lambda: replaced(path, b"x" * 600_000, mode), lambda: replaced(path, after, 0o666), lambda: path.unlink(),
+            lambda: replaced(path, b"", source.mode),
+            lambda: replaced(path, source.after[:20], source.mode),
+            lambda: replaced(path, b"x" * 600_000, source.mode),
+            lambda: replaced(path, source.after, 0o666),
+            lambda: path.unlink(),
             lambda: path.mkdir(),
-        ]  # fmt: skip
+        ]
         for number, change in enumerate(changes, 1):
             change()
             for _ in range(2):
-                assert isinstance(ask(judge, mint(old)), Accept)
-                assert isinstance(ask(judge, mint(new)), Reject)
+                assert accepts(judge, source.old, source.new)
             assert caplog.text.count("the last good version stays in use") == number
         path.rmdir()
-        replaced(path, after, mode)
-        assert isinstance(ask(judge, mint(new)), Accept)
-        assert isinstance(ask(judge, mint(old)), Reject)
-        assert not any(line.encode() in caplog.text.encode() for line in (SECRET.private.decode(),))
+        replaced(path, source.after, source.mode)
+        assert accepts(judge, source.new, source.old)
+        assert SECRET.private.decode() not in caplog.text
 
     @pytest.mark.anyio
-    async def test_a_removed_key_is_not_trusted_because_one_read_failed(
-        self, tmp_path: Path, option: str, before: bytes, after: bytes, mode: int,
-        old: Signer, new: Signer,
-    ) -> None:  # fmt: skip
-        judge, path = self.judge(tmp_path, option, before, mode)
-        replaced(path, after, mode)
+    async def test_a_removed_key_is_not_trusted_because_one_read_failed(self, tmp_path: Path, source: Source) -> None:
+        judge, path = source.judge(tmp_path)
+        old, new = (attempt(jwt(mint(key))) for key in (source.old, source.new))
+        replaced(path, source.after, source.mode)
         with no_descriptor_left():
-            assert isinstance(await judge.authenticate(attempt(jwt(mint(old)))), Accept)
-        assert isinstance(await judge.authenticate(attempt(jwt(mint(old)))), Reject)
-        assert isinstance(await judge.authenticate(attempt(jwt(mint(new)))), Accept)
+            assert isinstance(await judge.authenticate(old), Accept)
+        assert isinstance(await judge.authenticate(old), Reject)
+        assert isinstance(await judge.authenticate(new), Accept)
 
-    def test_a_bad_one_at_the_start(
-        self, tmp_path: Path, option: str, before: bytes, after: bytes, mode: int, old: Signer, new: Signer
-    ) -> None:
-        assert self.judge(tmp_path, option, before, mode)
-        assert (old, after) != (new, before)
-        for content, permissions in ((b"", mode), (before[:20], mode), (before, 0o666), (b"x" * 600_000, mode)):
+    def test_a_bad_one_at_the_start(self, tmp_path: Path, source: Source) -> None:
+        source.judge(tmp_path)
+        for content, mode in ((b"", source.mode), (source.before[:20], source.mode), (source.before, 0o666),
+                              (b"x" * 600_000, source.mode)):  # fmt: skip
             with pytest.raises(ConfigError, match=str(tmp_path / "keys")):
-                self.judge(tmp_path, option, content, permissions)
+                source._replace(before=content, mode=mode).judge(tmp_path)
         (tmp_path / "keys").unlink()
         with pytest.raises(ConfigError, match="No such file"):
-            authenticator(tmp_path, **{option: tmp_path / "keys"})
+            authenticator(tmp_path, **{source.option: tmp_path / "keys"})
 
 
 def test_a_secret_that_everybody_may_read(tmp_path: Path) -> None:

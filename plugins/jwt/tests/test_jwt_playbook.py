@@ -402,7 +402,7 @@ def test_a_token_within_a_token(judge: Jwt) -> None:
 
 
 def test_parts(judge: Jwt) -> None:
-    """Encrypted ones (five parts), detached ones, JSON instead of the compact form, and what stands around."""
+    """Encrypted ones (five parts), detached ones, JSON instead of the compact form, and text around it."""
     head, claimed, signature = mint().split(".")
     encrypted = f"{encoded({'alg': 'RSA-OAEP', 'enc': 'A256GCM', 'kid': 'rsa'})}.AAAA.AAAA.AAAA.AAAA"
     unencoded = encoded({**HEADER, "b64": False, "crit": ["b64"]})

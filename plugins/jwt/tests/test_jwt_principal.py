@@ -1,4 +1,4 @@
-"""From the claims to who it is, until when, and how often; and what else an operator can want of a token."""
+"""From the claims to user, groups, end and single use; and what else an operator can require of a token."""
 
 from __future__ import annotations
 

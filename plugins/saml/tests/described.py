@@ -12,7 +12,7 @@ REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 
 
 def key(*keys: Signer, use: str | None = "signing") -> str:
-    """A KeyDescriptor; several keys are a chain: first the key's certificate, then those of who certified it."""
+    """A KeyDescriptor; several keys are a chain: first the key's certificate, then those of its authorities."""
     return described("".join(f"<ds:X509Certificate>{one.base64}</ds:X509Certificate>" for one in keys), use)
 
 

@@ -1,4 +1,4 @@
-"""Assertions that the issuer's own key has signed, with a Signature of a form that nobody should accept.
+"""Assertions that the issuer's own key has signed, with a Signature whose form must not be accepted.
 
 `trap` is a URL that nobody may fetch. All are made anew at each call, by name.
 """
@@ -233,7 +233,7 @@ def key_infos(trap: str) -> Mapping[str, str]:
 
 
 def doctypes(trap: str) -> Mapping[str, str]:
-    """Document types, to stand in front of an assertion."""
+    """Document types, to put before an assertion."""
     return {
         "empty": "<!DOCTYPE x>",
         "lower case": "<!doctype x>",
@@ -274,5 +274,5 @@ def everything(trap: str) -> Made:
 
 
 def forms(trap: str) -> Made:
-    """Those whose form is wrong, whoever signed them: nothing may look at their signature."""
+    """Those with a wrong form, which must be refused before their signature is verified."""
     return {**references(trap), **transforms(trap), **algorithms()}

@@ -1,4 +1,4 @@
-"""A program of its own that judges the documents of a folder, for those who watch what it opens and what it takes.
+"""A program of its own that judges the documents of a folder, for tests that watch what it opens and how much it needs.
 
     python judging.py FOLDER            judged as the gateway does, each in a new thread
     python judging.py FOLDER --naively  handed to python3-saml as they are

@@ -1,4 +1,4 @@
-"""Assertions as an identity provider signs them, and as nobody would: keys made once, every part changed at will.
+"""Assertions as an identity provider signs them, and as none would: keys made once, every part changed at will.
 
 `mint(...)` signs with xmlsec, as python3-saml does. `sign_by_hand(...)` needs no library of signatures: what it makes
 is validly signed and can be as hostile as one likes. Times are seconds from now, or what is to stand there; None leaves
@@ -68,7 +68,7 @@ class Signer:
 
     @property
     def base64(self) -> str:
-        """The certificate as it stands in X509Certificate."""
+        """The certificate as in X509Certificate."""
         return b64encode(self.certificate.public_bytes(Encoding.DER)).decode()
 
     @property
@@ -119,7 +119,7 @@ def confirmation(
     begins: float | str | None = None, address: str | None = None, holder: Signer | None = None,
     data: str | None = None, more: str = "",
 ) -> str:  # fmt: skip
-    """A SubjectConfirmation. `holder` is whose certificate stands in it; `data` is the whole element of the data."""
+    """A SubjectConfirmation. `holder` is the key whose certificate is in it; `data` replaces the whole data element."""
     held = ""
     if holder is not None:
         held = (
@@ -185,7 +185,7 @@ def assertion(
     authentication: str | None = None, attributes: Mapping[str, Sequence[str]] | str = {},
     more: str = "",
 ) -> bytes:  # fmt: skip
-    """An assertion that is not signed. What is given as XML stands in the place of what would usually stand there."""
+    """An assertion that is not signed. Parts that are given as XML replace the usual ones."""
     known = _attributes(ID=id or f"_{secrets.token_hex(16)}", Version=version, IssueInstant=at(issued))
     body = (
         f"<saml:Issuer>{escape(issuer)}</saml:Issuer>",
@@ -207,7 +207,7 @@ def mint(user: str = USER, key: Signer = RSA, **parts: Any) -> bytes:
 
 
 def sign(document: bytes, key: Signer = RSA) -> bytes:
-    """The document whose root is signed as usual: behind the Issuer, or as the first child where there is none."""
+    """The document with its root signed: after the Issuer, or with the signature as first child if there is none."""
     root = etree.fromstring(document)
     method = xmlsec.Transform.RSA_SHA256 if key.algorithm == RSA_SHA256 else xmlsec.Transform.ECDSA_SHA256
     signature = xmlsec.template.create(root, xmlsec.Transform.EXCL_C14N, method, ns="ds")
@@ -227,7 +227,7 @@ def sign(document: bytes, key: Signer = RSA) -> bytes:
 def response(
     *assertions: bytes, version: str = "2.0", status: str | None = SUCCESS, issuer: str | None = ISSUER, more: str = ""
 ) -> bytes:
-    """A Response, not signed itself, around the assertions; `more` stands in front of them."""
+    """A Response, not signed itself, around the assertions; `more` is put before them."""
     known = _attributes(ID=f"_{secrets.token_hex(16)}", Version=version, IssueInstant=at(0))
     head = "" if issuer is None else f'<saml:Issuer xmlns:saml="{SAML_NAMESPACE}">{escape(issuer)}</saml:Issuer>'
     if status is not None:
@@ -253,7 +253,7 @@ def sign_by_hand(
     canonicalization: str = EXCLUSIVE, method: str | None = None, value: bytes | None = None,
     key_info: str = "", objects: str = "",
 ) -> bytes:  # fmt: skip
-    """The document with a Signature behind its root's first child, of whatever kind is asked for.
+    """The document with a Signature of the requested kind after its root's first child.
 
     `canonicalization` and `method` are algorithms, or whole elements. A reference may be given as XML. A `value` stands
     in SignatureValue as it is: else it is the key's signature over SignedInfo, which is canonicalised exclusively.
@@ -284,7 +284,7 @@ def canonicalized(element: Any) -> bytes:
 
 
 def raw_signature(data: bytes, key: Signer, method: str) -> bytes:
-    """As XML Signature writes it: of RSA as it is, of DSA and ECDSA the two numbers one behind the other."""
+    """As XML Signature writes it: of RSA as it is, of DSA and ECDSA the two numbers one after the other."""
     name = next((name for name in ("md5", "sha1", "sha384", "sha512") if name in method), "sha256")
     hashed: Any = getattr(hashes, name.upper())()
     match key.private:

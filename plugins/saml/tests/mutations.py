@@ -140,7 +140,7 @@ HARMLESS: Mapping[str, Mutation] = {
     "without KeyInfo": _without("KeyInfo"),
     "another certificate in KeyInfo": _tree(_another_certificate),
 }
-"""What was signed stands there still."""
+"""What was signed is still there."""
 
 HARMFUL: Mapping[str, Mutation] = {
     "a byte": _a_byte,
@@ -155,7 +155,7 @@ HARMFUL: Mapping[str, Mutation] = {
     "without signature": _without("Signature"),
     "signed by a stranger": lambda _, __: sign(assertion(), STRANGER),
 }
-"""It does not (but by chance), or nobody signed it who counts."""
+"""It is not (except by chance), or no trusted key signed it."""
 
 UNUSUAL: Mapping[str, tuple[Mutation, str]] = {
     "a comment": (

@@ -1,4 +1,4 @@
-"""EncryptedAssertions as an identity provider makes them for the gateway, and as nobody should.
+"""EncryptedAssertions as an identity provider makes them for the gateway, and as it must not.
 
 `sealed(...)` needs no library of XML Encryption, and all of it can be changed; `sealed_by_xmlsec(...)` is how another
 implementation does it.
@@ -68,7 +68,7 @@ def value(data: bytes | str) -> str:
 
 def encrypted_key(key: bytes, how: str = "", *, padding: Any = None, gate: Signer = GATE, inner: str = "",
                   data: str | None = None, more: str = "") -> str:  # fmt: skip
-    """An EncryptedKey; `inner` stands behind its method, `more` at its end, `data` in place of its CipherData."""
+    """An EncryptedKey; `inner` follows its method, `more` is at its end, `data` replaces its CipherData."""
     written = data or value(gate.private.public_key().encrypt(key, padding or oaep()))
     return f"<xenc:EncryptedKey>{how or method(MGF1P)}{inner}{written}{more}</xenc:EncryptedKey>"
 

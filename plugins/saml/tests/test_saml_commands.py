@@ -121,5 +121,5 @@ def test_the_metadata(config: Path) -> None:
     assert [one.get("use") for one in root.iterfind(".//{*}KeyDescriptor")] == ["signing", "encryption"]
     plain = dicomgate("saml", "metadata", "other", "--config", config).output
     assert "KeyDescriptor" not in plain
-    # It is a service provider's: nobody takes it for an identity provider's.
+    # It is a service provider's and cannot be taken for an identity provider's.
     assert OneLogin_Saml2_IdPMetadataParser.parse(plain) == {}

@@ -162,7 +162,7 @@ def test_what_is_no_reason_to_refuse(judge: Saml, parts: Callable[[], dict[str, 
      ISSUER.replace("o", "\u043e"), f"{ISSUER}\n", "ada"],
 )  # fmt: skip
 def test_another_issuer_is_for_another_table(judge: Saml, issuer: str) -> None:
-    """Character for character; and who names another issuer is neither verified nor judged here."""
+    """Character for character; an assertion of another issuer is neither verified nor judged here."""
     assert isinstance(ask(judge, mint()), Accept)
     for signed in (mint(issuer=issuer), mint(issuer=issuer, key=STRANGER), mint(issuer=issuer, conditions="")):
         answer = ask(judge, signed)
@@ -172,7 +172,7 @@ def test_another_issuer_is_for_another_table(judge: Saml, issuer: str) -> None:
 
 
 def test_the_issuer_is_looked_at_again_where_it_is_verified() -> None:
-    """Who reads claims alone, `dicomgate saml inspect` for one, is told as well."""
+    """A caller that only reads claims, for example `dicomgate saml inspect`, is told as well."""
     assert problems(claims()) == []
     assert [problem.claim for problem in problems(claims(), issuer="https://other.example")] == ["Issuer"]
 
@@ -373,7 +373,7 @@ class TestHolderOfKey:
         assert problems(both, certificate=der(RSA)) == [], "one that holds is enough (saml-core-2.0-os 2.4)"
 
     def test_the_type_of_its_data(self, tmp_path: Path) -> None:
-        """2.4.1.3: KeyInfoConfirmationDataType, which nobody needs to say."""
+        """2.4.1.3: KeyInfoConfirmationDataType is optional."""
         judge = authenticator(tmp_path)
         for type_ in ("", ' xsi:type="saml:KeyInfoConfirmationDataType"'):
             data = confirmation(HOLDER_OF_KEY, holder=P256).replace("Data ", f"Data{type_} ", 1)

@@ -205,7 +205,7 @@ def test_other_content_algorithms(judge: Saml, algorithm: str) -> None:
 
 @pytest.fixture
 def trap() -> Iterator[socket.socket]:
-    """Listens; nobody may come."""
+    """Listens; nothing may connect."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(0.2)
         yield listening
@@ -282,7 +282,7 @@ def test_nothing_leads_elsewhere(judge: Saml, trap: socket.socket, tmp_path: Pat
 
 
 def test_what_is_in_it_must_be_signed(judge: Saml) -> None:
-    """Anybody can encrypt for the gateway: that says nothing of who did."""
+    """Anybody can encrypt for the gateway, so encryption proves nothing about the sender."""
     for inner, why in (
         (assertion(), "the assertion is not signed"),
         (mint(key=GATE), "not signed with a key of the issuer"),

@@ -1,4 +1,4 @@
-"""The documents that node-saml, python3-saml and ruby-saml test with: nobody gets in but who was signed.
+"""The documents that node-saml, python3-saml and ruby-saml test with: only the users who were signed are accepted.
 
 They are old: here, and nowhere in the product, SHA-1 and small keys pass, and what an assertion claims is not judged.
 Whoever is accepted stands in SIGNED, by hand, as the assertion that the signature covers names him.
@@ -70,7 +70,7 @@ def fixtures() -> dict[str, bytes]:
 
 
 def certificates(documents: dict[str, bytes]) -> list[str]:
-    """Whose certificates stand in the documents that are not there to deceive, in PEM."""
+    """The certificates in the honest documents, in PEM."""
     written: dict[str, None] = {}
     for name, document in documents.items():
         if "/invalid" not in name:

@@ -1,4 +1,4 @@
-"""Assertions with small changes: the user stays who he is, or it is refused; and nothing but a decision comes back."""
+"""Assertions with small changes: the user stays the same or it is refused, and there is always a decision."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_small_changes(idp: IdP, change: Any, key: Signer) -> None:
         for document in documents
         for _ in range(ROUNDS // len(documents))
     )
-    # Blanks between elements of the signature, what stands in KeyInfo, in the Response: some changes change nothing.
+    # Blanks between elements of the signature, KeyInfo, the Response: some changes have no effect.
     assert 0 < accepted < ROUNDS // 4
 
 

@@ -138,7 +138,7 @@ def test_it_logs_storescu_and_pynetdicom_in(
         assert (accepted["user"], accepted["authenticator"]) == (USER, type(provider).__name__)
         assert sorted(accepted["groups"]) == sorted(GROUPS["groups"])
     assert reasons(running, "reject") == ["not signed with a key of the issuer, or changed after that"]
-    # What would be needed to log in with it stands nowhere.
+    # Nothing that could be used to log in was written.
     told = running.log() + (running.folder / "audit.jsonl").read_text()
     value = etree.fromstring(good).findtext(".//{http://www.w3.org/2000/09/xmldsig#}SignatureValue")
     assert value.split()[0][:60] not in told
@@ -213,7 +213,7 @@ def test_a_replay(start: Callable[..., Gateway], pacs: PynetdicomPacs, tmp_path:
     for first in (True, False):
         assert (storescu(running.address, *images, options=["--saml", file]).status == 0) == first
         assert len(pacs.stored) == 2
-    # It is the assertion that is known, not how it is written, nor who sends it.
+    # The assertion is recognised, however it is written and whoever sends it.
     assert log_in(running.address, b" " + issued.replace(b' ID="', b'\n ID="')) == REFUSED_IDENTITY
     assert set(reasons(running, "reject", 2)) == {"the credential may be used once, and was used before"}
     assert len(pacs.associations) == 1
@@ -250,7 +250,7 @@ def test_metadata_that_comes_and_goes(
     wait_until(lambda: log_in(running.address, issued) == ADMITTED, "logins without a restart")
     told = reasons(running, "unavailable", 4)
     assert all(reason.startswith(f"the metadata of {pysaml2.issuer} cannot be fetched: ") for reason in told)
-    server.stop()  # the keys are known: nobody notices
+    server.stop()  # the keys are known: logins go on
     assert log_in(running.address, pysaml2.mint()) == ADMITTED
 
 
@@ -266,7 +266,7 @@ def test_two_issuers_side_by_side(
     }
     tables = [table(tmp_path, pysaml2, **url), table(tmp_path, opensaml, [STRANGER])]
     running = start(pacs.address, *tables)
-    # One that is out of reach does not stand in the way of the other.
+    # One that is out of reach does not affect the other.
     assert log_in(running.address, mint(key=STRANGER, issuer=opensaml.issuer)) == ADMITTED
     assert log_in(running.address, pysaml2.mint()) == TRY_LATER
     server.answers["/metadata"] = document(pysaml2.metadata())

@@ -30,7 +30,7 @@ from plugins.saml.tests.mint import (
 JUDGING = Path(__file__).with_name("judging.py")
 BOMBS = Path(__file__).parents[4] / "shared" / "corpora" / "xml-bombs"
 CPU = 1.0
-"""Seconds for one document: five times of what it may take, for the machine may be busy."""
+"""Seconds for one document: five times what it may take, because the machine may be busy."""
 GROWTH = 20.0
 """MiB for all of them."""
 OPENED = re.compile(r"(?:open|openat|openat2|creat|socket|connect|execve|memfd_create)\(.*")
@@ -40,7 +40,7 @@ MALLOC = "/proc/sys/vm/overcommit_memory"
 
 @pytest.fixture
 def trap() -> Iterator[tuple[str, socket.socket]]:
-    """A URL, and who listens there: nobody may come."""
+    """A URL and its listener: nothing may connect."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(0.1)
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/trap", listening

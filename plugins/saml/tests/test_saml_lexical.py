@@ -118,7 +118,7 @@ def test_tricks_with_text(idp: IdP, trick: str) -> None:
 
 @pytest.mark.parametrize("trick", ["<!---->", "<?x?>", "<![CDATA[]]>", "<x/>"])
 def test_a_name_cut_in_two(idp: IdP, trick: str) -> None:
-    """Canonicalised without comments it is the same: whoever reads the first text alone believes the shorter name."""
+    """Canonicalised without comments it is the same; a reader of the first text alone would see the shorter name."""
     genuine = mint("root.evil.example")
     decision = ask(idp.judge, genuine)
     assert isinstance(decision, Accept)

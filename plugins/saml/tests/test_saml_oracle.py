@@ -86,7 +86,7 @@ def test_samlsign(idp: IdP, tmp_path: Path) -> None:
     samlsign, verdicts = OpenSaml(tmp_path), Counter[str]()
     for name, key, document in mutated(seed=21, times=4):
         decision = ask(idp.judge, document)
-        # It looks for a key that KeyInfo names; whatever stands there, the plugin does not read it.
+        # It looks for a key that KeyInfo names; the plugin ignores it.
         expected = user(decision) is not None and name != "another certificate in KeyInfo"
         explained = not is_plain_base64(document)
         assert samlsign.verifies(document, key) == expected or explained, (name, decision, document)

@@ -1,4 +1,4 @@
-"""Who somebody is, and what the audit is told: from the NameID or an attribute, and from nowhere else."""
+"""The user and the audit's attributes: from the NameID or an attribute, and from nowhere else."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ NAMES = [
 
 @pytest.mark.parametrize(("name", "good"), NAMES, ids=lambda value: ascii(value)[:20])
 def test_names(name: str, good: bool) -> None:
-    """Of one line, printable, and nothing that nobody sees; as it stands there and in no other way."""
+    """One line, printable, without invisible characters; exactly as written."""
     expected = name if good else ClaimProblem("NameID", "cannot be a user's name")
     assert user(subject=subject(name, confirmation())) == expected
     found = user("uid", attributes={"uid": [name]})
@@ -99,7 +99,7 @@ def test_the_format_of_the_name() -> None:
 def test_without_a_name_id() -> None:
     assert user(subject=subject(None)) == ClaimProblem("NameID", "is missing")
     assert user("uid", subject=subject(None), attributes={"uid": ["ada"]}) == "ada"
-    # That of a SubjectConfirmation is who confirms, not who is confirmed (2.4.1.1).
+    # That of a SubjectConfirmation names the one who confirms, not the user (2.4.1.1).
     within = confirmation().replace("<saml:SubjectConfirmationData", "<saml:NameID>root</saml:NameID>"
                                     "<saml:SubjectConfirmationData")  # fmt: skip
     assert user(subject=subject(None, within)) == ClaimProblem("NameID", "is missing")
@@ -168,7 +168,7 @@ def test_groups() -> None:
 
 
 def test_text_is_text(tmp_path: Path) -> None:
-    """Character references are what they stand for; the type of a value says nothing."""
+    """Character references are resolved; the type of a value is ignored."""
     judge = authenticator(tmp_path, user_attribute="uid")
     for value, name in (("a&#100;a", "ada"), ("&lt;ada&gt;", "<ada>"), ("a&amp;b", "a&b")):
         answer = ask(judge, mint(attributes=statement(attribute("uid", value))))

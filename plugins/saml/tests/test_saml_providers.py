@@ -78,17 +78,17 @@ def test_metadata(tmp_path: Path) -> None:
         assert ask(made, pysaml2.mint(P256)) == Reject(NOT_ITS_KEY)
 
 
-# InclusiveNamespaces (xml-exc-c14n 3): OpenSAML names there what xsi:type="xs:string" needs, and whoever signs within a
+# InclusiveNamespaces (xml-exc-c14n 3): OpenSAML names there what xsi:type="xs:string" needs, and a signer within a
 # Response may have declared it there.
 
 
 def signed_within(document: bytes, *prefixes: str) -> bytes:
-    """The Response whose last child, an assertion, is signed where it stands."""
+    """The Response whose last child, an assertion, is signed within it."""
     root = etree.fromstring(document)
     signed = root[-1]
     signature = xmlsec.template.create(signed, xmlsec.Transform.EXCL_C14N, xmlsec.Transform.RSA_SHA256, ns="ds")
     signed.insert(1, signature)
-    signature.tail = "\n  "  # as whoever indents writes it; it is signed
+    signature.tail = "\n  "  # as an indenting writer does; it is signed
     reference = xmlsec.template.add_reference(signature, xmlsec.Transform.SHA256, uri=f"#{signed.get('ID')}")
     xmlsec.template.add_transform(reference, xmlsec.Transform.ENVELOPED)
     canonical = xmlsec.template.add_transform(reference, xmlsec.Transform.EXCL_C14N)

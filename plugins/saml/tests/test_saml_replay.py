@@ -1,4 +1,4 @@
-"""An assertion logs in once: whoever is asked, however it is written, and whatever was stopped in between."""
+"""An assertion is accepted once: by any gateway, in any spelling, and across restarts."""
 
 from __future__ import annotations
 

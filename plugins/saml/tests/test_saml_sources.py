@@ -53,7 +53,7 @@ def replaced(path: Path, content: bytes) -> None:
 
 @pytest.fixture(params=["certificates", "metadata_file"])
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Saml, Callable[..., bytes]]:
-    """A file with RSA's certificate, who reads it, and what makes such files."""
+    """A file with RSA's certificate, the authenticator that reads it, and a function that makes such files."""
     if request.param == "certificates":
         path = written(tmp_path / "idp.pem", RSA.pem)
         return path, authenticator(tmp_path, certificates=[path]), lambda *keys: b"".join(one.pem for one in keys)
@@ -327,7 +327,7 @@ BAD = {
 @pytest.mark.parametrize(("bad", "why"), BAD.values(), ids=list(BAD))
 @pytest.mark.anyio
 async def test_what_is_fetched_and_not_good(server: Issuer, tmp_path: Path, bad: bytes, why: str) -> None:
-    """At the start nobody can look; later the last good one stays in force."""
+    """At the start logins are `Unavailable`; later the last good metadata stays in use."""
     judge = at_url(server, tmp_path, FEDERATION)
     server.answers["/idp"] = document(bad)
 

@@ -137,7 +137,7 @@ def test_an_encryption_key_logs_nobody_in(tmp_path: Path) -> None:
 
 
 def test_of_a_chain_the_first() -> None:
-    """Who certified the key is not who signs with it."""
+    """The authority that certified the key is not its owner."""
     assert trusted(metadata(key(RSA, STRANGER))) == pems(RSA)
 
 
@@ -316,7 +316,7 @@ def test_the_rules_of_signatures_hold(reference: Reference, options: dict[str, A
     document = metadata(before="<x/>").replace(b"<x/>", b'<md:Extensions><x xmlns="urn:x"/></md:Extensions>')
 
     def by_hand(*references: Reference, **options: Any) -> bytes:
-        # It puts the signature behind the first child; here it is to be the first.
+        # It puts the signature after the first child; here it must be the first.
         made = etree.fromstring(sign_by_hand(document, FEDERATION, references=references, **options))
         made.insert(0, made[1])
         return bytes(etree.tostring(made))

@@ -1,4 +1,4 @@
-"""Signature wrapping: a genuine, signed assertion is carried along somewhere, and another one is to be believed.
+"""Signature wrapping: a genuine, signed assertion is hidden somewhere, and another one is meant to be believed.
 
 Each attack is made from a fresh assertion that is itself accepted in the same test.
 """
@@ -126,7 +126,7 @@ def wrapped(genuine: bytes) -> Iterator[tuple[str, bytes]]:
         for name in names:
             for hostile in evil_ids(evil, original.get("ID")):
                 place = dict(places(hostile))[name]
-                # The other places were made in vain.
+                # The other places are not needed.
                 for extra in hostile.xpath("//*[not(node()) and not(@*)]"):
                     if extra is not place:
                         extra.getparent().remove(extra)
@@ -138,7 +138,7 @@ def wrapped(genuine: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def naive_user(document: bytes) -> str | None:
-    """Whom those believe who look for any good signature and for any NameID."""
+    """The user for a reader that takes any good signature and any NameID."""
     root = etree.fromstring(document)
     query = root.xpath("//ds:Signature", namespaces={"ds": DSIG_NAMESPACE})
     good = any(
@@ -184,7 +184,7 @@ def moved(genuine: bytes, where: Callable[[Element, Element], None]) -> bytes:
 
 
 def first(genuine: bytes) -> bytes:
-    """An assertion in front of whose own signature stands the genuine assertion's."""
+    """An assertion with the genuine assertion's signature before its own."""
     evil = etree.fromstring(evil_one(genuine, signed=True))
     signature_of(evil).addprevious(signature_of(etree.fromstring(genuine)))
     evil.append(without_signature(etree.fromstring(genuine)))

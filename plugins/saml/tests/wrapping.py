@@ -37,7 +37,7 @@ def without_signature(element: Element) -> Element:
 
 
 def instead(root: Element, original: Element, evil: Element) -> Element:
-    """The document with the evil assertion where the original stood, which stands nowhere now."""
+    """The document with the evil assertion in place of the original, which is removed."""
     if root is original:
         return evil
     root.replace(original, evil)
@@ -89,7 +89,7 @@ def xsw4(root: Element, evil_id: str) -> Element:
 
 
 def xsw5(root: Element, evil_id: str) -> Element:
-    """The evil assertion has the signature, the original stands at the end of the document."""
+    """The evil assertion has the signature, the original is at the end of the document."""
     root, original, evil = parts(etree.tostring(root), evil_id)
     document = instead(root, original, evil)
     document.append(without_signature(original))

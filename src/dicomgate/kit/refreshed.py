@@ -121,7 +121,8 @@ class Refreshed(Generic[T]):
         while True:
             self._begin()
             await self.settled()
-            await asyncio.sleep(self._cool_down if self._failed else self._refresh)
+            again = self._failed or self._held is None
+            await asyncio.sleep(self._cool_down if again else self._refresh)
 
     async def _fetch_once(self) -> None:
         try:

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Once, Pass, Reject, Unavailable
@@ -131,7 +130,7 @@ class Jwt:
         if not self.issuer or not audiences or not all(audiences):
             raise ConfigError("issuer and audience: must not be empty")
         if not timedelta() <= self.leeway <= timedelta(minutes=1):
-            raise ConfigError("leeway: at most 60s; a clock that is further off must be set")
+            raise ConfigError("leeway: at most 60s; if clocks differ by more, set them")
         if self.maximum_lifetime <= timedelta() or not self.user_claim:
             raise ConfigError("maximum_lifetime and user_claim: must not be empty, or every login would be refused")
         self.rules = TokenRules(
@@ -179,10 +178,8 @@ class Jwt:
         await self.keys.__aenter__()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.keys.__aexit__(kind, error, trace)
+    async def __aexit__(self, *error: object) -> None:
+        await self.keys.__aexit__(*error)
 
     async def authenticate(self, attempt: Attempt, /) -> Decision:
         """Judge one attempt. It occupies the event loop for less than a millisecond, or a few for a hostile token."""

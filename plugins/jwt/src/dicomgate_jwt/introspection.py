@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import Literal
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Pass, Reject, Unavailable
@@ -100,7 +99,7 @@ class Introspection:
         if not all(self._audiences) or self.audience == []:
             raise ConfigError("audience: must not be empty; without one, leave it out")
         if not timedelta() <= self.leeway <= timedelta(minutes=1):
-            raise ConfigError("leeway: at most 60s; a clock that is further off must be set")
+            raise ConfigError("leeway: at most 60s; if clocks differ by more, set them")
         if not timedelta() <= self.cache <= timedelta(minutes=5):
             raise ConfigError("cache: at most 5m; a revoked token keeps working for this long")
         if not self._audiences and not self.required_claims:
@@ -115,9 +114,7 @@ class Introspection:
     async def __aenter__(self) -> Introspection:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._answers.close()
 
     async def authenticate(self, attempt: Attempt, /) -> Decision:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, Identity, IdentityType, Once, Pass, Reject, Unavailable
 from dicomgate.kit.inspect import ClaimProblem
@@ -124,7 +123,7 @@ class Saml:
         if self.maximum_lifetime <= timedelta():
             raise ConfigError("maximum_lifetime: must be more than 0s")
         if not timedelta() <= self.clock_skew <= timedelta(minutes=3):
-            raise ConfigError("clock_skew: at most 3m; a clock that is further off must be set")
+            raise ConfigError("clock_skew: at most 3m; if clocks differ by more, set them")
         self.rules = AssertionRules(
             issuer=self.issuer,
             entity_id=self.entity_id,
@@ -169,10 +168,8 @@ class Saml:
         await self.source.__aenter__()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.source.__aexit__(kind, error, trace)
+    async def __aexit__(self, *error: object) -> None:
+        await self.source.__aexit__(*error)
 
     def authenticate(self, attempt: Attempt, /) -> Decision:
         """Judge one attempt, in a thread of this authenticator's own."""
