@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
+from struct import pack
 from typing import cast
 
 import pytest
@@ -127,7 +128,7 @@ def closed(events: list[Event]) -> Closed:
 
 
 @pytest.mark.parametrize("secured", [False, True])
-@pytest.mark.parametrize("where", ["as it begins", "in an input", "in none"])
+@pytest.mark.parametrize("where", ["as it begins", "in an input", "at a deadline", "in none"])
 async def test_a_defect_ends_one_association_and_no_other(
     where: str, secured: bool, start: Callable[..., Server], tls: ssl.SSLContext, trust: ssl.SSLContext,
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
@@ -135,13 +136,16 @@ async def test_a_defect_ends_one_association_and_no_other(
     def defect(*_: object, **__: object) -> None:
         raise KeyError("a defect")
 
-    server = start(tls if secured else None)
+    server = start(tls if secured else None, artim=1 if where == "at a deadline" else 20)
     with monkeypatch.context() as patched:
         if where == "as it begins":
             patched.setattr(Handshake, "__init__", defect)
         elif where == "in an input":
             patched.setattr(Handshake, "client_data", defect)
-        answer = await talk(server, trust if secured else None, say=raw.rq())
+        elif where == "at a deadline":
+            patched.setattr(Handshake, "deadline", defect)
+        said = raw.rq()[:-1] if where == "at a deadline" else raw.rq()
+        answer = await talk(server, trust if secured else None, say=said)
         told = closed(await server.ended())
     if where == "in none":
         assert (answer, told.cause) == (CALLED_AE_TITLE, Cause.REFUSED)
@@ -180,6 +184,18 @@ async def test_a_failed_tls_handshake_is_refused_with_its_reason(
     assert refused.reason == told.detail
     assert refused.reason.startswith("TLS: "), why
     assert opened.id == refused.id == told.id
+
+
+async def test_a_connection_that_was_reset_before_tls_is_refused_with_its_reason(
+    start: Callable[..., Server], tls: ssl.SSLContext
+) -> None:
+    server = start(tls)
+    with socket.create_connection(server.address) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("ii", 1, 0))
+    _, refused, told = await server.ended()
+    assert isinstance(refused, Refused)
+    assert isinstance(told, Closed)
+    assert refused.reason == told.detail == "TLS: Connection reset by peer"
 
 
 @pytest.mark.parametrize("stage", ["in its TLS handshake", "after it", "without TLS"])

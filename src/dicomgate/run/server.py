@@ -75,7 +75,7 @@ class Server:
         return True
 
     async def drain(self) -> None:
-        """Listen no more, let associations finish up to the deadline, then stop."""
+        """Stop listening, let associations finish up to the deadline, then stop."""
         self._close_listeners()
         deadline = self._gateway.drain_timeout.total_seconds()
         if self.associations:
