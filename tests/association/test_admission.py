@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dicomgate import Accept, Decision, Identity, IdentityType, Once, Pass, Reject, Unavailable
-from dicomgate.association.admission import Admit, Policy, Refuse, Route, admit, before_asking
+from dicomgate import Accept, Attempt, Decision, Identity, IdentityType, Once, Pass, Peer, Reject, Unavailable
+from dicomgate.association.admission import Admit, Policy, Refuse, Route, before_asking, settle
 from dicomgate.auth.chain import Verdict
 from dicomgate.wire.reject_abort import REFUSED_IDENTITY, TRY_LATER
 from dicomgate.wire.user_identity import encode_server_response
@@ -23,7 +23,14 @@ def identity(kind: int = 2, requested: bool = False) -> Identity:
 
 
 def judged(decision: Decision, who: Identity | None = None, by: str = "staff") -> Admit | Refuse:
-    return admit(Verdict(decision, by), who, NOW)
+    attempt = Attempt("a1", who, "CT1", "PACS", Peer("192.0.2.1", 1), "clinical", (), NOW)
+    record, outcome = settle(attempt, Verdict(decision, by), NOW)
+    assert (record.id, record.time, record.authenticator) == ("a1", NOW, by)
+    assert (record.calling_ae_title, record.called_ae_title) == ("CT1", "PACS")
+    assert record.claimed == (who.username if who else None)
+    assert record.user == (decision.user if isinstance(decision, Accept) else None)
+    assert record.reason == ("" if isinstance(decision, Accept) else decision.reason)
+    return outcome
 
 
 # -- before asking ----------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 
 from dicomgate import Accept, Attempt, Identity, IdentityType, Peer
 from dicomgate.association import effects as do
-from dicomgate.association.admission import Admit, Policy, Refuse, Route, admit
+from dicomgate.association.admission import Admit, Policy, Refuse, Route, settle
 from dicomgate.association.handshake import Handshake
 from dicomgate.association.pdv_stream import PdvStream
 from dicomgate.auth.chain import Chain
@@ -76,7 +76,7 @@ async def test_an_empty_passcode_is_shown_to_nobody() -> None:
     async def ask(identity: Identity) -> Admit | Refuse:
         attempt = Attempt("a1", identity, "CT1", "PACS", Peer("192.0.2.1", 1), "any", (), NOW)
         async with Chain([Link("everybody", Everybody())]) as chain:
-            return admit(await chain.consult(attempt), identity, NOW)
+            return settle(attempt, await chain.consult(attempt), NOW)[1]
 
     empty = replace(ALICE, secondary=b"")
     assert await ask(empty) == Refuse(REFUSED_IDENTITY, "the passcode is empty")

@@ -1,4 +1,7 @@
-"""The relay on socket pairs: what one side sends, what the other sees, and the one record at the end."""
+"""The relay on socket pairs: what one side sends, what the other sees, and the one record at the end.
+
+Which input leads to which effects is tests/association/test_established.py, without sockets.
+"""
 
 from __future__ import annotations
 
@@ -6,326 +9,306 @@ import asyncio
 import hashlib
 import random
 import socket
-import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
+from dicomgate.association import established
 from dicomgate.association.pdv_stream import PdvStream
 from dicomgate.events.events import Cause
 from dicomgate.net import relay as relay_module
 from dicomgate.net.connection import Connection
 from dicomgate.net.relay import Direction, Relay
-from dicomgate.wire.reject_abort import Abort
+from dicomgate.wire.reject_abort import INVALID_PARAMETER, Abort
+from tests.properties import raw
 
-RELEASE_RQ = bytes.fromhex("05000000000400000000")
-RELEASE_RP = b"\6" + RELEASE_RQ[1:]
-ABORT = Abort(0, 0).encode()
+pytestmark = pytest.mark.anyio
 BUFFER = 65_536
-
-
-def pdv(fragment: bytes, context: int = 1) -> bytes:
-    return struct.pack(">LBB", len(fragment) + 2, context, 0) + fragment
-
-
-def p_data(*pdvs: bytes) -> bytes:
-    body = b"".join(pdvs)
-    return struct.pack(">BxL", 4, len(body)) + body
-
-
-DATA = p_data(pdv(b"0123456789"))
+DATA = raw.p_data(raw.pdv(1, b"0123456789"))
+BAD = raw.p_data(raw.pdv(5, b"on a context that was not accepted"))
 
 
 @dataclass
-class Table:
+class Relayed:
     """An association under test: the two peers' sockets, the relay between them, and what it told."""
 
     client: socket.socket
     upstream: socket.socket
-    relay: Relay
+    connections: tuple[Connection, Connection]
+    relay: Relay = field(init=False)
     ended: list[tuple[Cause, str, int, int]] = field(default_factory=list)
-    gone: int = 0
-    legs: tuple[Connection, ...] = ()
+    gone: list[bool] = field(default_factory=list)
 
-    async def read(self, peer: socket.socket, count: int) -> bytes:
-        loop, data = asyncio.get_running_loop(), b""
-        while len(data) < count:
-            piece = await asyncio.wait_for(loop.sock_recv(peer, count - len(data)), 10)
-            if not piece:
-                break
-            data += piece
-        return data
+    def start(self, *, idle: float = 60, early: bytes = b"") -> None:
+        def ended(cause: Cause, detail: str, from_client: Direction, from_upstream: Direction) -> None:
+            self.ended.append((cause, detail, from_client.bytes, from_upstream.bytes))
 
-    async def read_all(self, peer: socket.socket) -> bytes:
-        return await self.read(peer, 1 << 30)
+        loop, streams = asyncio.get_running_loop(), (PdvStream({1, 3}, 0), PdvStream({1, 3}, 0))
+        gone = partial(self.gone.append, True)
+        self.relay = Relay(loop, bytearray(BUFFER), *self.connections, streams, idle, ended, gone)
+        self.relay.start(early)
 
-    async def send(self, peer: socket.socket, data: bytes) -> None:
-        await asyncio.get_running_loop().sock_sendall(peer, data)
+    def peers(self, from_client: bool) -> tuple[socket.socket, socket.socket]:
+        """Who sends and who receives."""
+        return (self.client, self.upstream) if from_client else (self.upstream, self.client)
 
     async def over(self) -> tuple[Cause, str, int, int]:
         """Wait until both connections are closed; the single end."""
+        self.client.close()
+        self.upstream.close()
+        return await self.closed()
+
+    async def closed(self) -> tuple[Cause, str, int, int]:
+        """The same, while the peers keep theirs open."""
         async with asyncio.timeout(10):
-            while self.gone < 2:
+            while len(self.gone) < 2:
                 await asyncio.sleep(0.001)
-        assert len(self.ended) == 1
-        assert all(leg.closed for leg in self.legs)
-        return self.ended[0]
+        assert all(connection.closed for connection in self.connections)
+        (end,) = self.ended
+        return end
 
 
-def run(
-    story: Callable[[Table], Awaitable[None]],
-    *,
-    idle: float = 60,
-    greatest: tuple[int, int] = (0, 0),
-    early: bytes = b"",
-    send_buffer: int | None = None,
-) -> Table:
-    async def main() -> Table:
-        loop = asyncio.get_running_loop()
-        pairs = [socket.socketpair() for _ in range(2)]
-        for one in (*pairs[0], *pairs[1]):
-            one.setblocking(False)
-            if send_buffer:
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-        legs = tuple(Connection(loop, pair[1]) for pair in pairs)
-        flows = PdvStream({1, 3}, greatest[0]), PdvStream({1, 3}, greatest[1])
-
-        def ended(cause: Cause, detail: str, up: Direction, down: Direction) -> None:
-            table.ended.append((cause, detail, up.bytes, down.bytes))
-
-        def gone() -> None:
-            table.gone += 1
-
-        relay = Relay(loop, bytearray(BUFFER), legs[0], legs[1], flows, idle, ended, gone)
-        table = Table(pairs[0][0], pairs[1][0], relay, legs=legs)
-        relay.start(early)
-        try:
-            await story(table)
-        finally:
-            table.client.close()
-            table.upstream.close()
-        await table.over()
-        return table
-
-    return asyncio.run(main())
+async def read(peer: socket.socket, count: int = 1 << 30) -> bytes:
+    """So many bytes, or all up to the end."""
+    loop, data = asyncio.get_running_loop(), b""
+    while len(data) < count:
+        piece = await asyncio.wait_for(loop.sock_recv(peer, count - len(data)), 10)
+        if not piece:
+            break
+        data += piece
+    return data
 
 
-def test_both_directions_until_the_release() -> None:
-    async def story(table: Table) -> None:
-        await table.send(table.client, DATA * 3)
-        assert await table.read(table.upstream, 3 * len(DATA)) == DATA * 3
-        await table.send(table.upstream, DATA)
-        assert await table.read(table.client, len(DATA)) == DATA
-        await table.send(table.client, RELEASE_RQ)
-        assert await table.read(table.upstream, 10) == RELEASE_RQ
-        await table.send(table.upstream, RELEASE_RP)
-        assert await table.read(table.client, 10) == RELEASE_RP
-        table.client.close()
-        assert await table.read_all(table.upstream) == b""
-
-    table = run(story)
-    assert table.ended == [(Cause.RELEASED, "", 3 * len(DATA) + 10, len(DATA) + 10)]
-    assert [direction.pdvs.pdus for direction in table.relay.directions] == [4, 2]
+async def send(peer: socket.socket, data: bytes) -> None:
+    await asyncio.get_running_loop().sock_sendall(peer, data)
 
 
-def test_what_came_behind_the_answer_goes_on() -> None:
-    async def story(table: Table) -> None:
-        assert await table.read(table.client, len(DATA)) == DATA
-        table.upstream.close()
-        assert await table.read_all(table.client) == b""
+@pytest.fixture
+async def it() -> AsyncIterator[Relayed]:
+    """A relay that has not begun."""
+    pairs = [socket.socketpair() for _ in range(2)]
+    for one in (*pairs[0], *pairs[1]):
+        one.setblocking(False)
+    first, second = (Connection(asyncio.get_running_loop(), ours) for _, ours in pairs)
+    made = Relayed(pairs[0][0], pairs[1][0], (first, second))
+    yield made
+    await made.over()
 
-    assert run(story, early=DATA).ended[0][0] is Cause.UPSTREAM_GONE
+
+async def test_both_directions_until_the_release(it: Relayed) -> None:
+    it.start()
+    await send(it.client, DATA * 3)
+    assert await read(it.upstream, 3 * len(DATA)) == DATA * 3
+    await send(it.upstream, DATA)
+    assert await read(it.client, len(DATA)) == DATA
+    await send(it.client, raw.RELEASE_RQ)
+    assert await read(it.upstream, 10) == raw.RELEASE_RQ
+    await send(it.upstream, raw.RELEASE_RP)
+    assert await read(it.client, 10) == raw.RELEASE_RP
+    it.client.close()
+    assert await read(it.upstream) == b""
+    assert await it.over() == (Cause.RELEASED, "", 3 * len(DATA) + 10, len(DATA) + 10)
+    assert [direction.pdvs.pdus for direction in it.relay.directions] == [4, 2]
+
+
+async def test_what_came_after_the_answer_goes_on(it: Relayed) -> None:
+    it.start(early=DATA)
+    assert await read(it.client, len(DATA)) == DATA
+    it.upstream.close()
+    assert await read(it.client) == b""
+    assert (await it.over())[0] is Cause.UPSTREAM_GONE
 
 
 @pytest.mark.parametrize("send_buffer", [None, 4096])
-def test_megabytes_in_odd_pieces_both_ways(send_buffer: int | None) -> None:
+async def test_megabytes_in_odd_pieces_both_ways(it: Relayed, send_buffer: int | None) -> None:
     chance = random.Random(7)
-    streams = []
-    for _ in range(2):
-        pdus = (p_data(*(pdv(chance.randbytes(2 * chance.randrange(1, 9000))) for _ in range(chance.randrange(1, 4))))
-                for _ in range(300))  # fmt: skip
-        streams.append(b"".join(pdus))
+    streams = [
+        b"".join(
+            raw.p_data(*(raw.pdv(1, chance.randbytes(2 * chance.randrange(1, 9000))) for _ in range(count)))
+            for count in chance.choices((1, 2, 3), k=300)
+        )
+        for _ in range(2)
+    ]
+    if send_buffer:
+        for one in (it.client, it.upstream, *(connection.stream for connection in it.connections)):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
 
-    async def story(table: Table) -> None:
-        async def pour(peer: socket.socket, stream: bytes) -> None:
-            position = 0
-            while position < len(stream):
-                size = chance.choice((1, 5, 11, 12, 13, 1000, 70_000))
-                await table.send(peer, stream[position : position + size])
-                position += size
+    async def pour(peer: socket.socket, stream: bytes) -> None:
+        position = 0
+        while position < len(stream):
+            size = chance.choice((1, 5, 11, 12, 13, 1000, 70_000))
+            await send(peer, stream[position : position + size])
+            position += size
 
-        results = await asyncio.gather(
-            pour(table.client, streams[0]), pour(table.upstream, streams[1]),
-            table.read(table.upstream, len(streams[0])), table.read(table.client, len(streams[1])),
-        )  # fmt: skip
-        for sent, received in zip(streams, results[2:], strict=True):
-            assert hashlib.sha256(received).digest() == hashlib.sha256(sent).digest()
-
-    table = run(story, send_buffer=send_buffer)
-    assert table.ended[0][2:] == (len(streams[0]), len(streams[1]))
+    it.start()
+    _, _, *results = await asyncio.gather(
+        pour(it.client, streams[0]), pour(it.upstream, streams[1]),
+        read(it.upstream, len(streams[0])), read(it.client, len(streams[1])),
+    )  # fmt: skip
+    for sent, received in zip(streams, results, strict=True):
+        assert hashlib.sha256(received or b"").digest() == hashlib.sha256(sent).digest()
+    assert (await it.over())[2:] == (len(streams[0]), len(streams[1]))
 
 
 @pytest.mark.parametrize("from_client", [True, False])
-def test_an_abort_is_passed_on_and_ends_it(from_client: bool) -> None:
-    async def story(table: Table) -> None:
-        sender, receiver = (table.client, table.upstream) if from_client else (table.upstream, table.client)
-        await table.send(sender, DATA + ABORT + b"whatever follows")
-        assert await table.read_all(receiver) == DATA + ABORT
-        receiver.close()
-        assert await table.read_all(sender) == b""
-
-    cause, detail, *_ = run(story).ended[0]
+async def test_an_abort_is_passed_on_and_ends_it(it: Relayed, from_client: bool) -> None:
+    it.start()
+    sender, receiver = it.peers(from_client)
+    await send(sender, DATA + raw.ABORT + b"whatever follows")
+    assert await read(receiver) == DATA + raw.ABORT
+    receiver.close()
+    assert await read(sender) == b""
+    cause, detail, *_ = await it.over()
     assert cause is (Cause.ABORTED_BY_CLIENT if from_client else Cause.ABORTED_BY_UPSTREAM)
-    assert detail == str(Abort(0, 0))
-
-
-VIOLATIONS = {
-    "unknown type": (b"\x2a\0\0\0\0\4\0\0\0\0", Abort(2, 1)),
-    "a second request": (b"\1\0\0\0\0\x50" + bytes(80), Abort(2, 2)),
-    "an answer": (b"\2\0\0\0\0\x50" + bytes(80), Abort(2, 2)),
-    "a PDU over the maximum": (p_data(pdv(bytes(2000))), Abort(2, 6)),
-    "4 GiB": (b"\4\0\xff\xff\xff\xff" + bytes(6), Abort(2, 6)),
-    "a PDU of zero bytes": (p_data() * 20, Abort(2, 6)),
-    "a PDV of zero bytes": (p_data(struct.pack(">L", 0) + bytes(20)), Abort(2, 6)),
-    "a PDV of one byte": (p_data(struct.pack(">LB", 1, 1) + bytes(20)), Abort(2, 6)),
-    "an odd PDV": (p_data(pdv(b"123")), Abort(2, 6)),
-    "a PDV longer than its PDU": (p_data(pdv(b"1234")[:-2] + b""), Abort(2, 6)),
-    "bytes left over": (p_data(pdv(b"1234"), b"\0\0"), Abort(2, 6)),
-    "a context that was not accepted": (p_data(pdv(b"1234", 5)), Abort(2, 6)),
-    "a second PDV on a foreign context": (p_data(pdv(b"1234"), pdv(b"1234", 5)), Abort(2, 6)),
-    "a release of five bytes": (b"\5\0\0\0\0\5\0\0\0\0\0", Abort(2, 6)),
-    "a release response unasked": (RELEASE_RP, Abort(2, 2)),
-    "data behind a release": (RELEASE_RQ + DATA, Abort(2, 2)),
-    "a second release": (RELEASE_RQ + RELEASE_RQ, Abort(2, 2)),
-}
+    assert detail == str(Abort(2, 6))
 
 
 @pytest.mark.parametrize("from_client", [True, False])
-@pytest.mark.parametrize("name", VIOLATIONS)
-def test_a_violation_is_an_abort_to_both_and_passes_nothing(name: str, from_client: bool) -> None:
-    bad, answer = VIOLATIONS[name]
-    lawful = DATA + (RELEASE_RQ if "behind a release" in name or "second release" in name else b"")
-
-    async def story(table: Table) -> None:
-        sender, receiver = (table.client, table.upstream) if from_client else (table.upstream, table.client)
-        await table.send(sender, DATA + bad)
-        assert await table.read_all(receiver) == lawful + answer.encode()
-        receiver.close()
-        assert await table.read_all(sender) == answer.encode()
-
-    cause, detail, *_ = run(story, greatest=(1024, 1024)).ended[0]
+async def test_a_violation_is_an_abort_to_both_and_passes_nothing(it: Relayed, from_client: bool) -> None:
+    it.start()
+    sender, receiver = it.peers(from_client)
+    await send(sender, DATA + BAD)
+    assert await read(receiver) == DATA + INVALID_PARAMETER.encode()
+    receiver.close()
+    assert await read(sender) == INVALID_PARAMETER.encode()
+    cause, detail, *_ = await it.over()
     assert cause is (Cause.CLIENT_VIOLATION if from_client else Cause.UPSTREAM_VIOLATION)
     assert detail
 
 
-def test_a_violation_in_the_middle_of_a_pdu_breaks_the_connection_that_got_its_beginning() -> None:
-    async def story(table: Table) -> None:
-        pdu = p_data(pdv(b"1234"), pdv(b"5678", 5))
-        first = pdu[:18]
-        await table.send(table.client, first)
-        assert await table.read(table.upstream, 16) == pdu[:16]
-        await table.send(table.client, pdu[18:])
-        assert await table.read_all(table.upstream) in (b"", b"\0\0")
-        table.upstream.close()
-        assert await table.read_all(table.client) == Abort(2, 6).encode()
-
-    assert run(story).ended[0][0] is Cause.CLIENT_VIOLATION
+async def test_a_violation_in_the_middle_of_a_pdu_breaks_the_connection_that_got_its_beginning(it: Relayed) -> None:
+    it.start()
+    pdu = raw.p_data(raw.pdv(1, b"1234"), raw.pdv(5, b"5678"))
+    await send(it.client, pdu[:18])
+    assert await read(it.upstream, 16) == pdu[:16]
+    await send(it.client, pdu[18:])
+    assert await read(it.upstream) in (b"", b"\0\0")
+    it.upstream.close()
+    assert await read(it.client) == INVALID_PARAMETER.encode()
+    assert (await it.over())[0] is Cause.CLIENT_VIOLATION
 
 
-def test_a_collision_of_releases_is_lawful() -> None:
-    async def story(table: Table) -> None:
-        await table.send(table.client, RELEASE_RQ)
-        await table.send(table.upstream, RELEASE_RQ)
-        assert await table.read(table.upstream, 10) == RELEASE_RQ
-        assert await table.read(table.client, 10) == RELEASE_RQ
-        await table.send(table.client, RELEASE_RP)
-        assert await table.read(table.upstream, 10) == RELEASE_RP
-        await table.send(table.upstream, RELEASE_RP)
-        assert await table.read(table.client, 10) == RELEASE_RP
-
-    assert run(story).ended[0][0] is Cause.RELEASED
-
-
-def test_a_half_close_is_passed_on_and_the_other_direction_goes_on() -> None:
-    async def story(table: Table) -> None:
-        await table.send(table.client, DATA)
-        table.client.shutdown(socket.SHUT_WR)
-        assert await table.read_all(table.upstream) == DATA
-        await table.send(table.upstream, DATA * 1000)
-        assert await table.read(table.client, 1000 * len(DATA)) == DATA * 1000
-        table.upstream.close()
-        assert await table.read_all(table.client) == b""
-
-    assert run(story).ended == [(Cause.CLIENT_GONE, "without a release", len(DATA), 1000 * len(DATA))]
+@pytest.mark.parametrize("last", ["stop", "abort", "violation"])
+async def test_an_association_that_was_released_stays_released(it: Relayed, last: str) -> None:
+    it.start()
+    await send(it.client, raw.RELEASE_RQ)
+    assert await read(it.upstream, 10) == raw.RELEASE_RQ
+    await send(it.upstream, raw.RELEASE_RP)
+    assert await read(it.client, 10) == raw.RELEASE_RP
+    if last == "stop":
+        it.relay.abort(Cause.DRAINED)
+    else:
+        await send(it.client, raw.ABORT if last == "abort" else DATA)
+        assert (await read(it.upstream, 10))[0] == 7
+    assert (await it.over())[0] is Cause.RELEASED
 
 
-def test_a_header_that_never_ends_is_never_passed_on() -> None:
-    async def story(table: Table) -> None:
-        await table.send(table.client, DATA + DATA[:11])
-        table.client.close()
-        assert await table.read_all(table.upstream) == DATA
+async def test_nothing_is_relayed_by_a_call_that_comes_after_the_end(it: Relayed) -> None:
+    it.start()
+    # TLS asks for a call soon, because it holds something; before it comes, the other side ends it all.
+    call = it.connections[0]._readable
+    await send(it.client, DATA)
+    it.relay.abort(Cause.IDLE)
+    call()
+    assert it.relay.directions[0].bytes == 0
+    assert await it.over() == (Cause.IDLE, "", 0, 0)
 
-    assert run(story).ended[0][0] is Cause.CLIENT_GONE
+
+async def test_a_half_close_is_passed_on_and_the_other_direction_goes_on(it: Relayed) -> None:
+    it.start()
+    await send(it.client, DATA)
+    it.client.shutdown(socket.SHUT_WR)
+    assert await read(it.upstream) == DATA
+    await send(it.upstream, DATA * 1000)
+    assert await read(it.client, 1000 * len(DATA)) == DATA * 1000
+    it.upstream.close()
+    assert await read(it.client) == b""
+    assert await it.over() == (Cause.CLIENT_GONE, "without a release", len(DATA), 1000 * len(DATA))
+
+
+async def test_a_header_that_never_ends_is_never_passed_on(it: Relayed) -> None:
+    it.start()
+    await send(it.client, DATA + DATA[:11])
+    it.client.close()
+    assert await read(it.upstream) == DATA
+    assert (await it.over())[0] is Cause.CLIENT_GONE
 
 
 @pytest.mark.parametrize("from_client", [True, False])
-def test_silence_is_an_abort_to_both(from_client: bool) -> None:
-    async def story(table: Table) -> None:
-        await table.send(table.client if from_client else table.upstream, DATA)
-        received = [await table.read_all(peer) for peer in (table.client, table.upstream)]
-        expected = [Abort(2, 0).encode(), DATA + Abort(2, 0).encode()]
-        assert received == (expected if from_client else expected[::-1])
-
-    assert run(story, idle=0.1).ended[0][0] is Cause.IDLE
-
-
-def test_activity_puts_the_idle_timeout_off() -> None:
-    async def story(table: Table) -> None:
-        for _ in range(10):
-            await table.send(table.client, DATA)
-            await asyncio.sleep(0.05)
-        assert table.ended == []
-
-    assert run(story, idle=0.25).ended[0][0] is Cause.CLIENT_GONE
+async def test_silence_is_an_abort_to_both(it: Relayed, from_client: bool) -> None:
+    it.start(idle=0.1)
+    sender, receiver = it.peers(from_client)
+    await send(sender, DATA)
+    assert await read(sender) == Abort(2, 0).encode()
+    assert await read(receiver) == DATA + Abort(2, 0).encode()
+    assert (await it.over())[:2] == (Cause.IDLE, "nothing was sent for 0.1 s")
 
 
-def test_a_reader_that_stalls_stops_its_sender_and_fills_no_memory() -> None:
-    async def story(table: Table) -> None:
-        loop = asyncio.get_running_loop()
-        pouring = asyncio.ensure_future(table.send(table.client, p_data(pdv(bytes(9990))) * 3000))
-        await asyncio.sleep(0.2)
-        assert not pouring.done()
-        assert len(table.legs[1].unsent) <= BUFFER
-        reading = asyncio.ensure_future(table.read_all(table.upstream))
-        await asyncio.wait_for(pouring, 20)
-        assert loop.is_running()
-        table.client.close()
-        assert len(await reading) == 3000 * 10_002
-
-    run(story)
+async def test_activity_puts_the_idle_timeout_off(it: Relayed) -> None:
+    it.start(idle=0.25)
+    for _ in range(10):
+        await send(it.client, DATA)
+        await asyncio.sleep(0.05)
+    assert it.ended == []
+    assert (await it.over())[0] is Cause.CLIENT_GONE
 
 
-def test_the_gateway_ends_it() -> None:
-    async def story(table: Table) -> None:
-        table.relay.abort(Cause.DRAINED)
-        table.relay.abort(Cause.DEFECT)
-        assert await table.read_all(table.client) == await table.read_all(table.upstream) == Abort(2, 0).encode()
+async def test_a_reader_that_stalls_stops_its_sender_and_fills_no_memory(it: Relayed) -> None:
+    it.start()
+    pouring = asyncio.ensure_future(send(it.client, raw.p_data(raw.pdv(1, bytes(9990))) * 3000))
+    await asyncio.sleep(0.2)
+    assert not pouring.done()
+    assert len(it.connections[1].unsent) <= BUFFER
+    reading = asyncio.ensure_future(read(it.upstream))
+    await asyncio.wait_for(pouring, 20)
+    it.client.close()
+    assert len(await reading) == 3000 * 10_002
 
-    assert run(story).ended == [(Cause.DRAINED, "", 0, 0)]
+
+async def test_a_reader_that_stalls_for_too_long_ends_it(it: Relayed) -> None:
+    it.start(idle=0.2)
+    pouring = asyncio.ensure_future(send(it.client, raw.p_data(raw.pdv(1, bytes(9990))) * 3000))
+    async with asyncio.timeout(10):
+        while not it.ended:
+            await send(it.upstream, DATA)  # it sends, and does not read
+            await asyncio.sleep(0.01)
+    pouring.cancel()
+    assert it.ended[0][:2] == (Cause.IDLE, "what was sent was not taken for 0.2 s")
+
+
+async def test_the_gateway_ends_it(it: Relayed) -> None:
+    it.start()
+    it.relay.abort(Cause.DRAINED)
+    it.relay.abort(Cause.DEFECT)
+    assert await read(it.client) == await read(it.upstream) == Abort(2, 0).encode()
+    assert await it.over() == (Cause.DRAINED, "", 0, 0)
 
 
 @pytest.mark.parametrize("released", [True, False])
-def test_a_peer_that_never_closes_is_closed(released: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_peer_that_never_closes_is_closed(it: Relayed, released: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay_module, "LINGER", 0.05)
+    monkeypatch.setattr(established, "LINGER", 0.05)
+    it.start()
+    if released:
+        await send(it.client, raw.RELEASE_RQ)
+        await read(it.upstream, 10)
+        await send(it.upstream, raw.RELEASE_RP)
+    else:
+        it.client.shutdown(socket.SHUT_WR)
+    assert (await it.closed())[0] is (Cause.RELEASED if released else Cause.CLIENT_GONE)
 
-    async def story(table: Table) -> None:
-        if released:
-            await table.send(table.client, RELEASE_RQ)
-            await table.read(table.upstream, 10)
-            await table.send(table.upstream, RELEASE_RP)
-        else:
-            table.client.shutdown(socket.SHUT_WR)
-        await table.over()
 
-    assert run(story).ended[0][0] is (Cause.RELEASED if released else Cause.CLIENT_GONE)
+async def test_a_defect_ends_this_association_and_is_logged(
+    it: Relayed, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defective(*_: object) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(PdvStream, "walk", defective)
+    it.start()
+    await send(it.client, DATA)
+    assert await read(it.upstream) == Abort(2, 0).encode()
+    assert await it.over() == (Cause.DEFECT, "see the log", 0, 0)
+    assert "a defect of the gateway" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import TypeVar
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,10 +51,13 @@ def test_other_spellings_differ() -> None:
     assert pdu not in spellings
 
 
-def parsed(parse: type, pdu: bytes) -> AssociateRequest | AssociateAccept | None:
+_Parsed = TypeVar("_Parsed", AssociateRequest, AssociateAccept)
+
+
+def parsed(which: type[_Parsed], pdu: bytes) -> _Parsed | None:
     """The value, or None when refused. Any other exception is the defect that these tests look for."""
     try:
-        return parse.parse(pdu)
+        return which.parse(pdu)
     except PduError as refused:
         reply = refused.answer.encode()
     assert decode_refusal(reply).encode() == reply

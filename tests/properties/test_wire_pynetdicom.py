@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,7 +40,7 @@ def uid(theirs: str | None) -> bytes | None:
     return None if theirs is None else theirs.encode()
 
 
-def assert_same_negotiation(ours: Negotiation, theirs: object) -> None:
+def assert_same_negotiation(ours: Negotiation, theirs: Any) -> None:
     assert theirs.maximum_length == ours.maximum_length
     assert uid(theirs.implementation_class_uid) == ours.implementation_class_uid
     window = theirs.async_ops_window

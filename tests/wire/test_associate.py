@@ -14,9 +14,9 @@ USER_INFORMATION = raw.user_information(LOGIN)
 ANSWER = raw.user_information(raw.item(0x59, raw.field(b"ticket")))
 
 
-def refused(pdu: bytes, message: str, parse: type = AssociateRequest) -> bytes:
+def refused(pdu: bytes, message: str, which: type[AssociateRequest | AssociateAccept] = AssociateRequest) -> bytes:
     with pytest.raises(PduError, match=message) as error:
-        parse.parse(pdu)
+        which.parse(pdu)
     return error.value.answer.encode()
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from dicomgate.contract import IdentityType
 from dicomgate.wire.associate import AssociateRequest
@@ -52,7 +53,7 @@ def received(stream: bytes) -> AssociateRequest:
     return AssociateRequest.parse(pdu[1])
 
 
-def rows(*verdicts: str) -> list:
+def rows(*verdicts: str) -> list[ParameterSet]:
     return [pytest.param(row, id=f"{row['id']} {row['name']}") for row in ROWS.values() if row["expect"] in verdicts]
 
 
@@ -64,7 +65,7 @@ def test_the_table_is_whole() -> None:
 
 
 @pytest.mark.parametrize("row", rows("accept", "policy"))
-def test_accepted(row: dict) -> None:
+def test_accepted(row: dict[str, str]) -> None:
     request = received(bytes.fromhex(row["pdu"]))
     canonical = request.encode()
     assert AssociateRequest.parse(canonical) == request
@@ -85,7 +86,7 @@ def test_accepted(row: dict) -> None:
 
 
 @pytest.mark.parametrize("row", rows("refuse"))
-def test_refused(row: dict) -> None:
+def test_refused(row: dict[str, str]) -> None:
     with pytest.raises(PduError) as refused:
         received(bytes.fromhex(row["pdu"]))
     assert refused.value.answer.encode() == bytes.fromhex(BYTES[REPLIES.get(row["id"], INVALID_PARAMETER)])

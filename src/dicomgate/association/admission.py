@@ -109,10 +109,10 @@ def before_asking(identity: Identity | None, policy: Policy) -> Refuse | None:
 
 def settle(attempt: Attempt, verdict: Verdict, now: datetime) -> tuple[Decided, Admit | Refuse]:
     """What follows from the chain's verdict on an attempt: the record of it, and the answer. `now` is aware."""
-    return decision_record(attempt.id, attempt, verdict, now), admit(verdict, attempt.identity, now)
+    return _record(attempt, verdict, now), _admit(verdict, attempt.identity, now)
 
 
-def admit(verdict: Verdict, identity: Identity | None, now: datetime) -> Admit | Refuse:
+def _admit(verdict: Verdict, identity: Identity | None, now: datetime) -> Admit | Refuse:
     """Turn the chain's verdict into what happens."""
     decision = verdict.decision
     by = f"{verdict.authenticator}: " if verdict.authenticator else ""
@@ -144,14 +144,11 @@ _OUTCOMES: Mapping[type, Outcome] = {
 }
 
 
-def decision_record(
-    association_id: str, request: AssociateRequest | Attempt, verdict: Verdict, now: datetime
-) -> Decided:
-    """What is told of a verdict: who claimed what, who decided, and as whom."""
-    decision, identity = verdict.decision, request.identity
+def _record(attempt: Attempt, verdict: Verdict, now: datetime) -> Decided:
+    decision, identity = verdict.decision, attempt.identity
     accept = decision if isinstance(decision, Accept) else None
     return Decided(
-        association_id,
+        attempt.id,
         now,
         _OUTCOMES[type(decision)],
         verdict.authenticator,
@@ -161,6 +158,6 @@ def decision_record(
         user=accept.user if accept else None,
         groups=tuple(sorted(accept.groups)) if accept else (),
         attributes=accept.attributes if accept else {},
-        called_ae_title=request.called_ae_title,
-        calling_ae_title=request.calling_ae_title,
+        called_ae_title=attempt.called_ae_title,
+        calling_ae_title=attempt.calling_ae_title,
     )
