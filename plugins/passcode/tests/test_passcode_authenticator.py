@@ -23,7 +23,7 @@ from plugins.passcode.tests.users import cheap_hash, login
 
 @dataclass
 class Clock:
-    """A clock that stands still, and remembers what was slept."""
+    """A clock that does not move, and remembers what was slept."""
 
     now: float = 0.0
     slept: list[float] = field(default_factory=list)
@@ -194,7 +194,7 @@ def test_unknown_users_may_be_passed_on_after_the_same_time(
     assert passcode.authenticate(login("zoe")) == Pass("unknown user")
     assert verified == [("dummy", "argon2id")]
     assert len(clock.slept) == 1
-    # The users of the file are judged here, and an empty passcode goes to nobody.
+    # Users of the file are not passed on, and an empty passcode never is.
     assert isinstance(passcode.authenticate(login("bert")), Reject)
     assert isinstance(passcode.authenticate(login(passcode=b"wrong")), Reject)
     assert passcode.authenticate(login("zoe", b"")) == Reject("empty passcode")
@@ -216,7 +216,7 @@ def test_a_username_alone_is_accepted_only_if_the_operator_says_so(
     assert isinstance(opened.authenticate(login("bert", None)), Reject)
     assert verified == [("dummy", "argon2id")] * 3
     assert len(clock.slept) == 3
-    # Type 2 is not made easier by it.
+    # It changes nothing for type 2.
     assert opened.authenticate(login(passcode=b"wrong")) == Reject("wrong passcode")
     assert opened.authenticate(login(passcode=b"")) == Reject("empty passcode")
 
@@ -229,7 +229,9 @@ def test_other_identities_are_not_judged(type_: IdentityType, users_file: Path) 
     assert isinstance(passcode.authenticate(dataclasses.replace(other, identity=None)), Pass)
 
 
-def test_could_not_look_is_not_wrong(users_file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hash_that_cannot_be_computed_is_unavailable(
+    users_file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def exhausted(passcode: bytes, text: str) -> bool:
         raise HashingFailedError
 

@@ -59,7 +59,7 @@ def test_add_replaces_only_if_told_to(run: Run, users_file: Path) -> None:
     assert run("verify", "alice", stdin="secret\n").exit_code == 1
 
 
-def test_add_does_not_ask_for_a_passcode_in_vain(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_add_refuses_an_existing_user_before_it_asks_for_a_passcode(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def ask(prompt: str, *, twice: bool) -> bytes:
@@ -88,7 +88,7 @@ def test_add_does_not_ask_for_a_passcode_in_vain(run: Run, monkeypatch: pytest.M
         (b"DICOM-PACS-1\n", "dicomgate, dicom, pacs"),
     ],
 )
-def test_add_refuses_what_nobody_may_have(passcode: bytes, said: str, run: Run, users_file: Path) -> None:
+def test_add_refuses_passcodes_that_may_not_be_set(passcode: bytes, said: str, run: Run, users_file: Path) -> None:
     before = users_file.read_bytes()
     assert said in _refused(run("add", "carol", stdin=passcode), 2)
     assert users_file.read_bytes() == before

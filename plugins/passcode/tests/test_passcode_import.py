@@ -58,9 +58,7 @@ def test_a_missing_file_is_made_for_its_owner_alone(run: Run, source: Path, tmp_
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_one_wrong_line_and_nobody_is_added(
-    run: Run, users_file: Path, source: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_wrong_line_adds_no_user(run: Run, users_file: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = users_file.read_bytes()
     with source.open("a") as file:
         file.write("eve,sunshine\nfred\n\nalice,the new one of hers\n")
@@ -103,7 +101,7 @@ def test_existing_users_are_replaced_only_if_asked_for(run: Run, users_file: Pat
     assert run("verify", "alice", stdin="secret").exit_code == 1
 
 
-def test_who_was_added_meanwhile_is_not_replaced(
+def test_a_user_added_meanwhile_is_not_replaced(
     run: Run, users_file: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def while_somebody_adds(passcode: bytes) -> str:
@@ -132,7 +130,7 @@ def test_the_file_is_written_once(run: Run, users_file: Path, source: Path, monk
     assert written == [users_file.read_bytes()]
 
 
-def test_where_a_hash_fails_nobody_is_added(
+def test_a_hash_that_fails_adds_no_user(
     run: Run, users_file: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def exhausted(passcode: bytes) -> str:
@@ -172,7 +170,7 @@ def test_a_file_without_users(run: Run, users_file: Path, content: str) -> None:
 def test_what_cannot_be_read_or_written_is_told_at_once(
     run: Run, users_file: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commands, "make_hash", lambda _: pytest.fail("hashed in vain"))
+    monkeypatch.setattr(commands, "make_hash", lambda _: pytest.fail("hashed before the files were checked"))
     for arguments, file, said in (
         ([str(tmp_path / "none.csv")], users_file, "none.csv: cannot be read: No such file"),
         ([str(source)], tmp_path / "none" / "users", "No such file"),

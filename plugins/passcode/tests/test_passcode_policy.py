@@ -22,7 +22,7 @@ def _unfit(passcode: str | bytes, user: str = "alice", minimum_length: int = SHO
         "\U0010ffff" * 64,
     ],
 )
-def test_whatever_is_long_enough_will_do(passcode: str) -> None:
+def test_any_passcode_that_is_long_enough_is_fit(passcode: str) -> None:
     assert _unfit(passcode) == ""
 
 

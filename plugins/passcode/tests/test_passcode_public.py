@@ -12,8 +12,9 @@ import pytest
 
 import dicomgate_passcode
 from dicomgate import Accept, Reject
+from dicomgate.testing.page_contract import AuthenticatorPage, Keys
 from dicomgate.testing.pages import DOCS, ROOT, blocks, text
-from dicomgate_passcode import policy
+from dicomgate_passcode import Passcode, policy
 from plugins.passcode.tests.users import cheap_hash
 
 PAGE = DOCS / "passcode.md"
@@ -23,6 +24,11 @@ README = ROOT / "plugins" / "passcode" / "README.md"
 def _block(page: Path, language: str, containing: str) -> str:
     (block,) = [block.text for block in blocks(page, language) if containing in block.text]
     return block
+
+
+class TestPage(AuthenticatorPage):
+    page, package = PAGE, dicomgate_passcode
+    keys = (Keys(Passcode, under="Configuration"),)
 
 
 def test_the_import_file_of_the_page_is_imported(run: Callable[..., Any]) -> None:

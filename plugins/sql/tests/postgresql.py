@@ -94,7 +94,7 @@ class Postgresql:
         self._signal(signal.SIGCONT)
 
     def restore(self) -> None:
-        """Let it run and answer, whatever a test did to it."""
+        """Let it run and answer, after whatever a test did to it."""
         if self._process is None:
             self.start()
         self.go_on()

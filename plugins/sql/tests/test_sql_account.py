@@ -66,7 +66,7 @@ def test_groups_in_several_rows() -> None:
 
 
 @pytest.mark.parametrize("groups", ["[", '["one"', "[1]", '["one", null]', "[" * 100_000, 7, {"one": 1}, [1], b"one"])
-def test_groups_that_nobody_understands_let_nobody_in(groups: object) -> None:
+def test_groups_that_cannot_be_understood_reject_the_user(groups: object) -> None:
     account = _account({"hash": cheap_hash(), "groups": groups})
     assert account.cost is None
     assert "groups" in account.problem
@@ -99,7 +99,7 @@ def test_disabled(flag: object) -> None:
         ("$2b$16$" + "a" * 53, "too expensive|damaged"),
     ],
 )
-def test_without_a_hash_of_ours_nobody_logs_in(text: object, problem: str) -> None:
+def test_a_hash_that_cannot_be_read_rejects_the_user(text: object, problem: str) -> None:
     account = _account({"hash": text})
     assert account.cost is None
     assert account.hash == ""
@@ -107,13 +107,13 @@ def test_without_a_hash_of_ours_nobody_logs_in(text: object, problem: str) -> No
 
 
 @pytest.mark.parametrize("name", [None, "", 7, b"alice", "al\nice", "alice\0", "\u202ealice"])
-def test_a_name_that_is_no_text_lets_nobody_in(name: object) -> None:
+def test_a_name_that_is_no_text_rejects_the_user(name: object) -> None:
     account = _account({"name": name, "hash": cheap_hash()})
     assert account.cost is None
     assert account.name == "alice"
 
 
-def test_several_users_are_nobody() -> None:
+def test_several_users_of_one_name_cannot_log_in() -> None:
     one, other = cheap_hash(), cheap_hash(b"other")
     several: list[list[dict[str, object]]] = [
         [{"name": "alice", "hash": one}, {"name": "Alice", "hash": one}],
@@ -121,7 +121,7 @@ def test_several_users_are_nobody() -> None:
         [{"hash": one}, {"hash": None}],
     ]
     for rows in several:
-        assert read_account("alice", rows) == Account("alice", problem="the name stands for several users")
+        assert read_account("alice", rows) == Account("alice", problem="the database has several users of this name")
 
 
 @pytest.mark.parametrize("columns", [("hash",), ("name", "hash"), ("disabled", "groups", "hash", "name")])

@@ -122,10 +122,10 @@ async def test_the_name_of_the_database_is_the_users(backend: Backend) -> None:
     ]
 
 
-async def test_several_users_for_one_name_are_nobody(backend: Backend) -> None:
+async def test_several_users_of_one_name_cannot_log_in(backend: Backend) -> None:
     backend.put("ALICE", cheap_hash(b"other"))
     select = "SELECT name, hash FROM users WHERE lower(name) = lower(:name)"
-    several = Reject(CANNOT + "the name stands for several users")
+    several = Reject(CANNOT + "the database has several users of this name")
     assert await answers(backend.make(select=select), ("alice", b"secret"), ("ALICE", b"other")) == [several, several]
 
 
@@ -233,7 +233,9 @@ def test_other_identities_are_not_judged(kind: IdentityType, sqlite_backend: Bac
     assert all(isinstance(decision, Pass) for decision in decisions)
 
 
-async def test_could_not_look_is_not_wrong(sqlite_backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hash_that_cannot_be_computed_is_unavailable(
+    sqlite_backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def exhausted(secret: bytes, text: str) -> bool:
         raise HashingFailedError
 
@@ -314,7 +316,7 @@ async def test_a_login_does_not_wait_for_the_renewal(backend: Backend, monkeypat
     wait_until(lambda: backend.hash_of("alice") != before, "the renewal")
 
 
-async def test_columns_that_nobody_knows_let_nobody_in(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+async def test_unknown_columns_make_all_logins_fail(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     select = "SELECT name, hash, disabled AS is_disabled FROM users WHERE name = :name"
     (decision,) = await answers(backend.make(select=select), ("alice", b"secret"))
     assert isinstance(decision, Unavailable)

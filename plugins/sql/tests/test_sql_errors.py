@@ -67,5 +67,5 @@ def test_of_the_machine(error: Exception, words: str) -> None:
 
 
 @pytest.mark.parametrize("error", [OSError(1, "x" * 9999), Answered("x" * 9999, "42P01"), ConfigError("x" * 9999)])
-def test_nobody_says_too_much(error: Exception) -> None:
+def test_messages_are_cut(error: Exception) -> None:
     assert len(in_words(of_the_driver(error) if isinstance(error, Answered) else error)) < 250

@@ -72,7 +72,7 @@ def test_pynetdicom_logs_in(backend: Backend, gateway: StartGateway) -> None:
         assert running.told("Decided", outcome="accept")[0]["groups"] == ["ct", "radiology"]
 
 
-def test_whatever_is_wrong_the_client_is_told_the_same(backend: Backend, gateway: StartGateway) -> None:
+def test_every_refusal_is_the_same_answer(backend: Backend, gateway: StartGateway) -> None:
     with Spy([accept_all, RELEASE_RP]) as spy:
         running = gateway(tables(backend, spy.address))
         names = ("dora", "emil", "carl", "zoe", "d" * 300, "' OR '1'='1", "dora' --", "x'; DROP TABLE users; --")

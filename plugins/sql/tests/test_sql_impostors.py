@@ -1,4 +1,4 @@
-"""What answers in the place of a PostgreSQL server: something else, nobody, or somebody without its certificate."""
+"""In the place of a PostgreSQL server: another program, no program, or a server without the right certificate."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_a_server_that_says_zeros_freezes_nothing(postgresql_backend: Backend, t
     assert "expected authentication request from server" in done.stdout
 
 
-async def test_nobody_there(postgresql_backend: Backend) -> None:
+async def test_no_server_at_the_address(postgresql_backend: Backend) -> None:
     async with postgresql_backend.make(url=f"postgresql://gate@{HOST}:{free_port()}/users") as sql:
         await unavailable(sql, "the database: connection failed: ")
     async with postgresql_backend.make(url="postgresql://gate@db.invalid/users", cleartext=True) as sql:

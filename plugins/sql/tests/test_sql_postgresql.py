@@ -1,4 +1,4 @@
-"""A PostgreSQL server, whatever it does: down, restarted, hung, slow, too busy, changed."""
+"""A PostgreSQL server that is down, restarted, hung, slow, too busy or changed."""
 
 from __future__ import annotations
 
@@ -81,12 +81,20 @@ async def test_hung_from_the_start_to_the_end(
     assert "sql: all logins fail for now: the database: no answer within 0.5 s" in caplog.text
 
 
-async def test_it_may_be_left_while_idle_connections_hang(postgresql_backend: Backend, postgresql: Postgresql) -> None:
+@pytest.mark.parametrize("asked", [0, 1])
+async def test_it_may_be_left_while_connections_hang(
+    asked: int, postgresql_backend: Backend, postgresql: Postgresql
+) -> None:
+    """Idle ones, and one whose statement the driver still tries to cancel."""
+    tasks = asyncio.all_tasks()
     async with postgresql_backend.make() as sql:
         assert await asyncio.gather(*(in_time(sql) for _ in range(8))) == [ALICE] * 8
         postgresql.hang()
+        for _ in range(asked):
+            await unavailable(sql, "no answer within 0.5 s")
         start = time.monotonic()
     assert time.monotonic() - start < 2 + SLACK
+    assert asyncio.all_tasks() == tasks
     gc.collect()  # a connection that was not closed would complain
 
 
@@ -123,8 +131,8 @@ async def test_at_most_so_many_connections(postgresql_backend: Backend, postgres
     wait_until(lambda: not postgresql.connections(), "the end of all connections")
 
 
-async def test_who_hangs_up_costs_no_connection(postgresql_backend: Backend) -> None:
-    """The backend's process is the same afterwards, and nothing is complained of."""
+async def test_a_client_that_hangs_up_costs_no_connection(postgresql_backend: Backend) -> None:
+    """The server's process for the connection is the same afterwards."""
     select = "SELECT hash, pg_backend_pid()::text AS name FROM users, pg_sleep(0.2) WHERE users.name = :name"
 
     async with postgresql_backend.make(select=select, connections=1) as sql:
@@ -137,7 +145,7 @@ async def test_who_hangs_up_costs_no_connection(postgresql_backend: Backend) -> 
         assert await in_time(sql) == before
 
 
-async def test_who_hangs_up_before_a_failure_leaves_no_complaint(
+async def test_a_failure_after_the_client_hung_up_is_not_logged(
     postgresql_backend: Backend, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "asyncio")
@@ -185,6 +193,15 @@ async def test_a_table_that_is_missing_or_changed(
         assert await in_time(sql) == ALICE
 
 
+async def test_a_column_of_another_type_counts_at_once(postgresql_backend: Backend) -> None:
+    """A statement that was prepared on the server would fail once: "cached plan must not change result type"."""
+    async with postgresql_backend.make(connections=1) as sql:
+        for kind in ("varchar(200)", "text"):
+            assert [await in_time(sql) for _ in range(7)] == [ALICE] * 7
+            postgresql_backend.execute(f"ALTER TABLE users ALTER COLUMN hash TYPE {kind}")
+        assert await in_time(sql) == ALICE
+
+
 @pytest.mark.parametrize("kind", ["date", "timestamp", "timestamptz"])
 async def test_a_date_that_python_lacks_disables_a_user_all_the_same(kind: str, postgresql_backend: Backend) -> None:
     select = "SELECT hash, CAST({} AS " + kind + ") AS disabled FROM users WHERE name = :name"  # noqa: S608
@@ -195,7 +212,7 @@ async def test_a_date_that_python_lacks_disables_a_user_all_the_same(kind: str, 
 
 
 async def test_a_reason_holds_no_value(postgresql_backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
-    """What the database says of a value, it says with the value."""
+    """A message of the database about a value quotes the value."""
     caplog.set_level(logging.DEBUG, "dicomgate_sql")
     by_length = "SELECT hash FROM users WHERE length(name) = CAST({} AS integer)"
 

@@ -1,4 +1,4 @@
-"""An SQLite file, whatever becomes of it: locked, gone, replaced, broken, open to everybody."""
+"""An SQLite file that is locked, gone, replaced, broken or open to everybody."""
 
 from __future__ import annotations
 

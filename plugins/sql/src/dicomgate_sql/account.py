@@ -53,7 +53,7 @@ def _read(asked: str, rows: Sequence[Mapping[str, object]]) -> Account:
     first = rows[0]
     name, text = first.get("name", asked), first["hash"]
     if any(row.get("name", asked) != name or row["hash"] != text for row in rows):
-        raise ValueError("the name stands for several users")
+        raise ValueError("the database has several users of this name")
     if not isinstance(name, str) or not name or not name.isprintable():
         raise ValueError("the name in the database is no printable text")
     if any(_is_set(row.get("disabled")) for row in rows):
