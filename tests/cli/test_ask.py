@@ -49,7 +49,7 @@ def ask(run: Any) -> Any:
     ("names", "status", "rows", "said"),
     [
         (["yes"], 0, ['yes\tyes\tuser "al", groups "ct", "mr", a response of 8 bytes'], "59H) of 0 bytes"),
-        (["no", "yes"], 1, ["no\tno\tcanary reason", "yes\tnot asked\tthe answer was found before it"], "RJ 1,2,1"),
+        (["no", "yes"], 1, ["no\tno\tcanary reason", "yes\tnot asked\tan earlier one has answered"], "RJ 1,2,1"),
         (["pass", "no"], 1, ["pass\tnot mine\tnot of my realm", "no\tno\tcanary reason"], "no: canary reason"),
         (["pass"], 1, ["pass\tnot mine\tnot of my realm"], "no authenticator claims"),
         (["down", "yes"], 3, ["down\tcould not look\tthe directory is down", "yes\tnot asked"], "RJ 2,2,1"),

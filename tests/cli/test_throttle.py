@@ -70,20 +70,20 @@ def test_what_is_cleared_is_verified_at_once(counted: Path, run: Any) -> None:
 
 def test_a_key_that_nothing_is_counted_under_is_no(counted: Path, run: Any, one_line: Any) -> None:
     line = one_line(run("throttle", "clear", "account:bob\x1b", "--config", counted), 1)
-    assert line == 'nothing is counted under "account:bob\\u001b"\n'
+    assert line == 'no counter is called "account:bob\\u001b"\n'
     one_line(run("throttle", "clear", "account:\udcff", "--config", counted), 1)
     assert len(keys(run("throttle", "list", "--config", counted))) == 3
 
 
 @pytest.mark.parametrize("arguments", [(), ("account:alice", "--all")])
 def test_clear_wants_keys_or_all_of_them(counted: Path, run: Any, one_line: Any, arguments: tuple[str, ...]) -> None:
-    assert "say which keys to clear, or --all" in one_line(run("throttle", "clear", *arguments, "--config", counted), 2)
+    assert "give the keys to clear, or --all" in one_line(run("throttle", "clear", *arguments, "--config", counted), 2)
     assert len(keys(run("throttle", "list", "--config", counted))) == 3
 
 
 def test_a_file_that_is_not_there_is_not_made(gate: Path, run: Any, one_line: Any) -> None:
     before = sorted(gate.parent.iterdir())
-    assert "dicomgate-state.sqlite: it is not there" in one_line(run("throttle", "list", "--config", gate), 3)
+    assert "dicomgate-state.sqlite: does not exist" in one_line(run("throttle", "list", "--config", gate), 3)
     assert sorted(gate.parent.iterdir()) == before
 
 

@@ -1,28 +1,27 @@
 """The command line: the commands of `dicomgate`, and those that plugins add.
 
-Rule 1: exit status 0: done, or yes; 1: the answer is no; 2: wrong usage or configuration; 3: the machine or the
-        network does not play along.
-Rule 2: what is wrong stands on standard error, one line for each thing, without a traceback. Standard output has what
-        was asked for.
-Rule 3: a secret comes from the terminal, hidden, from standard input or from a file: never from the command line or
-        the environment, which other processes can read.
+Rule 1: exit status 0: done, or yes; 1: the answer is no; 2: wrong usage or configuration; 3: the machine or network
+        prevents it.
+Rule 2: errors go to standard error, one line each, without a traceback. Results go to standard output.
+Rule 3: a secret comes from the terminal, hidden, from standard input or from a file: never from the command line, which
+        other users can read, or the environment, which child processes inherit and dumps contain.
 
 Modules:
 
-    ask              `dicomgate ask`: one identity, the configured chain, and each link's answer explained
+    ask              `dicomgate ask`: ask the configured authenticators about one identity, and explain each answer
     check            `dicomgate check`: the configuration and, with `--connect`, the upstreams
     echo             `dicomgate echo`: log in, send a C-ECHO, and print what the server answers
-    exit_status      How a command ends when it does not end well: one line, and its exit status
+    exit_status      How a command fails: one line on standard error, and its exit status
     group            The command group: our own commands, and those that plugins add
-    init             `dicomgate init`: a configuration that works at once, and a first user
-    logs             The log on standard error: one record, one line, whatever a peer or a library says
+    init             `dicomgate init`: write a configuration that works at once, and a first user
+    logs             The log on standard error: one record, one line, whatever a peer or a library sends
     options          Options that several commands have: the configuration file, and who logs in (PS3.7 D.3.3.7.1)
     output           What commands print: rows, as a table on a terminal and with tabs for a program; decisions in words
     plugin_commands  What a plugin's commands import: what is configured, and how a command speaks and ends
-    plugins          `dicomgate plugins`: the installed authenticators and their keys; `plugins new` begins one
-    scaffold         `dicomgate plugins new NAME`: a distribution with a working authenticator, to be changed
-    serve            `dicomgate serve`: the gateway until it is told to end
-    throttle         `dicomgate throttle list | clear`: the accounts that failed attempts hold back
+    plugins          `dicomgate plugins`: list the installed authenticators and their keys; `plugins new` begins one
+    scaffold         `dicomgate plugins new NAME`: write a distribution with a working authenticator, to change
+    serve            `dicomgate serve`: run the gateway until a signal ends it
+    throttle         `dicomgate throttle list | clear`: the counters of failed logins
 """
 
 from __future__ import annotations
@@ -52,7 +51,8 @@ app = typer.Typer(
     name="dicomgate",
     cls=Group,
     help="The authentication gateway for DICOM: a login in front of any PACS.",
-    epilog="Exit status: 0 done, 1 the answer is no, 2 wrong usage or configuration, 3 the machine or the network.",
+    epilog="Exit status: 0 done, 1 the answer is no, 2 wrong usage or configuration, "
+    "3 the machine or network prevents it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -87,10 +87,10 @@ def main() -> None:
 
 
 def _leave(status: int) -> None:
-    """End the process; a thread that still hangs is left behind.
+    """End the process, even if a thread still hangs.
 
-    The interpreter would wait for it, and a directory that never answers could keep the gateway from stopping: in a
-    thread of an authenticator's own, or in ours while an authenticator is made.
+    The interpreter would wait for that thread, so a directory that never answers could keep the gateway from stopping:
+    in an authenticator's thread, or in ours while an authenticator is made.
     """
     until = time.monotonic() + _PATIENCE
     others = [thread for thread in threading.enumerate() if thread is not threading.main_thread() and not thread.daemon]

@@ -1,4 +1,4 @@
-"""`dicomgate ask`: one identity, the configured chain, and each link's answer explained.
+"""`dicomgate ask`: ask the configured authenticators about one identity, and explain each answer.
 
 The request is encoded, parsed, routed, shown to the authenticators, and admitted or refused as in an association; only
 the upstream is not connected.
@@ -55,7 +55,7 @@ def ask(
     Nothing is sent to the upstream.
 
     Exit status: 0 accepted, 1 not accepted, 2 wrong usage or configuration,
-    3 an authenticator could not look.
+    3 an authenticator is unavailable.
     """
     configure()
     snapshot = _listener(assemble(config), listener)
@@ -118,7 +118,7 @@ def _explained(chain: Chain, verdict: Verdict, identity: Identity | None) -> lis
             what = "attempts without identity" if kind is None else f"identities of type {kind.value}"
             rows.append((link.name, "not asked", f"it does not handle {what}"))
         else:
-            rows.append((link.name, "not asked", "the answer was found before it"))
+            rows.append((link.name, "not asked", "an earlier one has answered"))
     return rows
 
 
@@ -135,7 +135,7 @@ def _conclude(outcome: Admit | Refuse, request: AssociateRequest) -> None:
         raise _no(TRY_LATER, f"{outcome.authenticator}: its response does not fit: {error}") from error
     response = outcome.server_response
     item = "without a server response" if response is None else f"with a server response (59H) of {len(response)} bytes"
-    typer.echo(f"accepted: if the upstream accepts as well, the client receives an A-ASSOCIATE-AC {item}")
+    typer.echo(f"accepted: if the upstream accepts too, the client receives an A-ASSOCIATE-AC {item}")
 
 
 def _no(refusal: Refusal, reason: str) -> Exception:

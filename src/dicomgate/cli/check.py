@@ -21,9 +21,9 @@ def check(
     config: ConfigOption = DEFAULT_CONFIG,
     connect: Annotated[bool, typer.Option("--connect", help="Also connect to each upstream, with its TLS.")] = False,
 ) -> None:
-    """Check the configuration and all that it names, without listening.
+    """Check the configuration and everything that it names, without listening.
 
-    Exit status: 0 it is right, 2 it is wrong (file, line and key are named),
+    Exit status: 0 it is right, 2 it is wrong (with file, line and key),
     3 an upstream cannot be reached.
     """
     configure()
@@ -39,7 +39,7 @@ def check(
 
 
 def describe(assembly: Assembly) -> list[str]:
-    """The path of an association, one line for each table."""
+    """Listeners, authenticators and upstreams, one line each."""
     tables = assembly.configuration.tables
     lines = []
     for listener in tables.listener:

@@ -1,4 +1,4 @@
-"""How a command ends when it does not end well: one line, and its exit status."""
+"""How a command fails: one line on standard error, and its exit status."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO, WRONG, CANNOT = 1, 2, 3
 
 @contextmanager
 def errors_on_stderr() -> Iterator[None]:
-    """What is raised on purpose becomes lines on standard error and an exit status."""
+    """Turn the errors that are raised on purpose into lines on standard error and an exit status."""
     try:
         yield
     except NegativeAnswer as error:
@@ -31,7 +31,7 @@ def errors_on_stderr() -> Iterator[None]:
 
 
 def abandon(status: int) -> NoReturn:
-    """End the process although something in it hangs: what was said is written, and nothing is waited for."""
+    """End the process although something in it hangs: flush the log and the output, and wait for nothing."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

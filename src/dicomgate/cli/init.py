@@ -1,4 +1,4 @@
-"""`dicomgate init`: a configuration that works at once, and a first user."""
+"""`dicomgate init`: write a configuration that works at once, and a first user."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Next, in {folder}:
 def init(
     folder: Annotated[Path, typer.Argument(help="Where to write; made if it does not exist.")] = Path(),
 ) -> None:
-    """Write dicomgate.toml and users.htpasswd with one user, alice; her passcode is printed, once.
+    """Write dicomgate.toml, and users.htpasswd with one user, alice; print her passcode once.
 
-    Exit status: 0 done, 2 one of these files is there already,
+    Exit status: 0 done, 2 one of these files exists already,
     3 the folder cannot be written.
     """
     config, users = folder / _CONFIG, folder / _USERS
@@ -39,12 +39,12 @@ def init(
             file.write(files(__package__).joinpath(_CONFIG).read_text("utf-8"))
     except OSError as error:
         raise StartError(f"{config}: cannot be written: {error.strerror}") from error
-    typer.echo(f"{config} is written. The passcode of {_USER}, shown this once:", err=True)
+    typer.echo(f"{config} is written. The passcode of {_USER}, printed only once:", err=True)
     arguments = ["add", _USER, "--generate", "--file", str(users)]
     try:
         # The plugin knows how a users file is written, and prints the passcode that it makes.
         add.main(arguments, prog_name="dicomgate passcode", standalone_mode=False)
     except Exception:
-        config.unlink()  # or the next `init` would refuse to overwrite it
+        config.unlink()  # otherwise the next `init` would refuse to overwrite it
         raise
     typer.echo(_NEXT.format(folder=folder.absolute()), err=True)

@@ -1,4 +1,4 @@
-"""The log on standard error: one record, one line, whatever a peer or a library says.
+"""The log on standard error: one record, one line, whatever a peer or a library sends.
 
 Rule 1: nothing in a line can begin another one or move a cursor: what is not printable is escaped.
 Rule 2: the level is for the gateway and its authenticators. Libraries are heard from WARNING on: some of them log

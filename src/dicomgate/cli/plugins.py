@@ -1,4 +1,4 @@
-"""`dicomgate plugins`: the installed authenticators and their keys; `plugins new` begins one."""
+"""`dicomgate plugins`: list the installed authenticators and their keys; `plugins new` begins one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def plugins(
     elif name == NEW and new is not None:
         begin(new)
     elif new is not None:
-        raise ConfigError(f"one name at a time; or, for an authenticator of your own: dicomgate plugins new {new}")
+        raise ConfigError(f"give one name; to begin an authenticator of your own: dicomgate plugins new {new}")
     elif name == NEW:
         raise ConfigError("what is its name? dicomgate plugins new NAME")
     else:

@@ -1,4 +1,4 @@
-"""`dicomgate plugins new NAME`: a distribution with a working authenticator, to be changed."""
+"""`dicomgate plugins new NAME`: write a distribution with a working authenticator, to change."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _FILES = {
 }
 """Where each template goes."""
 _NEXT = """\
-{folder} is written. It works as it is; your part is authenticate() in
+{folder} is written. It works as it is; change authenticate() in
   {folder}/src/{module}/__init__.py
 Next, in {folder}:
-  pytest                 the laws of an authenticator, and a login through a gateway
+  pytest                 runs the contract's tests, and a login through a gateway
   pip install -e .       then `dicomgate plugins {name}` prints its keys"""
 
 
@@ -60,9 +60,9 @@ def _check_name(name: str, kind: str) -> None:
     # The class has a name of its own: not Python's, and none of those that stand beside it.
     taken = name == NEW or iskeyword(kind) or hasattr(builtins, kind)
     if taken or re.search(rf"\b{kind}\b", _read(_AUTHENTICATOR)):
-        raise ConfigError(f"{name!r} has a meaning already; take another name")
+        raise ConfigError(f"{name!r} is taken; choose another name")
     if name in discovery.installed():
-        raise ConfigError(f"an authenticator {name!r} is installed already; take another name")
+        raise ConfigError(f"an authenticator {name!r} is installed already; choose another name")
 
 
 def _read(template: str) -> str:

@@ -1,7 +1,7 @@
-"""`dicomgate serve`: the gateway until it is told to end.
+"""`dicomgate serve`: run the gateway until a signal ends it.
 
-SIGTERM or SIGINT: listen no more, let associations finish, end. The same again: end at once. SIGHUP: take the
-configuration anew.
+SIGTERM or SIGINT: stop listening, let associations finish, end. The same again: end at once. SIGHUP: read the
+configuration again.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from .logs import Format, JsonFormatter, Level, TextFormatter, configure
 from .options import DEFAULT_CONFIG, ConfigOption
 
 _log = logging.getLogger("dicomgate.serve")
-_PATIENCE = 1.0  # seconds for a reload that was under way, and for what authenticators left behind
+_PATIENCE = 1.0  # seconds, for a reload that is under way, and for tasks that authenticators left
 _THREADS = "dicomgate"
 _Result = TypeVar("_Result")
 
 
 def serve(
     config: ConfigOption = DEFAULT_CONFIG,
-    log_level: Annotated[Level, typer.Option(help="Log from this level on, to standard error.")] = Level.INFO,
-    log_format: Annotated[Format, typer.Option(help="Lines to read, or one JSON object a line.")] = Format.TEXT,
+    log_level: Annotated[Level, typer.Option(help="The lowest level that is logged to standard error.")] = Level.INFO,
+    log_format: Annotated[Format, typer.Option(help="Plain lines, or one JSON object per line.")] = Format.TEXT,
 ) -> None:
     """Run the gateway.
 
     SIGTERM and SIGINT let associations finish (drain_timeout), a second one
     ends them at once; SIGHUP reloads the configuration.
 
-    Exit status: 0 ended as told, 2 the configuration is wrong,
+    Exit status: 0 ended by a signal, 2 the configuration is wrong,
     3 it cannot start (a port in use).
     """
     configure(log_level, JsonFormatter() if log_format is Format.JSON else TextFormatter())
@@ -49,7 +49,7 @@ def serve(
     try:
         asyncio.run(_run(config))
     except (ConfigError, StartError) as error:
-        # To the log, so that a machine that reads it finds each line in its form.
+        # To the log, so that each line has the log's format.
         for line in str(error).splitlines():
             _log.error("%s", line)
         raise typer.Exit(WRONG if isinstance(error, ConfigError) else CANNOT) from None
@@ -67,10 +67,10 @@ async def _run(path: Path) -> None:
     starting = asyncio.create_task(Server.start(path))
     if not await _until_told(starting, ends):
         server = starting.result()
-        # What is there now stays: the collector need not look at it again for each few associations.
+        # What exists now stays: the garbage collector need not scan it again after every few associations.
         gc.freeze()
         reloads = asyncio.create_task(_reload_at(hangups, server))
-        _log.info("%s: listening no more", await ends.get())
+        _log.info("%s: no longer listening", await ends.get())
         reloads.cancel()
         await asyncio.wait({reloads}, timeout=_PATIENCE)
         if again := await _until_told(asyncio.create_task(server.drain()), ends):
@@ -81,7 +81,7 @@ async def _run(path: Path) -> None:
 
 
 async def _let_go(executor: ThreadPoolExecutor) -> None:
-    """End what is left, or the process if that does not end: asyncio and the interpreter would wait without a limit.
+    """End the remaining tasks, or the process if they do not end: asyncio and the interpreter would wait for ever.
 
     An authenticator may hang in a thread while it is made, or in a task that takes no cancellation.
     """
@@ -96,7 +96,7 @@ async def _let_go(executor: ThreadPoolExecutor) -> None:
             thread.join(max(0, until - time.monotonic()))
             hanging |= thread.is_alive()
     if hanging:
-        _log.error("something that an authenticator began does not end; the process ends without it")
+        _log.error("a task or thread of an authenticator does not end; the process ends without it")
         abandon(0)
 
 
@@ -106,7 +106,7 @@ async def _reload_at(hangups: asyncio.Event, server: Server) -> None:
         try:
             await server.reload()
         except Exception:  # noqa: BLE001 (a defect, but the next reload may go well, and associations are under way)
-            _log.exception("reload: a defect; the configuration is as it was before")
+            _log.exception("reload: a defect; the old configuration stays in use")
 
 
 async def _until_told(task: asyncio.Task[_Result], ends: asyncio.Queue[str]) -> str:

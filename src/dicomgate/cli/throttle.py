@@ -1,4 +1,4 @@
-"""`dicomgate throttle list | clear`: the accounts that failed attempts hold back."""
+"""`dicomgate throttle list | clear`: the counters of failed logins."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from .output import print_table
 _Answer = TypeVar("_Answer")
 
 app = typer.Typer(
-    help="Attempts that are counted, and who has to wait.", no_args_is_help=True, pretty_exceptions_show_locals=False
+    help="List and clear the counters of failed logins.", no_args_is_help=True, pretty_exceptions_show_locals=False
 )
 
 
 @app.command("list")
 def list_counters(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """List what is counted, most attempts in a row first.
+    """List the counters, most attempts in a row first.
 
-    Exit status: 0 done, 2 the configuration is wrong, 3 the state is out of
-    reach.
+    Exit status: 0 done, 2 the configuration is wrong, 3 the state cannot be
+    reached.
     """
     counts = _asked(config, lambda state: state.counters())
     now = datetime.now(UTC)
@@ -40,24 +40,24 @@ def list_counters(config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 @app.command()
 def clear(
-    keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY...]", help="As `list` shows them.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All that is counted.")] = False,
+    keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY...]", help="The keys that `list` shows.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Clear all counters.")] = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Forget attempts, so that the next one is verified at once.
+    """Clear counters, so that the next attempt is verified at once.
 
-    Which addresses an account logged in from before, and which credentials
-    were used up, is not forgotten.
+    The addresses that an account logged in from, and used one-time
+    credentials, are not forgotten.
 
-    Exit status: 0 done, 1 nothing was counted under these keys, 2 wrong usage
-    or configuration, 3 the state is out of reach.
+    Exit status: 0 done, 1 no counter has these keys, 2 wrong usage or
+    configuration, 3 the state cannot be reached.
     """
     if bool(keys) == everything:
-        raise ConfigError("say which keys to clear, or --all")
+        raise ConfigError("give the keys to clear, or --all")
     wanted = [key.encode(errors="replace").decode() for key in keys or ()]  # bytes of a command line need not be text
     cleared = _asked(config, lambda state: state.clear(wanted or None))
     if wanted and not cleared:
-        raise NegativeAnswer(f"nothing is counted under {' or '.join(map(quoted, wanted))}")
+        raise NegativeAnswer(f"no counter is called {' or '.join(map(quoted, wanted))}")
     typer.echo(f"{cleared} cleared", err=True)
 
 
@@ -67,7 +67,7 @@ def _asked(path: Path, question: Callable[[SharedState], Awaitable[_Answer]]) ->
     table = configuration.tables.state
     file = configuration.folder / table.path
     if table.url is None and not file.exists():
-        raise StartError(f"state {file}: it is not there; the gateway makes it when it starts")
+        raise StartError(f"state {file}: does not exist; the gateway makes it when it starts")
     state = configured_state(configuration)
 
     async def ask() -> _Answer:

@@ -9,7 +9,7 @@ Modules:
     folder     The files of the demonstration: its configuration, its user, the gateway's log and audit
     issuers    Issuers of tokens, SAML assertions and, where a KDC is installed, Kerberos tickets
     output     What the demonstration prints: its results and what is wrong with them, and how to go on by hand
-    pacs       An embedded PACS that knows nothing of users: it takes what it gets, and tells what that was
+    pacs       An embedded PACS that knows nothing of users: it accepts everything, and reports what it saw
     run        The demonstration from its first file to its last socket: set up, run the scenarios, print, take down
     scenarios  The scenarios of the demonstration: what is sent, and what the client must see
 """

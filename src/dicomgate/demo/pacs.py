@@ -1,4 +1,4 @@
-"""An embedded PACS that knows nothing of users: it takes what it gets, and tells what that was."""
+"""An embedded PACS that knows nothing of users: it accepts everything, and reports what it saw."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Sighting:
     """What the PACS saw in a while."""
 
     connections: int = 0
-    identities: list[str] = field(default_factory=list)  # one for each association, "none" as it should be
+    identities: list[str] = field(default_factory=list)  # one for each association; "none" is right
     stored: dict[str, str] = field(default_factory=dict)  # SOP Instance UID: SHA-256 of the data set's bytes
 
 
@@ -60,7 +60,7 @@ class EmbeddedPacs:
             thread.join()
 
     def take(self) -> Sighting:
-        """What was seen since the last time."""
+        """What was seen since the last call."""
         sighting, self._sighting = self._sighting, Sighting()
         return sighting
 
@@ -80,7 +80,7 @@ class EmbeddedPacs:
 
 @contextmanager
 def closed_port() -> Iterator[int]:
-    """A port of 127.0.0.1 where every connection is refused, and that nobody else can take meanwhile."""
+    """A port of 127.0.0.1 that refuses every connection, and that no other process can take until the block ends."""
     with socket.socket() as bound:
         bound.bind((_HOST, 0))
         yield bound.getsockname()[1]

@@ -59,10 +59,10 @@ def perform(
         results = [Result(one, *what, why) for one, what, why in zip(scenarios, seen, told, strict=True)]
         print_results(console, results)
         print_throughput(console, results)
-        # A connection that came too late for its row is seen here.
+        # A connection that came too late for its scenario is counted here.
         late = pacs.take().connections
         if late:
-            console.out(f"WRONG: {late} connections reached the PACS behind the last row")
+            console.out(f"WRONG: {late} connections reached the PACS after the last row")
         right = not late and not any(result.problems for result in results)
         console.out(_RIGHT if right else _WRONG)
         if keep:
@@ -105,7 +105,7 @@ def _carry_out(
 def _keep_serving(console: Console, folder: Path, login: Login, address: tuple[str, int]) -> None:
     for image in ct_images(1):
         image.save_as(folder / SLICE, enforce_file_format=True)
-    # The file says port 0; whoever tries it by hand needs the one that the system chose.
+    # The file says port 0; the user needs the port that the system chose.
     path = folder / CONFIGURATION
     path.write_text(path.read_text("utf-8").replace("127.0.0.1:0", f"127.0.0.1:{address[1]}"), "utf-8")
     try:

@@ -14,29 +14,29 @@
         @pytest.fixture
         def bad(self) -> Attempt: return attempt(passcode("alice", "battery staple"))
 
-This front door needs no pytest, and imports neither `plugin` nor what it starts.
+This module needs no pytest, and imports neither `plugin` nor what it starts.
 
 Modules:
 
     attempts        Attempts as the gateway makes them, with a default for all that a test does not care about
     clients         Three clients that log in: a small one of our own, pynetdicom, DCMTK's storescu
-    commandline     `dicomgate ...` in this process, for the tests of plugins' commands
+    commandline     `dicomgate ...` in this process, for the tests of commands
     contract        The laws of an authenticator, as tests (docs/writing-an-authenticator.md)
-    evidence        What a test run wrote down, and the secrets that must not be in it
+    evidence        What a test run wrote, and the secrets that must not be in it
     fixtures        The fixtures of the project's own tests: gateways, peers, certificates
     gateway         A whole gateway for a test: a configuration, one authenticator, a PACS after it, and clients
     kdc             A real KDC on loopback: MIT's krb5kdc as a plain process, with a realm of its own
-    pacs            A PACS that knows nothing of users: it takes every C-ECHO and C-STORE, and keeps no data set
+    pacs            A PACS that knows nothing of users: it accepts every C-ECHO and C-STORE, and keeps no data set
     page_contract   The laws of an authenticator's page, as tests: its tables are what the code does
     pages           The documents as the tests read them: pages, headings, tables, fenced blocks
     plugin          The pytest plugin: a fixture `gateway` that starts gateways with an authenticator of yours
-    raw_client      A client that sends the bytes it is told to; none of the code under test helps it
+    raw_client      A client that sends any bytes; it uses none of the code under test
     running         The gateway in a thread of its own, as `dicomgate serve` would run it
     slices          Synthetic CT images: a round phantom that wanders from slice to slice (PS3.3 A.3, CT Image IOD)
     system_gateway  A gateway for a system test: a thread, free ports, a configuration and a folder of its own
     timing          Whether someone who measures how long answers take can tell kinds of questions apart
     variants        What a good attempt is turned into, and the forms that its secret could be told in
-    watching        What an authenticator must not do unseen: log, block the event loop, leave something behind
+    watching        What an authenticator must not do: log secrets, block the event loop, leave threads or files
     peers/          The real peers of the system tests: programs and libraries of others, on loopback and free ports
 """
 

@@ -1,6 +1,6 @@
 """Three clients that log in: a small one of our own, pynetdicom, DCMTK's storescu.
 
-Each returns whether it was let in and its service succeeded, and the content of sub-item 59H as far as it tells.
+Each returns whether it was admitted and its service succeeded, and the content of sub-item 59H if it reports that.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def pynetdicom(address: tuple[str, int], identity: Identity | None, calling: str
 
 
 def storescu(address: tuple[str, int], identity: Identity | None, calling: str, folder: Path) -> Answer:
-    """A C-STORE of DCMTK's; its files stand in the folder meanwhile."""
+    """A C-STORE of DCMTK's; its files are in the folder until it ends."""
     program = shutil.which("storescu")
     if program is None:
         from pytest import skip  # noqa: PT013
@@ -93,7 +93,7 @@ def storescu(address: tuple[str, int], identity: Identity | None, calling: str, 
             [program, "-aet", calling, "-aec", _CALLED, *options, address[0], str(address[1]), image],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            # Debian's leaves Nagle's algorithm on unless told, and waits for each acknowledgement.
+            # Debian's DCMTK leaves Nagle's algorithm on by default, and waits for each acknowledgement.
             env={**os.environ, "TCP_NODELAY": "1"},
             timeout=_PATIENCE,
             check=False,

@@ -1,4 +1,4 @@
-"""`dicomgate ...` in this process, for the tests of plugins' commands."""
+"""`dicomgate ...` in this process, for the tests of commands."""
 
 import logging
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from dicomgate.cli import app
 
 
 def dicomgate(*arguments: object, stdin: bytes = b"") -> Result:
-    """Run a command; what is given to standard input is not a terminal's."""
+    """Run a command; its standard input is not a terminal."""
     with logging_as_it_was():
         result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
@@ -20,7 +20,7 @@ def dicomgate(*arguments: object, stdin: bytes = b"") -> Result:
 
 @contextmanager
 def logging_as_it_was() -> Iterator[None]:
-    """A command sets up the log for its process; behind it other tests look at theirs."""
+    """Restore the log's handlers and levels: a command sets them for its process, and other tests need theirs."""
     root = logging.getLogger()
     levels = {name: logging.getLogger(name).level for name in _our_loggers()}
     level, handlers, raising = root.level, list(root.handlers), logging.raiseExceptions

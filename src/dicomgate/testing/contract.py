@@ -49,7 +49,7 @@ class AuthenticatorContract:
     wrong_tables: ClassVar[Sequence[tuple[Mapping[str, object], str]]] = ()
     """Tables with a mistake that an operator could make, each with words that must be in what he is told."""
     secrets: ClassVar[Sequence[str]] = ()
-    """Configured secrets, a bind password for one: no more to be told than those of the attempts."""
+    """Configured secrets, for example a bind password: like those of the attempts, they must not be told."""
 
     def test_the_good_attempt_is_accepted(self, authenticator: Authenticator, good: Attempt) -> None:
         """With a user; its `handles`, if any, names the type."""
@@ -146,7 +146,7 @@ class AuthenticatorContract:
 
         async def run() -> list[str]:
             start = Belongings()
-            await _visited(authenticator, visit)  # what it keeps for good, a pool for one, it may make once
+            await _visited(authenticator, visit)  # it may make once what it keeps for good, for example a pool
             await start.settle()
             before = Belongings()
             for _ in range(_ROUNDS):

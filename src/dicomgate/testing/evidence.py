@@ -1,6 +1,6 @@
-"""What a test run wrote down, and the secrets that must not be in it.
+"""What a test run wrote, and the secrets that must not be in it.
 
-The passcodes are told apart from everything else by their look, so that one of them anywhere is a leak.
+The passcodes look like nothing else, so that any occurrence of one is a leak.
 """
 
 import base64
@@ -46,13 +46,13 @@ class Evidence:
         self.audits.touch()
 
     def keep(self, audit: Path) -> None:
-        """Keep a copy of an audit file; there is none when nobody came."""
+        """Keep a copy of an audit file; there is none if no client connected."""
         if audit.exists():
             with self.audits.open("ab") as kept:
                 kept.write(audit.read_bytes())
 
     def found(self) -> list[str]:
-        """Return where which secret stands; the lines themselves stay where they are."""
+        """Return which secret is in which line; the lines themselves are not returned."""
         return [
             f"{file.name}:{number}: secret {SECRETS.index(secret)}, line of {len(line)} bytes"
             for file in (self.log, self.audits)

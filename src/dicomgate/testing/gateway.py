@@ -30,23 +30,23 @@ _PATIENCE = 20.0  # seconds; the audit has a record some milliseconds after the 
 
 @dataclass(frozen=True)
 class Login:
-    """What came of one login: what the client received, and what the operator is told."""
+    """The result of one login: what the client received, and what the audit says."""
 
     established: bool
-    """The client was let in, and its C-ECHO or C-STORE succeeded."""
+    """The client was admitted, and its C-ECHO or C-STORE succeeded."""
     refusal: str
-    """What it received instead, "A-ASSOCIATE-RJ 1,2,1" for one; "" if it was let in."""
+    """What it received instead, for example "A-ASSOCIATE-RJ 1,2,1"; "" if it was admitted."""
     server_response: bytes | None
-    """The content of sub-item 59H. None if there was none; storescu never tells."""
+    """The content of sub-item 59H. None if there was none; storescu does not report it."""
     reason: str
-    """The authenticator's, or the gateway's if none was asked; for the operator alone."""
+    """The authenticator's, or the gateway's if none was asked; the client does not see it."""
     user: str | None
     groups: tuple[str, ...]
     attributes: Mapping[str, str]
 
 
 class Gateway:
-    """A context manager: it runs until the block ends. `pacs` is what stands behind it."""
+    """A context manager: it runs until the block ends, in front of `pacs`."""
 
     def __init__(self, folder: Path, name: str, authenticator: Table, listener: Table = NOTHING) -> None:
         """`authenticator` and `listener` are keys of the tables of that name; paths are relative to the folder."""

@@ -1,4 +1,4 @@
-"""A PACS that knows nothing of users: it takes every C-ECHO and C-STORE, and keeps no data set.
+"""A PACS that knows nothing of users: it accepts every C-ECHO and C-STORE, and keeps no data set.
 
 It needs no other DICOM library than the gateway's own, so the kit has it wherever the gateway is installed.
 """
@@ -32,7 +32,7 @@ class Pacs:
 
     def __init__(self) -> None:
         self.identities: list[Identity | None] = []
-        """What reached it of the users: one for each association, None as it should be."""
+        """The identities that reached it, one for each association; None is right."""
         self.echoes = 0
         self.stored: list[str] = []
         """The SOP Instance UIDs that were sent."""
@@ -55,7 +55,7 @@ class Pacs:
 
 
 class _Server(ThreadingTCPServer):
-    daemon_threads = True  # a client that stays must not keep the tests from ending
+    daemon_threads = True  # a client that stays connected must not keep the tests from ending
 
     def __init__(self, pacs: Pacs) -> None:
         super().__init__(("127.0.0.1", 0), _Association)
@@ -103,7 +103,7 @@ class _Association(StreamRequestHandler):
                 yield pdu
 
     def _done(self, command: Dataset) -> Dataset:
-        """Remember what was asked, and say that it is done."""
+        """Remember the request, and answer that it succeeded."""
         response = Dataset()
         response.AffectedSOPClassUID = command.AffectedSOPClassUID
         response.CommandField = command.CommandField | RESPONSE

@@ -57,7 +57,7 @@ class AuthenticatorPage:
 
 
 def documented(page: Path, keys: Keys, words: Mapping[str, object]) -> dict[str, object]:
-    """The defaults that the page tells, by key. Raises LookupError for one that is neither TOML nor in `words`."""
+    """The defaults in the page, by key. Raises LookupError for one that is neither TOML nor in `words`."""
     coded = defaults(keys.made)
     return {
         (key := row[0].strip("`")): _value(row[2], {**_WORDS, **words}, coded.get(key))

@@ -23,7 +23,7 @@ _HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 
 
 class Block(NamedTuple):
-    """A fenced block: its language, the word behind it, its text, and where it stands in the page."""
+    """A fenced block: its language, the word after that, its text, and its line in the page."""
 
     language: str
     note: str
@@ -62,7 +62,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def section(page: Path, heading: str) -> str:
-    """What stands under a heading, up to the next one of any level."""
+    """The text under a heading, up to the next heading of any level."""
     parts = re.split(r"^#{1,6} (.+)$", prose(page), flags=re.MULTILINE)
     found = [body for title, body in zip(parts[1::2], parts[2::2], strict=True) if title == heading]
     if len(found) != 1:

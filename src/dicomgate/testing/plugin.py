@@ -6,7 +6,7 @@
         gate = gateway(Ward, file=tmp_path / "users")
         assert gate.echo(passcode("alice", "correct horse")).user == "alice"
 
-It is no entry point: whoever has dicomgate installed and tests something else does not load it.
+It is no entry point: other tests in an environment with dicomgate do not load it.
 """
 
 from __future__ import annotations

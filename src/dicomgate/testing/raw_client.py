@@ -1,4 +1,4 @@
-"""A client that sends the bytes it is told to; none of the code under test helps it."""
+"""A client that sends any bytes; it uses none of the code under test."""
 
 from __future__ import annotations
 

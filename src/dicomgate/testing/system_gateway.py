@@ -1,6 +1,6 @@
 """A gateway for a system test: a thread, free ports, a configuration and a folder of its own.
 
-Rule: nothing is left behind at its end, or the test fails: no association, task, socket, session or log line that
+Rule: nothing is left at its end, or the test fails: no association, task, socket, session or log line that
 tells of a defect; each association has exactly one Opened and one Closed in the audit.
 
 The fixtures that start it are in `dicomgate.testing.fixtures`.
@@ -150,7 +150,7 @@ class Gateway:
             return log.read().decode()
 
     def finish(self) -> None:
-        """Stop, and assert that nothing is left behind. Idempotent."""
+        """Stop, and assert that nothing is left. Idempotent."""
         if self._finished:
             return
         self._finished = True

@@ -9,7 +9,7 @@ from ..contract import Attempt, Identity, IdentityType
 
 
 def nonsense(kind: IdentityType) -> bytes:
-    """The secondary field of an identity of this type that is nobody's."""
+    """The secondary field of an identity of this type that belongs to no user."""
     return b"nonsense" if kind is IdentityType.USERNAME_AND_PASSCODE else b""
 
 
@@ -24,7 +24,7 @@ def damaged(good: Attempt) -> list[Attempt]:
 
 
 def of_others(good: Attempt) -> list[Attempt]:
-    """The passcode with other names: of nobody, and such as mean everybody to a directory or a database."""
+    """The passcode with other names: an unknown one, and names that match all users in a directory or a database."""
     identity = good.identity
     if identity is None or identity.type is not IdentityType.USERNAME_AND_PASSCODE:
         return []

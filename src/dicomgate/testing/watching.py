@@ -1,4 +1,4 @@
-"""What an authenticator must not do unseen: log, block the event loop, leave something behind."""
+"""What an authenticator must not do: log secrets, block the event loop, leave threads or files."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Certificates:
-    """The authority that everybody trusts, and another that nobody does."""
+    """The authority that all peers trust, and another that none trusts."""
 
     ca: Path
     server: Leaf  # for 127.0.0.1 and localhost

@@ -14,7 +14,7 @@ _LISTEN = "0A"  # TCP_LISTEN, proc(5)
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody uses.
+    """Return an unused TCP port of 127.0.0.1.
 
     It is below those that the system gives to clients: one that a connection has just ended on would be free for us,
     and taken for a server such as storescp, which does not set SO_REUSEADDR.
@@ -27,7 +27,7 @@ def free_port() -> int:
 
 
 def listens(port: int) -> bool:
-    """Tell whether anyone listens on the TCP port, without connecting: a peer that counts associations sees nothing."""
+    """Tell whether a process listens on the TCP port, without connecting to it."""
     for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
         if not table.exists():  # a kernel without IPv6
             continue

@@ -72,7 +72,7 @@ class Orthanc:
         return len(re.findall(f"{re.escape(_REQUESTED)}|{re.escape(_BROKEN)}", self.log()))
 
     def wait_for_connections(self, count: int) -> None:
-        """Return once `connections()` is at least `count`: its log is a moment behind its sockets."""
+        """Return once `connections()` is at least `count`: its log comes a moment later than its sockets."""
         wait_until(lambda: self.connections() >= count, f"{count} connections to Orthanc")
 
     def associations(self) -> int:
