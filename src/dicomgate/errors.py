@@ -12,7 +12,7 @@
     +-- StateUnavailable       the state that gateways share is out of reach, or full
     |                          ours:
     +-- DoesNotFit             a value that we encode is too long for the 16-bit length of its item
-    |                          nobody's:
+    |                          no one's:
     +-- NegativeAnswer         a command did its work, and the answer is no
 
 A plugin's own fault is not here: whatever an authenticator raises becomes `Unavailable` for that attempt. Anything else

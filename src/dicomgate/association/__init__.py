@@ -2,7 +2,7 @@
 
 Modules:
 
-    accept_check    An A-ASSOCIATE-AC held against the A-ASSOCIATE-RQ that it answers
+    accept_check    Check an A-ASSOCIATE-AC against the A-ASSOCIATE-RQ that it answers
     admission       Verdict and policy -> admit, with which response item; or refuse, with which codes
     effects         What the two machines ask of the code that owns the sockets: carry these out, in their order
     established     An established association from its hand-over to its end: inputs in, effects out, no sockets

@@ -1,7 +1,7 @@
-"""An A-ASSOCIATE-AC held against the A-ASSOCIATE-RQ that it answers.
+"""Check an A-ASSOCIATE-AC against the A-ASSOCIATE-RQ that it answers.
 
-Law: what the client is told was accepted was proposed by the client and accepted by the upstream. An upstream that
-accepts more than was asked is refused; what it merely says unasked is dropped.
+Law: the client is told that something was accepted only if the client proposed it and the upstream accepted it. An
+upstream that accepts more than was proposed is refused; an option that it mentions unasked is dropped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NO_REASON = 2
 def check_accept(request: AssociateRequest, accept: AssociateAccept) -> AssociateAccept:
     """The upstream's answer as it may reach the client, without its server response.
 
-    Raises PduError, whose reply is for the upstream, when it accepts what was never proposed.
+    Raises PduError, whose answer is for the upstream, if it accepts something that was never proposed.
     """
     answers = {context.id: context for context in accept.contexts}
     contexts = tuple(_answered(proposed, answers.pop(proposed.id, None)) for proposed in request.contexts)
@@ -32,7 +32,7 @@ def _answered(proposed: ProposedContext, answer: AnsweredContext | None) -> Answ
         if answer.transfer_syntax not in proposed.transfer_syntaxes:
             raise _never_proposed(f"transfer syntax {answer.transfer_syntax.decode()}", proposed)
         return answer
-    # PS3.8 9.3.3.2: there is an answer to each context, with one transfer syntax, which means nothing here.
+    # PS3.8 9.3.3.2 requires an answer to each context, with one transfer syntax, which is not significant here.
     return AnsweredContext(proposed.id, _NO_REASON if answer is None else answer.result, proposed.transfer_syntaxes[0])
 
 

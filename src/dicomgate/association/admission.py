@@ -1,7 +1,7 @@
 """Verdict and policy -> admit, with which response item; or refuse, with which codes.
 
-Law: the peer never learns why. Every identity that is not admitted gets one and the same A-ASSOCIATE-RJ; only "I
-could not look" is told apart, so that a client repeats later instead of asking its user for another passcode.
+Law: the peer never learns why (docs/decisions.md). Every identity that is not admitted gets the same A-ASSOCIATE-RJ.
+Only "try later" is different, so that a client repeats instead of asking its user for another passcode.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What one listener lays down for its associations. Times are in seconds, the limit in bytes."""
+    """What one listener requires of its associations. Times are in seconds, the limit in bytes."""
 
     listener: str
     identity_required: bool = True
@@ -50,7 +50,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Admit:
-    """Let it in. `server_response` is the content of sub-item 59H; None sends no such item."""
+    """Admit it. `server_response` is the content of sub-item 59H; None means no such item."""
 
     accept: Accept
     authenticator: str
@@ -59,7 +59,7 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Keep it out: what the client receives, and the reason, which it does not."""
+    """Refuse it: what the client receives, and the reason, which only the operator is told."""
 
     refusal: Refusal
     reason: str
@@ -74,7 +74,7 @@ def attempt_of(
     time: datetime,
     arrived_at: tuple[str, int] = ("", 0),
 ) -> Attempt:
-    """The request, which was read from `pdu`, as the authenticators are to see it."""
+    """The request, which was read from `pdu`, as the authenticators see it."""
     return Attempt(
         id=association_id,
         identity=request.identity,
@@ -90,12 +90,12 @@ def attempt_of(
 
 
 def _encoded_anew(pdu: bytes, fallback_encoding: str | None) -> bytes:
-    # Only when somebody asks, and from the bytes: as a value, a long request takes up to nine times as much.
+    # Only on demand, and from the bytes: as a value, a long request takes up to nine times as much memory.
     return AssociateRequest.parse(pdu, fallback_encoding).encode()
 
 
 def before_asking(identity: Identity | None, policy: Policy) -> Refuse | None:
-    """Refuse what no authenticator needs to see; None if the chain is to be asked."""
+    """Refuse what no authenticator needs to see; None if the authenticators must be asked."""
     if identity is None:
         return (
             Refuse(REFUSED_IDENTITY, "no user identity, and the listener requires one")
@@ -113,7 +113,7 @@ def settle(attempt: Attempt, verdict: Verdict, now: datetime) -> tuple[Decided, 
 
 
 def _admit(verdict: Verdict, identity: Identity | None, now: datetime) -> Admit | Refuse:
-    """Turn the chain's verdict into what happens."""
+    """What the verdict means for the client."""
     decision = verdict.decision
     by = f"{verdict.authenticator}: " if verdict.authenticator else ""
     if not isinstance(decision, Accept):
@@ -122,7 +122,7 @@ def _admit(verdict: Verdict, identity: Identity | None, now: datetime) -> Admit 
     if decision.expires_at is not None and decision.expires_at <= now:
         return Refuse(REFUSED_IDENTITY, f"{by}the credential ended at {decision.expires_at.isoformat()}")
     if decision.once is not None:
-        return Refuse(TRY_LATER, f"{by}the credential may be used once, and there is no replay cache to see to it")
+        return Refuse(TRY_LATER, f"{by}the credential may be used once, and there is no replay cache to enforce that")
     return Admit(decision, verdict.authenticator, _response(decision, identity))
 
 

@@ -14,35 +14,35 @@ from .pdv_stream import PdvStream
 
 @dataclass(frozen=True, slots=True)
 class Decide:
-    """Ask the chain, and give `decided` its verdict."""
+    """Ask the authenticators, then call `decided` with the verdict."""
 
     attempt: Attempt
 
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Open a connection to the upstream; then `upstream_opened` or `upstream_failed`."""
+    """Open a connection to the upstream; then call `upstream_opened` or `upstream_failed`."""
 
     upstream: str
 
 
 @dataclass(frozen=True, slots=True)
 class ToClient:
-    """Send this PDU to the client. Its repr is silent: a server response may be a ticket."""
+    """Send this PDU to the client. It is not in the repr: a server response may be a ticket."""
 
     pdu: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ToUpstream:
-    """Send this PDU to the upstream. Its repr is silent: a forwarded identity holds a passcode."""
+    """Send this PDU to the upstream. It is not in the repr: a forwarded identity may hold a passcode."""
 
     pdu: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class CloseUpstream:
-    """Close the upstream's connection once what was sent is on its way, or stop opening it."""
+    """Close the upstream's connection once what was sent is on its way, or stop connecting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ class Timer:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """Hand both connections over to the relay. `early` is what the upstream sent right behind its A-ASSOCIATE-AC.
+    """Hand both connections over to the relay. `early` is what the upstream sent right after its A-ASSOCIATE-AC.
 
-    At `ends` (aware) the association is to be ended; None leaves that to the peers.
+    At `ends` (aware) the gateway must end the association; None leaves the end to the peers.
     """
 
     from_client: PdvStream

@@ -176,7 +176,7 @@ class MessageStream(PdvStream):
         position += SHORT_PDU
         if self.aborted is None or not self._withheld:
             return position
-        self.skipped = position - start  # the abort stays behind with what was withheld
+        self.skipped = position - start  # the abort does not pass either: it would come after what was withheld
         return start
 
     @property

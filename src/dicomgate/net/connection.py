@@ -16,7 +16,7 @@ from .tls import TlsStream, WantsToWrite
 
 Stream = socket.socket | TlsStream
 _AT_ONCE = pack("ii", 1, 0)
-_SMALL = 32_768  # bytes in one piece; behind a larger one the kernel acknowledges by itself
+_SMALL = 32_768  # bytes in one piece; after a larger one the kernel acknowledges by itself
 
 
 class Connection:
@@ -85,7 +85,7 @@ class Connection:
         try:
             count = self.stream.recv_into(buffer)
         except WantsToWrite:
-            # The socket stays readable: it would call back at once and for ever.
+            # The socket stays readable, and would call back at once and for ever.
             self._loop.remove_reader(self.fileno)
             self._stalled = True
             self._write_later()
@@ -93,9 +93,9 @@ class Connection:
         if not count:
             self.peer_ended = True
         elif count < _SMALL:
-            # A sender with Nagle's algorithm on, as DCMTK has it, awaits the acknowledgement of what it sent before it
-            # sends the rest of its PDU, and the kernel holds that back for 40 ms unless told to be quick, every time.
-            with suppress(OSError):  # the connection has just broken, which the next call tells
+            # A sender with Nagle's algorithm on, such as DCMTK, waits for the acknowledgement of what it sent before it
+            # sends the rest of its PDU. The kernel delays that by 40 ms unless told to be quick, each time anew.
+            with suppress(OSError):  # the connection has just broken; the next call shows it
                 self.stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         return count
 
@@ -131,7 +131,7 @@ class Connection:
             self.stream.close()
 
     def reset(self) -> None:
-        """Close with a RST: the peer stands in the middle of a PDU and cannot be told in any other way."""
+        """Close with a RST: the peer is in the middle of a PDU and cannot be told in any other way."""
         if not self.closed:
             if isinstance(self.stream, socket.socket):
                 self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)

@@ -108,7 +108,7 @@ class Relay:
         try:
             self._read(direction)
         except Exception:  # noqa: BLE001
-            # A defect of ours ends this association and no other; unhandled, it would come again at once and for ever.
+            # A defect ends this association and no other. Unhandled, it would come again at once and for ever.
             _log.exception("a defect of the gateway")
             self.abort(Cause.DEFECT, "see the log")
 

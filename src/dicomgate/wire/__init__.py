@@ -1,10 +1,10 @@
 """The wire: bytes <-> values, for the two messages that the gateway understands.
 
-Law 1: the strictest parser on the path. Where two DICOM stacks could read two things from the same bytes, refuse.
-Law 2: encode anew from the model, never relay received bytes. Unknown items are ignored (PS3.8 9.3.1) and not
-       relayed, reserved bytes become 0, items stand in ascending order.
+Law 1: be the strictest parser on the path. Refuse bytes from which two DICOM stacks could read two different things.
+Law 2: encode anew from the value, never relay received bytes. Unknown items are ignored (PS3.8 9.3.1) and not
+       relayed, reserved bytes become 0, items are in ascending order.
 Law 3: parsing raises `PduError` and nothing else; anything else is a defect. No `assert` guards input.
-Law 4: memory in proportion to the bytes received, never to the bytes declared.
+Law 4: use memory in proportion to the bytes received, never to the bytes declared.
 
 Modules:
 

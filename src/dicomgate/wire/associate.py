@@ -1,6 +1,6 @@
 """A-ASSOCIATE-RQ and A-ASSOCIATE-AC (PS3.8 9.3.2, 9.3.3): strict parse to a value, canonical encode.
 
-For every legal PDU, `parse(encode(value)) == value`; and encode(parse(pdu)) is the PDU that goes on.
+For every legal PDU, `parse(encode(value)) == value`; and encode(parse(pdu)) is the PDU that is sent on.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class AssociateRequest:
 
     @classmethod
     def parse(cls, pdu: bytes, fallback_encoding: str | None = None) -> AssociateRequest:
-        """From a whole PDU, header included. Raises PduError, whose reply is what PS3.8 has for the mistake."""
+        """From a whole PDU, header included. Raises PduError with the answer that PS3.8 has for the mistake."""
         _check_version(pdu)
         called, calling = _read_ae_titles(pdu[10:42])
         contexts: dict[int, ProposedContext] = {}
@@ -108,7 +108,7 @@ _Context = TypeVar("_Context", ProposedContext, AnsweredContext)
 def _user_information(
     pdu: bytes, contexts: dict[int, _Context], context_item: int, read: Callable[[bytes], _Context]
 ) -> Iterator[tuple[int, bytes]]:
-    """Walk the variable items: fill `contexts`, let nothing be missing or doubled, return the sub-items of 50H."""
+    """Walk the variable items, fill `contexts`, return the sub-items of 50H. Nothing may be missing or double."""
     application_context: bytes | None = None
     user_information: bytes | None = None
     for kind, body in walk(pdu, _FIRST_ITEM, "the PDU"):
@@ -149,7 +149,7 @@ def _check_version(pdu: bytes) -> None:
 
 @lru_cache(maxsize=512)
 def _read_ae_titles(fields: bytes) -> tuple[str, str]:
-    """Called and calling, 16 bytes each; remembered, because the same few pairs come in every request."""
+    """Called and calling AE title, from 16 bytes each. Cached, because requests have the same few pairs."""
     return _read_ae_title(fields[:16], "called"), _read_ae_title(fields[16:], "calling")
 
 

@@ -19,9 +19,9 @@ _LENGTH = Struct(">H")
 LONGEST = 0xFFFF
 
 KNOWN = frozenset((0x10, 0x20, 0x21, 0x30, 0x40, *range(0x50, 0x5A)))
-"""Every item type that the standard defines. One of them in the wrong place is refused; all others are ignored."""
+"""Every item type that the standard defines. One in the wrong place is refused; all other types are ignored."""
 
-# PS3.5 9.1: digits and dots, at most 64 bytes. Leading zeros of a component occur in the field and mislead nobody.
+# PS3.5 9.1: digits and dots, at most 64 bytes. Leading zeros of a component occur in practice and do no harm.
 _UID = re.compile(rb"[0-9]+(?:\.[0-9]+)*")
 _LONGEST_UID = 64
 
@@ -58,7 +58,7 @@ def misplaced(kind: int, where: str) -> None:
 
 
 def counted(data: bytes, start: int, where: str) -> tuple[bytes, int]:
-    """A field preceded by its own 16-bit length, and the offset behind it. Raises PduError when it does not fit."""
+    """A field preceded by its own 16-bit length, and the offset after it. Raises PduError when it does not fit."""
     first = start + 2
     if first > len(data):
         raise malformed(f"{where} lacks its length")
@@ -70,14 +70,14 @@ def counted(data: bytes, start: int, where: str) -> tuple[bytes, int]:
 
 @lru_cache(maxsize=2048)
 def read_uid(field: bytes, where: str) -> bytes:
-    """A UID, checked; remembered, because the same few hundred come in every request.
+    """A checked UID. Results are cached, because every request has the same few hundred.
 
     One trailing NUL, which pads it in data sets, is dropped. Raises PduError.
     """
     uid = field.removesuffix(b"\0")
     if len(uid) <= _LONGEST_UID and _UID.fullmatch(uid):
         return uid
-    # Its bytes stay out of the message: behind a wrong length they can be those of a passcode.
+    # Its bytes stay out of the message: after a wrong length they may be those of a passcode.
     raise malformed(f"{where} of {len(field)} bytes is not a UID")
 
 
@@ -90,7 +90,7 @@ def item(kind: int, body: bytes | bytearray) -> bytes:
 
 
 short_item = lru_cache(maxsize=2048)(item)
-"""`item`, remembered: for UIDs and the like, which are short, no secret, and the same in every request."""
+"""`item` with a cache: for UIDs and the like, which are short, not secret, and the same in every request."""
 
 
 def counted_field(value: bytes) -> bytes:

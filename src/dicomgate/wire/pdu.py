@@ -1,7 +1,7 @@
 """Cut a stream into PDUs before the association is established (PS3.8 9.3.1).
 
-A PDU of a type that may not come, or longer than its type may be, is refused on its header: none of its body is
-waited for, kept or looked at. What is kept is what was received, never what was declared.
+A PDU of a type that may not come now, or of a length that its type may not have, is refused on its header: its body is
+neither waited for nor kept. Memory is used for what was received, never for what was declared.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class PduType(IntEnum):
 SHORT = (4, 4)
 """Least and greatest PDU-length of the PDUs that have a fixed size: RJ, RELEASE-RQ, RELEASE-RP and ABORT."""
 SHORTEST_ASSOCIATE = 68
-"""The fixed fields of an A-ASSOCIATE-RQ or -AC behind its header."""
+"""The fixed fields of an A-ASSOCIATE-RQ or -AC after its header."""
 
 
 class PduReader:
-    """The PDUs of one direction of one association, from arbitrary pieces of its stream.
+    """Cuts one direction of one association into PDUs, however its bytes arrive.
 
     `expected` maps the types that may come now to their least and greatest PDU-length; it may be replaced between
     two PDUs. `out_of_turn` answers a type that exists but may not come now.
@@ -61,7 +61,7 @@ class PduReader:
         return not self._received
 
     def rest(self) -> bytes:
-        """What was fed and is no whole PDU yet; the reader is empty afterwards."""
+        """Take out what was fed and is not a whole PDU yet; the reader is empty afterwards."""
         rest = bytes(self._received)
         self._received.clear()
         return rest
@@ -74,7 +74,7 @@ class PduReader:
         received = self._received
         if not received:
             return None
-        # The type is judged on the first byte: who speaks HTTP or TLS at us may never send six.
+        # The type is judged on the first byte: a peer that speaks HTTP or TLS may never send the six of a header.
         if received[0] not in self.expected:
             raise self._wrong_type(received[0])
         if len(received) < HEADER.size:
@@ -102,7 +102,7 @@ class PduReader:
 
 
 def _guess(start: bytes) -> str:
-    """What the peer seems to speak instead: the operator's most likely misconfiguration, named."""
+    """The most likely misconfiguration: what the peer seems to speak instead of DICOM."""
     if start[:2] == b"\x16\x03"[: len(start)]:
         return " (a TLS ClientHello: the peer uses TLS, this listener does not)"
     if start[:1] in b"GPHO" and start[:4] in (b"GET ", b"POST", b"HEAD", b"OPTI", b"PUT "):

@@ -93,7 +93,7 @@ def decode_refusal(pdu: bytes | bytearray) -> Refusal:
 
 
 REFUSED_IDENTITY = AssociateReject(1, 2, 1)
-"""The one answer to every identity that is not admitted: it tells nothing apart."""
+"""The one answer to every identity that is not admitted: it does not tell the reasons apart."""
 TRY_LATER = AssociateReject(2, 2, 1)
 PROTOCOL_VERSION = AssociateReject(1, 2, 2)
 APPLICATION_CONTEXT = AssociateReject(1, 1, 2)
@@ -106,4 +106,4 @@ UNEXPECTED_PDU = Abort(2, 2)
 INVALID_PARAMETER = Abort(2, 6)
 NOT_SPECIFIED = Abort(2, 0)
 BY_USER = Abort(0, 0)
-"""PS3.8 table 9-8, AA-1: what an acceptor that still awaits an A-ASSOCIATE-RQ answers to any other PDU."""
+"""PS3.8 table 9-8, AA-1: the answer to any other PDU while an A-ASSOCIATE-RQ is expected."""

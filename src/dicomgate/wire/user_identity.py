@@ -1,7 +1,7 @@
 """The login: sub-item 58H of the A-ASSOCIATE-RQ, 59H of the -AC (PS3.7 D.3.3.7).
 
-Structure that does not add up is an A-ABORT; a well-formed identity that nobody could verify (a reserved type, a
-username that is no name) is refused like any other, with REFUSED_IDENTITY.
+An identity whose lengths do not add up is answered by an A-ABORT. A well-formed identity that no authenticator could
+verify (a reserved type, a username that is not a name) is refused like any other, with REFUSED_IDENTITY.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..contract import Identity, IdentityType
 from .items import counted, counted_field, item, malformed
 from .reject_abort import REFUSED_IDENTITY, PduError
 
-# C0, DEL and C1: no name has them, and a NUL lets two readers see two names.
+# C0, DEL and C1: no name has them, and a NUL makes two readers see two names.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _C0 = re.compile(rb"[\x00-\x1f\x7f]")
 _TYPES: Mapping[int, IdentityType] = {kind.value: kind for kind in IdentityType}
@@ -25,8 +25,8 @@ _NAMED = (IdentityType.USERNAME, IdentityType.USERNAME_AND_PASSCODE)
 def read_identity(body: bytes, fallback_encoding: str | None = None) -> Identity:
     """Parse the body of a sub-item 58H.
 
-    `fallback_encoding` names the encoding of usernames and passcodes that are not UTF-8; what it decodes is handed
-    on as UTF-8. Raises PduError.
+    Usernames and passcodes that are not UTF-8 are decoded by `fallback_encoding`, and returned as UTF-8. Raises
+    PduError.
     """
     if len(body) < 2:
         raise malformed(f"the user identity sub-item has {len(body)} bytes")
@@ -58,7 +58,7 @@ def _utf8(value: bytes, fallback_encoding: str | None) -> bytes:
         value.decode("utf-8")
     except UnicodeDecodeError:
         try:
-            # Strictly: a replacement character would make one name, or one passcode, of two.
+            # Strictly: a replacement character would turn two names, or two passcodes, into one.
             return value.decode(fallback_encoding).encode()
         except UnicodeError:
             message = f"the username or passcode is neither UTF-8 nor {fallback_encoding}"
@@ -77,7 +77,7 @@ def _check_username(value: bytes) -> None:
 
 
 def _shown(username: bytes) -> bytes:
-    # Up to the first control character: behind it may stand a passcode that a wrong length made part of the name.
+    # Up to the first control character: a wrong length may have made a passcode part of the name after it.
     return _C0.split(username, 1)[0][:64]
 
 

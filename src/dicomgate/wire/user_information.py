@@ -48,13 +48,13 @@ class CommonExtendedNegotiation(NamedTuple):
     related: tuple[bytes, ...]
 
     def encode(self) -> bytes:
-        """The item, header included; its version byte stands where others have a reserved one and is 0."""
+        """The item, header included; its version byte is where other items have a reserved one, and is 0."""
         related = b"".join([counted_field(uid) for uid in self.related])
         return item(0x57, counted_field(self.sop_class) + counted_field(self.service_class) + counted_field(related))
 
 
 class Negotiation(NamedTuple):
-    """What one side negotiates. None and empty: not in the PDU.
+    """What one side negotiates. None, or empty, means that the item is not in the PDU.
 
     `maximum_length` is the longest PDU-length of a P-DATA-TF that this side receives; 0 is no limit (PS3.8 D.1).
     """
@@ -106,7 +106,7 @@ class NegotiationReader:
         self._common: dict[bytes, CommonExtendedNegotiation] = {}
 
     def read(self, kind: int, body: bytes) -> None:
-        """Take one sub-item's body. Raises PduError for one that is malformed, or there twice and different."""
+        """Take the body of one sub-item. Raises PduError if it is malformed, or came before with another content."""
         if kind == 0x51:
             self._length = _only(kind, self._length, _read_maximum_length(body))
         elif kind == 0x52:
@@ -142,7 +142,7 @@ def _only(kind: int, known: _Single | None, new: _Single) -> _Single:
 
 
 def _same(known: dict[bytes, _PerClass], new: _PerClass, what: str) -> None:
-    # DCMTK repeats a role selection for each context of a SOP class: alike, they mislead nobody.
+    # DCMTK repeats a role selection for each context of a SOP class. Equal ones leave no doubt.
     if known.setdefault(new.sop_class, new) != new:
         raise malformed(f"two different {what} for {new.sop_class.decode()}")
 
