@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 
 from dicomgate import Attempt, Decision
-from dicomgate.testing.fixtures import evidence, gateway, install_authenticator, spy  # noqa: F401 (fixtures)
+from dicomgate.testing import attempt, passcode
+from dicomgate.testing.evidence import ALICE
+from dicomgate.testing.fixtures import evidence, gateway, install_authenticator, spy, storescp  # noqa: F401 (fixtures)
 from plugins.ldap.tests.authorities import Authorities, make_authorities
 from plugins.ldap.tests.slapd import Slapd, run_slapd
 
@@ -37,6 +40,18 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(autouse=True)
+def no_tracebacks_of_asyncio() -> Iterator[None]:
+    """In debug mode asyncio logs each broken connection with a traceback, which in a gateway's log is a defect."""
+
+    def other(record: logging.LogRecord) -> bool:
+        return record.levelno > logging.DEBUG or not record.exc_info
+
+    logging.getLogger("asyncio").addFilter(other)
+    yield
+    logging.getLogger("asyncio").removeFilter(other)
+
+
 @pytest.fixture(scope="session")
 def authorities(tmp_path_factory: pytest.TempPathFactory) -> Authorities:
     return make_authorities(tmp_path_factory.mktemp("authorities"))
@@ -56,7 +71,10 @@ def own_slapd(tmp_path: Path, authorities: Authorities) -> Iterator[Slapd]:
     folder.mkdir()
     with run_slapd(folder, authorities) as running:
         yield running
-        running.resume()
+
+
+def login(user: str | bytes = "alice", secret: bytes = ALICE) -> Attempt:
+    return attempt(passcode(user, secret))
 
 
 @pytest.fixture

@@ -1,18 +1,15 @@
 """A real OpenLDAP server on 127.0.0.1: one hospital, its people, its groups, its password policy."""
 
-import os
-import shutil
-import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from dicomgate.testing.evidence import ALICE
-from dicomgate.testing.peers.loopback import HOST, free_port, wait_until
-from dicomgate.testing.peers.process import require, running
+from dicomgate.testing.peers.loopback import HOST, free_port
+from dicomgate.testing.peers.process import Service, require
 from plugins.ldap.tests.authorities import Authorities, Leaf
 
 BASE = "dc=hospital,dc=example"
@@ -31,10 +28,7 @@ _EXPIRED = "pwdChangedTime: 20200101000000Z"
 
 def program(name: str) -> str:
     """Return the path of one of OpenLDAP's programs, or skip the test with what to install."""
-    # Servers are in a folder that is not everybody's to look in.
-    return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin") or require(
-        name, "slapd ldap-utils"
-    )
+    return require(name, "slapd ldap-utils")
 
 
 def _entry(dn: str, *lines: str) -> str:
@@ -95,26 +89,31 @@ GROUPS = "".join(
 )
 
 
-class Slapd:
+class Slapd(Service):
     """Runs between `start` and `stop`, always on the same two ports: ldap:// and ldaps://."""
 
     def __init__(self, folder: Path, authorities: Authorities, ldif: str = HOSPITAL) -> None:
-        self.plain, self.tls = f"ldap://{HOST}:{free_port()}", f"ldaps://{HOST}:{free_port()}"
+        ports = free_port(), free_port()
+        self.plain, self.tls = f"ldap://{HOST}:{ports[0]}", f"ldaps://{HOST}:{ports[1]}"
         self.ca = authorities.ca
         self.service_file = folder / "service.secret"
         self.service_file.touch(mode=0o600)
         self.service_file.write_text(SERVICE + "\n")
-        self._folder = folder
-        self._running = ExitStack()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._folder, self._configuration = folder, folder / "slapd.conf"
         (folder / "data").mkdir()
         (folder / "hospital.ldif").write_text(ldif)
         self._configure(authorities.good)
         self._tool("slapadd", "-f", self._configuration, "-l", folder / "hospital.ldif")
-
-    @property
-    def _configuration(self) -> Path:
-        return self._folder / "slapd.conf"
+        command: list[str | Path] = [
+            program("slapd"),
+            "-d",
+            "0",
+            "-f",
+            self._configuration,
+            "-h",
+            f"{self.plain} {self.tls}",
+        ]
+        super().__init__(command, log=folder / "log", ports=ports)
 
     def keys(self, **others: Any) -> dict[str, Any]:
         """What `Ldap` is made with to look for users and bind; cores may be busy, so the deadline is a long one."""
@@ -125,44 +124,12 @@ class Slapd:
         """What `Ldap` is made with to let users bind themselves."""
         return self.keys(bind_dn=None, bind_password_file=None, direct_bind=template, **others)
 
-    def start(self, certificate: Leaf | None = None) -> None:
-        """Start, with another certificate if one is given; it listens when this returns."""
-        if certificate is not None:
-            self._configure(certificate)
-        ports = [int(url.rpartition(":")[2]) for url in (self.plain, self.tls)]
-        command: list[str | Path] = [
-            program("slapd"),
-            "-d",
-            "0",
-            "-f",
-            self._configuration,
-            "-h",
-            f"{self.plain} {self.tls}",
-        ]
-        self._process = self._running.enter_context(running(command, log=self._folder / "log", ports=ports))
-
-    def stop(self) -> None:
-        """Stop; idempotent."""
-        self._running.close()
-        self._process = None
-
     def restart(self, certificate: Leaf | None = None) -> None:
         """Stop and start, with another certificate if one is given."""
         self.stop()
-        self.start(certificate)
-
-    def pause(self) -> None:
-        """Hang: connections are accepted by the kernel, and nothing else happens."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-        state = Path(f"/proc/{self._process.pid}/stat")
-        wait_until(lambda: state.read_text().rpartition(")")[2].split()[0] == "T", "slapd stopped")
-
-    def resume(self) -> None:
-        """Go on after `pause`."""
-        with suppress(ProcessLookupError):
-            assert self._process is not None
-            self._process.send_signal(signal.SIGCONT)
+        if certificate is not None:
+            self._configure(certificate)
+        self.start()
 
     def change(self, ldif: str) -> None:
         """Change entries of the running server with LDIF; one without `changetype` is added."""
@@ -188,10 +155,6 @@ class Slapd:
 @contextmanager
 def run_slapd(folder: Path, authorities: Authorities, ldif: str = HOSPITAL) -> Iterator[Slapd]:
     """A server that runs until the block ends."""
-    slapd = Slapd(folder, authorities, ldif)
-    slapd.start()
-    try:
+    with Slapd(folder, authorities, ldif) as slapd:
         slapd.change(GROUPS)
         yield slapd
-    finally:
-        slapd.stop()

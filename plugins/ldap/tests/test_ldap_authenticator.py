@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 
 from dicomgate import Accept, Identity, IdentityType, Pass, Reject, Unavailable
-from dicomgate.testing import attempt, jwt, kerberos, passcode, saml, username
+from dicomgate.testing import attempt, jwt, kerberos, saml, username
 from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.peers.loopback import HOST, free_port
 from dicomgate_ldap import Ldap
 from dicomgate_ldap.directory import Answer, Directory
-from plugins.ldap.tests.conftest import Decided
+from plugins.ldap.tests.conftest import Decided, login
 from plugins.ldap.tests.mischief import Mischief, hangs_up, silent
 from plugins.ldap.tests.slapd import Slapd
 
 pytestmark = pytest.mark.anyio
 
 BASE = "dc=hospital,dc=example"
-RIGHT, WRONG_ONE = attempt(passcode("alice", ALICE)), attempt(passcode("alice", WRONG))
+RIGHT, WRONG_ONE = login(), login(secret=WRONG)
 
 
 @pytest.mark.parametrize("keys", [{}, {"direct_bind": f"uid={{name}},{BASE}"}])
@@ -28,9 +28,9 @@ async def test_an_empty_passcode_is_refused_before_a_directory_is_asked(keys: di
     """By the authenticator itself: the chain would have refused it as well."""
     with Mischief(hangs_up) as server:
         keys |= {"servers": [server.url()], "base": BASE, "cleartext": True}
-        assert await Ldap(**keys).authenticate(attempt(passcode("alice", b""))) == Reject("empty passcode")
+        assert await Ldap(**keys).authenticate(login(secret=b"")) == Reject("empty passcode")
         assert server.connections == 0
-        (control,) = await decided(keys, attempt(passcode("alice", b"x")))
+        (control,) = await decided(keys, login(secret=b"x"))
         assert isinstance(control, Unavailable)
         assert server.connections
 
@@ -85,10 +85,3 @@ async def test_it_can_be_entered_again(slapd: Slapd) -> None:
     for _ in range(2):
         async with ldap:
             assert isinstance(await ldap.authenticate(RIGHT), Accept)
-
-
-@pytest.mark.parametrize("typed", ["alice", "ALICE", "zoe"])
-async def test_the_reason_never_repeats_the_passcode(decided: Decided, slapd: Slapd, typed: str) -> None:
-    (decision,) = await decided(slapd.keys(), attempt(passcode(typed, WRONG)))
-    assert isinstance(decision, Reject)
-    assert WRONG.decode() not in repr(decision)

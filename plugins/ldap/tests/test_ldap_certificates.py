@@ -14,18 +14,17 @@ from pathlib import Path
 import pytest
 
 from dicomgate import Accept, Reject, Unavailable
-from dicomgate.testing import attempt, passcode
 from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.peers.loopback import HOST
 from dicomgate_ldap import Ldap
 from plugins.ldap.tests.authorities import Authorities, Leaf
-from plugins.ldap.tests.conftest import Decided
+from plugins.ldap.tests.conftest import Decided, login
 from plugins.ldap.tests.mischief import Mischief
 from plugins.ldap.tests.slapd import Slapd
 
 pytestmark = pytest.mark.anyio
 
-RIGHT, WRONG_ONE = attempt(passcode("alice", ALICE)), attempt(passcode("alice", WRONG))
+RIGHT, WRONG_ONE = login(), login(secret=WRONG)
 Restart = Callable[[Leaf], Slapd]
 
 

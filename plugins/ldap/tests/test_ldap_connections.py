@@ -13,19 +13,18 @@ from typing import Any
 import pytest
 
 from dicomgate import Accept, Attempt, Decision, Reject, Unavailable
-from dicomgate.testing import attempt, passcode
-from dicomgate.testing.evidence import ALICE, WRONG
+from dicomgate.testing.evidence import WRONG
 from dicomgate.testing.watching import Belongings, longest_stall
 from dicomgate_ldap import Ldap, relay
 from plugins.ldap.tests.authorities import Authorities
-from plugins.ldap.tests.conftest import Decided
+from plugins.ldap.tests.conftest import Decided, login
 from plugins.ldap.tests.mischief import STARTTLS_SUCCEEDS, Conversation, Mischief, hangs_up, says, silent, slowly_to
 from plugins.ldap.tests.slapd import BASE, Slapd
 from plugins.ldap.tests.standin import BIND, Asked, StandIn, bound, found, tlv
 
 pytestmark = pytest.mark.anyio
 
-RIGHT, WRONG_ONE = attempt(passcode("alice", ALICE)), attempt(passcode("alice", WRONG))
+RIGHT, WRONG_ONE = login(), login(secret=WRONG)
 NO_BIND_RESPONSE = bytes.fromhex("300c 020101 6407 0a0100 0400 0400")  # but a search's
 EMPTY_BIND_RESPONSE = bytes.fromhex("3005 020101 6100")
 BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\n\r\n"

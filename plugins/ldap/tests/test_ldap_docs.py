@@ -10,7 +10,6 @@ import pytest
 import dicomgate_ldap
 from dicomgate import Accept, Reject
 from dicomgate.kit import failover
-from dicomgate.testing import attempt, passcode
 from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.page_contract import AuthenticatorPage, Keys
 from dicomgate.testing.pages import DOCS, ROOT, configurations, rows, section, text
@@ -20,11 +19,11 @@ from dicomgate.testing.raw_client import REFUSED_IDENTITY, log_in, login
 from dicomgate.testing.system_gateway import StartGateway
 from dicomgate_ldap import Ldap, authenticator, equal_time
 from plugins.ldap.tests.conftest import Decided
+from plugins.ldap.tests.conftest import login as from_alice
 from plugins.ldap.tests.slapd import Slapd
 from plugins.ldap.tests.standin import Asked, StandIn, bound, found
 
 LDAP = DOCS / "ldap.md"
-ALICE_LOGS_IN, ALICE_GUESSES = attempt(passcode("alice", ALICE)), attempt(passcode("alice", WRONG))
 
 
 def shown() -> list[dict[str, Any]]:
@@ -82,7 +81,7 @@ async def test_the_table_for_active_directory(decided: Decided, slapd: Slapd) ->
 
     with StandIn(answer) as server:
         keys = made_of(here(table, slapd, servers=[server.url], cleartext=True))
-        right, wrong = await decided(keys, ALICE_LOGS_IN, ALICE_GUESSES)
+        right, wrong = await decided(keys, from_alice(), from_alice(secret=WRONG))
     assert right == Accept("Alice", frozenset({"imaging"}), attributes={"dn": dn})
     assert wrong == Reject("wrong passcode")
 
@@ -90,7 +89,7 @@ async def test_the_table_for_active_directory(decided: Decided, slapd: Slapd) ->
 @pytest.mark.anyio
 async def test_the_table_with_a_direct_bind(decided: Decided, slapd: Slapd) -> None:
     keys = made_of(here(shown()[2], slapd, servers=[slapd.plain]))
-    right, wrong = await decided(keys, ALICE_LOGS_IN, ALICE_GUESSES)
+    right, wrong = await decided(keys, from_alice(), from_alice(secret=WRONG))
     assert isinstance(right, Accept)
     assert right.user == "alice"
     assert wrong == Reject("unknown user or wrong passcode")

@@ -10,15 +10,15 @@ from types import SimpleNamespace
 import pytest
 
 from dicomgate import Attempt, Decision, Reject
-from dicomgate.testing import attempt, passcode
-from dicomgate.testing.evidence import ALICE, WRONG
+from dicomgate.testing.evidence import WRONG
 from dicomgate_ldap import Ldap, equal_time
 from dicomgate_ldap.directory import Answer
 from dicomgate_ldap.equal_time import Floor
+from plugins.ldap.tests.conftest import login
 from plugins.ldap.tests.slapd import Slapd
 
-RIGHT, WRONG_ONE = attempt(passcode("alice", ALICE)), attempt(passcode("alice", WRONG))
-UNKNOWN, IMPOSSIBLE = attempt(passcode("zoe", WRONG)), attempt(passcode("a" * 300, WRONG))
+RIGHT, WRONG_ONE = login(), login(secret=WRONG)
+UNKNOWN, IMPOSSIBLE = login("zoe"), login("a" * 300)
 
 
 @pytest.fixture

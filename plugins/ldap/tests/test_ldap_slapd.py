@@ -7,18 +7,13 @@ from typing import Any
 
 import pytest
 
-from dicomgate import Accept, Attempt, Reject, Unavailable
-from dicomgate.testing import attempt, passcode
+from dicomgate import Accept, Reject, Unavailable
 from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate_ldap import Ldap, server
-from plugins.ldap.tests.conftest import Decided
+from plugins.ldap.tests.conftest import Decided, login
 from plugins.ldap.tests.slapd import BASE, GATE, PEOPLE, STUDENTS, Slapd
 
 pytestmark = pytest.mark.anyio
-
-
-def login(user: str | bytes, secret: bytes = ALICE) -> Attempt:
-    return attempt(passcode(user, secret))
 
 
 async def test_right_and_wrong(decided: Decided, slapd: Slapd) -> None:

@@ -16,10 +16,11 @@ from itertools import combinations
 import pytest
 
 from dicomgate import Accept, Reject
-from dicomgate.testing import attempt, passcode
 from dicomgate.testing.evidence import ALICE, WRONG
+from dicomgate.testing.timing import auc
 from dicomgate_ldap import Ldap, authenticator
 from plugins.ldap.tests.authorities import Authorities
+from plugins.ldap.tests.conftest import login
 from plugins.ldap.tests.slapd import HOSPITAL, LOCKED, Slapd, person, program, run_slapd
 
 pytestmark = pytest.mark.anyio
@@ -44,13 +45,13 @@ async def seconds_of_refusals(slapd: Slapd, each: int, at_once: int) -> dict[str
     taken: dict[str, list[float]] = defaultdict(list)
     async with Ldap(**slapd.keys(servers=[slapd.tls], connections=2)) as ldap:
         for _ in range(10):
-            assert isinstance(await ldap.authenticate(attempt(passcode("tim", ALICE))), Accept)
+            assert isinstance(await ldap.authenticate(login("tim")), Accept)
         kinds = [kind for kind in NAMES for _ in range(each)]
         random.shuffle(kinds)
 
         async def refused(kind: str) -> None:
             start = time.perf_counter()
-            decision = await ldap.authenticate(attempt(passcode(NAMES[kind], WRONG)))
+            decision = await ldap.authenticate(login(NAMES[kind], WRONG))
             taken[kind].append(time.perf_counter() - start)
             assert isinstance(decision, Reject)
 
@@ -59,15 +60,10 @@ async def seconds_of_refusals(slapd: Slapd, each: int, at_once: int) -> dict[str
     return taken
 
 
-def area_under_curve(one: list[float], other: list[float]) -> float:
-    """How often a login of one class is quicker than one of the other: 0.5 tells nothing, 0 and 1 everything."""
-    return sum((a < b) + (a == b) / 2 for a in one for b in other) / (len(one) * len(other))
-
-
 async def test_refusals_of_all_kinds_take_the_same_time(costly: Slapd) -> None:
     """With so few of each, chance alone moves the figure by 0.04 to either side (one standard deviation)."""
     taken = await seconds_of_refusals(costly, EACH, at_once=6)
-    areas = {pair: area_under_curve(taken[pair[0]], taken[pair[1]]) for pair in combinations(NAMES, 2)}
+    areas = {pair: auc(taken[pair[0]], taken[pair[1]]) for pair in combinations(NAMES, 2)}
     assert all(0.35 < area < 0.65 for area in areas.values()), areas
 
 
@@ -75,4 +71,4 @@ async def test_without_the_floor_they_do_not(costly: Slapd, monkeypatch: pytest.
     """The control: the directory itself tells them apart, and the measurement sees it."""
     monkeypatch.setattr(authenticator, "seconds_left", lambda *_: 0.0)
     taken = await seconds_of_refusals(costly, 25, at_once=1)
-    assert area_under_curve(taken["unknown"], taken["known"]) > 0.75
+    assert auc(taken["known"], taken["unknown"]) > 0.75

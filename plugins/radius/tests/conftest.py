@@ -12,10 +12,10 @@ import pytest
 from dicomgate import Attempt, Decision
 from dicomgate.testing import attempt, passcode
 from dicomgate.testing.evidence import ALICE
-from dicomgate.testing.fixtures import evidence, gateway  # noqa: F401 (fixtures)
+from dicomgate.testing.fixtures import evidence, gateway, pacs  # noqa: F401 (fixtures)
 from dicomgate_radius import Radius
 from plugins.radius.tests.forger import Forger, Script
-from plugins.radius.tests.freeradius import SECRET, FreeRadius, run_freeradius
+from plugins.radius.tests.freeradius import SECRET, FreeRadius
 
 MakeRadius = Callable[..., Radius]
 Decide = Callable[..., Awaitable[Decision]]
@@ -29,14 +29,14 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def freeradius(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreeRadius]:
     """One server for all tests that leave it as it is."""
-    with run_freeradius(tmp_path_factory.mktemp("freeradius") / "raddb") as running:
+    with FreeRadius(tmp_path_factory.mktemp("freeradius") / "raddb") as running:
         yield running
 
 
 @pytest.fixture
 def own_freeradius(tmp_path: Path) -> Iterator[FreeRadius]:
     """A server for one test, which may stop it and make it hang."""
-    with run_freeradius(tmp_path / "own-raddb") as running:
+    with FreeRadius(tmp_path / "own-raddb") as running:
         yield running
 
 

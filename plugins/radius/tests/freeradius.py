@@ -5,18 +5,13 @@ It is configured as docs/radius.md shows: the client and post-auth sections of t
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import socket
-import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from dicomgate.testing.evidence import ALICE, SECRETS
-from dicomgate.testing.peers.loopback import HOST, wait_until
-from dicomgate.testing.peers.process import require, running
+from dicomgate.testing.peers.loopback import HOST
+from dicomgate.testing.peers.process import Service, require
 
 SECRET = SECRETS[3]
 """One of the secrets that must be in no log of a run."""
@@ -87,14 +82,16 @@ DEFAULT Auth-Type := Reject
 """
 
 
-class FreeRadius:
-    """Listens on `port` of 127.0.0.1 and shares `SECRET` with its clients there."""
+class FreeRadius(Service):
+    """Listens on `port` of 127.0.0.1 and shares `SECRET` with its clients there.
 
-    def __init__(self, program: str, folder: Path, *, signs: bool, reject_delay: int) -> None:
-        self._command: list[str | Path] = [program, "-f", "-l", "stdout", "-d", folder]
-        self._folder = folder
-        self._stack = ExitStack()
-        self._process: subprocess.Popen[bytes] | None = None
+    One that `signs` puts a Message-Authenticator into its answers.
+    """
+
+    def __init__(self, folder: Path, *, signs: bool = True, reject_delay: int = 0) -> None:
+        command: list[str | Path] = [require("freeradius", "freeradius"), "-f", "-l", "stdout", "-d", folder]
+        folder.mkdir()
+        super().__init__(command, log=folder / "radiusd.log", ready=self._listens)
         self.port = free_udp_port()
         settings = _SETTINGS.format(
             libraries=_libraries(),
@@ -113,41 +110,9 @@ class FreeRadius:
     def address(self) -> str:
         return f"{HOST}:{self.port}"
 
-    def start(self) -> None:
-        log = self._folder / "radiusd.log"
-        self._process = self._stack.enter_context(running(self._command, log=log, ports=[]))
-        wait_until(self._listens, f"FreeRADIUS on {self.address}; {log.read_text()}")
-
-    def stop(self) -> None:
-        self._stack.close()
-
-    def hang(self) -> None:
-        """Let requests come in, and say nothing more."""
-        assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGCONT)
-
     def _listens(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, (self._folder / "radiusd.log").read_text()
         bound = [line.split()[1] for line in Path("/proc/net/udp").read_text().splitlines()[1:]]
         return any(int(local.rpartition(":")[2], 16) == self.port for local in bound)
-
-
-@contextmanager
-def run_freeradius(folder: Path, *, signs: bool = True, reject_delay: int = 0) -> Iterator[FreeRadius]:
-    """Run a server until the block ends; one that `signs` puts a Message-Authenticator into its answers."""
-    program = require("freeradius", "freeradius")
-    folder.mkdir()
-    server = FreeRadius(program, folder, signs=signs, reject_delay=reject_delay)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
 
 
 def free_udp_port() -> int:

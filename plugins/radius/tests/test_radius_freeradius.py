@@ -15,7 +15,7 @@ from dicomgate import Accept, Reject, Unavailable
 from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate_radius import Radius
 from plugins.radius.tests.conftest import MakeRadius, ask, login
-from plugins.radius.tests.freeradius import SECRET, FreeRadius, run_freeradius
+from plugins.radius.tests.freeradius import SECRET, FreeRadius
 
 pytestmark = pytest.mark.anyio
 
@@ -83,7 +83,7 @@ async def test_names_refused_without_asking(freeradius: FreeRadius, radius: Make
 
 
 async def test_a_server_that_signs_nothing_is_ignored(tmp_path: Path, radius: MakeRadius) -> None:
-    with run_freeradius(tmp_path / "raddb", signs=False) as server:
+    with FreeRadius(tmp_path / "raddb", signs=False) as server:
         for decision in await ask(radius(server.address, seconds=1.5), login(), login("alice", WRONG)):
             assert isinstance(decision, Unavailable)
             assert "no Message-Authenticator" in decision.reason
@@ -102,7 +102,7 @@ async def test_another_shared_secret(freeradius: FreeRadius, radius: MakeRadius,
 async def test_a_rejection_that_is_delayed_is_a_rejection(
     tmp_path: Path, radius: MakeRadius, secret_file: Path
 ) -> None:
-    with run_freeradius(tmp_path / "raddb", reject_delay=1) as server:
+    with FreeRadius(tmp_path / "raddb", reject_delay=1) as server:
         assert await ask(radius(server.address), login("alice", WRONG)) == [Reject(f"{server.address} rejects")]
     as_it_is = Radius(servers=[server.address], secret_file=secret_file)
     assert as_it_is.attempt_timeout > timedelta(seconds=1.5)
