@@ -154,6 +154,8 @@ def _algorithms(key: object) -> frozenset[str]:
                 )
             if key.public_numbers().e not in _RSA_EXPONENTS:
                 raise BadKeyError("RSA with an exponent that is unsafe or too slow")
+            if all(key.public_numbers().n % prime in powers for prime, powers in _ROCA.items()):
+                raise BadKeyError("RSA from a generator whose keys can be factored (CVE-2017-15361)")
             return _RSA
         case EllipticCurvePublicKey() if key.curve.name in _CURVES:
             return frozenset((_CURVES[key.curve.name],))
@@ -161,6 +163,12 @@ def _algorithms(key: object) -> frozenset[str]:
             return frozenset(("EdDSA",))
     raise BadKeyError("its kind is not known")
 
+
+_ROCA = {
+    prime: {pow(65537, exponent, prime) for exponent in range(prime)}
+    for prime in (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
+}
+"""The weak generator's primes are powers of 65537 modulo small primes, and so are their products, the moduli."""
 
 _EXAMPLES = (
     b"a-string-secret-at-least-256-bits-long",
