@@ -94,6 +94,14 @@ async def test_a_flood_of_invented_names_drives_out_itself(opened: Any) -> None:
     await state.close()
 
 
+async def test_a_flood_of_subjects_drives_out_the_oldest(opened: Any) -> None:
+    state = opened(Limits(deadline=20, known=3))
+    for name in "abcd":
+        await state.succeeded(name, (), ())
+    assert [(await state.take(name, (), ())).known for name in "abcd"] == [False, True, True, True]
+    await state.close()
+
+
 async def test_when_there_is_no_room_for_a_used_key_nobody_gets_in_by_one(clocked: Any) -> None:
     clock, open_empty = clocked
     end = datetime.fromtimestamp(clock.now + 60, UTC)
