@@ -12,7 +12,7 @@ help:                  ## this list
 setup:                 ## the virtual environment .venv, every package pinned by its hash
 	@scripts/setup.sh
 
-demo: setup            ## a PACS, the gateway in front of it, and who gets in
+demo: setup            ## a PACS, the gateway in front of it, and which logins it admits
 	@$(BIN)/dicomgate demo
 
 test: setup            ## everything: the real peers (DCMTK, Orthanc, dcmjs-dimse), make check, the tests
@@ -28,21 +28,21 @@ fuzz: setup            ## mutated inputs for everything that reads what a client
 pythons:               ## make check and the core's tests with each Python 3.11 to 3.14 that is installed
 	@scripts/pythons.sh
 
-stamina: setup         ## long tests that wear the gateway down: slow peers, floods, faults; wants a quiet machine for an hour
+stamina: setup         ## long tests with slow peers, floods and faults; needs a quiet machine for an hour
 	DICOMGATE_STAMINA=full $(BIN)/pytest --timeout=7200 tests/stamina
 
-bench: setup           ## the speed beside HAProxy and pynetdicom, into docs/performance.md; wants a quiet machine for half an hour
+bench: setup           ## the speed compared with HAProxy and pynetdicom, into docs/performance.md; needs a quiet machine for half an hour
 	@scripts/bench-peers.sh
 	$(BIN)/python -m bench --write
 
-check: setup           ## style, types, the floors of the house, nothing in the tree that does not belong there
+check: setup           ## style, types, imports between the floors, and what must not be in the tree
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/test_floors.py
 	@scripts/check-tree.sh
 
-format: setup          ## let ruff put the code in its form
+format: setup          ## let ruff format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

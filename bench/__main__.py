@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="dicomgate beside HAProxy and pynetdicom")
+    parser = argparse.ArgumentParser(prog="python -m bench", description="dicomgate, HAProxy and pynetdicom compared")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(TITLES)}; without one, all")
     parser.add_argument("--rounds", type=int, default=0, help="interleaved rounds; 5, or 1 with --quick")
     parser.add_argument("--quick", action="store_true", help="small loads: does it work? The figures are worth nothing")

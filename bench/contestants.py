@@ -131,7 +131,7 @@ def pynetdicom(folder: Path, kind: str, upstream: int = 0) -> Iterator[Contestan
 def relays(
     folder: Path, upstream: int, *, direct: int | None = None, certificate: Path | None = None
 ) -> Iterator[dict[str, Contestant]]:
-    """The contestants that relay, beside a direct connection; `certificate` gives the client's side TLS.
+    """The contestants that relay, and a direct connection; `certificate` gives the client's side TLS.
 
     `direct` is the port of the direct connection where that is not the relays' upstream. HAProxy is not among them
     where it is not installed.

@@ -26,7 +26,7 @@ _FIRST = 64  # blocks of an endless stream before it counts as under way
 
 
 def tls_context() -> ssl.SSLContext:
-    """TLS 1.3 to whoever answers: it is not the certificate's verification that is measured."""
+    """TLS 1.3 without verification of the certificate, which is not measured here."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False

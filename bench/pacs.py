@@ -1,4 +1,4 @@
-"""The server behind every contestant: answers C-ECHO at once, swallows bulk data into one buffer. A process of its own.
+"""The server of every contestant: it answers C-ECHO at once and discards bulk data. A process of its own.
 
 It reads what the load generator sends and nothing else: a message of an echo comes in one piece, and bulk data ends
 with an A-RELEASE-RQ. `python -m bench.pacs FD TLS_FD CERTIFICATE` serves two listening sockets that it inherits.

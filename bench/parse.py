@@ -1,4 +1,4 @@
-"""A-ASSOCIATE-RQ to a value and back: dicomgate's strict parse and encode beside pynetdicom's."""
+"""A-ASSOCIATE-RQ to a value and back: dicomgate's strict parser and encoder compared with pynetdicom's."""
 
 from __future__ import annotations
 

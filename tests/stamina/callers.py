@@ -182,18 +182,18 @@ class _Server(ThreadingTCPServer):
     request_queue_size = 1024
     daemon_threads = True
 
-    def shutdown_request(self, request: socket.socket) -> None:
+    def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
         self.close_request(request)  # without the end of the stream that the base class sends first
 
 
 @contextmanager
 def fickle_upstream() -> Iterator[Address]:
-    """Run it, and give its address."""
+    """Run it, and yield its address."""
     with _Server((HOST, 0), Fickle) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
-            yield server.server_address
+            yield HOST, server.socket.getsockname()[1]
         finally:
             server.shutdown()
             thread.join()

@@ -1,4 +1,4 @@
-"""An authenticator that knows nearly everybody: how a name begins says who is unknown, and who is never decided."""
+"""An authenticator that accepts all users, except by the start of their names: unknown, or never decided."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from dicomgate import Accept, Attempt, Reject
 
 KNOWN, UNKNOWN, PENDING = "known-", "unknown-", "pending-"
 pending: set[str] = set()
-"""The addresses of those about whom it does not decide, as long as somebody waits for that."""
+"""The addresses of the clients that wait for a decision that never comes."""
 
 
 class Judge:

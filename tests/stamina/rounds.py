@@ -9,8 +9,8 @@ import time
 
 from dicomgate.association.established import LINGER
 from dicomgate.testing.peers.loopback import wait_until
-from tests.stamina.ends import ARTIM, NOBODY, Action, Case, Left, Side, Silence, Stage, Told
-from tests.stamina.hall import Hall
+from tests.stamina.endings import ARTIM, NOBODY, Action, Case, Left, Side, Silence, Stage, Told
+from tests.stamina.gateway_under_test import GatewayUnderTest
 from tests.stamina.judge import pending
 from tests.stamina.peer import Peer
 from tests.stamina.scale import scaled
@@ -26,10 +26,10 @@ _EARLY = 1.0  # seconds by which a deadline may have begun before its stage was 
 class Rounds:
     """Plays cases. `failed` says which of them failed, and why; `took` how long the others took, and which."""
 
-    def __init__(self, hall: Hall, seed: int) -> None:
+    def __init__(self, under_test: GatewayUnderTest, seed: int) -> None:
         self.failed: list[str] = []
         self.took: dict[Action, list[tuple[float, str]]] = {action: [] for action in Action}
-        self._hall = hall
+        self._under_test = under_test
         self._seed = seed
         self._numbers = iter(range(250 * 250))
 
@@ -61,7 +61,7 @@ class Rounds:
         chance = random.Random(f"{self._seed} {number}")
         not_connected = case.stage is Stage.CONNECTING and case.side is Side.UPSTREAM
         try:
-            with Association(case.side, self._hall.way(worker, case.secured), source, chance) as association:
+            with Association(case.side, self._under_test.way(worker, case.secured), source, chance) as association:
                 association.reach(case.stage, reachable=not (not_connected and case.action is Action.RESET))
                 time.sleep(chance.choice((0, 0, 0.001, 0.02)))
                 if isinstance(case.expected, Left):
@@ -69,7 +69,7 @@ class Rounds:
                     took = _check_left(association, case.expected, case.secured)
                 else:
                     took = _check_silence(association, case.expected, case.secured)
-                closed = self._hall.audit.closed(source, GRACE)
+                closed = self._under_test.audit.closed(source, GRACE)
                 assert closed["cause"] == case.expected.causes[case.side].value, closed
                 wait_until(lambda: source not in pending, "the authenticator is asked no more", GRACE)
                 assert case.stage is Stage.CONNECTING or association.nobody_came(), "a connection too many to the PACS"

@@ -1,4 +1,4 @@
-"""How much the stamina tests do: a little with every `make test`, all of it with `make stamina`; and their figures."""
+"""The size of the stamina tests: small with `make test`, full with `make stamina`. And the figures that they report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Value = TypeVar("_Value")
 
 
 def scaled(full: _Value, small: _Value) -> _Value:
-    """The one or the other."""
+    """The value for the size of this run."""
     return full if FULL else small
 
 

@@ -1,4 +1,4 @@
-"""What a gateway looks like from outside: the same after a test as before it; and what it took meanwhile."""
+"""A gateway's resources, which must be the same after a test as before; its CPU time and its peak memory."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tests.stamina.process import GatewayProcess
 
 
 def cpu(gateway: GatewayProcess) -> float:
-    """Seconds of CPU that it took so far: its own clock, clock_getcpuclockid(3)."""
+    """Seconds of CPU time that it used so far, by its own clock: clock_getcpuclockid(3)."""
     return time.clock_gettime(~gateway.process.pid << 3 | 2)
 
 
 class Shape:
-    """How many descriptors, tasks, threads, sessions and relays a gateway has now."""
+    """How many descriptors, tasks, threads, sessions and relays a gateway had at the start."""
 
     def __init__(self, gateway: GatewayProcess) -> None:
         self._gateway = gateway
@@ -25,7 +25,7 @@ class Shape:
         self._inside = gateway.inspect()
 
     def again(self, seconds: float) -> float:
-        """Wait until there are no more of them, at most so many seconds; how long it took. Raises TimeoutError."""
+        """Wait until there are no more of them, for at most `seconds`; return how long it took. Raises TimeoutError."""
         began = time.monotonic()
         wait_until(lambda: self._gateway.descriptors() <= self._descriptors, "the descriptors of before", seconds)
         took = time.monotonic() - began

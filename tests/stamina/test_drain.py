@@ -43,13 +43,14 @@ def tables(upstream: int, certificates: Certificates, drain_timeout: str) -> dic
 
 
 def begin_to_drain(gateway: GatewayProcess) -> int:
-    """SIGTERM, from which on nobody comes in any more. How many are under way?"""
+    """Send SIGTERM, after which no client is admitted. Returns how many associations are under way."""
     gateway.process.send_signal(signal.SIGTERM)
     wait_until(lambda: "draining: " in gateway.log(), "the drain beginning")
     for name in ("clinical", "secured"):
         with pytest.raises(ConnectionRefusedError):
             RawClient(gateway.address(name))
-    return int(re.search(r"draining: (\d+) associations", gateway.log())[1])
+    [count] = re.findall(r"draining: (\d+) associations", gateway.log())
+    return int(count)
 
 
 def test_stores_under_way_are_finished(tmp_path: Path, certificates: Certificates) -> None:

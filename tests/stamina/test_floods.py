@@ -19,11 +19,11 @@ from bench.processes import BenchError
 from dicomgate.config.schema import GatewayTable
 from dicomgate.testing.peers.loopback import Address, wait_until
 from dicomgate.testing.raw_client import CONGESTION, LOCAL_LIMIT, RELEASE_RP, RawClient
-from tests.stamina.canary import Canary, associate
-from tests.stamina.guests import Guests, request
+from tests.stamina.probe import Probe, associate
 from tests.stamina.process import GatewayProcess, tables_for
 from tests.stamina.scale import report, scaled
 from tests.stamina.shape import Shape, cpu
+from tests.stamina.stalled_clients import StalledClients, request
 
 CROWDED, OTHER = "127.0.0.5", "127.0.0.6"
 ACCEPTED = b"\2"  # how an A-ASSOCIATE-AC begins
@@ -78,19 +78,19 @@ def test_ten_thousand_connect_and_close(tmp_path: Path, pacs: Pacs, sources: int
     bursts, burst = scaled(20, 5), 500
     with GatewayProcess(tmp_path, tables_for(pacs.port)) as gateway:
         address, before, used = gateway.address(), Shape(gateway), cpu(gateway)
-        with Canary(address) as canary:
+        with Probe(address) as probe:
             began = time.monotonic()
             for _ in range(bursts):
                 for number in range(burst):
                     connect_and_close(address, f"127.1.{number % sources}.1", reset=number % 3 == 0)
                 time.sleep(scaled(0.4, 0.2))
             took = time.monotonic() - began
-            song = canary.stop()
+            result = probe.stop()
         back = before.again(10)
-        song.check()
+        result.check()
         report(
             f"connect and close, sources: {sources}", connections=bursts * burst, per_second=bursts * burst / took,
-            canary=song.total, p99_ms=song.p99, cpu_s=cpu(gateway) - used, as_before_after_s=back,
+            probe=result.total, p99_ms=result.p99, cpu_s=cpu(gateway) - used, as_before_after_s=back,
         )  # fmt: skip
 
 
@@ -99,27 +99,27 @@ def test_a_source_at_twice_its_limits_takes_nothing_from_others(tmp_path: Path, 
     most, silent = limits.max_associations_per_source, limits.max_unauthenticated_per_source
     with GatewayProcess(tmp_path, tables_for(pacs.port)) as gateway:
         address, before = gateway.address(), Shape(gateway)
-        with Canary(address) as canary, Guests() as crowd:
+        with Probe(address) as probe, StalledClients() as crowd:
             established = crowd.associate(address, most, request(ECHO), source=CROWDED)
-            above = crowd.come(address, most, request(ECHO), source=CROWDED)
-            waiting = crowd.come(address, 2 * silent, b"", source=OTHER)
+            above = crowd.connect(address, most, request(ECHO), source=CROWDED)
+            waiting = crowd.connect(address, 2 * silent, b"", source=OTHER)
             end, unanswered = time.monotonic() + scaled(20, 1), 0
             while time.monotonic() < end:  # and both come again and again
                 assert turned_away(address, CROWDED, request(ECHO))
                 assert turned_away(address, OTHER, b"")
                 unanswered += 2
                 crowd.wait(0.01)
-            assert not any(guest.ended for guest in established + waiting)
-            answers = Counter((guest.received, guest.ended is not None) for guest in above)
+            assert not any(client.ended for client in established + waiting)
+            answers = Counter((client.received, client.ended is not None) for client in above)
             assert answers == {(LOCAL_LIMIT, False): silent, (b"", True): most - silent}
             established[0].connection.close()  # who leaves makes room
             wait_until(lambda: served(address, CROWDED), "the room that was left")
-            song = canary.stop()
+            result = probe.stop()
         back = before.again(10)
-        song.check()
+        result.check()
         report(
             "a source at twice its limits", established=most, silent=2 * silent, answered=silent,
-            unanswered=most - silent + unanswered, canary=song.total, p99_ms=song.p99, as_before_after_s=back,
+            unanswered=most - silent + unanswered, probe=result.total, p99_ms=result.p99, as_before_after_s=back,
         )  # fmt: skip
 
 
@@ -127,16 +127,16 @@ def test_who_comes_with_few_descriptors_left_is_served(tmp_path: Path, pacs: Pac
     many = scaled(5_000, 300)
     with GatewayProcess(tmp_path, tables_for(pacs.port), descriptor_limit=256) as gateway:
         address, before = gateway.address(), Shape(gateway)
-        with Canary(address) as canary, Guests() as crowd:
-            crowd.come(address, many, request(ECHO), source=CROWDED)
-            crowd.come(address, many, b"", source=OTHER)
+        with Probe(address) as probe, StalledClients() as crowd:
+            crowd.connect(address, many, request(ECHO), source=CROWDED)
+            crowd.connect(address, many, b"", source=OTHER)
             crowd.wait(scaled(10, 1))
-            descriptors, song = gateway.descriptors(), canary.stop()
+            descriptors, result = gateway.descriptors(), probe.stop()
         back = before.again(10)
-        song.check()
+        result.check()
         assert NONE_LEFT not in gateway.log()
         report(
-            "256 descriptors", connections=2 * many, descriptors=descriptors, canary=song.total, p99_ms=song.p99,
+            "256 descriptors", connections=2 * many, descriptors=descriptors, probe=result.total, p99_ms=result.p99,
             as_before_after_s=back,
         )  # fmt: skip
 
@@ -145,20 +145,20 @@ def test_descriptors_that_run_out_all_the_same(tmp_path: Path, pacs: Pacs) -> No
     seconds = scaled(20, 1)
     with GatewayProcess(tmp_path, tables_for(pacs.port)) as gateway:
         address, before = gateway.address(), Shape(gateway)
-        with RawClient(address, source=OTHER) as established, Guests() as crowd:
+        with RawClient(address, source=OTHER) as established, StalledClients() as crowd:
             assert established.ask(request(ECHO))[:1] == ACCEPTED
             with descriptors_allowed(gateway, 0):
-                coming = crowd.come(address, 40, request(ECHO), source=CROWDED)
+                coming = crowd.connect(address, 40, request(ECHO), source=CROWDED)
                 used = cpu(gateway)
                 crowd.wait(seconds)
                 busy = (cpu(gateway) - used) / seconds
                 assert established.ask(ECHO_RQ) == ECHO_RSP
-                assert not any(guest.received or guest.ended for guest in coming)
+                assert not any(client.received or client.ended for client in coming)
             given_back = time.monotonic()
             assert served(address, "127.0.0.2")
             recovery = time.monotonic() - given_back
-            wait_until(lambda: crowd.wait(0.1) or all(guest.received for guest in coming), "answers")
-            assert {guest.received[:1] for guest in coming} == {ACCEPTED}
+            crowd.await_answers(coming)
+            assert {client.received[:1] for client in coming} == {ACCEPTED}
             # One for the client, none for the PACS.
             with descriptors_allowed(gateway, 1), RawClient(address, source=OTHER) as refused:
                 assert refused.ask(request(ECHO)) == CONGESTION

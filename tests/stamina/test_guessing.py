@@ -36,7 +36,7 @@ def pacs() -> Iterator[Spy]:
         yield running
 
 
-class Site:
+class Deployment:
     """Gateways that share a state, and the notes of what they verified."""
 
     def __init__(self, folder: Path, pacs: Spy, throttle: dict[str, Any], state: dict[str, Any]) -> None:
@@ -63,10 +63,12 @@ class Site:
 
 
 @contextmanager
-def site(tmp_path: Path, pacs: Spy, throttle: dict[str, Any], state: dict[str, Any] | None = None) -> Iterator[Site]:
+def deployment(
+    tmp_path: Path, pacs: Spy, throttle: dict[str, Any], state: dict[str, Any] | None = None
+) -> Iterator[Deployment]:
     folder = tmp_path / "site"
     folder.mkdir()
-    yield Site(folder, pacs, throttle, state or {})
+    yield Deployment(folder, pacs, throttle, state or {})
 
 
 def knock(address: tuple[str, int], source: str, *identity: bytes, stay: bool = True) -> bytes:
@@ -125,7 +127,7 @@ def campaign(count: int, seed: int) -> Iterator[tuple[str, bytes]]:
 
 
 def test_a_burst_from_everywhere_has_five_verified(tmp_path: Path, pacs: Spy) -> None:
-    with site(tmp_path, pacs, {}) as here, here.gateway() as gateway:
+    with deployment(tmp_path, pacs, {}) as here, here.gateway() as gateway:
         assert knock(gateway.address(), HOME, login("alice", PASSCODE))[:1] == b"\2"
         before = here.verified()
         guesses = [(gateway.address(), *guess) for guess in campaign(scaled(5000, 400), seed=4)]
@@ -142,7 +144,7 @@ def test_a_burst_from_everywhere_has_five_verified(tmp_path: Path, pacs: Spy) ->
 
 def test_a_long_campaign_with_restarts_has_no_more_than_its_figure_verified(tmp_path: Path, pacs: Spy) -> None:
     rounds, guesses = scaled((6, 1000), (2, 150))
-    with site(tmp_path, pacs, QUICK) as here:
+    with deployment(tmp_path, pacs, QUICK) as here:
         verified = welcomed = 0
         with here.gateway() as gateway:
             assert knock(gateway.address(), HOME, login("alice", PASSCODE))[:1] == b"\2"
@@ -170,7 +172,7 @@ def test_a_long_campaign_with_restarts_has_no_more_than_its_figure_verified(tmp_
 
 
 def test_the_owner_is_not_locked_out_while_others_guess(tmp_path: Path, pacs: Spy) -> None:
-    with site(tmp_path, pacs, {}) as here, here.gateway() as gateway:
+    with deployment(tmp_path, pacs, {}) as here, here.gateway() as gateway:
         owner = Owner(gateway.address())
         at_once([(gateway.address(), *guess) for guess in campaign(scaled(5000, 600), seed=8)])
         owner.stop()
@@ -186,7 +188,7 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 def test_two_gateways_with_one_redis_count_together(tmp_path: Path, pacs: Spy, redis: RedisServer) -> None:
-    with site(tmp_path, pacs, {}, {"url": redis.url}) as here, here.gateway() as one, here.gateway() as other:
+    with deployment(tmp_path, pacs, {}, {"url": redis.url}) as here, here.gateway() as one, here.gateway() as other:
         assert knock(one.address(), HOME, login("alice", PASSCODE))[:1] == b"\2"
         before = here.verified()
         guesses = list(campaign(scaled(5000, 400), seed=15))
@@ -203,9 +205,9 @@ def test_without_redis_each_gateway_counts_alone_or_nobody_is_verified(
     for choice, answer in (("local", b"\2"), ("refuse", b"\3")):
         (tmp_path / choice).mkdir()
         throttle = {"on_unreachable": choice}
-        with site(tmp_path / choice, pacs, throttle, {"url": redis.url}) as here, here.gateway() as gateway:
+        with deployment(tmp_path / choice, pacs, throttle, {"url": redis.url}) as here, here.gateway() as gateway:
             assert knock(gateway.address(), HOME, login("bob", PASSCODE))[:1] == b"\2"
-            redis.end()
+            redis.stop()
             assert knock(gateway.address(), HOME, login("alice", PASSCODE))[:1] == answer
             before = here.verified()
             at_once([(gateway.address(), *guess) for guess in campaign(100, seed=16)])
@@ -219,7 +221,7 @@ def test_what_may_be_used_once_lets_one_in_whoever_is_asked(
     shared: str, tmp_path: Path, pacs: Spy, redis: RedisServer
 ) -> None:
     state = {"url": redis.url} if shared == "redis" else None
-    with site(tmp_path, pacs, {}, state) as here, here.gateway() as one:
+    with deployment(tmp_path, pacs, {}, state) as here, here.gateway() as one:
         with here.gateway() as other:
             for number in range(scaled(100, 10)):
                 token = login(f"token-{number}", b"", kind=5)

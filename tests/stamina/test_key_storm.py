@@ -12,11 +12,11 @@ from bench.pacs import Pacs
 from dicomgate.testing.raw_client import CONGESTION, REFUSED_IDENTITY, TRY_LATER, RawClient, login, request
 from plugins.jwt.tests.issuer import Answer, Issuer, ca_file, document, mute
 from plugins.jwt.tests.mint import AUDIENCE, P256, RSA, key_set, mint
-from tests.stamina.canary import Canary
-from tests.stamina.guests import ROOM
+from tests.stamina.probe import Probe
 from tests.stamina.process import NOWHERE, GatewayProcess, tables_for
 from tests.stamina.scale import report, scaled
 from tests.stamina.shape import Shape
+from tests.stamina.stalled_clients import ROOM
 
 TOKENS, WAVES, EVERY = scaled(1000, 150), scaled(12, 1), scaled(5.0, 0.5)
 """All at once, and in the full run again every five seconds for a minute."""
@@ -48,18 +48,18 @@ def test_invented_key_names(way: str, tmp_path: Path, pacs: Pacs) -> None:
             admitted = CONGESTION if expected == REFUSED_IDENTITY else expected  # there is no PACS for them
             assert knock(genuine) == admitted
             before, answers, took = Shape(gateway), set(), 0.0
-            with Canary(address) as canary:
+            with Probe(address) as probe:
                 for _ in range(WAVES):
                     began = time.monotonic()
                     answers |= set(clients.map(knock, invented))
                     took = max(took, time.monotonic() - began)
                     time.sleep(max(0.0, EVERY - took))
-                song = canary.stop()
+                result = probe.stop()
             assert answers == {expected}
             assert knock(genuine) == admitted
             assert 1 <= len(issuer.requests) <= MOST_FETCHES
-            song.check()
+            result.check()
             report(
                 f"invented key names, the issuer {way}", tokens=WAVES * TOKENS, slowest_wave_s=took,
-                fetches=len(issuer.requests), canary=song.total, p99_ms=song.p99, all_gone_after_s=before.again(10),
+                fetches=len(issuer.requests), probe=result.total, p99_ms=result.p99, all_gone_after_s=before.again(10),
             )  # fmt: skip

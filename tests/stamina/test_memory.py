@@ -11,14 +11,13 @@ from struct import pack
 import pytest
 
 from bench.pacs import Pacs
-from dicomgate.testing.peers.loopback import wait_until
 from dicomgate.testing.raw_client import REFUSED_IDENTITY
 from tests.properties import raw
-from tests.stamina.canary import Canary
-from tests.stamina.guests import ROOM, Guests
+from tests.stamina.probe import Probe
 from tests.stamina.process import GatewayProcess, tables_for
 from tests.stamina.scale import report
 from tests.stamina.shape import Peak, Shape
+from tests.stamina.stalled_clients import ROOM, StalledClients
 
 EACH = 50
 MIB = 1 << 20
@@ -71,22 +70,20 @@ def test_requests_take_no_more_than_their_bytes(
         authenticator["timeout"] = "30s"  # to read two hundred of them takes a second, or a few
     with GatewayProcess(tmp_path, tables) as gateway:
         address, before = gateway.address(), Shape(gateway)
-        with Canary(address) as canary, Guests() as crowd:
+        with Probe(address) as probe, StalledClients() as crowd:
             peak = Peak(gateway)
             # The last byte comes a second later, of all of them at once.
-            guests = {name: crowd.come(address, EACH, pdu[:-1], [pdu[-1:]]) for name, pdu in requests.items()}
+            clients = {name: crowd.connect(address, EACH, pdu[:-1], [pdu[-1:]]) for name, pdu in requests.items()}
             crowd.wait(2)
-            wait_until(
-                lambda: crowd.wait(0.1) or all(guest.received for each in guests.values() for guest in each), "answers"
-            )
-            risen, song = peak.risen(), canary.stop()
-        for name, those in guests.items():
-            assert {guest.received for guest in those} == {answer}, name
+            crowd.await_answers([client for each in clients.values() for client in each])
+            risen, result = peak.risen(), probe.stop()
+        for name, those in clients.items():
+            assert {client.received for client in those} == {answer}, name
         back = before.again(10)
         sent = EACH * sum(map(len, requests.values()))
-        assert song.failed == []
+        assert result.failed == []
         assert risen <= kept * sent + 4 * MIB
         report(
             f"hostile requests, {request.node.callspec.id}", requests=EACH * len(requests), sent_mib=sent / MIB,
-            memory_mib=risen / MIB, canary=song.total, p99_ms=song.p99, as_before_after_s=back,
+            memory_mib=risen / MIB, probe=result.total, p99_ms=result.p99, as_before_after_s=back,
         )  # fmt: skip

@@ -3,6 +3,7 @@
 import hashlib
 import math
 import re
+import socket
 import ssl
 import threading
 import time
@@ -21,10 +22,10 @@ from dicomgate.testing.peers.loopback import HOST, Address, wait_until
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, RELEASE_RP, RawClient, item, login, p_data, request
 from tests.stamina.callers import echo, echo_by
 from tests.stamina.crowd import Caller, Crowd, Door, Play
+from tests.stamina.files import BROKEN, LONG, SHORT, Files
 from tests.stamina.process import GatewayProcess, tables_for
 from tests.stamina.scale import report, scaled
 from tests.stamina.sink import CALLED, RELEASED, Sink, request_by
-from tests.stamina.site import BROKEN, LONG, SHORT, Site
 
 RELOADS = scaled(100, 10)
 EVERY = 5  # of the reloads is broken
@@ -95,23 +96,26 @@ class Transfer(threading.Thread):
         self.join()
 
 
-def serial_of(secured: ssl.SSLSocket) -> int:
+def serial_of(secured: socket.socket) -> int:
     """The serial number of the certificate that the peer showed."""
-    return int(secured.getpeercert()["serialNumber"], 16)
+    assert isinstance(secured, ssl.SSLSocket)
+    certificate = secured.getpeercert()
+    assert certificate is not None
+    return int(str(certificate["serialNumber"]), 16)
 
 
-def check(gateway: GatewayProcess, site: Site, tls: ssl.SSLContext) -> None:
+def check(gateway: GatewayProcess, files: Files, tls: ssl.SSLContext) -> None:
     """A new client finds what the site says: certificate, users, limit, listeners."""
     good, large = [login("alice", PASSCODE)], [login("alice", PASSCODE), item(0x5F, bytes(SHORT))]
-    assert associates(gateway.address("secured"), good, tls) == site.serial
-    assert associates(gateway.address("hashed"), [login(site.user, PASSCODE)])
-    assert not associates(gateway.address("hashed"), [login(site.former, PASSCODE)])
-    assert associates(gateway.address(), large) == (site.longest == LONG)
-    if site.spare:
-        assert associates((HOST, site.spare_port), good)
+    assert associates(gateway.address("secured"), good, tls) == files.serial
+    assert associates(gateway.address("hashed"), [login(files.user, PASSCODE)])
+    assert not associates(gateway.address("hashed"), [login(files.former, PASSCODE)])
+    assert associates(gateway.address(), large) == (files.longest == LONG)
+    if files.spare:
+        assert associates((HOST, files.spare_port), good)
     else:
         with pytest.raises(ConnectionRefusedError):
-            RawClient((HOST, site.spare_port))
+            RawClient((HOST, files.spare_port))
 
 
 def associates(address: Address, sub_items: list[bytes], tls: ssl.SSLContext | None = None) -> int:
@@ -125,17 +129,17 @@ def associates(address: Address, sub_items: list[bytes], tls: ssl.SSLContext | N
         return serial_of(client.socket) if tls else True
 
 
-def change(site: Site, number: int) -> None:
+def change(files: Files, number: int) -> None:
     """Something is different each time."""
     match number % 4:
         case 0:
-            site.renew_certificate()
+            files.renew_certificate()
         case 1:
-            site.renew_users()
+            files.renew_users()
         case 2:
-            site.longest = SHORT if site.longest == LONG else LONG
+            files.longest = SHORT if files.longest == LONG else LONG
         case 3:
-            site.spare = not site.spare
+            files.spare = not files.spare
 
 
 @contextmanager
@@ -158,55 +162,55 @@ def figures(gateway: GatewayProcess) -> dict[str, int]:
 
 
 @contextmanager
-def running(folder: Path, pacs: Pacs, sink: Sink) -> Iterator[tuple[GatewayProcess, Site, ssl.SSLContext]]:
+def running(folder: Path, pacs: Pacs, sink: Sink) -> Iterator[tuple[GatewayProcess, Files, ssl.SSLContext]]:
     """A gateway, its files, and what its TLS clients trust."""
     tables = tables_for(pacs.port)
     to_sink = {"name": "sink", "address": f"{HOST}:{sink.address[1]}", "called_ae_titles": [CALLED]}
     tables["upstream"].append(to_sink)
     gateway = GatewayProcess(folder, tables)
-    with closing(Site(folder, tables)) as site, gateway:
-        yield gateway, site, ssl.create_default_context(cadata=site.authority)
+    with closing(Files(folder, tables)) as files, gateway:
+        yield gateway, files, ssl.create_default_context(cadata=files.authority)
 
 
-def reload_what_is_right(gateway: GatewayProcess, site: Site, tls: ssl.SSLContext, number: int) -> None:
-    change(site, number)
-    site.write()
+def reload_what_is_right(gateway: GatewayProcess, files: Files, tls: ssl.SSLContext, number: int) -> None:
+    change(files, number)
+    files.write()
     logged = gateway.logged()
     assert gateway.reload(), gateway.log(logged)
-    check(gateway, site, tls)
+    check(gateway, files, tls)
 
 
 def reload_what_is_wrong(
-    gateway: GatewayProcess, site: Site, tls: ssl.SSLContext, spoil: Callable[[Site], str]
+    gateway: GatewayProcess, files: Files, tls: ssl.SSLContext, spoil: Callable[[Files], str]
 ) -> None:
-    told, logged = spoil(site), gateway.logged()
+    told, logged = spoil(files), gateway.logged()
     assert not gateway.reload()
     assert re.search(f"ERROR reload: {told}", gateway.log(logged)), (told, gateway.log(logged))
-    check(gateway, site, tls)
-    site.write()
+    check(gateway, files, tls)
+    files.write()
 
 
 @pytest.mark.timeout(scaled(900, 120))
 def test_reloads_under_load(tmp_path: Path, pacs: Pacs) -> None:
-    with Sink() as sink, running(tmp_path, pacs, sink) as (gateway, site, tls):
+    with Sink() as sink, running(tmp_path, pacs, sink) as (gateway, files, tls):
         traffic = Traffic(Door(gateway.address()), Door(gateway.address("secured"), tls))
         for number in range(4):  # everything there is has been there once
-            reload_what_is_right(gateway, site, tls, number)
+            reload_what_is_right(gateway, files, tls, number)
         with traffic.flowing():
             time.sleep(0.5)
         warm, before = traffic.crowd.done.total(), figures(gateway)
-        valid = {site.serial: (0.0, math.inf)}  # from when until when
+        valid = {files.serial: (0.0, math.inf)}  # from when until when
         broken, began = cycle(BROKEN), time.monotonic()
         transfers = [Transfer("PLAIN", gateway.address()), Transfer("SECURED", gateway.address("secured"), tls)]
         with traffic.flowing(), under_way(transfers):
             for number in range(RELOADS):
-                serial, asked = site.serial, time.monotonic()
+                serial, asked = files.serial, time.monotonic()
                 if number % EVERY == EVERY - 1:
-                    reload_what_is_wrong(gateway, site, tls, next(broken))
+                    reload_what_is_wrong(gateway, files, tls, next(broken))
                 else:
-                    reload_what_is_right(gateway, site, tls, number % EVERY)
-                if site.serial != serial:
-                    valid |= {serial: (valid[serial][0], time.monotonic()), site.serial: (asked, math.inf)}
+                    reload_what_is_right(gateway, files, tls, number % EVERY)
+                if files.serial != serial:
+                    valid |= {serial: (valid[serial][0], time.monotonic()), files.serial: (asked, math.inf)}
         seconds = time.monotonic() - began
         for transfer in transfers:
             taken = sink.of(transfer.calling)
@@ -224,7 +228,7 @@ def test_reloads_under_load(tmp_path: Path, pacs: Pacs) -> None:
         report("reload", **done, grown_kib=grown, **after)
         assert grown < MOST_KIB
         # The threads that look up names are as many as were once needed at the same time, and stay.
-        assert after["threads"] <= before.pop("threads") + len(site.tables["upstream"])
+        assert after["threads"] <= before.pop("threads") + len(files.tables["upstream"])
         assert {key: after[key] for key in before if after[key] > before[key]} == {}
         assert len(gateway.told("Established", calling_ae_title=ECHO)) == associations + warm
         assert len(gateway.told("Closed", cause="released")) == len(gateway.told("Established"))

@@ -20,12 +20,12 @@ from dicomgate.association.established import LINGER
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import HOST
 from dicomgate.testing.raw_client import RELEASE_RP, RELEASE_RQ, p_data
-from tests.stamina.canary import Canary
-from tests.stamina.contrary import DEAF, LEAVES, MUTE, POURS, contrary_pacs
-from tests.stamina.guests import ROOM, Guest, Guests, drop_by_drop, request
+from tests.stamina.hostile_pacs import DEAF, LEAVES, MUTE, POURS, contrary_pacs
+from tests.stamina.probe import Probe
 from tests.stamina.process import GatewayProcess, tables_for
 from tests.stamina.scale import report, scaled
 from tests.stamina.shape import Peak, Shape
+from tests.stamina.stalled_clients import ROOM, StalledClient, StalledClients, drop_by_drop, request
 
 DEADLINE = scaled(3.0, 2.0)  # seconds: `artim` and `idle_timeout`
 NONE_TAKES_IT = bytes.fromhex("03 00 00000004 00 01 01 07")  # A-ASSOCIATE-RJ, called-AE-title-not-recognized
@@ -55,9 +55,9 @@ def within_a_second(seconds: list[float], deadline: float) -> float:
     return max(seconds)
 
 
-def cut(guests: list[Guest], deadline: float) -> float:
+def cut(clients: list[StalledClient], deadline: float) -> float:
     """Assert that each of them was cut in time; return the latest, in seconds."""
-    return within_a_second([guest.lasted for guest in guests], deadline)
+    return within_a_second([client.lasted for client in clients], deadline)
 
 
 def test_who_does_not_associate_in_time_is_cut(tmp_path: Path, pacs: Pacs, certificates: Certificates) -> None:
@@ -67,34 +67,34 @@ def test_who_does_not_associate_in_time_is_cut(tmp_path: Path, pacs: Pacs, certi
     made["listener"].append(secured)
     whole, nobodys, hello = request(ECHO), request(ECHO, "NOBODY"), client_hello()
     many, fewer = scaled(500, 40), scaled(200, 20)
-    with GatewayProcess(tmp_path, made) as gateway, Guests() as crowd:
+    with GatewayProcess(tmp_path, made) as gateway, StalledClients() as crowd:
         plain, secure = gateway.address(), gateway.address("secured")
         before = Shape(gateway)
-        with Canary(plain) as canary, Canary(secure, source="127.0.0.4", secured=True) as secured_canary:
+        with Probe(plain) as probe, Probe(secure, source="127.0.0.4", secured=True) as secured_probe:
             late = {
-                "silent": crowd.come(plain, many, b""),
-                "six bytes": crowd.come(plain, many, whole[:6]),
-                "a byte a second": crowd.come(plain, many, b"", drop_by_drop(whole)),
-                "all but the last byte": crowd.come(plain, many, whole[:-1]),
-                "no ClientHello": crowd.come(secure, fewer, b""),
-                "a ClientHello by bytes": crowd.come(secure, fewer, hello[:100], drop_by_drop(hello[100:])),
-                "refused, and stays": crowd.come(plain, fewer, nobodys),
-                "refused, and talks": crowd.come(plain, fewer, nobodys, repeat(p_data(b"word"))),
+                "silent": crowd.connect(plain, many, b""),
+                "six bytes": crowd.connect(plain, many, whole[:6]),
+                "a byte a second": crowd.connect(plain, many, b"", drop_by_drop(whole)),
+                "all but the last byte": crowd.connect(plain, many, whole[:-1]),
+                "no ClientHello": crowd.connect(secure, fewer, b""),
+                "a ClientHello by bytes": crowd.connect(secure, fewer, hello[:100], drop_by_drop(hello[100:])),
+                "refused, and stays": crowd.connect(plain, fewer, nobodys),
+                "refused, and talks": crowd.connect(plain, fewer, nobodys, repeat(p_data(b"word"))),
             }
-            in_time = crowd.come(plain, 10, whole[:-2], drop_by_drop(whole[-2:]))
+            in_time = crowd.connect(plain, 10, whole[:-2], drop_by_drop(whole[-2:]))
             crowd.wait(DEADLINE + 2)
-            songs = canary.stop(), secured_canary.stop()
-        for song in songs:
-            song.check()
-        for name, guests in late.items():
-            report(f"cut: {name}", peers=len(guests), deadline_s=DEADLINE, latest_s=cut(guests, DEADLINE))
+            results = probe.stop(), secured_probe.stop()
+        for result in results:
+            result.check()
+        for name, clients in late.items():
+            report(f"cut: {name}", peers=len(clients), deadline_s=DEADLINE, latest_s=cut(clients, DEADLINE))
             answer = NONE_TAKES_IT if name.startswith("refused") else b""
-            assert {guest.received for guest in guests} == {answer}, name
-        assert {guest.received[:1] for guest in in_time} == {b"\2"}
+            assert {client.received for client in clients} == {answer}, name
+        assert {client.received[:1] for client in in_time} == {b"\2"}
         # They all still hold their ends.
         report(
-            "before the association", peers=sum(map(len, late.values())), canary=songs[0].total, p99_ms=songs[0].p99,
-            tls_canary=songs[1].total, tls_p99_ms=songs[1].p99, all_gone_after_s=before.again(LINGER + 2),
+            "before the association", peers=sum(map(len, late.values())), probe=results[0].total, p99_ms=results[0].p99,
+            tls_probe=results[1].total, tls_p99_ms=results[1].p99, all_gone_after_s=before.again(LINGER + 2),
         )  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def test_who_does_not_read_is_cut(tmp_path: Path, pacs: Pacs) -> None:
     pours, deaf, mute = (request(which, "CONTRARY") for which in (POURS, DEAF, MUTE))
     with contrary_pacs(tmp_path) as contrary, GatewayProcess(tmp_path, tables(pacs.port, contrary)) as gateway:
         address, before, peak = gateway.address(), Shape(gateway), Peak(gateway)
-        with Canary(address) as canary, Guests() as crowd:
+        with Probe(address) as probe, StalledClients() as crowd:
             unread = {
                 "the client": crowd.associate(address, many, pours, deaf=True),
                 "the client, which talks": crowd.associate(address, many, pours, words=words, deaf=True),
@@ -111,24 +111,24 @@ def test_who_does_not_read_is_cut(tmp_path: Path, pacs: Pacs) -> None:
             poured = crowd.associate(address, many, deaf, pours=bulk_block(16_384))
             read = crowd.associate(address, 5, mute, words=words)
             crowd.wait(DEADLINE + 2)
-            song, risen = canary.stop(), peak.risen()
-            assert not any(guest.ended for guest in read)
+            result, risen = probe.stop(), peak.risen()
+            assert not any(client.ended for client in read)
             # Who reads nothing cannot see that it is cut: the audit tells.
             ports = {event["id"]: event["port"] for event in gateway.told("Opened")}
             closed = {ports[event["id"]]: event for event in gateway.told("Closed")}
-            for name, guests in unread.items():
-                ends = [closed.get(guest.port, {"cause": "not cut", "seconds": math.inf}) for guest in guests]
+            for name, clients in unread.items():
+                ends = [closed.get(client.port, {"cause": "not cut", "seconds": math.inf}) for client in clients]
                 assert {end["cause"] for end in ends} == {"idle for too long"}, name
                 latest = within_a_second([end["seconds"] for end in ends], DEADLINE)
                 report(f"does not read: {name}", peers=many, deadline_s=DEADLINE, latest_s=latest)
             report("does not read: the PACS", peers=many, deadline_s=DEADLINE, latest_s=cut(poured, DEADLINE))
-            assert {guest.received for guest in poured} == {NOT_SPECIFIED}
-            for guest in read:
-                guest.connection.close()
+            assert {client.received for client in poured} == {NOT_SPECIFIED}
+            for client in read:
+                client.connection.close()
             all_gone_after = before.again(LINGER + 2)
-        song.check()
+        result.check()
         report(
-            "does not read", peers=3 * many, canary=song.total, p99_ms=song.p99, memory_mib=risen / 2**20,
+            "does not read", peers=3 * many, probe=result.total, p99_ms=result.p99, memory_mib=risen / 2**20,
             all_gone_after_s=all_gone_after,
         )  # fmt: skip
 
@@ -137,7 +137,7 @@ def test_who_does_not_finish_a_release_is_cut(tmp_path: Path, pacs: Pacs) -> Non
     many = scaled(100, 15)
     with contrary_pacs(tmp_path) as contrary, GatewayProcess(tmp_path, tables(pacs.port, contrary)) as gateway:
         address, before = gateway.address(), Shape(gateway)
-        with Canary(address) as canary, Guests() as crowd:
+        with Probe(address) as probe, StalledClients() as crowd:
             unanswered = {
                 "by the PACS": crowd.associate(address, many, request(MUTE, "CONTRARY"), RELEASE_RQ),
                 "by the client": crowd.associate(address, many, request(LEAVES, "CONTRARY")),
@@ -147,13 +147,13 @@ def test_who_does_not_finish_a_release_is_cut(tmp_path: Path, pacs: Pacs) -> Non
                 "talks": crowd.associate(address, many, request(ECHO), RELEASE_RQ, words=drop_by_drop(NOT_SPECIFIED)),
             }
             crowd.wait(LINGER + 2)
-            song = canary.stop()
-            for name, guests in unanswered.items():
-                report(f"release unanswered {name}", peers=many, deadline_s=DEADLINE, latest_s=cut(guests, DEADLINE))
-                assert {guest.received[-10:] for guest in guests} == {NOT_SPECIFIED}
-            for name, guests in unclosed.items():
-                report(f"released, and {name}", peers=many, deadline_s=LINGER, latest_s=cut(guests, LINGER))
-                assert {guest.received for guest in guests} == {RELEASE_RP}
+            result = probe.stop()
+            for name, clients in unanswered.items():
+                report(f"release unanswered {name}", peers=many, deadline_s=DEADLINE, latest_s=cut(clients, DEADLINE))
+                assert {client.received[-10:] for client in clients} == {NOT_SPECIFIED}
+            for name, clients in unclosed.items():
+                report(f"released, and {name}", peers=many, deadline_s=LINGER, latest_s=cut(clients, LINGER))
+                assert {client.received for client in clients} == {RELEASE_RP}
             all_gone_after = before.again(LINGER + 2)
-        song.check()
-        report("release", peers=4 * many, canary=song.total, p99_ms=song.p99, all_gone_after_s=all_gone_after)
+        result.check()
+        report("release", peers=4 * many, probe=result.total, p99_ms=result.p99, all_gone_after_s=all_gone_after)

@@ -9,8 +9,8 @@ from dicomgate.testing.fixtures import evidence, gateway, install_authenticator 
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.system_gateway import StartGateway
 from tests.properties import raw
-from tests.stamina.ends import NOBODY, Side, Stage
-from tests.stamina.hall import Hall, hall
+from tests.stamina.endings import NOBODY, Side, Stage
+from tests.stamina.gateway_under_test import GatewayUnderTest, gateway_under_test
 from tests.stamina.peer import Peer
 from tests.stamina.rounds import GRACE, hear
 from tests.stamina.scale import report
@@ -26,9 +26,9 @@ def pass_on(sender: Peer, receiver: Peer, data: bytes) -> None:
     assert receiver.receive(len(data)) == data
 
 
-def violate(full_hall: Hall, violation: Violation, side: Side, secured: bool, source: str) -> None:
+def violate(under_test: GatewayUnderTest, violation: Violation, side: Side, secured: bool, source: str) -> None:
     """One association with one violation. Raises AssertionError, OSError."""
-    with Association(side, full_hall.way(1, secured), source, _CHANCE) as association:
+    with Association(side, under_test.way(1, secured), source, _CHANCE) as association:
         association.reach(violation.stage)
         it = association.it
         if violation.lawful:
@@ -41,7 +41,7 @@ def violate(full_hall: Hall, violation: Violation, side: Side, secured: bool, so
             association.other.close()
         hear(it, violation.itself, GRACE, secured)
         it.close()
-        closed = full_hall.audit.closed(source, GRACE)
+        closed = under_test.audit.closed(source, GRACE)
         assert association.nobody_came(), "a connection to the PACS"
     assert closed["cause"] == violation.causes[side].value, closed
     relayed = closed["bytes_from_client"], closed["bytes_from_upstream"]
@@ -59,13 +59,13 @@ def test_a_violation_ends_its_association_and_no_other(
     violations = [(violation, side) for violation in TABLE for side in violation.sides]
     failed, source = [], "127.2.0.1"
     with (
-        hall(gateway, install_authenticator, certificates, 2) as full_hall,
-        Association(Side.CLIENT, full_hall.way(0, secured), source, _CHANCE) as bystander,
+        gateway_under_test(gateway, install_authenticator, certificates, 2) as under_test,
+        Association(Side.CLIENT, under_test.way(0, secured), source, _CHANCE) as bystander,
     ):
         bystander.reach(Stage.ESTABLISHED)
         for number, (violation, side) in enumerate(violations, start=1):
             try:
-                violate(full_hall, violation, side, secured, f"127.3.0.{number}")
+                violate(under_test, violation, side, secured, f"127.3.0.{number}")
             except (AssertionError, OSError) as error:
                 failed.append(f"{violation}, by the {side.value}: {error!r}")
             pass_on(bystander.it, bystander.other, DATA)
@@ -73,7 +73,7 @@ def test_a_violation_ends_its_association_and_no_other(
         pass_on(bystander.it, bystander.other, raw.RELEASE_RQ)
         pass_on(bystander.other, bystander.it, raw.RELEASE_RP)
         bystander.it.close()
-        closed = full_hall.audit.closed(source, GRACE)
+        closed = under_test.audit.closed(source, GRACE)
     report(f"violations, {'TLS' if secured else 'plain'}", played=len(violations), failed=len(failed))
     assert not failed, "\n".join(failed)
     assert closed["cause"] == "released"

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from dicomgate.events.events import Cause
 from tests.properties import raw
-from tests.stamina.ends import ABORT, CONGESTION, CUT, NOBODY, Causes, Side, Stage, Told
+from tests.stamina.endings import ABORT, CONGESTION, CUT, NOBODY, Causes, Side, Stage, Told
 from tests.stamina.stages import ACCEPTED, BODY, DATA, HALF, PERMANENT
 
 MAXIMUM = 16_384

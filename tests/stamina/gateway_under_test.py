@@ -1,4 +1,4 @@
-"""A gateway whose every association can be told from all others: by its client's address and its PACS's port."""
+"""A gateway in which each association can be identified: by its client's address and its PACS's port."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import HOST, Address, free_port, wait_until
 from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
-from tests.stamina.ends import ANSWER, ARTIM, DECISION, IDLE
+from tests.stamina.endings import ANSWER, ARTIM, DECISION, IDLE
 from tests.stamina.peer import Place
 from tests.stamina.stages import Way
 
 
 class Audit:
-    """The records so far, for many who wait for theirs at once: each client has an address of its own."""
+    """The records so far, for many threads that wait for theirs: each client has an address of its own."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -49,18 +49,18 @@ class Audit:
         wait_until(found, "a record Closed", seconds)
         [record] = found()
         kinds = [record["event"] for record in self.of(address)]
-        # observe/events.py: "Between them stand at most one Decided, and at most one of Refused and Established."
+        # events/events.py: between Opened and Closed, at most one Decided and at most one of Refused and Established.
         assert kinds.count("Decided") <= 1, kinds
         assert kinds.count("Refused") + kinds.count("Established") <= 1, kinds
         return record
 
 
 @dataclass(frozen=True)
-class Hall:
-    """The gateway, its entrances in the clear and in TLS, and for each worker a PACS in the clear and one in TLS."""
+class GatewayUnderTest:
+    """The gateway, its listeners without and with TLS, and for each worker a PACS without and one with TLS."""
 
     gateway: Gateway
-    entrances: dict[bool, Address]
+    listeners: dict[bool, Address]
     places: list[dict[bool, Place]]
     audit: Audit
     certificates: Certificates
@@ -68,14 +68,14 @@ class Hall:
     def way(self, worker: int, secured: bool) -> Way:
         """Return the way of a worker's associations, both legs in TLS or neither."""
         contexts = (self.certificates.client_context(), self.certificates.server_context()) if secured else (None, None)
-        return Way(self.entrances[secured], self.places[worker][secured], *contexts)
+        return Way(self.listeners[secured], self.places[worker][secured], *contexts)
 
 
 @contextmanager
-def hall(
+def gateway_under_test(
     start: StartGateway, install: Callable[[str], str], certificates: Certificates, workers: int, pacs: int = 1
-) -> Iterator[Hall]:
-    """Start the gateway, with the deadlines of ends.py; the called AE title PACS is the port `pacs`."""
+) -> Iterator[GatewayUnderTest]:
+    """Start the gateway with the deadlines of endings.py. The called AE title PACS is at the port `pacs`."""
     with ExitStack() as stack:
         places = [{secured: stack.enter_context(closing(Place())) for secured in (False, True)} for _ in range(workers)]
         settings = {"artim": f"{ARTIM}s", "idle_timeout": f"{IDLE}s"}
@@ -88,7 +88,7 @@ def hall(
         gateway = start(tables)
         plain, secured = gateway.server.bound.values()
         audit = Audit(gateway.folder / "audit.jsonl")
-        yield Hall(gateway, {False: plain, True: secured}, places, audit, certificates)
+        yield GatewayUnderTest(gateway, {False: plain, True: secured}, places, audit, certificates)
 
 
 def _upstream(place: Place, certificates: Certificates, secured: bool) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""A client that must notice nothing of all this: a good association with a C-ECHO every 50 ms, in a process of its own.
+"""A client that must stay undisturbed: a good association with a C-ECHO every 50 ms, in a process of its own.
 
-It comes at its times whether the one before has ended or not: who is late is counted from the time when it should have
-come, so that a gateway that stands still for a second spoils twenty figures and not one.
+Its associations are planned at fixed times, and each is measured from its planned time: a gateway that stops for a
+second spoils twenty figures and not one.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from bench.processes import BenchError
 from tests.stamina.scale import scaled
 
 MOST_MS = scaled(250.0, 2000.0)
-"""What its p99 must stay under. The small runs have too few associations, and too busy a machine, for the real one."""
+"""The limit of its p99. The small runs have too few associations, on too busy a machine, for the real limit."""
 _TESTS = Path(__file__).parent.parent
 _PATIENCE = 5.0  # seconds that it waits for any answer
 _AC, _P_DATA, _RELEASE_RP = 2, 4, 6
 
 
 @dataclass(frozen=True)
-class Song:
-    """How many associations there were, why which of them failed, and milliseconds of the others."""
+class ProbeResult:
+    """How many associations there were, which of them failed and why, and the milliseconds of the others."""
 
     total: int
     failed: list[str]
@@ -39,14 +39,14 @@ class Song:
     p99: float
 
     def check(self) -> None:
-        """Assert that it was served every time, and in time."""
-        assert self.total >= 5, "the canary hardly sang"
+        """Assert that every association succeeded in time."""
+        assert self.total >= 5, "the probe made too few associations"
         assert not self.failed, self.failed
         assert self.p99 < MOST_MS, self
 
 
-class Canary:
-    """A context manager: it sings from its first good association on, until `stop`, from a source of its own."""
+class Probe:
+    """A context manager: it runs from its first good association on, until `stop`, from a source of its own."""
 
     def __init__(
         self, address: tuple[str, int], *, every: float = 0.05, source: str = "127.0.0.2", secured: bool = False
@@ -54,17 +54,17 @@ class Canary:
         host, port = address
         arguments = [host, str(port), str(every), source, str(int(secured))]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.stamina.canary", *arguments],
+            [sys.executable, "-m", "tests.stamina.probe", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": f"{_TESTS}:{_TESTS.parent}"},
             text=True,
         )
 
-    def __enter__(self) -> Canary:
+    def __enter__(self) -> Probe:
         try:
             assert self._process.stdout is not None
-            assert self._process.stdout.readline() == "under way\n", "the canary does not sing"
+            assert self._process.stdout.readline() == "under way\n", "the probe does not probe"
         except BaseException:
             self.__exit__()
             raise
@@ -74,11 +74,11 @@ class Canary:
         self._process.kill()
         self._process.communicate()
 
-    def stop(self) -> Song:
-        """End it, and tell how it fared."""
+    def stop(self) -> ProbeResult:
+        """End it and return its result."""
         told, _ = self._process.communicate(timeout=30)
         assert self._process.returncode == 0
-        return Song(**json.loads(told))
+        return ProbeResult(**json.loads(told))
 
 
 def associate(address: tuple[str, int], source: str, secured: bool) -> None:
@@ -92,8 +92,8 @@ def associate(address: tuple[str, int], source: str, secured: bool) -> None:
             exchange(connection, RELEASE_RQ, _RELEASE_RP)
 
 
-def sing(address: tuple[str, int], every: float, source: str, secured: bool) -> Song:
-    """Associations at their times, until standard input ends."""
+def probe(address: tuple[str, int], every: float, source: str, secured: bool) -> ProbeResult:
+    """Associate at the planned times until standard input ends."""
     associate(address, source, secured)
     print("under way", flush=True)  # noqa: T201
     milliseconds, failed = [], []
@@ -111,9 +111,9 @@ def sing(address: tuple[str, int], every: float, source: str, secured: bool) -> 
     def of(share: float) -> float:
         return milliseconds[math.ceil(share * len(milliseconds)) - 1] if milliseconds else math.inf
 
-    return Song(len(milliseconds) + len(failed), failed, of(0.5), of(0.99))
+    return ProbeResult(len(milliseconds) + len(failed), failed, of(0.5), of(0.99))
 
 
 if __name__ == "__main__":
     host, port, every, source, secured = sys.argv[1:]
-    print(json.dumps(vars(sing((host, int(port)), float(every), source, secured == "1"))))  # noqa: T201
+    print(json.dumps(vars(probe((host, int(port)), float(every), source, secured == "1"))))  # noqa: T201

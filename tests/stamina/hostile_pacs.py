@@ -1,6 +1,6 @@
-"""A PACS that wears down who associates with it; what it does is told by the calling AE title. A process of its own.
+"""A PACS that stalls its clients, in a way that the calling AE title names. A process of its own.
 
-`python -m tests.stamina.contrary FD` serves a listening socket that it inherits.
+`python -m tests.stamina.hostile_pacs FD` serves a listening socket that it inherits.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def contrary_pacs(folder: Path) -> Iterator[int]:
     """Run it: its port."""
     with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
         as_on_ethernet(listener)
-        command = [PYTHON, "-m", "tests.stamina.contrary", str(listener.fileno())]
+        command = [PYTHON, "-m", "tests.stamina.hostile_pacs", str(listener.fileno())]
         path = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests")))}
         with running(command, folder, "contrary", environment=path, pass_fds=[listener.fileno()]):
             yield int(listener.getsockname()[1])

@@ -1,4 +1,4 @@
-"""Clients that stall, many of them in one thread: each says what it is told to, and is watched until it is cut."""
+"""Clients that stall, many of them in one thread: each sends what it is told to, and is watched until it is cut."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from bench.load import exchange
 from bench.messages import associate_rq
 from bench.processes import raise_descriptor_limit
-from tests.stamina.contrary import as_on_ethernet
+from dicomgate.testing.peers.loopback import wait_until
+from tests.stamina.hostile_pacs import as_on_ethernet
 
 Address = tuple[str, int]
 ROOM: Mapping[str, int] = dict.fromkeys(
     ("max_associations", "max_associations_per_source", "max_unauthenticated", "max_unauthenticated_per_source"), 4000
 )
-"""Settings of a gateway that has a place for every guest."""
-_TICK = 1.0  # seconds between two words of a guest that talks
+"""Settings of a gateway that has a slot for every client."""
+_TICK = 1.0  # seconds between two words of a client
 _AC = 2
 
 
@@ -35,10 +36,10 @@ def drop_by_drop(data: bytes) -> list[bytes]:
 
 
 @dataclass(eq=False)
-class Guest:
-    """One client. `words` are said one a second; `pours` is sent again and again, as fast as it goes.
+class StalledClient:
+    """One client. It sends one of `words` each second, and `pours` again and again, as fast as possible.
 
-    `since` is when its deadline began to run: when it connected, associated, or began to pour.
+    `since` is when its deadline began: when it connected, associated, or began to pour.
     """
 
     connection: socket.socket
@@ -51,12 +52,12 @@ class Guest:
 
     @property
     def port(self) -> int:
-        """The port that it came from: who it is in the audit."""
+        """Its own port, which identifies it in the audit."""
         return int(self.connection.getsockname()[1])
 
     @property
     def lasted(self) -> float:
-        """Seconds from then until it was cut; infinite while it is not."""
+        """Seconds from `since` until it was cut; infinite if it was not."""
         return float("inf") if self.ended is None else self.ended - self.since
 
     def serve(self, events: int) -> bool:
@@ -74,34 +75,34 @@ class Guest:
         return True
 
 
-class Guests:
-    """A context manager. A guest keeps its end of the connection open up to the end, whatever the gateway does."""
+class StalledClients:
+    """A context manager. Each client keeps its end of the connection open until the end of the block."""
 
     def __init__(self) -> None:
         raise_descriptor_limit()
-        self._guests: list[Guest] = []
+        self._clients: list[StalledClient] = []
         self._selector = selectors.DefaultSelector()
 
-    def __enter__(self) -> Guests:
+    def __enter__(self) -> StalledClients:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._selector.close()
-        for guest in self._guests:
-            guest.connection.close()
+        for client in self._clients:
+            client.connection.close()
 
-    def come(
+    def connect(
         self, address: Address, count: int, opening: bytes, words: Iterable[bytes] = (), source: str = ""
-    ) -> list[Guest]:
-        """So many connect, send the opening, and say one of the words each second."""
-        come = []
+    ) -> list[StalledClient]:
+        """Let `count` clients connect, send the opening, and then one of the words each second."""
+        connected = []
         for _ in range(count):
-            guest = self._enter(address, words, source)
+            client = self._enter(address, words, source)
             with suppress(OSError):  # it was cut already, as its next read tells
-                guest.connection.sendall(opening)
-            come.append(guest)
-            self._watch(guest)
-        return come
+                client.connection.sendall(opening)
+            connected.append(client)
+            self._watch(client)
+        return connected
 
     def associate(
         self,
@@ -114,26 +115,26 @@ class Guests:
         pours: bytes = b"",
         deaf: bool = False,
         source: str = "",
-    ) -> list[Guest]:
-        """So many associate, send what comes behind the opening, and talk or pour; who is deaf reads no more."""
-        come = []
+    ) -> list[StalledClient]:
+        """Let `count` clients associate, send `behind`, and send words or pour. A deaf client reads no more."""
+        connected = []
         for _ in range(count):
-            guest = self._enter(address, words, source, bulk=deaf or bool(pours))
-            exchange(guest.connection, opening, _AC)
-            guest.connection.sendall(behind)
-            guest.since, guest.pours = time.monotonic(), memoryview(pours)
-            come.append(guest)
+            client = self._enter(address, words, source, bulk=deaf or bool(pours))
+            exchange(client.connection, opening, _AC)
+            client.connection.sendall(behind)
+            client.since, client.pours = time.monotonic(), memoryview(pours)
+            connected.append(client)
             if not deaf:
-                self._watch(guest)
-        return come
+                self._watch(client)
+        return connected
 
     def wait(self, seconds: float) -> None:
-        """Watch for so many seconds, or until all who read are cut."""
+        """Watch for so many seconds, or until all clients that read are cut."""
         now = time.monotonic()
         end, tick = now + seconds, now + _TICK
-        for guest in self._guests:
-            if guest.pours:
-                guest.since = now
+        for client in self._clients:
+            if client.pours:
+                client.since = now
         while self._selector.get_map() and now < end:
             for key, events in self._selector.select(max(0.0, min(end, tick) - now)):
                 if not key.data.serve(events):
@@ -142,24 +143,33 @@ class Guests:
             now = time.monotonic()
             if now >= tick:
                 tick += _TICK
-                for guest in self._guests:
+                for client in self._clients:
                     with suppress(OSError):  # it was cut, as its next read tells
-                        guest.connection.send(next(guest.words, b""))
+                        client.connection.send(next(client.words, b""))
 
-    def _enter(self, address: Address, words: Iterable[bytes], source: str, *, bulk: bool = False) -> Guest:
-        guest = Guest(socket.socket(), iter(words))
-        self._guests.append(guest)
+    def await_answers(self, clients: Iterable[StalledClient]) -> None:
+        """Watch until all of these have received something. Raises TimeoutError."""
+
+        def answered() -> bool:
+            self.wait(0.1)
+            return all(client.received for client in clients)
+
+        wait_until(answered, "answers")
+
+    def _enter(self, address: Address, words: Iterable[bytes], source: str, *, bulk: bool = False) -> StalledClient:
+        client = StalledClient(socket.socket(), iter(words))
+        self._clients.append(client)
         if bulk:
-            as_on_ethernet(guest.connection)
-        guest.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        guest.connection.settimeout(20)
+            as_on_ethernet(client.connection)
+        client.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.connection.settimeout(20)
         if source:
-            guest.connection.bind((source, 0))
-        guest.connection.connect(address)
-        guest.since = time.monotonic()
-        return guest
+            client.connection.bind((source, 0))
+        client.connection.connect(address)
+        client.since = time.monotonic()
+        return client
 
-    def _watch(self, guest: Guest) -> None:
-        guest.connection.setblocking(False)
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if guest.pours else 0)
-        self._selector.register(guest.connection, events, guest)
+    def _watch(self, client: StalledClient) -> None:
+        client.connection.setblocking(False)
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if client.pours else 0)
+        self._selector.register(client.connection, events, client)

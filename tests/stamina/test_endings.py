@@ -1,7 +1,7 @@
 """Either peer leaves, in every way and at every stage: the other is told, one record says why, and nothing stays.
 
-What must come of each is a table, in ends.py. In small each of its cells is tried once, in TLS or without; in full each
-of them in both, and then as chance will have it.
+The table of endings.py says what must come of each. A small run tries each of its cells once, with TLS or without. A
+full run tries each with both, and then random ones.
 """
 
 import os
@@ -17,9 +17,9 @@ from dicomgate.testing.fixtures import evidence, gateway, install_authenticator 
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import wait_until
 from dicomgate.testing.system_gateway import StartGateway
-from tests.stamina.canary import Canary
-from tests.stamina.ends import Action, Case, Side, Stage, cases
-from tests.stamina.hall import hall
+from tests.stamina.endings import Action, Case, Side, Stage, cases
+from tests.stamina.gateway_under_test import gateway_under_test
+from tests.stamina.probe import Probe
 from tests.stamina.rounds import GRACE, WORKERS, Rounds
 from tests.stamina.scale import FULL, report
 
@@ -50,13 +50,13 @@ def test_when_one_leaves_the_other_is_told_and_nothing_stays(
     pacs: Pacs,
     certificates: Certificates,
 ) -> None:
-    with hall(gateway, install_authenticator, certificates, WORKERS, pacs.port) as full_hall:
-        server, descriptors = full_hall.gateway.server, Path("/proc/self/fd")
-        rounds = Rounds(full_hall, SEED)
+    with gateway_under_test(gateway, install_authenticator, certificates, WORKERS, pacs.port) as under_test:
+        server, descriptors = under_test.gateway.server, Path("/proc/self/fd")
+        rounds = Rounds(under_test, SEED)
         before = len(list(descriptors.iterdir()))
-        with Canary(full_hall.entrances[False]) as canary:
+        with Probe(under_test.listeners[False]) as probe:
             rounds.play(chosen(random.Random(SEED)))
-            song = canary.stop()
+            result = probe.stop()
         wait_until(lambda: not server.associations, "the associations ending", GRACE)
         after = len(list(descriptors.iterdir()))
         assert not server._generation.assembly.users.count  # or the authenticators would never be left
@@ -64,8 +64,8 @@ def test_when_one_leaves_the_other_is_told_and_nothing_stays(
         took.sort()
         latest, slowest = took[-1] if took else (0.0, "none")
         report(f"ends: a peer that {action.value}", rounds=len(took), latest=latest, which=slowest)
-    report("ends", seed=SEED, failed=len(rounds.failed), canary=song.total, canary_p99_ms=song.p99)
+    report("ends", seed=SEED, failed=len(rounds.failed), probe=result.total, probe_p99_ms=result.p99)
     assert not rounds.failed, "\n".join((f"seed {SEED}", *rounds.failed))
     assert after <= before
-    assert song.total >= 10
-    assert not song.failed
+    assert result.total >= 10
+    assert not result.failed

@@ -20,7 +20,7 @@ SHORT, LONG = 1024, 131_072
 
 
 @dataclass
-class Site:
+class Files:
     """A configuration, users files, a certificate with its key. What is changed here `write` brings to the disk.
 
     Beside the listeners that are in `tables` there is `secured`, with the certificate; `hashed`, which asks the users
@@ -174,10 +174,10 @@ class Site:
 
 
 # The first two leave the most behind if something is done before everything is known to be right.
-BROKEN: tuple[Callable[[Site], str], ...] = (
-    Site.port_in_use, Site.key_of_another, Site.unknown_key, Site.half_a_file, Site.wrong_value, Site.no_file,
-    Site.no_certificate, Site.no_users, Site.no_toml, Site.no_such_authenticator, Site.not_an_authenticator,
-    Site.empty_file,
+BROKEN: tuple[Callable[[Files], str], ...] = (
+    Files.port_in_use, Files.key_of_another, Files.unknown_key, Files.half_a_file, Files.wrong_value, Files.no_file,
+    Files.no_certificate, Files.no_users, Files.no_toml, Files.no_such_authenticator, Files.not_an_authenticator,
+    Files.empty_file,
 )  # fmt: skip
 
 
