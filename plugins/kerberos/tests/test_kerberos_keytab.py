@@ -25,6 +25,7 @@ from plugins.kerberos.tests.craft import RC4, Key, ap_req, framed, new_key, writ
 from plugins.kerberos.tests.initiator import Gss, Raw
 
 OLD, NEW = new_key(), new_key()
+TRUNCATED = "the keytab is truncated: it ends in the middle of a key"
 FORMS: tuple[Callable[[bytes], bytes], ...] = (bytes, framed)
 
 
@@ -105,59 +106,33 @@ def test_nor_because_memory_or_libkrb5_failed_once(
     assert (logs_in(judge, OLD, 1), logs_in(judge, NEW, 2)) == (False, True)
 
 
-def _gone(keytab: Path) -> None:
-    keytab.unlink()
-
-
-def _torn(keytab: Path) -> None:
-    keytab.write_bytes(keytab.read_bytes()[:-9])
-
-
-def _with_a_hole_too_far(keytab: Path) -> None:
-    keytab.write_bytes(keytab.read_bytes() + (-1000).to_bytes(4, signed=True))
-
-
-def _empty(keytab: Path) -> None:
-    keytab.write_bytes(b"")
-
-
-def _open(keytab: Path) -> None:
-    keytab.chmod(0o604)
-
-
-def _a_folder(keytab: Path) -> None:
+def _replaced_by_a_folder(keytab: Path) -> None:
     keytab.unlink()
     keytab.mkdir()
 
 
-def _of_another_service(keytab: Path) -> None:
-    write_keytab(keytab, (OTHER_SERVICE, 1, OLD))
+def _write_more(keytab: Path, more: bytes) -> None:
+    keytab.write_bytes(keytab.read_bytes() + more)
 
 
-def _weak(keytab: Path) -> None:
-    write_keytab(keytab, (SERVICE, 1, new_key(RC4)))
+HARM: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing": (Path.unlink, "cannot be read: No such file or directory"),
+    "a folder": (_replaced_by_a_folder, "cannot be read: Is a directory"),
+    "readable by everybody": (lambda keytab: keytab.chmod(0o604), "everybody may read or write this file"),
+    "empty": (lambda keytab: keytab.write_bytes(b""), "this is not a keytab"),
+    "truncated": (lambda keytab: keytab.write_bytes(keytab.read_bytes()[:-9]), TRUNCATED),
+    "a hole too far": (lambda keytab: _write_more(keytab, (-1000).to_bytes(4, signed=True)), TRUNCATED),
+    "too long": (lambda keytab: _write_more(keytab, bytes(1_048_577)), "longer than 1048576 bytes"),
+    "of another service": (
+        lambda keytab: write_keytab(keytab, (OTHER_SERVICE, 1, OLD)), f"has no key of {SERVICE}; it has {OTHER_SERVICE}"
+    ),
+    "weak": (lambda keytab: write_keytab(keytab, (SERVICE, 1, new_key(RC4))), f"has no AES key of {SERVICE}"),
+}  # fmt: skip
 
 
-def _long(keytab: Path) -> None:
-    keytab.write_bytes(keytab.read_bytes() + bytes(1_048_577))
-
-
-HARM = {
-    _gone: "cannot be read: No such file or directory",
-    _torn: "the keytab is truncated: it ends in the middle of a key",
-    _with_a_hole_too_far: "the keytab is truncated: it ends in the middle of a key",
-    _empty: "this is not a keytab",
-    _open: "everybody may read or write this file",
-    _a_folder: "cannot be read: Is a directory",
-    _of_another_service: f"has no key of {SERVICE}; it has {OTHER_SERVICE}",
-    _weak: f"has no AES key of {SERVICE}",
-    _long: "longer than 1048576 bytes",
-}
-
-
-@pytest.mark.parametrize(("harm", "words"), HARM.items(), ids=[harm.__name__ for harm in HARM])
+@pytest.mark.parametrize(("harm", "words"), HARM.values(), ids=HARM)
 def test_the_last_good_one_stays(
-    kerberos: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture, harm: Callable[[Path], None], words: str
+    kerberos: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture, harm: Callable[[Path], object], words: str
 ) -> None:
     keytab = write_keytab(tmp_path / "keytab", (SERVICE, 1, OLD))
     judge = kerberos(keytab=keytab)

@@ -38,14 +38,6 @@ def tokens(count: int = COUNT) -> list[bytes]:
     return [fresh(form) for form in islice(cycle(FORMS), count)]
 
 
-def test_in_turn(kerberos: Make) -> None:
-    judge = kerberos()
-    for token in tokens():
-        assert accepted(judge, token)
-        assert ask(judge, token) == Reject(REPLAY)
-    assert accepted(kerberos(), fresh())
-
-
 def test_a_second_authenticator_of_the_process(kerberos: Make) -> None:
     one, other = kerberos(), kerberos()
     for token in tokens(30):
