@@ -105,7 +105,7 @@ def serial_of(secured: socket.socket) -> int:
 
 
 def check(gateway: GatewayProcess, files: Files, tls: ssl.SSLContext) -> None:
-    """A new client finds what the site says: certificate, users, limit, listeners."""
+    """A new client finds what the files say: certificate, users, limit, listeners."""
     good, large = [login("alice", PASSCODE)], [login("alice", PASSCODE), item(0x5F, bytes(SHORT))]
     assert associates(gateway.address("secured"), good, tls) == files.serial
     assert associates(gateway.address("hashed"), [login(files.user, PASSCODE)])
@@ -119,7 +119,7 @@ def check(gateway: GatewayProcess, files: Files, tls: ssl.SSLContext) -> None:
 
 
 def associates(address: Address, sub_items: list[bytes], tls: ssl.SSLContext | None = None) -> int:
-    """False if refused; otherwise true, and in TLS the certificate's serial number."""
+    """False if refused; otherwise true, or with TLS the certificate's serial number."""
     with RawClient(address, tls) as client:
         answer = client.ask(request(*sub_items, called=CALLED.encode()))
         if answer[0] != 2:
