@@ -43,7 +43,7 @@ _CODE = re.compile(r"`[^`]*`")
 _MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
-class _Heads(Treeprocessor):
+class _Heads(Treeprocessor):  # type: ignore[misc]  # Markdown has no types
     """Give the cells of a table with long cells the head of their column: a narrow screen shows its rows as cards."""
 
     def run(self, root: Element) -> None:
@@ -57,7 +57,7 @@ class _Heads(Treeprocessor):
                         cell.set("data-head", head)
 
 
-class _Tables(Extension):
+class _Tables(Extension):  # type: ignore[misc]
     def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 (Markdown's name)
         md.treeprocessors.register(_Heads(md), "heads", 5)  # behind those that read what stands in the cells
 

@@ -4,7 +4,6 @@ import os
 import pty
 import select
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from struct import pack
@@ -14,6 +13,7 @@ import pytest
 import trustme
 
 from dicomgate.scu.login import verification_request
+from dicomgate.testing.commandline import DICOMGATE
 from dicomgate.wire.associate import AssociateAccept
 from dicomgate.wire.presentation import AnsweredContext
 
@@ -187,7 +187,7 @@ def test_wrong_usage(arguments: list[str], said: str, run: Any, one_line: Any) -
 def test_on_a_terminal_the_passcode_is_asked_for_and_hidden(gateway: Any, passcode: str) -> None:
     master, slave = pty.openpty()
     where = f"127.0.0.1:{gateway.port('plain')}"
-    command = [sys.executable, "-c", "from dicomgate.cli import main; main()", "echo", where]
+    command = [*DICOMGATE, "echo", where]
     process = subprocess.Popen(
         [*command, "--user", "alice", "--called", "PACS"], stdin=slave, stdout=slave, stderr=slave
     )

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-DICOMGATE = [sys.executable, "-c", "from dicomgate.cli import main; main()"]
+from dicomgate.testing.commandline import DICOMGATE
 
 
 def _dicomgate(folder: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

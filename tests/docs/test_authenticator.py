@@ -21,6 +21,7 @@ from dicomgate.auth.chain import Chain
 from dicomgate.auth.link import Link
 from dicomgate.run.assembly import assemble
 from dicomgate.testing import AuthenticatorContract, attempt, passcode
+from dicomgate.testing.commandline import DICOMGATE
 from dicomgate.testing.gateway import Gateway, Login
 from dicomgate.testing.pages import DOCS, PAGES, blocks, name, rows, section
 
@@ -42,7 +43,7 @@ def module(source: str, called: str) -> ModuleType:
 def ward(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the first command of the page writes."""
     folder = tmp_path_factory.mktemp("empty")
-    command = [sys.executable, "-c", "from dicomgate.cli import main; main()", "plugins", "new", "ward"]
+    command = [*DICOMGATE, "plugins", "new", "ward"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
     return folder / "dicomgate-ward"
 

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from bench.messages import PASSCODE
+from dicomgate.testing.commandline import DICOMGATE
 from dicomgate.testing.gateway import NOTHING, Table, as_toml
 from dicomgate.testing.peers.loopback import HOST, Address, wait_until
 from dicomgate.testing.raw_client import CONGESTION, login, request
@@ -29,7 +30,6 @@ USERS = {"alice": PASSCODE}
 """For the authenticator `staff`; `quick` takes this passcode from everybody."""
 NOWHERE = "NOWHERE"
 """A called AE title whose PACS is not there."""
-_DICOMGATE = (sys.executable, "-c", "from dicomgate.cli import main; main()", "serve", "--config")
 _INSPECTOR = (f"{HOST[:-1]}3", 0)  # an address of its own: what is limited for each source does not hinder it
 # glibc keeps what was freed for later, and a leak could hide in the 19 MiB that an argon2 hash has left behind. With
 # one arena, and great blocks always given back, a figure of memory can be compared with an earlier one.
@@ -93,7 +93,7 @@ class GatewayProcess:
         _install_authenticators(folder)
         # The hard limit too: the gateway raises the soft one as far as it may.
         limited = ["sh", "-c", f'ulimit -n {descriptor_limit} && exec "$@"', "sh"] if descriptor_limit else []
-        self._command = [*limited, *_DICOMGATE, str(self.file)]
+        self._command = [*limited, *DICOMGATE, "serve", "--config", str(self.file)]
 
     def __enter__(self) -> "GatewayProcess":
         path = os.pathsep.join([str(self.folder), *sys.path])

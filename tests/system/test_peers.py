@@ -23,7 +23,7 @@ from dicomgate.testing.peers.dcmjs import UserIdentity, dcmjs
 from dicomgate.testing.peers.dcmtk import StoreScp, run_storescp, storescu, tls_options
 from dicomgate.testing.peers.loopback import HOST, free_port, listens
 from dicomgate.testing.peers.orthanc import Orthanc
-from dicomgate.testing.peers.process import require, running
+from dicomgate.testing.peers.process import Service, require
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs, ReceivedIdentity
 from dicomgate.testing.peers.pynetdicom_scu import associate, commit, user_identity
 from dicomgate.testing.peers.spy import HANG_UP, RELEASE_RP, Spy, abort, accept_all, reject, with_server_response
@@ -62,7 +62,7 @@ def test_a_program_that_ends_at_once_is_an_error_with_its_output(tmp_path: Path)
     command = ["sh", "-c", "echo out of order; exit 3"]
     with (
         pytest.raises(RuntimeError, match="status 3:\nout of order"),
-        running(command, log=tmp_path / "log", ports=[free_port()]),
+        Service(command, log=tmp_path / "log", ports=[free_port()]),
     ):
         pass
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from typing import get_args
 
 import pytest
@@ -13,6 +12,7 @@ import dicomgate_certificate
 from dicomgate import Accept
 from dicomgate.kit.text import LONGEST_NAME
 from dicomgate.testing import ask, attempt, pages
+from dicomgate.testing.commandline import DICOMGATE
 from dicomgate.testing.page_contract import AuthenticatorPage, Keys
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import HOST
@@ -64,7 +64,6 @@ def test_the_configuration_of_the_page(
     )
     # `user_from` finds the name of the test's certificate; the table of the page does not know it.
     assert "dicomgate ask --certificate ct-1.pem\n" in pages.text(PAGE)
-    program = [sys.executable, "-c", "from dicomgate.cli import main; main()"]
     command = ["ask", "--certificate", certificates.client.certificate, "--config", running.folder / "dicomgate.toml"]
-    asked = subprocess.run([*program, *map(str, command)], capture_output=True, text=True, check=False)
+    asked = subprocess.run([*DICOMGATE, *map(str, command)], capture_output=True, text=True, check=False)
     assert asked.returncode == (0 if user_from else 1), asked.stdout + asked.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dicomgate.testing.peers.certificates import Leaf
 from dicomgate.testing.peers.loopback import HOST, Address, free_port
-from dicomgate.testing.peers.process import require, running
+from dicomgate.testing.peers.process import Service, require
 
 
 @contextmanager
@@ -31,5 +31,5 @@ def tls_tunnel(folder: Path, to: Address, ca: Path, shown: Leaf) -> Iterator[Add
             server gate {to[0]}:{to[1]} ssl crt {both} ca-file {ca} verify required
 """
     )
-    with running([program, "-q", "-db", "-f", folder / "haproxy.cfg"], log=folder / "haproxy.log", ports=[port]):
+    with Service([program, "-q", "-db", "-f", folder / "haproxy.cfg"], log=folder / "haproxy.log", ports=[port]):
         yield HOST, port

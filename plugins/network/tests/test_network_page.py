@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 
 import pytest
 
 import dicomgate_network
 from dicomgate import Accept, Decision, Reject
 from dicomgate.testing import ask, attempt, pages
+from dicomgate.testing.commandline import DICOMGATE
 from dicomgate.testing.page_contract import AuthenticatorPage, Keys
 from dicomgate.testing.peers.loopback import HOST
 from dicomgate.testing.system_gateway import StartGateway
@@ -59,10 +59,11 @@ def test_the_configuration_of_the_page(gateway: StartGateway) -> None:
     ((_, message),) = pages.table(PAGE, "level")
     assert message.strip("`") in running.log()
     told = running.folder / "dicomgate.toml"
-    program = [sys.executable, "-c", "from dicomgate.cli import main; main()"]
     shown = re.search("^dicomgate (ask .* )10.1.2.9$", pages.text(PAGE), re.MULTILINE)
     assert shown
     for address, status in (("10.1.2.9", 0), ("10.9.9.9", 1)):
         command = [*shown[1].split(), address]
-        asked = subprocess.run([*program, *command, "--config", str(told)], capture_output=True, text=True, check=False)
+        asked = subprocess.run(
+            [*DICOMGATE, *command, "--config", str(told)], capture_output=True, text=True, check=False
+        )
         assert asked.returncode == status, asked.stdout + asked.stderr

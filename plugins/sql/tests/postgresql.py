@@ -9,14 +9,14 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from dicomgate.testing.peers.certificates import Certificates
-from dicomgate.testing.peers.loopback import HOST, Address, free_port, wait_until
-from dicomgate.testing.peers.process import running
+from dicomgate.testing.peers.loopback import HOST, Address, free_port
+from dicomgate.testing.peers.process import Service
 
 SUPERUSER, USER, PASSWORD = "postgres", "gate", "canary-database-9fT2"
 _NOBODY = 65534  # PostgreSQL refuses to run as root
@@ -40,8 +40,14 @@ class Postgresql:
         self.address: Address = (HOST, free_port())
         self._programs = programs
         self._folder = folder
-        self._stack = ExitStack()
-        self._process: subprocess.Popen[bytes] | None = None
+        port = str(self.address[1])
+        ready: list[str | Path] = [programs / "pg_isready", "-q", "-h", HOST, "-p", port]
+        self._service = Service(
+            [*_as_nobody(), programs / "postgres", "-D", folder / "data", "-p", port],
+            log=folder / "postgresql.log",
+            ports=[self.address[1]],
+            ready=lambda: subprocess.run(ready, check=False).returncode == 0,
+        )
 
     @property
     def url(self) -> str:
@@ -69,21 +75,15 @@ class Postgresql:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        options: list[str | Path] = ["-D", self._folder / "data", "-p", str(self.address[1])]
-        command = [*_as_nobody(), self._programs / "postgres", *options]
-        log = self._folder / "postgresql.log"
-        self._process = self._stack.enter_context(running(command, log=log, ports=[self.address[1]]))
-        ready: list[str | Path] = [self._programs / "pg_isready", "-q", "-h", HOST, "-p", str(self.address[1])]
-        wait_until(lambda: subprocess.run(ready, check=False).returncode == 0, "PostgreSQL answering")
+        self._service.start()
 
     def stop(self) -> None:
         """Stop it at once: every connection breaks."""
-        if self._process is not None:
+        if (process := self._service.process) is not None:
             self.go_on()
-            self._process.send_signal(signal.SIGQUIT)
-            self._process.wait(timeout=20)
-            self._process = None
-        self._stack.close()
+            process.send_signal(signal.SIGQUIT)
+            process.wait(timeout=20)
+        self._service.stop()
 
     def hang(self) -> None:
         """Let it accept connections and say nothing more: all its processes are stopped, each has a session."""
@@ -95,13 +95,12 @@ class Postgresql:
 
     def restore(self) -> None:
         """Let it run and answer, after whatever a test did to it."""
-        if self._process is None:
+        if self._service.process is None:
             self.start()
         self.go_on()
 
     def _signal(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        parent = self._process.pid
+        parent = self._service.pid
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
         for process in (parent, *map(int, children)):
             with suppress(ProcessLookupError):

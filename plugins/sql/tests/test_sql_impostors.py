@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from dicomgate import Accept, Decision, Unavailable
+from dicomgate.testing.commandline import DICOMGATE
 from dicomgate.testing.gateway import as_toml
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import HOST, free_port
@@ -114,9 +114,8 @@ def test_a_server_that_says_zeros_freezes_nothing(postgresql_backend: Backend, t
         table = {"use": "sql", **options}
         config = tmp_path / "dicomgate.toml"
         config.write_text(as_toml({**configuration((HOST, 4242)), "authenticator": [table]}), "utf-8")
-        program = [sys.executable, "-c", "from dicomgate.cli import main; main()"]
         asked = ["ask", "-c", str(config), "--user", "alice", "--passcode-file", str(tmp_path / "passcode")]
-        done = subprocess.run([*program, *asked], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([*DICOMGATE, *asked], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 3, done.stderr
     assert "expected authentication request from server" in done.stdout
 

@@ -20,7 +20,7 @@ Modules:
 
     attempts        Attempts as the gateway makes them, with a default for all that a test does not care about
     clients         Three clients that log in: a small one of our own, pynetdicom, DCMTK's storescu
-    commandline     `dicomgate ...` in this process, for the tests of commands
+    commandline     `dicomgate ...` for the tests of commands: in this process, or in one of its own
     contract        The laws of an authenticator, as tests (docs/writing-an-authenticator.md)
     evidence        What a test run wrote, and the secrets that must not be in it
     fixtures        The fixtures of the project's own tests: gateways, peers, certificates

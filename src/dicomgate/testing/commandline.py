@@ -1,12 +1,16 @@
-"""`dicomgate ...` in this process, for the tests of commands."""
+"""`dicomgate ...` for the tests of commands: in this process, or in one of its own."""
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from typer.testing import CliRunner, Result
 
 from dicomgate.cli import app
+
+DICOMGATE = (sys.executable, "-c", "from dicomgate.cli import main; main()")
+"""The command `dicomgate` as a process of its own, with this interpreter."""
 
 
 def dicomgate(*arguments: object, stdin: bytes = b"") -> Result:

@@ -6,8 +6,8 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -106,13 +106,3 @@ class Service:
             said = self.log.read_text(errors="replace")
             raise RuntimeError(f"{self._command[0]} ended with status {self.process.returncode}:\n{said}")
         return all(map(listens, self._ports)) and bool(self._ready())
-
-
-@contextmanager
-def running(
-    command: Sequence[str | Path], *, log: Path, ports: Sequence[int], environment: Mapping[str, str] | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the command until the block ends; see `Service`."""
-    with Service(command, log=log, ports=ports, environment=environment) as service:
-        assert service.process is not None
-        yield service.process
