@@ -10,7 +10,8 @@ from dicomgate.testing.peers.loopback import HOST
 from plugins.ldap.tests.listening import Listening
 
 BIND, SEARCH, EXTENDED, UNBIND = 0x60, 0x63, 0x77, 0x42
-_BIND_RESPONSE, _ENTRY, _DONE, _EXTENDED_RESPONSE = 0x61, 0x64, 0x65, 0x78
+BOUND, _ENTRY, DONE, _EXTENDED_RESPONSE = 0x61, 0x64, 0x65, 0x78
+_REFERENCE, _REFERRAL = 0x73, 0xA3
 _SEQUENCE, _SET, _INTEGER, _OCTETS, _ENUMERATED = 0x30, 0x31, 0x02, 0x04, 0x0A
 
 
@@ -35,14 +36,25 @@ def text(value: str) -> bytes:
     return tlv(_OCTETS, value.encode())
 
 
-def result(response: int, code: int = 0, said: str = "") -> bytes:
-    """An LDAPResult with a code and a diagnostic message."""
-    return tlv(response, tlv(_ENUMERATED, bytes((code,))), text(""), text(said))
+def result(response: int, code: int = 0, said: str = "", referral: str = "") -> bytes:
+    """An LDAPResult with a code, a diagnostic message, and the URL of another server."""
+    more = [tlv(_REFERRAL, text(referral))] if referral else []
+    return tlv(response, tlv(_ENUMERATED, bytes((code,))), text(""), text(said), *more)
+
+
+def referred(response: int, url: str) -> list[bytes]:
+    """The answer that another server knows more, to a bind or a search."""
+    return [result(response, 10, referral=url)]
+
+
+def continued(url: str) -> list[bytes]:
+    """The answer to a search that found nothing here, and more on another server."""
+    return [tlv(_REFERENCE, text(url)), result(DONE)]
 
 
 def bound(code: int = 0, said: str = "") -> list[bytes]:
     """The answer to a bind."""
-    return [result(_BIND_RESPONSE, code, said)]
+    return [result(BOUND, code, said)]
 
 
 def extended(code: int = 0) -> list[bytes]:
@@ -56,7 +68,7 @@ def found(*entries: tuple[str, dict[str, list[str]]], code: int = 0, said: str =
     for dn, attributes in entries:
         shown = [tlv(_SEQUENCE, text(name), tlv(_SET, *map(text, values))) for name, values in attributes.items()]
         answers.append(tlv(_ENTRY, text(dn), tlv(_SEQUENCE, *shown)))
-    return [*answers, result(_DONE, code, said)]
+    return [*answers, result(DONE, code, said)]
 
 
 def _filter(tag: int, value: bytes) -> str:

@@ -16,7 +16,21 @@ from dicomgate.testing import attempt, passcode
 from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate_ldap import Ldap
 from plugins.ldap.tests.conftest import Decided, login
-from plugins.ldap.tests.standin import BIND, EXTENDED, SEARCH, Asked, Script, StandIn, bound, extended, found
+from plugins.ldap.tests.standin import (
+    BIND,
+    BOUND,
+    DONE,
+    EXTENDED,
+    SEARCH,
+    Asked,
+    Script,
+    StandIn,
+    bound,
+    continued,
+    extended,
+    found,
+    referred,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -217,6 +231,25 @@ async def test_a_server_that_does_not_hold_the_base_finds_nobody_and_says_so(
         (decision,) = await decided(keys | {"servers": [server.url]}, login("alice"))
     assert isinstance(decision, Unavailable)
     assert f"there is no entry {BASE}" in decision.reason
+
+
+@pytest.mark.parametrize("where", ["bind", "search", "continuation"])
+async def test_referrals_are_not_followed(decided: Decided, keys: dict[str, Any], where: str) -> None:
+    """Another server would be told who logs in, and by a bind the passcode."""
+    with StandIn(directory()) as other:
+
+        def elsewhere(asked: Asked) -> Sequence[bytes]:
+            if where == "bind" and asked.name == ALICE_DN and asked.what == BIND:
+                return referred(BOUND, f"{other.url}/{ALICE_DN}")
+            if where != "bind" and asked.scope == SUBTREE:
+                return referred(DONE, other.url) if where == "search" else continued(f"{other.url}/{BASE}??sub")
+            return directory()(asked)
+
+        with StandIn(elsewhere) as server:
+            (decision,) = await decided(keys | {"servers": [server.url]}, login("alice"))
+        assert other.connections == 0
+        assert isinstance((await decided(keys | {"servers": [other.url]}, login("alice")))[0], Accept)
+    assert decision == Reject("unknown user") if where == "continuation" else isinstance(decision, Unavailable)
 
 
 @pytest.mark.parametrize(("code", "said"), [(50, "Operations are restricted to bind"), (53, "")])

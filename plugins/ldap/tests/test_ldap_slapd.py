@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -243,4 +244,6 @@ class TestTheGatewaysOwnAccount:
             for _ in range(2):
                 assert isinstance(await ldap.authenticate(login("alice")), Accept)
                 own += ldap._directories[slapd.plain]._server._idle
+            await asyncio.sleep(0.2)
+            assert len(ldap._directories[slapd.plain]._server._open) == 1
         assert (own[0][0] is own[-1][0]) is kept
