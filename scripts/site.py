@@ -23,8 +23,8 @@ from mkdocs.structure.pages import Page
 from dicomgate.auth import loading as discovery
 from dicomgate.errors import PluginError
 
-sys.path.append(str(Path(__file__).parent))  # MkDocs does not, for hooks
-import machine_drawing
+sys.path.append(str(Path(__file__).parents[1]))  # MkDocs does not do so for hooks
+from scripts import machine_drawing
 
 ROOT = Path(__file__).parents[1]
 ELSEWHERE = {
@@ -59,7 +59,7 @@ class _Heads(Treeprocessor):  # type: ignore[misc]  # Markdown has no types
 
 class _Tables(Extension):  # type: ignore[misc]
     def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 (Markdown's name)
-        md.treeprocessors.register(_Heads(md), "heads", 5)  # behind those that read what stands in the cells
+        md.treeprocessors.register(_Heads(md), "heads", 5)  # after those that read the cells
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:

@@ -6,7 +6,7 @@ The laws are those of docs/architecture.md. A new module must be given its floor
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ FLOORS = {
     "testing": 6, "demo": 6,
 }  # fmt: skip
 WINGS = {"wire", "auth", "events", "state"}
-MAY_IMPORT = {
+MAY_IMPORT: dict[str, Callable[[tuple[str, ...]], bool]] = {
     "asyncio": lambda module: (
         module[0] in ("auth", "state", "protection")
         or module in (("kit", "fetch"), ("kit", "refreshed"), ("kit", "threads"))
