@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,15 @@ def test_the_metadata(config: Path) -> None:
     assert "KeyDescriptor" not in plain
     # It is a service provider's and cannot be taken for an identity provider's.
     assert OneLogin_Saml2_IdPMetadataParser.parse(plain) == {}
+
+
+def test_keys_that_cannot_be_fetched(config: Path) -> None:
+    with socket.socket() as silent:  # bound, and never listens
+        silent.bind(("127.0.0.1", 0))
+        url = f'metadata_url = "https://127.0.0.1:{silent.getsockname()[1]}/idp"\nunsigned_metadata = true'
+        before, after = GATEWAY.rsplit('certificates = ["rsa.pem"]', 1)
+        written(config, f"{before}{url}{after}".encode())
+        status, told = inspected(config, mint())
+    assert status == 3
+    assert "sso\tsignature\t-\tthe metadata of" in told
+    assert "sso\tlogin\tcould not look\t" in told
