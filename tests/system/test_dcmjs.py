@@ -55,14 +55,13 @@ def test_is_let_in_and_refused(gateway: StartGateway, certificates: Certificates
 
 
 @pytest.mark.parametrize("fallback", [False, True], ids=["UTF-8 alone", "Latin-1 as well"])
-def test_a_username_in_latin_1(gateway: StartGateway, fallback: bool) -> None:
+def test_a_username_in_latin_1(gateway: StartGateway, fallback: bool, pacs: PynetdicomPacs) -> None:
     """dcmjs-dimse writes what it is given in Latin-1; a listener may take that."""
     listener = {"fallback_encoding": "latin-1"} if fallback else {}
-    with PynetdicomPacs() as pacs:
-        running = gateway(configuration(pacs.address, listener=listener), UMLAUTS)
-        saw = dcmjs(running.address, identity=UserIdentity("bjørn", ALICE.decode()))
-        assert saw.accepted is fallback
-        assert saw.rejected == (None if fallback else REJECTED)
-        assert len(pacs.associations) == fallback
-        if fallback:
-            assert [event["user"] for event in running.told("Established")] == ["bjørn"]
+    running = gateway(configuration(pacs.address, listener=listener), UMLAUTS)
+    saw = dcmjs(running.address, identity=UserIdentity("bjørn", ALICE.decode()))
+    assert saw.accepted is fallback
+    assert saw.rejected == (None if fallback else REJECTED)
+    assert len(pacs.associations) == fallback
+    if fallback:
+        assert [event["user"] for event in running.told("Established")] == ["bjørn"]

@@ -12,7 +12,7 @@ import pytest
 from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import HOST, Address
-from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.peers.spy import RELEASE_RP, Spy
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, RawClient, login, request
 from dicomgate.testing.system_gateway import Gateway, StartGateway
 
@@ -80,29 +80,29 @@ ROWS = [
 
 
 @pytest.mark.parametrize("unknown_user", ["reject", "pass"])
-def test_who_decides(gateway: StartGateway, certificates: Certificates, unknown_user: str) -> None:
-    with Spy([accept_all, RELEASE_RP]) as spy:
-        made = tables(spy.address, certificates)
-        made["authenticator"][0]["unknown_user"] = unknown_user
-        running = gateway(made)
-        for number, (identity, shown, calling, source, authenticator, user) in enumerate(ROWS, 1):
-            answer = ask(running, certificates, identity, shown, calling, source)
-            assert answer == REFUSED_IDENTITY if user is None else answer[:1] == b"\2"
-            decided = running.wait_for("Decided", number)[-1]
-            # Where `staff` passes an unknown user on, nobody claims him: the other two are not asked.
-            by = "" if (identity, unknown_user) == (STRANGER, "pass") else authenticator
-            assert (decided["authenticator"], decided["user"]) == (by, user), ROWS[number - 1]
-        assert len(spy.connections) == sum(row[-1] is not None for row in ROWS)
+def test_who_decides(gateway: StartGateway, certificates: Certificates, unknown_user: str, spy: Spy) -> None:
+    made = tables(spy.address, certificates)
+    made["authenticator"][0]["unknown_user"] = unknown_user
+    running = gateway(made)
+    for number, (identity, shown, calling, source, authenticator, user) in enumerate(ROWS, 1):
+        answer = ask(running, certificates, identity, shown, calling, source)
+        assert answer == REFUSED_IDENTITY if user is None else answer[:1] == b"\2"
+        decided = running.wait_for("Decided", number)[-1]
+        # Where `staff` passes an unknown user on, nobody claims him: the other two are not asked.
+        by = "" if (identity, unknown_user) == (STRANGER, "pass") else authenticator
+        assert (decided["authenticator"], decided["user"]) == (by, user), ROWS[number - 1]
+    assert len(spy.connections) == sum(row[-1] is not None for row in ROWS)
 
 
-def test_nobody_is_asked_where_an_identity_is_required(gateway: StartGateway, certificates: Certificates) -> None:
-    with Spy([accept_all, RELEASE_RP]) as spy:
-        made = tables(spy.address, certificates)
-        made["listener"][0]["identity"] = "required"
-        running = gateway(made)
-        for shown in ("client", ""):
-            assert ask(running, certificates, b"", shown) == REFUSED_IDENTITY
-        refused = running.wait_for("Refused", 2)
-        assert {one["reason"] for one in refused} == {"no user identity, and the listener requires one"}
-        assert not running.told("Decided")
-        assert ask(running, certificates, RIGHT, "client")[:1] == b"\2"
+def test_nobody_is_asked_where_an_identity_is_required(
+    gateway: StartGateway, certificates: Certificates, spy: Spy
+) -> None:
+    made = tables(spy.address, certificates)
+    made["listener"][0]["identity"] = "required"
+    running = gateway(made)
+    for shown in ("client", ""):
+        assert ask(running, certificates, b"", shown) == REFUSED_IDENTITY
+    refused = running.wait_for("Refused", 2)
+    assert {one["reason"] for one in refused} == {"no user identity, and the listener requires one"}
+    assert not running.told("Decided")
+    assert ask(running, certificates, RIGHT, "client")[:1] == b"\2"

@@ -113,7 +113,7 @@ class TestReload:
             assert running.reload()
 
     def test_an_authenticator_that_cannot_be_entered_changes_nothing(
-        self, gateway: StartGateway, install_authenticator: Callable[[str], str]
+        self, gateway: StartGateway, install_authenticator: Callable[[str], str], spy: Spy
     ) -> None:
         judge = install_authenticator("""
             from dicomgate import Accept
@@ -125,84 +125,82 @@ class TestReload:
                 async def __aexit__(self, *_):
                     pass
         """)
-        with Spy([accept_all, RELEASE_RP]) as spy:
-            running = gateway(configuration(spy.address))
-            running.tables["authenticator"] = [{"use": judge}]
+        running = gateway(configuration(spy.address))
+        running.tables["authenticator"] = [{"use": judge}]
+        running.write()
+        assert not running.reload()
+        assert "the configuration is as it was before" in running.log()
+        assert log_in(running.address, [login("alice", WRONG)]) == REFUSED_IDENTITY
+        assert log_in(running.address, ALICE_LOGS_IN)[0] == 2
+
+    def test_listeners_come_and_go(self, gateway: StartGateway, spy: Spy) -> None:
+        first, second, third = ((HOST, free_port()) for _ in range(3))
+        tables = configuration(spy.address)
+        listener = tables["listener"][0]
+
+        def listen(*addresses: tuple[str, int]) -> None:
+            listener["bind"] = [f"{host}:{port}" for host, port in addresses]
+
+        listen(first, second)
+        running = gateway(tables)
+        with RawClient(first) as client:
+            assert client.ask(request(*ALICE_LOGS_IN))[0] == 2
+            listen(second, third)
             running.write()
-            assert not running.reload()
-            assert "the configuration is as it was before" in running.log()
-            assert log_in(running.address, [login("alice", WRONG)]) == REFUSED_IDENTITY
-            assert log_in(running.address, ALICE_LOGS_IN)[0] == 2
-
-    def test_listeners_come_and_go(self, gateway: StartGateway) -> None:
-        with Spy([accept_all, RELEASE_RP]) as spy:
-            first, second, third = ((HOST, free_port()) for _ in range(3))
-            tables = configuration(spy.address)
-            listener = tables["listener"][0]
-
-            def listen(*addresses: tuple[str, int]) -> None:
-                listener["bind"] = [f"{host}:{port}" for host, port in addresses]
-
-            listen(first, second)
-            running = gateway(tables)
-            with RawClient(first) as client:
-                assert client.ask(request(*ALICE_LOGS_IN))[0] == 2
-                listen(second, third)
-                running.write()
-                assert running.reload()
-                for address in (second, third):
-                    assert log_in(address, ALICE_LOGS_IN)[0] == 2
-                with pytest.raises(ConnectionRefusedError):
-                    RawClient(first)
-                assert client.release() == RELEASE_RP  # it came in by the one that is gone
-            # An address that is taken: all stays as it was, and what could be opened is closed again.
-            with socket.create_server((HOST, 0)) as taken:
-                listen(first, taken.getsockname())
-                running.write()
-                assert not running.reload()
-            assert "Address already in use" in running.log()
+            assert running.reload()
+            for address in (second, third):
+                assert log_in(address, ALICE_LOGS_IN)[0] == 2
             with pytest.raises(ConnectionRefusedError):
                 RawClient(first)
-            assert log_in(second, ALICE_LOGS_IN)[0] == 2
-
-    def test_users_come_and_go(self, gateway: StartGateway) -> None:
-        with Spy([accept_all, RELEASE_RP]) as spy:
-            running = gateway(configuration(spy.address), {"alice": USERS["alice"]})
-            zoe = [login("zoë", ZOE)]
-            assert log_in(running.address, zoe) == REFUSED_IDENTITY
-            running.write_users({"zoë": make_hash(ZOE)}, "others.htpasswd")
-            running.tables["authenticator"][0]["file"] = "others.htpasswd"
+            assert client.release() == RELEASE_RP  # it came in by the one that is gone
+        # An address that is taken: all stays as it was, and what could be opened is closed again.
+        with socket.create_server((HOST, 0)) as taken:
+            listen(first, taken.getsockname())
             running.write()
-            assert log_in(running.address, zoe) == REFUSED_IDENTITY
-            assert running.reload()
-            assert log_in(running.address, zoe)[0] == 2
-            assert log_in(running.address, ALICE_LOGS_IN) == REFUSED_IDENTITY
-            # A change of the users file counts from the next login on, without a reload.
-            running.write_users({"zoë": make_hash(WRONG)}, "others.htpasswd")
-            assert log_in(running.address, zoe) == REFUSED_IDENTITY
-            assert log_in(running.address, [login("zoë", WRONG)])[0] == 2
+            assert not running.reload()
+        assert "Address already in use" in running.log()
+        with pytest.raises(ConnectionRefusedError):
+            RawClient(first)
+        assert log_in(second, ALICE_LOGS_IN)[0] == 2
 
-    def test_a_certificate_is_renewed(self, gateway: StartGateway, certificates: Certificates, tmp_path: Path) -> None:
+    def test_users_come_and_go(self, gateway: StartGateway, spy: Spy) -> None:
+        running = gateway(configuration(spy.address), {"alice": USERS["alice"]})
+        zoe = [login("zoë", ZOE)]
+        assert log_in(running.address, zoe) == REFUSED_IDENTITY
+        running.write_users({"zoë": make_hash(ZOE)}, "others.htpasswd")
+        running.tables["authenticator"][0]["file"] = "others.htpasswd"
+        running.write()
+        assert log_in(running.address, zoe) == REFUSED_IDENTITY
+        assert running.reload()
+        assert log_in(running.address, zoe)[0] == 2
+        assert log_in(running.address, ALICE_LOGS_IN) == REFUSED_IDENTITY
+        # A change of the users file counts from the next login on, without a reload.
+        running.write_users({"zoë": make_hash(WRONG)}, "others.htpasswd")
+        assert log_in(running.address, zoe) == REFUSED_IDENTITY
+        assert log_in(running.address, [login("zoë", WRONG)])[0] == 2
+
+    def test_a_certificate_is_renewed(
+        self, gateway: StartGateway, certificates: Certificates, tmp_path: Path, spy: Spy
+    ) -> None:
         folder = tmp_path / "renewed"
         folder.mkdir()
         renewed = make_certificates(folder)
-        with Spy([accept_all, RELEASE_RP]) as spy:
-            own = {"certificate": certificates.server.certificate, "key": certificates.server.key}
-            running = gateway(configuration(spy.address, listener={"tls": own}))
-            with RawClient(running.address, certificates.client_context()) as client:
-                assert client.ask(request(*ALICE_LOGS_IN))[0] == 2
-                own |= {"certificate": renewed.server.certificate}
-                running.write()
-                assert not running.reload()  # the key of the other certificate
-                assert "is not the key of" in running.log()
-                assert log_in(running.address, ALICE_LOGS_IN, certificates.client_context())[0] == 2
-                own |= {"key": renewed.server.key}
-                running.write()
-                assert running.reload()
-                assert client.release() == RELEASE_RP
-            assert log_in(running.address, ALICE_LOGS_IN, renewed.client_context())[0] == 2
-            with pytest.raises(OSError, match="certificate verify failed"):
-                RawClient(running.address, certificates.client_context())
+        own = {"certificate": certificates.server.certificate, "key": certificates.server.key}
+        running = gateway(configuration(spy.address, listener={"tls": own}))
+        with RawClient(running.address, certificates.client_context()) as client:
+            assert client.ask(request(*ALICE_LOGS_IN))[0] == 2
+            own |= {"certificate": renewed.server.certificate}
+            running.write()
+            assert not running.reload()  # the key of the other certificate
+            assert "is not the key of" in running.log()
+            assert log_in(running.address, ALICE_LOGS_IN, certificates.client_context())[0] == 2
+            own |= {"key": renewed.server.key}
+            running.write()
+            assert running.reload()
+            assert client.release() == RELEASE_RP
+        assert log_in(running.address, ALICE_LOGS_IN, renewed.client_context())[0] == 2
+        with pytest.raises(OSError, match="certificate verify failed"):
+            RawClient(running.address, certificates.client_context())
 
 
 class TestDrain:

@@ -160,7 +160,7 @@ def shown(value: object) -> bool:
 
 
 def test_a_passcode_in_the_clear_is_not_even_shown_to_an_authenticator(
-    gateway: StartGateway, install_authenticator: Callable[[str], str]
+    gateway: StartGateway, install_authenticator: Callable[[str], str], spy: Spy
 ) -> None:
     """cleartext_passcodes = false on a listener without TLS."""
     judge = install_authenticator("""
@@ -170,15 +170,14 @@ def test_a_passcode_in_the_clear_is_not_even_shown_to_an_authenticator(
             async def authenticate(self, attempt):
                 return Accept("anybody")
     """)
-    with Spy([accept_all, RELEASE_RP]) as spy:
-        tables = configuration(spy.address, listener={"cleartext_passcodes": False})
-        with pytest.raises(ConfigError, match="passcodes would cross the network in the clear"):
-            gateway(tables)
-        tables["authenticator"].append({"use": judge})
-        tables["listener"][0]["authenticators"] = [judge]
-        running = gateway(tables)
-        assert log_in(running.address, [login("a.b.c", b"", kind=5)])[0] == 2
-        assert log_in(running.address, [login("alice", ALICE)]) == REFUSED_IDENTITY
-        [refused] = running.wait_for("Refused")
-        assert "without TLS" in refused["reason"]
-        assert len(running.told("Decided")) == len(spy.connections) == 1
+    tables = configuration(spy.address, listener={"cleartext_passcodes": False})
+    with pytest.raises(ConfigError, match="passcodes would cross the network in the clear"):
+        gateway(tables)
+    tables["authenticator"].append({"use": judge})
+    tables["listener"][0]["authenticators"] = [judge]
+    running = gateway(tables)
+    assert log_in(running.address, [login("a.b.c", b"", kind=5)])[0] == 2
+    assert log_in(running.address, [login("alice", ALICE)]) == REFUSED_IDENTITY
+    [refused] = running.wait_for("Refused")
+    assert "without TLS" in refused["reason"]
+    assert len(running.told("Decided")) == len(spy.connections) == 1

@@ -116,7 +116,7 @@ class TestBeforeItsAnswer:
     def test_nobody_listens(self, gateway: StartGateway) -> None:
         self.check(gateway, (HOST, free_port()), "Connection refused")
 
-    def test_its_name_does_not_resolve(self, gateway: StartGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_its_name_does_not_resolve(self, gateway: StartGateway, monkeypatch: pytest.MonkeyPatch, spy: Spy) -> None:
         """The first client that meets with that has it looked up anew, and the next one gets through."""
         known = False
         look_up = socket.getaddrinfo
@@ -127,14 +127,13 @@ class TestBeforeItsAnswer:
             return look_up(HOST if host == "pacs.invalid" else host, *args, **options)  # type: ignore[arg-type]
 
         monkeypatch.setattr(socket, "getaddrinfo", resolve)
-        with Spy([accept_all, RELEASE_RP]) as spy:
-            running = gateway(configuration(("pacs.invalid", spy.address[1])))
-            known = True
-            with RawClient(running.address) as client:
-                assert client.ask(ALICE_LOGS_IN) == CONGESTION
-            [refused] = running.wait_for("Refused")
-            assert "the host name pacs.invalid does not resolve" in refused["reason"]
-            wait_until(lambda: log_in(running.address, [login("alice", ALICE)])[0] == 2, "a login getting through")
+        running = gateway(configuration(("pacs.invalid", spy.address[1])))
+        known = True
+        with RawClient(running.address) as client:
+            assert client.ask(ALICE_LOGS_IN) == CONGESTION
+        [refused] = running.wait_for("Refused")
+        assert "the host name pacs.invalid does not resolve" in refused["reason"]
+        wait_until(lambda: log_in(running.address, [login("alice", ALICE)])[0] == 2, "a login getting through")
 
     def test_the_connection_is_never_made(self, gateway: StartGateway) -> None:
         with socket.socket() as full, socket.socket() as first, socket.socket() as second:

@@ -141,18 +141,17 @@ def test_let_in(bench: Bench, row: str) -> None:
         assert arrived == bench.spy.connections[count + 1].pdus()[0]
 
 
-def test_a_long_passcode(gateway: StartGateway) -> None:
+def test_a_long_passcode(gateway: StartGateway, spy: Spy) -> None:
     passcode = b"p" * 1024
     assert passcode in pdu("a7")
-    with Spy([accept_all, RELEASE_RP]) as spy:
-        bench = Bench(gateway(configuration(spy.address), {"alice": make_hash(passcode)}), spy, None)
-        assert bench.ask(pdu("a7"))[0] == 2
-        assert bench.ask(pdu("a7").replace(passcode, passcode[:-1] + b"q")) == REFUSED_IDENTITY
-        assert len(spy.connections) == 1
-        assert b"ppp" not in spy.received()
+    bench = Bench(gateway(configuration(spy.address), {"alice": make_hash(passcode)}), spy, None)
+    assert bench.ask(pdu("a7"))[0] == 2
+    assert bench.ask(pdu("a7").replace(passcode, passcode[:-1] + b"q")) == REFUSED_IDENTITY
+    assert len(spy.connections) == 1
+    assert b"ppp" not in spy.received()
 
 
-def test_a_long_token(gateway: StartGateway, install_authenticator: Callable[[str], str]) -> None:
+def test_a_long_token(gateway: StartGateway, install_authenticator: Callable[[str], str], spy: Spy) -> None:
     """Beside test_refused[a8]: with an authenticator for tokens the same bytes are let in."""
     judge = install_authenticator("""
         from dicomgate import Accept, IdentityType, Reject
@@ -162,15 +161,14 @@ def test_a_long_token(gateway: StartGateway, install_authenticator: Callable[[st
                 good = attempt.identity.primary == b"e" * 60000
                 return Accept("bearer") if good else Reject("another token")
     """)
-    with Spy([accept_all, RELEASE_RP]) as spy:
-        tables = configuration(spy.address)
-        tables["authenticator"].append({"use": judge})
-        bench = Bench(gateway(tables, USERS), spy, None)
-        assert bench.ask(pdu("a8")).endswith(EMPTY_RESPONSE)
-        assert bench.ask(pdu("a8")[:-3] + b"x" + pdu("a8")[-2:]) == REFUSED_IDENTITY
-        assert len(spy.connections) == 1
-        assert b"eee" not in spy.received()
-        assert [event["user"] for event in bench.gateway.told("Decided")] == ["bearer", None]
+    tables = configuration(spy.address)
+    tables["authenticator"].append({"use": judge})
+    bench = Bench(gateway(tables, USERS), spy, None)
+    assert bench.ask(pdu("a8")).endswith(EMPTY_RESPONSE)
+    assert bench.ask(pdu("a8")[:-3] + b"x" + pdu("a8")[-2:]) == REFUSED_IDENTITY
+    assert len(spy.connections) == 1
+    assert b"eee" not in spy.received()
+    assert [event["user"] for event in bench.gateway.told("Decided")] == ["bearer", None]
 
 
 def assert_reserved_bytes_are_zero(rq: bytes) -> None:

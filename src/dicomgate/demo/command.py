@@ -22,7 +22,7 @@ def demo(
         bool, typer.Option("--keep", help="Keep the files, and go on serving until Ctrl-C; prints the passcode.")
     ] = False,
     folder: Annotated[
-        Path | None, typer.Option(help="Make the files in this new or empty folder, and leave them there.")
+        Path | None, typer.Option(help="Write the files to this new or empty folder, and keep them.")
     ] = None,
 ) -> None:
     """Start a PACS and a gateway in front of it, and show which clients are admitted and which are refused.
