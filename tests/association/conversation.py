@@ -37,6 +37,7 @@ class Conversation:
                     assert sender is side
                     self.received[side.other] += buffer[start:end]
                 case do.Reply(to, pdu):
+                    assert pdu, "an empty answer is none"
                     self.received[to] += pdu
                 case do.Keep(sender, start, end):
                     self._held[sender] = buffer[start:end]

@@ -419,6 +419,16 @@ def test_what_the_upstream_says_unasked_is_dropped() -> None:
     assert answer.server_response == b""
 
 
+# decision: D33
+@pytest.mark.parametrize("ends", [True, False])
+def test_the_relay_is_told_when_the_credential_ends(ends: bool) -> None:
+    until = NOW + timedelta(hours=1)
+    talk = deciding(policy=replace(POLICY, end_with_credential=ends))
+    talk.decided(Verdict(Accept("alice", expires_at=until), "staff"))
+    talk.upstream_opened()
+    assert only(do.Relay, talk.upstream_data(ANSWER.encode(REQUEST))).ends == (until if ends else None)
+
+
 # -- the table of legal moves -----------------------------------------------------------------------------------------
 
 

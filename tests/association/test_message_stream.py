@@ -116,37 +116,50 @@ def test_a_later_message_of_the_other_side_waits_for_nothing() -> None:
     assert talk.received[CLIENT] == message(7) + ANSWER + message(8)[:-1]
 
 
+NOT_OF_IT = "that is not of the message under way"
 BROKEN = {
-    "a data set without a command set": raw.p_data(raw.pdv(1, b"data", 2)),
-    "a command set on another context": raw.p_data(raw.pdv(1, b"ab", 1), raw.pdv(3, b"cd", 3)),
-    "a data set inside a command set": raw.p_data(raw.pdv(1, b"ab", 1), raw.pdv(1, b"cd", 2)),
-    "a command set inside a data set": message(1)[:-16] + raw.p_data(raw.pdv(1, b"da", 0)) + message(2),
-    "a data set on another context": message(1)[:-16] + raw.p_data(raw.pdv(3, b"data", 2)),
-    "two messages in a PDU": raw.p_data(*[raw.pdv(1, command(number, data_set=False), 3) for number in (1, 2)]),
-    "a command set that does not say": raw.p_data(raw.pdv(1, pack("<HHLH", 0, 0x0110, 2, 1), 3)),
-    "a data set type that is cut off": raw.p_data(raw.pdv(1, pack("<HHL", 0, 0x0800, 2), 3)),
-    "a data set type of four bytes": raw.p_data(raw.pdv(1, pack("<HHLL", 0, 0x0800, 4, 1), 3)),
-    "an endless command set": raw.p_data(raw.pdv(1, bytes(1000), 1)) * 70,
-    "an endless command set of nothing": raw.p_data(raw.pdv(1, b"", 1)) * 6000,
-    "an odd PDV": raw.p_data(raw.pdv(1, b"abc", 3)),
-    "a context that was not accepted": raw.p_data(raw.pdv(7, b"ab", 1)),
+    "a data set without a command set": (raw.p_data(raw.pdv(1, b"data", 2)), "where a command set must begin"),
+    "a command set on another context": (raw.p_data(raw.pdv(1, b"ab", 1), raw.pdv(3, b"cd", 3)), NOT_OF_IT),
+    "a data set inside a command set": (raw.p_data(raw.pdv(1, b"ab", 1), raw.pdv(1, b"cd", 2)), NOT_OF_IT),
+    "a command set inside a data set": (message(1)[:-16] + raw.p_data(raw.pdv(1, b"da", 0)) + message(2), NOT_OF_IT),
+    "a data set on another context": (message(1)[:-16] + raw.p_data(raw.pdv(3, b"data", 2)), NOT_OF_IT),
+    "two messages in a PDU": (
+        raw.p_data(*[raw.pdv(1, command(number, data_set=False), 3) for number in (1, 2)]),
+        "fragments of two messages",
+    ),
+    "a command set that does not say": (
+        raw.p_data(raw.pdv(1, pack("<HHLH", 0, 0x0110, 2, 1), 3)),
+        "without a Command Data Set Type",
+    ),
+    "a data set type that is cut off": (
+        raw.p_data(raw.pdv(1, pack("<HHL", 0, 0x0800, 2), 3)),
+        "without a Command Data Set Type",
+    ),
+    "a data set type of four bytes": (
+        raw.p_data(raw.pdv(1, pack("<HHLL", 0, 0x0800, 4, 1), 3)),
+        "without a Command Data Set Type",
+    ),
+    "an endless command set": (raw.p_data(raw.pdv(1, bytes(1000), 1)) * 70, "more than 65536 bytes"),
+    "an endless command set of nothing": (raw.p_data(raw.pdv(1, b"", 1)) * 6000, "more than 65536 bytes"),
+    "an odd PDV": (raw.p_data(raw.pdv(1, b"abc", 3)), "of 5 bytes"),
+    "a context that was not accepted": (raw.p_data(raw.pdv(7, b"ab", 1)), "was not accepted"),
 }
 
 
 @pytest.mark.parametrize("size", [5, 1_000_000])
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_is_no_sequence_of_messages_is_a_violation(name: str, size: int) -> None:
+    bad, why = BROKEN[name]
     talk = Judged()
     talk.send(CLIENT, message(9))
-    aborts = []
-    for piece in pieces(BROKEN[name], size):
-        aborts = talk.send(CLIENT, piece)
-        if aborts:
-            break
-    assert aborts[0] in (do.Abort(UPSTREAM, INVALID_PARAMETER.encode()), do.Reset(UPSTREAM))
-    assert aborts[1] == do.Abort(CLIENT, INVALID_PARAMETER.encode())
-    assert (message(9) + BROKEN[name]).startswith(talk.received[UPSTREAM])
-    assert len(talk.received[UPSTREAM]) < len(message(9) + BROKEN[name])
+    first, second, close = next(effects for piece in pieces(bad, size) if (effects := talk.send(CLIENT, piece)))
+    assert first in (do.Abort(UPSTREAM, INVALID_PARAMETER.encode()), do.Reset(UPSTREAM))
+    assert second == do.Abort(CLIENT, INVALID_PARAMETER.encode())
+    assert isinstance(close, do.Close)
+    assert close.cause is Cause.CLIENT_VIOLATION
+    assert why in close.detail
+    assert (message(9) + bad).startswith(talk.received[UPSTREAM])
+    assert len(talk.received[UPSTREAM]) < len(message(9) + bad)
 
 
 @pytest.mark.parametrize("size", [5, 1_000_000])

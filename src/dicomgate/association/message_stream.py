@@ -37,7 +37,7 @@ class _Stage(Enum):
     DATA = auto()
     """Fragments of a data set come; the message passes or is dropped."""
     DONE = auto()
-    """The last fragment has begun."""
+    """The last fragment of the message has come."""
 
 
 class MessageStream(PdvStream):
