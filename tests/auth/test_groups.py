@@ -60,12 +60,9 @@ async def test_groups_are_added() -> None:
 
 @pytest.mark.parametrize("decision", [Reject("no"), Unavailable("down")])
 async def test_who_is_not_accepted_is_not_asked_for(decision: Decision) -> None:
-    class Refusing(Tickets):
-        pass
-
-    Refusing.decision = decision
-    directory = Directory(answering(["radiology", "staff"]))
-    assert (await consulted(directory, Refusing())).decision == decision
+    refusing, directory = Tickets(), Directory(answering(["radiology", "staff"]))
+    refusing.decision = decision
+    assert (await consulted(directory, refusing)).decision == decision
     assert directory.asked == []
 
 
@@ -73,15 +70,12 @@ Ask = Callable[[str], Coroutine[Any, Any, Any]]
 
 
 def answering(answer: Any) -> Ask:
+    """Return the answer, or raise it if it is an exception."""
+
     async def ask(_: str) -> Any:
+        if isinstance(answer, BaseException):
+            raise answer
         return answer
-
-    return ask
-
-
-def raising(error: BaseException) -> Ask:
-    async def ask(_: str) -> Any:
-        raise error
 
     return ask
 
@@ -104,12 +98,12 @@ async def stubborn(_: str) -> list[str]:
         (answering(None), Unavailable, "defect: TypeError"),
         (answering("radiology"), Unavailable, "not a collection of text"),
         (answering([1]), Unavailable, "not a collection of text"),
-        (raising(LookupError("no entry of alice")), Reject, "groups from directory: no entry of alice"),
-        (raising(ConnectionError("no directory can be asked")), Unavailable, "no directory can be asked"),
-        (raising(RuntimeError("the canary's secret")), Unavailable, "defect: RuntimeError"),
-        (raising(SystemExit()), Unavailable, "defect: SystemExit"),
-        (raising(asyncio.CancelledError()), Unavailable, "defect: "),
-        (raising(KeyError("a defect")), Unavailable, "defect: KeyError"),
+        (answering(LookupError("no entry of alice")), Reject, "groups from directory: no entry of alice"),
+        (answering(ConnectionError("no directory can be asked")), Unavailable, "no directory can be asked"),
+        (answering(RuntimeError("the canary's secret")), Unavailable, "defect: RuntimeError"),
+        (answering(SystemExit()), Unavailable, "defect: SystemExit"),
+        (answering(asyncio.CancelledError()), Unavailable, "defect: "),
+        (answering(KeyError("a defect")), Unavailable, "defect: KeyError"),
         (hanging, Unavailable, "no answer within 0.1 s"),
         (stubborn, Unavailable, "no answer within 0.1 s"),
     ],
@@ -123,7 +117,7 @@ async def test_what_cannot_be_had_lets_nobody_in(answer: Any, kind: type[Reject 
 
 @pytest.mark.parametrize("next_on_error", [False, True])
 async def test_a_source_that_is_down_stops_the_chain_or_does_not(next_on_error: bool) -> None:
-    source = GroupSource("directory", Directory(raising(ConnectionError("no directory can be asked"))), 5)
+    source = GroupSource("directory", Directory(answering(ConnectionError("no directory can be asked"))), 5)
     first = Link("tickets", Tickets(), groups_from=source, next_on_error=next_on_error)
     decision = await Chain([first, Link("other", Tickets())]).authenticate(TICKET)
     assert decision == Tickets.decision if next_on_error else isinstance(decision, Unavailable)

@@ -167,10 +167,7 @@ def told(caplog: pytest.LogCaptureFixture) -> str:
 @pytest.mark.parametrize("act", [*map(raising, RAISE), recursing])
 @NOTHING_FORGOTTEN
 async def test_an_exception_is_unavailable_and_tells_no_secret(
-    kind: type[Sync],
-    act: Callable[[], object],
-    caplog: pytest.LogCaptureFixture,
-    capfd: pytest.CaptureFixture[str],
+    kind: type[Sync], act: Callable[[], object], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
     decision = await ask(kind(act))
@@ -249,16 +246,6 @@ class Patient:
         return Accept("never")
 
 
-class Suicidal:
-    """Cancels the task it runs in, then accepts: the task itself is cancelled, not the asker."""
-
-    async def authenticate(self, attempt: Attempt) -> Decision:
-        task = asyncio.current_task()
-        assert task is not None
-        task.cancel()
-        return Accept("alice")
-
-
 @NOTHING_FORGOTTEN
 async def test_who_misses_the_deadline_is_unavailable(hanging: Hanging, caplog: pytest.LogCaptureFixture) -> None:
     stubborn = Stubborn()
@@ -272,8 +259,13 @@ async def test_who_misses_the_deadline_is_unavailable(hanging: Hanging, caplog: 
 
 @NOTHING_FORGOTTEN
 async def test_who_cancels_itself_does_not_cancel_the_asker() -> None:
-    decision = await ask(Suicidal())
-    assert isinstance(decision, Unavailable)
+    def cancel() -> Decision:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        return FULL
+
+    assert isinstance(await ask(Async(cancel)), Unavailable)
 
 
 @NOTHING_FORGOTTEN
@@ -362,41 +354,35 @@ asyncio.run(main())
 
 
 class Entered:
-    """An async context manager that says what becomes of it."""
+    """An async context manager that says what becomes of it, and fails where it is told to."""
 
-    def __init__(self, life: list[str], fail: BaseException | None = None, fail_at: str = "enter") -> None:
-        self.life, self.fail, self.fail_at = life, fail, fail_at
+    def __init__(self, entering: Exception | None = None, leaving: Exception | None = None) -> None:
+        self.life: list[str] = []
+        self.entering, self.leaving = entering, leaving
 
-    async def __aenter__(self) -> Entered:
+    async def __aenter__(self) -> None:
         self.life.append("enter")
-        if self.fail is not None and self.fail_at == "enter":
-            raise self.fail
-        return self
+        if self.entering is not None:
+            raise self.entering
 
     async def __aexit__(self, *_: object) -> None:
         self.life.append("leave")
-        if self.fail is not None and self.fail_at == "leave":
-            raise self.fail
+        if self.leaving is not None:
+            raise self.leaving
 
     async def authenticate(self, attempt: Attempt) -> Decision:
         self.life.append("ask")
         return Accept("alice")
 
 
-async def test_a_context_manager_is_entered_and_left() -> None:
-    life: list[str] = []
-    assert await ask(Entered(life)) == Accept("alice")
-    assert life == ["enter", "ask", "leave"]
-
-
 async def test_one_that_cannot_be_entered_is_named_without_its_secret() -> None:
-    life: list[str] = []
+    entered = Entered(SecretError())
     with pytest.raises(StartError, match=r"authenticator staff failed to start: SecretError in test_link") as it:
-        await ask(Entered(life, SecretError()))
+        await ask(entered)
     assert CANARY not in str(it.value)
-    assert life == ["enter"], "what was not entered is not left"
+    assert entered.life == ["enter"], "what was not entered is not left"
     with pytest.raises(StartError, match=r"^authenticator staff: the directory is out of reach$"):
-        await ask(Entered([], StartError("the directory is out of reach")))
+        await ask(Entered(StartError("the directory is out of reach")))
 
 
 async def test_half_a_context_manager_is_a_defect() -> None:
@@ -409,9 +395,9 @@ async def test_half_a_context_manager_is_a_defect() -> None:
 
 
 async def test_one_that_cannot_be_left_is_logged_and_no_more(caplog: pytest.LogCaptureFixture) -> None:
-    life: list[str] = []
-    assert await ask(Entered(life, SecretError(), "leave")) == Accept("alice")
-    assert life == ["enter", "ask", "leave"]
+    entered = Entered(leaving=SecretError())
+    assert await ask(entered) == Accept("alice")
+    assert entered.life == ["enter", "ask", "leave"]
     assert "authenticator staff has a defect: it failed to stop: SecretError" in told(caplog)
     assert CANARY not in told(caplog)
 

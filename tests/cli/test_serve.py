@@ -80,11 +80,7 @@ def test_a_broken_configuration_is_said_with_all_that_is_wrong(gate: Path, servi
 
 
 @pytest.mark.parametrize(
-    ("damage", "what"),
-    [
-        (lambda users: users.unlink(), "No such file"),
-        (lambda users: users.chmod(0o666), "writ"),
-    ],
+    ("damage", "what"), [(lambda users: users.unlink(), "No such file"), (lambda users: users.chmod(0o666), "writ")]
 )
 def test_a_users_file_that_does_not_serve_stops_the_start(damage: Any, what: str, gate: Path, serving: Any) -> None:
     damage(gate.parent / "users.htpasswd")

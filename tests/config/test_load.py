@@ -291,18 +291,8 @@ def test_the_tables_show_no_secret(tmp_path: Path) -> None:
 
 def test_an_authenticators_own_keys_may_have_any_name(tmp_path: Path) -> None:
     names = [
-        "json",
-        "schema",
-        "copy",
-        "model_config",
-        "model_extra",
-        "title",
-        "options",
-        "dict",
-        "__class__",
-        "_x",
-        "a.b",
-    ]
+        "json", "schema", "copy", "model_config", "model_extra", "title", "options", "dict", "__class__", "_x", "a.b",
+    ]  # fmt: skip
     text = add('use = "passcode"', "\n".join(f'"{name}" = "of {name}"' for name in names))
     table = read(tmp_path, text).tables.authenticator[0]
     assert table.options == {"file": "users.htpasswd", **{name: f"of {name}" for name in names}}

@@ -14,14 +14,6 @@ ALICE = attempt(passcode("alice", "correct horse"))
 HOME = "alice@192.0.2.1"
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_a_credential_is_its_secret() -> None:
     recent = RecentCredentials(10)
     alice = recent.digest(ALICE)
@@ -40,23 +32,24 @@ def test_a_credential_is_its_secret() -> None:
         recent.digest(replace(ALICE, called_ae_title="OTHER")),
         recent.digest(replace(ALICE, calling_ae_title="OTHER")),
         recent.digest(replace(ALICE, peer=replace(ALICE.peer, certificate=b"der"))),
+        recent.digest(replace(ALICE, peer=replace(ALICE.peer, certificate=b"red"))),  # as long, and another one
         RecentCredentials(10).digest(ALICE),  # another process
     ]
-    assert len({alice, *others}) == 13
+    assert len({alice, *others}) == 14
     assert b"horse" not in alice
 
 
 def test_what_was_refused_is_false_for_a_while_and_what_was_accepted_is_genuine_for_longer() -> None:
-    clock = Clock()
-    recent = RecentCredentials(10, clock)
+    now = 1000.0
+    recent = RecentCredentials(10, lambda: now)
     digest = recent.digest(ALICE)
     for outcome, seconds in ((Outcome.REFUSED, 10), (Outcome.ACCEPTED, 600)):
         recent.end(recent.begin(HOME, digest), outcome)
-        clock.now += seconds - 1
+        now += seconds - 1
         assert recent.outcome(HOME, digest) is outcome
         assert recent.outcome("alice@192.0.2.66", digest) is Outcome.UNKNOWN, "it says nothing about other sources"
         assert recent.outcome("bob@192.0.2.1", digest) is Outcome.UNKNOWN
-        clock.now += 2
+        now += 2
         assert recent.outcome(HOME, digest) is Outcome.UNKNOWN
     recent.end(recent.begin(HOME, digest), Outcome.UNKNOWN)
     assert recent.outcome(HOME, digest) is Outcome.UNKNOWN, "nobody could look"

@@ -190,8 +190,3 @@ async def test_out_of_reach_the_gateway_counts_alone(state: SharedState, caplog:
         "attempts are counted by this gateway alone for now: redis: no answer within 1 s",
         "attempts are counted in the shared state again",
     ]
-
-
-async def test_out_of_reach_without_a_fallback_nobody_is_verified() -> None:
-    with pytest.raises(StateUnavailable):
-        await Throttle(SETTINGS, cast(SharedState, OutOfReach())).take(HOME)

@@ -193,11 +193,7 @@ def listener(name: str, more: str = "") -> str:
 
 async def test_a_file_without_listeners(tmp_path: Path, staff: str) -> None:
     path = write(tmp_path, GATEWAY + staff)
-    assert await refusals(LoginService.configured(path), ALICE, BOB, None) == [
-        None,
-        REFUSED_IDENTITY,
-        REFUSED_IDENTITY,
-    ]
+    assert await refusals(LoginService.configured(path), ALICE, BOB, None) == [None, REFUSED_IDENTITY, REFUSED_IDENTITY]
     assert await refusals(LoginService.configured(path), ALICE, secured=False) == [REFUSED_IDENTITY]
     told = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
     assert [one["event"] for one in told[:4]] == ["Decided", "Decided", "Refused", "Refused"]
