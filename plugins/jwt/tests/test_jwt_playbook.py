@@ -256,10 +256,16 @@ def test_names_of_keys_that_do_something_elsewhere(judge: Jwt, kid: object) -> N
         assert reason.isprintable()
 
 
-WEAK = [
-    b"secret", b"", b"password", b"your-256-bit-secret", b"a-string-secret-at-least-256-bits-long",
+PUBLISHED_SECRETS = [
+    b"a-string-secret-at-least-256-bits-long", b"a-valid-string-secret-that-is-at-least-384-bits-long",
     b"a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
-    b"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow", b"0" * 64, b"ab" * 40,
+    b"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
+    b"qnscAdgRlkIhAUPY44oiexBKtQbGY0orf7OV1I50", b"MI4Xbt1Wd7bbTwO8Jh1y9hT0bHxvgyZr",
+    b"your-256-bit-secret-your-256-bit-secret", b"ThisIsMySuperSecretKeyForJwtTokens",
+    b"this_is_my_super_secret_jwt_key_change_me", b"change-me-change-me-change-me-change-me",
+]  # fmt: skip
+WEAK = [
+    *PUBLISHED_SECRETS, b"secret", b"", b"password", b"your-256-bit-secret", b"0" * 64, b"ab" * 40,
     b"password" * 8, b"passwordpasswordpasswordpasswor", b"11112222333344445555666677778888999",
     b"0123456789abcdef" * 4, b"correct horse battery staple!?!" * 2, b"0123456789012345678901234567890123456789",
     b"n5Q0bV9wXcE3tYk7mZ2rLhJ8uGfD1sA",
@@ -268,12 +274,12 @@ WEAK = [
 
 @pytest.mark.parametrize("secret", WEAK, ids=lambda secret: repr(secret)[:25])
 def test_weak_secrets(tmp_path: Path, secret: bytes) -> None:
-    assert isinstance(
-        ask(authenticator(tmp_path, secret_file=written(tmp_path / "good", SECRET.private, 0o600)), mint(SECRET)),
-        Accept,
-    )
+    good = written(tmp_path / "good", SECRET.private, 0o600)
+    assert isinstance(ask(authenticator(tmp_path, secret_file=good), mint(SECRET)), Accept)
     with pytest.raises(ConfigError) as caught:
         authenticator(tmp_path, secret_file=written(tmp_path / "weak", secret, 0o600))
+    if secret in PUBLISHED_SECRETS:
+        assert "can be guessed" in str(caught.value)
     assert len(secret) < 8 or secret.decode() not in str(caught.value).removeprefix(str(tmp_path))
 
 

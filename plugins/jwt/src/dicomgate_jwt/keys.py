@@ -174,6 +174,12 @@ _EXAMPLES = (
     b"a-string-secret-at-least-256-bits-long",
     b"a-valid-string-secret-that-is-at-least-384-bits-long",
     b"a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
-    b"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
+    b"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",  # RFC 7515 A.1
+    b"qnscAdgRlkIhAUPY44oiexBKtQbGY0orf7OV1I50",
+    b"MI4Xbt1Wd7bbTwO8Jh1y9hT0bHxvgyZr",
+    b"your-256-bit-secret-your-256-bit-secret",
+    b"ThisIsMySuperSecretKeyForJwtTokens",
+    b"this_is_my_super_secret_jwt_key_change_me",
+    b"change-me-change-me-change-me-change-me",
 )
-"""The secrets that jwt.io and RFC 7515 A.1 show, and that are therefore copied."""
+"""Secrets that documentation and generators show, and that are therefore copied."""
