@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import os
 import re
 import signal
@@ -14,14 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from pynetdicom import AE, evt
-from pynetdicom.sop_class import Verification
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from dicomgate.cli import app
-from dicomgate.testing.commandline import logging_as_it_was
+from dicomgate.testing.commandline import DICOMGATE, dicomgate, logging_as_it_was
+from dicomgate.testing.pacs import Pacs
 
-MAIN = "from dicomgate.cli import main; main()"
 PASSCODE = "canary-7f3a-passcode"
 LISTENING = re.compile(r"listening on 127\.0\.0\.\d+:(\d+): listener (\w+)")
 
@@ -38,13 +34,7 @@ def _logging_as_it_was() -> Iterator[None]:
 def run() -> Run:
     """Run a command in this process; what is given to standard input is not a terminal's."""
 
-    def run(*arguments: object, stdin: str = "") -> Result:
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return run
+    return lambda *arguments, stdin="": dicomgate(*arguments, stdin=stdin.encode())
 
 
 @pytest.fixture
@@ -100,7 +90,7 @@ def _serving(
     path: Path, *options: str, environment: dict[str, str] | None = None, python: str = sys.executable
 ) -> Iterator[Gateway]:
     process = subprocess.Popen(
-        [python, "-c", MAIN, "serve", "--config", str(path), *options],
+        [python, *DICOMGATE[1:], "serve", "--config", str(path), *options],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -110,8 +100,7 @@ def _serving(
     gateway = Gateway(process, [], threading.Condition(), threading.Event())
 
     def read() -> None:
-        assert process.stderr is not None
-        for line in process.stderr:
+        for line in process.stderr or ():
             with gateway.grown:
                 gateway.lines.append(line.rstrip("\n"))
                 gateway.grown.notify_all()
@@ -125,21 +114,15 @@ def _serving(
         yield gateway
     finally:
         process.kill()
-        process.wait()
         reader.join()
-        assert process.stderr is not None
-        process.stderr.close()
+        process.communicate()
 
 
 @pytest.fixture(scope="session")
 def pacs() -> Iterator[int]:
     """A PACS that knows nothing of users: its port."""
-    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
-    ae = AE("PACS")
-    ae.add_supported_context(Verification)
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_ECHO, lambda event: 0x0000)])
-    yield server.socket.getsockname()[1]
-    server.shutdown()
+    with Pacs() as pacs:
+        yield pacs.address[1]
 
 
 @contextmanager

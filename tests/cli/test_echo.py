@@ -108,15 +108,8 @@ def test_tls_and_its_failures(gateway: Any, gate: Path, run: Any, one_line: Any,
     plain = ("echo", f"127.0.0.1:{gateway.port('plain')}", *who, "--tls", "--ca", folder / "ca.pem")
     assert "TLS: " in one_line(run(*plain, stdin=passcode), 3)
 
-    mutual: tuple[object, ...] = (
-        "echo",
-        f"127.0.0.3:{gateway.port('mutual')}",
-        *who,
-        "--tls",
-        "--ca",
-        folder / "ca.pem",
-    )
-    mutual = (*mutual, "--server-name", "gate.example.org")
+    address = f"127.0.0.3:{gateway.port('mutual')}"
+    mutual = ("echo", address, *who, "--tls", "--ca", folder / "ca.pem", "--server-name", "gate.example.org")
     # TLS 1.3: the server's alert comes behind the handshake, and may cross our first PDU.
     line = one_line(run(*mutual, stdin=passcode), 3)
     assert "certificate required" in line or "the connection broke" in line

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
+from dicomgate.testing.commandline import DICOMGATE
 from dicomgate.testing.pacs import Pacs
 from dicomgate.testing.slices import ct_slice
 
 FEWER_LINES_THAN, SECONDS = 30, 60
 MODULE, TESTS = Path("src/dicomgate_ward/__init__.py"), Path("tests/test_ward.py")
-DICOMGATE = ["-c", "from dicomgate.cli import main; main()"]
 
 # A roster in place of a list of users: only users who are on duty are admitted.
 CHANGES = {
@@ -81,7 +81,7 @@ def configuration(readme: str, pacs: tuple[str, int]) -> str:
 
 def logged_in(python: str, port: int, user: str, passcode: str, folder: Path) -> bool:
     """Let storescu send an image; or, where it is not installed, the gateway's own client a C-ECHO."""
-    command = [python, *DICOMGATE, "echo", f"127.0.0.1:{port}", "--user", user]
+    command = [python, *DICOMGATE[1:], "echo", f"127.0.0.1:{port}", "--user", user]
     if shutil.which("storescu"):
         command = ["storescu", "127.0.0.1", str(port), "ct.dcm", "-usr", user, "-pwd", passcode]
     ended = subprocess.run(command, cwd=folder, input=f"{passcode}\n", capture_output=True, text=True, timeout=60)
@@ -106,7 +106,7 @@ def test_from_an_empty_folder_to_a_login(tmp_path: Path, serving: Callable[..., 
         return ended.stdout
 
     folder = tmp_path / "dicomgate-ward"
-    call(sys.executable, *DICOMGATE, "plugins", "new", "ward")
+    call(*DICOMGATE, "plugins", "new", "ward")
     done("dicomgate plugins new ward")
     assert "passed" in call(sys.executable, "-m", "pytest", "-q", cwd=folder)
     done("its tests pass")
@@ -116,7 +116,7 @@ def test_from_an_empty_folder_to_a_login(tmp_path: Path, serving: Callable[..., 
     python = environment(tmp_path / "venv")
     pip = (sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "install", "--no-index")
     call(*pip, "--no-deps", "--no-build-isolation", "-q", "-e", folder)
-    assert "shifts\tlist[str]\trequired\tThe shifts that may log in." in call(python, *DICOMGATE, "plugins", "ward")
+    assert "shifts\tlist[str]\trequired\tThe shifts that may log in." in call(python, *DICOMGATE[1:], "plugins", "ward")
     done("pip install -e ., dicomgate plugins ward")
     with Pacs() as pacs:
         path = tmp_path / "dicomgate.toml"
@@ -124,7 +124,7 @@ def test_from_an_empty_folder_to_a_login(tmp_path: Path, serving: Callable[..., 
         (tmp_path / "users").touch(mode=0o600)
         roster = "from dicomgate_ward import user_line as line; print(line('alice', 'correct horse') + ':night')"
         (tmp_path / "users").write_text(call(python, "-c", f"{roster}; print(line('bob', 'horse') + ':day')"))
-        call(python, *DICOMGATE, "check")
+        call(python, *DICOMGATE[1:], "check")
         done("dicomgate check")
         ct_slice(tmp_path / "ct.dcm")
         with serving(path, python=python) as gate:

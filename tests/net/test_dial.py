@@ -11,13 +11,9 @@ import pytest
 
 from dicomgate.net.connection import Connection
 from dicomgate.net.dial import Upstream
+from dicomgate.testing.peers.loopback import free_port
 
 pytestmark = pytest.mark.anyio
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def descriptors() -> int:

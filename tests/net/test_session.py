@@ -127,8 +127,16 @@ def closed(events: list[Event]) -> Closed:
     return cast(Closed, events[-1])
 
 
+DEFECTS = {
+    "as it begins": (Handshake, "__init__"),
+    "in an input": (Handshake, "client_data"),
+    "at a deadline": (Handshake, "deadline"),
+    "after the TLS handshake": (TlsStream, "peer_certificate"),
+}
+
+
 @pytest.mark.parametrize("secured", [False, True])
-@pytest.mark.parametrize("where", ["as it begins", "in an input", "at a deadline", "in none"])
+@pytest.mark.parametrize("where", [*DEFECTS, "in none"])
 async def test_a_defect_ends_one_association_and_no_other(
     where: str, secured: bool, start: Callable[..., Server], tls: ssl.SSLContext, trust: ssl.SSLContext,
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
@@ -138,16 +146,12 @@ async def test_a_defect_ends_one_association_and_no_other(
 
     server = start(tls if secured else None, artim=1 if where == "at a deadline" else 20)
     with monkeypatch.context() as patched:
-        if where == "as it begins":
-            patched.setattr(Handshake, "__init__", defect)
-        elif where == "in an input":
-            patched.setattr(Handshake, "client_data", defect)
-        elif where == "at a deadline":
-            patched.setattr(Handshake, "deadline", defect)
+        if where in DEFECTS:
+            patched.setattr(*DEFECTS[where], defect)
         said = raw.rq()[:-1] if where == "at a deadline" else raw.rq()
         answer = await talk(server, trust if secured else None, say=said)
         told = closed(await server.ended())
-    if where == "in none":
+    if where == "in none" or (where == "after the TLS handshake" and not secured):
         assert (answer, told.cause) == (CALLED_AE_TITLE, Cause.REFUSED)
         return
     assert (answer, told.cause, told.detail) == (b"", Cause.DEFECT, "see the log")
@@ -157,45 +161,29 @@ async def test_a_defect_ends_one_association_and_no_other(
     assert closed(await server.ended()).cause is Cause.REFUSED
 
 
-async def test_a_defect_after_the_tls_handshake(
-    start: Callable[..., Server], tls: ssl.SSLContext, trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def defect(_: TlsStream) -> None:
-        raise KeyError("a defect")
-
-    monkeypatch.setattr(TlsStream, "peer_certificate", defect)
-    server = start(tls)
-    assert await talk(server, trust, say=raw.rq()) == b""
-    assert closed(await server.ended()).cause is Cause.DEFECT
-
-
-@pytest.mark.parametrize(("say", "why"), [(b"", "an end"), (b"GET / HTTP/1.1\r\n\r\n", "no TLS")])
+@pytest.mark.parametrize(
+    ("say", "reason"),
+    [(b"", "TLS: "), (b"GET / HTTP/1.1\r\n\r\n", "TLS: "), (None, "TLS: Connection reset by peer")],
+    ids=["an end", "no TLS", "a reset"],
+)
 async def test_a_failed_tls_handshake_is_refused_with_its_reason(
-    say: bytes, why: str, start: Callable[..., Server], tls: ssl.SSLContext
+    say: bytes | None, reason: str, start: Callable[..., Server], tls: ssl.SSLContext
 ) -> None:
     server = start(tls)
     with socket.create_connection(server.address) as client:
-        client.send(say)
-        client.shutdown(socket.SHUT_WR)
+        if say is None:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("ii", 1, 0))
+            client.close()
+        else:
+            client.send(say)
+            client.shutdown(socket.SHUT_WR)
         opened, refused, told = await server.ended()
     assert isinstance(refused, Refused)
     assert isinstance(told, Closed)
     assert (refused.answer, told.cause) == ("", Cause.REFUSED)
     assert refused.reason == told.detail
-    assert refused.reason.startswith("TLS: "), why
+    assert refused.reason.startswith(reason)
     assert opened.id == refused.id == told.id
-
-
-async def test_a_connection_that_was_reset_before_tls_is_refused_with_its_reason(
-    start: Callable[..., Server], tls: ssl.SSLContext
-) -> None:
-    server = start(tls)
-    with socket.create_connection(server.address) as client:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("ii", 1, 0))
-    _, refused, told = await server.ended()
-    assert isinstance(refused, Refused)
-    assert isinstance(told, Closed)
-    assert refused.reason == told.detail == "TLS: Connection reset by peer"
 
 
 @pytest.mark.parametrize("stage", ["in its TLS handshake", "after it", "without TLS"])

@@ -1,5 +1,3 @@
-"""An authenticator that is installed for one test."""
+from dicomgate.testing.fixtures import certificates, install_authenticator
 
-from dicomgate.testing.fixtures import install_authenticator
-
-__all__ = ["install_authenticator"]
+__all__ = ["certificates", "install_authenticator"]

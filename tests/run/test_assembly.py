@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, StartError
 from dicomgate.auth import loading
 from dicomgate.run.assembly import Assembly, assemble
-from dicomgate.testing.peers.certificates import Certificates, make_certificates
+from dicomgate.testing.peers.certificates import Certificates
 
 LIFE: list[str] = []
 FINGERPRINT = "ab" * 32
@@ -64,11 +64,6 @@ def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     real = loading.find
     made = {"fake": Fake, "lazy": Lazy}
     monkeypatch.setattr(loading, "find", lambda use: made.get(use) or real(use))
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 UPSTREAM = '[[upstream]]\nname = "pacs"\naddress = "127.0.0.1:4242"\ncalled_ae_titles = ["PACS"]\n'
@@ -263,21 +258,19 @@ UPSTREAM_TLS = [
 ]
 
 
-@pytest.mark.parametrize(("names", "key", "said"), LISTENER_TLS)
-def test_a_file_of_a_listener_that_cannot_be_used_is_told_by_its_key(
-    tmp_path: Path, files: dict[str, Path], names: str, key: str, said: str
+@pytest.mark.parametrize(
+    ("table", "names", "key", "said"),
+    [*(("listener", *row) for row in LISTENER_TLS), *(("upstream", *row) for row in UPSTREAM_TLS)],
+)
+def test_a_file_that_cannot_be_used_is_told_by_its_key(
+    tmp_path: Path, files: dict[str, Path], table: str, names: str, key: str, said: str
 ) -> None:
-    (line,) = wrong(tmp_path, listener(tls(files, names)), UPSTREAM, FAKE)
-    assert line.startswith(f"gate.toml:4: listener[0].tls.{key}: ")
-    assert said in line
-
-
-@pytest.mark.parametrize(("names", "key", "said"), UPSTREAM_TLS)
-def test_a_file_of_an_upstream_that_cannot_be_used_is_told_by_its_key(
-    tmp_path: Path, files: dict[str, Path], names: str, key: str, said: str
-) -> None:
-    (line,) = wrong(tmp_path, listener("cleartext_passcodes = true"), UPSTREAM + tls(files, names), FAKE)
-    assert line.startswith(f"gate.toml:10: upstream[0].tls.{key}: ")
+    lines = tls(files, names)
+    if table == "listener":
+        (line,) = wrong(tmp_path, listener(lines), UPSTREAM, FAKE)
+    else:
+        (line,) = wrong(tmp_path, listener("cleartext_passcodes = true"), UPSTREAM + lines, FAKE)
+    assert line.startswith(f"gate.toml:{4 if table == 'listener' else 10}: {table}[0].tls.{key}: ")
     assert said in line
 
 

@@ -97,23 +97,17 @@ WRONG = {
 
 
 @pytest.fixture
-async def settled(tmp_path: Path, free_port: int) -> None:
+async def settled(tmp_path: Path, free_tcp_port: int) -> None:
     """What is opened once for the whole process, threads and their wake-up sockets, is open now."""
-    await (await Server.start(write(tmp_path, port=free_port))).stop()
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    await (await Server.start(write(tmp_path, port=free_tcp_port))).stop()
 
 
 @pytest.mark.parametrize("point", WRONG)
 async def test_a_start_that_fails_leaves_nothing_open(
-    point: str, settled: None, tmp_path: Path, taken: int, free_port: int
+    point: str, settled: None, tmp_path: Path, taken: int, free_tcp_port: int
 ) -> None:
     keys, kind, reason = WRONG[point]
-    path = write(tmp_path, port=taken if point == "a port" else free_port, **keys)
+    path = write(tmp_path, port=taken if point == "a port" else free_tcp_port, **keys)
     before = left_open()
     with pytest.raises(kind, match=reason):
         await Server.start(path)
@@ -122,11 +116,11 @@ async def test_a_start_that_fails_leaves_nothing_open(
 
 @pytest.mark.parametrize("point", WRONG)
 async def test_a_reload_that_fails_leaves_nothing_open_and_changes_nothing(
-    point: str, settled: None, tmp_path: Path, taken: int, free_port: int, caplog: pytest.LogCaptureFixture
+    point: str, settled: None, tmp_path: Path, taken: int, free_tcp_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = await Server.start(write(tmp_path, port=free_port))
+    server = await Server.start(write(tmp_path, port=free_tcp_port))
     keys, _, reason = WRONG[point]
-    write(tmp_path, port=taken if point == "a port" else free_port, **keys)
+    write(tmp_path, port=taken if point == "a port" else free_tcp_port, **keys)
     bound, generation, before = dict(server.bound), server._generation, left_open()
     assert not await server.reload()
     assert reason in caplog.text
@@ -135,7 +129,7 @@ async def test_a_reload_that_fails_leaves_nothing_open_and_changes_nothing(
     assert server.bound == bound
     assert server._generation is generation
     # The positive control: once it is right it is adopted, and the same number of descriptors is open.
-    write(tmp_path, port=free_port)
+    write(tmp_path, port=free_tcp_port)
     assert await server.reload()
     await asyncio.wait(server._retiring)
     assert server._generation is not generation
@@ -147,7 +141,7 @@ async def test_a_reload_that_fails_leaves_nothing_open_and_changes_nothing(
 
 @pytest.mark.parametrize("step", ["open_audit", "Protection", "Assembly.open", "listen", "Upstream.look_up"])
 async def test_a_defect_leaves_nothing_open_either(
-    step: str, settled: None, tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
+    step: str, settled: None, tmp_path: Path, free_tcp_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class DefectError(Exception):
         """Nothing that the gateway raises on purpose."""
@@ -158,7 +152,7 @@ async def test_a_defect_leaves_nothing_open_either(
     async def failed(*_: object) -> None:
         raise DefectError
 
-    path = write(tmp_path, port=free_port)
+    path = write(tmp_path, port=free_tcp_port)
     server = await Server.start(path)
     before = left_open()
     with monkeypatch.context() as patched:
@@ -169,8 +163,8 @@ async def test_a_defect_leaves_nothing_open_either(
                 patched.setattr(Upstream, "look_up", failed)
             case _:
                 patched.setattr(generation_module, step, defect)
-        write(tmp_path, port=free_port, state="other.sqlite", audit="other.jsonl")
-        path.write_text(path.read_text().replace(f'"127.0.0.1:{free_port}"', '"127.0.0.2:0"'))
+        write(tmp_path, port=free_tcp_port, state="other.sqlite", audit="other.jsonl")
+        path.write_text(path.read_text().replace(f'"127.0.0.1:{free_tcp_port}"', '"127.0.0.2:0"'))
         with pytest.raises(DefectError):
             await server.reload()
         assert left_open() == before
@@ -181,15 +175,15 @@ async def test_a_defect_leaves_nothing_open_either(
         assert left_open() == idle
 
 
-async def test_what_two_generations_have_in_common_is_kept(tmp_path: Path, free_port: int) -> None:
-    server = await Server.start(write(tmp_path, port=free_port))
+async def test_what_two_generations_have_in_common_is_kept(tmp_path: Path, free_tcp_port: int) -> None:
+    server = await Server.start(write(tmp_path, port=free_tcp_port))
     first = server._generation
     assert await server.reload()
     second = server._generation
     assert second.protection is first.protection
     assert second.sockets == first.sockets
     assert second.audit is not first.audit
-    write(tmp_path, port=free_port, state="other.sqlite")
+    write(tmp_path, port=free_tcp_port, state="other.sqlite")
     assert await server.reload()
     assert server._generation.protection is not first.protection
     await server.stop()

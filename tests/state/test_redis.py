@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,14 @@ QUESTIONS: list[Callable[[SharedState], Awaitable[object]]] = [
 
 @pytest.fixture
 async def state(own_redis: RedisServer, anyio_backend: str) -> AsyncIterator[RedisState]:
-    """A state in a server of its own, for a server that answers: this machine may be busy."""
-    state = RedisState(own_redis.url, PATIENT)
+    """A state in a server of its own."""
+    async with opened(own_redis.url) as state:
+        yield state
+
+
+@asynccontextmanager
+async def opened(url: str, limits: Limits = PATIENT) -> AsyncIterator[RedisState]:
+    state = RedisState(url, limits)
     yield state
     await state.close()
 
@@ -91,11 +98,10 @@ async def test_a_server_that_is_gone_is_found_again(own_redis: RedisServer, stat
 async def test_a_server_that_was_not_there_at_the_start_is_found(tmp_path: Path) -> None:
     server = RedisServer(tmp_path)
     try:
-        state = RedisState(server.url, PATIENT)
-        await unavailable(state, "cannot be reached")
-        server.start()
-        await works(state)
-        await state.close()
+        async with opened(server.url) as state:
+            await unavailable(state, "cannot be reached")
+            server.start()
+            await works(state)
     finally:
         server.stop()
 
@@ -107,23 +113,22 @@ async def test_a_server_that_hangs_is_not_waited_for_and_its_late_answers_are_no
             assert not await state.first_use(f"{number} {turn}", SOON)
             assert await state.clear([f"unknown {number}"]) == 0
 
+    async with opened(own_redis.url, QUICK) as state:
+        await works(state)
+        own_redis.hang()
+        try:
+            await unavailable(state, "no answer within 1 s")
+        finally:
+            own_redis.go_on()
+        await works(state)
+        await asyncio.gather(*(works_alone(state, number) for number in range(30)))
+
+
+async def test_closing_does_not_wait_for_a_server_that_hangs(own_redis: RedisServer) -> None:
     state = RedisState(own_redis.url, QUICK)
     await works(state)
     own_redis.hang()
     try:
-        await unavailable(state, "no answer within 1 s")
-    finally:
-        own_redis.go_on()
-    await works(state)
-    await asyncio.gather(*(works_alone(state, number) for number in range(30)))
-    await state.close()
-
-
-async def test_closing_does_not_wait_for_a_server_that_hangs(own_redis: RedisServer) -> None:
-    try:
-        state = RedisState(own_redis.url, QUICK)
-        await works(state)
-        own_redis.hang()
         start = time.monotonic()
         await state.close()
         assert time.monotonic() - start < QUICK.deadline + 1
@@ -134,12 +139,10 @@ async def test_closing_does_not_wait_for_a_server_that_hangs(own_redis: RedisSer
 async def test_a_slow_server_is_used_as_long_as_it_answers_in_time(redis_server: RedisServer) -> None:
     async with serving(passing_on(redis_server.port, 0.06)) as url:
         plain = url.replace(f":{CANARY}@", "")
-        slow = RedisState(plain, QUICK)
-        await unavailable(slow, "no answer within 1 s")
-        await slow.close()
-        patient = RedisState(plain, PATIENT)
-        assert await patient.take("", (), ALICE) == Grant(False)
-        await patient.close()
+        async with opened(plain, QUICK) as slow:
+            await unavailable(slow, "no answer within 1 s")
+        async with opened(plain) as patient:
+            assert await patient.take("", (), ALICE) == Grant(False)
 
 
 @pytest.mark.parametrize(
@@ -166,32 +169,25 @@ async def test_a_slow_server_is_used_as_long_as_it_answers_in_time(redis_server:
 async def test_what_is_no_redis_is_unavailable(handle: Any) -> None:
     # Of the last two questions a number would be an answer, and of refund and succeeded anything is.
     questions = [QUESTIONS[0], QUESTIONS[3], QUESTIONS[4]]
-    async with serving(handle) as url:
-        state = RedisState(url, Limits(deadline=0.3, listing_deadlines=1))
+    async with serving(handle) as url, opened(url, Limits(deadline=0.3, listing_deadlines=1)) as state:
         await unavailable(state, "", questions)
-        await state.close()
 
 
 async def test_an_attempt_whose_answer_is_lost_is_counted_once(redis_server: RedisServer) -> None:
-    direct = RedisState(redis_server.url, PATIENT)
-    await direct.take("", (), ALICE)  # the script is there
-    async with serving(losing_answers(redis_server.port)) as url:
-        state = RedisState(url.replace(f":{CANARY}@", ""), PATIENT)
-        with pytest.raises(StateUnavailable, match="Connection closed by server"):
-            await state.take("", (), ALICE)
-        await state.close()
-    assert [count.n for count in await direct.counters()] == [2]
-    await direct.close()
+    async with opened(redis_server.url) as direct, serving(losing_answers(redis_server.port)) as url:
+        await direct.take("", (), ALICE)  # the script is there
+        async with opened(url.replace(f":{CANARY}@", "")) as state:
+            with pytest.raises(StateUnavailable, match="Connection closed by server"):
+                await state.take("", (), ALICE)
+        assert [count.n for count in await direct.counters()] == [2]
 
 
 async def test_a_server_that_closes_at_once_is_unavailable() -> None:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
 
-    async with serving(handle) as url:
-        state = RedisState(url, PATIENT)
+    async with serving(handle) as url, opened(url) as state:
         await unavailable(state, "cannot be reached: Connection closed by server")
-        await state.close()
 
 
 @pytest.mark.parametrize(
@@ -209,9 +205,8 @@ async def test_a_server_that_refuses_says_so_without_a_secret(
     tmp_path: Path, options: dict[str, str], user: str, says: str
 ) -> None:
     with run_redis(tmp_path, options) as server:
-        state = RedisState(server.url.replace("//", f"//{user}"), PATIENT)
-        await unavailable(state, says, QUESTIONS[:4])
-        await state.close()
+        async with opened(server.url.replace("//", f"//{user}")) as state:
+            await unavailable(state, says, QUESTIONS[:4])
 
 
 @pytest.mark.parametrize(
@@ -223,9 +218,8 @@ async def test_a_server_that_refuses_says_so_without_a_secret(
 )
 async def test_a_password_and_a_user_for_this_alone_do(tmp_path: Path, options: dict[str, str], user: str) -> None:
     with run_redis(tmp_path, options) as server:
-        state = RedisState(server.url.replace("//", f"//{user}"), PATIENT)
-        await works(state)
-        await state.close()
+        async with opened(server.url.replace("//", f"//{user}")) as state:
+            await works(state)
 
 
 async def test_a_full_server_changes_nothing_and_may_have_room_again(own_redis: RedisServer, state: RedisState) -> None:
@@ -250,9 +244,8 @@ async def test_a_server_that_may_drop_what_it_keeps_is_not_relied_on(own_redis: 
     policy("noeviction")
     await works(state)
     policy("volatile-lru")
-    another = RedisState(own_redis.url, PATIENT)
-    await works(another)
-    await another.close()
+    async with opened(own_redis.url) as another:
+        await works(another)
     # Why that does: none of our keys has an end of its own.
     assert own_redis.command("info", "keyspace").count("expires=0") == 1
 
@@ -279,10 +272,9 @@ async def test_all_its_keys_are_ours_by_name(own_redis: RedisServer, state: Redi
 
 
 async def test_a_subject_that_is_no_longer_known_is_not_kept(redis_server: RedisServer) -> None:
-    state = RedisState(redis_server.url, Limits(deadline=20, forget_known=0))
-    for name in "abc":
-        await state.succeeded(name, (), ())
-    await state.close()
+    async with opened(redis_server.url, Limits(deadline=20, forget_known=0)) as state:
+        for name in "abc":
+            await state.succeeded(name, (), ())
     assert redis_server.command("zrange", "dicomgate:{state}:known", "0", "-1").split() == ["c"]
 
 
@@ -292,19 +284,16 @@ async def test_tls_is_verified_with_the_authority_of_the_url(tmp_path: Path) -> 
     url = f"rediss://127.0.0.1:{options['tls-port']}/0"
     with run_redis(tmp_path, options):
         for stranger in (url, f"{url}?ssl_ca_certs={certificates.other_ca}"):
-            state = RedisState(stranger, PATIENT)  # 40 at once shake hands
-            await unavailable(state, "cannot be reached: .*certificate verify failed")
-            await state.close()
-        state = RedisState(f"{url}?ssl_ca_certs={certificates.ca}", PATIENT)
-        await works(state)
-        await state.close()
+            async with opened(stranger) as state:  # 40 at once shake hands
+                await unavailable(state, "cannot be reached: .*certificate verify failed")
+        async with opened(f"{url}?ssl_ca_certs={certificates.ca}") as state:
+            await works(state)
 
 
 async def test_a_socket_in_the_file_system_does(tmp_path: Path) -> None:
     with run_redis(tmp_path, {"unixsocket": str(tmp_path / "redis.sock")}):
-        state = RedisState(f"unix://{tmp_path}/redis.sock", PATIENT)
-        await works(state)
-        await state.close()
+        async with opened(f"unix://{tmp_path}/redis.sock") as state:
+            await works(state)
 
 
 @pytest.mark.parametrize(

@@ -72,17 +72,13 @@ async def test_a_subject_that_logged_in_has_counters_of_its_own(state: SharedSta
 
 
 async def test_a_flood_of_invented_names_drives_out_itself(opened: Any) -> None:
-    limits = Limits(deadline=20, counters=50)
-    state = opened(limits)
+    state = opened(Limits(deadline=20, counters=50))
     for _ in range(3):
         await state.take("", (), [backoff("account:victim", free=3)])
     for start in range(0, 400, 50):
-        await asyncio.gather(
-            *(
-                state.take("", (), [backoff(f"account:{name}"), backoff("source:a", 9999)])
-                for name in range(start, start + 50)
-            )
-        )
+        names = range(start, start + 50)
+        guesses = ([backoff(f"account:{name}"), backoff("source:a", 9999)] for name in names)
+        await asyncio.gather(*(state.take("", (), guess) for guess in guesses))
         assert len(await state.counters()) == 50
     assert (await state.take("", (), [backoff("account:victim", free=3)])).held
     counts = await state.counters()
