@@ -13,34 +13,20 @@ from cryptography.hazmat.primitives.asymmetric import dsa, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lxml import etree
 
-from plugins.saml.tests.mint import (
-    DSIG_NAMESPACE,
-    ENVELOPED,
-    EXCLUSIVE,
-    P256,
-    RSA,
-    SHA256,
-    STRANGER,
-    Reference,
-    assertion,
-    canonicalized,
-    der,
-    mac,
-    sign_by_hand,
-    signer,
-)
+from plugins.saml.tests import mint as m
+from plugins.saml.tests.mint import DSIG_NAMESPACE, ENVELOPED, EXCLUSIVE, RSA, SHA256, STRANGER, Reference, assertion
 
 Made = Mapping[str, Callable[[], bytes]]
 _MORE = "http://www.w3.org/2001/04/xmldsig-more#"
 _INCLUSIVE = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
 _ELEVEN = "http://www.w3.org/2006/12/xml-c14n11"
-_DSA = signer(dsa.generate_private_key(2048))
-_SMALL = signer(rsa.generate_private_key(65537, 1024))  # noqa: S505 (that it is refused is the point)
+_DSA = m.signer(dsa.generate_private_key(2048))
+_SMALL = m.signer(rsa.generate_private_key(65537, 1024))  # noqa: S505 (that it is refused is the point)
 _ID = "_genuine"
 
 
 def _signed(*references: Reference | str, **how: object) -> Callable[[], bytes]:
-    return lambda: sign_by_hand(assertion(id=_ID), references=references or (Reference(),), **how)  # type: ignore[arg-type]
+    return lambda: m.sign_by_hand(assertion(id=_ID), references=references or (Reference(),), **how)  # type: ignore[arg-type]
 
 
 def inclusive_namespaces(prefixes: str, more: str = "", namespace: str = EXCLUSIVE) -> str:
@@ -90,7 +76,7 @@ def references(trap: str) -> Made:
     )
     return {
         **made,
-        "none": lambda: sign_by_hand(assertion(id=_ID), references=()),
+        "none": lambda: m.sign_by_hand(assertion(id=_ID), references=()),
         "twice": _signed(one, one),
         "a hundred times": _signed(*[one] * 100),
         "without URI": lambda: _signed()().replace(f' URI="#{_ID}"'.encode(), b""),
@@ -160,17 +146,17 @@ def algorithms() -> Made:
     strange = [pss, f"{_MORE}RSA-SHA256", f"{_MORE}rsa-sha256 ", ""]
     made: dict[str, Callable[[], bytes]] = {f"signed with {one!r}": _signed(method=one) for one in weak + strange}
     made |= {
-        f"signed with {one!r}, by a key of {kind}": partial(sign_by_hand, assertion(), key, method=one)
+        f"signed with {one!r}, by a key of {kind}": partial(m.sign_by_hand, assertion(), key, method=one)
         for one, kind, key in (
             (f"{DSIG_NAMESPACE}dsa-sha1", "DSA", _DSA), ("http://www.w3.org/2009/xmldsig11#dsa-sha256", "DSA", _DSA),
-            (f"{_MORE}ecdsa-sha1", "ECDSA", P256),
+            (f"{_MORE}ecdsa-sha1", "ECDSA", m.P256),
         )
     }  # fmt: skip
     for digest in (f"{DSIG_NAMESPACE}sha1", f"{_MORE}md5"):
         made[f"digested with {digest!r}"] = _signed(Reference(digest=digest))
     public = RSA.private.public_key()
     for name, secret in {
-        "the certificate in PEM": RSA.pem, "in PEM, without its end": RSA.pem.strip(), "in DER": der(RSA),
+        "the certificate in PEM": RSA.pem, "in PEM, without its end": RSA.pem.strip(), "in DER": m.der(RSA),
         "in base64": RSA.base64.encode(), "the public key in PEM": RSA.public_pem, "nothing": b"",
         "the public key in DER": public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
         "the public key in PKCS #1": public.public_bytes(Encoding.DER, PublicFormat.PKCS1),
@@ -190,10 +176,10 @@ def _method(algorithm: str, bits: int | None = None) -> str:
 
 def _with_mac(algorithm: str, secret: bytes, bits: int | None = None) -> bytes:
     hashed = "sha1" if algorithm.endswith("sha1") else "sha256"
-    document = sign_by_hand(assertion(), method=_method(algorithm, bits), value=b"")
+    document = m.sign_by_hand(assertion(), method=_method(algorithm, bits), value=b"")
     root = etree.fromstring(document)
     value = root.find(f".//{{{DSIG_NAMESPACE}}}SignatureValue")
-    code = mac(canonicalized(value.getprevious()), secret, hashed)
+    code = m.mac(m.canonicalized(value.getprevious()), secret, hashed)
     value.text = b64encode(code if bits is None else code[: bits // 8]).decode()
     return bytes(etree.tostring(root))
 
@@ -258,16 +244,16 @@ def values() -> Made:
         "to nothing, whose digest it has": _signed(Reference(digested=b"")),
         "with an empty digest": _signed(_digest_value("")),
         "with half a digest": _signed(_digest_value(b64encode(bytes(16)).decode())),
-        "signed as with RSA by a key of ECDSA": partial(sign_by_hand, assertion(), P256, method=RSA.algorithm),
-        "signed as with ECDSA by a key of RSA": partial(sign_by_hand, assertion(), RSA, method=P256.algorithm),
-        "signed by a key of 1024 bits": partial(sign_by_hand, assertion(), _SMALL),
+        "signed as with RSA by a key of ECDSA": partial(m.sign_by_hand, assertion(), m.P256, method=RSA.algorithm),
+        "signed as with ECDSA by a key of RSA": partial(m.sign_by_hand, assertion(), RSA, method=m.P256.algorithm),
+        "signed by a key of 1024 bits": partial(m.sign_by_hand, assertion(), _SMALL),
     }
 
 
 def everything(trap: str) -> Made:
     """All of them by name, and those of an attacker's key."""
     foreign = {
-        f"of another key, with {name}": partial(sign_by_hand, assertion(), STRANGER, key_info=one)
+        f"of another key, with {name}": partial(m.sign_by_hand, assertion(), STRANGER, key_info=one)
         for name, one in key_infos(trap).items()
     }
     return {**forms(trap), **values(), **foreign}

@@ -178,9 +178,6 @@ UNUSUAL: Mapping[str, tuple[Mutation, str]] = {
         lambda _, __: sign_by_hand(assertion(), objects="<ds:Object>no thing</ds:Object>"),
         "Object: may have any content, and is not accepted",
     ),
-    "inclusive canonicalisation": (
-        _inclusive,
-        "not exclusive canonicalisation without comments",
-    ),
+    "inclusive canonicalisation": (_inclusive, "not exclusive canonicalisation without comments"),
 }
 """Validly signed, but in a way that hides things or that the profile forbids; and why the plugin refuses it."""

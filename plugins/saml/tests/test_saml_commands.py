@@ -11,19 +11,8 @@ from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
 from onelogin.saml2.xml_utils import OneLogin_Saml2_XML
 
 from dicomgate.testing.commandline import dicomgate
-from plugins.saml.tests.mint import (
-    ENTITY_ID,
-    ISSUER,
-    P256,
-    RSA,
-    USER,
-    conditions,
-    confirmation,
-    mint,
-    response,
-    subject,
-    written,
-)
+from plugins.saml.tests import mint as m
+from plugins.saml.tests.mint import ENTITY_ID, ISSUER, P256, RSA, USER, conditions, confirmation, mint, subject, written
 
 GATEWAY = f"""
 [[listener]]
@@ -70,7 +59,7 @@ def inspected(config: Path, assertion: bytes, *options: object) -> tuple[int, st
 
 
 def test_an_assertion_that_is_accepted(config: Path, tmp_path: Path) -> None:
-    for assertion in (mint(), response(mint())):
+    for assertion in (mint(), m.response(mint())):
         status, told = inspected(config, assertion)
         assert status == 0
         assert "not this table's" in told

@@ -15,29 +15,8 @@ from dicomgate.kit.inspect import ClaimProblem
 from dicomgate_saml import Saml
 from dicomgate_saml.claims import AssertionRules, last_use, read_time, session_end
 from dicomgate_saml.document import read_document
-from plugins.saml.tests.mint import (
-    BEARER,
-    DSIG_NAMESPACE,
-    ENTITY_ID,
-    HOLDER_OF_KEY,
-    ISSUER,
-    P256,
-    PASSWORD,
-    RSA,
-    SAML_NAMESPACE,
-    STRANGER,
-    ask,
-    assertion,
-    at,
-    authentication,
-    authenticator,
-    conditions,
-    confirmation,
-    der,
-    mint,
-    sign,
-    subject,
-)
+from plugins.saml.tests import mint as m
+from plugins.saml.tests.mint import BEARER, DSIG_NAMESPACE, ENTITY_ID, ISSUER, P256, PASSWORD, SAML_NAMESPACE, at, der
 
 NOW = datetime(2027, 1, 15, 8, tzinfo=UTC).timestamp()
 SKEW, LIFETIME = 60.0, 3600.0
@@ -53,15 +32,15 @@ Row = tuple[str, Callable[[], dict[str, Any]], str]
 
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory: pytest.TempPathFactory) -> Saml:
-    return authenticator(tmp_path_factory.mktemp("conditions"))
+    return m.authenticator(tmp_path_factory.mktemp("conditions"))
 
 
 def confirmed(**data: Any) -> Callable[[], dict[str, Any]]:
-    return lambda: {"subject": subject("ada", confirmation(**data))}
+    return lambda: {"subject": m.subject("ada", m.confirmation(**data))}
 
 
 def under(*audiences: str | Sequence[str], **data: Any) -> Callable[[], dict[str, Any]]:
-    return lambda: {"conditions": conditions(*audiences, **data)}
+    return lambda: {"conditions": m.conditions(*audiences, **data)}
 
 
 def said(**parts: str) -> Callable[[], dict[str, Any]]:
@@ -96,7 +75,7 @@ CONDITIONS: list[Row] = [
     ("a condition of another's", under(more=FOREIGN), "not valid by the schema"),
     ("one of a known type under a general name", under(more=GENERAL), "Conditions: a condition that is not understood"),
 ]
-TWO = subject("ada", confirmation(ends=-61), confirmation(recipient=OTHER))
+TWO = m.subject("ada", m.confirmation(ends=-61), m.confirmation(recipient=OTHER))
 CONFIRMATIONS: list[Row] = [
     ("no Subject", said(subject=""), "SubjectConfirmation: is missing"),
     ("no confirmation", said(subject="<saml:Subject><saml:NameID>ada</saml:NameID></saml:Subject>"), "SubjectConfir"),
@@ -113,16 +92,16 @@ CONFIRMATIONS: list[Row] = [
     *each("an address", "Address: ", *(confirmed(address=one) for one in ("192.0.2.2", "192.0.2.1/24", "localhost"))),
     *each(
         "held by another, by nobody", "SubjectConfirmation: holder-of-key, but with another",
-        confirmed(method=HOLDER_OF_KEY, holder=STRANGER), confirmed(method=HOLDER_OF_KEY),
+        confirmed(method=m.HOLDER_OF_KEY, holder=m.STRANGER), confirmed(method=m.HOLDER_OF_KEY),
     ),
     ("two confirmations, neither of which holds", said(subject=TWO), "SubjectConfirmationData: ended at "),
 ]  # fmt: skip
 STATEMENTS: list[Row] = [
     ("no AuthnStatement", said(authentication=""), "AuthnStatement: is missing"),
-    ("a session that is over", lambda: {"authentication": authentication(session_ends=-61)}, "SessionNotOnOrAfter: "),
+    ("a session that is over", lambda: {"authentication": m.authentication(session_ends=-61)}, "SessionNotOnOrAfter: "),
     (
         "two sessions, one of which is over",
-        lambda: {"authentication": authentication(session_ends=300) + authentication(session_ends=-61)},
+        lambda: {"authentication": m.authentication(session_ends=300) + m.authentication(session_ends=-61)},
         "SessionNotOnOrAfter: ",
     ),
 ]
@@ -131,8 +110,8 @@ ROWS = [*AUDIENCES, *CONDITIONS, *CONFIRMATIONS, *STATEMENTS]
 
 @pytest.mark.parametrize(("parts", "why"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
 def test_rows(judge: Saml, parts: Callable[[], dict[str, Any]], why: str) -> None:
-    assert isinstance(ask(judge, mint(), certificate=der(P256)), Accept)
-    answer = ask(judge, mint(**parts()), certificate=der(P256))
+    assert isinstance(m.ask(judge, m.mint(), certificate=der(P256)), Accept)
+    answer = m.ask(judge, m.mint(**parts()), certificate=der(P256))
     assert isinstance(answer, Reject)
     assert answer.reason.startswith(why)
     assert len(answer.reason) < LONGEST_REASON
@@ -146,14 +125,14 @@ def test_rows(judge: Saml, parts: Callable[[], dict[str, Any]], why: str) -> Non
         under(["https://other.example", ENTITY_ID]), under(ENTITY_ID, ["https://other.example", ENTITY_ID]),
         under(begins=None), under(more="<saml:OneTimeUse/>"), under(more='<saml:ProxyRestriction Count="0"/>'),
         under(begins=55, ends=350), under(ends=-50), confirmed(ends=-50), confirmed(begins=-5),
-        confirmed(address=ADDRESS), confirmed(method=HOLDER_OF_KEY, holder=P256),
-        lambda: {"subject": subject("ada", confirmation(ends=-61), confirmation())},
-        lambda: {"subject": subject("ada", confirmation(SENDER_VOUCHES), confirmation())},
-        lambda: {"authentication": authentication() + authentication(SMARTCARD)}, lambda: {"issued": 55},
+        confirmed(address=ADDRESS), confirmed(method=m.HOLDER_OF_KEY, holder=P256),
+        lambda: {"subject": m.subject("ada", m.confirmation(ends=-61), m.confirmation())},
+        lambda: {"subject": m.subject("ada", m.confirmation(SENDER_VOUCHES), m.confirmation())},
+        lambda: {"authentication": m.authentication() + m.authentication(SMARTCARD)}, lambda: {"issued": 55},
     ],
 )  # fmt: skip
 def test_what_is_no_reason_to_refuse(judge: Saml, parts: Callable[[], dict[str, Any]]) -> None:
-    assert isinstance(ask(judge, mint(**parts()), certificate=der(P256)), Accept)
+    assert isinstance(m.ask(judge, m.mint(**parts()), certificate=der(P256)), Accept)
 
 
 @pytest.mark.parametrize(
@@ -163,9 +142,9 @@ def test_what_is_no_reason_to_refuse(judge: Saml, parts: Callable[[], dict[str, 
 )  # fmt: skip
 def test_another_issuer_is_for_another_table(judge: Saml, issuer: str) -> None:
     """Character for character; an assertion of another issuer is neither verified nor judged here."""
-    assert isinstance(ask(judge, mint()), Accept)
-    for signed in (mint(issuer=issuer), mint(issuer=issuer, key=STRANGER), mint(issuer=issuer, conditions="")):
-        answer = ask(judge, signed)
+    assert isinstance(m.ask(judge, m.mint()), Accept)
+    for signed in (m.mint(issuer=issuer), m.mint(issuer=issuer, key=m.STRANGER), m.mint(issuer=issuer, conditions="")):
+        answer = m.ask(judge, signed)
         assert isinstance(answer, Pass)
         assert answer.reason.isascii()
         assert len(answer.reason) < LONGEST_REASON
@@ -180,9 +159,9 @@ def test_the_issuer_is_looked_at_again_where_it_is_verified() -> None:
 def test_the_format_of_the_issuer(judge: Saml) -> None:
     """2.2.5: that of an entity; with another one the same characters are another name."""
     entity = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
-    written = assertion()
+    written = m.assertion()
     for format_, kind in ((entity, Accept), ("urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified", Reject)):
-        answer = ask(judge, sign(written.replace(b"<saml:Issuer>", f'<saml:Issuer Format="{format_}">'.encode())))
+        answer = m.ask(judge, m.sign(written.replace(b"<saml:Issuer>", f'<saml:Issuer Format="{format_}">'.encode())))
         assert isinstance(answer, kind), answer
     assert isinstance(answer, Reject)
     assert answer.reason.startswith("Issuer: its Format is 'urn")
@@ -202,12 +181,12 @@ def claims(
 ) -> Any:  # fmt: skip
     made = {
         "issued": issued,
-        "conditions": conditions(begins=begins, ends=ends),
-        "subject": subject("ada", confirmation(begins=confirmed_from, ends=confirmed)),
-        "authentication": authentication(instant=when(0), session_ends=session_ends),
+        "conditions": m.conditions(begins=begins, ends=ends),
+        "subject": m.subject("ada", m.confirmation(begins=confirmed_from, ends=confirmed)),
+        "authentication": m.authentication(instant=when(0), session_ends=session_ends),
         **parts,
     }
-    return read_document(assertion(**made))
+    return read_document(m.assertion(**made))
 
 
 def rules(**changes: Any) -> AssertionRules:
@@ -306,11 +285,11 @@ def test_every_problem_is_named() -> None:
 
 def test_several_of_what_stands_once() -> None:
     """The schema refuses them as well; nothing relies on it."""
-    twice = claims(conditions=conditions(begins=when(0), ends=when(9)) * 2)
+    twice = claims(conditions=m.conditions(begins=when(0), ends=when(9)) * 2)
     assert problems(twice) == [ClaimProblem("Conditions", "occurs several times")]
     data = f'<saml:SubjectConfirmationData NotOnOrAfter="{when(9)}" Recipient="{ENTITY_ID}"/>'
-    assert problems(claims(subject=subject("ada", confirmation(data=data)))) == []
-    (problem,) = problems(claims(subject=subject("ada", confirmation(data=data * 2))))
+    assert problems(claims(subject=m.subject("ada", m.confirmation(data=data)))) == []
+    (problem,) = problems(claims(subject=m.subject("ada", m.confirmation(data=data * 2))))
     assert problem.claim == "SubjectConfirmation"
 
 
@@ -323,7 +302,7 @@ def test_several_of_what_stands_once() -> None:
     ],
 )  # fmt: skip
 def test_addresses(written: str, client: str, same: bool) -> None:
-    document = claims(subject=subject("ada", confirmation(address=written, ends=when(300))))
+    document = claims(subject=m.subject("ada", m.confirmation(address=written, ends=when(300))))
     assert [problem.claim for problem in problems(document, address=client)] == [] if same else ["Address"]
     assert problems(document, address=client, address_checked=False) == []
     assert problems(claims(), address=client) == []
@@ -334,12 +313,12 @@ class TestHolderOfKey:
 
     @staticmethod
     def held(*confirmations: str) -> Any:
-        return claims(subject=subject("ada", *confirmations))
+        return claims(subject=m.subject("ada", *confirmations))
 
     def test_right_wrong_and_none(self) -> None:
-        document = self.held(confirmation(HOLDER_OF_KEY, holder=P256, ends=when(300)))
+        document = self.held(m.confirmation(m.HOLDER_OF_KEY, holder=P256, ends=when(300)))
         assert problems(document, certificate=der(P256)) == []
-        for certificate, why in ((der(RSA), "but with another"), (None, "but the client presented no")):
+        for certificate, why in ((der(m.RSA), "but with another"), (None, "but the client presented no")):
             (problem,) = problems(document, certificate=certificate)
             assert problem.claim == "SubjectConfirmation"
             assert why in problem.why
@@ -350,39 +329,39 @@ class TestHolderOfKey:
                 f'<ds:KeyInfo xmlns:ds="{DSIG_NAMESPACE}"><ds:X509Data><ds:X509Certificate>{text}</ds:X509Certificate>'
                 "</ds:X509Data></ds:KeyInfo>"
             )
-            document = self.held(confirmation(HOLDER_OF_KEY, more=info, ends=when(300)))
+            document = self.held(m.confirmation(m.HOLDER_OF_KEY, more=info, ends=when(300)))
             assert len(problems(document, certificate=der(P256))) == 1
             assert len(problems(document, certificate=b"")) == 1
 
     def test_a_key_without_certificate_is_nobodys(self) -> None:
         info = f'<ds:KeyInfo xmlns:ds="{DSIG_NAMESPACE}"><ds:KeyName>P256</ds:KeyName></ds:KeyInfo>'
-        document = self.held(confirmation(HOLDER_OF_KEY, more=info, ends=when(300)))
+        document = self.held(m.confirmation(m.HOLDER_OF_KEY, more=info, ends=when(300)))
         assert len(problems(document, certificate=der(P256))) == 1
 
     def test_its_other_data_count_as_well(self) -> None:
-        document = self.held(confirmation(HOLDER_OF_KEY, holder=P256, ends=when(-60)))
+        document = self.held(m.confirmation(m.HOLDER_OF_KEY, holder=P256, ends=when(-60)))
         assert [problem.claim for problem in problems(document, certificate=der(P256))] == ["SubjectConfirmationData"]
 
     def test_required(self) -> None:
         assert problems(claims(), certificate=der(P256)) == []
         assert len(problems(claims(), certificate=der(P256), holder_of_key=True)) == 1
-        bearer = confirmation(ends=when(300))
-        both = self.held(bearer, confirmation(HOLDER_OF_KEY, holder=P256, ends=when(300)))
+        bearer = m.confirmation(ends=when(300))
+        both = self.held(bearer, m.confirmation(m.HOLDER_OF_KEY, holder=P256, ends=when(300)))
         assert problems(both, certificate=der(P256), holder_of_key=True) == []
-        assert len(problems(both, certificate=der(RSA), holder_of_key=True)) == 1
-        assert problems(both, certificate=der(RSA)) == [], "one that holds is enough (saml-core-2.0-os 2.4)"
+        assert len(problems(both, certificate=der(m.RSA), holder_of_key=True)) == 1
+        assert problems(both, certificate=der(m.RSA)) == [], "one that holds is enough (saml-core-2.0-os 2.4)"
 
     def test_the_type_of_its_data(self, tmp_path: Path) -> None:
         """2.4.1.3: KeyInfoConfirmationDataType is optional."""
-        judge = authenticator(tmp_path)
+        judge = m.authenticator(tmp_path)
         for type_ in ("", ' xsi:type="saml:KeyInfoConfirmationDataType"'):
-            data = confirmation(HOLDER_OF_KEY, holder=P256).replace("Data ", f"Data{type_} ", 1)
-            assert isinstance(ask(judge, mint(subject=subject("ada", data)), certificate=der(P256)), Accept)
-            assert isinstance(ask(judge, mint(subject=subject("ada", data)), certificate=der(RSA)), Reject)
+            data = m.confirmation(m.HOLDER_OF_KEY, holder=P256).replace("Data ", f"Data{type_} ", 1)
+            assert isinstance(m.ask(judge, m.mint(subject=m.subject("ada", data)), certificate=der(P256)), Accept)
+            assert isinstance(m.ask(judge, m.mint(subject=m.subject("ada", data)), certificate=der(m.RSA)), Reject)
 
 
 def test_contexts() -> None:
-    one, both = authentication(PASSWORD, instant=when(0)), authentication(SMARTCARD, instant=when(0))
+    one, both = m.authentication(PASSWORD, instant=when(0)), m.authentication(SMARTCARD, instant=when(0))
     for contexts, good in (
         ((), True), ((PASSWORD,), True), ((SMARTCARD, PASSWORD), True), ((SMARTCARD,), False), ((PASSWORD[:-1],), False)
     ):  # fmt: skip
@@ -399,7 +378,7 @@ def test_contexts() -> None:
 
 
 def test_without_the_need_for_a_recipient_a_wrong_one_is_wrong_still() -> None:
-    document = claims(subject=subject("ada", confirmation(recipient="https://x.example", ends=when(300))))
+    document = claims(subject=m.subject("ada", m.confirmation(recipient="https://x.example", ends=when(300))))
     assert [problem.claim for problem in problems(document, recipient_required=False)] == ["Recipient"]
 
 
@@ -407,7 +386,9 @@ def test_last_use_and_the_end_of_the_session() -> None:
     assert last_use(claims(ends=when(300))) == NOW + 300
     assert session_end(claims()) is None
     assert session_end(claims(session_ends=when(9))) == NOW + 9
-    several = "".join(authentication(instant=when(0), session_ends=ends) for ends in (when(9), when(7), None, when(8)))
+    several = "".join(
+        m.authentication(instant=when(0), session_ends=ends) for ends in (when(9), when(7), None, when(8))
+    )
     assert session_end(claims(authentication=several)) == NOW + 7
 
 
@@ -416,7 +397,7 @@ def test_the_session_ends_the_login(judge: Saml) -> None:
     for ends, expected in (
         (soon, soon), (None, None), ("9999-12-31T23:59:59.9999999Z", "9999-12-31T00:00:00.000000Z")
     ):  # fmt: skip
-        answer = ask(judge, mint(authentication=authentication(session_ends=ends)))
+        answer = m.ask(judge, m.mint(authentication=m.authentication(session_ends=ends)))
         assert isinstance(answer, Accept)
         found = answer.expires_at and answer.expires_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         assert found == expected
@@ -426,7 +407,7 @@ def test_behind_its_end_the_session_ends_with_the_skew(judge: Saml) -> None:
     """Or it would be over before it began: `expires_at` is compared with the gateway's clock, without skew."""
     ends = datetime.now(UTC) - timedelta(seconds=30)
     written = ends.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    answer = ask(judge, mint(authentication=authentication(session_ends=written)))
+    answer = m.ask(judge, m.mint(authentication=m.authentication(session_ends=written)))
     assert isinstance(answer, Accept)
     assert answer.expires_at == ends + timedelta(minutes=1)
 
@@ -437,11 +418,11 @@ def test_where_else_things_stand_nobody_looks(judge: Saml) -> None:
         f'<saml:AuthzDecisionStatement Resource="urn:x" Decision="Permit"><saml:Action Namespace="{ACTION}">Read'
         "</saml:Action></saml:AuthzDecisionStatement>"
     )
-    assert isinstance(ask(judge, mint(more=decision)), Accept)
+    assert isinstance(m.ask(judge, m.mint(more=decision)), Accept)
     general = (
-        f'<saml:Statement xmlns:saml="{SAML_NAMESPACE}" xsi:type="saml:AuthnStatementType"' + authentication()[20:]
+        f'<saml:Statement xmlns:saml="{SAML_NAMESPACE}" xsi:type="saml:AuthnStatementType"' + m.authentication()[20:]
     )
     general = general.replace("</saml:AuthnStatement>", "</saml:Statement>")
-    answer = ask(judge, mint(authentication=general))
+    answer = m.ask(judge, m.mint(authentication=general))
     assert isinstance(answer, Reject)
     assert answer.reason.startswith("AuthnStatement: is missing")

@@ -14,41 +14,10 @@ from cryptography.hazmat.primitives.asymmetric.padding import OAEP, PKCS1v15
 
 from dicomgate import Accept, Decision, Pass, Reject
 from dicomgate_saml import Saml
+from plugins.saml.tests import mint as m
 from plugins.saml.tests import sealing
-from plugins.saml.tests.mint import (
-    ISSUER,
-    P256,
-    RSA,
-    SAML_NAMESPACE,
-    USER,
-    ask,
-    assertion,
-    authenticator,
-    mint,
-    response,
-    sign,
-    written,
-)
-from plugins.saml.tests.sealing import (
-    CBC,
-    GATE,
-    GCM,
-    MGF1P,
-    OAEP11,
-    PKCS1,
-    SHA256,
-    XENC,
-    XENC11,
-    digest_method,
-    encrypted_data,
-    encrypted_key,
-    mask,
-    method,
-    oaep,
-    sealed,
-    sealed_by_xmlsec,
-    value,
-)
+from plugins.saml.tests.mint import ISSUER, RSA, SAML_NAMESPACE, USER, ask, assertion, authenticator, mint, response
+from plugins.saml.tests.sealing import GATE, MGF1P, XENC, XENC11, digest_method, encrypted_key, method, oaep, sealed
 
 UNREADABLE = Reject("it cannot be decrypted with the gateway's key")
 SHA384, SHA512 = "http://www.w3.org/2001/04/xmldsig-more#sha384", f"{XENC}sha512"
@@ -57,7 +26,7 @@ SHA384, SHA512 = "http://www.w3.org/2001/04/xmldsig-more#sha384", f"{XENC}sha512
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory: pytest.TempPathFactory) -> Saml:
     folder = tmp_path_factory.mktemp("encryption")
-    return authenticator(folder, key_file=written(folder / "gate.key", GATE.private_pem, 0o600))
+    return authenticator(folder, key_file=m.written(folder / "gate.key", GATE.private_pem, 0o600))
 
 
 def accepted(decision: Decision) -> bool:
@@ -73,7 +42,7 @@ def rejected(decision: Decision) -> str:
 
 
 @pytest.mark.parametrize("bits", [128, 192, 256])
-@pytest.mark.parametrize("by", [sealed, sealed_by_xmlsec])
+@pytest.mark.parametrize("by", [sealed, sealing.sealed_by_xmlsec])
 def test_bare_and_in_a_response(judge: Saml, by: Callable[..., bytes], bits: int) -> None:
     """The same as without encryption, the ID by which it is used once as well."""
     for document in (by(mint(id="_a1"), bits=bits), response(by(mint(id="_a1"), bits=bits))):
@@ -90,12 +59,15 @@ def test_bare_and_in_a_response(judge: Saml, by: Callable[..., bytes], bits: int
     [
         (method(MGF1P), oaep()),
         (method(MGF1P, digest_method(sealing.SHA1)), oaep()),
-        (method(MGF1P, digest_method(SHA256)), oaep("sha256")),
-        (method(OAEP11), oaep()),
-        (method(OAEP11, digest_method(SHA256) + mask(f"{XENC11}mgf1sha256")), oaep("sha256", "sha256")),
-        (method(OAEP11, mask(f"{XENC11}mgf1sha384") + digest_method(SHA384)), oaep("sha384", "sha384")),
-        (method(OAEP11, digest_method(SHA512) + mask(f"{XENC11}mgf1sha1")), oaep("sha512", "sha1")),
-        (method(OAEP11, mask(f"{XENC11}mgf1sha512")), oaep("sha1", "sha512")),
+        (method(MGF1P, digest_method(sealing.SHA256)), oaep("sha256")),
+        (method(sealing.OAEP11), oaep()),
+        (
+            method(sealing.OAEP11, digest_method(sealing.SHA256) + sealing.mask(f"{XENC11}mgf1sha256")),
+            oaep("sha256", "sha256"),
+        ),
+        (method(sealing.OAEP11, sealing.mask(f"{XENC11}mgf1sha384") + digest_method(SHA384)), oaep("sha384", "sha384")),
+        (method(sealing.OAEP11, digest_method(SHA512) + sealing.mask(f"{XENC11}mgf1sha1")), oaep("sha512", "sha1")),
+        (method(sealing.OAEP11, sealing.mask(f"{XENC11}mgf1sha512")), oaep("sha1", "sha512")),
     ],
 )
 def test_ways_to_encrypt_a_key(judge: Saml, how: str, padding: OAEP) -> None:
@@ -142,24 +114,24 @@ def test_whatever_goes_wrong_within_is_one_reason(judge: Saml) -> None:
     plain = mint()
     content = sealing.with_gcm(plain, _KEY)
     wrapped = GATE.private.public_key().encrypt(_KEY, oaep())
-    assert accepted(ask(judge, sealed(plain, key=_KEY, content=content, data=value(wrapped))))
+    assert accepted(ask(judge, sealed(plain, key=_KEY, content=content, data=sealing.value(wrapped))))
     for position in (0, 11, 12, 40, len(content) // 2, -17, -16, -1):
         assert ask(judge, sealed(plain, key=_KEY, content=tampered(content, position))) == UNREADABLE
     for cut in (b"", content[:11], content[:12], content[:27], content[:28], content[:-1], content + b"\0"):
         assert ask(judge, sealed(plain, key=_KEY, content=cut)) == UNREADABLE
     for other in (tampered(wrapped, 0), tampered(wrapped, 100), tampered(wrapped, -1), wrapped[:-1], b"", b"\0" * 256,
                   b"\xff" * 256, wrapped + b"\0", b"\0" + wrapped):  # fmt: skip
-        assert ask(judge, sealed(plain, key=_KEY, content=content, data=value(other))) == UNREADABLE
+        assert ask(judge, sealed(plain, key=_KEY, content=content, data=sealing.value(other))) == UNREADABLE
     base64 = b64encode(content).decode()
     for text in ("", "*", "AAA", "\u00e9", f"{base64[:8]}*{base64[8:]}", base64.replace("=", "") + "A==="):
-        data = value(f"<xenc:CipherValue>{text}</xenc:CipherValue>")
+        data = sealing.value(f"<xenc:CipherValue>{text}</xenc:CipherValue>")
         assert ask(judge, sealed(plain, key=_KEY, data=data)) == UNREADABLE
         info = encrypted_key(_KEY)
-        assert ask(judge, sealing.around(encrypted_data(method(GCM[128]), info, data))) == UNREADABLE
+        assert ask(judge, sealing.around(sealing.encrypted_data(method(sealing.GCM[128]), info, data))) == UNREADABLE
 
 
 def test_another_key(judge: Saml) -> None:
-    for document in (sealed(mint(), gate=RSA), sealed_by_xmlsec(mint(), gate=RSA)):
+    for document in (sealed(mint(), gate=RSA), sealing.sealed_by_xmlsec(mint(), gate=RSA)):
         assert ask(judge, document) == UNREADABLE
 
 
@@ -168,17 +140,17 @@ def test_a_content_key_of_another_size(judge: Saml) -> None:
     for size in (0, 15, 16, 24, 31, 33):
         key = secrets.token_bytes(size)
         content = sealing.with_gcm(mint(), key) if size in (16, 24) else b"x" * 100
-        document = sealed(b"", how=method(GCM[256]), content=content, info=encrypted_key(key))
+        document = sealed(b"", how=method(sealing.GCM[256]), content=content, info=encrypted_key(key))
         assert ask(judge, document) == UNREADABLE
 
 
 def refused_key_algorithms() -> Iterator[tuple[str, str]]:
-    yield "PKCS1 v1.5", encrypted_key(_KEY, method(PKCS1), padding=PKCS1v15())
+    yield "PKCS1 v1.5", encrypted_key(_KEY, method(sealing.PKCS1), padding=PKCS1v15())
     yield "an unknown algorithm", encrypted_key(_KEY, method(f"{XENC}kw-aes128"))
     yield "none", encrypted_key(_KEY, method(""))
     yield "an unknown digest", encrypted_key(_KEY, method(MGF1P, digest_method("http://www.w3.org/2001/04/xmlenc#md5")))
     yield "an empty digest", encrypted_key(_KEY, method(MGF1P, "<ds:DigestMethod/>"))
-    yield "an unknown mask", encrypted_key(_KEY, method(OAEP11, mask(f"{XENC11}mgf1md5")))
+    yield "an unknown mask", encrypted_key(_KEY, method(sealing.OAEP11, sealing.mask(f"{XENC11}mgf1md5")))
 
 
 @pytest.mark.parametrize(("_name", "info"), list(refused_key_algorithms()))
@@ -192,7 +164,7 @@ def test_key_algorithms(judge: Saml, _name: str, info: str) -> None:
 def test_cbc(judge: Saml, bits: int) -> None:
     """Validly made, and refused: before anything is decrypted, so that no padding is looked at."""
     key = secrets.token_bytes(bits // 8)
-    document = sealed(b"", key=key, how=method(CBC[bits]), content=sealing.with_cbc(mint(), key))
+    document = sealed(b"", key=key, how=method(sealing.CBC[bits]), content=sealing.with_cbc(mint(), key))
     assert ask(judge, document) == Reject("encrypted with an algorithm that is not accepted")
 
 
@@ -214,15 +186,15 @@ def trap() -> Iterator[socket.socket]:
 def outside(trap: socket.socket, file: Path) -> Iterator[tuple[str, bytes]]:
     """What would lead to somewhere else, and what has more in it than it should."""
     plain, url = mint(), "http://{}:{}/".format(*trap.getsockname())
-    usual, key = value(sealing.with_gcm(plain, _KEY)), encrypted_key(_KEY)
-    how = method(GCM[128])
+    usual, key = sealing.value(sealing.with_gcm(plain, _KEY)), encrypted_key(_KEY)
+    how = method(sealing.GCM[128])
 
     def document(info: str = key, data: str = usual, how: str = how, known: str = "", beside: str = "") -> bytes:
-        return sealing.around(encrypted_data(how, info, data, known) + beside)
+        return sealing.around(sealing.encrypted_data(how, info, data, known) + beside)
 
     yield "the control", document()
     for uri in (f"file://{file}", "file:///dev/zero", url, "#_a1", ""):
-        reference = value(f'<xenc:CipherReference URI="{uri}"/>')
+        reference = sealing.value(f'<xenc:CipherReference URI="{uri}"/>')
         yield f"the content is at {uri}", document(data=reference)
         yield f"the key is at {uri}", document(info=encrypted_key(_KEY, data=reference))
         retrieval = f'<ds:RetrievalMethod URI="{uri}" Type="http://www.w3.org/2001/04/xmlenc#EncryptedKey"/>'
@@ -233,8 +205,8 @@ def outside(trap: socket.socket, file: Path) -> Iterator[tuple[str, bytes]]:
     yield "a reference beside the value", document(data=usual.replace("<xenc:CipherV", f"<xenc:CipherReference "
                                                                       f'URI="{url}"/><xenc:CipherV', 1))  # fmt: skip
     yield "something in the value", document(data=usual.replace("</xenc:CipherValue>", "<x/></xenc:CipherValue>"))
-    yield "two values", document(data=value(usual[17:-18] * 2))
-    yield "no value", document(data=value(""))
+    yield "two values", document(data=sealing.value(usual[17:-18] * 2))
+    yield "no value", document(data=sealing.value(""))
     yield "several keys", document(info=key + key)
     yield "several keys, for others", document(info=encrypted_key(_KEY, gate=RSA) + key)
     yield "no key", document(info="")
@@ -242,21 +214,26 @@ def outside(trap: socket.socket, file: Path) -> Iterator[tuple[str, bytes]]:
     yield "a name of a key", document(info="<ds:KeyName>gate</ds:KeyName>")
     yield "a name of a key and the key", document(info="<ds:KeyName>gate</ds:KeyName>" + key)
     yield "the key beside the data", document(beside=key)
-    yield "two EncryptedData", document(beside=encrypted_data(how, key, usual))
+    yield "two EncryptedData", document(beside=sealing.encrypted_data(how, key, usual))
     yield (
         "properties",
         document().replace(b"</xenc:EncryptedData>", b"<xenc:EncryptionProperties/></xenc:EncryptedData>"),
     )
     yield "a list of references", document(info=encrypted_key(_KEY, more="<xenc:ReferenceList/>"))
     yield "a carried name", document(info=encrypted_key(_KEY, more="<xenc:CarriedKeyName>x</xenc:CarriedKeyName>"))
-    yield "a key size", document(how=method(GCM[128], "<xenc:KeySize>128</xenc:KeySize>"))
+    yield "a key size", document(how=method(sealing.GCM[128], "<xenc:KeySize>128</xenc:KeySize>"))
     yield "a label", document(info=encrypted_key(_KEY, method(MGF1P, "<xenc:OAEPparams>AAAA</xenc:OAEPparams>")))
-    yield "a mask in the wrong place", document(info=encrypted_key(_KEY, method(MGF1P, mask(f"{XENC11}mgf1sha1"))))
-    yield "two digests", document(info=encrypted_key(_KEY, method(MGF1P, digest_method(SHA256) * 2)))
+    yield (
+        "a mask in the wrong place",
+        document(info=encrypted_key(_KEY, method(MGF1P, sealing.mask(f"{XENC11}mgf1sha1")))),
+    )
+    yield "two digests", document(info=encrypted_key(_KEY, method(MGF1P, digest_method(sealing.SHA256) * 2)))
     yield (
         "something in a digest",
         document(
-            info=encrypted_key(_KEY, method(MGF1P, digest_method(SHA256).replace("/>", "><x/></ds:DigestMethod>")))
+            info=encrypted_key(
+                _KEY, method(MGF1P, digest_method(sealing.SHA256).replace("/>", "><x/></ds:DigestMethod>"))
+            )
         ),
     )
     yield "foreign elements", document().replace(b"xenc:CipherData", b"ds:CipherData")
@@ -267,7 +244,7 @@ def outside(trap: socket.socket, file: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def test_nothing_leads_elsewhere(judge: Saml, trap: socket.socket, tmp_path: Path) -> None:
-    file = written(tmp_path / "content", sealing.with_gcm(mint(), _KEY))
+    file = m.written(tmp_path / "content", sealing.with_gcm(mint(), _KEY))
     rows = list(outside(trap, file))
     assert len(rows) > 50
     assert accepted(ask(judge, rows[0][1]))
@@ -306,7 +283,7 @@ def test_what_is_in_it_must_be_signed(judge: Saml) -> None:
 
 def test_a_signature_around_it_counts_for_nothing(judge: Saml) -> None:
     for inner, good in ((mint(), True), (assertion(), False)):
-        signed = sign(response(sealed(inner)))
+        signed = m.sign(response(sealed(inner)))
         assert accepted(ask(judge, signed)) == good
 
 
@@ -333,4 +310,4 @@ def test_its_size(judge: Saml) -> None:
 
 
 def test_keys_on_curves_sign_what_is_in_it(judge: Saml) -> None:
-    assert accepted(ask(judge, sealed(mint(key=P256))))
+    assert accepted(ask(judge, sealed(mint(key=m.P256))))

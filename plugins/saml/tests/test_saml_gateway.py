@@ -24,16 +24,7 @@ from dicomgate.testing.system_gateway import Gateway, StartGateway, configuratio
 from dicomgate_saml import sources
 from plugins.jwt.tests.issuer import Issuer, ca_file, document
 from plugins.saml.tests.mint import ENTITY_ID, RSA, STRANGER, USER, Signer, mint, signer, written
-from plugins.saml.tests.providers import (
-    GROUPS,
-    MADE,
-    PROVIDERS,
-    NpmSaml,
-    OpenSaml,
-    Provider,
-    Pysaml2,
-    key_files,
-)
+from plugins.saml.tests.providers import GROUPS, MADE, PROVIDERS, NpmSaml, OpenSaml, Provider, Pysaml2, key_files
 
 AGAIN = 0.2  # seconds: thirty would be long for a test
 ADMITTED = b"\2"

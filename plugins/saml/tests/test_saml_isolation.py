@@ -14,18 +14,9 @@ from typing import Any
 
 import pytest
 
+from plugins.saml.tests import mint as m
 from plugins.saml.tests.hostile import burning, doctypes, everything, inclusive_namespaces
-from plugins.saml.tests.mint import (
-    ENVELOPED,
-    EXCLUSIVE,
-    RSA,
-    Reference,
-    assertion,
-    mint,
-    response,
-    sign_by_hand,
-    written,
-)
+from plugins.saml.tests.mint import ENVELOPED, EXCLUSIVE, RSA, Reference, assertion, mint, sign_by_hand, written
 
 JUDGING = Path(__file__).with_name("judging.py")
 BOMBS = Path(__file__).parents[4] / "shared" / "corpora" / "xml-bombs"
@@ -81,7 +72,7 @@ def test_nothing_is_opened_and_nothing_fetched(tmp_path: Path, trap: tuple[str, 
     url, listening = trap
     genuine = mint()
     documents = {name: make() for name, make in everything(url).items()}
-    documents |= {f"{name}, in a Response": response(document) for name, document in documents.items()}
+    documents |= {f"{name}, in a Response": m.response(document) for name, document in documents.items()}
     documents |= {f"document type, {name}": one.encode() + genuine for name, one in doctypes(url).items()}
     sheet = f'<?xml-stylesheet href="{url}"?>'.encode()
     include = f'<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" href="{url}"/>'.encode()

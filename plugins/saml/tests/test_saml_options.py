@@ -14,29 +14,10 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from dicomgate import Accept, Attempt, ConfigError, IdentityType, Pass, Reject
 from dicomgate.testing import AuthenticatorContract, attempt, jwt, saml
 from dicomgate_saml import Saml
-from plugins.saml.tests.mint import (
-    ENTITY_ID,
-    HOLDER_OF_KEY,
-    ISSUER,
-    P256,
-    PASSWORD,
-    RSA,
-    STRANGER,
-    ask,
-    attributes,
-    authentication,
-    authenticator,
-    conditions,
-    confirmation,
-    der,
-    login,
-    mint,
-    signer,
-    subject,
-    written,
-)
+from plugins.saml.tests import mint as m
+from plugins.saml.tests.mint import ISSUER, P256, RSA, STRANGER, ask, authenticator, conditions, mint, subject, written
 
-WEAK = signer(rsa.generate_private_key(65537, 1024))  # noqa: S505 (that is the point)
+WEAK = m.signer(rsa.generate_private_key(65537, 1024))  # noqa: S505 (that is the point)
 Make = Callable[..., Saml]
 
 
@@ -46,7 +27,7 @@ def make(tmp_path: Path) -> Make:
     certificate = written(tmp_path / "idp.pem", RSA.pem)
 
     def make(**options: Any) -> Saml:
-        usual = {"issuer": ISSUER, "entity_id": ENTITY_ID, "certificates": [certificate], **options}
+        usual = {"issuer": ISSUER, "entity_id": m.ENTITY_ID, "certificates": [certificate], **options}
         return Saml(**{name: value for name, value in usual.items() if value is not None})
 
     return make
@@ -55,7 +36,7 @@ def make(tmp_path: Path) -> Make:
 def test_the_defaults(make: Make) -> None:
     made = make()
     assert made.handles == {IdentityType.SAML}
-    assert made.rules.recipient == ENTITY_ID
+    assert made.rules.recipient == m.ENTITY_ID
     assert (made.rules.skew, made.rules.maximum_lifetime) == (60.0, 3600.0)
     assert made.rules.recipient_required
     assert made.rules.address_checked
@@ -118,7 +99,7 @@ def test_what_is_refused(make: Make, options: dict[str, Any], message: str) -> N
         (RSA.pem.replace(b"MII", b"MIJ", 1), 0o644, "no certificates in PEM"),
         (WEAK.pem, 0o644, "too weak"),
         (RSA.pem + WEAK.pem, 0o644, "too weak"),
-        (signer(ec.generate_private_key(ec.SECP256K1())).pem, 0o644, "too weak, too large or of an unknown kind"),
+        (m.signer(ec.generate_private_key(ec.SECP256K1())).pem, 0o644, "too weak, too large or of an unknown kind"),
         (RSA.pem, 0o646, "everybody may write"),
         (RSA.pem + b" " * 600_000, 0o644, "longer than 524288"),
     ],
@@ -184,13 +165,13 @@ def test_nothing_secret_in_its_repr(make: Make, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("relaxed", "parts"),
     [
-        ({"require_recipient": False}, lambda: {"subject": subject("ada", confirmation(recipient=None))}),
-        ({"recipient": "https://x"}, lambda: {"subject": subject("ada", confirmation(recipient="https://x"))}),
-        ({"check_address": False}, lambda: {"subject": subject("ada", confirmation(address="192.0.2.9"))}),
+        ({"require_recipient": False}, lambda: {"subject": subject("ada", m.confirmation(recipient=None))}),
+        ({"recipient": "https://x"}, lambda: {"subject": subject("ada", m.confirmation(recipient="https://x"))}),
+        ({"check_address": False}, lambda: {"subject": subject("ada", m.confirmation(address="192.0.2.9"))}),
         ({"require_authentication": False}, lambda: {"authentication": ""}),
         ({"clock_skew": timedelta(minutes=3)}, lambda: {"conditions": conditions(ends=-120)}),
         ({"maximum_lifetime": timedelta(hours=2)}, lambda: {"conditions": conditions(ends=7000)}),
-        ({"user_attribute": "uid"}, lambda: {"subject": subject(None), "attributes": attributes({"uid": ["ada"]})}),
+        ({"user_attribute": "uid"}, lambda: {"subject": subject(None), "attributes": m.attributes({"uid": ["ada"]})}),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -205,7 +186,7 @@ def test_each_relaxation_is_a_key(make: Make, relaxed: dict[str, Any], parts: Ca
 @pytest.mark.parametrize(
     ("stricter", "parts"),
     [
-        ({"authentication_contexts": [PASSWORD]}, lambda: {"authentication": authentication("urn:x")}),
+        ({"authentication_contexts": [m.PASSWORD]}, lambda: {"authentication": m.authentication("urn:x")}),
         ({"holder_of_key": True}, dict),
         ({"clock_skew": timedelta(0)}, lambda: {"conditions": conditions(ends=-1)}),
         ({"maximum_lifetime": timedelta(minutes=4)}, dict),
@@ -214,15 +195,15 @@ def test_each_relaxation_is_a_key(make: Make, relaxed: dict[str, Any], parts: Ca
 )
 def test_each_restriction_is_a_key(make: Make, stricter: dict[str, Any], parts: Callable[[], dict[str, Any]]) -> None:
     signed = mint(**parts())
-    assert isinstance(ask(make(), signed, certificate=der(P256)), Accept)
-    assert isinstance(ask(make(**stricter), signed, certificate=der(RSA)), Reject)
+    assert isinstance(ask(make(), signed, certificate=m.der(P256)), Accept)
+    assert isinstance(ask(make(**stricter), signed, certificate=m.der(RSA)), Reject)
 
 
 def test_the_holder_of_a_key(make: Make) -> None:
-    held = mint(subject=subject("ada", confirmation(HOLDER_OF_KEY, holder=P256)))
+    held = mint(subject=subject("ada", m.confirmation(m.HOLDER_OF_KEY, holder=P256)))
     for judge in (make(), make(holder_of_key=True)):
-        assert isinstance(ask(judge, held, certificate=der(P256)), Accept)
-        assert isinstance(ask(judge, held, certificate=der(RSA)), Reject)
+        assert isinstance(ask(judge, held, certificate=m.der(P256)), Accept)
+        assert isinstance(ask(judge, held, certificate=m.der(RSA)), Reject)
         assert isinstance(ask(judge, held), Reject)
 
 
@@ -239,7 +220,7 @@ def test_one_time_use(make: Make) -> None:
 
 def test_what_is_no_assertion_is_passed_on(make: Make) -> None:
     made = make()
-    assert isinstance(made.authenticate(login(mint())), Accept)
+    assert isinstance(made.authenticate(m.login(mint())), Accept)
     for identity in (None, jwt("a.b.c")):
         assert isinstance(made.authenticate(attempt(identity)), Pass)
 

@@ -16,19 +16,8 @@ from dicomgate.testing.raw_client import log_in, login
 from dicomgate.testing.system_gateway import StartGateway, configuration
 from dicomgate_saml.document import read_document
 from dicomgate_saml.principal import Mapper, told
-from plugins.saml.tests.mint import (
-    ENTITY_ID,
-    ISSUER,
-    RSA,
-    ask,
-    assertion,
-    attributes,
-    authenticator,
-    confirmation,
-    mint,
-    subject,
-    written,
-)
+from plugins.saml.tests import mint as m
+from plugins.saml.tests.mint import RSA, ask, assertion, attributes, authenticator, confirmation, mint, subject, written
 
 ROLE = "urn:oasis:names:tc:xacml:2.0:subject:role"
 XSPA = "urn:oasis:names:tc:xspa:1.0:subject:"
@@ -238,7 +227,7 @@ def test_what_is_told(written: Sequence[str], expected: str | None) -> None:
 
 def test_the_audit_is_told(gateway: StartGateway, spy: Spy, tmp_path: Path) -> None:
     table = {
-        "use": "saml", "name": "sso", "issuer": ISSUER, "entity_id": ENTITY_ID, "group_attributes": ["roles"],
+        "use": "saml", "name": "sso", "issuer": m.ISSUER, "entity_id": m.ENTITY_ID, "group_attributes": ["roles"],
         "certificates": [str(written(tmp_path / "idp.pem", RSA.pem))],
     }  # fmt: skip
     running = gateway(configuration(spy.address, table))

@@ -18,22 +18,8 @@ from dicomgate.testing.raw_client import REFUSED_IDENTITY, RawClient, login, req
 from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 from dicomgate_saml import Saml
 from dicomgate_saml.document import read_document
-from plugins.saml.tests.mint import (
-    ENTITY_ID,
-    ISSUER,
-    RSA,
-    ask,
-    assertion,
-    at,
-    authenticator,
-    conditions,
-    confirmation,
-    mint,
-    response,
-    sign_by_hand,
-    subject,
-    written,
-)
+from plugins.saml.tests import mint as m
+from plugins.saml.tests.mint import ISSUER, RSA, ask, assertion, at, authenticator, conditions, mint, response, written
 from plugins.saml.tests.sealing import GATE, sealed
 from tests.stamina.process import GatewayProcess, tables_for
 
@@ -43,7 +29,7 @@ USED = "the credential may be used once, and was used before"
 
 def table(folder: Path, name: str = "sso", **options: Any) -> dict[str, Any]:
     certificate = str(written(folder / "idp.pem", RSA.pem))
-    return {"use": "saml", "name": name, "issuer": ISSUER, "entity_id": ENTITY_ID, "certificates": [certificate],
+    return {"use": "saml", "name": name, "issuer": ISSUER, "entity_id": m.ENTITY_ID, "certificates": [certificate],
             **options}  # fmt: skip
 
 
@@ -118,7 +104,7 @@ def test_two_processes_and_after_a_restart(spy: Spy, tmp_path: Path) -> None:
 def test_it_is_used_up_by_whom_it_was_accepted_from(gateway: StartGateway, spy: Spy, tmp_path: Path) -> None:
     """One that was refused for something else may come again: for its address, for instance, from the right one."""
     running = gateway(configuration(spy.address, table(tmp_path)))
-    document = mint(subject=subject("ada", confirmation(address=SOURCES[1])))
+    document = mint(subject=m.subject("ada", m.confirmation(address=SOURCES[1])))
     assert knock(running.address, document, SOURCES[0]) == REFUSED_IDENTITY
     assert knock(running.address, document, SOURCES[1]) == b"\2"
     assert knock(running.address, document, SOURCES[1]) == REFUSED_IDENTITY
@@ -195,7 +181,7 @@ def test_another_assertion_has_another_key(judge: Saml, tmp_path: Path) -> None:
 def test_the_same_id_signed_anew_is_the_same(judge: Saml) -> None:
     """saml-core-2.0-os 1.3.4: an issuer gives an ID once. What else says it is it is taken for the same."""
     assert key(judge, mint(id="_a1")) == key(judge, mint("ben", id="_a1"))
-    assert key(judge, sign_by_hand(assertion(id="_a1"))) == key(judge, mint(id="_a1"))
+    assert key(judge, m.sign_by_hand(assertion(id="_a1"))) == key(judge, mint(id="_a1"))
 
 
 def test_it_is_remembered_for_as_long_as_it_would_be_accepted(tmp_path: Path) -> None:

@@ -19,24 +19,8 @@ from dicomgate_saml.document import read_document
 from dicomgate_saml.response import Responder
 from dicomgate_saml.signature import read_signed
 from dicomgate_saml.verification import check_schema
-from plugins.saml.tests.mint import (
-    DSIG_NAMESPACE,
-    ENTITY_ID,
-    PROTOCOL_NAMESPACE,
-    RSA,
-    RSA_SHA256,
-    SAML_NAMESPACE,
-    SHA256,
-    STRANGER,
-    SUCCESS,
-    ask,
-    attributes,
-    authenticator,
-    login,
-    mint,
-    signer,
-    written,
-)
+from plugins.saml.tests import mint as m
+from plugins.saml.tests.mint import DSIG_NAMESPACE, PROTOCOL_NAMESPACE, RSA, SAML_NAMESPACE, STRANGER, mint, written
 from plugins.saml.tests.mint import response as as_response
 
 SAML, SAMLP, DSIG = f"{{{SAML_NAMESPACE}}}", f"{{{PROTOCOL_NAMESPACE}}}", f"{{{DSIG_NAMESPACE}}}"
@@ -44,7 +28,7 @@ SAML, SAMLP, DSIG = f"{{{SAML_NAMESPACE}}}", f"{{{PROTOCOL_NAMESPACE}}}", f"{{{D
 
 def answering(folder: Path, **options: Any) -> Saml:
     key = written(folder / "gate.key", STRANGER.private_pem, 0o600)
-    return authenticator(folder, key_file=key, **options)
+    return m.authenticator(folder, key_file=key, **options)
 
 
 def responding(folder: Path) -> Saml:
@@ -65,8 +49,8 @@ def test_it_is_a_response_to_the_assertion(tmp_path: Path) -> None:
     assert root.tag == f"{SAMLP}Response"
     assert (root.get("InResponseTo"), root.get("Version")) == ("_a1", "2.0")
     assert [child.tag for child in root] == [f"{SAML}Issuer", f"{DSIG}Signature", f"{SAMLP}Status"]
-    assert root[0].text == ENTITY_ID
-    assert [code.get("Value") for code in root.iter(f"{SAMLP}StatusCode")] == [SUCCESS]
+    assert root[0].text == m.ENTITY_ID
+    assert [code.get("Value") for code in root.iter(f"{SAMLP}StatusCode")] == [m.SUCCESS]
     issued = read_time(root.get("IssueInstant"))
     assert issued is not None
     assert abs(issued - datetime.now(UTC).timestamp()) < timedelta(minutes=1).total_seconds()
@@ -77,7 +61,7 @@ def test_it_is_signed_with_the_gateways_key(tmp_path: Path) -> None:
     made = answer(responding(tmp_path), mint())
     assert made is not None
     algorithms = {element.get("Algorithm") for element in etree.fromstring(made).iter()} - {None}
-    assert {RSA_SHA256, SHA256} < algorithms
+    assert {m.RSA_SHA256, m.SHA256} < algorithms
     assert not [algorithm for algorithm in algorithms if "sha1" in algorithm]
 
     def verified(data: bytes, certificate: bytes) -> Any:
@@ -85,7 +69,7 @@ def test_it_is_signed_with_the_gateways_key(tmp_path: Path) -> None:
         return read_signed(read_document(data)[1], [certificate.decode()], 65_535)
 
     assert verified(made, STRANGER.pem).get("InResponseTo")
-    for data, certificate in ((made, RSA.pem), (made.replace(SUCCESS.encode(), b"urn:x"), STRANGER.pem)):
+    for data, certificate in ((made, RSA.pem), (made.replace(m.SUCCESS.encode(), b"urn:x"), STRANGER.pem)):
         with pytest.raises(signxml.exceptions.InvalidSignature):
             verified(data, certificate)
 
@@ -93,8 +77,8 @@ def test_it_is_signed_with_the_gateways_key(tmp_path: Path) -> None:
 def test_it_tells_nothing_of_what_came_but_the_id(tmp_path: Path) -> None:
     secrets = {"uid": ["a secret in an attribute"], "told": ["another one"]}
     judge = responding(tmp_path)
-    for sent in (mint("ada.lovelace", id="_a1", attributes=attributes(secrets)),
-                 as_response(mint("ada.lovelace", id="_a1", attributes=attributes(secrets)))):  # fmt: skip
+    for sent in (mint("ada.lovelace", id="_a1", attributes=m.attributes(secrets)),
+                 as_response(mint("ada.lovelace", id="_a1", attributes=m.attributes(secrets)))):  # fmt: skip
         made = answer(judge, sent)
         assert made is not None
         assert b"_a1" in made
@@ -111,16 +95,16 @@ def test_each_has_an_id_of_its_own(tmp_path: Path) -> None:
 
 def test_its_size(tmp_path: Path) -> None:
     """Sub-item 59H shares 65,535 bytes with the rest: the longest ID, the largest key."""
-    large = signer(rsa.generate_private_key(65537, 4096))
+    large = m.signer(rsa.generate_private_key(65537, 4096))
     responder = Responder(
-        written(tmp_path / "k", large.private_pem, 0o600), written(tmp_path / "c", large.pem), ENTITY_ID
+        written(tmp_path / "k", large.private_pem, 0o600), written(tmp_path / "c", large.pem), m.ENTITY_ID
     )
     assert len(responder.respond("_" + "a" * 255)) < 10_000
 
 
 def test_without_a_certificate_there_is_none(tmp_path: Path) -> None:
     assert answer(answering(tmp_path), mint()) is None
-    assert answer(authenticator(tmp_path), mint()) is None
+    assert answer(m.authenticator(tmp_path), mint()) is None
 
 
 def responses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -139,7 +123,7 @@ def test_none_is_made_for_who_asks_for_none(tmp_path: Path, monkeypatch: pytest.
     judge = responding(tmp_path)
     made = responses(monkeypatch)
     assert answer(judge, mint(id="_a1")) == b"x"
-    decision = judge.authenticate(login(mint(id="_a2")))
+    decision = judge.authenticate(m.login(mint(id="_a2")))
     assert isinstance(decision, Accept)
     assert decision.server_response is None
     assert made == ["_a1"]
@@ -152,4 +136,4 @@ def test_who_is_not_accepted_gets_none(tmp_path: Path, monkeypatch: pytest.Monke
         decision = judge.authenticate(attempt(saml(refused, positive_response_requested=True)))
         assert not isinstance(decision, Accept)
     assert not made
-    assert isinstance(ask(judge, mint()), Accept)
+    assert isinstance(m.ask(judge, mint()), Accept)

@@ -10,19 +10,10 @@ import re
 import pytest
 from lxml import etree
 
+from plugins.saml.tests import mint as m
 from plugins.saml.tests.conftest import IdP
 from plugins.saml.tests.hostile import everything, key_infos
-from plugins.saml.tests.mint import (
-    DSIG_NAMESPACE,
-    P256,
-    RSA,
-    STRANGER,
-    Reference,
-    Signer,
-    assertion,
-    response,
-    sign_by_hand,
-)
+from plugins.saml.tests.mint import DSIG_NAMESPACE, P256, RSA, STRANGER, Signer, assertion, response, sign_by_hand
 from plugins.saml.tests.verdicts import NOT_THE_ISSUERS, assert_accepted, assert_forged, refusal
 
 TRAP = "http://127.0.0.1:9/trap"
@@ -62,7 +53,7 @@ def test_what_is_accepted(idp: IdP, key: Signer, algorithm: str) -> None:
     digest = "http://www.w3.org/2001/04/xmldsig-more#sha384" if algorithm == "sha384" else (
         f"http://www.w3.org/2001/04/xmlenc#{algorithm}"
     )  # fmt: skip
-    assert_accepted(idp.judge, sign_by_hand(assertion(), key, method=method, references=[Reference(digest=digest)]))
+    assert_accepted(idp.judge, sign_by_hand(assertion(), key, method=method, references=[m.Reference(digest=digest)]))
 
 
 def values() -> dict[str, tuple[Signer, bytes]]:

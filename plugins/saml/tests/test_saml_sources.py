@@ -17,20 +17,9 @@ from dicomgate import Accept, Decision, Reject, Unavailable
 from dicomgate.testing.watching import no_descriptor_left
 from dicomgate_saml import Saml, sources, trust
 from plugins.jwt.tests.issuer import FAULTS, Issuer, ca_file, document, redirect
+from plugins.saml.tests import mint as m
 from plugins.saml.tests.described import key, metadata
-from plugins.saml.tests.mint import (
-    ENTITY_ID,
-    ISSUER,
-    P256,
-    RSA,
-    STRANGER,
-    Signer,
-    ask,
-    authenticator,
-    mint,
-    sign,
-    written,
-)
+from plugins.saml.tests.mint import ENTITY_ID, ISSUER, P256, RSA, STRANGER, ask, authenticator, mint, sign, written
 
 FEDERATION = STRANGER
 PAST = f"the metadata of {ISSUER} cannot be fetched"
@@ -163,7 +152,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
         yield running
 
 
-def at_url(server: Issuer, folder: Path, *signers: Signer, path: str = "/idp", **options: Any) -> Saml:
+def at_url(server: Issuer, folder: Path, *signers: m.Signer, path: str = "/idp", **options: Any) -> Saml:
     """It reads the metadata of this server. Signed by one of these; or unsigned, if there is none."""
     if signers:
         options["metadata_signers"] = written(folder / "federation.pem", b"".join(one.pem for one in signers))

@@ -17,45 +17,30 @@ from dicomgate import Accept, ConfigError, Reject
 from dicomgate_saml import trust
 from dicomgate_saml.document import RefusedError
 from dicomgate_saml.trust import Trusted, read_certificates, read_metadata
+from plugins.saml.tests import mint as m
 from plugins.saml.tests.described import METADATA_NAMESPACE, described, key, metadata, provider
-from plugins.saml.tests.mint import (
-    DSIG_NAMESPACE,
-    ISSUER,
-    P256,
-    PROTOCOL_NAMESPACE,
-    RSA,
-    STRANGER,
-    Reference,
-    Signer,
-    ask,
-    authenticator,
-    mint,
-    sign,
-    sign_by_hand,
-    signer,
-    written,
-)
+from plugins.saml.tests.mint import DSIG_NAMESPACE, ISSUER, P256, PROTOCOL_NAMESPACE, RSA, STRANGER, Reference, sign
 
-FEDERATION = signer(ec.generate_private_key(ec.SECP256R1()), "federation.example")
-WEAK = signer(rsa.generate_private_key(65537, 1024))  # noqa: S505 (that is the point)
+FEDERATION = m.signer(ec.generate_private_key(ec.SECP256R1()), "federation.example")
+WEAK = m.signer(rsa.generate_private_key(65537, 1024))  # noqa: S505 (that is the point)
 WEAK_KEYS = {
     "RSA 1024": WEAK,
-    "RSA 2047": signer(rsa.generate_private_key(65537, 2047)),  # noqa: S505
-    "P-192": signer(ec.generate_private_key(ec.SECP192R1())),
-    "secp256k1": signer(ec.generate_private_key(ec.SECP256K1())),
+    "RSA 2047": m.signer(rsa.generate_private_key(65537, 2047)),  # noqa: S505
+    "P-192": m.signer(ec.generate_private_key(ec.SECP192R1())),
+    "secp256k1": m.signer(ec.generate_private_key(ec.SECP256K1())),
 }
 
 
-def trusted(data: bytes, *signers: Signer) -> set[str]:
+def trusted(data: bytes, *signers: m.Signer) -> set[str]:
     """The certificates that metadata names, in PEM."""
     return set(read_metadata(data, ISSUER, [one.pem.decode() for one in signers]).certificates)
 
 
-def pems(*keys: Signer) -> set[str]:
+def pems(*keys: m.Signer) -> set[str]:
     return {one.pem.decode() for one in keys}
 
 
-def why_not(data: bytes, *signers: Signer) -> str:
+def why_not(data: bytes, *signers: m.Signer) -> str:
     with pytest.raises(RefusedError) as raised:
         trusted(data, *signers)
     return str(raised.value)
@@ -68,11 +53,11 @@ def why_not(data: bytes, *signers: Signer) -> str:
 def test_two_certificates_while_the_issuer_changes_keys(tmp_path: Path, in_one_file: bool) -> None:
     """Either key signs, the third one does not."""
     contents = [RSA.pem + P256.pem] if in_one_file else [RSA.pem, P256.pem]
-    files = [written(tmp_path / f"{number}.pem", content) for number, content in enumerate(contents)]
-    judge = authenticator(tmp_path, certificates=files)
+    files = [m.written(tmp_path / f"{number}.pem", content) for number, content in enumerate(contents)]
+    judge = m.authenticator(tmp_path, certificates=files)
     for one in (RSA, P256):
-        assert isinstance(ask(judge, mint(key=one)), Accept)
-    assert ask(judge, mint(key=STRANGER)) == Reject(NOT_THEIRS)
+        assert isinstance(m.ask(judge, m.mint(key=one)), Accept)
+    assert m.ask(judge, m.mint(key=STRANGER)) == Reject(NOT_THEIRS)
 
 
 def test_what_stands_around_certificates() -> None:
@@ -85,7 +70,7 @@ def test_what_stands_around_certificates() -> None:
 
 
 @pytest.mark.parametrize("weak", WEAK_KEYS.values(), ids=list(WEAK_KEYS))
-def test_weak_keys(weak: Signer) -> None:
+def test_weak_keys(weak: m.Signer) -> None:
     for data in (weak.pem, RSA.pem + weak.pem):
         with pytest.raises(RefusedError, match="too weak, too large or of an unknown kind"):
             read_certificates(data)
@@ -95,7 +80,7 @@ def test_weak_keys(weak: Signer) -> None:
 
 @pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()], ids=lambda curve: curve.name)
 def test_curves(curve: ec.EllipticCurve) -> None:
-    one = signer(ec.generate_private_key(curve))
+    one = m.signer(ec.generate_private_key(curve))
     assert trusted(metadata(one)) == pems(one)
 
 
@@ -109,7 +94,7 @@ def test_kinds_of_keys_that_xml_signature_does_not_know() -> None:
         .sign(private, None)
     )
     with pytest.raises(RefusedError, match="of an unknown kind"):
-        read_certificates(Signer(private, certificate).pem)
+        read_certificates(m.Signer(private, certificate).pem)
 
 
 # -- what of metadata counts -------------------------------------------------------------------------------------------
@@ -130,10 +115,10 @@ def test_keys_for_something_else(use: str) -> None:
 
 
 def test_an_encryption_key_logs_nobody_in(tmp_path: Path) -> None:
-    file = written(tmp_path / "idp.xml", metadata(RSA, key(P256, use="encryption")))
-    judge = authenticator(tmp_path, metadata_file=file)
-    assert isinstance(ask(judge, mint(key=RSA)), Accept)
-    assert isinstance(ask(judge, mint(key=P256)), Reject)
+    file = m.written(tmp_path / "idp.xml", metadata(RSA, key(P256, use="encryption")))
+    judge = m.authenticator(tmp_path, metadata_file=file)
+    assert isinstance(m.ask(judge, m.mint(key=RSA)), Accept)
+    assert isinstance(m.ask(judge, m.mint(key=P256)), Reject)
 
 
 def test_of_a_chain_the_first() -> None:
@@ -317,7 +302,7 @@ def test_the_rules_of_signatures_hold(reference: Reference, options: dict[str, A
 
     def by_hand(*references: Reference, **options: Any) -> bytes:
         # It puts the signature after the first child; here it must be the first.
-        made = etree.fromstring(sign_by_hand(document, FEDERATION, references=references, **options))
+        made = etree.fromstring(m.sign_by_hand(document, FEDERATION, references=references, **options))
         made.insert(0, made[1])
         return bytes(etree.tostring(made))
 
@@ -383,19 +368,19 @@ def test_large_metadata() -> None:
 
 
 def test_a_metadata_file_that_cannot_be_used(tmp_path: Path) -> None:
-    signers = written(tmp_path / "federation.pem", FEDERATION.pem)
-    file = written(tmp_path / "idp.xml", metadata())
-    assert isinstance(ask(authenticator(tmp_path, metadata_file=file), mint()), Accept)
+    signers = m.written(tmp_path / "federation.pem", FEDERATION.pem)
+    file = m.written(tmp_path / "idp.xml", metadata())
+    assert isinstance(m.ask(m.authenticator(tmp_path, metadata_file=file), m.mint()), Accept)
     with pytest.raises(ConfigError, match=r"idp\.xml: metadata that is not signed"):
-        authenticator(tmp_path, metadata_file=file, metadata_signers=signers)
-    written(file, sign(metadata(), FEDERATION))
-    assert isinstance(ask(authenticator(tmp_path, metadata_file=file, metadata_signers=signers), mint()), Accept)
+        m.authenticator(tmp_path, metadata_file=file, metadata_signers=signers)
+    m.written(file, sign(metadata(), FEDERATION))
+    assert isinstance(m.ask(m.authenticator(tmp_path, metadata_file=file, metadata_signers=signers), m.mint()), Accept)
     contents: Sequence[tuple[bytes, int]] = ((b"", 0o644), (metadata(issuer="x"), 0o644), (metadata(), 0o666))
     for content, mode in contents:
         with pytest.raises(ConfigError, match=r"idp\.xml: "):
-            authenticator(tmp_path, metadata_file=written(file, content, mode))
+            m.authenticator(tmp_path, metadata_file=m.written(file, content, mode))
     with pytest.raises(ConfigError, match="cannot be read"):
-        authenticator(tmp_path, metadata_file=tmp_path / "none.xml")
+        m.authenticator(tmp_path, metadata_file=tmp_path / "none.xml")
 
 
 def test_what_is_read_is_what_was_signed(monkeypatch: pytest.MonkeyPatch) -> None:

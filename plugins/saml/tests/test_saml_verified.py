@@ -9,24 +9,10 @@ from lxml import etree
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
 from dicomgate_saml.verification import read_assertion, verify
+from plugins.saml.tests import mint as m
 from plugins.saml.tests.conftest import IdP
 from plugins.saml.tests.hostile import forms, inclusive_namespaces, key_infos
-from plugins.saml.tests.mint import (
-    DSIG_NAMESPACE,
-    ENVELOPED,
-    PROTOCOL_NAMESPACE,
-    RSA,
-    SAML_NAMESPACE,
-    SUCCESS,
-    USER,
-    Reference,
-    assertion,
-    canonicalized,
-    mint,
-    response,
-    sign,
-    sign_by_hand,
-)
+from plugins.saml.tests.mint import DSIG_NAMESPACE, PROTOCOL_NAMESPACE, SAML_NAMESPACE, SUCCESS, USER, assertion, mint
 from plugins.saml.tests.verdicts import NOT_THE_ISSUERS, assert_accepted, assert_forged, refusal
 
 TRAP = "http://127.0.0.1:9/trap"
@@ -49,7 +35,7 @@ def test_xmlsec_sees_no_wrong_form(idp: IdP, seen: list[bytes]) -> None:
     for name, make in forms(TRAP).items():
         hostile = make()
         assert refusal(idp.judge, hostile)[0] in ("structure", "signature"), name
-        assert refusal(idp.judge, response(hostile))[0] in ("structure", "signature"), name
+        assert refusal(idp.judge, m.response(hostile))[0] in ("structure", "signature"), name
     assert seen == []
     assert_accepted(idp.judge, mint())
     assert len(seen) == 1
@@ -57,7 +43,7 @@ def test_xmlsec_sees_no_wrong_form(idp: IdP, seen: list[bytes]) -> None:
 
 def test_xmlsec_sees_no_key_info(idp: IdP, seen: list[bytes]) -> None:
     for info in key_infos(TRAP).values():
-        assert_accepted(idp.judge, sign_by_hand(assertion(), key_info=info))
+        assert_accepted(idp.judge, m.sign_by_hand(assertion(), key_info=info))
     assert len(seen) == len(key_infos(TRAP))
     assert not any(b"KeyInfo" in one or b"X509" in one or b"Retrieval" in one for one in seen)
 
@@ -78,7 +64,7 @@ def test_were_xmlsec_deceived(idp: IdP) -> None:
     """The digest is computed once more, of the very bytes that are read."""
     genuine = mint(attributes={"role": ["reader"]})
     hostile = [genuine.replace(old.encode(), new.encode(), 1) for old, new in CHANGES.items()]
-    hostile.append(sign_by_hand(assertion(), references=[Reference(digested=b"")]))
+    hostile.append(m.sign_by_hand(assertion(), references=[m.Reference(digested=b"")]))
     for document in hostile:
         assert assert_forged(idp.judge, genuine, document) == "the signed content differs from what would be read"
 
@@ -87,35 +73,37 @@ def test_were_xmlsec_deceived(idp: IdP) -> None:
 def test_what_is_read_has_nothing_around_it(idp: IdP, within: bool) -> None:
     """A document of its own, the one whose digest was signed, without a signature."""
     plain = assertion(attributes={"role": ["reader"]})
-    document = response(sign(plain), more=f'<saml:Issuer xmlns:saml="{SAML_NAMESPACE}"/>') if within else sign(plain)
-    verified = verify(read_assertion(document, None)[1], [RSA.pem.decode()])
+    document = (
+        m.response(m.sign(plain), more=f'<saml:Issuer xmlns:saml="{SAML_NAMESPACE}"/>') if within else m.sign(plain)
+    )
+    verified = verify(read_assertion(document, None)[1], [m.RSA.pem.decode()])
     assert verified.getparent() is None
     assert verified.getroottree().getroot() is verified
     assert list(verified.iter(f"{{{DSIG_NAMESPACE}}}*")) == []
     assert set(verified.nsmap) == {"saml"}  # what else the document binds is not signed
-    expected = etree.fromstring(canonicalized(etree.fromstring(plain)))
+    expected = etree.fromstring(m.canonicalized(etree.fromstring(plain)))
     for value in expected.iter(f"{{{SAML_NAMESPACE}}}AttributeValue"):
         value.attrib.clear()
-    assert canonicalized(verified) == canonicalized(expected)
+    assert m.canonicalized(verified) == m.canonicalized(expected)
 
 
 @pytest.mark.parametrize("name", ["Advice", "Evidence", "Extensions", "Object"])
 def test_where_anything_can_be_hidden(idp: IdP, name: str) -> None:
     """Signed or not, empty or not, whatever namespace it is of."""
-    signed = sign_by_hand(assertion(more=f"<saml:{name}/>"))
+    signed = m.sign_by_hand(assertion(more=f"<saml:{name}/>"))
     assert refusal(idp.judge, signed) == ("structure", f"{name}: may have any content, and is not accepted")
     in_key_info = f'<ds:KeyInfo xmlns:ds="{DSIG_NAMESPACE}"><x:{name} xmlns:x="urn:x"/></ds:KeyInfo>'
-    assert refusal(idp.judge, sign_by_hand(assertion(), key_info=in_key_info))[0] == "structure"
+    assert refusal(idp.judge, m.sign_by_hand(assertion(), key_info=in_key_info))[0] == "structure"
 
 
 def test_prefixes_that_are_canonicalised_inclusively(idp: IdP) -> None:
     """As OpenSAML signs; what they are bound to is signed then."""
-    chain = (ENVELOPED, inclusive_namespaces("xs"))
+    chain = (m.ENVELOPED, inclusive_namespaces("xs"))
     plain = assertion()
     canonical = etree.tostring(
         etree.fromstring(plain), method="c14n", exclusive=True, inclusive_ns_prefixes=["xs"], with_tail=False
     )
-    genuine = sign_by_hand(plain, references=[Reference(transforms=chain, digested=canonical)])
+    genuine = m.sign_by_hand(plain, references=[m.Reference(transforms=chain, digested=canonical)])
     assert b'xmlns:xs="http://www.w3.org/2001/XMLSchema"' in canonical
     assert_accepted(idp.judge, genuine)
     hostile = genuine.replace(b'xmlns:xs="http://www.w3.org/2001/XMLSchema"', b'xmlns:xs="urn:x"')
@@ -127,12 +115,12 @@ def test_prefixes_that_are_canonicalised_inclusively(idp: IdP) -> None:
 def test_a_prefix_that_the_response_binds(idp: IdP) -> None:
     """Signed within the Response, as identity providers do: what it binds there is signed, if the signature says so."""
     plain = assertion().replace(b' xmlns:xs="http://www.w3.org/2001/XMLSchema"', b"")
-    around = response(plain).replace(b"<samlp:Response ", b'<samlp:Response xmlns:xs="urn:bound" ')
+    around = m.response(plain).replace(b"<samlp:Response ", b'<samlp:Response xmlns:xs="urn:bound" ')
     inner = etree.fromstring(around).find(f"{{{SAML_NAMESPACE}}}Assertion")
     canonical = etree.tostring(inner, method="c14n", exclusive=True, inclusive_ns_prefixes=["xs"], with_tail=False)
     assert b'"urn:bound"' in canonical
-    chain = (ENVELOPED, inclusive_namespaces("xs"))
-    signed = sign_by_hand(plain, references=[Reference(transforms=chain, digested=canonical)])
+    chain = (m.ENVELOPED, inclusive_namespaces("xs"))
+    signed = m.sign_by_hand(plain, references=[m.Reference(transforms=chain, digested=canonical)])
     genuine = around.replace(plain, signed)
     assert_accepted(idp.judge, genuine)
     assert_forged(idp.judge, genuine, genuine.replace(b"urn:bound", b"urn:other"))
@@ -141,9 +129,13 @@ def test_a_prefix_that_the_response_binds(idp: IdP) -> None:
 
 def test_the_default_namespace_as_a_prefix(idp: IdP) -> None:
     plain = assertion().replace(b"xmlns:saml=", b"xmlns=").replace(b"saml:", b"")
-    genuine = sign_by_hand(plain, references=[Reference(transforms=(ENVELOPED, inclusive_namespaces("#default xs")))])
+    genuine = m.sign_by_hand(
+        plain, references=[m.Reference(transforms=(m.ENVELOPED, inclusive_namespaces("#default xs")))]
+    )
     assert refusal(idp.judge, genuine) == ("signature", NOT_THE_ISSUERS)  # xs is not in what was digested
-    genuine = sign_by_hand(plain, references=[Reference(transforms=(ENVELOPED, inclusive_namespaces("#default")))])
+    genuine = m.sign_by_hand(
+        plain, references=[m.Reference(transforms=(m.ENVELOPED, inclusive_namespaces("#default")))]
+    )
     assert_accepted(idp.judge, genuine)
     other = genuine.replace(b"<Subject>", b'<Subject xmlns="urn:x">')
     assert_forged(idp.judge, genuine, other)
@@ -193,9 +185,9 @@ def test_each_attribute_and_text_is_signed(idp: IdP) -> None:
 @pytest.mark.parametrize("version", ["1.1", "2", "2.0 ", "2.00", ""])
 def test_versions(idp: IdP, version: str) -> None:
     genuine = mint()
-    hostile = sign_by_hand(assertion(version=version))
+    hostile = m.sign_by_hand(assertion(version=version))
     assert assert_forged(idp.judge, genuine, hostile) == "the assertion's Version is not 2.0"
-    words = assert_forged(idp.judge, response(genuine), response(genuine, version=version))
+    words = assert_forged(idp.judge, m.response(genuine), m.response(genuine, version=version))
     assert words == "a Response with an element or a Version that is not accepted"
 
 
@@ -204,5 +196,5 @@ def test_versions(idp: IdP, version: str) -> None:
 )
 def test_a_response_that_is_no_success(idp: IdP, status: str | None) -> None:
     genuine = mint()
-    words = assert_forged(idp.judge, response(genuine), response(genuine, status=status))
+    words = assert_forged(idp.judge, m.response(genuine), m.response(genuine, status=status))
     assert words == "a Response whose status is not Success"

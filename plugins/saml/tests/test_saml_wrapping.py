@@ -12,34 +12,11 @@ import pytest
 from lxml import etree
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
+from plugins.saml.tests import wrapping
 from plugins.saml.tests.conftest import IdP
-from plugins.saml.tests.mint import (
-    DSIG_NAMESPACE,
-    RSA,
-    SAML_NAMESPACE,
-    STRANGER,
-    SUCCESS,
-    USER,
-    mint,
-    response,
-    sign,
-)
+from plugins.saml.tests.mint import DSIG_NAMESPACE, RSA, SAML_NAMESPACE, STRANGER, SUCCESS, USER, mint, response, sign
 from plugins.saml.tests.verdicts import assert_forged, refusal
-from plugins.saml.tests.wrapping import (
-    CLASSIC,
-    DSIG,
-    EVIL,
-    SAML,
-    SAMLP,
-    Attack,
-    Element,
-    parts,
-    signature_of,
-    without_signature,
-    xsw1,
-    xsw2,
-    xsw4,
-)
+from plugins.saml.tests.wrapping import CLASSIC, DSIG, SAML, SAMLP, Element, parts, signature_of, without_signature
 
 DOCUMENTS: dict[str, Callable[[], bytes]] = {
     "bare": mint,
@@ -52,16 +29,17 @@ CASES = [
     (attack, document)
     for attack in CLASSIC
     for document in DOCUMENTS
-    if attack not in (xsw1, xsw2) or document != "in a Response"  # the document's own signature is what they are about
+    if attack not in (wrapping.xsw1, wrapping.xsw2)
+    or document != "in a Response"  # the document's own signature is what they are about
 ]
 
 
 @pytest.mark.parametrize("evil_id", ["same", "another"])
 @pytest.mark.parametrize(("attack", "document"), CASES)
-def test_the_eight_classic_ones(idp: IdP, attack: Attack, document: str, evil_id: str) -> None:
+def test_the_eight_classic_ones(idp: IdP, attack: wrapping.Attack, document: str, evil_id: str) -> None:
     genuine = DOCUMENTS[document]()
     hostile = etree.tostring(attack(etree.fromstring(genuine), evil_id))
-    assert EVIL in str(hostile)
+    assert wrapping.EVIL in str(hostile)
     assert_forged(idp.judge, genuine, hostile)
 
 
@@ -204,7 +182,9 @@ OTHERS: dict[str, Callable[[bytes], bytes]] = {
     "in Extensions": lambda genuine: response(
         evil_one(genuine), more=f"<samlp:Extensions>{genuine.decode()}</samlp:Extensions>"
     ),
-    "assertion in assertion": lambda genuine: response(etree.tostring(xsw4(etree.fromstring(genuine), "another"))),
+    "assertion in assertion": lambda genuine: response(
+        etree.tostring(wrapping.xsw4(etree.fromstring(genuine), "another"))
+    ),
     "assertion in assertion, its signature first": lambda genuine: response(first(genuine)),
     "Response in Response": lambda genuine: response(evil_one(genuine), more=sign(response(genuine)).decode()),
     "in StatusDetail": lambda genuine: around(evil_one(genuine), status_detail=genuine),

@@ -69,10 +69,7 @@ def told(assertion: Element) -> dict[str, str]:
     """The audit's attributes: the assertion's ID, and what IHE XUA says of its subject."""
     found = attributes(assertion)
     known = {_TOLD[name]: ", ".join(filter(is_name, values)) for name, values in found.items() if name in _TOLD}
-    return {
-        "assertion": assertion.get("ID", ""),
-        **{name: told[:LONGEST_NAME] for name, told in known.items() if told},
-    }
+    return {"assertion": assertion.get("ID", ""), **{name: told[:LONGEST_NAME] for name, told in known.items() if told}}
 
 
 def _value(value: Element) -> str:
