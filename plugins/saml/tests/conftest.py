@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +23,23 @@ class IdP:
     judge: Saml
 
 
+@dataclass(frozen=True)
+class Trap:
+    """A listener to which nothing may connect, and a URL of it."""
+
+    url: str
+    listening: socket.socket
+
+    def assert_unvisited(self) -> None:
+        with pytest.raises(TimeoutError):
+            self.listening.accept()
+
+
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+def trap() -> Iterator[Trap]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0.2)
+        yield Trap(f"http://127.0.0.1:{listening.getsockname()[1]}/trap", listening)
 
 
 @pytest.fixture

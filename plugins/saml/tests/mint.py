@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from lxml import etree
 
-from dicomgate import Attempt, Decision
+from dicomgate import Accept, Attempt, Decision, Reject
 from dicomgate.testing import attempt, saml
 from dicomgate_saml import Saml
 
@@ -349,3 +349,17 @@ def login(document: bytes, **fields: Any) -> Attempt:
 def ask(judge: Saml, document: bytes, **fields: Any) -> Decision:
     """The answer to one login."""
     return judge.authenticate(login(document, **fields))
+
+
+def accepted(judge: Saml, document: bytes, **fields: Any) -> Accept:
+    """The answer to one login, which must be accepted."""
+    answer = ask(judge, document, **fields)
+    assert isinstance(answer, Accept), answer
+    return answer
+
+
+def refused(judge: Saml, document: bytes, **fields: Any) -> str:
+    """Why one login is rejected, which it must be."""
+    answer = ask(judge, document, **fields)
+    assert isinstance(answer, Reject), answer
+    return answer.reason

@@ -111,12 +111,11 @@ ROWS = [*AUDIENCES, *CONDITIONS, *CONFIRMATIONS, *STATEMENTS]
 @pytest.mark.parametrize(("parts", "why"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
 def test_rows(judge: Saml, parts: Callable[[], dict[str, Any]], why: str) -> None:
     assert isinstance(m.ask(judge, m.mint(), certificate=der(P256)), Accept)
-    answer = m.ask(judge, m.mint(**parts()), certificate=der(P256))
-    assert isinstance(answer, Reject)
-    assert answer.reason.startswith(why)
-    assert len(answer.reason) < LONGEST_REASON
-    assert answer.reason.isascii()
-    assert answer.reason.isprintable()
+    reason = m.refused(judge, m.mint(**parts()), certificate=der(P256))
+    assert reason.startswith(why)
+    assert len(reason) < LONGEST_REASON
+    assert reason.isascii()
+    assert reason.isprintable()
 
 
 @pytest.mark.parametrize(
@@ -218,23 +217,6 @@ def test_the_edges_of_the_skew_and_the_lifetime(name: str, good: float, bad: flo
     assert problems(claims()) == []
     assert problems(claims(**{name: when(good)})) == []
     assert [problem.claim for problem in problems(claims(**{name: when(bad)}))] == [where]
-    # The other way round: the clock, not the assertion.
-    assert problems(claims(**{name: when(good)}), NOW, skew=SKEW + 1, maximum_lifetime=LIFETIME + 1) == []
-
-
-def test_the_clock_goes_over_the_edges() -> None:
-    document = claims(begins=when(0), ends=when(300), confirmed=when(400))
-    for now, wheres in (
-        (-60.001, ["IssueInstant", "Conditions"]), (-60, []), (359.999, []), (360, ["Conditions"]),
-        (460, ["Conditions", "SubjectConfirmationData"]),
-    ):  # fmt: skip
-        assert [problem.claim for problem in problems(document, NOW + now)] == wheres
-
-
-def test_without_skew() -> None:
-    for name, good, bad in (("ends", 0.001, 0), ("begins", 0, 0.001), ("issued", 0, 0.001), ("confirmed", 0.001, 0)):
-        assert problems(claims(**{name: when(good)}), skew=0.0) == []
-        assert len(problems(claims(**{name: when(bad)}), skew=0.0)) == 1
 
 
 NO_TIMES = [
@@ -322,25 +304,17 @@ class TestHolderOfKey:
             (problem,) = problems(document, certificate=certificate)
             assert problem.claim == "SubjectConfirmation"
             assert why in problem.why
+        document = self.held(m.confirmation(m.HOLDER_OF_KEY, holder=P256, ends=when(-60)))
+        assert [problem.claim for problem in problems(document, certificate=der(P256))] == ["SubjectConfirmationData"]
 
     def test_a_certificate_that_is_none(self) -> None:
-        for text in ("", "====", "x", b64encode(der(P256)).decode()[:-8]):
-            info = (
-                f'<ds:KeyInfo xmlns:ds="{DSIG_NAMESPACE}"><ds:X509Data><ds:X509Certificate>{text}</ds:X509Certificate>'
-                "</ds:X509Data></ds:KeyInfo>"
-            )
+        whole = "<ds:X509Data><ds:X509Certificate>{}</ds:X509Certificate></ds:X509Data>"
+        texts = [whole.format(text) for text in ("", "====", "x", b64encode(der(P256)).decode()[:-8])]
+        for text in (*texts, "<ds:KeyName>P256</ds:KeyName>"):
+            info = f'<ds:KeyInfo xmlns:ds="{DSIG_NAMESPACE}">{text}</ds:KeyInfo>'
             document = self.held(m.confirmation(m.HOLDER_OF_KEY, more=info, ends=when(300)))
             assert len(problems(document, certificate=der(P256))) == 1
             assert len(problems(document, certificate=b"")) == 1
-
-    def test_a_key_without_certificate_is_nobodys(self) -> None:
-        info = f'<ds:KeyInfo xmlns:ds="{DSIG_NAMESPACE}"><ds:KeyName>P256</ds:KeyName></ds:KeyInfo>'
-        document = self.held(m.confirmation(m.HOLDER_OF_KEY, more=info, ends=when(300)))
-        assert len(problems(document, certificate=der(P256))) == 1
-
-    def test_its_other_data_count_as_well(self) -> None:
-        document = self.held(m.confirmation(m.HOLDER_OF_KEY, holder=P256, ends=when(-60)))
-        assert [problem.claim for problem in problems(document, certificate=der(P256))] == ["SubjectConfirmationData"]
 
     def test_required(self) -> None:
         assert problems(claims(), certificate=der(P256)) == []
@@ -397,8 +371,7 @@ def test_the_session_ends_the_login(judge: Saml) -> None:
     for ends, expected in (
         (soon, soon), (None, None), ("9999-12-31T23:59:59.9999999Z", "9999-12-31T00:00:00.000000Z")
     ):  # fmt: skip
-        answer = m.ask(judge, m.mint(authentication=m.authentication(session_ends=ends)))
-        assert isinstance(answer, Accept)
+        answer = m.accepted(judge, m.mint(authentication=m.authentication(session_ends=ends)))
         found = answer.expires_at and answer.expires_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         assert found == expected
 
@@ -407,8 +380,7 @@ def test_behind_its_end_the_session_ends_with_the_skew(judge: Saml) -> None:
     """Or it would be over before it began: `expires_at` is compared with the gateway's clock, without skew."""
     ends = datetime.now(UTC) - timedelta(seconds=30)
     written = ends.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    answer = m.ask(judge, m.mint(authentication=m.authentication(session_ends=written)))
-    assert isinstance(answer, Accept)
+    answer = m.accepted(judge, m.mint(authentication=m.authentication(session_ends=written)))
     assert answer.expires_at == ends + timedelta(minutes=1)
 
 
@@ -423,6 +395,4 @@ def test_where_else_things_stand_nobody_looks(judge: Saml) -> None:
         f'<saml:Statement xmlns:saml="{SAML_NAMESPACE}" xsi:type="saml:AuthnStatementType"' + m.authentication()[20:]
     )
     general = general.replace("</saml:AuthnStatement>", "</saml:Statement>")
-    answer = m.ask(judge, m.mint(authentication=general))
-    assert isinstance(answer, Reject)
-    assert answer.reason.startswith("AuthnStatement: is missing")
+    assert m.refused(judge, m.mint(authentication=general)).startswith("AuthnStatement: is missing")

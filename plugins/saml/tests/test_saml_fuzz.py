@@ -107,16 +107,11 @@ def test_small_changes(idp: IdP, change: Any, key: Signer) -> None:
     assert 0 < accepted < ROUNDS // 4
 
 
-def test_each_byte_taken_away(idp: IdP) -> None:
+def test_each_byte_taken_away_and_cut_short(idp: IdP) -> None:
     document = mint()
     for at in range(len(document)):
         assert_the_same_user(idp.judge, document, document[:at] + document[at + 1 :])
-
-
-def test_cut_short(idp: IdP) -> None:
-    document = mint()
-    for at in range(0, len(document), 3):
-        assert not assert_the_same_user(idp.judge, document, document[:at])
+        assert at % 3 or not assert_the_same_user(idp.judge, document, document[:at])
 
 
 def test_halves_of_two_assertions(idp: IdP) -> None:

@@ -15,7 +15,7 @@ import pytest
 from dicomgate import Accept
 from plugins.saml.tests.conftest import IdP
 from plugins.saml.tests.hostile import doctypes
-from plugins.saml.tests.mint import ISSUER, USER, ask, assertion, mint, response, sign_by_hand
+from plugins.saml.tests.mint import ISSUER, USER, accepted, ask, assertion, mint, response, sign_by_hand
 from plugins.saml.tests.verdicts import assert_accepted, assert_forged, refusal
 
 Change = Callable[[bytes], bytes]
@@ -120,9 +120,7 @@ def test_tricks_with_text(idp: IdP, trick: str) -> None:
 def test_a_name_cut_in_two(idp: IdP, trick: str) -> None:
     """Canonicalised without comments it is the same; a reader of the first text alone would see the shorter name."""
     genuine = mint("root.evil.example")
-    decision = ask(idp.judge, genuine)
-    assert isinstance(decision, Accept)
-    assert decision.user == "root.evil.example"
+    assert accepted(idp.judge, genuine).user == "root.evil.example"
     cut = instead(">root.evil.example<", f">root{trick}.evil.example<")(genuine)
     assert refusal(idp.judge, cut)[0] in ("document", "signature")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from dicomgate import Accept, Attempt, ConfigError, IdentityType, Pass, Reject
@@ -18,6 +18,7 @@ from plugins.saml.tests import mint as m
 from plugins.saml.tests.mint import ISSUER, P256, RSA, STRANGER, ask, authenticator, conditions, mint, subject, written
 
 WEAK = m.signer(rsa.generate_private_key(65537, 1024))  # noqa: S505 (that is the point)
+URL = {"certificates": None, "metadata_url": "https://idp.example/", "unsigned_metadata": True}
 Make = Callable[..., Saml]
 
 
@@ -59,31 +60,17 @@ def test_the_defaults(make: Make) -> None:
         ({"certificates": []}, "certificates, metadata_file, metadata_url: one"),
         ({"metadata_file": Path("x")}, "certificates, metadata_file, metadata_url: one"),
         ({"metadata_url": "https://idp.example/"}, "certificates, metadata_file, metadata_url: one"),
-        ({"certificates": None, "metadata_url": "https://idp.example/"}, "metadata_signers: required"),
-        (
-            {"certificates": None, "metadata_url": "http://idp.example/", "unsigned_metadata": True},
-            "metadata_url: must be https",
-        ),
-        (
-            {"certificates": None, "metadata_url": "https://idp.example/", "unsigned_metadata": True,
-             "refresh": timedelta(seconds=59)},
-            "refresh: a minute or more",
-        ),
-        (
-            {"certificates": None, "metadata_url": "https://idp.example/", "unsigned_metadata": True,
-             "fetch_timeout": timedelta(minutes=2)},
-            "fetch_timeout: ",
-        ),
-        (
-            {"certificates": None, "metadata_url": "https://idp.example/", "unsigned_metadata": True,
-             "proxy": "socks://proxy"},
-            "proxy: must be http",
-        ),
+        ({**URL, "unsigned_metadata": False}, "metadata_signers: required"),
+        ({**URL, "metadata_url": "http://idp.example/"}, "metadata_url: must be https"),
+        ({**URL, "refresh": timedelta(seconds=59)}, "refresh: a minute or more"),
+        ({**URL, "fetch_timeout": timedelta(minutes=2)}, "fetch_timeout: "),
+        ({**URL, "proxy": "socks://proxy"}, "proxy: must be http"),
         ({"certificate_file": Path("x")}, "certificate_file: needs the key_file"),
     ],
-)  # fmt: skip
+)
 def test_what_is_refused(make: Make, options: dict[str, Any], message: str) -> None:
     make()
+    make(**URL)
     with pytest.raises(ConfigError) as raised:
         make(**options)
     assert str(raised.value).startswith(message)
@@ -93,13 +80,7 @@ def test_what_is_refused(make: Make, options: dict[str, Any], message: str) -> N
     ("content", "mode", "message"),
     [
         (b"", 0o644, "no certificates in PEM"),
-        (b"hello", 0o644, "no certificates in PEM"),
-        (P256.private_pem, 0o600, "no certificates in PEM"),
-        (RSA.public_pem, 0o644, "no certificates in PEM"),
-        (RSA.pem.replace(b"MII", b"MIJ", 1), 0o644, "no certificates in PEM"),
         (WEAK.pem, 0o644, "too weak"),
-        (RSA.pem + WEAK.pem, 0o644, "too weak"),
-        (m.signer(ec.generate_private_key(ec.SECP256K1())).pem, 0o644, "too weak, too large or of an unknown kind"),
         (RSA.pem, 0o646, "everybody may write"),
         (RSA.pem + b" " * 600_000, 0o644, "longer than 524288"),
     ],
@@ -213,8 +194,7 @@ def test_one_time_use(make: Make) -> None:
     for single_use, signed, expected in (
         (True, plain, "_a1"), (True, once, "_a2"), (False, plain, None), (False, once, "_a2")
     ):  # fmt: skip
-        answer = ask(make(single_use=single_use), signed)
-        assert isinstance(answer, Accept)
+        answer = m.accepted(make(single_use=single_use), signed)
         assert (answer.once and answer.once.key) == (expected and f"{ISSUER}\0{expected}")
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
 import pytest
 
-from dicomgate import Accept, Reject
+from dicomgate import Accept
 from dicomgate.kit.inspect import ClaimProblem
 from dicomgate.testing.peers.spy import Spy
 from dicomgate.testing.raw_client import log_in, login
@@ -54,6 +53,7 @@ NAMES = [
     ("ada", True), ("Zoë Müller", True), ("ada@hospital.example", True), ("a" * 256, True), ("\u5c71\u7530", True),
     ("", False), (" ", False), (" ada", False), ("ada ", False), ("ada\u00a0", False), ("a" * 257, False),
     ("ada\nroot", False), ("ada\troot", False), ("ada\u0085", False), ("ada\u202e", False), ("a\u200bda", False),
+    ("</saml:NameID>", True), ("a<b", True), ("x&y", True), ('"quoted"', True),
     ("ada\u2028", False), ("\ufeffada", False), ("\ufffdada", True), ("ada\U000e0041", False),
 ]  # fmt: skip
 
@@ -105,8 +105,7 @@ def test_other_kinds_of_identifiers(tmp_path: Path, kind: str) -> None:
         "</saml:EncryptedID>",
     }[kind]
     assert isinstance(ask(judge, mint()), Accept)
-    answer = ask(judge, mint(subject=subject(None).replace("<saml:SubjectC", other + "<saml:SubjectC", 1)))
-    assert isinstance(answer, Reject)
+    m.refused(judge, mint(subject=subject(None).replace("<saml:SubjectC", other + "<saml:SubjectC", 1)))
 
 
 def test_the_name_is_that_of_the_attribute_alone() -> None:
@@ -160,13 +159,9 @@ def test_text_is_text(tmp_path: Path) -> None:
     """Character references are resolved; the type of a value is ignored."""
     judge = authenticator(tmp_path, user_attribute="uid")
     for value, name in (("a&#100;a", "ada"), ("&lt;ada&gt;", "<ada>"), ("a&amp;b", "a&b")):
-        answer = ask(judge, mint(attributes=statement(attribute("uid", value))))
-        assert isinstance(answer, Accept)
-        assert answer.user == name
+        assert m.accepted(judge, mint(attributes=statement(attribute("uid", value)))).user == name
     typed = statement(attribute("uid", "5").replace("Value>5", 'Value xsi:type="xs:integer">5'))
-    answer = ask(judge, mint(attributes=typed))
-    assert isinstance(answer, Accept)
-    assert answer.user == "5"
+    assert m.accepted(judge, mint(attributes=typed)).user == "5"
 
 
 XUA = (
@@ -191,12 +186,9 @@ def tell(*written: str, **parts: Any) -> dict[str, str]:
 
 def test_what_ihe_says_of_a_subject_is_told(tmp_path: Path) -> None:
     judge = authenticator(tmp_path)
-    answer = ask(judge, mint(id="_a1", attributes=statement(*XUA)))
-    assert isinstance(answer, Accept)
+    answer = m.accepted(judge, mint(id="_a1", attributes=statement(*XUA)))
     assert answer.attributes == {"assertion": "_a1", **TOLD}
-    answer = ask(judge, mint(id="_a2"))
-    assert isinstance(answer, Accept)
-    assert answer.attributes == {"assertion": "_a2"}
+    assert m.accepted(judge, mint(id="_a2")).attributes == {"assertion": "_a2"}
 
 
 @pytest.mark.parametrize(
@@ -237,13 +229,6 @@ def test_the_audit_is_told(gateway: StartGateway, spy: Spy, tmp_path: Path) -> N
     assert (record["user"], record["groups"], record["authenticator"]) == ("Zoë", ["rad"], "sso")
     assert record["attributes"] == {"assertion": "_a1", **TOLD}
     assert record["claimed"] is None
-
-
-def test_an_escaped_name_is_one_name() -> None:
-    """What looks like XML in a name is a name."""
-    for name in ("</saml:NameID>", "a<b", "x&y", '"quoted"'):
-        assert user(subject=subject(name)) == name
-        assert user("uid", attributes=statement(attribute("uid", escape(name)))) == name
 
 
 def test_the_mapper_reads_only_its_own_assertion() -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from dicomgate import Accept
 from dicomgate.testing.peers.loopback import Address
 from dicomgate.testing.peers.spy import Spy
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, RawClient, login, request
@@ -19,7 +18,7 @@ from dicomgate.testing.system_gateway import Gateway, StartGateway, configuratio
 from dicomgate_saml import Saml
 from dicomgate_saml.document import read_document
 from plugins.saml.tests import mint as m
-from plugins.saml.tests.mint import ISSUER, RSA, ask, assertion, at, authenticator, conditions, mint, response, written
+from plugins.saml.tests.mint import ISSUER, RSA, assertion, at, authenticator, conditions, mint, response, written
 from plugins.saml.tests.sealing import GATE, sealed
 from tests.stamina.process import GatewayProcess, tables_for
 
@@ -119,10 +118,9 @@ def judge(tmp_path: Path) -> Saml:
 
 
 def key(judge: Saml, document: bytes) -> str:
-    answer = ask(judge, document)
-    assert isinstance(answer, Accept), answer
-    assert answer.once is not None
-    return answer.once.key
+    once = m.accepted(judge, document).once
+    assert once is not None
+    return once.key
 
 
 def spellings(document: bytes) -> dict[str, bytes]:
@@ -188,8 +186,7 @@ def test_it_is_remembered_for_as_long_as_it_would_be_accepted(tmp_path: Path) ->
     for skew in (timedelta(0), timedelta(minutes=1), timedelta(minutes=3)):
         judge = authenticator(tmp_path, clock_skew=skew)
         ends = at(300)
-        answer = ask(judge, mint(conditions=conditions(ends=ends)))
-        assert isinstance(answer, Accept)
+        answer = m.accepted(judge, mint(conditions=conditions(ends=ends)))
         assert answer.once is not None
         wanted = datetime.fromisoformat(str(ends).replace("Z", "+00:00")) + skew
         assert abs(answer.once.until - wanted) < timedelta(milliseconds=1)

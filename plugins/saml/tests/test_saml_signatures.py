@@ -6,6 +6,8 @@ Most are made with the issuer's own key: it is their form that must not pass.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from lxml import etree
@@ -95,49 +97,34 @@ PIECES = (
 )  # fmt: skip
 
 
+CHANGES: tuple[Callable[[Any], object], ...] = (
+    lambda element: element.getparent().remove(element),
+    lambda element: element.addnext(etree.fromstring(etree.tostring(element, with_tail=False))),
+    lambda element: element.append(etree.Element("x")),
+    lambda element: element.append(etree.Element(f"{{{DSIG_NAMESPACE}}}Object")),
+    lambda element: setattr(element, "tag", element.tag.replace("2000/09", "2001/09")),
+    lambda element: setattr(element, "tag", etree.QName(element).localname),
+    lambda element: setattr(element, "tag", element.tag.lower()),
+    lambda element: element.set("{urn:x}Id", "x"),
+    lambda element: element.set("Algorithms", "x"),
+)
+
+
 @pytest.mark.parametrize("piece", PIECES)
 def test_each_piece_of_the_signature(idp: IdP, piece: str) -> None:
     """Taken away, doubled, given an attribute, a child, a text, another namespace."""
     genuine = sign_by_hand(assertion())
 
-    def changed(change: str) -> bytes:
+    def changed(change: Callable[[Any], object]) -> bytes:
         root = etree.fromstring(genuine)
-        element = next(root.iter(f"{{{DSIG_NAMESPACE}}}{piece}"))
-        match change:
-            case "away":
-                element.getparent().remove(element)
-            case "doubled":
-                element.addnext(etree.fromstring(etree.tostring(element, with_tail=False)))
-            case "child":
-                element.append(etree.Element("x"))
-            case "object":
-                element.append(etree.Element(f"{{{DSIG_NAMESPACE}}}Object"))
-            case "namespace":
-                element.tag = element.tag.replace("2000/09", "2001/09")
-            case "no namespace":
-                element.tag = piece
-            case "name":
-                element.tag = element.tag.lower()
-            case "text":
-                element.tail = "x"
-            case attribute:
-                element.set(attribute, "x")
+        change(next(root.iter(f"{{{DSIG_NAMESPACE}}}{piece}")))
         return bytes(etree.tostring(root))
 
-    for change in (
-        "away",
-        "doubled",
-        "child",
-        "object",
-        "namespace",
-        "no namespace",
-        "name",
-        "{urn:x}Id",
-        "Algorithms",
-    ):
+    for change in CHANGES:
         assert_forged(idp.judge, genuine, changed(change))
+    named = changed(lambda element: element.set("Id", "x"))
     if piece == "Signature":
-        assert_accepted(idp.judge, changed("Id"))  # as pysaml2 writes it; nothing refers to it
+        assert_accepted(idp.judge, named)  # as pysaml2 writes it; nothing refers to it
     else:
-        assert_forged(idp.judge, genuine, changed("Id"))
-        assert_forged(idp.judge, genuine, changed("text"))
+        assert_forged(idp.judge, genuine, named)
+        assert_forged(idp.judge, genuine, changed(lambda element: setattr(element, "tail", "x")))

@@ -16,7 +16,7 @@ from lxml import etree
 from dicomgate import Accept, ConfigError, Reject
 from dicomgate_saml import trust
 from dicomgate_saml.document import RefusedError
-from dicomgate_saml.trust import Trusted, read_certificates, read_metadata
+from dicomgate_saml.trust import read_certificates, read_metadata
 from plugins.saml.tests import mint as m
 from plugins.saml.tests.described import METADATA_NAMESPACE, described, key, metadata, provider
 from plugins.saml.tests.mint import DSIG_NAMESPACE, ISSUER, P256, PROTOCOL_NAMESPACE, RSA, STRANGER, Reference, sign
@@ -64,7 +64,8 @@ def test_what_stands_around_certificates() -> None:
     assert read_certificates(b"Bag Attributes\n" + RSA.pem + b"\nsubject: x\n" + P256.pem) == tuple(
         one.pem.decode() for one in (RSA, P256)
     )
-    for data in (b"", RSA.pem[:-30], b"\xff\xfe", RSA.private_pem):
+    broken = RSA.pem.replace(b"MII", b"MIJ", 1)
+    for data in (b"", b"hello", broken, RSA.pem[:-30], b"\xff\xfe", RSA.private_pem, P256.private_pem, RSA.public_pem):
         with pytest.raises(RefusedError, match="no certificates in PEM"):
             read_certificates(data)
 
@@ -104,6 +105,7 @@ def test_keys_for_signing() -> None:
     assert trusted(metadata(RSA)) == pems(RSA)
     assert trusted(metadata(RSA, P256)) == pems(RSA, P256)
     assert trusted(metadata(RSA, RSA)) == pems(RSA)
+    assert trusted(metadata(key(RSA, STRANGER))) == pems(RSA), "of a chain the first: the authority is not the owner"
     assert trusted(metadata(key(RSA, use=None))) == pems(RSA)
     assert trusted(metadata(key(RSA, use="encryption"), key(P256))) == pems(P256)
     assert trusted(metadata(key(RSA, use="encryption"), key(P256, use=None))) == pems(P256)
@@ -112,18 +114,6 @@ def test_keys_for_signing() -> None:
 @pytest.mark.parametrize("use", ["encryption", "", "Signing", " signing", "signing encryption", "x"])
 def test_keys_for_something_else(use: str) -> None:
     assert why_not(metadata(key(RSA, use=use))) == "metadata without a signing certificate"
-
-
-def test_an_encryption_key_logs_nobody_in(tmp_path: Path) -> None:
-    file = m.written(tmp_path / "idp.xml", metadata(RSA, key(P256, use="encryption")))
-    judge = m.authenticator(tmp_path, metadata_file=file)
-    assert isinstance(m.ask(judge, m.mint(key=RSA)), Accept)
-    assert isinstance(m.ask(judge, m.mint(key=P256)), Reject)
-
-
-def test_of_a_chain_the_first() -> None:
-    """The authority that certified the key is not its owner."""
-    assert trusted(metadata(key(RSA, STRANGER))) == pems(RSA)
 
 
 def test_whose_descriptors() -> None:
@@ -163,9 +153,22 @@ def test_metadata_of_another(issuer: str) -> None:
     assert why_not(metadata(issuer=issuer)) == "metadata of another issuer"
 
 
+TWO_IN_ONE = f"{RSA.base64}-----END CERTIFICATE----------BEGIN CERTIFICATE-----{P256.base64}"
+
+
 @pytest.mark.parametrize(
     "certificate",
-    ["", "AAAA", "=", "\u00e9", "-----BEGIN CERTIFICATE-----", RSA.base64[:-8], "<x/>", STRANGER.pem.decode()],
+    [
+        "",
+        "AAAA",
+        "=",
+        "\u00e9",
+        "-----BEGIN CERTIFICATE-----",
+        RSA.base64[:-8],
+        "<x/>",
+        STRANGER.pem.decode(),
+        RSA.base64 + TWO_IN_ONE,
+    ],
 )
 def test_certificates_that_are_none(certificate: str) -> None:
     """One that cannot be read is a reason to read nothing: half of the keys would be a riddle."""
@@ -173,12 +176,6 @@ def test_certificates_that_are_none(certificate: str) -> None:
     assert why_not(metadata(RSA, broken)) == "no certificates in PEM"
     spaced = described(f"<ds:X509Certificate>\n  {RSA.base64[:70]}\n\t{RSA.base64[70:]}\n</ds:X509Certificate>")
     assert trusted(metadata(spaced)) == pems(RSA)
-
-
-def test_two_certificates_in_one() -> None:
-    """No line of base64 ends the PEM that is made of it."""
-    two = RSA.base64 + "-----END CERTIFICATE----------BEGIN CERTIFICATE-----" + P256.base64
-    assert why_not(metadata(described(f"<ds:X509Certificate>{two}</ds:X509Certificate>"))) == "no certificates in PEM"
 
 
 def test_valid_until() -> None:
@@ -389,7 +386,3 @@ def test_what_is_read_is_what_was_signed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert trusted(signed, FEDERATION) == pems(RSA)
     monkeypatch.setattr(trust, "read_signed", lambda *_: etree.fromstring(metadata(P256)))
     assert trusted(signed, FEDERATION) == pems(P256)
-
-
-def test_what_is_trusted_is_a_value() -> None:
-    assert read_metadata(metadata(), ISSUER, []) == Trusted((RSA.pem.decode(),), None)

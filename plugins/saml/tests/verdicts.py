@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dicomgate import Accept, Reject
 from dicomgate_saml import Saml
 from dicomgate_saml.document import RefusedError
 from dicomgate_saml.verification import read_assertion, verify
-from plugins.saml.tests.mint import USER, ask
+from plugins.saml.tests.mint import USER, accepted, refused
 
 NOT_THE_ISSUERS = "not signed with a key of the issuer, or changed after that"
 BEFORE_THE_SCHEMA = frozenset(("document", "structure", "signature"))
@@ -20,19 +19,16 @@ BEFORE_THE_SCHEMA = frozenset(("document", "structure", "signature"))
 
 def refusal(judge: Saml, document: bytes) -> tuple[str, str]:
     """The file that refuses the document before a claim of it is looked at, and its words. Fails if none does."""
-    decision = ask(judge, document)
-    assert isinstance(decision, Reject), decision
-    with pytest.raises(RefusedError) as refused:
+    reason = refused(judge, document)
+    with pytest.raises(RefusedError) as raised:
         verify(read_assertion(document, judge.decryptor)[1], judge.source.trusted(time.time()).certificates)
-    assert str(refused.value) == decision.reason
-    return Path(traceback.extract_tb(refused.tb)[-1].filename).stem, decision.reason
+    assert str(raised.value) == reason
+    return Path(traceback.extract_tb(raised.tb)[-1].filename).stem, reason
 
 
 def assert_accepted(judge: Saml, document: bytes) -> None:
     """The usual user logs in with it."""
-    decision = ask(judge, document)
-    assert isinstance(decision, Accept), decision
-    assert decision.user == USER
+    assert accepted(judge, document).user == USER
 
 
 def assert_forged(judge: Saml, genuine: bytes, hostile: bytes) -> str:
