@@ -78,8 +78,7 @@ def test_a_context_accepted_beyond_what_was_proposed(context: AnsweredContext, m
 
 
 @pytest.mark.parametrize(
-    ("proposal", "accepted"),
-    [((1, 1), (1, 1)), ((1, 1), (0, 1)), ((1, 1), (0, 0)), ((0, 1), (0, 1)), ((1, 0), (1, 0))],
+    ("proposal", "accepted"), [((1, 1), (1, 1)), ((1, 1), (0, 1)), ((1, 1), (0, 0)), ((0, 1), (0, 1)), ((1, 0), (1, 0))]
 )
 def test_a_role_within_what_was_proposed(proposal: tuple[int, int], accepted: tuple[int, int]) -> None:
     roles = (RoleSelection(CT, *accepted),)

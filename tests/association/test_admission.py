@@ -36,13 +36,6 @@ def judged(decision: Decision, who: Identity | None = None, by: str = "staff") -
 # -- before asking ----------------------------------------------------------------------------------------------------
 
 
-def test_no_identity_where_one_is_required() -> None:
-    refuse = before_asking(None, STRICT)
-    assert refuse is not None
-    assert refuse.refusal.encode() == REJECTED
-    assert before_asking(None, Policy("open", identity_required=False)) is None
-
-
 @pytest.mark.parametrize("kind", IdentityType)
 def test_a_passcode_in_the_clear_is_refused_and_nothing_else_is(kind: IdentityType) -> None:
     refuse = before_asking(identity(kind), Policy("plain", passcodes_allowed=False))
@@ -102,10 +95,10 @@ def test_a_credential_for_one_use_needs_a_replay_cache() -> None:
 # -- what the client is told -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", IdentityType)
+@pytest.mark.parametrize("who", [None, *map(identity, IdentityType)])
 @pytest.mark.parametrize("response", [None, b"", b"token"])
-def test_no_response_where_none_was_requested(kind: IdentityType, response: bytes | None) -> None:
-    admitted = judged(Accept("alice", server_response=response), identity(kind))
+def test_no_response_where_none_was_requested(who: Identity | None, response: bytes | None) -> None:
+    admitted = judged(Accept("alice", server_response=response), who)
     assert admitted == Admit(Accept("alice", server_response=response), "staff", None)
 
 
@@ -125,12 +118,6 @@ def test_the_response_item_of_each_identity_type(kind: int, response: bytes | No
     assert isinstance(admitted, Admit)
     assert admitted.server_response is not None
     assert encode_server_response(admitted.server_response).hex() == item
-
-
-def test_without_an_identity_there_is_nothing_to_answer() -> None:
-    admitted = judged(Accept("anonymous", server_response=b"token"), None)
-    assert isinstance(admitted, Admit)
-    assert admitted.server_response is None
 
 
 # -- routes -----------------------------------------------------------------------------------------------------------

@@ -106,11 +106,7 @@ def test_from_request_to_relay() -> None:
     assert talk.upstream_opened() == [do.ToUpstream(replace(REQUEST, identity=None).encode())]
     effects = talk.upstream_data(ANSWER.encode(REQUEST) + P_DATA)
     (established,), relay = told(effects, Established), only(do.Relay, effects)
-    assert effects == [
-        do.ToClient(replace(ANSWER, server_response=b"").encode(REQUEST)),
-        do.Emit(established),
-        relay,
-    ]
+    assert effects == [do.ToClient(replace(ANSWER, server_response=b"").encode(REQUEST)), do.Emit(established), relay]
     assert established.accepted == (CT.decode(),)
     assert established.rejected == ("1.2.3",)
     assert relay.early == P_DATA

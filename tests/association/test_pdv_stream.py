@@ -81,6 +81,7 @@ VIOLATIONS = {
 }
 
 
+# decision: D30
 @pytest.mark.parametrize("name", VIOLATIONS)
 def test_a_violation_is_not_forwarded_not_even_in_part(name: str) -> None:
     stream, answer = VIOLATIONS[name]

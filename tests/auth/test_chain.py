@@ -92,6 +92,7 @@ async def test_a_link_that_could_not_look_is_logged_when_the_next_one_accepts(ca
     assert line.isprintable()
 
 
+# decision: D13
 @pytest.mark.parametrize("positive_response_requested", [False, True])
 async def test_an_empty_passcode_is_shown_to_nobody(positive_response_requested: bool) -> None:
     kind = {"positive_response_requested": positive_response_requested}

@@ -49,12 +49,7 @@ VERDICTS = [
 POLICY = Policy("clinical", routes={"ORTHANC": Route("pacs")})
 PEER = Peer("127.0.0.1", 1)
 # The way that leads on, taken most of the time: a uniform choice would hardly ever get past the request.
-ONWARDS = {
-    State.REQUEST: 0,
-    State.DECISION: 2,
-    State.CONNECTION: 3,
-    State.ANSWER: 5,
-}
+ONWARDS = {State.REQUEST: 0, State.DECISION: 2, State.CONNECTION: 3, State.ANSWER: 5}
 
 
 def step(chance: random.Random, talk: Handshake) -> tuple[str, do.Effects]:

@@ -107,38 +107,6 @@ def boundaries(stream: bytes) -> list[int]:
     return ends
 
 
-@examples(200)
-@given(st.data(), MAXIMUM_LENGTHS)
-def test_nothing_of_a_bad_pdu_passes_when_an_abort_can_follow(data: st.DataObject, maximum_length: int) -> None:
-    good = data.draw(st.lists(p_datas(ACCEPTED, maximum_length), max_size=3).map(b"".join))
-    bad = data.draw(
-        st.sampled_from(
-            [
-                raw.p_data(),
-                raw.p_data(raw.pdv(1, b"", length=0)),
-                raw.p_data(raw.pdv(1, b"", length=1)),
-                raw.p_data(raw.pdv(1, b"abc")),
-                raw.p_data(raw.pdv(1, b"", length=4)),
-                raw.p_data(raw.pdv(1, b"") + b"\0"),
-                raw.p_data(raw.pdv(3, b"")),
-                raw.p_data(raw.pdv(1, b""), raw.pdv(2, b"")),
-                raw.p_data(raw.pdv(1, b""), length=maximum_length + 1 if maximum_length else 5),
-                raw.rq(),
-                raw.ac(),
-                raw.RELEASE_RP,
-                raw.pdu(0, b"abcd"),
-                raw.pdu(0xFF, b"abcd"),
-            ]
-        )
-    )
-    stream = good + bad + data.draw(p_datas(ACCEPTED, maximum_length))
-    refused = outcome(data.draw(cuts(stream)), maximum_length)
-    assert refused.refused is not None
-    assert refused.forwarded.startswith(good)
-    assert refused.boundary is (refused.forwarded == good)
-    assert len(refused.forwarded) < len(good) + len(bad)
-
-
 @pytest.mark.parametrize("name", ["dicom_echo.raw", "dicom_find.raw", "dicom_get.raw", "dicom_store.raw"])
 def test_recorded_associations(name: str) -> None:
     if not SEEDS.is_dir():

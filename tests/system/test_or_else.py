@@ -44,12 +44,7 @@ def tables(upstream: Address, certificates: Certificates) -> dict[str, Any]:
 
 
 def ask(
-    running: Gateway,
-    certificates: Certificates,
-    identity: bytes,
-    shown: str,
-    calling: str = "US1",
-    source: str = HOST,
+    running: Gateway, certificates: Certificates, identity: bytes, shown: str, calling: str = "US1", source: str = HOST
 ) -> bytes:
     """The answer to a request with this identity, certificate and calling AE title from this address."""
     context = certificates.client_context(getattr(certificates, shown) if shown else None)

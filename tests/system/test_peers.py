@@ -134,10 +134,7 @@ class TestOrthanc:
         image = ct_slice(tmp_path / "ct.dcm")
         assert storescu(orthanc.address, tmp_path / "ct.dcm").status == 0
         orthanc.add_modality("PYNETDICOM", HOST, free_port())
-        with (
-            associate(orthanc.address, [StorageCommitmentPushModel]) as association,
-            pytest.raises(TimeoutError),
-        ):
+        with associate(orthanc.address, [StorageCommitmentPushModel]) as association, pytest.raises(TimeoutError):
             commit(association, [image], timeout=0.1)
         assert "N-ACTION RQ" in orthanc.log()
 

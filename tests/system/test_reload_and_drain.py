@@ -79,11 +79,7 @@ class TestReload:
 
     @pytest.mark.parametrize(
         ("broken", "reason"),
-        [
-            ("no TOML at all", "not TOML"),
-            ('[gateway]\nunknown = "key"\n', "unknown key"),
-            (None, "No such file"),
-        ],
+        [("no TOML at all", "not TOML"), ('[gateway]\nunknown = "key"\n', "unknown key"), (None, "No such file")],
         ids=["not TOML", "a wrong key", "no users file"],
     )
     def test_a_broken_configuration_changes_nothing(

@@ -16,7 +16,7 @@ from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.peers.certificates import Certificates, Leaf
 from dicomgate.testing.peers.loopback import HOST, Address
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
-from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.peers.spy import RELEASE_RP, Spy
 from dicomgate.testing.raw_client import CONGESTION, EMPTY_RESPONSE, REFUSED_IDENTITY, RawClient, log_in, login, request
 from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 
@@ -27,12 +27,6 @@ REFUSED_CERTIFICATE = "the certificate does not verify"
 def behind_tls(spy: Spy, leaf: Leaf, **more: object) -> dict[str, Any]:
     tls = {"certificate": leaf.certificate, "key": leaf.key, **more}
     return configuration(spy.address, listener={"tls": tls, "cleartext_passcodes": False})
-
-
-@pytest.fixture
-def spy() -> Iterator[Spy]:
-    with Spy([accept_all, RELEASE_RP]) as running:
-        yield running
 
 
 class TestClientCertificate:

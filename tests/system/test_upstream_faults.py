@@ -14,7 +14,7 @@ import pytest
 
 from dicomgate.testing.evidence import ALICE
 from dicomgate.testing.peers.loopback import HOST, Address, free_port, wait_until
-from dicomgate.testing.peers.spy import Spy, abort, accept_all, reject, with_server_response
+from dicomgate.testing.peers.spy import Answer, Spy, abort, accept_all, reject, with_server_response
 from dicomgate.testing.raw_client import (
     ABORT,
     CONGESTION,
@@ -22,7 +22,6 @@ from dicomgate.testing.raw_client import (
     RELEASE_RP,
     RELEASE_RQ,
     RawClient,
-    item,
     log_in,
     login,
     p_data,
@@ -32,7 +31,8 @@ from dicomgate.testing.system_gateway import StartGateway, configuration
 
 ALICE_LOGS_IN = request(login("alice", ALICE))
 INVALID_PARAMETER = abort(2, 6)
-Conversation = Callable[["Accepted"], None]
+BROKE = "the upstream broke the protocol"
+Conversation = Callable[["Accepted"], object]
 
 
 class Accepted(RawClient):
@@ -90,11 +90,26 @@ def end_of(connection: Accepted) -> None:
             pass
 
 
-def release(connection: Accepted) -> None:
-    connection.accept()
-    assert connection.pdu() == RELEASE_RQ
-    connection.send(RELEASE_RP)
-    assert connection.receive(1) == b""
+def says(*data: bytes) -> Conversation:
+    return lambda connection: connection.send(*data)
+
+
+def hears(pdu: bytes) -> Conversation:
+    def hear(connection: Accepted) -> None:
+        assert connection.pdu() == pdu
+
+    return hear
+
+
+def in_turn(*steps: Conversation) -> Conversation:
+    def conversation(connection: Accepted) -> None:
+        for step in steps:
+            step(connection)
+
+    return conversation
+
+
+release = in_turn(Accepted.accept, hears(RELEASE_RQ), says(RELEASE_RP), hears(b""))
 
 
 class TestBeforeItsAnswer:
@@ -145,44 +160,27 @@ class TestBeforeItsAnswer:
                 filler.connect_ex(full.getsockname())
             self.check(gateway, full.getsockname(), "not connected within 0.3 s", timeout="300ms")
 
-    def test_it_says_nothing(self, gateway: StartGateway) -> None:
-        def conversation(connection: Accepted) -> None:
-            connection.pdu()
-            assert connection.pdu() == ABORT
-            end_of(connection)
+    @pytest.mark.parametrize(
+        ("steps", "reason", "timeout"),
+        [
+            ([hears(ABORT), end_of], "not answered within 0.3 s", "300ms"),
+            ([Accepted.reset], "Connection reset by peer", "20s"),
+            ([Accepted.half_close, end_of], "ended before its A-ASSOCIATE-AC", "20s"),
+            ([says(b"\2\0\0\0"), Accepted.half_close, end_of], "ended before its A-ASSOCIATE-AC", "20s"),
+        ],
+        ids=["silence", "reset", "closes at once", "closes within a header"],
+    )
+    def test_it_does_not_answer(
+        self, gateway: StartGateway, steps: list[Conversation], reason: str, timeout: str
+    ) -> None:
+        with pacs(in_turn(Accepted.pdu, *steps)) as address:
+            self.check(gateway, address, reason, timeout=timeout)
 
-        with pacs(conversation) as address:
-            self.check(gateway, address, "not answered within 0.3 s", timeout="300ms")
-
-    def test_it_resets_the_connection(self, gateway: StartGateway) -> None:
-        def conversation(connection: Accepted) -> None:
-            connection.pdu()
-            connection.reset()
-
-        with pacs(conversation) as address:
-            self.check(gateway, address, "Connection reset by peer")
-
-    @pytest.mark.parametrize("sent", [b"", b"\x02\x00\x00\x00"], ids=["at once", "within a header"])
-    def test_it_half_closes(self, gateway: StartGateway, sent: bytes) -> None:
-        def conversation(connection: Accepted) -> None:
-            connection.pdu()
-            connection.send(sent)
-            connection.half_close()
-            end_of(connection)
-
-        with pacs(conversation) as address:
-            self.check(gateway, address, "ended before its A-ASSOCIATE-AC")
-
-    @pytest.mark.parametrize("codes", [(1, 1, 3), (2, 3, 2)])
-    def test_it_rejects(self, gateway: StartGateway, codes: tuple[int, int, int]) -> None:
-        with Spy([reject(*codes)]) as spy:
-            reason = "upstream pacs refused"
-            self.check(gateway, spy.address, reason, reject(*codes))
+    @pytest.mark.parametrize("answer", [reject(1, 1, 3), reject(2, 3, 2), abort(2, 1)])
+    def test_it_refuses(self, gateway: StartGateway, answer: bytes) -> None:
+        with Spy([answer]) as spy:
+            self.check(gateway, spy.address, "upstream pacs refused", answer)
             spy.wait_for(1, closed=True)
-
-    def test_it_aborts(self, gateway: StartGateway) -> None:
-        with Spy([abort(2, 1)]) as spy:
-            self.check(gateway, spy.address, "upstream pacs refused", abort(2, 1))
 
     @pytest.mark.parametrize(
         ("answer", "reason", "told"),
@@ -191,34 +189,15 @@ class TestBeforeItsAnswer:
             (p_data(b"early"), "P-DATA-TF out of turn", abort(2, 2)),
             (RELEASE_RP, "A-RELEASE-RP out of turn", abort(2, 2)),
             (bytes.fromhex("02 00 FFFFFFFF"), "of 4294967295 bytes", INVALID_PARAMETER),
+            (lambda rq: with_maximum_length(accept_all(rq), 1), "maximum length", INVALID_PARAMETER),
         ],
-        ids=["HTTP", "P-DATA-TF", "A-RELEASE-RP", "4 GiB"],
+        ids=["HTTP", "P-DATA-TF", "A-RELEASE-RP", "4 GiB", "maximum length 1"],
     )
-    def test_it_says_something_else(self, gateway: StartGateway, answer: bytes, reason: str, told: bytes) -> None:
+    def test_it_says_something_else(self, gateway: StartGateway, answer: Answer, reason: str, told: bytes) -> None:
         with Spy([answer]) as spy:
             self.check(gateway, spy.address, reason)
             spy.wait_for(1, closed=True)
             assert spy.connections[0].pdus()[1:] == [told]
-
-    @pytest.mark.parametrize(
-        ("change", "reason"),
-        [
-            (lambda ac: without_contexts(ac), "no presentation context"),
-            (lambda ac: with_items(ac, accepted_context(3)), "presentation context 3, which was never proposed"),
-            (lambda ac: with_items(ac, accepted_context(1)), "two presentation contexts have the id 1"),
-            (lambda ac: without_contexts(ac, accepted_context(1, b"1.2.840.10008.1.2.1")), "never proposed"),
-            (lambda ac: with_server_response(with_server_response(ac, b"one"), b"two"), "two server responses"),
-            (lambda ac: with_maximum_length(ac, 1), "maximum length"),
-        ],
-        ids=["no context", "a third one", "one twice", "another transfer syntax", "two 59H", "maximum length 1"],
-    )
-    def test_it_accepts_what_it_cannot(
-        self, gateway: StartGateway, change: Callable[[bytes], bytes], reason: str
-    ) -> None:
-        with Spy([lambda rq: change(accept_all(rq))]) as spy:
-            self.check(gateway, spy.address, reason)
-            spy.wait_for(1, closed=True)
-            assert spy.connections[0].pdus()[1:] == [INVALID_PARAMETER]
 
 
 class TestItsAnswer:
@@ -291,8 +270,28 @@ class TestItsAnswer:
 class TestBehindItsAnswer:
     """The association is established; the client sends P-DATA-TF."""
 
-    def check(self, gateway: StartGateway, conversation: Conversation, cause: str, *expected: bytes) -> None:
-        with pacs(conversation) as address:
+    @pytest.mark.parametrize(
+        ("steps", "cause", "expected"),
+        [
+            ([Accepted.pdu, Accepted.reset], "the upstream closed the connection", [ABORT]),
+            ([Accepted.pdu, Accepted.half_close, end_of], "the upstream closed the connection", []),
+            ([lambda c: c.receive(10), says(abort(0, 0)), end_of], "aborted by the upstream", [abort(0, 0)]),
+            *[
+                ([Accepted.pdu, says(p_data(b"good"), wrong), hears(told)], BROKE, [p_data(b"good"), told])
+                for wrong, told in (
+                    (b"HTTP/1.1 400 Bad Request\r\n\r\n", abort(2, 1)),
+                    (p_data(b"even", context=3), INVALID_PARAMETER),
+                    (RELEASE_RP, abort(2, 2)),
+                    (accept_all(ALICE_LOGS_IN), abort(2, 2)),
+                )
+            ],
+        ],
+        ids=["reset", "close", "abort within a PDU", "HTTP", "context never accepted", "A-RELEASE-RP", "second AC"],
+    )
+    def test_it_ends_what_it_began(
+        self, gateway: StartGateway, steps: list[Conversation], cause: str, expected: list[bytes]
+    ) -> None:
+        with pacs(in_turn(Accepted.accept, *steps)) as address:
             running = gateway(configuration(address))
             with RawClient(running.address) as client:
                 assert client.ask(ALICE_LOGS_IN)[0] == 2
@@ -301,60 +300,6 @@ class TestBehindItsAnswer:
                 assert client.receive(1) == b""
             running.wait_for("Closed", cause=cause)
             assert len(running.told("Closed")) == 1
-
-    def test_it_resets_the_connection(self, gateway: StartGateway) -> None:
-        def conversation(connection: Accepted) -> None:
-            connection.accept()
-            connection.pdu()
-            connection.reset()
-
-        self.check(gateway, conversation, "the upstream closed the connection", ABORT)
-
-    def test_it_closes(self, gateway: StartGateway) -> None:
-        def conversation(connection: Accepted) -> None:
-            connection.accept()
-            connection.pdu()
-            connection.half_close()
-            end_of(connection)
-
-        self.check(gateway, conversation, "the upstream closed the connection")
-
-    def test_it_aborts_in_the_middle_of_a_transfer(self, gateway: StartGateway) -> None:
-        def conversation(connection: Accepted) -> None:
-            connection.accept()
-            connection.receive(10)
-            connection.send(abort(0, 0))
-            end_of(connection)
-
-        self.check(gateway, conversation, "aborted by the upstream", abort(0, 0))
-
-    @pytest.mark.parametrize(
-        ("sent", "told"),
-        [
-            (b"HTTP/1.1 400 Bad Request\r\n\r\n", abort(2, 1)),
-            (p_data(b"even", context=3), INVALID_PARAMETER),
-            (RELEASE_RP, abort(2, 2)),
-        ],
-        ids=["HTTP", "a context never accepted", "A-RELEASE-RP"],
-    )
-    def test_it_breaks_the_protocol(self, gateway: StartGateway, sent: bytes, told: bytes) -> None:
-        def conversation(connection: Accepted) -> None:
-            connection.accept()
-            connection.pdu()
-            connection.send(p_data(b"good"), sent)
-            assert connection.pdu() == told
-
-        self.check(gateway, conversation, "the upstream broke the protocol", p_data(b"good"), told)
-
-    def test_it_accepts_twice(self, gateway: StartGateway) -> None:
-        def conversation(connection: Accepted) -> None:
-            answer = accept_all(connection.pdu())
-            connection.send(answer)
-            connection.pdu()
-            connection.send(answer)
-            assert connection.pdu() == abort(2, 2)
-
-        self.check(gateway, conversation, "the upstream broke the protocol", abort(2, 2))
 
     def test_it_ends_in_the_middle_of_a_pdu(self, gateway: StartGateway) -> None:
         """An A-ABORT would be read as the rest of the fragment: the client gets a RST instead."""
@@ -449,30 +394,6 @@ def test_two_listeners_and_two_upstreams(gateway: StartGateway) -> None:
 def nothing_comes(client: RawClient) -> bool:
     """Nothing has come, nor comes within a moment."""
     return not select.select([client.socket], [], [], 0.1)[0]
-
-
-def accepted_context(context: int, transfer_syntax: bytes = b"1.2.840.10008.1.2") -> bytes:
-    return item(0x21, bytes((context, 0, 0, 0)) + item(0x40, transfer_syntax))
-
-
-def items(pdu: bytes) -> list[bytes]:
-    found, rest = [], pdu[74:]
-    while rest:
-        end = 4 + struct.unpack_from(">H", rest, 2)[0]
-        found.append(rest[:end])
-        rest = rest[end:]
-    return found
-
-
-def with_items(pdu: bytes, *more: bytes, keep: Callable[[bytes], bool] = lambda _: True) -> bytes:
-    """Return the A-ASSOCIATE-AC with more items in front of its user information."""
-    *others, user_information = [one for one in items(pdu) if keep(one)]
-    body = pdu[6:74] + b"".join([*others, *more, user_information])
-    return struct.pack(">BBL", pdu[0], 0, len(body)) + body
-
-
-def without_contexts(pdu: bytes, *instead: bytes) -> bytes:
-    return with_items(pdu, *instead, keep=lambda one: one[0] != 0x21)
 
 
 def with_maximum_length(pdu: bytes, length: int) -> bytes:

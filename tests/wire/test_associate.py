@@ -53,12 +53,14 @@ def test_bit_0_of_the_protocol_version_is_set(version: int) -> None:
     assert AssociateRequest.parse(raw.rq(LOGIN, version=version)).encode() == raw.rq(LOGIN)
 
 
+# decision: D16
 @pytest.mark.parametrize("version", [0, 2, 0x0100, 0xFFFE])
 def test_bit_0_of_the_protocol_version_is_not_set(version: int) -> None:
     assert refused(raw.rq(LOGIN, version=version), "protocol version") == PROTOCOL_VERSION.encode()
     assert refused(raw.ac(version=version), "protocol version", AssociateAccept) == PROTOCOL_VERSION.encode()
 
 
+# decision: D17
 def test_another_application_context() -> None:
     pdu = raw.associate(1, raw.item(0x10, b"1.2.3"), raw.proposed(), USER_INFORMATION)
     assert refused(pdu, r"the application context is 1\.2\.3") == APPLICATION_CONTEXT.encode()
@@ -131,11 +133,7 @@ def test_known_items_that_are_no_sub_items_of_an_answers_user_information(kind: 
         ((raw.APPLICATION_CONTEXT, raw.proposed(), ANSWER), "item 20H does not belong"),
         ((raw.APPLICATION_CONTEXT, raw.answered(), raw.user_information(raw.item(0x59))), "lacks its length"),
         (
-            (
-                raw.APPLICATION_CONTEXT,
-                raw.answered(),
-                raw.user_information(*[raw.item(0x59, raw.field(b""))] * 2),
-            ),
+            (raw.APPLICATION_CONTEXT, raw.answered(), raw.user_information(*[raw.item(0x59, raw.field(b""))] * 2)),
             "two server responses",
         ),
     ],
@@ -156,32 +154,3 @@ def test_unknown_items_are_ignored_and_do_not_go_on() -> None:
             unknown,
         )
         assert AssociateRequest.parse(pdu).encode() == raw.rq()
-
-
-def test_secrets_do_not_show() -> None:
-    request = AssociateRequest.parse(raw.rq(raw.login(2, b"alice", b"correct horse")))
-    assert "alice" in repr(request)
-    assert "horse" not in repr(request)
-    assert "horse" not in repr(AssociateAccept.parse(raw.ac(raw.item(0x59, raw.field(b"correct horse")))))
-
-
-SECRET = b"correct horse battery staple"
-
-
-@pytest.mark.parametrize(
-    "sub_items",
-    [
-        (raw.item(0x52, b"1.2", length=60), raw.login(2, b"alice", SECRET)),
-        (raw.item(0x55, b"NAME", length=50), raw.login(2, b"alice", SECRET)),
-        (raw.item(0x54, raw.field(b"1.2", length=52) + b"\1\1", length=56), raw.login(2, b"alice", SECRET)),
-        (raw.item(0x56, raw.field(b"1.2", length=40), length=50), raw.login(2, b"alice", SECRET)),
-        (raw.item(0x58, b"\2\0" + raw.field(b"alice", length=4) + raw.field(SECRET)),),
-        (raw.item(0x52, SECRET),),
-        (raw.item(0x55, SECRET),),
-    ],
-)
-def test_a_passcode_behind_a_wrong_length_is_not_told(sub_items: tuple[bytes, ...]) -> None:
-    for pdu in (raw.rq(*sub_items), raw.rq(b"".join(sub_items)[:-1])):
-        with pytest.raises(PduError) as error:
-            AssociateRequest.parse(pdu)
-        assert "horse" not in str(error.value)
