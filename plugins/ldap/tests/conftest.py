@@ -14,9 +14,11 @@ import pytest
 from dicomgate import Attempt, Decision
 from dicomgate.testing import attempt, passcode
 from dicomgate.testing.evidence import ALICE
-from dicomgate.testing.fixtures import evidence, gateway, install_authenticator, spy, storescp  # noqa: F401 (fixtures)
-from plugins.ldap.tests.authorities import Authorities, make_authorities
-from plugins.ldap.tests.slapd import Slapd, run_slapd
+from dicomgate.testing.fixtures import certificates, evidence, gateway, install_authenticator, spy, storescp
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.slapd import Slapd, run_slapd
+
+__all__ = ["certificates", "evidence", "gateway", "install_authenticator", "spy", "storescp"]
 
 Decided = Callable[..., Awaitable[list[Decision]]]
 
@@ -53,23 +55,18 @@ def no_tracebacks_of_asyncio() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def authorities(tmp_path_factory: pytest.TempPathFactory) -> Authorities:
-    return make_authorities(tmp_path_factory.mktemp("authorities"))
-
-
-@pytest.fixture(scope="session")
-def slapd(tmp_path_factory: pytest.TempPathFactory, authorities: Authorities) -> Iterator[Slapd]:
+def slapd(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[Slapd]:
     """One server for all tests that leave it as it is."""
-    with run_slapd(tmp_path_factory.mktemp("slapd"), authorities) as running:
+    with run_slapd(tmp_path_factory.mktemp("slapd"), certificates) as running:
         yield running
 
 
 @pytest.fixture
-def own_slapd(tmp_path: Path, authorities: Authorities) -> Iterator[Slapd]:
+def own_slapd(tmp_path: Path, certificates: Certificates) -> Iterator[Slapd]:
     """A server for one test, which may stop it, hang it or change it."""
     folder = tmp_path / "slapd"
     folder.mkdir()
-    with run_slapd(folder, authorities) as running:
+    with run_slapd(folder, certificates) as running:
         yield running
 
 

@@ -5,13 +5,13 @@ The matching rule of nested groups cannot be tried here: which filter is sent ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dicomgate import Accept, Reject, Unavailable
+from dicomgate import Accept, Attempt, Decision, Reject, Unavailable
 from dicomgate.testing import attempt, passcode
 from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate_ldap import Ldap
@@ -33,6 +33,8 @@ from plugins.ldap.tests.standin import (
 )
 
 pytestmark = pytest.mark.anyio
+
+AskedOf = Callable[..., Awaitable[list[Decision]]]
 
 BASE = "DC=hospital,DC=example"
 GATE = "gate@hospital.example"
@@ -76,6 +78,17 @@ def keys(tmp_path: Path) -> dict[str, Any]:
     return keys | {"name_attribute": "samaccountname", "cleartext": True, "connections": 1}
 
 
+@pytest.fixture
+def asked_of(decided: Decided, keys: dict[str, Any]) -> AskedOf:
+    """Give a function that returns what is decided of these attempts if a directory answers by this script."""
+
+    async def asked_of(script: Script, *attempts: Attempt) -> list[Decision]:
+        with StandIn(script) as server:
+            return await decided(keys | {"servers": [server.url]}, *attempts)
+
+    return asked_of
+
+
 async def test_search_and_bind(decided: Decided, keys: dict[str, Any]) -> None:
     with StandIn(directory()) as server:
         right, wrong, unknown = await decided(
@@ -113,11 +126,18 @@ async def test_nested_groups_are_asked_for_by_the_matching_rule(decided: Decided
         ("773", "the passcode must be changed first"),
         ("775", "the account is locked"),
         ("abc", "wrong passcode"),
+        # 389 Directory Server answers with another result code.
+        (19, "the directory refuses the account: Constraint violation. Account inactivated"),
+        (53, "the directory refuses the account: Server is unwilling to perform. Account inactivated"),
     ],
 )
-async def test_the_reasons_of_active_directory(decided: Decided, keys: dict[str, Any], code: str, reason: str) -> None:
-    with StandIn(directory(code)) as server:
-        refused, control = await decided(keys | {"servers": [server.url]}, login("alice", WRONG), login("alice"))
+async def test_the_reasons_of_a_refusal(asked_of: AskedOf, code: str | int, reason: str) -> None:
+    def answer(asked: Asked) -> Sequence[bytes]:
+        if isinstance(code, int) and asked.passcode == WRONG.decode():
+            return bound(code, "Account inactivated.")
+        return directory(str(code))(asked)
+
+    refused, control = await asked_of(answer, login("alice", WRONG), login("alice"))
     assert refused == Reject(reason)
     assert isinstance(control, Accept)
 
@@ -188,7 +208,7 @@ async def test_each_refusal_costs_the_same(keys: dict[str, Any], groups: str) ->
 
 
 @pytest.mark.parametrize("code", [1, 2, 8, 10, 11, 13, 51, 52, 80])
-async def test_what_says_nothing_of_the_login_is_unavailable(decided: Decided, keys: dict[str, Any], code: int) -> None:
+async def test_what_says_nothing_of_the_login_is_unavailable(asked_of: AskedOf, code: int) -> None:
     """From operationsError by way of strongerAuthRequired, referral and busy to other (RFC 4511 appendix A.1)."""
 
     def answer(asked: Asked) -> Sequence[bytes]:
@@ -198,37 +218,19 @@ async def test_what_says_nothing_of_the_login_is_unavailable(decided: Decided, k
             return found(code=80 if code == 10 else code)  # a referral instead of an entry: see below
         return directory()(asked)
 
-    with StandIn(answer) as server:
-        table = keys | {"servers": [server.url]}
-        at_bind, at_search, control = await decided(table, login("alice", WRONG), login("trouble"), login("alice"))
+    at_bind, at_search, control = await asked_of(answer, login("alice", WRONG), login("trouble"), login("alice"))
     assert isinstance(at_bind, Unavailable)
     assert isinstance(at_search, Unavailable)
     assert isinstance(control, Accept)
 
 
-@pytest.mark.parametrize(("code", "reason"), [(19, "Constraint violation"), (53, "Server is unwilling to perform")])
-async def test_the_reasons_of_389_directory_server(
-    decided: Decided, keys: dict[str, Any], code: int, reason: str
-) -> None:
-    def answer(asked: Asked) -> Sequence[bytes]:
-        return bound(code, "Account inactivated.") if asked.passcode == WRONG.decode() else directory()(asked)
-
-    with StandIn(answer) as server:
-        refused, control = await decided(keys | {"servers": [server.url]}, login("alice", WRONG), login("alice"))
-    assert refused == Reject(f"the directory refuses the account: {reason}. Account inactivated")
-    assert isinstance(control, Accept)
-
-
-async def test_a_server_that_does_not_hold_the_base_finds_nobody_and_says_so(
-    decided: Decided, keys: dict[str, Any]
-) -> None:
+async def test_a_server_that_does_not_hold_the_base_finds_nobody_and_says_so(asked_of: AskedOf) -> None:
     """A referral is not followed, and is not the answer "no such user" either."""
 
     def elsewhere(asked: Asked) -> Sequence[bytes]:
         return found(code=10) if asked.what == SEARCH else directory()(asked)
 
-    with StandIn(elsewhere) as server:
-        (decision,) = await decided(keys | {"servers": [server.url]}, login("alice"))
+    (decision,) = await asked_of(elsewhere, login("alice"))
     assert isinstance(decision, Unavailable)
     assert f"there is no entry {BASE}" in decision.reason
 

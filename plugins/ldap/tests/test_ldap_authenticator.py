@@ -11,11 +11,11 @@ from dicomgate import Accept, Identity, IdentityType, Pass, Reject, Unavailable
 from dicomgate.testing import attempt, jwt, kerberos, saml, username
 from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.peers.loopback import HOST, free_port
+from dicomgate.testing.peers.slapd import Slapd
 from dicomgate_ldap import Ldap
 from dicomgate_ldap.directory import Answer, Directory
 from plugins.ldap.tests.conftest import Decided, login
 from plugins.ldap.tests.mischief import Mischief, hangs_up, silent
-from plugins.ldap.tests.slapd import Slapd
 
 pytestmark = pytest.mark.anyio
 
@@ -78,10 +78,3 @@ async def test_a_second_server_steps_in(decided: Decided, slapd: Slapd) -> None:
         assert hangs.connections == 1
     assert isinstance(right, Accept)
     assert wrong == Reject("wrong passcode")
-
-
-async def test_it_can_be_entered_again(slapd: Slapd) -> None:
-    ldap = Ldap(**slapd.keys())
-    for _ in range(2):
-        async with ldap:
-            assert isinstance(await ldap.authenticate(RIGHT), Accept)

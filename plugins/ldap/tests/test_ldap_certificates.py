@@ -15,12 +15,12 @@ import pytest
 
 from dicomgate import Accept, Reject, Unavailable
 from dicomgate.testing.evidence import ALICE, WRONG
+from dicomgate.testing.peers.certificates import Certificates, Leaf
 from dicomgate.testing.peers.loopback import HOST
+from dicomgate.testing.peers.slapd import Slapd
 from dicomgate_ldap import Ldap
-from plugins.ldap.tests.authorities import Authorities, Leaf
 from plugins.ldap.tests.conftest import Decided, login
 from plugins.ldap.tests.mischief import Mischief
-from plugins.ldap.tests.slapd import Slapd
 
 pytestmark = pytest.mark.anyio
 
@@ -42,23 +42,23 @@ def restarted(own_slapd: Slapd) -> Restart:
 @pytest.mark.parametrize(
     ("certificate", "said"),
     [
-        ("of_other_ca", "unable to get local issuer certificate|self-signed certificate in certificate chain"),
-        ("other_name", "IP address mismatch"),
-        ("name_in_subject", "IP address mismatch"),
+        ("other authority", "unable to get local issuer certificate|self-signed certificate in certificate chain"),
+        ("other name", "IP address mismatch"),
+        ("name in the subject", "IP address mismatch"),
         ("expired", "certificate has expired"),
     ],
 )
 async def test_a_wrong_certificate(
-    restarted: Restart, decided: Decided, authorities: Authorities, certificate: str, said: str
+    restarted: Restart, decided: Decided, certificates: Certificates, certificate: str, said: str
 ) -> None:
-    slapd = restarted(getattr(authorities, certificate))
+    slapd = restarted(certificates.wrong[certificate])
     for make in (slapd.keys, slapd.direct_keys):
         for servers in ([slapd.plain], [slapd.tls]):
             for decision in await decided(make(servers=servers), RIGHT, WRONG_ONE):
                 assert isinstance(decision, Unavailable)
                 assert any(one in decision.reason for one in said.split("|")), decision.reason
                 assert "its certificate is refused" in decision.reason
-    restarted(authorities.good)
+    restarted(certificates.server)
     assert [type(decision) for decision in await decided(slapd.keys(), RIGHT, WRONG_ONE)] == [Accept, Reject]
 
 
@@ -66,14 +66,14 @@ async def test_a_wrong_certificate(
 async def test_the_authorities_of_the_system(
     slapd: Slapd,
     decided: Decided,
-    authorities: Authorities,
+    certificates: Certificates,
     monkeypatch: pytest.MonkeyPatch,
     variable: str,
     tmp_path: Path,
 ) -> None:
     """Those that Python's ssl knows; without `ca` they alone are trusted."""
     decisions = []
-    for name, ca in (("known", authorities.ca), ("other", authorities.other_ca)):
+    for name, ca in (("known", certificates.ca), ("other", certificates.other_ca)):
         folder = tmp_path / name
         folder.mkdir()
         (folder / "ca.pem").write_bytes(ca.read_bytes())
@@ -90,20 +90,20 @@ async def test_the_authorities_of_the_system(
 
 
 async def test_a_renewed_file_of_authorities_counts_without_a_restart(
-    slapd: Slapd, authorities: Authorities, tmp_path: Path
+    slapd: Slapd, certificates: Certificates, tmp_path: Path
 ) -> None:
     ca = tmp_path / "ca.pem"
-    ca.write_bytes(authorities.other_ca.read_bytes())
+    ca.write_bytes(certificates.other_ca.read_bytes())
     async with Ldap(**slapd.keys(ca=ca)) as ldap:
         assert isinstance(await ldap.authenticate(RIGHT), Unavailable)
-        ca.write_bytes(authorities.ca.read_bytes())
+        ca.write_bytes(certificates.ca.read_bytes())
         assert isinstance(await ldap.authenticate(RIGHT), Accept)
 
 
-async def test_tls_1_1_is_not_spoken(decided: Decided, slapd: Slapd, authorities: Authorities) -> None:
+async def test_tls_1_1_is_not_spoken(decided: Decided, slapd: Slapd, certificates: Certificates) -> None:
     for newest, accepted in ((ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1_2, True)):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(authorities.good.certificate, authorities.good.key)
+        context.load_cert_chain(certificates.server.certificate, certificates.server.key)
         context.set_ciphers("ALL:@SECLEVEL=0")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 import threading
 import time
 from datetime import timedelta
@@ -14,12 +13,12 @@ import pytest
 
 from dicomgate import Accept, Attempt, Decision, Reject, Unavailable
 from dicomgate.testing.evidence import WRONG
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.slapd import BASE, Slapd
 from dicomgate.testing.watching import Belongings, longest_stall
 from dicomgate_ldap import Ldap, relay
-from plugins.ldap.tests.authorities import Authorities
 from plugins.ldap.tests.conftest import Decided, login
 from plugins.ldap.tests.mischief import STARTTLS_SUCCEEDS, Conversation, Mischief, hangs_up, says, silent, slowly_to
-from plugins.ldap.tests.slapd import BASE, Slapd
 from plugins.ldap.tests.standin import BIND, Asked, StandIn, bound, found, tlv
 
 pytestmark = pytest.mark.anyio
@@ -90,9 +89,8 @@ async def test_a_server_that_talks_something_else(
 class Tls:
     """A server of a conversation that answers StartTLS, with more than the answer if `more` is given, and goes on."""
 
-    def __init__(self, authorities: Authorities, more: bytes) -> None:
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(authorities.good.certificate, authorities.good.key)
+    def __init__(self, certificates: Certificates, more: bytes) -> None:
+        self._context = certificates.server_context()
         self._more = more
         self.told = b""
 
@@ -105,10 +103,10 @@ class Tls:
 
 @pytest.mark.parametrize("more", [b"", bytes.fromhex("300c 020101 6107 0a0100 0400 0400")])
 async def test_what_comes_between_starttls_and_tls_is_not_believed(
-    decided: Decided, slapd: Slapd, authorities: Authorities, more: bytes
+    decided: Decided, slapd: Slapd, certificates: Certificates, more: bytes
 ) -> None:
     """A success of the first bind, put there by somebody on the way. Without it the bind is told."""
-    conversation = Tls(authorities, more)
+    conversation = Tls(certificates, more)
     with Mischief(conversation) as server:
         (decision,) = await decided(slapd.direct_keys(servers=[server.url()]), RIGHT)
     assert isinstance(decision, Unavailable)
@@ -192,17 +190,6 @@ async def test_an_answer_that_cannot_be_read(slapd: Slapd, answer: bytes) -> Non
         await ldap.__aexit__(None, None, None)
 
 
-async def test_one_that_hangs_leaves_the_others_alone(slapd: Slapd) -> None:
-    with Mischief(silent) as server:
-        stuck = Ldap(**slapd.keys(servers=[server.url("ldaps")], deadline=timedelta(seconds=3)))
-        async with Ldap(**slapd.keys(connections=1)) as good:
-            held = ask(stuck)
-            for _ in range(5):
-                assert isinstance(await good.authenticate(RIGHT), Accept)
-            assert not held.done()
-            assert isinstance(await held, Unavailable)
-
-
 async def test_a_resolver_that_hangs_holds_up_nobody(slapd: Slapd, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has one thread, however many logins wait for it; and the next server is asked in time."""
     over, resolve, looked_up = threading.Event(), socket.getaddrinfo, []
@@ -255,12 +242,3 @@ async def test_connections_that_the_server_closed_are_replaced(own_slapd: Slapd)
         assert isinstance(await ldap.authenticate(RIGHT), Accept)
         own_slapd.restart()
         assert isinstance(await ldap.authenticate(RIGHT), Accept)
-
-
-async def test_leaving_closes_all_connections(slapd: Slapd) -> None:
-    await asyncio.to_thread(int)
-    before = Belongings()
-    async with Ldap(**slapd.keys(servers=[slapd.tls])) as ldap:
-        await asyncio.gather(*(ask(ldap) for _ in range(8)))
-        assert "descriptors" in await before.grown_by(3, 0.1)
-    assert await before.grown_by(1) == []

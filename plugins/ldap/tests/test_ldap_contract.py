@@ -5,8 +5,8 @@ import pytest
 from dicomgate import Attempt
 from dicomgate.testing import AuthenticatorContract, attempt, passcode
 from dicomgate.testing.evidence import ALICE, WRONG
+from dicomgate.testing.peers.slapd import Slapd
 from dicomgate_ldap import Ldap
-from plugins.ldap.tests.slapd import Slapd
 
 
 class TestSearchAndBind(AuthenticatorContract):

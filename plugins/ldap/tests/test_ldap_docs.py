@@ -14,13 +14,13 @@ from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.page_contract import AuthenticatorPage, Keys
 from dicomgate.testing.pages import DOCS, ROOT, configurations, rows, section, text
 from dicomgate.testing.peers.loopback import HOST
+from dicomgate.testing.peers.slapd import Slapd
 from dicomgate.testing.peers.spy import Spy
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, log_in, login
 from dicomgate.testing.system_gateway import StartGateway
 from dicomgate_ldap import Ldap, authenticator, equal_time
 from plugins.ldap.tests.conftest import Decided
 from plugins.ldap.tests.conftest import login as from_alice
-from plugins.ldap.tests.slapd import Slapd
 from plugins.ldap.tests.standin import Asked, StandIn, bound, found
 
 LDAP = DOCS / "ldap.md"

@@ -11,11 +11,11 @@ import pytest
 
 from dicomgate import Attempt, Decision, Reject
 from dicomgate.testing.evidence import WRONG
+from dicomgate.testing.peers.slapd import Slapd
 from dicomgate_ldap import Ldap, equal_time
 from dicomgate_ldap.directory import Answer
 from dicomgate_ldap.equal_time import Floor
 from plugins.ldap.tests.conftest import login
-from plugins.ldap.tests.slapd import Slapd
 
 RIGHT, WRONG_ONE = login(), login(secret=WRONG)
 UNKNOWN, IMPOSSIBLE = login("zoe"), login("a" * 300)

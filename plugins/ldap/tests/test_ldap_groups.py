@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from dicomgate.testing.peers.slapd import BASE, Slapd
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, TRY_LATER, RawClient, login, request
 from dicomgate.testing.system_gateway import StartGateway, configuration
 from dicomgate_ldap import Ldap
-from plugins.ldap.tests.slapd import BASE, Slapd
 
 
 async def groups_of(keys: dict[str, Any], *users: str) -> list[frozenset[str] | type[BaseException]]:

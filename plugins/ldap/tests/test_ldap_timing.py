@@ -17,11 +17,11 @@ import pytest
 
 from dicomgate import Accept, Reject
 from dicomgate.testing.evidence import ALICE, WRONG
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.slapd import HOSPITAL, LOCKED, Slapd, person, program, run_slapd
 from dicomgate.testing.timing import auc
 from dicomgate_ldap import Ldap, authenticator
-from plugins.ldap.tests.authorities import Authorities
 from plugins.ldap.tests.conftest import login
-from plugins.ldap.tests.slapd import HOSPITAL, LOCKED, Slapd, person, program, run_slapd
 
 pytestmark = pytest.mark.anyio
 
@@ -30,13 +30,13 @@ NAMES = {"known": "tim", "unknown": "zoe", "disabled": "tom", "impossible": "x" 
 
 
 @pytest.fixture(scope="module")
-def costly(tmp_path_factory: pytest.TempPathFactory, authorities: Authorities) -> Iterator[Slapd]:
+def costly(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[Slapd]:
     """A directory in which a verification takes some 20 ms."""
     salt = ("-h", "{CRYPT}", "-c", "$6$rounds=50000$%.16s")
     command = [program("slappasswd"), *salt, "-s", ALICE.decode()]
     hashed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     people = person("tim", passcode=hashed) + person("tom", LOCKED, passcode=hashed)
-    with run_slapd(tmp_path_factory.mktemp("costly"), authorities, HOSPITAL + people) as running:
+    with run_slapd(tmp_path_factory.mktemp("costly"), certificates, HOSPITAL + people) as running:
         yield running
 
 

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,11 @@ import pytest
 from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.peers.dcmtk import StoreScp, storescu
 from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
+from dicomgate.testing.peers.slapd import BASE, PEOPLE, SERVICE, Slapd
 from dicomgate.testing.peers.spy import Spy
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, TRY_LATER, log_in, login
 from dicomgate.testing.slices import ct_slice
 from dicomgate.testing.system_gateway import USERS, Gateway, StartGateway, configuration
-from plugins.ldap.tests.authorities import Authorities
-from plugins.ldap.tests.mischief import STARTTLS_SUCCEEDS, Mischief, says
-from plugins.ldap.tests.slapd import BASE, PEOPLE, SERVICE, Slapd
 
 DEADLINE = 2.0
 ACCEPTED = 2  # the type of an A-ASSOCIATE-AC, PS3.8 9.3.3
@@ -152,18 +149,6 @@ class TestTrouble:
         running = gateway(tables(spy.address, own_slapd, servers=[getattr(own_slapd, kind)]), DEVICES)
         self.check(running, own_slapd.hang, own_slapd.go_on, "no answer within 2 s", users=1)
 
-    def test_a_wrong_certificate(
-        self, gateway: StartGateway, spy: Spy, own_slapd: Slapd, authorities: Authorities
-    ) -> None:
-        running = gateway(tables(spy.address, own_slapd), DEVICES)
-        for wrong, reason in (
-            (authorities.of_other_ca, "its certificate is refused: "),
-            (authorities.other_name, "its certificate is refused: IP address mismatch"),
-            (authorities.expired, "its certificate is refused: certificate has expired"),
-        ):
-            begins, ends = partial(own_slapd.restart, wrong), partial(own_slapd.restart, authorities.good)
-            self.check(running, begins, ends, reason, users=2)
-
     def test_the_gateways_own_account_is_refused(self, gateway: StartGateway, spy: Spy, own_slapd: Slapd) -> None:
         running = gateway(tables(spy.address, own_slapd), DEVICES)
 
@@ -173,38 +158,6 @@ class TestTrouble:
 
         refused = "refuses the gateway's own account"
         self.check(running, lambda: now("no longer right"), lambda: now(SERVICE), refused)
-
-
-@pytest.mark.parametrize(
-    ("scheme", "conversation", "reason"),
-    [
-        ("ldap", says(STARTTLS_SUCCEEDS), "no answer within 2 s"),
-        ("ldap", says(b"HTTP/1.1 400 Bad Request\r\n\r\n", ends=True), "it does not answer StartTLS with success"),
-        ("ldaps", says(b"HTTP/1.1 400 Bad Request\r\n\r\n", ends=True), "no TLS: "),
-        ("ldaps", says(b"\x16\x03\x03\x01\x00"), "no answer within 2 s"),
-    ],
-)
-def test_another_kind_of_server(
-    gateway: StartGateway, spy: Spy, slapd: Slapd, scheme: str, conversation: Any, reason: str
-) -> None:
-    with Mischief(conversation) as server:
-        running = gateway(tables(spy.address, slapd, servers=[server.url(scheme)]), DEVICES)
-        check_trouble(running, reason, users=1)
-        running.finish()
-
-
-def test_the_second_server_steps_in(gateway: StartGateway, spy: Spy, slapd: Slapd, own_slapd: Slapd) -> None:
-    running = gateway(tables(spy.address, slapd, servers=[own_slapd.tls, slapd.plain]), DEVICES)
-    own_slapd.hang()
-    taken = []
-    for _ in range(3):
-        start = time.monotonic()
-        assert as_alice(running)[0] == ACCEPTED
-        assert as_alice(running, WRONG) == REFUSED_IDENTITY
-        taken.append(time.monotonic() - start)
-    assert len(running.told("Decided", outcome="unavailable")) == 0
-    assert min(taken) < taken[0]
-    assert f"directory {own_slapd.tls} failed: no answer within 1 s" in running.log()
 
 
 def test_reloads(gateway: StartGateway, spy: Spy, slapd: Slapd) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from dicomgate import Attempt
+from dicomgate.testing import ask
+from dicomgate_pynetdicom import adapt
 from plugins.pynetdicom.tests.wards import GENUINE
 
 seen: list[Any] = []
@@ -22,13 +25,17 @@ def remember(event: Any, *args: Any) -> tuple[bool, bytes | None]:
     return handle_user_id(event)
 
 
+def seen_by_the_handler(attempt: Attempt) -> Any:
+    """The event that `remember` is called with for this attempt."""
+    seen.clear()
+    ask(adapt(remember), attempt)
+    ((event,),) = seen
+    return event
+
+
 def named(event: Any) -> tuple[bool, bytes | None]:
     event.user = f"{event.primary_field.decode()}@ward"
     return True, None
-
-
-def lazy(event: Any) -> bool:
-    return True
 
 
 async def later(event: Any) -> tuple[bool, bytes | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,8 @@ from dicomgate.testing import AuthenticatorContract, ask, attempt, passcode
 from dicomgate_pynetdicom import adapt, configured
 from plugins.pynetdicom.tests import hospital
 from plugins.pynetdicom.tests.entities import TYPES, entity, log_in
-from plugins.pynetdicom.tests.wards import FALSE, GENUINE
+from plugins.pynetdicom.tests.hospital import seen_by_the_handler
+from plugins.pynetdicom.tests.wards import FALSE, GENUINE, raises
 
 HERE = "plugins.pynetdicom.tests.hospital"
 
@@ -63,15 +63,8 @@ def test_what_is_no_name(user: object) -> None:
     assert isinstance(decision, Unavailable)
 
 
-def _raise(error: BaseException) -> Callable[[Any], Any]:
-    def handler(event: Any) -> Any:
-        raise error
-
-    return handler
-
-
 OPEN_IN_PYNETDICOM = {
-    "NotImplementedError": _raise(NotImplementedError()),
+    "NotImplementedError": raises(NotImplementedError()),
     "a list": lambda event: [True, None],
     "1, None": lambda event: (1, None),
     '"no", None': lambda event: ("no", None),
@@ -87,8 +80,8 @@ CLOSED_IN_BOTH = {
     "a triple": lambda event: (True, None, None),
     "a generator": lambda event: iter([True]),
     "a coroutine": lambda event: asyncio.sleep(0),
-    "ValueError": _raise(ValueError("canary-pass")),
-    "SystemExit": _raise(SystemExit("canary-pass")),
+    "ValueError": raises(ValueError("canary-pass")),
+    "SystemExit": raises(SystemExit("canary-pass")),
     "an attribute that is not there": lambda event: event.assoc.dul.socket,
 }
 
@@ -138,9 +131,7 @@ def test_arguments_as_pynetdicom_passes_them() -> None:
 
 @pytest.mark.parametrize("kind", TYPES)
 def test_the_fields(kind: int) -> None:
-    hospital.seen.clear()
-    ask(adapt(hospital.remember), claimed(kind))
-    ((event,),) = hospital.seen
+    event = seen_by_the_handler(claimed(kind))
     assert (event.user_id_type, type(event.user_id_type)) == (kind, int)
     assert event.primary_field == GENUINE[kind][0]
     assert event.secondary_field == (GENUINE[2][1] if kind == 2 else None)

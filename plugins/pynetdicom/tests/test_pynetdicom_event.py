@@ -31,6 +31,7 @@ from dicomgate.testing.system_gateway import Gateway, StartGateway, configuratio
 from dicomgate_pynetdicom import adapt
 from plugins.pynetdicom.tests import hospital
 from plugins.pynetdicom.tests.entities import entity
+from plugins.pynetdicom.tests.hospital import seen_by_the_handler
 from plugins.pynetdicom.tests.wards import GENUINE
 
 SEEDS = Path(__file__).parents[4] / "shared" / "seeds"
@@ -180,9 +181,7 @@ def test_every_attribute_that_the_documents_name_is_compared() -> None:
     assert all(f"\n{name}\n" in user for name in ("ae_title", "role_selection", "user_information", "writeable"))
     of_the_event = set(re.findall(r"(\w+)\n: the", handler))
     assert of_the_event == {"assoc", "event", "primary_field", "secondary_field", "timestamp", "user_id_type"}
-    hospital.seen.clear()
-    ask(adapt(hospital.remember), attempt(passcode(*GENUINE[2])))
-    ((event,),) = hospital.seen
+    event = seen_by_the_handler(attempt(passcode(*GENUINE[2])))
     assert all(getattr(event, name) is not None for name in of_the_event)
 
 
@@ -190,9 +189,7 @@ NOT_OFFERED = ("abort", "release", "kill", "acse", "dimse", "dul", "send_c_echo"
 
 
 def test_what_is_not_offered_says_so_by_name() -> None:
-    hospital.seen.clear()
-    ask(adapt(hospital.remember), attempt(passcode(*GENUINE[2])))
-    ((event,),) = hospital.seen
+    event = seen_by_the_handler(attempt(passcode(*GENUINE[2])))
     for name in NOT_OFFERED:
         with pytest.raises(AttributeError, match=rf"^assoc\.{name} is not offered"):
             getattr(event.assoc, name)

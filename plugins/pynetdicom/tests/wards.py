@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,15 @@ from dicomgate import Accept, Attempt, Decision, IdentityType, Reject
 GENUINE = {1: (b"alice", b""), 2: (b"alice", b"canary-pass"), 3: (b"ticket", b""), 4: (b"saml", b""), 5: (b"jwt", b"")}
 """What `Ward` accepts, by type: the two fields of an identity."""
 FALSE = {1: (b"bob", b""), 2: (b"alice", b"false"), 3: (b"stub", b""), 4: (b"lmas", b""), 5: (b"twj", b"")}
+
+
+def raises(error: BaseException) -> Callable[..., Any]:
+    """Return a function that raises this, whatever it is called with."""
+
+    def function(*_: Any) -> Any:
+        raise error
+
+    return function
 
 
 @dataclass

@@ -10,9 +10,9 @@ from contextlib import suppress
 
 from pyrad.packet import AccessAccept, AuthPacket, Packet
 
+from dicomgate.testing.peers.freeradius import SECRET
 from dicomgate.testing.peers.loopback import HOST
 from dicomgate_radius.messages import DICTIONARY
-from plugins.radius.tests.freeradius import SECRET
 
 Script = Callable[[AuthPacket], Iterable[bytes]]
 

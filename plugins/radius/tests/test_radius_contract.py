@@ -5,9 +5,9 @@ import pytest
 from dicomgate import Attempt
 from dicomgate.testing import AuthenticatorContract, attempt, passcode
 from dicomgate.testing.evidence import ALICE
+from dicomgate.testing.peers.freeradius import FreeRadius
 from dicomgate_radius import Radius
 from plugins.radius.tests.conftest import MakeRadius
-from plugins.radius.tests.freeradius import FreeRadius
 
 
 class TestRadius(AuthenticatorContract):

@@ -15,9 +15,9 @@ from pyrad.packet import AccessAccept, AccessChallenge, AccessReject, AuthPacket
 
 from dicomgate import Accept, Reject, Unavailable
 from dicomgate.testing.evidence import ALICE
+from dicomgate.testing.peers.freeradius import SECRET
 from plugins.radius.tests.conftest import Decide, MakeRadius, ask, login
 from plugins.radius.tests.forger import Elsewhere, Forger, answer, resign
-from plugins.radius.tests.freeradius import SECRET
 
 pytestmark = pytest.mark.anyio
 

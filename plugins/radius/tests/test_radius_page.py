@@ -12,9 +12,9 @@ import dicomgate_radius
 from dicomgate.kit import failover
 from dicomgate.testing.page_contract import AuthenticatorPage, Keys
 from dicomgate.testing.pages import rows, section, table, text
+from dicomgate.testing.peers.freeradius import PAGE
 from dicomgate_radius import Radius, conversation, messages
 from dicomgate_radius.authenticator import SHORTEST_GOOD
-from plugins.radius.tests.freeradius import PAGE
 
 
 class TestPage(AuthenticatorPage):

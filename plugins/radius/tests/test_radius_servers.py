@@ -13,12 +13,11 @@ import pytest
 from pyrad.packet import AccessReject, AuthPacket
 
 from dicomgate import Accept, Decision, Reject, Unavailable
-from dicomgate.kit import failover
+from dicomgate.testing.peers.freeradius import free_udp_port
 from dicomgate.testing.peers.loopback import HOST
 from dicomgate_radius import Radius
 from plugins.radius.tests.conftest import MakeRadius, ask, login
 from plugins.radius.tests.forger import Forger, answer
-from plugins.radius.tests.freeradius import free_udp_port
 
 pytestmark = pytest.mark.anyio
 
@@ -45,25 +44,6 @@ async def test_a_rejection_is_not_taken_elsewhere(radius: MakeRadius) -> None:
         assert await ask(radius(first.address, second.address), login()) == [Reject(f"{first.address} rejects")]
         assert await ask(radius(second.address, first.address), login()) == [accepted_by(second)]
     assert asked(first) == asked(second) == 1
-
-
-async def test_a_silent_server_is_asked_last_for_a_while(
-    radius: MakeRadius, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    caplog.set_level("INFO", "dicomgate_radius")
-    monkeypatch.setattr(failover, "MEMORY", 2.0)
-    with Forger(says_nothing) as first, Forger(says_yes) as second:
-        async with radius(first.address, second.address, seconds=3) as asking:
-            assert [await asking.authenticate(login()) for _ in range(5)] == [accepted_by(second)] * 5
-            assert asked(first) == 1
-            first.script = says_yes
-            assert await asking.authenticate(login()) == accepted_by(second)
-            await asyncio.sleep(2.0)
-            assert [await asking.authenticate(login()) for _ in range(2)] == [accepted_by(first)] * 2
-    changes = [record.message for record in caplog.records if record.name.startswith("dicomgate_radius")]
-    assert len(changes) == 2
-    assert f"RADIUS server {first.address} failed: no answer within 1.5 s" in changes[0]
-    assert changes[1] == f"RADIUS server {first.address} works again"
 
 
 async def test_a_busy_server_has_not_failed(radius: MakeRadius, caplog: pytest.LogCaptureFixture) -> None:

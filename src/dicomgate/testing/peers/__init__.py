@@ -8,6 +8,8 @@
     pynetdicom_pacs   a PACS of pynetdicom that remembers what it was told
     pynetdicom_scu    pynetdicom as a client
     dcmjs             dcmjs-dimse on node, as a client
+    slapd             an OpenLDAP server with one hospital's people and groups
+    freeradius        a FreeRADIUS server, configured as docs/radius.md shows
     spy               a scripted PACS that records every byte
 
 Rule: a fixture stops what it starts; a program that is not installed is a skip that says how to install it.

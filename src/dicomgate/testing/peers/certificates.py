@@ -1,10 +1,14 @@
 """Two certification authorities and what they issued, made anew for each test run and never stored."""
 
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import trustme
+
+from .loopback import HOST
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,8 @@ class Certificates:
     client: Leaf
     other_ca: Path
     stranger: Leaf  # a client certificate of the other authority
+    wrong: Mapping[str, Leaf]
+    """Certificates that no client should accept from a server on 127.0.0.1, by what is wrong with them."""
 
     def server_context(self, *, client_certificate: bool = False) -> ssl.SSLContext:
         """Return the context of a TLS server; `client_certificate` requires one issued by `ca`."""
@@ -41,16 +47,11 @@ class Certificates:
 
 
 def make_certificates(folder: Path) -> Certificates:
-    """Write the PEM files of two authorities and three leaves into the folder, private keys readable by their owner."""
+    """Write the PEM files of two authorities and their leaves into the folder, private keys readable by their owner."""
     ca, other_ca = trustme.CA(), trustme.CA()
 
     def issue(authority: trustme.CA, name: str, *identities: str) -> Leaf:
-        issued = authority.issue_cert(*identities, common_name=name)
-        leaf = Leaf(folder / f"{name}.pem", folder / f"{name}.key")
-        issued.cert_chain_pems[0].write_to_path(leaf.certificate)
-        leaf.key.touch(mode=0o600)
-        issued.private_key_pem.write_to_path(leaf.key)
-        return leaf
+        return issue_leaf(authority, folder, name, *identities)
 
     ca.cert_pem.write_to_path(folder / "ca.pem")
     other_ca.cert_pem.write_to_path(folder / "other-ca.pem")
@@ -60,4 +61,26 @@ def make_certificates(folder: Path) -> Certificates:
         client=issue(ca, "client", "client.test"),
         other_ca=folder / "other-ca.pem",
         stranger=issue(other_ca, "stranger", "stranger.test"),
+        wrong={
+            "other authority": issue(other_ca, "of-other-ca", HOST),
+            "other name": issue(ca, "other-name", "ldap.test"),
+            # The right name, but where no verifier looks for it any more (RFC 9525 2).
+            "name in the subject": issue_leaf(ca, folder, "name-in-subject", "ldap.test", subject=HOST),
+            "expired": issue_leaf(ca, folder, "expired", HOST, until=datetime.now(UTC) - timedelta(days=1)),
+        },
     )
+
+
+def issue_leaf(
+    authority: trustme.CA, folder: Path, name: str, *identities: str, subject: str = "", until: datetime | None = None
+) -> Leaf:
+    """Write a certificate for these identities and its key into the folder, as NAME.pem and NAME.key.
+
+    `subject` is its common name (`name` if it is empty), `until` the end of its validity.
+    """
+    issued = authority.issue_cert(*identities, common_name=subject or name, not_after=until)
+    leaf = Leaf(folder / f"{name}.pem", folder / f"{name}.key")
+    issued.cert_chain_pems[0].write_to_path(leaf.certificate)
+    leaf.key.touch(mode=0o600)
+    issued.private_key_pem.write_to_path(leaf.key)
+    return leaf

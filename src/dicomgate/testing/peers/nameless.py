@@ -1,14 +1,19 @@
-"""DCMTK's clients that cannot send an identity: echoscu, findscu, getscu and movescu."""
+"""DCMTK's clients that cannot send an identity: echoscu, findscu, getscu and movescu; and HAProxy as their TLS."""
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from .dcmtk import NO_DELAY, Finished
-from .loopback import Address, free_port
+from ..slices import ct_slice
+from ..system_gateway import Gateway
+from .certificates import Leaf
+from .dcmtk import NO_DELAY, Finished, storescu
+from .loopback import HOST, Address, free_port
 from .orthanc import Orthanc
-from .process import require
+from .process import Service, require
 
 CLIENTS = ("echoscu", "findscu", "getscu", "movescu")
 
@@ -40,3 +45,59 @@ def ask_for(
         check=False,
     )
     return Finished(finished.returncode, finished.stdout.decode(errors="replace"))
+
+
+@contextmanager
+def tls_tunnel(folder: Path, to: Address, ca: Path, shown: Leaf) -> Iterator[Address]:
+    """Yield a plain port that leads, through HAProxy, to a port in TLS; the server's certificate is verified."""
+    program = require("haproxy", "haproxy")
+    port = free_port()
+    both = folder / "shown.pem"
+    both.touch(mode=0o600)
+    both.write_text(shown.certificate.read_text() + shown.key.read_text())
+    (folder / "haproxy.cfg").write_text(
+        f"""
+        defaults
+            mode tcp
+            timeout connect 20s
+            timeout client 60s
+            timeout server 60s
+        listen tunnel
+            bind {HOST}:{port}
+            server gate {to[0]}:{to[1]} ssl crt {both} ca-file {ca} verify required
+"""
+    )
+    with Service([program, "-q", "-db", "-f", folder / "haproxy.cfg"], log=folder / "haproxy.log", ports=[port]):
+        yield HOST, port
+
+
+def check_logins(
+    client: str,
+    ask: Callable[..., Finished],
+    orthanc: Orthanc,
+    running: Gateway,
+    folder: Path,
+    *cases: Sequence[object],
+) -> tuple[dict[str, Any], list[str]]:
+    """Let one of `CLIENTS` ask for a study through a gateway in front of Orthanc: all but the last case are refused.
+
+    `ask(study, received, *case)` is one attempt, made with `ask_for`. Return the audit event of the last one, which is
+    accepted, and the reasons of the refusals. Raises AssertionError if anybody else reaches Orthanc or gets an image.
+    """
+    image = ct_slice(folder / "ct.dcm")
+    assert storescu(orthanc.address, folder / "ct.dcm", called="ORTHANC").status == 0
+    orthanc.wait_for_connections(1)
+    (received := folder / "received").mkdir()
+    for case in cases[:-1]:
+        refused = ask(image.StudyInstanceUID, received, *case)
+        assert refused.status != 0
+        assert "Association Rejected" in refused.output
+    assert list(received.iterdir()) == []
+    let_in = ask(image.StudyInstanceUID, received, *cases[-1])
+    assert let_in.status == 0, let_in.output
+    assert len(list(received.iterdir())) == (client != "echoscu")
+    [accepted] = running.wait_for("Decided", outcome="accept")
+    running.wait_for("Closed", len(cases))
+    # Orthanc has seen the image and the client that is let in, and no other.
+    assert orthanc.connections() == 2
+    return accepted, [one["reason"] for one in running.told("Refused")]

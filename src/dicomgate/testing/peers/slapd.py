@@ -7,10 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from dicomgate.testing.evidence import ALICE
-from dicomgate.testing.peers.loopback import HOST, free_port
-from dicomgate.testing.peers.process import Service, require
-from plugins.ldap.tests.authorities import Authorities, Leaf
+from ..evidence import ALICE
+from .certificates import Certificates, Leaf
+from .loopback import HOST, free_port
+from .process import Service, require
 
 BASE = "dc=hospital,dc=example"
 PEOPLE, STUDENTS = f"ou=people,{BASE}", f"ou=students,{BASE}"
@@ -90,29 +90,22 @@ GROUPS = "".join(
 
 
 class Slapd(Service):
-    """Runs between `start` and `stop`, always on the same two ports: ldap:// and ldaps://."""
+    """A server on two ports of its own, for ldap:// and ldaps://, which stay the same when it is started again."""
 
-    def __init__(self, folder: Path, authorities: Authorities, ldif: str = HOSPITAL) -> None:
+    def __init__(self, folder: Path, certificates: Certificates, ldif: str = HOSPITAL) -> None:
         ports = free_port(), free_port()
         self.plain, self.tls = f"ldap://{HOST}:{ports[0]}", f"ldaps://{HOST}:{ports[1]}"
-        self.ca = authorities.ca
+        self.ca = certificates.ca
         self.service_file = folder / "service.secret"
         self.service_file.touch(mode=0o600)
         self.service_file.write_text(SERVICE + "\n")
         self._folder, self._configuration = folder, folder / "slapd.conf"
         (folder / "data").mkdir()
         (folder / "hospital.ldif").write_text(ldif)
-        self._configure(authorities.good)
+        self._configure(certificates.server)
         self._tool("slapadd", "-f", self._configuration, "-l", folder / "hospital.ldif")
-        command: list[str | Path] = [
-            program("slapd"),
-            "-d",
-            "0",
-            "-f",
-            self._configuration,
-            "-h",
-            f"{self.plain} {self.tls}",
-        ]
+        urls = f"{self.plain} {self.tls}"
+        command: list[str | Path] = [program("slapd"), "-d", "0", "-f", self._configuration, "-h", urls]
         super().__init__(command, log=folder / "log", ports=ports)
 
     def keys(self, **others: Any) -> dict[str, Any]:
@@ -142,7 +135,7 @@ class Slapd(Service):
         lines += ["database mdb", f"suffix {BASE}", f"rootdn {_ROOT}", f"rootpw {_ROOT_SECRET}"]
         lines += [f"directory {self._folder / 'data'}", "maxsize 10485760"]
         lines += ["overlay ppolicy", f"ppolicy_default cn=policy,{BASE}", "ppolicy_use_lockout", "overlay memberof"]
-        # Anybody may look at students; the gateway's account at all people, and whoever logs in at the own entry.
+        # Everybody may read the students; the gateway's account may read all people, and users their own entry.
         lines += ["access to attrs=userPassword by anonymous auth", f"access to dn.subtree={STUDENTS} by * read"]
         lines += [f'access to * by dn="{GATE}" read by self read']
         self._configuration.write_text("\n".join(lines) + "\n")
@@ -153,8 +146,8 @@ class Slapd(Service):
 
 
 @contextmanager
-def run_slapd(folder: Path, authorities: Authorities, ldif: str = HOSPITAL) -> Iterator[Slapd]:
-    """A server that runs until the block ends."""
-    with Slapd(folder, authorities, ldif) as slapd:
+def run_slapd(folder: Path, certificates: Certificates, ldif: str = HOSPITAL) -> Iterator[Slapd]:
+    """Run a server with the GROUPS until the block ends."""
+    with Slapd(folder, certificates, ldif) as slapd:
         slapd.change(GROUPS)
         yield slapd

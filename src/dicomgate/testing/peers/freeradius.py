@@ -9,14 +9,15 @@ import re
 import socket
 from pathlib import Path
 
-from dicomgate.testing.evidence import ALICE, SECRETS
-from dicomgate.testing.peers.loopback import HOST
-from dicomgate.testing.peers.process import Service, require
+from ..evidence import ALICE, SECRETS
+from ..pages import DOCS
+from .loopback import HOST
+from .process import Service, require
 
 SECRET = SECRETS[3]
 """One of the secrets that must be in no log of a run."""
 
-PAGE = Path(__file__).parents[3] / "docs" / "radius.md"
+PAGE = DOCS / "radius.md"
 
 _SETTINGS = """
 name = radiusd
@@ -66,17 +67,6 @@ nameless Cleartext-Password := "{ALICE.decode()}"
 
 longest Cleartext-Password := "{"l" * 128}"
 
-asked NAS-Identifier != "gate-7", Auth-Type := Reject
-  Reply-Message = "another NAS-Identifier"
-
-asked Calling-Station-Id != "192.0.2.1", Auth-Type := Reject
-  Reply-Message = "another Calling-Station-Id"
-
-asked Called-Station-Id != "PACS", Auth-Type := Reject
-  Reply-Message = "another Called-Station-Id"
-
-asked Cleartext-Password := "{ALICE.decode()}"
-
 DEFAULT Auth-Type := Reject
   Reply-Message = "who is \\"%{{User-Name}}\\"?"
 """
@@ -108,6 +98,7 @@ class FreeRadius(Service):
 
     @property
     def address(self) -> str:
+        """The host and the port, as `servers` in the configuration names them."""
         return f"{HOST}:{self.port}"
 
     def _listens(self) -> bool:
@@ -116,6 +107,7 @@ class FreeRadius(Service):
 
 
 def free_udp_port() -> int:
+    """Return a port of 127.0.0.1 that no UDP socket is bound to."""
     with socket.socket(type=socket.SOCK_DGRAM) as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
