@@ -103,16 +103,13 @@ async def test_random_bytes_never_admit_anybody(radius: MakeRadius) -> None:
     assert decisions == [Reject(f"{forger.address} rejects")] * 10
 
 
-async def test_a_second_step_is_a_rejection(decide: Decide) -> None:
-    decision = await decide(lambda request: [answer(request, AccessChallenge)])
-    assert isinstance(decision, Reject)
-    assert "asks for a second step, for which DICOM has no room" in decision.reason
-
-
-async def test_a_code_that_answers_no_access_request(decide: Decide) -> None:
-    decision = await decide(lambda request: [answer(request, 5)])
-    assert isinstance(decision, Unavailable)
-    assert "code 5" in decision.reason
+async def test_a_second_step_is_a_rejection_and_a_code_of_no_answer_is_none(decide: Decide) -> None:
+    second_step = await decide(lambda request: [answer(request, AccessChallenge)])
+    assert isinstance(second_step, Reject)
+    assert "asks for a second step, for which DICOM has no room" in second_step.reason
+    no_answer = await decide(lambda request: [answer(request, 5)])
+    assert isinstance(no_answer, Unavailable)
+    assert "code 5" in no_answer.reason
 
 
 @pytest.mark.parametrize("names", [[b"alice", b"bob"], [b"\xff"], [b"a\nb"], [b""]])
