@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificate
 
 ANSWERS = {
     "yes": "Accept('al', frozenset({'ct', 'mr'}), b'response')",
@@ -76,28 +78,20 @@ def test_nothing_secret_is_printed(gate: Path, ask: Any, passcode: str) -> None:
     assert passcode not in right.output + wrong.output
 
 
-def test_the_attempt_is_as_the_options_say(chain: Any, ask: Any, tmp_path: Path) -> None:
-    own = trustme.CA().issue_cert("ct1.example.org")
-    own.cert_chain_pems[0].write_to_path(str(tmp_path / "ct1.pem"))
+@pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
+def test_the_attempt_is_as_the_options_say(encoding: Encoding, chain: Any, ask: Any, tmp_path: Path) -> None:
+    pem = trustme.CA().issue_cert("ct1.example.org").cert_chain_pems[0].bytes()
+    certificate = tmp_path / "ct1"
+    certificate.write_bytes(load_pem_x509_certificate(pem).public_bytes(encoding))
     config = chain("shown")
     result = ask(
         config, "--user", "bo", "--no-passcode", "--calling", "CT1", "--address", "192.0.2.7",
-        "--certificate", tmp_path / "ct1.pem",
+        "--certificate", certificate,
     )  # fmt: skip
     assert result.exit_code == 0
     assert "('CT1', 'PACS', '192.0.2.7', 'cert', 'plain', 'bo')" in result.stdout
-    (tmp_path / "ct1.pem").write_text("no certificate")
-    assert ask(config, "--certificate", tmp_path / "ct1.pem").exit_code == 2
-
-
-def test_a_certificate_may_be_der(chain: Any, ask: Any, tmp_path: Path) -> None:
-    from cryptography.hazmat.primitives.serialization import Encoding
-    from cryptography.x509 import load_pem_x509_certificate
-
-    pem = trustme.CA().issue_cert("ct1.example.org").cert_chain_pems[0].bytes()
-    (tmp_path / "ct1.der").write_bytes(load_pem_x509_certificate(pem).public_bytes(Encoding.DER))
-    result = ask(chain("shown"), "--user", "bo", "--certificate", tmp_path / "ct1.der")
-    assert "'cert'" in result.stdout
+    certificate.write_text("no certificate")
+    assert ask(config, "--certificate", certificate).exit_code == 2
 
 
 def test_what_no_authenticator_sees(chain: Any, ask: Any, run: Any, one_line: Any) -> None:

@@ -91,8 +91,3 @@ def test_check_connects_to_the_upstreams(gate: Path, run: Any, pacs: int) -> Non
     assert without_tls.exit_code == 3
     assert "upstream pacs: cannot be reached: 127.0.0.1" in without_tls.stderr
     assert "TLS" in without_tls.stderr
-
-
-def test_a_host_name_that_is_none_is_the_configurations_mistake(gate: Path, run: Any, one_line: Any) -> None:
-    gate.write_text(gate.read_text().replace("127.0.0.1:1", "pacs..example:104"))
-    assert "upstream[0].address: 'pacs..example' is not a host name" in one_line(run("check", "--config", gate), 2)

@@ -24,7 +24,10 @@ from dicomgate.config.schema import (
 from dicomgate.kit.durations import parse_duration
 
 TEMPLATE = files("dicomgate.cli").joinpath("dicomgate.toml").read_text("utf-8")
-TABLES = ("gateway", "state", "throttle", "listener", "upstream", "authenticator")
+TABLES: dict[str, type[BaseModel]] = {
+    "gateway": GatewayTable, "state": StateTable, "throttle": ThrottleTable, "listener": ListenerTable,
+    "upstream": UpstreamTable, "authenticator": AuthenticatorTable,
+}  # fmt: skip
 PARTS = dict(zip(TABLES, TEMPLATE.split("\n[")[1:], strict=True))
 
 
@@ -35,17 +38,7 @@ def _value(part: str, key: str) -> Any:
     return tomllib.loads(f"x = {found[1]}")["x"]
 
 
-@pytest.mark.parametrize(
-    ("part", "model"),
-    [
-        ("gateway", GatewayTable),
-        ("state", StateTable),
-        ("throttle", ThrottleTable),
-        ("listener", ListenerTable),
-        ("upstream", UpstreamTable),
-        ("authenticator", AuthenticatorTable),
-    ],
-)
+@pytest.mark.parametrize(("part", "model"), TABLES.items())
 def test_the_template_has_every_key_with_its_default(part: str, model: type[BaseModel]) -> None:
     for key, field in model.model_fields.items():
         if key == "tls":

@@ -57,16 +57,6 @@ def test_sighup_takes_the_configuration_anew_or_leaves_it(gate: Path, serving: A
         assert gateway.end() == 0
 
 
-def test_a_port_in_use_is_said_in_a_line(gate: Path, serving: Any) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        gate.write_text(gate.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
-        with serving(gate) as gateway:
-            assert gateway.finished() == 3
-    assert gateway.lines[-1].endswith(f"ERROR cannot listen on 127.0.0.1:{port}: Address already in use")
-    assert not any("Traceback" in line for line in gateway.lines)
-
-
 def test_a_broken_configuration_is_said_with_all_that_is_wrong(gate: Path, serving: Any) -> None:
     gate.write_text(gate.read_text().replace("drain_timeout", "drain_timeuot").replace('"PACS"', '"A\\\\B"'))
     with serving(gate, "--log-format", "json") as gateway:
@@ -204,12 +194,15 @@ class Login:
 """
 
 
-def test_what_was_entered_is_left_when_a_port_is_in_use(gate: Path, login: Any, serving: Any) -> None:
+def test_a_port_in_use_is_said_in_a_line_and_what_was_entered_is_left(gate: Path, login: Any, serving: Any) -> None:
     environment = login(f"wait = 0\n{ENTERED}")
     with socket.create_server(("127.0.0.1", 0)) as other:
-        gate.write_text(gate.read_text().replace("127.0.0.1:0", f"127.0.0.1:{other.getsockname()[1]}"))
+        port = other.getsockname()[1]
+        gate.write_text(gate.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
         with serving(gate, environment=environment) as gateway:
             assert gateway.finished() == 3
+    assert gateway.lines[-1].endswith(f"ERROR cannot listen on 127.0.0.1:{port}: Address already in use")
+    assert not any("Traceback" in line for line in gateway.lines)
     assert (gateway.count("INFO entered"), gateway.count("INFO left")) == (1, 1)
 
 
@@ -219,18 +212,3 @@ def test_an_authenticator_that_does_not_end_is_left_behind(gate: Path, login: An
         gateway.wait_for("listening on")
         assert gateway.end() == 0
         assert gateway.count("an authenticator does not close; it is abandoned") == 1
-
-
-def test_a_reload_whose_port_is_in_use_changes_nothing(gate: Path, serving: Any, run: Any) -> None:
-    with serving(gate) as gateway, socket.create_server(("127.0.0.2", 0)) as other:
-        gateway.wait_for("listening on")
-        taken = f'["127.0.0.1:0", "127.0.0.3:0", "127.0.0.2:{other.getsockname()[1]}"]'
-        gate.write_text(gate.read_text().replace('"127.0.0.1:0"', taken))
-        gateway.process.send_signal(signal.SIGHUP)
-        gateway.wait_for("reload: the configuration is as it was before")
-        assert gateway.count("Address already in use") == 1
-        assert "1,2,1" in run("echo", f"127.0.0.1:{gateway.port('plain')}", "--called", "PACS").stderr
-        gate.write_text(gate.read_text().replace(taken, '"127.0.0.1:0"'))
-        gateway.process.send_signal(signal.SIGHUP)
-        gateway.wait_for("reload: new associations")
-        assert gateway.end() == 0

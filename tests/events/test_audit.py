@@ -134,12 +134,6 @@ def test_records_are_appended_and_readable_by_owner_and_group_alone(path: Path) 
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
-def test_each_record_is_there_as_soon_as_it_is_told(audit: Audit, path: Path) -> None:
-    for count in range(1, 4):
-        audit(OPENED)
-        assert len(lines(path)) == count
-
-
 def test_after_a_rotation_the_path_is_opened_anew(audit: Audit, path: Path) -> None:
     audit(OPENED)
     rotated = path.rename(path.with_suffix(".1"))

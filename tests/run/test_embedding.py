@@ -62,12 +62,12 @@ async def refusals(logins: LoginService, *items: bytes | None, **options: Any) -
 
 
 ALICE, BOB = body(passcode("alice", "right")), body(passcode("alice", "wrong"))
+REQUESTED = body(jwt("token", positive_response_requested=True))
 
 
 async def test_yes_and_no() -> None:
     staff = Staff(b"response")
-    requested = body(jwt("token", positive_response_requested=True))
-    admitted, refused, responded = await answers(LoginService.of([staff]), ALICE, BOB, requested)
+    admitted, refused, responded = await answers(LoginService.of([staff]), ALICE, BOB, REQUESTED)
     assert admitted == Admit(Accept("alice", server_response=b"response"), "staff", None)
     assert refused == Refuse(REFUSED_IDENTITY, "staff: unknown")
     assert isinstance(responded, Admit)
@@ -92,20 +92,21 @@ async def test_the_one_refusal_that_a_program_has() -> None:
     assert await refusals(LoginService.of([Staff()]), BOB, None, ALICE, always=TRY_LATER) == [TRY_LATER] * 2 + [None]
 
 
-async def test_a_credential_that_may_be_used_once() -> None:
-    assert await refusals(LoginService.of([Staff(once=True)]), ALICE, ALICE) == [None, REFUSED_IDENTITY]
-
-
-async def test_a_credential_that_has_ended() -> None:
-    ended, valid = Staff(ends=-HOUR), Staff(ends=HOUR)
-    assert await refusals(LoginService.of([ended]), ALICE) == [REFUSED_IDENTITY]
-    assert await refusals(LoginService.of([valid]), ALICE) == [None]
-
-
-async def test_a_response_that_fits_nowhere() -> None:
-    requested = body(jwt("token", positive_response_requested=True))
-    assert await refusals(LoginService.of([Staff(b"r" * 65_001)]), requested) == [TRY_LATER]
-    assert await refusals(LoginService.of([Staff(b"r" * 65_000)]), requested) == [None]
+@pytest.mark.parametrize(
+    ("staff", "items", "expected"),
+    [
+        (Staff(once=True), [ALICE, ALICE], [None, REFUSED_IDENTITY]),
+        (Staff(ends=-HOUR), [ALICE], [REFUSED_IDENTITY]),
+        (Staff(ends=HOUR), [ALICE], [None]),
+        (Staff(b"r" * 65_001), [REQUESTED], [TRY_LATER]),
+        (Staff(b"r" * 65_000), [REQUESTED], [None]),
+    ],
+    ids=["used before", "ended", "valid", "a response that fits nowhere", "a response that fits"],
+)
+async def test_what_the_chain_accepts_is_admitted_if_it_holds(
+    staff: Staff, items: list[bytes], expected: list[Refusal | None]
+) -> None:
+    assert await refusals(LoginService.of([staff]), *items) == expected
 
 
 async def test_guesses_are_counted() -> None:
@@ -129,26 +130,25 @@ async def test_a_hanging_chain() -> None:
     assert time.monotonic() - began < 10
 
 
-async def test_what_hangs_around_the_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+async def too_late(_: object) -> Verdict:
+    await asyncio.sleep(3)
+    return Verdict(Accept("alice"), "staff")
+
+
+async def broken(_: object) -> Verdict:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("judging", "why"), [(too_late, "no decision within 0.1 s"), (broken, "a defect of dicomgate")]
+)
+async def test_what_fails_around_the_chain_is_a_refusal(
+    judging: object, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = LoginService.of([Staff()])
-
-    async def too_late(_: object) -> Verdict:
-        await asyncio.sleep(3)
-        return Verdict(Accept("alice"), "staff")
-
-    monkeypatch.setattr(embedding, "answered", too_late)
+    monkeypatch.setattr(embedding, "answered", judging)
     monkeypatch.setattr(one, "deadline", 0.1)
-    assert await answers(one, ALICE) == [Refuse(TRY_LATER, "no decision within 0.1 s")]
-
-
-async def test_a_defect_of_ours_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = LoginService.of([Staff()])
-
-    async def broken(*_: object) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(embedding, "answered", broken)
-    assert await answers(one, ALICE) == [Refuse(TRY_LATER, "a defect of dicomgate")]
+    assert await answers(one, ALICE) == [Refuse(TRY_LATER, why)]
 
 
 def test_names_are_different() -> None:

@@ -134,18 +134,15 @@ def test_through_tls_with_a_client_certificate(gateway: StartGateway, tmp_path: 
 
 def test_nothing_of_it_is_left(tmp_path: Path) -> None:
     before = set(threading.enumerate())
-    with Gateway(tmp_path, "one", {"use": "passcode", "file": _no_users(tmp_path)}) as gate:
+    users = tmp_path / "users"
+    users.touch(mode=0o600)
+    with Gateway(tmp_path, "one", {"use": "passcode", "file": users}) as gate:
         assert not gate.echo(GOOD).established
         addresses = gate.address, gate.pacs.address
     assert set(threading.enumerate()) == before
     for address in addresses:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(address)
-
-
-def _no_users(folder: Path) -> Path:
-    (folder / "users").touch(mode=0o600)
-    return folder / "users"
 
 
 @pytest.mark.parametrize("client", ["storescu", "pynetdicom"])
