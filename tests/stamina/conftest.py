@@ -9,7 +9,7 @@ from bench.contestants import make_certificate
 from bench.pacs import Pacs
 from bench.pacs import pacs as running_pacs
 from dicomgate.testing.peers.certificates import Certificates, make_certificates
-from tests.stamina.scale import FULL, reported
+from tests.stamina.measure import FULL, reported
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,6 @@
-"""Many clients at once in one thread, each of them a generator that is read like a conversation.
+"""Many clients at once in one thread, each of them a generator, such as `talk`.
 
-    def echo(door: Door) -> Play:
-        with Caller(door) as caller:
-            yield from caller.open()
-            yield from caller.ask(REQUEST, ACCEPTED)
-
-What a generator yields is the socket and the event that it waits for. One that ends has gone as it should; one that
-raises has failed.
+A generator yields the socket and the event that it waits for. One that ends has succeeded; one that raises has failed.
 """
 
 import selectors
@@ -19,7 +13,13 @@ from dataclasses import dataclass, field
 from struct import pack, unpack_from
 from typing import Self, TypeAlias, TypeVar
 
+from bench.messages import ECHO, ECHO_RQ, RELEASE_RQ, associate_rq
 from dicomgate.testing.peers.loopback import HOST, Address
+
+AC, RJ, P_DATA, RELEASE_RP, A_ABORT = 2, 3, 4, 6, 7
+OPENS_ECHO = associate_rq(ECHO), AC
+ECHOES = OPENS_ECHO, (ECHO_RQ, P_DATA), (RELEASE_RQ, RELEASE_RP)
+"""The steps of a C-ECHO, for `talk`: what is sent, and the type of the PDU that answers."""
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _PATIENCE = 30.0  # seconds in which at least one of them must get on
@@ -32,18 +32,18 @@ Play: TypeAlias = Waiting[None]
 
 
 @dataclass(frozen=True)
-class Door:
-    """Where to go in; with `tls`, only through a handshake."""
+class Listener:
+    """The address of a listener; with `tls`, a client makes a handshake."""
 
     address: Address
     tls: ssl.SSLContext | None = None
 
 
 class Caller:
-    """One connection, closed behind the block. What may have to wait is a generator. `source` is its address."""
+    """One connection, closed after the block. What may have to wait is a generator. `source` is its address."""
 
-    def __init__(self, door: Door, source: str = "") -> None:
-        self._door = door
+    def __init__(self, listener: Listener, source: str = "") -> None:
+        self._listener = listener
         self.socket = socket.socket()
         if source:
             self.socket.bind((source, 0))
@@ -57,17 +57,17 @@ class Caller:
 
     def connect(self) -> Waiting[None]:
         """TCP alone. Raises OSError."""
-        self.socket.connect_ex(self._door.address)
+        self.socket.connect_ex(self._listener.address)
         yield self.socket, WRITE
         if error := self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(error, "not connected")
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def open(self) -> Waiting[None]:
-        """TCP, and TLS where the door has it. Raises OSError."""
+        """TCP, and TLS where the listener has it. Raises OSError."""
         yield from self.connect()
-        if self._door.tls is not None:
-            self.socket = secured = self._door.tls.wrap_socket(
+        if self._listener.tls is not None:
+            self.socket = secured = self._listener.tls.wrap_socket(
                 self.socket, do_handshake_on_connect=False, server_hostname=HOST
             )
             yield from self._when_ready(secured.do_handshake)
@@ -110,6 +110,11 @@ class Caller:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self.socket.close()
 
+    def take(self, *steps: tuple[bytes, int | None]) -> Waiting[None]:
+        """Send what each step has, and read the PDU of the type that must answer, if any. Raises what `ask` raises."""
+        for data, expected in steps:
+            yield from self.send(data) if expected is None else self.ask(data, expected)
+
     def _when_ready(self, act: Callable[[], _Result], event: int = READ) -> Waiting[_Result]:
         while True:
             try:
@@ -120,6 +125,17 @@ class Caller:
                 yield self.socket, READ
             except BlockingIOError:
                 yield self.socket, event
+
+
+def talk(listener: Listener, *steps: tuple[bytes, int | None], end: bool = False, reset: bool = False) -> Play:
+    """One connection: it takes the steps, then awaits the end (`end`), or closes with a RST, or with a FIN."""
+    with Caller(listener) as caller:
+        yield from caller.open()
+        yield from caller.take(*steps)
+        if end:
+            yield from caller.end()
+        if reset:
+            caller.reset()
 
 
 @dataclass

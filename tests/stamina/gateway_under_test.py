@@ -82,7 +82,9 @@ def gateway_under_test(
         tables = configuration((HOST, pacs), settings=settings, upstream={"called_ae_titles": ["PACS"]})
         own = {"certificate": certificates.server.certificate, "key": certificates.server.key}
         tables["listener"].append({"name": "secured", "bind": f"{HOST}:{free_port()}", "tls": own})
-        tables["authenticator"] = [{"use": install("from tests.stamina.judge import Judge"), "timeout": f"{DECISION}s"}]
+        tables["authenticator"] = [
+            {"use": install("from tests.stamina.authenticators import Judge"), "timeout": f"{DECISION}s"}
+        ]
         for pair in places:
             tables["upstream"] += [_upstream(place, certificates, secured) for secured, place in pair.items()]
         gateway = start(tables)

@@ -1,6 +1,6 @@
-"""The gateway as it is run, `dicomgate serve` in a process of its own: asked, told, measured and ended.
+"""The gateway as it is run, `dicomgate serve` in a process of its own.
 
-Law: at its end it has the status that was expected, no line of its log tells of a defect, and each association has
+Rule: at its end it has the status that was expected, no line of its log tells of a defect, and each association has
 exactly one Opened and one Closed in the audit.
 """
 
@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -22,12 +22,11 @@ from bench.messages import PASSCODE
 from dicomgate.testing.commandline import DICOMGATE
 from dicomgate.testing.gateway import NOTHING, Table, as_toml
 from dicomgate.testing.peers.loopback import HOST, Address, wait_until
+from dicomgate.testing.peers.process import Service
 from dicomgate.testing.raw_client import CONGESTION, login, request
 from dicomgate.testing.system_gateway import configuration
 from dicomgate_passcode.hashing import make_hash
 
-USERS = {"alice": PASSCODE}
-"""For the authenticator `staff`; `quick` takes this passcode from everybody."""
 NOWHERE = "NOWHERE"
 """A called AE title whose PACS is not there."""
 _INSPECTOR = (f"{HOST[:-1]}3", 0)  # an address of its own: what is limited for each source does not hinder it
@@ -57,7 +56,7 @@ def tables_for(
 ) -> dict[str, Any]:
     """Return the tables of a gateway in front of the PACS at this port; the keys given go over those that are there.
 
-    The listener `clinical` asks `quick`; of the authenticators there is also `staff`, with a users file. The inspector
+    The listener `clinical` asks `quick`; `staff` has a users file with alice. The inspector
     has a listener of its own.
     """
     asked = {"authenticators": ["quick"], **listener}
@@ -73,43 +72,25 @@ def tables_for(
 class GatewayProcess:
     """A context manager: it listens from `with` on. `tables` are what `write` puts into the configuration file."""
 
-    def __init__(
-        self,
-        folder: Path,
-        tables: dict[str, Any],
-        *,
-        users: Mapping[str, bytes] = USERS,
-        descriptor_limit: int | None = None,
-    ) -> None:
+    def __init__(self, folder: Path, tables: dict[str, Any], *, descriptor_limit: int | None = None) -> None:
         self.folder = folder
         self.tables = tables
         self.file = folder / "dicomgate.toml"
         self.users_file = folder / "users.htpasswd"
         self.expected_status = 0
-        self._log = folder / "gateway.log"
         self._audit = folder / "audit.jsonl"
         self.write()
-        self.write_users(users)
+        self.users_file.touch(mode=0o600)
+        self.users_file.write_text(f"alice:{make_hash(PASSCODE)}\n")
         _install_authenticators(folder)
         # The hard limit too: the gateway raises the soft one as far as it may.
         limited = ["sh", "-c", f'ulimit -n {descriptor_limit} && exec "$@"', "sh"] if descriptor_limit else []
-        self._command = [*limited, *DICOMGATE, "serve", "--config", str(self.file)]
+        command = [*limited, *DICOMGATE, "serve", "--config", str(self.file)]
+        environment = {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path]), **_ENVIRONMENT}
+        self._service = Service(command, log=folder / "gateway.log", environment=environment, ready=self._listens)
 
     def __enter__(self) -> "GatewayProcess":
-        path = os.pathsep.join([str(self.folder), *sys.path])
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "PYTHONPATH": path, **_ENVIRONMENT},
-            )
-        try:
-            wait_until(self._listens, "the gateway listening")
-        except BaseException:
-            self._kill()
-            raise
+        self._service.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
@@ -118,16 +99,17 @@ class GatewayProcess:
                 assert self.terminate() == self.expected_status, self.log()[-4000:]
                 self._check()
         finally:
-            self._kill()
+            self._service.stop()
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The running process."""
+        assert self._service.process is not None
+        return self._service.process
 
     def write(self) -> None:
         """Write the configuration file from `tables`."""
         self.file.write_text(as_toml(self.tables), "utf-8")
-
-    def write_users(self, users: Mapping[str, bytes]) -> None:
-        """Write the users file of `staff` with these passcodes."""
-        self.users_file.touch(mode=0o600)
-        self.users_file.write_text("".join(f"{user}:{make_hash(passcode)}\n" for user, passcode in users.items()))
 
     def address(self, listener: str = "clinical") -> Address:
         """Where a listener listens; of several addresses the last."""
@@ -165,14 +147,14 @@ class GatewayProcess:
         return {name: int(count) for name, count in decided["attributes"].items()}
 
     def log(self, since: int = 0) -> str:
-        """Return what was logged, or what came behind that many bytes."""
-        with self._log.open("rb") as log:
+        """Return what was logged, or what came after that many bytes."""
+        with self._service.log.open("rb") as log:
             log.seek(since)
             return log.read().decode()
 
     def logged(self) -> int:
         """How many bytes were logged so far, for `log`."""
-        return self._log.stat().st_size
+        return self._service.log.stat().st_size
 
     def told(self, kind: str, **fields: object) -> list[dict[str, Any]]:
         """Return the records of this kind that have these fields."""
@@ -193,8 +175,6 @@ class GatewayProcess:
         return self.process.wait(timeout=60)
 
     def _listens(self) -> bool:
-        if self.process.poll() is not None:
-            raise RuntimeError(f"the gateway ended with status {self.process.returncode}:\n{self.log()}")
         return len(_LISTENING.findall(self.log())) >= len(self.tables["listener"])
 
     def _records(self) -> Iterator[str]:
@@ -217,10 +197,6 @@ class GatewayProcess:
         assert counts["Opened"] == counts["Closed"]
         assert set(counts["Opened"].values()) <= {1}
         assert others <= counts["Opened"].keys()
-
-    def _kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
 
 
 def _install_authenticators(folder: Path) -> None:

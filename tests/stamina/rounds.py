@@ -9,11 +9,11 @@ import time
 
 from dicomgate.association.established import LINGER
 from dicomgate.testing.peers.loopback import wait_until
+from tests.stamina.authenticators import pending
 from tests.stamina.endings import ARTIM, NOBODY, Action, Case, Left, Side, Silence, Stage, Told
 from tests.stamina.gateway_under_test import GatewayUnderTest
-from tests.stamina.judge import pending
+from tests.stamina.measure import scaled
 from tests.stamina.peer import Peer
-from tests.stamina.scale import scaled
 from tests.stamina.stages import Association
 
 AT_ONCE, SILENT_AT_ONCE = 8, 40  # who is silent costs nothing but time

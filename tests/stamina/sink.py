@@ -1,16 +1,14 @@
-"""A PACS that takes whatever comes and keeps its hash: what arrived, to the last byte, and how it ended."""
+"""A PACS that takes all PDUs and keeps their hash: what arrived, to the last byte, and how it ended."""
 
 import hashlib
 import socket
-import threading
-from contextlib import suppress
 from dataclasses import dataclass, field
 from struct import unpack_from
 from typing import Any, Self
 
 from bench.messages import PASSCODE
-from dicomgate.testing.peers.loopback import HOST, Address, wait_until
-from dicomgate.testing.peers.spy import accept_all
+from dicomgate.testing.peers.loopback import wait_until
+from dicomgate.testing.peers.spy import Connection, Spy, accept_all
 from dicomgate.testing.raw_client import RELEASE_RP, RELEASE_RQ, login, request
 
 CALLED = "SINK"
@@ -25,7 +23,7 @@ def request_by(calling: str) -> bytes:
 
 @dataclass
 class Taken:
-    """What one association brought behind its A-ASSOCIATE-RQ; a release is not counted."""
+    """What one association brought after its A-ASSOCIATE-RQ; a release is not counted."""
 
     calling: str
     connection: socket.socket
@@ -35,29 +33,16 @@ class Taken:
     end: str = ""  # RELEASED, ENDED (the end of the stream), BROKEN (a RST), or "" as long as it lasts
 
 
-class Sink:
-    """A context manager: it listens from `with` on, and nothing of it is left afterwards."""
+class Sink(Spy):
+    """A spy that keeps hashes instead of all bytes, in `taken`, and answers every release."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.taken: list[Taken] = []
-        self._listener = socket.create_server((HOST, 0), backlog=256)
-        self.address: Address = self._listener.getsockname()
-        self._sockets: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._accept, name="sink")]
 
     def __enter__(self) -> Self:
-        self._threads[0].start()
+        super().__enter__()
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in accept
-        self._threads[0].join()
-        for connection in self._sockets:
-            with suppress(OSError):  # it is closed already
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads[1:]:
-            thread.join()
-        self._listener.close()
 
     def of(self, calling: str) -> Taken:
         """Return what the one association of this calling AE title brought."""
@@ -68,25 +53,13 @@ class Sink:
         """Return once no association is under way."""
         wait_until(lambda: all(taken.end for taken in self.taken), "the associations of the sink ending")
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self._sockets.append(connection)
-            self._threads.append(threading.Thread(target=self._converse, args=(connection,), name="sink"))
-            self._threads[-1].start()
-
-    def _converse(self, connection: socket.socket) -> None:
-        with connection:
-            request = _read(connection, bytearray())
-            if not request:
-                return
-            taken = Taken(request[26:42].decode().strip(), connection)  # PS3.8 table 9-11
-            self.taken.append(taken)
-            connection.sendall(accept_all(request))
-            taken.end = _take(connection, taken)
+    def _converse(self, client: socket.socket, connection: Connection) -> None:
+        with client:
+            if request := _read(client, bytearray()):
+                taken = Taken(request[26:42].decode().strip(), client)  # PS3.8 table 9-11
+                self.taken.append(taken)
+                client.sendall(accept_all(request))
+                taken.end = _take(client, taken)
 
 
 def _take(connection: socket.socket, taken: Taken) -> str:

@@ -14,8 +14,8 @@ from dicomgate.testing.evidence import ALICE
 from dicomgate.testing.peers.loopback import Address, wait_until
 from dicomgate.testing.peers.spy import abort, reject
 from tests.properties import raw
+from tests.stamina.authenticators import KNOWN, PENDING, UNKNOWN, pending
 from tests.stamina.endings import Action, Side, Stage
-from tests.stamina.judge import KNOWN, PENDING, UNKNOWN, pending
 from tests.stamina.peer import Peer, Place, greeting, kill_who_has
 
 ACCEPTED = raw.ac()

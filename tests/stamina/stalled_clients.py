@@ -12,16 +12,21 @@ from dataclasses import dataclass, field
 from bench.load import exchange
 from bench.messages import associate_rq
 from bench.processes import raise_descriptor_limit
-from dicomgate.testing.peers.loopback import wait_until
-from tests.stamina.hostile_pacs import as_on_ethernet
+from dicomgate.testing.peers.loopback import Address, wait_until
 
-Address = tuple[str, int]
 ROOM: Mapping[str, int] = dict.fromkeys(
     ("max_associations", "max_associations_per_source", "max_unauthenticated", "max_unauthenticated_per_source"), 4000
 )
 """Settings of a gateway that has a slot for every client."""
 _TICK = 1.0  # seconds between two words of a client
 _AC = 2
+
+
+def as_on_ethernet(sock: socket.socket) -> None:
+    """Short segments and buffers, before it connects: those of loopback take megabytes that nobody reads."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
+    for which in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        sock.setsockopt(socket.SOL_SOCKET, which, 65_536)
 
 
 def request(calling: str, called: str = "PACS") -> bytes:
@@ -109,19 +114,19 @@ class StalledClients:
         address: Address,
         count: int,
         opening: bytes,
-        behind: bytes = b"",
+        then: bytes = b"",
         *,
         words: Iterable[bytes] = (),
         pours: bytes = b"",
         deaf: bool = False,
         source: str = "",
     ) -> list[StalledClient]:
-        """Let `count` clients associate, send `behind`, and send words or pour. A deaf client reads no more."""
+        """Let `count` clients associate, send `then`, and send words or pour. A deaf client reads no more."""
         connected = []
         for _ in range(count):
             client = self._enter(address, words, source, bulk=deaf or bool(pours))
             exchange(client.connection, opening, _AC)
-            client.connection.sendall(behind)
+            client.connection.sendall(then)
             client.since, client.pours = time.monotonic(), memoryview(pours)
             connected.append(client)
             if not deaf:

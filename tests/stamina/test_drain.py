@@ -23,8 +23,8 @@ from dicomgate.testing.peers.process import require
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.raw_client import ABORT, RELEASE_RP, RELEASE_RQ, RawClient, p_data
 from dicomgate.testing.slices import ct_series
+from tests.stamina.measure import report, scaled
 from tests.stamina.process import GatewayProcess, tables_for
-from tests.stamina.scale import report, scaled
 from tests.stamina.sink import BROKEN, ENDED, RELEASED, Sink, request_by
 from tests.stamina.store import Store
 

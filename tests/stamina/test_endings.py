@@ -19,9 +19,8 @@ from dicomgate.testing.peers.loopback import wait_until
 from dicomgate.testing.system_gateway import StartGateway
 from tests.stamina.endings import Action, Case, Side, Stage, cases
 from tests.stamina.gateway_under_test import gateway_under_test
-from tests.stamina.probe import Probe
+from tests.stamina.measure import FULL, Probe, report
 from tests.stamina.rounds import GRACE, WORKERS, Rounds
-from tests.stamina.scale import FULL, report
 
 ROUNDS = 1000
 SEED = int(os.environ.get("DICOMGATE_STAMINA_SEED") or secrets.randbelow(1 << 32))

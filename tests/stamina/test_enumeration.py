@@ -11,8 +11,8 @@ from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, log_in, login
 from dicomgate.testing.timing import Question, measure, over_the_wire
 from dicomgate_passcode.hashing import Cost, make_hash
+from tests.stamina.measure import FULL, report, scaled
 from tests.stamina.process import GatewayProcess, tables_for
-from tests.stamina.scale import FULL, report, scaled
 
 # Where nothing can be told, the most telling of 36 pairs is by chance 0.03 from guessing if each kind is asked 1,000
 # times (0.04 in one run of a hundred), and 0.16 (0.28) if asked 25 times. What takes no hash at all is 0.5 from it.

@@ -19,10 +19,8 @@ from bench.processes import BenchError
 from dicomgate.config.schema import GatewayTable
 from dicomgate.testing.peers.loopback import Address, wait_until
 from dicomgate.testing.raw_client import CONGESTION, LOCAL_LIMIT, RELEASE_RP, RawClient
-from tests.stamina.probe import Probe, associate
+from tests.stamina.measure import Probe, Shape, associate, cpu, report, scaled
 from tests.stamina.process import GatewayProcess, tables_for
-from tests.stamina.scale import report, scaled
-from tests.stamina.shape import Shape, cpu
 from tests.stamina.stalled_clients import StalledClients, request
 
 CROWDED, OTHER = "127.0.0.5", "127.0.0.6"

@@ -19,8 +19,8 @@ from dicomgate.testing.peers.loopback import wait_until
 from dicomgate.testing.peers.redis import RedisServer, run_redis
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, RawClient, login, request
+from tests.stamina.measure import report, scaled
 from tests.stamina.process import GatewayProcess, tables_for
-from tests.stamina.scale import report, scaled
 
 HOME = "127.0.1.1"
 """Where the owner of the account is."""

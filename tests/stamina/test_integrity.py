@@ -15,8 +15,8 @@ import pytest
 
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import HOST
+from tests.stamina.measure import report, scaled
 from tests.stamina.process import GatewayProcess, tables_for
-from tests.stamina.scale import report, scaled
 from tests.stamina.streams import BLOCK
 from tests.stamina.traffic import Account
 

@@ -12,10 +12,8 @@ from bench.pacs import Pacs
 from dicomgate.testing.raw_client import CONGESTION, REFUSED_IDENTITY, TRY_LATER, RawClient, login, request
 from plugins.jwt.tests.issuer import Answer, Issuer, ca_file, document, mute
 from plugins.jwt.tests.mint import AUDIENCE, P256, RSA, key_set, mint
-from tests.stamina.probe import Probe
+from tests.stamina.measure import Probe, Shape, report, scaled
 from tests.stamina.process import NOWHERE, GatewayProcess, tables_for
-from tests.stamina.scale import report, scaled
-from tests.stamina.shape import Shape
 from tests.stamina.stalled_clients import ROOM
 
 TOKENS, WAVES, EVERY = scaled(1000, 150), scaled(12, 1), scaled(5.0, 0.5)

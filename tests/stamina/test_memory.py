@@ -13,10 +13,8 @@ import pytest
 from bench.pacs import Pacs
 from dicomgate.testing.raw_client import REFUSED_IDENTITY
 from tests.properties import raw
-from tests.stamina.probe import Probe
+from tests.stamina.measure import Peak, Probe, Shape, report
 from tests.stamina.process import GatewayProcess, tables_for
-from tests.stamina.scale import report
-from tests.stamina.shape import Peak, Shape
 from tests.stamina.stalled_clients import ROOM, StalledClients
 
 EACH = 50

@@ -20,11 +20,10 @@ from bench.messages import ECHO, PASSCODE
 from bench.pacs import Pacs
 from dicomgate.testing.peers.loopback import HOST, Address, wait_until
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, RELEASE_RP, RawClient, item, login, p_data, request
-from tests.stamina.callers import echo, echo_by
-from tests.stamina.crowd import Caller, Crowd, Door, Play
+from tests.stamina.crowd import ECHOES, Caller, Crowd, Listener, Play, talk
 from tests.stamina.files import BROKEN, LONG, SHORT, Files
+from tests.stamina.measure import report, scaled
 from tests.stamina.process import GatewayProcess, tables_for
-from tests.stamina.scale import report, scaled
 from tests.stamina.sink import CALLED, RELEASED, Sink, request_by
 
 RELOADS = scaled(100, 10)
@@ -37,8 +36,8 @@ MOST_KIB = scaled(2048, 1024)  # that the memory may grow
 class Traffic:
     """Associations at a rate, plain and in TLS in turn. Of those in TLS it notes when, and which certificate."""
 
-    plain: Door
-    secured: Door
+    plain: Listener
+    secured: Listener
     crowd: Crowd = field(init=False)
     met: list[tuple[float, float, int]] = field(default_factory=list)
 
@@ -49,7 +48,7 @@ class Traffic:
 
         def plays() -> Iterator[tuple[str, Play]]:
             while not over.is_set():
-                yield "plain", echo(self.plain)
+                yield "plain", talk(self.plain, *ECHOES)
                 yield "secured", self._secured()
 
         thread = threading.Thread(target=self.crowd.run_at, args=(RATE, plays()))
@@ -65,11 +64,11 @@ class Traffic:
             began = time.monotonic()
             yield from caller.open()
             self.met.append((began, time.monotonic(), serial_of(caller.socket)))
-            yield from echo_by(caller)
+            yield from caller.take(*ECHOES)
 
 
 class Transfer(threading.Thread):
-    """One association that sends fragment after fragment, until it is told to stop."""
+    """One association that sends fragment after fragment while the block lasts, and is then released."""
 
     def __init__(self, calling: str, address: Address, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(name=calling)
@@ -91,7 +90,10 @@ class Transfer(threading.Thread):
                 self.sent += 1
             self.released = self._client.release()
 
-    def stop(self) -> None:
+    def __enter__(self) -> None:
+        self.start()
+
+    def __exit__(self, *_: object) -> None:
         self._stopping.set()
         self.join()
 
@@ -142,18 +144,6 @@ def change(files: Files, number: int) -> None:
             files.spare = not files.spare
 
 
-@contextmanager
-def under_way(transfers: list[Transfer]) -> Iterator[None]:
-    """They send as long as the block, then they are released."""
-    for transfer in transfers:
-        transfer.start()
-    try:
-        yield
-    finally:
-        for transfer in transfers:
-            transfer.stop()
-
-
 def figures(gateway: GatewayProcess) -> dict[str, int]:
     """How the gateway is when nobody is there."""
     wait_until(lambda: gateway.inspect()["sessions"] == 1, "the last association ending")
@@ -193,7 +183,7 @@ def reload_what_is_wrong(
 @pytest.mark.timeout(scaled(900, 120))
 def test_reloads_under_load(tmp_path: Path, pacs: Pacs) -> None:
     with Sink() as sink, running(tmp_path, pacs, sink) as (gateway, files, tls):
-        traffic = Traffic(Door(gateway.address()), Door(gateway.address("secured"), tls))
+        traffic = Traffic(Listener(gateway.address()), Listener(gateway.address("secured"), tls))
         for number in range(4):  # everything there is has been there once
             reload_what_is_right(gateway, files, tls, number)
         with traffic.flowing():
@@ -202,7 +192,7 @@ def test_reloads_under_load(tmp_path: Path, pacs: Pacs) -> None:
         valid = {files.serial: (0.0, math.inf)}  # from when until when
         broken, began = cycle(BROKEN), time.monotonic()
         transfers = [Transfer("PLAIN", gateway.address()), Transfer("SECURED", gateway.address("secured"), tls)]
-        with traffic.flowing(), under_way(transfers):
+        with traffic.flowing(), transfers[0], transfers[1]:
             for number in range(RELOADS):
                 serial, asked = files.serial, time.monotonic()
                 if number % EVERY == EVERY - 1:

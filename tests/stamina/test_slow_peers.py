@@ -1,35 +1,62 @@
 """Peers that stall: each is cut within a second of its deadline, and nobody else notices.
 
-Deadlines: `artim` for all that comes before the association, TLS included, and for the close behind a refusal;
-`idle_timeout` inside the association; LINGER for the close behind its end.
+Deadlines: `artim` for all that comes before the association, TLS included, and for the close after a refusal;
+`idle_timeout` inside the association; LINGER for the close after its end.
 """
 
 from __future__ import annotations
 
 import math
+import select
+import socket
 import ssl
+from contextlib import suppress
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.messages import ECHO, bulk_block
+from bench.messages import ECHO, associate_ac, bulk_block
 from bench.pacs import Pacs
 from dicomgate.association.established import LINGER
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import HOST
+from dicomgate.testing.peers.spy import Connection, Spy
 from dicomgate.testing.raw_client import RELEASE_RP, RELEASE_RQ, p_data
-from tests.stamina.hostile_pacs import DEAF, LEAVES, MUTE, POURS, contrary_pacs
-from tests.stamina.probe import Probe
+from tests.stamina.measure import Peak, Probe, Shape, report, scaled
 from tests.stamina.process import GatewayProcess, tables_for
-from tests.stamina.scale import report, scaled
-from tests.stamina.shape import Peak, Shape
-from tests.stamina.stalled_clients import ROOM, StalledClient, StalledClients, drop_by_drop, request
+from tests.stamina.stalled_clients import ROOM, StalledClient, StalledClients, as_on_ethernet, drop_by_drop, request
 
 DEADLINE = scaled(3.0, 2.0)  # seconds: `artim` and `idle_timeout`
 NONE_TAKES_IT = bytes.fromhex("03 00 00000004 00 01 01 07")  # A-ASSOCIATE-RJ, called-AE-title-not-recognized
 NOT_SPECIFIED = bytes.fromhex("07 00 00000004 0000 02 00")  # A-ABORT of the gateway
+
+
+POURS, DEAF, MUTE, LEAVES = "POURS", "DEAF", "MUTE", "LEAVES"
+"""Calling AE titles of the contrary PACS: it sends bulk data without an end and reads none; reads nothing; answers
+nothing; asks for the release, and that is all."""
+
+
+class ContraryPacs(Spy):
+    """A PACS that stalls its clients, in a way that the calling AE title names. It never closes first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        as_on_ethernet(self._listener)
+
+    def _converse(self, client: socket.socket, connection: Connection) -> None:
+        with client, suppress(OSError):
+            calling = client.recv(65_536)[26:42].decode("ascii").rstrip()  # PS3.8 table 9-11
+            client.sendall(associate_ac(calling) + (RELEASE_RQ if calling == LEAVES else b""))
+            while calling == POURS:
+                client.sendall(bulk_block(16_384, 16_384))
+            if calling == DEAF:
+                broken = select.poll()
+                broken.register(client, select.POLLHUP)
+                broken.poll()
+            while client.recv(65_536):
+                pass
 
 
 def tables(pacs: int, contrary: int = 1) -> dict[str, Any]:
@@ -49,7 +76,7 @@ def client_hello() -> bytes:
 
 
 def within_a_second(seconds: list[float], deadline: float) -> float:
-    """Assert that none is before the deadline, and none a second behind it; return the greatest."""
+    """Assert that none is before the deadline, and none a second after it; return the greatest."""
     assert deadline - 0.2 <= min(seconds), sorted(seconds)[:5]
     assert max(seconds) <= deadline + 1, sorted(seconds)[-5:]
     return max(seconds)
@@ -101,7 +128,7 @@ def test_who_does_not_associate_in_time_is_cut(tmp_path: Path, pacs: Pacs, certi
 def test_who_does_not_read_is_cut(tmp_path: Path, pacs: Pacs) -> None:
     many, words = scaled(70, 15), repeat(p_data(b"word"))
     pours, deaf, mute = (request(which, "CONTRARY") for which in (POURS, DEAF, MUTE))
-    with contrary_pacs(tmp_path) as contrary, GatewayProcess(tmp_path, tables(pacs.port, contrary)) as gateway:
+    with ContraryPacs() as contrary, GatewayProcess(tmp_path, tables(pacs.port, contrary.address[1])) as gateway:
         address, before, peak = gateway.address(), Shape(gateway), Peak(gateway)
         with Probe(address) as probe, StalledClients() as crowd:
             unread = {
@@ -135,7 +162,7 @@ def test_who_does_not_read_is_cut(tmp_path: Path, pacs: Pacs) -> None:
 
 def test_who_does_not_finish_a_release_is_cut(tmp_path: Path, pacs: Pacs) -> None:
     many = scaled(100, 15)
-    with contrary_pacs(tmp_path) as contrary, GatewayProcess(tmp_path, tables(pacs.port, contrary)) as gateway:
+    with ContraryPacs() as contrary, GatewayProcess(tmp_path, tables(pacs.port, contrary.address[1])) as gateway:
         address, before = gateway.address(), Shape(gateway)
         with Probe(address) as probe, StalledClients() as crowd:
             unanswered = {

@@ -11,9 +11,9 @@ from dicomgate.testing.system_gateway import StartGateway
 from tests.properties import raw
 from tests.stamina.endings import NOBODY, Side, Stage
 from tests.stamina.gateway_under_test import GatewayUnderTest, gateway_under_test
+from tests.stamina.measure import report
 from tests.stamina.peer import Peer
 from tests.stamina.rounds import GRACE, hear
-from tests.stamina.scale import report
 from tests.stamina.stages import DATA, Association
 from tests.stamina.violations import TABLE, Violation
 
