@@ -1,4 +1,4 @@
-"""Authenticators: one counts what the process has, one needs no hash, one notes what it verified, one may not decide."""
+"""Authenticators: one counts what the process has, one is quick, one notes what it verified, one may not decide."""
 
 import asyncio
 import gc
@@ -8,18 +8,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.messages import PASSCODE
-from dicomgate import Accept, Attempt, Identity, IdentityType, Once, Reject
+from dicomgate import Accept, Attempt, IdentityType, Once, Reject
 from dicomgate.net.lifetime import Lifetime
 from dicomgate.net.relay import Relay
 from dicomgate.run.assembly import Assembly
 
 
 class Inspector:
-    """Accepts whoever asks, as a user whose attributes, which the audit keeps, tell what there is in the process."""
+    """Accepts every attempt, as a user whose attributes, which the audit keeps, count what is in the process."""
 
     async def authenticate(self, attempt: Attempt, /) -> Accept:
         before = _kinds()[Lifetime]
-        gc.collect()  # what is counted is what somebody still holds
+        gc.collect()  # what is counted is what is still referred to
         kinds = _kinds()
         counts = {
             "tasks": len(asyncio.all_tasks()),
@@ -61,18 +61,12 @@ class Notary:
         identity = attempt.identity
         assert identity is not None
         user = (identity.username or "").strip().casefold()
-        with self._notes.open("a", encoding="utf-8") as notes:  # appended in one piece, whoever else writes there
+        with self._notes.open("a", encoding="utf-8") as notes:  # appended in one piece: other gateways write there, too
             notes.write(f"{user or 'token'}\n")
         await asyncio.sleep(0.01)  # a verification takes some time, in which others come
-        return _judged(identity, user)
-
-
-def _judged(identity: Identity, user: str) -> Accept | Reject:
-    if identity.type is IdentityType.JWT:
-        return Accept("bearer", once=Once(identity.primary.decode(), datetime.now(UTC) + timedelta(hours=1)))
-    if identity.secondary != PASSCODE:
-        return Reject("wrong passcode")
-    return Accept(user)
+        if identity.type is IdentityType.JWT:
+            return Accept("bearer", once=Once(identity.primary.decode(), datetime.now(UTC) + timedelta(hours=1)))
+        return Accept(user) if identity.secondary == PASSCODE else Reject("wrong passcode")
 
 
 KNOWN, UNKNOWN, PENDING = "known-", "unknown-", "pending-"

@@ -1,4 +1,4 @@
-"""Fixtures: a fast PACS, certificates. The gateway itself is `with GatewayProcess(tmp_path, tables_for(pacs.port))`."""
+"""Fixtures: a fast PACS, a spy, certificates. The gateway is `with GatewayProcess(tmp_path, tables_for(pacs.port))`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,13 +8,8 @@ import pytest
 from bench.contestants import make_certificate
 from bench.pacs import Pacs
 from bench.pacs import pacs as running_pacs
-from dicomgate.testing.peers.certificates import Certificates, make_certificates
+from dicomgate.testing.fixtures import certificates, spy  # noqa: F401 (fixtures)
 from tests.stamina.measure import FULL, reported
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ ECHOES = OPENS_ECHO, (ECHO_RQ, P_DATA), (RELEASE_RQ, RELEASE_RP)
 """The steps of a C-ECHO, for `talk`: what is sent, and the type of the PDU that answers."""
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-_PATIENCE = 30.0  # seconds in which at least one of them must get on
+_PATIENCE = 30.0  # seconds in which at least one of them must make progress
 RESET = pack("ii", 1, 0)
 """SO_LINGER with no time: the close is a RST."""
 
@@ -147,7 +147,7 @@ class Crowd:
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
     def run(self, plays: Iterable[tuple[str, Play]], at_once: int) -> None:
-        """All of them, so many at a time. Raises TimeoutError when none gets on."""
+        """All of them, so many at a time. Raises TimeoutError when none makes progress."""
         for name, play in plays:
             self._go_on(name, play)
             while len(self._selector.get_map()) >= at_once:
@@ -155,7 +155,7 @@ class Crowd:
         self._finish()
 
     def run_at(self, rate: float, plays: Iterable[tuple[str, Play]]) -> None:
-        """Start so many a second, however long each of them takes. Raises TimeoutError when none gets on."""
+        """Start so many a second, however long each of them takes. Raises TimeoutError when none makes progress."""
         begin = time.monotonic()
         for number, (name, play) in enumerate(plays):
             while (early := begin + number / rate - time.monotonic()) > 0:

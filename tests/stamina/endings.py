@@ -1,7 +1,7 @@
 """What must come of an association when one of its peers leaves, or falls silent: a table, stage by stage.
 
 "It" is the peer that does so, "the other" the one that must be told; either of them may be the client. A row says for
-each way of leaving which cause stands in the Closed record, and what the other is told within a second; and for silence
+each way of leaving which cause is in the Closed record, and what the other is told within a second; and for silence
 also the deadline that ends it, counted from the moment at which the stage was reached.
 """
 
@@ -42,7 +42,7 @@ class Stage(Enum):
     ASKED = "the upstream has the A-ASSOCIATE-RQ"
     ASKED_UNREAD = "the upstream has it and has not read it"
     HALF_AC = "half an A-ASSOCIATE-AC"
-    REFUSED = "behind an A-ASSOCIATE-RJ"
+    REFUSED = "after an A-ASSOCIATE-RJ"
     ESTABLISHED = "established"
     HEADER_SENT = "in a P-DATA header that it sends"
     BODY_SENT = "in a PDU that it sends"
@@ -50,12 +50,12 @@ class Stage(Enum):
     BODY_RECEIVED = "in a PDU that the other sends"
     STORING = "between the PDUs of a C-STORE"
     STALLED = "it reads nothing, and the other pours"
-    RELEASE_ASKED = "behind its A-RELEASE-RQ"
-    OTHER_ASKED = "behind the other's A-RELEASE-RQ"
-    RELEASED = "behind its A-RELEASE-RP"
-    OTHER_RELEASED = "behind the other's A-RELEASE-RP"
-    ABORTED = "behind its A-ABORT"
-    OTHER_ABORTED = "behind the other's A-ABORT"
+    RELEASE_ASKED = "after its A-RELEASE-RQ"
+    OTHER_ASKED = "after the other's A-RELEASE-RQ"
+    RELEASED = "after its A-RELEASE-RP"
+    OTHER_RELEASED = "after the other's A-RELEASE-RP"
+    ABORTED = "after its A-ABORT"
+    OTHER_ABORTED = "after the other's A-ABORT"
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ _BY_CLIENT = (
     Row(Stage.CONNECTED_TLS, Left(REFUSED, NOBODY), Left(REFUSED, NOBODY), Silence(ARTIM, LATE, NOBODY, END), True),
     Row(Stage.GREETING,      Left(REFUSED, NOBODY), Left(REFUSED, NOBODY), Silence(ARTIM, LATE, NOBODY, REST), True),
     Row(Stage.HALF_RQ,       Left(GONE, NOBODY),    Left(GONE, NOBODY),    Silence(ARTIM, LATE, NOBODY, END)),
-    # Behind its A-ASSOCIATE-RQ it may be silent, since it is not its turn; here those whose turn it is are as well.
+    # After its A-ASSOCIATE-RQ it may be silent, since it is not its turn; here those whose turn it is are as well.
     Row(Stage.DECIDING,      Left(GONE, NOBODY),    Left(GONE, NOBODY),
         Silence(DECISION, REFUSED, NOBODY, TRY_LATER)),
     Row(Stage.CONNECTING,    Left(GONE, NOBODY),    Left(GONE, NOBODY),
@@ -153,7 +153,7 @@ _BY_UPSTREAM = (
 )
 _BY_EITHER = (
     # A FIN is passed on as a FIN, so that the other may finish. That a connection broke is told with an A-ABORT, but to
-    # a side that stands inside of a PDU, where it would be data, with a broken connection.
+    # a side that is inside a PDU, where it would be data, with a broken connection.
     Row(Stage.ESTABLISHED,        Left(GONE, END),        Left(GONE, ABORT),      Silence(IDLE, QUIET, ABORT, ABORT)),
     Row(Stage.HEADER_SENT,        Left(GONE, END),        Left(GONE, ABORT),      Silence(IDLE, QUIET, ABORT, ABORT)),
     Row(Stage.BODY_SENT,          Left(GONE, END),        Left(GONE, CUT),        Silence(IDLE, QUIET, CUT, ABORT)),

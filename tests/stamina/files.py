@@ -23,7 +23,7 @@ SHORT, LONG = 1024, 131_072
 class Files:
     """A configuration, users files, a certificate with its key. What is changed here `write` brings to the disk.
 
-    Beside the listeners that are in `tables` there is `secured`, with the certificate; `hashed`, which asks the users
+    Beside the listeners in `tables` there is `secured`, with the certificate; `hashed`, which asks the users
     file; and, if `spare`, one more. The users file has `user`, and not `former`. `longest` is the longest request read.
     """
 
@@ -107,73 +107,70 @@ class Files:
     def key_of_another(self) -> str:
         """The certificate is renewed, its key is not yet."""
         self._write_certificate(self._ca.issue_cert(HOST))
-        return self._place("tls = ", "listener[2].tls.key") + ".*is not the key of"
+        return self._key_at("tls = ", "listener[2].tls.key") + ".*is not the key of"
 
     def unknown_key(self) -> str:
         self._replace("drain_timeout", "drain_timeuot")
-        return self._place("drain_timeuot", "gateway.drain_timeuot") + ".*unknown key"
+        return self._key_at("drain_timeuot", "gateway.drain_timeuot") + ".*unknown key"
 
     def half_a_file(self) -> str:
         """What is there while it is being written; what is missing is told, or where it breaks off."""
         text = self.file.read_text()
-        self._spoil(text[: self._chance.randrange(text.index("[[authenticator]]"))])
+        self.file.write_text(text[: self._chance.randrange(text.index("[[authenticator]]"))])
         return re.escape(f"{self.file}:")
 
     def wrong_value(self) -> str:
         self._replace(f"max_request_bytes = {self.longest}", "max_request_bytes = 12")
-        return self._place("max_request_bytes", "gateway.max_request_bytes")
+        return self._key_at("max_request_bytes", "gateway.max_request_bytes")
 
     def no_file(self) -> str:
         self.file.unlink()
         return re.escape(f"{self.file}: cannot be read: No such file")
 
     def no_toml(self) -> str:
-        self._spoil(f"{self.file.read_text()}= =\n")
-        return self._place("= =", "not TOML")
+        self.file.write_text(f"{self.file.read_text()}= =\n")
+        return self._key_at("= =", "not TOML")
 
     def no_certificate(self) -> str:
         (self.folder / "server.pem").unlink()
-        return self._place("tls = ", "listener[2].tls.certificate") + ".*No such file"
+        return self._key_at("tls = ", "listener[2].tls.certificate") + ".*No such file"
 
     def no_users(self) -> str:
         self._replace(self._users, "nobody.htpasswd")
-        return self._place("[[authenticator]]", "authenticator[0]: ") + ".*No such file"
+        return self._key_at("[[authenticator]]", "authenticator[0]: ") + ".*No such file"
 
     def no_such_authenticator(self) -> str:
         self._replace('"stamina-quick"', '"stamina-quack"')
-        return self._place("[[authenticator]]", "authenticator[2]: no authenticator is called", 2)
+        return self._key_at("[[authenticator]]", "authenticator[2]: no authenticator is called", 2)
 
     def not_an_authenticator(self) -> str:
         self._replace('authenticators = ["quick"]', 'authenticators = ["quack"]')
-        return self._place('authenticators = ["quack"]', "listener[0].authenticators")
+        return self._key_at('authenticators = ["quack"]', "listener[0].authenticators")
 
     def port_in_use(self) -> str:
         """And one that could be opened, which must be closed again; or one that is open, which must stay."""
         port = self._taken.getsockname()[1]
         spare = [] if self.spare else [_plain("spare", self.spare_port, "quick")]
-        self._spoil(self._text([*self.tables["listener"], *spare, _plain("taken", port, "quick")]))
+        self.file.write_text(self._text([*self.tables["listener"], *spare, _plain("taken", port, "quick")]))
         return re.escape(f"cannot listen on {HOST}:{port}: Address already in use")
 
     def empty_file(self) -> str:
-        self._spoil("")
+        self.file.write_text("")
         return re.escape(f"{self.file}:1: listener: is missing")
 
     def _replace(self, old: str, new: str) -> None:
         text = self.file.read_text()
         assert old in text, old
-        self._spoil(text.replace(old, new, 1))
+        self.file.write_text(text.replace(old, new, 1))
 
-    def _spoil(self, text: str) -> None:
-        self.file.write_text(text)
-
-    def _place(self, line: str, key: str, passed_over: int = 0) -> str:
-        """What the log says of a key: the file, the number of the line that begins like this one, and the key."""
+    def _key_at(self, line: str, key: str, passed_over: int = 0) -> str:
+        """What the log says of a key: the file, the number of the line that begins like this, and the key."""
         lines = enumerate(self.file.read_text().splitlines(), start=1)
         numbers = [number for number, found in lines if found.startswith(line)]
         return re.escape(f"{self.file}:{numbers[passed_over]}: {key}")
 
 
-# The first two leave the most behind if something is done before everything is known to be right.
+# The first two leave the most open if something is done before everything is known to be right.
 BROKEN: tuple[Callable[[Files], str], ...] = (
     Files.port_in_use, Files.key_of_another, Files.unknown_key, Files.half_a_file, Files.wrong_value, Files.no_file,
     Files.no_certificate, Files.no_users, Files.no_toml, Files.no_such_authenticator, Files.not_an_authenticator,

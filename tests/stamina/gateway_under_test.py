@@ -14,7 +14,7 @@ from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import HOST, Address, free_port, wait_until
 from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 from tests.stamina.endings import ANSWER, ARTIM, DECISION, IDLE
-from tests.stamina.peer import Place
+from tests.stamina.peer import PacsPort
 from tests.stamina.stages import Way
 
 
@@ -61,14 +61,14 @@ class GatewayUnderTest:
 
     gateway: Gateway
     listeners: dict[bool, Address]
-    places: list[dict[bool, Place]]
+    ports: list[dict[bool, PacsPort]]
     audit: Audit
     certificates: Certificates
 
     def way(self, worker: int, secured: bool) -> Way:
         """Return the way of a worker's associations, both legs in TLS or neither."""
         contexts = (self.certificates.client_context(), self.certificates.server_context()) if secured else (None, None)
-        return Way(self.listeners[secured], self.places[worker][secured], *contexts)
+        return Way(self.listeners[secured], self.ports[worker][secured], *contexts)
 
 
 @contextmanager
@@ -77,7 +77,9 @@ def gateway_under_test(
 ) -> Iterator[GatewayUnderTest]:
     """Start the gateway with the deadlines of endings.py. The called AE title PACS is at the port `pacs`."""
     with ExitStack() as stack:
-        places = [{secured: stack.enter_context(closing(Place())) for secured in (False, True)} for _ in range(workers)]
+        ports = [
+            {secured: stack.enter_context(closing(PacsPort())) for secured in (False, True)} for _ in range(workers)
+        ]
         settings = {"artim": f"{ARTIM}s", "idle_timeout": f"{IDLE}s"}
         tables = configuration((HOST, pacs), settings=settings, upstream={"called_ae_titles": ["PACS"]})
         own = {"certificate": certificates.server.certificate, "key": certificates.server.key}
@@ -85,18 +87,18 @@ def gateway_under_test(
         tables["authenticator"] = [
             {"use": install("from tests.stamina.authenticators import Judge"), "timeout": f"{DECISION}s"}
         ]
-        for pair in places:
-            tables["upstream"] += [_upstream(place, certificates, secured) for secured, place in pair.items()]
+        for pair in ports:
+            tables["upstream"] += [_upstream(port, certificates, secured) for secured, port in pair.items()]
         gateway = start(tables)
         plain, secured = gateway.server.bound.values()
         audit = Audit(gateway.folder / "audit.jsonl")
-        yield GatewayUnderTest(gateway, {False: plain, True: secured}, places, audit, certificates)
+        yield GatewayUnderTest(gateway, {False: plain, True: secured}, ports, audit, certificates)
 
 
-def _upstream(place: Place, certificates: Certificates, secured: bool) -> dict[str, Any]:
-    host, port = place.address
+def _upstream(pacs: PacsPort, certificates: Certificates, secured: bool) -> dict[str, Any]:
+    host, port = pacs.address
     tls = {"tls": {"ca": certificates.ca}} if secured else {}
     timeout = f"{ANSWER}s"
     return {
-        "name": place.called, "address": f"{host}:{port}", "called_ae_titles": [place.called], "timeout": timeout, **tls
+        "name": pacs.called, "address": f"{host}:{port}", "called_ae_titles": [pacs.called], "timeout": timeout, **tls
     }  # fmt: skip

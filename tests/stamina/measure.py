@@ -1,4 +1,4 @@
-"""What the tests measure: the size of a run, its figures, a gateway's resources, and a client that must stay undisturbed.
+"""The size of a run, its figures, a gateway's resources, and a client that must stay undisturbed.
 
 The size is small with `make test`, full with `make stamina`. `Probe` makes a good association with a C-ECHO every
 50 ms, in a process of its own. Its associations are planned at fixed times, and each is measured from its planned
@@ -184,6 +184,13 @@ def probe(address: Address, every: float, source: str, secured: bool) -> ProbeRe
         return milliseconds[math.ceil(share * len(milliseconds)) - 1] if milliseconds else math.inf
 
     return ProbeResult(len(milliseconds) + len(failed), failed, of(0.5), of(0.99))
+
+
+def undisturbed(name: str, before: Shape, result: ProbeResult, seconds: float = 10, **figures: object) -> None:
+    """Assert that the probe succeeded in time, and that the gateway is as before within `seconds`; report both."""
+    back = before.again(seconds)
+    result.check()
+    report(name, **figures, probe=result.total, p99_ms=result.p99, as_before_after_s=back)
 
 
 if __name__ == "__main__":

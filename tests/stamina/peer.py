@@ -12,13 +12,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from struct import pack
 
 from dicomgate.testing.peers.loopback import HOST, Address
 from dicomgate.testing.raw_client import RawClient
+from tests.stamina.crowd import RESET
+from tests.stamina.endings import Told
+from tests.stamina.measure import scaled
 
+GRACE = scaled(1.0, 2.0)
+"""Seconds after a deadline, or after what needs none. The small runs have too busy a machine for one second."""
 PATIENCE = 20.0  # seconds for what is no deadline of the gateway's
-_RESET = pack("ii", 1, 0)  # SO_LINGER with no time: the close is a RST
 _SYN_SENT = "02"  # proc(5)
 _forking = threading.Lock()
 """A process that is just being started holds everything that is open here, for a moment."""
@@ -65,7 +68,7 @@ class Peer(RawClient):
                 self.socket.sendall(block)
 
     def wait_until_let_go(self, seconds: float) -> None:
-        """Return once nobody has the other end any more: what is sent is answered by a RST. Raises TimeoutError."""
+        """Return once the other end is closed: what is sent is answered by a RST. Raises TimeoutError."""
         poll, deadline = select.poll(), time.monotonic() + seconds
         poll.register(self.socket, select.POLLERR | select.POLLHUP)
         while not poll.poll(50):
@@ -86,7 +89,7 @@ class Peer(RawClient):
 
     def reset(self) -> None:
         """Send a RST."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self.socket.close()
 
     def die(self) -> None:
@@ -104,8 +107,8 @@ def kill_who_has(connection: socket.socket) -> None:
     process.wait()
 
 
-class Place:
-    """A port that stays the same PACS's while nobody, or one socket after the other, listens on it."""
+class PacsPort:
+    """The port of one PACS: no socket listens on it, or one after the other."""
 
     def __init__(self) -> None:
         self._holder = self._bound()
@@ -134,7 +137,7 @@ class Place:
         with self.listening() as listener, socket.create_connection(self.address):
             yield listener
 
-    def somebody_knocks(self) -> bool:
+    def is_called(self) -> bool:
         """True if a SYN to this port has no answer yet."""
         port = f":{self.address[1]:04X}"
         connections = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines())
@@ -157,3 +160,16 @@ def greeting(context: ssl.SSLContext, received: bytes | None = None) -> bytes:
     with suppress(ssl.SSLWantReadError):
         side.do_handshake()
     return outgoing.read()
+
+
+def hear(peer: Peer, expected: Told, seconds: float, secured: bool, or_else: Told | None = None) -> None:
+    """The peer is told this, or else that, within so many seconds. Raises AssertionError, OSError."""
+    if expected.ends:
+        received, broken = peer.rest(seconds)
+        told = [told for told in (expected, or_else) if told is not None and told.pdu in (received, None)]
+        assert told, f"received {received[-16:].hex()!r} instead of {expected.what}"
+        assert broken or secured or not told[0].broken, f"an orderly end instead of {expected.what}"
+    elif expected.pdu:
+        peer.socket.settimeout(seconds)
+        received = peer.pdu()
+        assert received == expected.pdu, f"received {received.hex()!r} instead of {expected.what}"

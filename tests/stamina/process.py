@@ -21,7 +21,8 @@ from typing import Any
 from bench.messages import PASSCODE
 from dicomgate.testing.commandline import DICOMGATE
 from dicomgate.testing.gateway import NOTHING, Table, as_toml
-from dicomgate.testing.peers.loopback import HOST, Address, wait_until
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.loopback import HOST, Address, free_port, wait_until
 from dicomgate.testing.peers.process import Service
 from dicomgate.testing.raw_client import CONGESTION, login, request
 from dicomgate.testing.system_gateway import configuration
@@ -52,17 +53,27 @@ _DEFECTS = (
 
 
 def tables_for(
-    upstream: int, *, settings: Table = NOTHING, listener: Table = NOTHING, pacs: Table = NOTHING
+    upstream: int,
+    *,
+    settings: Table = NOTHING,
+    listener: Table = NOTHING,
+    pacs: Table = NOTHING,
+    certificates: Certificates | None = None,
 ) -> dict[str, Any]:
     """Return the tables of a gateway in front of the PACS at this port; the keys given go over those that are there.
 
     The listener `clinical` asks `quick`; `staff` has a users file with alice. The inspector
-    has a listener of its own.
+    has a listener of its own; with `certificates` there is also `secured`, which asks `quick`, in TLS.
     """
     asked = {"authenticators": ["quick"], **listener}
     tables = configuration((HOST, upstream), settings=settings, listener=asked, upstream=pacs)
     inspection = {"bind": f"{_INSPECTOR[0]}:0", "cleartext_passcodes": True, "authenticators": ["inspector"]}
     tables["listener"].append({"name": "inspection", **inspection})
+    if certificates is not None:
+        tls = {"certificate": certificates.server.certificate, "key": certificates.server.key}
+        tables["listener"].append(
+            {"name": "secured", "bind": f"{HOST}:{free_port()}", "authenticators": ["quick"], "tls": tls}
+        )
     tables["upstream"].append({"name": "nowhere", "address": f"{HOST}:1", "called_ae_titles": [NOWHERE]})
     for name in ("inspector", "quick"):
         tables["authenticator"].append({"use": f"stamina-{name}", "name": name})
@@ -115,10 +126,6 @@ class GatewayProcess:
         """Where a listener listens; of several addresses the last."""
         found = [(host, int(port)) for host, port, name in _LISTENING.findall(self.log()) if name == listener]
         return found[-1]
-
-    def port(self, listener: str = "clinical") -> int:
-        """Its port alone."""
-        return self.address(listener)[1]
 
     def descriptors(self) -> int:
         """How many file descriptors it has open."""

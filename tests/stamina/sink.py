@@ -6,19 +6,12 @@ from dataclasses import dataclass, field
 from struct import unpack_from
 from typing import Any, Self
 
-from bench.messages import PASSCODE
 from dicomgate.testing.peers.loopback import wait_until
 from dicomgate.testing.peers.spy import Connection, Spy, accept_all
-from dicomgate.testing.raw_client import RELEASE_RP, RELEASE_RQ, login, request
+from dicomgate.testing.raw_client import RELEASE_RP, RELEASE_RQ
 
 CALLED = "SINK"
 RELEASED, ENDED, BROKEN = "released", "ended", "broken"
-
-
-def request_by(calling: str) -> bytes:
-    """Return an A-ASSOCIATE-RQ to CALLED, with a login, by this calling AE title."""
-    asked = request(login("alice", PASSCODE), called=CALLED.encode())
-    return asked[:26] + calling.encode().ljust(16) + asked[42:]  # PS3.8 table 9-11
 
 
 @dataclass

@@ -16,7 +16,7 @@ from dicomgate.testing.peers.spy import abort, reject
 from tests.properties import raw
 from tests.stamina.authenticators import KNOWN, PENDING, UNKNOWN, pending
 from tests.stamina.endings import Action, Side, Stage
-from tests.stamina.peer import Peer, Place, greeting, kill_who_has
+from tests.stamina.peer import PacsPort, Peer, greeting, kill_who_has
 
 ACCEPTED = raw.ac()
 DATA = raw.p_data(raw.pdv(1, b"0123456789"))
@@ -31,10 +31,10 @@ REFUSED_IDENTITY = reject(1, 2, 1)
 
 @dataclass(frozen=True)
 class Way:
-    """How an association goes: in at this address, out to this PACS, in TLS or not."""
+    """The way of an association: the listener's address, and the PACS; in TLS or not."""
 
-    entrance: Address
-    place: Place
+    address: Address
+    pacs: PacsPort
     client_tls: ssl.SSLContext | None = None
     pacs_tls: ssl.SSLContext | None = None
 
@@ -73,14 +73,14 @@ class Association:
 
     @staticmethod
     def _there(peer: Peer | None) -> Peer:
-        assert peer is not None, "nobody is there"
+        assert peer is not None, "no such peer yet"
         return peer
 
     def reach(self, stage: Stage, *, reachable: bool = True) -> None:
-        """Bring it to this stage. Where the PACS is not `reachable`, nobody listens on its port."""
+        """Bring it to this stage. Where the PACS is not `reachable`, no socket listens on its port."""
         if reachable:
-            place = self._way.place
-            listening = place.full() if stage is Stage.CONNECTING else place.listening()
+            port = self._way.pacs
+            listening = port.full() if stage is Stage.CONNECTING else port.listening()
             self.listener = self._stack.enter_context(listening)
         _REACH[stage](self)
 
@@ -93,7 +93,7 @@ class Association:
         else:
             {Action.KILLED: Peer.die, Action.FINISHED: Peer.close, Action.RESET: Peer.reset}[action](self.it)
 
-    def nobody_came(self) -> bool:
+    def none_came(self) -> bool:
         """True if no connection to the PACS waits to be accepted."""
         assert self.listener is not None
         self.listener.settimeout(0)
@@ -105,7 +105,7 @@ class Association:
     # -- before the association ------------------------------------------------------------------------------------
 
     def _connected(self) -> None:
-        self.client = Peer.connect(self._way.entrance, self._source)
+        self.client = Peer.connect(self._way.address, self._source)
 
     def _greeting(self) -> None:
         self._connected()
@@ -121,7 +121,7 @@ class Association:
     def _request(self, whose: str) -> bytes:
         # A name of its own for each, so that nothing that is counted by name hinders the next one.
         username = (whose + self._source).encode()
-        return raw.rq(raw.login(2, username, ALICE), called=self._way.place.called.encode())
+        return raw.rq(raw.login(2, username, ALICE), called=self._way.pacs.called.encode())
 
     def _half_rq(self) -> None:
         self._entered()
@@ -141,7 +141,7 @@ class Association:
     def _connecting(self) -> None:
         self._requested()
         if self.listener is not None:
-            wait_until(self._way.place.somebody_knocks, "the upstream being connected")
+            wait_until(self._way.pacs.is_called, "the upstream being connected")
 
     def _called(self) -> Peer:
         self._requested()
@@ -205,7 +205,7 @@ class Association:
 
 
 def _relay(sender: Peer, receiver: Peer, whole: bytes, part: bytes = b"", arrives: int = 0) -> None:
-    """Whole PDUs arrive, and of the part behind them so many bytes."""
+    """Whole PDUs arrive, and of the part after them so many bytes."""
     sender.send(whole + part)
     assert receiver.receive(len(whole) + arrives) == whole + part[:arrives]
 

@@ -23,14 +23,14 @@ _AC = 2
 
 
 def as_on_ethernet(sock: socket.socket) -> None:
-    """Short segments and buffers, before it connects: those of loopback take megabytes that nobody reads."""
+    """Short segments and buffers, before it connects: those of loopback take megabytes without a reader."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
     for which in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         sock.setsockopt(socket.SOL_SOCKET, which, 65_536)
 
 
-def request(calling: str, called: str = "PACS") -> bytes:
-    """An A-ASSOCIATE-RQ like the benchmark's, to another called AE title: bytes 11 to 26 (PS3.8 table 9-11)."""
+def request_by(calling: str, called: str = "PACS") -> bytes:
+    """Return an A-ASSOCIATE-RQ like the benchmark's, to another called AE title: bytes 11 to 26 (PS3.8 table 9-11)."""
     pdu = associate_rq(calling)
     return pdu[:10] + called.encode().ljust(16) + pdu[26:]
 
@@ -100,14 +100,12 @@ class StalledClients:
         self, address: Address, count: int, opening: bytes, words: Iterable[bytes] = (), source: str = ""
     ) -> list[StalledClient]:
         """Let `count` clients connect, send the opening, and then one of the words each second."""
-        connected = []
         for _ in range(count):
             client = self._enter(address, words, source)
             with suppress(OSError):  # it was cut already, as its next read tells
                 client.connection.sendall(opening)
-            connected.append(client)
             self._watch(client)
-        return connected
+        return self._clients[-count:]
 
     def associate(
         self,
@@ -122,16 +120,14 @@ class StalledClients:
         source: str = "",
     ) -> list[StalledClient]:
         """Let `count` clients associate, send `then`, and send words or pour. A deaf client reads no more."""
-        connected = []
         for _ in range(count):
             client = self._enter(address, words, source, bulk=deaf or bool(pours))
             exchange(client.connection, opening, _AC)
             client.connection.sendall(then)
             client.since, client.pours = time.monotonic(), memoryview(pours)
-            connected.append(client)
             if not deaf:
                 self._watch(client)
-        return connected
+        return self._clients[-count:]
 
     def wait(self, seconds: float) -> None:
         """Watch for so many seconds, or until all clients that read are cut."""

@@ -1,32 +1,106 @@
-"""SIGTERM in the middle of everything: who can finish finishes, to the last byte; the others are told."""
+"""SIGTERM in the middle of everything: associations that can finish do, to the last byte; the others are aborted."""
 
-import os
 import re
 import signal
-import subprocess
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
+from io import BytesIO
 from pathlib import Path
 from ssl import SSLContext
 from struct import unpack_from
 from typing import Any
 
 import pytest
+from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dsutils import encode
+from pynetdicom.pdu import P_DATA_TF
 
 from bench.messages import PASSCODE
+from bench.processes import running
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.dcmtk import NO_DELAY, run_storescp
-from dicomgate.testing.peers.loopback import HOST, Address, free_port, wait_until
+from dicomgate.testing.peers.loopback import HOST, Address, wait_until
 from dicomgate.testing.peers.process import require
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.raw_client import ABORT, RELEASE_RP, RELEASE_RQ, RawClient, p_data
-from dicomgate.testing.slices import ct_series
+from dicomgate.testing.slices import ct_series, ct_slice
+from tests.properties import raw
 from tests.stamina.measure import report, scaled
 from tests.stamina.process import GatewayProcess, tables_for
-from tests.stamina.sink import BROKEN, ENDED, RELEASED, Sink, request_by
-from tests.stamina.store import Store
+from tests.stamina.sink import BROKEN, CALLED, ENDED, RELEASED, Sink
+from tests.stamina.stalled_clients import request_by
+
+_ROWS = 256
+_LONGEST = 16_382  # what pynetdicom's acceptor says
+_SUCCESS = bytes.fromhex("0000 0009 02000000 0000")  # Status (0000,0900), PS3.7 table 9.3-2
+
+
+class Store(threading.Thread):
+    """One association with one C-STORE, as a thread: for some seconds it sends all but the last PDU.
+
+    `begun` is set when it has sent the first; the last is sent when `may_end` is set. In the end `error` says why it
+    has failed, if it has.
+    """
+
+    def __init__(self, folder: Path, number: int, address: Address, tls: SSLContext | None, seconds: float) -> None:
+        super().__init__(name=f"store {number}")
+        image = ct_slice(folder / "slice.dcm", number, rows=_ROWS)
+        self.uid = str(image.SOPInstanceUID)
+        self.data_set = encode(image, is_implicit_vr=False, is_little_endian=True)
+        self.begun, self.may_end = threading.Event(), threading.Event()
+        self.error: Exception | None = None
+        self._pdus = list(_c_store(image, self.data_set))
+        context = raw.proposed(1, raw.item(0x30, image.SOPClassUID.encode()), raw.item(0x40, raw.EXPLICIT))
+        self._request = raw.rq(raw.login(2, b"alice", PASSCODE), context=context, calling=b"STORE")
+        self._address = address
+        self._tls = tls
+        self._pace = seconds / len(self._pdus)
+
+    @property
+    def sent(self) -> int:
+        """Bytes of its C-STORE-RQ."""
+        return sum(map(len, self._pdus))
+
+    def run(self) -> None:
+        try:
+            with RawClient(self._address, self._tls) as client:
+                self._store(client)
+        except (AssertionError, OSError) as error:
+            self.error = error
+        finally:
+            self.begun.set()
+
+    def _store(self, client: RawClient) -> None:
+        assert client.ask(self._request)[0] == 2
+        *pdus, last = self._pdus
+        for pdu in pdus:
+            client.send(pdu)
+            self.begun.set()
+            time.sleep(self._pace)
+        assert self.may_end.wait(30)
+        client.send(last)
+        assert _SUCCESS in client.pdu()
+        assert client.release() == RELEASE_RP
+
+
+def _c_store(image: Any, data_set: bytes) -> Iterator[bytes]:
+    primitive = C_STORE()
+    primitive.MessageID = 1
+    primitive.AffectedSOPClassUID = image.SOPClassUID
+    primitive.AffectedSOPInstanceUID = image.SOPInstanceUID
+    primitive.Priority = 2
+    primitive.DataSet = BytesIO(data_set)
+    message = C_STORE_RQ()
+    message.primitive_to_message(primitive)
+    for fragments in message.encode_msg(1, _LONGEST):
+        pdu = P_DATA_TF()
+        pdu.from_primitive(fragments)
+        yield pdu.encode()
+
 
 COUNT = scaled(50, 10)
 SOON = 2.0  # seconds between the last association's end and the process's
@@ -35,11 +109,7 @@ DRAINED = "the gateway is shutting down"
 
 def tables(upstream: int, certificates: Certificates, drain_timeout: str) -> dict[str, Any]:
     """One listener, and one in TLS."""
-    made = tables_for(upstream, settings={"drain_timeout": drain_timeout})
-    tls = {"certificate": certificates.server.certificate, "key": certificates.server.key}
-    secured = {"name": "secured", "bind": f"{HOST}:{free_port()}", "authenticators": ["quick"], "tls": tls}
-    made["listener"].append(secured)
-    return made
+    return tables_for(upstream, settings={"drain_timeout": drain_timeout}, certificates=certificates)
 
 
 def begin_to_drain(gateway: GatewayProcess) -> int:
@@ -55,10 +125,7 @@ def begin_to_drain(gateway: GatewayProcess) -> int:
 
 def test_stores_under_way_are_finished(tmp_path: Path, certificates: Certificates) -> None:
     """Every other one in TLS; the PACS answers each of them."""
-    with (
-        PynetdicomPacs() as pacs,
-        GatewayProcess(tmp_path, tables(pacs.address[1], certificates, "60s")) as gateway,
-    ):
+    with PynetdicomPacs() as pacs, GatewayProcess(tmp_path, tables(pacs.address[1], certificates, "60s")) as gateway:
         ways = [(gateway.address(), None), (gateway.address("secured"), certificates.client_context())]
         stores = [Store(tmp_path, number, *ways[number % 2], seconds=2) for number in range(COUNT)]
         for store in stores:
@@ -93,14 +160,15 @@ def test_storescu_can_finish(tmp_path: Path, certificates: Certificates) -> None
         ExitStack() as stack,
     ):
         command = [require("storescu", "dcmtk"), "-v", "--user", "alice", "--password", PASSCODE.decode()]
+        command += [HOST, str(gateway.address()[1])]
         senders = [
-            stack.enter_context(sending([*command, HOST, str(gateway.port()), *paths])) for paths in files.values()
+            stack.enter_context(running([*command, *paths], tmp_path, f"storescu-{number}", environment=NO_DELAY))
+            for number, paths in files.items()
         ]
         wait_until(lambda: len(gateway.told("Established")) == COUNT, "all of them being under way")
         under_way = begin_to_drain(gateway)
         for sender in senders:
-            output, _ = sender.communicate(timeout=60)
-            assert sender.returncode == 0, output
+            assert sender.process.wait(timeout=60) == 0, sender.tail()
         last = time.monotonic()
         assert gateway.process.wait(timeout=30) == 0
         after = time.monotonic() - last
@@ -112,20 +180,8 @@ def test_storescu_can_finish(tmp_path: Path, certificates: Certificates) -> None
         assert after < SOON
 
 
-@contextmanager
-def sending(command: list[str | Path]) -> Iterator[subprocess.Popen[bytes]]:
-    """A storescu that runs; it does not outlive the block."""
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, **NO_DELAY}
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
 def data_set(path: Path) -> bytes:
-    """What stands in a DICOM file behind its file meta information (PS3.10 7.1)."""
+    """What a DICOM file has after its file meta information (PS3.10 7.1)."""
     content = path.read_bytes()
     return content[144 + unpack_from("<L", content, 140)[0] :]
 
@@ -138,12 +194,12 @@ class Straggler:
 
     def __init__(self, calling: str, sink: Sink, address: Address, tls: SSLContext | None) -> None:
         self.client = RawClient(address, tls)
-        assert self.client.ask(request_by(calling))[0] == 2
+        assert self.client.ask(request_by(calling, CALLED))[0] == 2
         self.client.send(WHOLE)
         self.taken = sink.of(calling)
 
     def between_pdus(self) -> None:
-        """Where it stands, on both sides."""
+        """As it is, on both sides."""
 
     def inside_its_pdu(self) -> None:
         self.client.send(HALF)
@@ -168,15 +224,15 @@ ENDS = {
 
 
 @pytest.mark.parametrize("secured", [False, True], ids=["plain", "TLS"])
-def test_who_is_not_over_in_time_is_cut(tmp_path: Path, certificates: Certificates, secured: bool) -> None:
+def test_an_association_not_over_in_time_is_cut(tmp_path: Path, certificates: Certificates, secured: bool) -> None:
     seconds = 1.5
     with Sink() as sink, GatewayProcess(tmp_path, tables(sink.address[1], certificates, "1500ms")) as gateway:
         name, tls = ("secured", certificates.client_context()) if secured else ("clinical", None)
         stragglers = [Straggler(f"S{number}", sink, gateway.address(name), tls) for number in range(COUNT)]
         others = [Straggler(f"IN TIME {number}", sink, gateway.address(name), tls) for number in range(5)]
-        stands = [list(ENDS)[number % len(ENDS)] for number in range(COUNT)]
-        for straggler, stand in zip(stragglers, stands, strict=True):
-            stand(straggler)
+        ways = [list(ENDS)[number % len(ENDS)] for number in range(COUNT)]
+        for straggler, way in zip(stragglers, ways, strict=True):
+            way(straggler)
         began = time.monotonic()
         assert begin_to_drain(gateway) == COUNT + len(others)
         for other in others:
@@ -187,9 +243,9 @@ def test_who_is_not_over_in_time_is_cut(tmp_path: Path, certificates: Certificat
         took = time.monotonic() - began
         sink.wait_for_ends()
         assert [other.taken.end for other in others] == [RELEASED] * len(others)
-        for straggler, stand, end in zip(stragglers, stands, received, strict=True):
+        for straggler, way, end in zip(stragglers, ways, received, strict=True):
             taken = straggler.taken
-            assert (end, taken.last, taken.rest, taken.end) == ENDS[stand], stand.__name__
+            assert (end, taken.last, taken.rest, taken.end) == ENDS[way], way.__name__
         causes = Counter(event["cause"] for event in gateway.told("Closed"))
         assert causes == {"released": len(others), DRAINED: COUNT}
         report(f"drain, not over in time, {name}", cut=COUNT, deadline_s=seconds, ended_s=took)

@@ -1,4 +1,4 @@
-"""Who may not log in learns nothing of the users: neither from the answer nor from the time that it takes."""
+"""A client that is refused learns nothing of the users: neither from the answer nor from the time that it takes."""
 
 from pathlib import Path
 from statistics import median
@@ -7,7 +7,7 @@ import pytest
 
 from bench.messages import PASSCODE
 from dicomgate.testing.peers.loopback import Address
-from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.peers.spy import Spy
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, log_in, login
 from dicomgate.testing.timing import Question, measure, over_the_wire
 from dicomgate_passcode.hashing import Cost, make_hash
@@ -30,7 +30,7 @@ REASONS = {
 
 
 def users(schemes: int) -> str:
-    """Return a users file: alice and erika can log in, bert is disabled, and the hash of chris nobody can read."""
+    """Return a users file: alice and erika can log in, bert is disabled, and the hash of chris cannot be read."""
     alice, bert, erika = (make_hash(PASSCODE, cost) for cost in (CHEAPER, CHEAPER, (CHEAPER, DEARER)[schemes - 1]))
     return f"alice:{alice}\nbert:!{bert}\nchris:$apr1$abcdefgh$0123456789012345678901\nerika:{erika}\n"
 
@@ -53,18 +53,17 @@ def strangers(address: Address) -> dict[str, Question[bytes]]:
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("schemes", [1, 2])
-def test_answers_and_times_are_those_of_everybody(schemes: int, tmp_path: Path) -> None:
-    with Spy([accept_all, RELEASE_RP]) as spy:
-        tables = tables_for(spy.address[1], listener={"authenticators": ["staff"]})
-        tables["authenticator"][0]["username_only"] = True
-        tables["throttle"] = {"enabled": False}  # or hardly one of them would be judged
-        gateway = GatewayProcess(tmp_path, tables)
-        gateway.users_file.write_text(users(schemes))
-        with gateway:
-            measured = measure(strangers(gateway.address()), EACH)
-            for welcome in (login("alice", PASSCODE), login("alice", b"", kind=1)):
-                assert log_in(gateway.address(), [welcome])[:1] == b"\2"
-            refused = {event["reason"] for event in gateway.told("Decided", outcome="reject")}
+def test_answers_and_times_are_those_of_everybody(schemes: int, tmp_path: Path, spy: Spy) -> None:
+    tables = tables_for(spy.address[1], listener={"authenticators": ["staff"]})
+    tables["authenticator"][0]["username_only"] = True
+    tables["throttle"] = {"enabled": False}  # or hardly one of them would be judged
+    gateway = GatewayProcess(tmp_path, tables)
+    gateway.users_file.write_text(users(schemes))
+    with gateway:
+        measured = measure(strangers(gateway.address()), EACH)
+        for welcome in (login("alice", PASSCODE), login("alice", b"", kind=1)):
+            assert log_in(gateway.address(), [welcome])[:1] == b"\2"
+        refused = {event["reason"] for event in gateway.told("Decided", outcome="reject")}
     assert measured.answers == {kind: {REFUSED_IDENTITY} for kind in measured.answers}
     assert refused == REASONS
     comparisons = measured.comparisons(confidence=0.99)

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from struct import pack
 
 import pytest
 
@@ -19,31 +18,30 @@ from bench.processes import BenchError
 from dicomgate.config.schema import GatewayTable
 from dicomgate.testing.peers.loopback import Address, wait_until
 from dicomgate.testing.raw_client import CONGESTION, LOCAL_LIMIT, RELEASE_RP, RawClient
-from tests.stamina.measure import Probe, Shape, associate, cpu, report, scaled
+from tests.stamina.crowd import RESET
+from tests.stamina.measure import Probe, Shape, associate, cpu, report, scaled, undisturbed
 from tests.stamina.process import GatewayProcess, tables_for
-from tests.stamina.stalled_clients import StalledClients, request
+from tests.stamina.stalled_clients import StalledClients, request_by
 
 CROWDED, OTHER = "127.0.0.5", "127.0.0.6"
 ACCEPTED = b"\2"  # how an A-ASSOCIATE-AC begins
 NONE_LEFT = "no connection can be accepted for now"
-_AT_ONCE = pack("ii", 1, 0)  # SO_LINGER with no time: the close is a RST
 
 
 def connect_and_close(address: Address, source: str, *, reset: bool) -> None:
     """Connect from a source, and close with a FIN or a RST."""
-    with socket.socket() as client:
-        client.bind((source, 0))
-        client.connect(address)
+    with RawClient(address, source=source) as client:
         if reset:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 
 
 def turned_away(address: Address, source: str, opening: bytes) -> bool:
     """Connect and send; True if the connection is closed unanswered."""
-    with socket.create_connection(address, timeout=5, source_address=(source, 0)) as client:
+    with RawClient(address, source=source) as client:
+        client.socket.settimeout(5)
         try:
-            client.sendall(opening)
-            return not client.recv(1)
+            client.send(opening)
+            return not client.receive(1)
         except ConnectionError:  # what was sent was not read: the close was a RST
             return True
 
@@ -84,12 +82,8 @@ def test_ten_thousand_connect_and_close(tmp_path: Path, pacs: Pacs, sources: int
                 time.sleep(scaled(0.4, 0.2))
             took = time.monotonic() - began
             result = probe.stop()
-        back = before.again(10)
-        result.check()
-        report(
-            f"connect and close, sources: {sources}", connections=bursts * burst, per_second=bursts * burst / took,
-            probe=result.total, p99_ms=result.p99, cpu_s=cpu(gateway) - used, as_before_after_s=back,
-        )  # fmt: skip
+        figures = {"connections": bursts * burst, "per_second": bursts * burst / took, "cpu_s": cpu(gateway) - used}
+        undisturbed(f"connect and close, sources: {sources}", before, result, **figures)
 
 
 def test_a_source_at_twice_its_limits_takes_nothing_from_others(tmp_path: Path, pacs: Pacs) -> None:
@@ -98,45 +92,36 @@ def test_a_source_at_twice_its_limits_takes_nothing_from_others(tmp_path: Path, 
     with GatewayProcess(tmp_path, tables_for(pacs.port)) as gateway:
         address, before = gateway.address(), Shape(gateway)
         with Probe(address) as probe, StalledClients() as crowd:
-            established = crowd.associate(address, most, request(ECHO), source=CROWDED)
-            above = crowd.connect(address, most, request(ECHO), source=CROWDED)
+            established = crowd.associate(address, most, request_by(ECHO), source=CROWDED)
+            above = crowd.connect(address, most, request_by(ECHO), source=CROWDED)
             waiting = crowd.connect(address, 2 * silent, b"", source=OTHER)
             end, unanswered = time.monotonic() + scaled(20, 1), 0
             while time.monotonic() < end:  # and both come again and again
-                assert turned_away(address, CROWDED, request(ECHO))
+                assert turned_away(address, CROWDED, request_by(ECHO))
                 assert turned_away(address, OTHER, b"")
                 unanswered += 2
                 crowd.wait(0.01)
             assert not any(client.ended for client in established + waiting)
             answers = Counter((client.received, client.ended is not None) for client in above)
             assert answers == {(LOCAL_LIMIT, False): silent, (b"", True): most - silent}
-            established[0].connection.close()  # who leaves makes room
+            established[0].connection.close()  # one that leaves makes room
             wait_until(lambda: served(address, CROWDED), "the room that was left")
             result = probe.stop()
-        back = before.again(10)
-        result.check()
-        report(
-            "a source at twice its limits", established=most, silent=2 * silent, answered=silent,
-            unanswered=most - silent + unanswered, probe=result.total, p99_ms=result.p99, as_before_after_s=back,
-        )  # fmt: skip
+        figures = {"established": most, "answered": silent, "unanswered": most - silent + unanswered}
+        undisturbed("a source at twice its limits", before, result, silent=2 * silent, **figures)
 
 
-def test_who_comes_with_few_descriptors_left_is_served(tmp_path: Path, pacs: Pacs) -> None:
+def test_a_client_that_comes_with_few_descriptors_left_is_served(tmp_path: Path, pacs: Pacs) -> None:
     many = scaled(5_000, 300)
     with GatewayProcess(tmp_path, tables_for(pacs.port), descriptor_limit=256) as gateway:
         address, before = gateway.address(), Shape(gateway)
         with Probe(address) as probe, StalledClients() as crowd:
-            crowd.connect(address, many, request(ECHO), source=CROWDED)
+            crowd.connect(address, many, request_by(ECHO), source=CROWDED)
             crowd.connect(address, many, b"", source=OTHER)
             crowd.wait(scaled(10, 1))
             descriptors, result = gateway.descriptors(), probe.stop()
-        back = before.again(10)
-        result.check()
+        undisturbed("256 descriptors", before, result, connections=2 * many, descriptors=descriptors)
         assert NONE_LEFT not in gateway.log()
-        report(
-            "256 descriptors", connections=2 * many, descriptors=descriptors, probe=result.total, p99_ms=result.p99,
-            as_before_after_s=back,
-        )  # fmt: skip
 
 
 def test_descriptors_that_run_out_all_the_same(tmp_path: Path, pacs: Pacs) -> None:
@@ -144,9 +129,9 @@ def test_descriptors_that_run_out_all_the_same(tmp_path: Path, pacs: Pacs) -> No
     with GatewayProcess(tmp_path, tables_for(pacs.port)) as gateway:
         address, before = gateway.address(), Shape(gateway)
         with RawClient(address, source=OTHER) as established, StalledClients() as crowd:
-            assert established.ask(request(ECHO))[:1] == ACCEPTED
+            assert established.ask(request_by(ECHO))[:1] == ACCEPTED
             with descriptors_allowed(gateway, 0):
-                coming = crowd.connect(address, 40, request(ECHO), source=CROWDED)
+                coming = crowd.connect(address, 40, request_by(ECHO), source=CROWDED)
                 used = cpu(gateway)
                 crowd.wait(seconds)
                 busy = (cpu(gateway) - used) / seconds
@@ -159,7 +144,7 @@ def test_descriptors_that_run_out_all_the_same(tmp_path: Path, pacs: Pacs) -> No
             assert {client.received[:1] for client in coming} == {ACCEPTED}
             # One for the client, none for the PACS.
             with descriptors_allowed(gateway, 1), RawClient(address, source=OTHER) as refused:
-                assert refused.ask(request(ECHO)) == CONGESTION
+                assert refused.ask(request_by(ECHO)) == CONGESTION
             assert served(address, OTHER)
             assert established.release() == RELEASE_RP
         back = before.again(10)

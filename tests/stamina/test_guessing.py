@@ -1,4 +1,4 @@
-"""Guessing gets nobody anywhere: what is verified is counted where it is verified, in all gateways together.
+"""Guessing leads nowhere: what is verified is counted where it is verified, in all gateways together.
 
 Beside every campaign the owner of the account logs in all the time, from an address that the account knows.
 """
@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 from bench.messages import PASSCODE
 from dicomgate.testing.peers.loopback import wait_until
 from dicomgate.testing.peers.redis import RedisServer, run_redis
-from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.peers.spy import Spy
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, RawClient, login, request
 from tests.stamina.measure import report, scaled
 from tests.stamina.process import GatewayProcess, tables_for
@@ -31,21 +31,25 @@ _SPELLINGS = ("alice", "ALICE", " alice", "alice ", "Alice", "\u00a0alice")
 
 
 @pytest.fixture
-def pacs() -> Iterator[Spy]:
-    with Spy([accept_all, RELEASE_RP]) as running:
-        yield running
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    with run_redis(folder) as server:
+        yield server
 
 
 class Deployment:
     """Gateways that share a state, and the notes of what they verified."""
 
-    def __init__(self, folder: Path, pacs: Spy, throttle: dict[str, Any], state: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, pacs: Spy, *, throttle: dict[str, Any] | None = None, redis: RedisServer | None = None
+    ) -> None:
         self.notes = folder / "notes"
         self.notes.touch()
         self._folder = folder
         self._pacs = pacs
-        self._throttle = throttle
-        self._state = state or {"path": str(folder / "state.sqlite")}
+        self._throttle = throttle or {}
+        self._state = {"url": redis.url} if redis else {"path": str(folder / "state.sqlite")}
         self._count = 0
 
     def gateway(self) -> GatewayProcess:
@@ -62,17 +66,8 @@ class Deployment:
         return self.notes.read_text("utf-8").splitlines().count(user)
 
 
-@contextmanager
-def deployment(
-    tmp_path: Path, pacs: Spy, throttle: dict[str, Any], state: dict[str, Any] | None = None
-) -> Iterator[Deployment]:
-    folder = tmp_path / "site"
-    folder.mkdir()
-    yield Deployment(folder, pacs, throttle, state or {})
-
-
 def knock(address: tuple[str, int], source: str, *identity: bytes, stay: bool = True) -> bytes:
-    """The answer to a login from this source; b"" where nobody stays for it."""
+    """The answer to a login from this source; b"" if the client does not `stay` for it."""
     with RawClient(address, source=source) as client:
         if not stay:
             client.send(request(*identity))
@@ -126,86 +121,71 @@ def campaign(count: int, seed: int) -> Iterator[tuple[str, bytes]]:
         yield chance.choice(SOURCES), login(name, b"" if kind == 1 else b"guess %d" % number, kind=kind)
 
 
-def test_a_burst_from_everywhere_has_five_verified(tmp_path: Path, pacs: Spy) -> None:
-    with deployment(tmp_path, pacs, {}) as here, here.gateway() as gateway:
-        assert knock(gateway.address(), HOME, login("alice", PASSCODE))[:1] == b"\2"
+@pytest.mark.parametrize("shared", ["file", "redis"])
+def test_a_burst_from_everywhere_has_five_verified(shared: str, tmp_path: Path, spy: Spy, redis: RedisServer) -> None:
+    """By one gateway, and by two that count together in one Redis."""
+    here = Deployment(tmp_path, spy, redis=redis if shared == "redis" else None)
+    with ExitStack() as stack:
+        gateways = [stack.enter_context(here.gateway()) for _ in range(2 if shared == "redis" else 1)]
+        first, last = gateways[0].address(), gateways[-1].address()
+        assert knock(first, HOME, login("alice", PASSCODE))[:1] == b"\2"
         before = here.verified()
-        guesses = [(gateway.address(), *guess) for guess in campaign(scaled(5000, 400), seed=4)]
-        assert set(at_once(guesses)) == {REFUSED_IDENTITY}
+        guesses = list(campaign(scaled(5000, 400), seed=4))
+        calls = [(gateways[index % len(gateways)].address(), *guess) for index, guess in enumerate(guesses)]
+        assert set(at_once(calls)) == {REFUSED_IDENTITY}
         verified = here.verified() - before
         assert verified == 5
-        assert knock(gateway.address(), HOME, login("alice", PASSCODE))[:1] == b"\2", "the owner, at home"
-        assert knock(gateway.address(), SOURCES[0], login("alice", PASSCODE)) == REFUSED_IDENTITY, "whoever else has it"
-        assert knock(gateway.address(), SOURCES[0], login("bob", PASSCODE))[:1] == b"\2", "another account, a control"
-        reasons = [record["reason"] for record in gateway.told("Decided", outcome="reject")]
-        assert sum(reason.startswith("throttled: ") for reason in reasons) >= len(guesses) - 5
-        report("a burst of guesses", guesses=len(guesses), verified=verified)
+        assert knock(last, HOME, login("alice", PASSCODE))[:1] == b"\2", "the owner, at home, which the other knows"
+        assert knock(last, SOURCES[0], login("alice", PASSCODE)) == REFUSED_IDENTITY, "others who have it"
+        assert knock(last, SOURCES[0], login("bob", PASSCODE))[:1] == b"\2", "another account, a control"
+        refused = [record["reason"] for gateway in gateways for record in gateway.told("Decided", outcome="reject")]
+        assert sum(reason.startswith("throttled: ") for reason in refused) >= len(guesses) - 5
+        report(f"a burst of guesses, shared: {shared}", guesses=len(guesses), verified=verified)
 
 
-def test_a_long_campaign_with_restarts_has_no_more_than_its_figure_verified(tmp_path: Path, pacs: Spy) -> None:
+def test_a_long_campaign_with_restarts_has_no_more_than_its_figure_verified(tmp_path: Path, spy: Spy) -> None:
     rounds, guesses = scaled((6, 1000), (2, 150))
-    with deployment(tmp_path, pacs, QUICK) as here:
-        verified = welcomed = 0
+    here = Deployment(tmp_path, spy, throttle=QUICK)
+    verified = welcomed = 0
+    with here.gateway() as gateway:
+        assert knock(gateway.address(), HOME, login("alice", PASSCODE))[:1] == b"\2"
+    for number in range(rounds):
         with here.gateway() as gateway:
-            assert knock(gateway.address(), HOME, login("alice", PASSCODE))[:1] == b"\2"
-        for number in range(rounds):
-            with here.gateway() as gateway:
-                before = here.verified()
-                calls = [(gateway.address(), *guess) for guess in campaign(guesses, seed=number)]
-                stays = [index % 3 != 0 for index in range(len(calls))]  # every third leaves before the answer
-                with ThreadPoolExecutor(20) as pool:
-                    list(pool.map(lambda call, stay: knock(*call, stay=stay), calls, stays))
-                deadline = time.monotonic() + 2
-                while time.monotonic() < deadline:  # patience wins nothing either
-                    knock(gateway.address(), SOURCES[number], login("alice", b"patient %d" % time.monotonic_ns()))
-                verified += here.verified() - before
-                assert knock(gateway.address(), SOURCES[0], login("alice", PASSCODE)) == REFUSED_IDENTITY
-        assert 5 <= verified <= 25
-        with here.gateway() as gateway:
-            owner = Owner(gateway.address())
-            time.sleep(0.5)
-            owner.stop()
-            welcomed = owner.welcomed
-            # The owner's logins at home give those elsewhere no new row.
-            assert knock(gateway.address(), SOURCES[1], login("alice", PASSCODE)) == REFUSED_IDENTITY
-        report("a campaign with restarts", guesses=rounds * guesses, verified=verified, owner_welcomed=welcomed)
+            before = here.verified()
+            calls = [(gateway.address(), *guess) for guess in campaign(guesses, seed=number)]
+            stays = [index % 3 != 0 for index in range(len(calls))]  # every third leaves before the answer
+            with ThreadPoolExecutor(20) as pool:
+                list(pool.map(lambda call, stay: knock(*call, stay=stay), calls, stays))
+            deadline = time.monotonic() + 2
+            while time.monotonic() < deadline:  # patience wins nothing either
+                knock(gateway.address(), SOURCES[number], login("alice", b"patient %d" % time.monotonic_ns()))
+            verified += here.verified() - before
+            assert knock(gateway.address(), SOURCES[0], login("alice", PASSCODE)) == REFUSED_IDENTITY
+    assert 5 <= verified <= 25
+    with here.gateway() as gateway:
+        owner = Owner(gateway.address())
+        time.sleep(0.5)
+        owner.stop()
+        welcomed = owner.welcomed
+        # The owner's logins at home give those elsewhere no new row.
+        assert knock(gateway.address(), SOURCES[1], login("alice", PASSCODE)) == REFUSED_IDENTITY
+    report("a campaign with restarts", guesses=rounds * guesses, verified=verified, owner_welcomed=welcomed)
 
 
-def test_the_owner_is_not_locked_out_while_others_guess(tmp_path: Path, pacs: Spy) -> None:
-    with deployment(tmp_path, pacs, {}) as here, here.gateway() as gateway:
+def test_the_owner_is_not_locked_out_while_others_guess(tmp_path: Path, spy: Spy) -> None:
+    with Deployment(tmp_path, spy).gateway() as gateway:
         owner = Owner(gateway.address())
         at_once([(gateway.address(), *guess) for guess in campaign(scaled(5000, 600), seed=8)])
         owner.stop()
         report("the owner, while others guess", welcomed=owner.welcomed, refused=len(owner.others))
 
 
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    folder = tmp_path / "redis"
-    folder.mkdir()
-    with run_redis(folder) as server:
-        yield server
-
-
-def test_two_gateways_with_one_redis_count_together(tmp_path: Path, pacs: Spy, redis: RedisServer) -> None:
-    with deployment(tmp_path, pacs, {}, {"url": redis.url}) as here, here.gateway() as one, here.gateway() as other:
-        assert knock(one.address(), HOME, login("alice", PASSCODE))[:1] == b"\2"
-        before = here.verified()
-        guesses = list(campaign(scaled(5000, 400), seed=15))
-        calls = [((one, other)[index % 2].address(), *guess) for index, guess in enumerate(guesses)]
-        assert set(at_once(calls)) == {REFUSED_IDENTITY}
-        assert here.verified() - before == 5
-        assert knock(other.address(), HOME, login("alice", PASSCODE))[:1] == b"\2", "it knows where the other let in"
-        report("two gateways, one Redis", guesses=len(calls), verified=5)
-
-
-def test_without_redis_each_gateway_counts_alone_or_nobody_is_verified(
-    tmp_path: Path, pacs: Spy, redis: RedisServer
-) -> None:
+def test_without_redis_each_gateway_counts_alone_or_verifies_none(tmp_path: Path, spy: Spy, redis: RedisServer) -> None:
     for choice, answer in (("local", b"\2"), ("refuse", b"\3")):
         (tmp_path / choice).mkdir()
         throttle = {"on_unreachable": choice}
-        with deployment(tmp_path / choice, pacs, throttle, {"url": redis.url}) as here, here.gateway() as gateway:
+        here = Deployment(tmp_path / choice, spy, throttle=throttle, redis=redis)
+        with here.gateway() as gateway:
             assert knock(gateway.address(), HOME, login("bob", PASSCODE))[:1] == b"\2"
             redis.stop()
             assert knock(gateway.address(), HOME, login("alice", PASSCODE))[:1] == answer
@@ -217,11 +197,11 @@ def test_without_redis_each_gateway_counts_alone_or_nobody_is_verified(
 
 
 @pytest.mark.parametrize("shared", ["file", "redis"])
-def test_what_may_be_used_once_lets_one_in_whoever_is_asked(
-    shared: str, tmp_path: Path, pacs: Spy, redis: RedisServer
+def test_a_token_for_one_use_admits_one_client_at_any_gateway(
+    shared: str, tmp_path: Path, spy: Spy, redis: RedisServer
 ) -> None:
-    state = {"url": redis.url} if shared == "redis" else None
-    with deployment(tmp_path, pacs, {}, state) as here, here.gateway() as one:
+    here = Deployment(tmp_path, spy, redis=redis if shared == "redis" else None)
+    with here.gateway() as one:
         with here.gateway() as other:
             for number in range(scaled(100, 10)):
                 token = login(f"token-{number}", b"", kind=5)

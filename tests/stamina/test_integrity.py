@@ -4,53 +4,37 @@ import json
 import os
 import secrets
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from bench.processes import PYTHON, Running, running
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import HOST
 from tests.stamina.measure import report, scaled
 from tests.stamina.process import GatewayProcess, tables_for
-from tests.stamina.streams import BLOCK
-from tests.stamina.traffic import Account
+from tests.stamina.traffic import BLOCK, Account
 
 ASSOCIATIONS = 20
 BLOCKS = scaled(52, 6)
 """For each association and direction: 1,040 MiB or 120 MiB in each direction of all together. With fewer the gateway
 would have nothing to keep."""
 SEED = os.environ.get("DICOMGATE_STAMINA_SEED") or str(secrets.randbelow(1 << 32))
-_TESTS = Path(__file__).parents[1]
 
 
-@contextmanager
-def end(role: str, port_or_fd: int, folder: Path | None, *pass_fds: int) -> Iterator[subprocess.Popen[str]]:
+def end(folder: Path, role: str, port_or_fd: int, tls: Path | None, *pass_fds: int) -> AbstractContextManager[Running]:
     """One end of all associations, a process of its own: see traffic.py."""
-    arguments = [role, str(port_or_fd), SEED, str(ASSOCIATIONS), str(BLOCKS), str(folder or "")]
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.stamina.traffic", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        pass_fds=pass_fds,
-        env={**os.environ, "PYTHONPATH": f"{_TESTS}:{_TESTS.parent}"},
-        text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    arguments = [role, str(port_or_fd), SEED, str(ASSOCIATIONS), str(BLOCKS), str(tls or "")]
+    return running([PYTHON, "-m", "tests.stamina.traffic", *arguments], folder, role, pass_fds=pass_fds)
 
 
-def accounts(process: subprocess.Popen[str]) -> dict[int, Account]:
-    """What it said at its end."""
-    said, complaints = process.communicate(timeout=300)
-    assert not complaints, complaints
-    return {account.association: account for account in (Account(**json.loads(line)) for line in said.splitlines())}
+def accounts(end: Running) -> dict[int, Account]:
+    """What it said at its end; it wrote no complaint."""
+    assert end.process.wait(timeout=300) == 0, end.tail()
+    said = [Account(**json.loads(line)) for line in end.log.read_text().splitlines()]
+    return {account.association: account for account in said}
 
 
 @pytest.mark.timeout(600)
@@ -66,8 +50,8 @@ def test_all_arrives_as_it_was_sent(
         tables = tables_for(waiting.getsockname()[1], listener=listener, pacs=upstream)
         with (
             GatewayProcess(tmp_path, tables) as gateway,
-            end("pacs", waiting.fileno(), folder if upstream_tls else None, waiting.fileno()) as pacs,
-            end("clients", gateway.port(), folder if client_tls else None) as clients,
+            end(tmp_path, "pacs", waiting.fileno(), folder if upstream_tls else None, waiting.fileno()) as pacs,
+            end(tmp_path, "clients", gateway.address()[1], folder if client_tls else None) as clients,
         ):
             began = time.monotonic()
             sent, received = accounts(clients), accounts(pacs)
@@ -79,7 +63,7 @@ def test_all_arrives_as_it_was_sent(
             assert len({account.sent for account in (*sent.values(), *received.values())}) == 2 * ASSOCIATIONS
             check_audit(gateway, sent, received)
     report(
-        f"integrity, {'TLS' if client_tls else 'plain'} in front and {'TLS' if upstream_tls else 'plain'} behind",
+        f"integrity, {'TLS' if client_tls else 'plain'} clients, {'TLS' if upstream_tls else 'plain'} upstream",
         seed=SEED,
         associations=ASSOCIATIONS,
         mib_each_way=ASSOCIATIONS * BLOCKS * BLOCK >> 20,

@@ -1,6 +1,6 @@
 """What hostile requests make the gateway keep, fifty of each kind at once: at most twice their bytes and 4 MiB.
 
-Of those that are refused on their header nothing is kept, whatever comes behind it.
+Of those that are refused on their header nothing is kept, whatever comes after it.
 """
 
 from __future__ import annotations

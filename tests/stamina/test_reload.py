@@ -24,7 +24,8 @@ from tests.stamina.crowd import ECHOES, Caller, Crowd, Listener, Play, talk
 from tests.stamina.files import BROKEN, LONG, SHORT, Files
 from tests.stamina.measure import report, scaled
 from tests.stamina.process import GatewayProcess, tables_for
-from tests.stamina.sink import CALLED, RELEASED, Sink, request_by
+from tests.stamina.sink import CALLED, RELEASED, Sink
+from tests.stamina.stalled_clients import request_by
 
 RELOADS = scaled(100, 10)
 EVERY = 5  # of the reloads is broken
@@ -78,7 +79,7 @@ class Transfer(threading.Thread):
         self.released = b""
         self._client = RawClient(address, tls)
         self._stopping = threading.Event()
-        assert self._client.ask(request_by(calling))[0] == 2
+        assert self._client.ask(request_by(calling, CALLED))[0] == 2
 
     def run(self) -> None:
         chance = Random(self.calling)
@@ -145,7 +146,7 @@ def change(files: Files, number: int) -> None:
 
 
 def figures(gateway: GatewayProcess) -> dict[str, int]:
-    """How the gateway is when nobody is there."""
+    """How the gateway is without a client."""
     wait_until(lambda: gateway.inspect()["sessions"] == 1, "the last association ending")
     wait_until(lambda: gateway.inspect()["assemblies"] <= 1, "the last assembly retiring")
     return gateway.inspect() | {"descriptors": gateway.descriptors(), "memory": gateway.memory()}
@@ -208,7 +209,7 @@ def test_reloads_under_load(tmp_path: Path, pacs: Pacs) -> None:
             assert taken.end == RELEASED
             assert taken.digest.digest() == transfer.digest.digest()
         assert not traffic.crowd.failed, traffic.crowd.failed[:20]
-        # Who came before a renewal was asked for sees the old certificate, who came after it was taken the new one.
+        # A client before the request for a renewal sees the old certificate, one after the reload the new one.
         assert [met for met in traffic.met if met[0] > valid[met[2]][1] or met[1] < valid[met[2]][0]] == []
         after = figures(gateway)
         grown = after["memory"] - before.pop("memory")

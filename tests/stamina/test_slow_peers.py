@@ -1,4 +1,4 @@
-"""Peers that stall: each is cut within a second of its deadline, and nobody else notices.
+"""Peers that stall: each is cut within a second of its deadline, and no other notices.
 
 Deadlines: `artim` for all that comes before the association, TLS included, and for the close after a refusal;
 `idle_timeout` inside the association; LINGER for the close after its end.
@@ -15,8 +15,6 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from bench.messages import ECHO, associate_ac, bulk_block
 from bench.pacs import Pacs
 from dicomgate.association.established import LINGER
@@ -24,15 +22,17 @@ from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import HOST
 from dicomgate.testing.peers.spy import Connection, Spy
 from dicomgate.testing.raw_client import RELEASE_RP, RELEASE_RQ, p_data
-from tests.stamina.measure import Peak, Probe, Shape, report, scaled
+from tests.stamina.measure import Peak, Probe, Shape, report, scaled, undisturbed
+from tests.stamina.peer import greeting
 from tests.stamina.process import GatewayProcess, tables_for
-from tests.stamina.stalled_clients import ROOM, StalledClient, StalledClients, as_on_ethernet, drop_by_drop, request
+from tests.stamina.stalled_clients import ROOM, StalledClient, StalledClients, as_on_ethernet, drop_by_drop, request_by
 
 DEADLINE = scaled(3.0, 2.0)  # seconds: `artim` and `idle_timeout`
 NONE_TAKES_IT = bytes.fromhex("03 00 00000004 00 01 01 07")  # A-ASSOCIATE-RJ, called-AE-title-not-recognized
 NOT_SPECIFIED = bytes.fromhex("07 00 00000004 0000 02 00")  # A-ABORT of the gateway
 
 
+BLOCK = bulk_block(16_384)
 POURS, DEAF, MUTE, LEAVES = "POURS", "DEAF", "MUTE", "LEAVES"
 """Calling AE titles of the contrary PACS: it sends bulk data without an end and reads none; reads nothing; answers
 nothing; asks for the release, and that is all."""
@@ -50,7 +50,7 @@ class ContraryPacs(Spy):
             calling = client.recv(65_536)[26:42].decode("ascii").rstrip()  # PS3.8 table 9-11
             client.sendall(associate_ac(calling) + (RELEASE_RQ if calling == LEAVES else b""))
             while calling == POURS:
-                client.sendall(bulk_block(16_384, 16_384))
+                client.sendall(BLOCK)
             if calling == DEAF:
                 broken = select.poll()
                 broken.register(client, select.POLLHUP)
@@ -59,20 +59,11 @@ class ContraryPacs(Spy):
                 pass
 
 
-def tables(pacs: int, contrary: int = 1) -> dict[str, Any]:
+def tables(pacs: int, contrary: int = 1, certificates: Certificates | None = None) -> dict[str, Any]:
     settings = {"artim": f"{DEADLINE:g}s", "idle_timeout": f"{DEADLINE:g}s", **ROOM}
-    made = tables_for(pacs, settings=settings, pacs={"called_ae_titles": ["PACS"]})
+    made = tables_for(pacs, settings=settings, pacs={"called_ae_titles": ["PACS"]}, certificates=certificates)
     made["upstream"].append({"name": "contrary", "address": f"{HOST}:{contrary}", "called_ae_titles": ["CONTRARY"]})
     return made
-
-
-def client_hello() -> bytes:
-    """The first message of a TLS handshake, in its record."""
-    outgoing = ssl.MemoryBIO()
-    client = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
-    with pytest.raises(ssl.SSLWantReadError):
-        client.do_handshake()
-    return outgoing.read()
 
 
 def within_a_second(seconds: list[float], deadline: float) -> float:
@@ -87,12 +78,9 @@ def cut(clients: list[StalledClient], deadline: float) -> float:
     return within_a_second([client.lasted for client in clients], deadline)
 
 
-def test_who_does_not_associate_in_time_is_cut(tmp_path: Path, pacs: Pacs, certificates: Certificates) -> None:
-    made = tables(pacs.port)
-    tls = {"certificate": certificates.server.certificate, "key": certificates.server.key}
-    secured = {"name": "secured", "bind": "127.0.0.4:0", "authenticators": ["quick"], "tls": tls}
-    made["listener"].append(secured)
-    whole, nobodys, hello = request(ECHO), request(ECHO, "NOBODY"), client_hello()
+def test_a_peer_that_does_not_associate_in_time_is_cut(tmp_path: Path, pacs: Pacs, certificates: Certificates) -> None:
+    made = tables(pacs.port, certificates=certificates)
+    whole, nobodys, hello = request_by(ECHO), request_by(ECHO, "NOBODY"), greeting(ssl.create_default_context())
     many, fewer = scaled(500, 40), scaled(200, 20)
     with GatewayProcess(tmp_path, made) as gateway, StalledClients() as crowd:
         plain, secure = gateway.address(), gateway.address("secured")
@@ -121,13 +109,13 @@ def test_who_does_not_associate_in_time_is_cut(tmp_path: Path, pacs: Pacs, certi
         # They all still hold their ends.
         report(
             "before the association", peers=sum(map(len, late.values())), probe=results[0].total, p99_ms=results[0].p99,
-            tls_probe=results[1].total, tls_p99_ms=results[1].p99, all_gone_after_s=before.again(LINGER + 2),
+            tls_probe=results[1].total, tls_p99_ms=results[1].p99, as_before_after_s=before.again(LINGER + 2),
         )  # fmt: skip
 
 
-def test_who_does_not_read_is_cut(tmp_path: Path, pacs: Pacs) -> None:
+def test_a_peer_that_does_not_read_is_cut(tmp_path: Path, pacs: Pacs) -> None:
     many, words = scaled(70, 15), repeat(p_data(b"word"))
-    pours, deaf, mute = (request(which, "CONTRARY") for which in (POURS, DEAF, MUTE))
+    pours, deaf, mute = (request_by(which, "CONTRARY") for which in (POURS, DEAF, MUTE))
     with ContraryPacs() as contrary, GatewayProcess(tmp_path, tables(pacs.port, contrary.address[1])) as gateway:
         address, before, peak = gateway.address(), Shape(gateway), Peak(gateway)
         with Probe(address) as probe, StalledClients() as crowd:
@@ -135,12 +123,12 @@ def test_who_does_not_read_is_cut(tmp_path: Path, pacs: Pacs) -> None:
                 "the client": crowd.associate(address, many, pours, deaf=True),
                 "the client, which talks": crowd.associate(address, many, pours, words=words, deaf=True),
             }
-            poured = crowd.associate(address, many, deaf, pours=bulk_block(16_384))
+            poured = crowd.associate(address, many, deaf, pours=BLOCK)
             read = crowd.associate(address, 5, mute, words=words)
             crowd.wait(DEADLINE + 2)
             result, risen = probe.stop(), peak.risen()
             assert not any(client.ended for client in read)
-            # Who reads nothing cannot see that it is cut: the audit tells.
+            # A client that reads nothing cannot see that it is cut: the audit tells.
             ports = {event["id"]: event["port"] for event in gateway.told("Opened")}
             closed = {ports[event["id"]]: event for event in gateway.told("Closed")}
             for name, clients in unread.items():
@@ -152,26 +140,23 @@ def test_who_does_not_read_is_cut(tmp_path: Path, pacs: Pacs) -> None:
             assert {client.received for client in poured} == {NOT_SPECIFIED}
             for client in read:
                 client.connection.close()
-            all_gone_after = before.again(LINGER + 2)
-        result.check()
-        report(
-            "does not read", peers=3 * many, probe=result.total, p99_ms=result.p99, memory_mib=risen / 2**20,
-            all_gone_after_s=all_gone_after,
-        )  # fmt: skip
+            undisturbed("does not read", before, result, LINGER + 2, peers=3 * many, memory_mib=risen / 2**20)
 
 
-def test_who_does_not_finish_a_release_is_cut(tmp_path: Path, pacs: Pacs) -> None:
+def test_a_peer_that_does_not_finish_a_release_is_cut(tmp_path: Path, pacs: Pacs) -> None:
     many = scaled(100, 15)
     with ContraryPacs() as contrary, GatewayProcess(tmp_path, tables(pacs.port, contrary.address[1])) as gateway:
         address, before = gateway.address(), Shape(gateway)
         with Probe(address) as probe, StalledClients() as crowd:
             unanswered = {
-                "by the PACS": crowd.associate(address, many, request(MUTE, "CONTRARY"), RELEASE_RQ),
-                "by the client": crowd.associate(address, many, request(LEAVES, "CONTRARY")),
+                "by the PACS": crowd.associate(address, many, request_by(MUTE, "CONTRARY"), RELEASE_RQ),
+                "by the client": crowd.associate(address, many, request_by(LEAVES, "CONTRARY")),
             }
             unclosed = {
-                "stays": crowd.associate(address, many, request(ECHO), RELEASE_RQ),
-                "talks": crowd.associate(address, many, request(ECHO), RELEASE_RQ, words=drop_by_drop(NOT_SPECIFIED)),
+                "stays": crowd.associate(address, many, request_by(ECHO), RELEASE_RQ),
+                "talks": crowd.associate(
+                    address, many, request_by(ECHO), RELEASE_RQ, words=drop_by_drop(NOT_SPECIFIED)
+                ),
             }
             crowd.wait(LINGER + 2)
             result = probe.stop()
@@ -181,6 +166,4 @@ def test_who_does_not_finish_a_release_is_cut(tmp_path: Path, pacs: Pacs) -> Non
             for name, clients in unclosed.items():
                 report(f"released, and {name}", peers=many, deadline_s=LINGER, latest_s=cut(clients, LINGER))
                 assert {client.received for client in clients} == {RELEASE_RP}
-            all_gone_after = before.again(LINGER + 2)
-        result.check()
-        report("release", peers=4 * many, probe=result.total, p99_ms=result.p99, all_gone_after_s=all_gone_after)
+            undisturbed("release", before, result, LINGER + 2, peers=4 * many)

@@ -151,13 +151,9 @@ def kinds(plain: Listener, secured: Listener, hashed: Listener) -> dict[str, tup
 
 def tables(pacs: Pacs, fickle: int, certificates: Certificates) -> dict[str, Any]:
     """A plain listener, one in TLS, one whose authenticator hashes; and the upstreams that fail."""
-    made = tables_for(pacs.port, settings={"artim": "5s"})
-    tls = {"certificate": certificates.server.certificate, "key": certificates.server.key}
+    made = tables_for(pacs.port, settings={"artim": "5s"}, certificates=certificates)
     hashed = {"authenticators": ["staff"], "cleartext_passcodes": True}
-    made["listener"] += [
-        {"name": "secured", "bind": f"{HOST}:{free_port()}", "authenticators": ["quick"], "tls": tls},
-        {"name": "hashed", "bind": f"{HOST}:{free_port()}", **hashed},
-    ]
+    made["listener"].append({"name": "hashed", "bind": f"{HOST}:{free_port()}", **hashed})
     failing = [REFUSES.decode(), LEAVES.decode()]
     made["upstream"].append({"name": "fickle", "address": f"{HOST}:{fickle}", "called_ae_titles": failing})
     return made

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import random
 import select
 import socket
@@ -20,11 +21,76 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from struct import pack
+from struct import pack, pack_into
 
 from bench.messages import PASSCODE
 from tests.properties import raw
-from tests.stamina.streams import BLOCK, CONTEXTS, Stream, make_block
+from tests.stamina.peer import Peer
+
+BLOCK = 1 << 20
+"""Bytes of a block: whole PDUs."""
+CONTEXTS = (1, 3)
+_SHORTEST = 12  # a PDU with one PDV without a fragment
+_CUTS = (1, 5, 6, 11, 12, 13, 1_000, 16_384, 65_536, 65_537, 300_000)  # bytes given to TCP at a time
+
+
+@dataclass(frozen=True)
+class Block:
+    """What is sent at a time, and the number of its PDUs."""
+
+    data: memoryview
+    pdus: int
+
+
+def make_block(chance: random.Random, maximum: int) -> Block:
+    """PDUs of all sizes up to the maximum, in the sense of their logarithm, with up to five PDVs each."""
+    maximum = min(maximum or BLOCK, BLOCK - 6)
+    data, position, pdus = bytearray(chance.randbytes(BLOCK)), 0, 0
+    while position < BLOCK:
+        left = BLOCK - position - 6
+        length = min(maximum, 2 * round(math.exp(chance.uniform(math.log(3), math.log(maximum / 2) + 0.2))))
+        if left - length < _SHORTEST:
+            length = left if left <= maximum else length - _SHORTEST
+        pack_into(">BxL", data, position, 4, length)
+        position += 6
+        for item in _cut(chance, length):
+            pack_into(">LBB", data, position, item - 4, chance.choice(CONTEXTS), chance.randrange(4))
+            position += item
+        pdus += 1
+    return Block(memoryview(data), pdus)
+
+
+def _cut(chance: random.Random, length: int) -> Iterator[int]:
+    """The lengths of the PDVs of a PDU: even, headers included, 6 at least (PS3.8 9.3.5.1)."""
+    for _ in range(chance.randrange(5)):
+        if length < 12:
+            break
+        item = 2 * chance.randrange(3, length // 2 - 2)
+        yield item
+        length -= item
+    yield length
+
+
+class Stream:
+    """What one end sends, cut anywhere: a block that is its own, then others in an order of chance."""
+
+    def __init__(self, chance: random.Random, maximum: int, blocks: list[Block], count: int) -> None:
+        self.sum = hashlib.sha256()
+        self.pdus = 0
+        self._chance = chance
+        self._blocks = [make_block(chance, maximum), *chance.choices(blocks, k=count - 1)]
+
+    def pieces(self) -> Iterator[memoryview]:
+        """Each piece, to be sent before the next one is asked for."""
+        for block in self._blocks:
+            self.sum.update(block.data)
+            self.pdus += block.pdus
+            position = 0
+            while position < BLOCK:
+                end = position + self._chance.choice(_CUTS)
+                yield block.data[position:end]
+                position = end
+
 
 MAXIMA = (1_024, 16_384, 131_072, 0)
 """Maximum lengths; 0 is no limit (PS3.8 D.1). The clients announce one after the other, the PACS each time the next."""
@@ -90,19 +156,6 @@ def _user_information(maximum: int, *more: bytes) -> bytes:
     return raw.item(0x50, raw.item(0x51, pack(">L", maximum)) + raw.CLASS_UID + b"".join(more))
 
 
-def pdu(connection: socket.socket) -> bytes:
-    """The next PDU, whole."""
-    received, missing = b"", 6
-    while missing:
-        more = connection.recv(missing)
-        if not more:
-            raise EOFError(f"the end behind {received.hex()!r}")
-        received += more
-        length = 6 + int.from_bytes(received[2:6]) if len(received) >= 6 else 6
-        missing = length - len(received)
-    return received
-
-
 class End:
     """The clients, or the PACS."""
 
@@ -139,30 +192,26 @@ class End:
             thread.join()
 
     def _associate(self, connection: socket.socket, number: int) -> None:
-        connection.settimeout(_PATIENCE)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._tls is not None:
-            name = "127.0.0.1" if self._client else None
-            connection = self._tls.wrap_socket(connection, server_side=not self._client, server_hostname=name)
-        with connection:
+        with Peer(connection) as peer:
+            peer.socket.settimeout(_PATIENCE)
+            if self._tls is not None:
+                peer.secure(self._tls, server=not self._client)
             if self._client:
-                connection.sendall(request(number))
-                assert pdu(connection)[0] == 2
+                assert peer.ask(request(number))[0] == 2
             else:
                 # PS3.8 table 9-11: the calling AE title is in bytes 27 to 42.
-                number = int(pdu(connection)[26:42])
-                connection.sendall(accept(number))
+                number = int(peer.pdu()[26:42])
+                peer.send(accept(number))
             kept = (number + self._client) % 4  # which of the maxima the other end announced
             stream = Stream(random.Random(f"{self._seed} {number}"), MAXIMA[kept], self._blocks[kept], self._count)
             if number % 4 == (1 if self._client else 3):
                 time.sleep(_SLOW)
-            received = exchange(connection, stream.pieces(), self._count * BLOCK)
+            received = exchange(peer.socket, stream.pieces(), self._count * BLOCK)
             if self._client:
-                connection.sendall(raw.RELEASE_RQ)
-                assert pdu(connection) == raw.RELEASE_RP
+                assert peer.release() == raw.RELEASE_RP
             else:
-                assert pdu(connection) == raw.RELEASE_RQ
-                connection.sendall(raw.RELEASE_RP)
+                assert peer.pdu() == raw.RELEASE_RQ
+                peer.send(raw.RELEASE_RP)
         account = Account(number, stream.sum.hexdigest(), received, stream.pdus)
         sys.stdout.write(json.dumps(asdict(account)) + "\n")
 
