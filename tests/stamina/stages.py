@@ -13,6 +13,7 @@ from typing import Self
 from dicomgate.testing.evidence import ALICE
 from dicomgate.testing.peers.loopback import Address, wait_until
 from dicomgate.testing.peers.spy import abort, reject
+from dicomgate.testing.raw_client import REFUSED_IDENTITY
 from tests.properties import raw
 from tests.stamina.authenticators import KNOWN, PENDING, UNKNOWN, pending
 from tests.stamina.endings import Action, Side, Stage
@@ -26,7 +27,6 @@ STORE = raw.p_data(raw.pdv(1, b"a C-STORE-RQ", 3)) + raw.p_data(raw.pdv(1, bytes
 POUR = raw.p_data(raw.pdv(1, bytes(16_000))) * 16
 ABORT = abort(0, 0)
 PERMANENT = reject(1, 1, 3)
-REFUSED_IDENTITY = reject(1, 2, 1)
 
 
 @dataclass(frozen=True)

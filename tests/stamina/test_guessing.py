@@ -62,7 +62,7 @@ class Deployment:
         return GatewayProcess(folder, tables | {"throttle": self._throttle, "state": self._state})
 
     def verified(self, user: str = "alice") -> int:
-        """How often somebody was verified as this user."""
+        """How often a client was verified as this user."""
         return self.notes.read_text("utf-8").splitlines().count(user)
 
 
@@ -146,7 +146,7 @@ def test_a_burst_from_everywhere_has_five_verified(shared: str, tmp_path: Path, 
 def test_a_long_campaign_with_restarts_has_no_more_than_its_figure_verified(tmp_path: Path, spy: Spy) -> None:
     rounds, guesses = scaled((6, 1000), (2, 150))
     here = Deployment(tmp_path, spy, throttle=QUICK)
-    verified = welcomed = 0
+    verified = 0
     with here.gateway() as gateway:
         assert knock(gateway.address(), HOME, login("alice", PASSCODE))[:1] == b"\2"
     for number in range(rounds):
@@ -166,10 +166,9 @@ def test_a_long_campaign_with_restarts_has_no_more_than_its_figure_verified(tmp_
         owner = Owner(gateway.address())
         time.sleep(0.5)
         owner.stop()
-        welcomed = owner.welcomed
         # The owner's logins at home give those elsewhere no new row.
         assert knock(gateway.address(), SOURCES[1], login("alice", PASSCODE)) == REFUSED_IDENTITY
-    report("a campaign with restarts", guesses=rounds * guesses, verified=verified, owner_welcomed=welcomed)
+    report("a campaign with restarts", guesses=rounds * guesses, verified=verified, owner_welcomed=owner.welcomed)
 
 
 def test_the_owner_is_not_locked_out_while_others_guess(tmp_path: Path, spy: Spy) -> None:
