@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import logging
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,18 +10,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from dicomgate import Accept, ConfigError, Identity, IdentityType, Pass, Reject, Unavailable
+from dicomgate import Accept, Identity, IdentityType, Pass, Reject, Unavailable
 from dicomgate.kit import equal_time
 from dicomgate_passcode import Passcode, authenticator, dummy_hash
 from dicomgate_passcode.hashing import HashingFailedError, read_cost
 from dicomgate_passcode.hashing import make_hash as hashing_make_hash
 from dicomgate_passcode.users_file import read_users_file
-from plugins.passcode.tests.users import cheap_hash, login
+from plugins.passcode.tests.users import cheap_hash, login, unchanged
 
 
 @dataclass
 class Clock:
-    """A clock that does not move, and remembers what was slept."""
+    """A clock that moves only when it is told to, and remembers what was slept."""
 
     now: float = 0.0
     slept: list[float] = field(default_factory=list)
@@ -39,8 +37,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def verified(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """Every verification: ("user" or "dummy", the scheme)."""
+def verified(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> list[tuple[str, str]]:
+    """Every verification: ("user" or "dummy", the scheme). Each takes a tenth of a second by the clock."""
     seen: list[tuple[str, str]] = []
 
     def watch(module: object, who: str) -> None:
@@ -50,6 +48,7 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
             cost = read_cost(text)
             assert cost is not None
             seen.append((who, cost.scheme))
+            clock.now += 0.1
             return bool(real(passcode, text))
 
         monkeypatch.setattr(module, "verify", verify)
@@ -67,15 +66,6 @@ def test_right_and_wrong(users_file: Path) -> None:
     decision = passcode.authenticate(login("bert"))
     assert isinstance(decision, Reject)
     assert "disabled" in decision.reason
-
-
-def test_the_dataclass_is_its_own_configuration_schema() -> None:
-    parameters = inspect.signature(Passcode).parameters
-    assert list(parameters) == ["file", "username_only", "unknown_user"]
-    assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters.values())
-    assert parameters["file"].default is parameters["file"].empty
-    assert parameters["username_only"].default is False
-    assert parameters["unknown_user"].default == "reject"
 
 
 @pytest.mark.parametrize(
@@ -104,25 +94,6 @@ def test_a_passcode_is_bytes(users_file: Path) -> None:
 )
 def test_only_exactly_the_name_is_known(user: str | bytes, users_file: Path) -> None:
     assert Passcode(file=users_file).authenticate(login(user)) == Reject("unknown user")
-
-
-@pytest.mark.parametrize("text", ["", "!", "*", "hunter2", "{PLAIN}hunter2", "$apr1$salt$" + "a" * 22])
-def test_an_unreadable_hash_is_never_the_passcode(text: str, users_file: Path) -> None:
-    users_file.write_text(f"alice:{text}\nbob:{cheap_hash()}\n")
-    passcode = Passcode(file=users_file)
-    for tried in (text.encode(), b"hunter2", b"secret", b"x"):
-        assert isinstance(passcode.authenticate(login("alice", tried)), Reject)
-    assert passcode.authenticate(login("bob")) == Accept(user="bob")
-
-
-def test_disabling_by_a_mark_keeps_the_hash_from_working(users_file: Path, verified: list[tuple[str, str]]) -> None:
-    passcode = Passcode(file=users_file)
-    users_file.write_text(users_file.read_text().replace("bert:!", "bert:"))
-    assert passcode.authenticate(login("bert")) == Accept(user="bert")
-    users_file.write_text(users_file.read_text().replace("alice:", "alice:*"))
-    verified.clear()
-    assert isinstance(passcode.authenticate(login("alice")), Reject)
-    assert ("user", "argon2id") not in verified
 
 
 @pytest.mark.parametrize(
@@ -162,28 +133,7 @@ def test_every_attempt_costs_one_verification_and_the_floor(
     assert verifier == who
     assert scheme == ("bcrypt" if who == "dummy" or user == "dear" else "argon2id")
     (slept,) = clock.slept
-    assert 0.3 <= slept <= 0.302
-
-
-def test_the_floor_is_filled_up_not_added(users_file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    passcode = Passcode(file=users_file)
-    floor = passcode._users.snapshot().dummy.floor
-
-    def verify(spent: float) -> Callable[[bytes, str], bool]:
-        def verify(passcode: bytes, text: str) -> bool:
-            clock.now += spent
-            return True
-
-        return verify
-
-    monkeypatch.setattr(authenticator, "verify", verify(floor * 0.75))
-    monkeypatch.setattr(Passcode, "_renew", lambda *_: None)
-    passcode.authenticate(login())
-    (slept,) = clock.slept
-    assert floor * 0.25 - 1e-9 <= slept <= floor * 0.25 + 0.002
-    monkeypatch.setattr(authenticator, "verify", verify(floor + 0.002))
-    passcode.authenticate(login())
-    assert clock.slept[1:] == [0.0]
+    assert 0.2 <= slept <= 0.202, "the floor is filled up, not added"
 
 
 def test_unknown_users_may_be_passed_on_after_the_same_time(
@@ -243,22 +193,13 @@ def test_a_hash_that_cannot_be_computed_is_unavailable(
     assert len(clock.slept) == 2
 
 
-def test_a_wrong_file_is_an_error_at_the_start(users_file: Path, tmp_path: Path) -> None:
-    users_file.write_text("alice\n")
-    with pytest.raises(ConfigError, match="line 1: no colon"):
-        Passcode(file=users_file)
-    with pytest.raises(ConfigError, match="No such file"):
-        Passcode(file=tmp_path / "none")
-
-
 @pytest.mark.parametrize("scheme", ["bcrypt", "sha512-crypt", "sha256-crypt", "argon2id"])
 def test_an_outdated_hash_is_renewed_at_login(scheme: str, users_file: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     users_file.write_text(f"alice:{cheap_hash(scheme=scheme)}\nbert:{cheap_hash(scheme=scheme)}\n")
     passcode = Passcode(file=users_file)
-    before = users_file.read_bytes()
-    passcode.authenticate(login(passcode=b"wrong"))
-    assert users_file.read_bytes() == before
+    with unchanged(users_file):
+        passcode.authenticate(login(passcode=b"wrong"))
     assert passcode.authenticate(login()) == Accept(user="alice")
     users = read_users_file(users_file).users
     assert [user.cost and user.cost.outdated for user in users.values()] == [False, True]
@@ -271,10 +212,9 @@ def test_an_outdated_hash_is_renewed_at_login(scheme: str, users_file: Path, cap
 
 def test_a_username_alone_renews_nothing(users_file: Path) -> None:
     users_file.write_text(f"alice:{cheap_hash(scheme='bcrypt')}\n")
-    before = users_file.read_bytes()
     passcode = Passcode(file=users_file, username_only=True)
-    assert passcode.authenticate(login(passcode=None)) == Accept(user="alice")
-    assert users_file.read_bytes() == before
+    with unchanged(users_file):
+        assert passcode.authenticate(login(passcode=None)) == Accept(user="alice")
 
 
 def test_a_read_only_file_costs_no_login_and_one_log_line(users_file: Path, caplog: pytest.LogCaptureFixture) -> None:

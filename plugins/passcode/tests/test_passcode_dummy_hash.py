@@ -3,15 +3,15 @@ from __future__ import annotations
 import time
 
 import pytest
-from passlib.context import CryptContext
 
 from dicomgate_passcode import dummy_hash
 from dicomgate_passcode.dummy_hash import DEFAULT_COST, DummyHashes
-from dicomgate_passcode.hashing import LONGEST_PASSCODE, Cost, read_cost
+from dicomgate_passcode.hashing import Cost, read_cost
 from dicomgate_passcode.hashing import verify as hashing_verify
 
 ARGON2 = Cost("argon2id", 1, memory_kib=8, lanes=1)
 BCRYPT = Cost("bcrypt", 6)
+SHA_CRYPT = Cost("sha512-crypt", 1000)
 
 
 @pytest.fixture
@@ -31,16 +31,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     return seconds
 
 
-def test_the_library_dummy_verification_costs_only_its_default_scheme() -> None:
-    # The trap: whatever the file has, an unknown user would cost one argon2. Ours has the file's parameters.
-    library = CryptContext(["argon2", "bcrypt"], default="argon2")
-    library.dummy_verify()
-    assert library._dummy_hash.startswith("$argon2")
-    assert read_cost(DummyHashes().costliest([ARGON2, BCRYPT]).hash) == BCRYPT
-
-
 def test_the_slowest_scheme_by_the_clock_wins(clock: dict[str, float]) -> None:
-    costs = [ARGON2, BCRYPT, Cost("sha512-crypt", 1000), Cost("sha256-crypt", 1000)]
+    costs = [ARGON2, BCRYPT, SHA_CRYPT, Cost("sha256-crypt", 1000)]
     assert DummyHashes().costliest(costs).scheme == "sha512-crypt"
     clock["argon2id"] = 0.5
     assert DummyHashes().costliest(costs).scheme == "argon2id"
@@ -51,8 +43,10 @@ def test_the_largest_parameters_of_a_scheme_win(clock: dict[str, float]) -> None
     assert read_cost(DummyHashes().costliest(costs).hash) == Cost("argon2id", 2, 48, 1)
 
 
-def test_without_users_it_is_the_default() -> None:
-    assert read_cost(DummyHashes().costliest([]).hash) == DEFAULT_COST
+def test_without_users_it_is_the_default_and_its_hash_is_not_shown() -> None:
+    dummy = DummyHashes().costliest([])
+    assert read_cost(dummy.hash) == DEFAULT_COST
+    assert dummy.hash not in repr(dummy)
 
 
 def test_the_floor_is_over_the_measured_time(clock: dict[str, float]) -> None:
@@ -66,25 +60,19 @@ def test_each_cost_is_measured_once(clock: dict[str, float]) -> None:
     assert dummies.costliest([BCRYPT, BCRYPT]) is first
 
 
-@pytest.mark.parametrize("passcode", [b"", b"x" * 73, b"x" * 5000, b"x\0y", b"secret"])
-def test_any_passcode_spends_a_whole_verification(passcode: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    dummy = DummyHashes().costliest([BCRYPT])
+@pytest.mark.parametrize(
+    ("cost", "passcode", "spent"),
+    [
+        *((BCRYPT, passcode, b"dummy") for passcode in (b"", b"x" * 73, b"x" * 5000, b"x\0y")),
+        (BCRYPT, b"secret", b"secret"),
+        (SHA_CRYPT, b"x" * 100, b"x" * 100),  # its length costs time
+    ],
+)
+def test_any_passcode_spends_a_whole_verification(
+    cost: Cost, passcode: bytes, spent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dummy = DummyHashes().costliest([cost])
     verified: list[bytes] = []
     monkeypatch.setattr(dummy_hash, "verify", lambda passcode, text: verified.append(passcode))
     dummy.verify(passcode)
-    assert len(verified) == 1
-    assert 0 < len(verified[0]) <= LONGEST_PASSCODE["bcrypt"]
-    assert b"\0" not in verified[0]
-
-
-def test_the_dummy_gets_the_passcode_itself_where_its_length_costs_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    dummy = DummyHashes().costliest([Cost("sha512-crypt", 1000)])
-    verified: list[bytes] = []
-    monkeypatch.setattr(dummy_hash, "verify", lambda passcode, text: verified.append(passcode))
-    dummy.verify(b"x" * 100)
-    assert verified == [b"x" * 100]
-
-
-def test_the_hash_is_not_in_the_repr() -> None:
-    dummy = DummyHashes().costliest([ARGON2])
-    assert dummy.hash not in repr(dummy)
+    assert verified == [spent]

@@ -88,13 +88,9 @@ def test_a_name_of_two_characters_may_be_in_it_by_chance() -> None:
     "passcode",
     ["dicomgate", "DicomGate", "dicompacs", "dicom-pacs-2026", "PACSpacs", "pacs2026", "dicompassword", "1pacs234567"],
 )
-def test_the_words_of_the_place_are_not_all_of_it(passcode: str) -> None:
+def test_the_words_of_the_place_may_be_in_it_but_are_not_all_of_it(passcode: str) -> None:
     assert "dicomgate, dicom, pacs" in _unfit(passcode)
-
-
-@pytest.mark.parametrize("passcode", ["pacs-83649275", "the dicom in the cellar"])
-def test_the_words_of_the_place_may_be_in_it(passcode: str) -> None:
-    assert _unfit(passcode) == ""
+    assert _unfit(f"{passcode} in the cellar") == ""
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 
 from dicomgate import Attempt, testing
 from dicomgate_passcode.hashing import Cost, make_hash
@@ -25,3 +28,11 @@ def login(user: str | bytes = "alice", passcode: bytes | None = b"secret") -> At
     """An attempt of type 2; of type 1 if the passcode is None."""
     identity = testing.username(user) if passcode is None else testing.passcode(user, passcode)
     return testing.attempt(identity)
+
+
+@contextmanager
+def unchanged(path: Path) -> Iterator[None]:
+    """The block changes neither the file nor which files are in its folder."""
+    before = path.read_bytes(), set(path.parent.iterdir())
+    yield
+    assert (path.read_bytes(), set(path.parent.iterdir())) == before

@@ -26,14 +26,16 @@ def test_a_row_is_a_user() -> None:
     assert text not in repr(account)
 
 
-def test_no_row_is_no_user() -> None:
-    assert read_account("alice", []) is None
-
-
 def test_without_a_column_for_it_the_name_is_the_one_that_was_asked_for() -> None:
     account = _account({"hash": cheap_hash()})
     assert account.name == "alice"
     assert account.groups == frozenset()
+    assert read_account("alice", []) is None
+
+
+def test_groups_in_several_rows() -> None:
+    account = _account(*({"name": "alice", "hash": cheap_hash(), "groups": group} for group in ("a", "b", None, "b")))
+    assert account.groups == {"a", "b"}
 
 
 @pytest.mark.parametrize(
@@ -56,13 +58,6 @@ def test_groups(groups: object, read: set[str]) -> None:
     account = _account({"hash": cheap_hash(), "groups": groups})
     assert account.groups == read
     assert account.cost is not None
-
-
-def test_groups_in_several_rows() -> None:
-    text = cheap_hash()
-    rows = [{"name": "alice", "hash": text, "groups": group} for group in ("a", "b", None, "b")]
-    account = _account(*rows)
-    assert account.groups == {"a", "b"}
 
 
 @pytest.mark.parametrize("groups", ["[", '["one"', "[1]", '["one", null]', "[" * 100_000, 7, {"one": 1}, [1], b"one"])

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import ssl
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from dicomgate import ConfigError
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate_sql import Sql, connection
-from dicomgate_sql.connection import Connection, postgresql, read_password, sqlite
+from dicomgate_sql.connection import Connection, postgresql, sqlite
 
 SELECT = "SELECT hash FROM users WHERE name = :name"
 HERE = "postgresql://gate@127.0.0.1/users"
@@ -133,46 +132,24 @@ def test_the_password_is_read_for_each_connection_and_shows_nowhere(tmp_path: Pa
     assert server().for_each() == {}
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"one\ntwo\n", b"\xff\xfe"])
-def test_a_password_file_that_is_wrong(content: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("content", "mode"), [(b"one\ntwo\n", 0o600), (b"\xff\xfe", 0o600), (b"one", 0o604)])
+def test_a_password_file_that_is_wrong(content: bytes, mode: int, tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_bytes(content)
-    file.chmod(0o600)
+    file.chmod(mode)
     with pytest.raises(ConfigError, match="password_file: ") as wrong:
         server(password_file=file)
     assert "one" not in str(wrong.value).replace("one line", "")
-
-
-def test_a_password_file_that_is_missing_or_open_to_everybody(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="No such file"):
-        read_password(tmp_path / "missing")
-    file = tmp_path / "password"
-    file.write_text("canary")
-    for mode in (0o602, 0o604):
-        file.chmod(mode)
-        with pytest.raises(ConfigError, match=r"password_file: .*everybody may read or write this file"):
-            read_password(file)
-    file.chmod(0o640)
-    assert read_password(file) == "canary"
 
 
 def test_a_file_that_is_no_authority(tmp_path: Path) -> None:
     file = tmp_path / "users.sqlite"
     with pytest.raises(ConfigError, match="No such file"):
         sqlite(file, writes=False, timeout=1.0)
-    os.mkfifo(file, 0o600)
-    with pytest.raises(ConfigError, match="not a regular file"):
-        sqlite(file, writes=False, timeout=1.0)
-    file.unlink()
     file.touch(mode=0o600)
     made = sqlite(file, writes=False, timeout=1.0)
-    made.for_each()
     file.chmod(0o666)
     with pytest.raises(ConfigError, match="everybody may write this file"):
         made.for_each()
     file.chmod(0o600)
-    tmp_path.chmod(0o777)
-    with pytest.raises(ConfigError, match="everybody may write the folder"):
-        made.for_each()
-    tmp_path.chmod(0o700)
     made.for_each()

@@ -36,20 +36,18 @@ def test_what_may_be_said_of_a_value_is_not(state: str) -> None:
     assert in_words(of_the_driver(Answered("canary", None))) == "Answered"
 
 
-def test_only_the_first_line_is_repeated_since_the_next_quotes_the_statement() -> None:
-    said = "relation users does not exist\nLINE 1: SELECT canary"
-    assert in_words(of_the_driver(Answered(said, "42P01"))) == "relation users does not exist (42P01)"
-
-
-def test_the_librarys_own_messages_are_repeated_and_have_no_state() -> None:
-    refused = OperationalError("connection failed: Connection refused\n\tIs the server running?", None)
-    assert in_words(of_the_driver(refused)) == "connection failed: Connection refused"
-    assert in_words(of_the_driver(OperationalError("canary", "22P02"))) == "OperationalError (22P02)"
-    assert in_words(of_the_driver(OperationalError("", None))) == "OperationalError"
-
-
-def test_sqlite_is_repeated() -> None:
-    assert in_words(of_the_driver(sqlite3.OperationalError("database is locked"))) == "database is locked"
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (Answered("relation users is gone\nLINE 1: SELECT canary", "42P01"), "relation users is gone (42P01)"),
+        (OperationalError("connection failed: refused\n\tIs the server running?", None), "connection failed: refused"),
+        (OperationalError("canary", "22P02"), "OperationalError (22P02)"),
+        (OperationalError("", None), "OperationalError"),
+        (sqlite3.OperationalError("database is locked"), "database is locked"),
+    ],
+)
+def test_the_first_line_of_the_librarys_own_messages_is_repeated(error: Exception, words: str) -> None:
+    assert in_words(of_the_driver(error)) == words
 
 
 @pytest.mark.parametrize(

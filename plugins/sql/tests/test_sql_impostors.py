@@ -36,8 +36,8 @@ Script = Callable[[socket.socket], None]
 
 
 @contextmanager
-def server(script: Script) -> Iterator[int]:
-    """Something that is no PostgreSQL: each connection is handed to the script, and then closed."""
+def server(script: Script) -> Iterator[str]:
+    """The address of what is no PostgreSQL: each connection is handed to the script, and then closed."""
     with socket.create_server((HOST, 0)) as listening:
 
         def serve() -> None:
@@ -51,7 +51,7 @@ def server(script: Script) -> Iterator[int]:
         thread = threading.Thread(target=serve)
         thread.start()
         try:
-            yield listening.getsockname()[1]
+            yield f"postgresql://gate@{HOST}:{listening.getsockname()[1]}/users"
         finally:
             listening.shutdown(socket.SHUT_RDWR)
             thread.join(20)
@@ -91,8 +91,7 @@ NO_DATABASES: dict[str, Script] = {
 
 @pytest.mark.parametrize("script", NO_DATABASES.values(), ids=NO_DATABASES)
 async def test_no_database_at_all(script: Script, postgresql_backend: Backend) -> None:
-    with server(script) as port:
-        url = f"postgresql://gate@{HOST}:{port}/users"
+    with server(script) as url:
         async with postgresql_backend.make(url=url) as sql:
             decision = await in_time(sql)
             assert isinstance(decision, Unavailable)
@@ -105,13 +104,8 @@ async def test_no_database_at_all(script: Script, postgresql_backend: Backend) -
 def test_a_server_that_says_zeros_freezes_nothing(postgresql_backend: Backend, tmp_path: Path) -> None:
     """In a process of its own, which can be killed: a driver that loops over them gives nothing else a turn."""
     (tmp_path / "passcode").write_text("secret\n")
-    with server(says(bytes(4096))) as port:
-        options = {
-            **postgresql_backend.options,
-            "url": f"postgresql://gate@{HOST}:{port}/users",
-            "database_timeout": "1s",
-        }
-        table = {"use": "sql", **options}
+    with server(says(bytes(4096))) as url:
+        table = {"use": "sql", **postgresql_backend.options, "url": url, "database_timeout": "1s"}
         config = tmp_path / "dicomgate.toml"
         config.write_text(as_toml({**configuration((HOST, 4242)), "authenticator": [table]}), "utf-8")
         asked = ["ask", "-c", str(config), "--user", "alice", "--passcode-file", str(tmp_path / "passcode")]
@@ -158,8 +152,7 @@ async def test_a_server_that_refuses_tls_is_told_nothing(
         connection.sendall(b"N")
         heard.extend(connection.recv(4096))
 
-    with server(script) as port:
-        url = f"postgresql://gate@{HOST}:{port}/users"
+    with server(script) as url:
         async with postgresql_backend.make(url=url, ca=certificates.ca) as sql:
             await unavailable(sql, "the database: ")
     assert heard == bytes.fromhex("00000008 04d2162f") * 2  # SSLRequest, for the question at the start and for ours
