@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from dicomgate.kit import equal_time
-from dicomgate.kit.equal_time import BLUR, seconds_left
+from dicomgate.kit.equal_time import BLUR, MeasuredFloor, seconds_left
 
 
 @pytest.fixture(autouse=True)
@@ -30,3 +30,38 @@ def test_nothing_is_left_after_the_floor(start: float) -> None:
 def test_the_blur_is_random_and_as_long_as_it_is_told() -> None:
     assert len({seconds_left(100.0, 0.3) for _ in range(50)}) > 1
     assert max(seconds_left(100.0, 0.3, blur=0.1) for _ in range(200)) > 0.3 + BLUR
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(equal_time, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+def test_a_measured_floor_is_above_the_slowest_verification(clock: SimpleNamespace) -> None:
+    floor = MeasuredFloor(most=10.0)
+    for seen, seconds in ((0.01, 0.1), (0.4, 0.5), (0.2, 0.5)):
+        floor.saw(seen)
+        assert floor.seconds == pytest.approx(seconds)
+
+
+def test_a_measured_floor_has_a_limit(clock: SimpleNamespace) -> None:
+    floor = MeasuredFloor(most=0.75)
+    floor.saw(5.0)
+    assert floor.seconds == 0.75
+    assert MeasuredFloor(most=0.05).seconds == 0.05
+
+
+def test_a_measured_floor_forgets_after_an_hour_and_not_before(clock: SimpleNamespace) -> None:
+    """Nor sooner after many quick verifications: those who can cause them must not lower the floor."""
+    floor = MeasuredFloor(most=10.0)
+    floor.saw(0.8)
+    for _ in range(3600):
+        clock.now += 1
+        floor.saw(0.2)
+        assert floor.seconds == pytest.approx(1.0)
+    for _ in range(7200):
+        clock.now += 1
+        floor.saw(0.2)
+    assert floor.seconds == pytest.approx(0.25)

@@ -77,12 +77,12 @@ def login(user: str | bytes = "alice", secret: bytes = ALICE) -> Attempt:
 @pytest.fixture
 def decided() -> Decided:
     """Give a function that returns what an `Ldap` with these keys decides of these attempts, all asked at once."""
+    from dicomgate.kit.equal_time import MeasuredFloor
     from dicomgate_ldap import Ldap
-    from dicomgate_ldap.equal_time import Floor
 
     async def decided(keys: dict[str, Any], *attempts: Attempt) -> list[Decision]:
         ldap = Ldap(**keys)
-        ldap._floor = Floor(most=0.0)  # what is decided does not depend on it
+        ldap._floor = MeasuredFloor(most=0.0)  # what is decided does not depend on it
         async with ldap:
             return list(await asyncio.gather(*map(ldap.authenticate, attempts)))
 

@@ -9,7 +9,7 @@ import pytest
 
 import dicomgate_ldap
 from dicomgate import Accept, Reject
-from dicomgate.kit import failover
+from dicomgate.kit import equal_time, failover
 from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.page_contract import AuthenticatorPage, Keys
 from dicomgate.testing.pages import DOCS, ROOT, configurations, rows, section, text
@@ -18,7 +18,7 @@ from dicomgate.testing.peers.slapd import Slapd
 from dicomgate.testing.peers.spy import Spy
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, log_in, login
 from dicomgate.testing.system_gateway import StartGateway
-from dicomgate_ldap import Ldap, authenticator, equal_time
+from dicomgate_ldap import Ldap, authenticator
 from plugins.ldap.tests.conftest import Decided
 from plugins.ldap.tests.conftest import login as from_alice
 from plugins.ldap.tests.standin import Asked, StandIn, bound, found
@@ -122,6 +122,6 @@ def test_every_reason_is_the_codes() -> None:
 
 def test_the_floor_and_the_memory_of_the_page_are_the_codes() -> None:
     page = " ".join(text(LDAP).split())
-    assert f"at least {round(equal_time.LEAST * 1000)} ms, or {equal_time.MARGIN} times" in page
-    assert f"up to {round(equal_time.BLUR * 1000)} ms at random" in page
+    assert f"at least {round(equal_time.LEAST_FLOOR * 1000)} ms, or {equal_time.FLOOR_MARGIN} times" in page
+    assert f"up to {round(authenticator.BLUR * 1000)} ms at random" in page
     assert f"for {failover.MEMORY:.0f} seconds" in page

@@ -1,4 +1,4 @@
-"""No refusal comes before the floor, and the floor is above the slowest verification of the last hour."""
+"""No refusal comes before the floor, which verified passcodes alone raise."""
 
 from __future__ import annotations
 
@@ -12,48 +12,12 @@ import pytest
 from dicomgate import Attempt, Decision, Reject
 from dicomgate.testing.evidence import WRONG
 from dicomgate.testing.peers.slapd import Slapd
-from dicomgate_ldap import Ldap, equal_time
+from dicomgate_ldap import Ldap
 from dicomgate_ldap.directory import Answer
-from dicomgate_ldap.equal_time import Floor
 from plugins.ldap.tests.conftest import login
 
 RIGHT, WRONG_ONE = login(), login(secret=WRONG)
 UNKNOWN, IMPOSSIBLE = login("zoe"), login("a" * 300)
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(equal_time, "time", SimpleNamespace(monotonic=lambda: clock.now))
-    return clock
-
-
-def test_it_is_above_the_slowest_verification(clock: SimpleNamespace) -> None:
-    floor = Floor(most=10.0)
-    for seen, seconds in ((0.01, 0.1), (0.4, 0.5), (0.2, 0.5)):
-        floor.saw(seen)
-        assert floor.seconds == pytest.approx(seconds)
-
-
-def test_it_ends_somewhere(clock: SimpleNamespace) -> None:
-    floor = Floor(most=0.75)
-    floor.saw(5.0)
-    assert floor.seconds == 0.75
-    assert Floor(most=0.05).seconds == 0.05
-
-
-def test_it_forgets_after_an_hour_and_not_before(clock: SimpleNamespace) -> None:
-    """Nor sooner after many quick ones: whoever can cause those must not lower it."""
-    floor = Floor(most=10.0)
-    floor.saw(0.8)
-    for _ in range(3600):
-        clock.now += 1
-        floor.saw(0.2)
-        assert floor.seconds == pytest.approx(1.0)
-    for _ in range(7200):
-        clock.now += 1
-        floor.saw(0.2)
-    assert floor.seconds == pytest.approx(0.25)
 
 
 @pytest.mark.anyio

@@ -13,7 +13,9 @@ _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
 
 
 def parse_duration(text: object) -> timedelta:
-    """A duration from its text; a `timedelta` is returned as it is.
+    """A duration from its text: up to nine digits, at most three decimals, and a unit (ms, s, m, h or d).
+
+    A `timedelta` is returned as it is, so that an option's default may be one.
 
     Raises ValueError, with the accepted forms in the message, for anything else: a bare number has no unit.
     """
@@ -33,5 +35,6 @@ def _not_zero(value: timedelta) -> timedelta:
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 """For a pydantic model: a duration as an operator writes it."""
+
 Deadline = Annotated[Duration, AfterValidator(_not_zero)]
 """The same, but not zero."""

@@ -2,7 +2,6 @@
 
     authenticator   `Ldap`, the class that `use = "ldap"` makes
     settings        what the operator wrote about a directory, checked at the start
-    equal_time      how long a refusal takes at least
     directory       what is asked about a user: passcode, name, groups
     server          one server: so many questions at a time, each with a deadline, on connections that are bound
     bind_errors     why a directory refuses a login

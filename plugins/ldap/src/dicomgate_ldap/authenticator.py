@@ -17,18 +17,19 @@ from types import TracebackType
 
 from dicomgate import Accept, Attempt, Decision, IdentityType, Reject, Unavailable
 from dicomgate.kit.credentials import Credentials, credentials_of
-from dicomgate.kit.equal_time import seconds_left
+from dicomgate.kit.equal_time import MeasuredFloor, seconds_left
 from dicomgate.kit.failover import Failover, NoAnswerError
 from dicomgate.kit.watched import Watched
 
 from .directory import DECOY, Directory
-from .equal_time import BLUR, Floor
 from .server import Server
 from .settings import Settings, tls_context
 
 _log = logging.getLogger(__name__)
 
 LONGEST_NAME = 255
+BLUR = 0.01
+"""Seconds, up to which a refusal is delayed at random: a directory's answers scatter more than a hash does."""
 _NOT_IN_ACTIVE_DIRECTORY = frozenset('"/\\[]:;|=,+*?<>@')
 """No sAMAccountName has them ([MS-SAMR] 3.1.1.6), and `{name}@domain` has no way to escape them."""
 
@@ -45,14 +46,14 @@ class Ldap(Settings):
         init=False, repr=False, default=frozenset({IdentityType.USERNAME_AND_PASSCODE})
     )
     _tls: Watched[ssl.SSLContext] = field(init=False, repr=False)
-    _floor: Floor = field(init=False, repr=False)
+    _floor: MeasuredFloor = field(init=False, repr=False)
     _directories: dict[str, Directory] = field(init=False, repr=False, default_factory=dict)
     _failover: Failover[Directory] | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._tls = Watched([] if self.ca is None else [self.ca], lambda: tls_context(self.ca), log=_log)
-        self._floor = Floor(most=self.deadline.total_seconds() / 2)
+        self._floor = MeasuredFloor(most=self.deadline.total_seconds() / 2)
 
     async def __aenter__(self) -> Ldap:
         """Ask once. If no directory answers, the log says so, and the gateway starts all the same."""
