@@ -1,4 +1,4 @@
-"""A real slapd, its certificates, and gateways. Without python-ldap all of it is skipped."""
+"""A real slapd, certificates, and gateways. Without python-ldap all of it is skipped."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dicomgate.testing.peers.loopback import HOST
-from plugins.ldap.tests.listening import Listening
+from plugins.ldap.tests.mischief import Listening
 
 BIND, SEARCH, EXTENDED, UNBIND = 0x60, 0x63, 0x77, 0x42
 BOUND, _ENTRY, DONE, _EXTENDED_RESPONSE = 0x61, 0x64, 0x65, 0x78

@@ -42,6 +42,7 @@ ALICE_DN = f"CN=Alice \\\\ Müller\\, MD (x*),OU=Staff,{BASE}"
 USERS = "(&(objectCategory=person)(objectClass=user)(sAMAccountName={name}))"
 NESTED = f"(member:1.2.840.113556.1.4.1941:={ALICE_DN})"
 SUBTREE = 2
+DIRECT = {"bind_dn": None, "bind_password_file": None, "direct_bind": "{name}@hospital.example"}
 
 
 def said(code: str) -> str:
@@ -153,9 +154,8 @@ async def test_a_direct_bind_by_a_name_of_active_directory(
             return bound() if (asked.name, asked.passcode) == (name, ALICE.decode()) else bound(49, said("52e"))
         return directory()(asked)
 
-    direct = keys | {"bind_dn": None, "bind_password_file": None, "direct_bind": template}
     with StandIn(answer) as server:
-        direct |= {"servers": [server.url]}
+        direct = keys | DIRECT | {"direct_bind": template, "servers": [server.url]}
         right, wrong = await decided(direct, login("alice")), await decided(direct, login("alice", WRONG))
         for typed in ("bob@elsewhere.example", "X\\alice", "alice/x", '"alice"', "ali*"):
             (refused,) = await decided(direct, login(typed))
@@ -176,7 +176,7 @@ async def test_right_for_nobody_is_not_enough(decided: Decided, keys: dict[str, 
     def nobody(asked: Asked) -> Sequence[bytes]:
         return found() if asked.what == SEARCH and asked.scope == SUBTREE else welcome(asked)
 
-    direct = keys | {"bind_dn": None, "bind_password_file": None, "direct_bind": "{name}@hospital.example"}
+    direct = keys | DIRECT
     with StandIn(welcome) as everybody, StandIn(nobody) as empty:
         assert isinstance((await decided(keys | {"servers": [everybody.url]}, login("alice")))[0], Accept)
         assert isinstance((await decided(direct | {"servers": [everybody.url]}, login("alice")))[0], Accept)
@@ -269,7 +269,7 @@ async def test_an_account_of_the_gateways_that_must_change_its_secret(
 @pytest.mark.parametrize("code", [1, 2, 19, 32, 48, 49, 52, 53])
 async def test_where_starttls_is_refused_nothing_is_told(decided: Decided, keys: dict[str, Any], code: int) -> None:
     """An attacker who strips StartTLS gets neither the secret of the gateway's account nor a passcode."""
-    direct = keys | {"bind_dn": None, "bind_password_file": None, "direct_bind": "{name}@hospital.example"}
+    direct = keys | DIRECT
     with StandIn(lambda asked: extended(code) if asked.what == EXTENDED else directory()(asked)) as server:
         for table in (keys, direct):
             (decision,) = await decided(table | {"servers": [server.url], "cleartext": False}, login("alice"))

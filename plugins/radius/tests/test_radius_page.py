@@ -1,6 +1,6 @@
 """docs/radius.md names the keys, the attributes, the limits and the log messages of the code.
 
-Its server configuration is run by freeradius.py, its gateway configuration by test_radius_gateway.py.
+`dicomgate.testing.peers.freeradius` runs its server configuration, test_radius_gateway.py its gateway configuration.
 """
 
 from __future__ import annotations
