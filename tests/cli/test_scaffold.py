@@ -13,6 +13,8 @@ import pytest
 
 from dicomgate.cli import scaffold as begin
 
+NOT_NAMES = ("Ward", "7ward", "ward_7", "ward--7", "-ward", "../ward", "ward\n", "", "w" * 41)
+
 
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,21 +68,8 @@ def test_what_there_is_to_change_is_short(run: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("Ward", "is not a name"),
-        ("7ward", "is not a name"),
-        ("ward_7", "is not a name"),
-        ("ward--7", "is not a name"),
-        ("-ward", "is not a name"),
-        ("../ward", "is not a name"),
-        ("ward\n", "is not a name"),
-        ("", "is not a name"),
-        ("w" * 41, "is not a name"),
-        ("new", "is taken"),
-        ("none", "is taken"),
-        ("exception", "is taken"),
-        ("accept", "is taken"),
-        ("path", "is taken"),
-        ("identity-type", "is taken"),
+        *((name, "is not a name") for name in NOT_NAMES),
+        *((name, "is taken") for name in ("new", "none", "exception", "accept", "path", "identity-type")),
         ("passcode", "is installed already"),
     ],
 )

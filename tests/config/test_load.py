@@ -38,7 +38,7 @@ use = "passcode"
 name = "staff"
 file = "users.htpasswd"
 """
-PIN = "ab" * 32
+PIN, TLS = "ab" * 32, 'tls = { certificate = "gate.pem", key = "gate.key" }'
 
 
 def read(folder: Path, text: str) -> Configuration:
@@ -65,19 +65,15 @@ def swap(old: str, new: str, text: str = GOOD) -> str:
     return text.replace(old, new)
 
 
-def test_the_good_one_is_read(tmp_path: Path) -> None:
+def test_the_good_one_is_read_and_the_defaults_are_the_safe_ones(tmp_path: Path) -> None:
     configuration = read(tmp_path, GOOD)
-    tables = configuration.tables
     assert configuration.folder == tmp_path
-    assert tables.gateway.node == "gate-1"
-    assert tables.listener[0].bind == [("0.0.0.0", 11112)]
-    assert tables.upstream[0].address == ("127.0.0.1", 4242)
-    assert (tables.authenticator[0].title, tables.authenticator[0].options) == ("staff", {"file": "users.htpasswd"})
-
-
-def test_the_defaults_are_the_safe_ones(tmp_path: Path) -> None:
-    tables = read(tmp_path, GOOD).tables
+    tables = configuration.tables
     listener, upstream, authenticator = tables.listener[0], tables.upstream[0], tables.authenticator[0]
+    assert tables.gateway.node == "gate-1"
+    assert listener.bind == [("0.0.0.0", 11112)]
+    assert upstream.address == ("127.0.0.1", 4242)
+    assert (authenticator.title, authenticator.options) == ("staff", {"file": "users.htpasswd"})
     assert (listener.identity, listener.cleartext_passcodes, listener.fallback_encoding) == ("required", False, None)
     assert listener.tls is not None
     assert listener.tls.client_certificate == "required"
@@ -103,9 +99,7 @@ ONE_MISTAKE = {
         "7: listener[0].tls.kee: unknown key, did you mean 'key'?; known are: certificate, key,",
     ),
     "in a table below": (
-        swap(
-            'tls = { certificate = "gate.pem", key = "gate.key" }', '[listener.tls]\ncertificate = "c"\ncient_ca = "d"'
-        ),
+        swap(TLS, '[listener.tls]\ncertificate = "c"\ncient_ca = "d"'),
         "9: listener[0].tls.cient_ca: unknown key, did you mean 'client_ca'?; known are: certificate,",
     ),
     # -- what is missing
@@ -263,19 +257,17 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         "x",
     ]
     both = swap('"clinical"', '"clinical"\nauthenticators = ["a", "b"]') + GOOD[GOOD.index("[[up") : GOOD.index("[[au")]
-    assert [line.partition(": ")[0] for line in wrong(tmp_path, both)] == ["gate.toml:20"] + ["gate.toml:22"] + [
-        "gate.toml:6"
-    ] * 2
+    places = [line.partition(": ")[0].partition(":")[2] for line in wrong(tmp_path, both)]
+    assert places == ["20", "22", "6", "6"]
 
 
 def test_no_value_is_repeated(tmp_path: Path) -> None:
     """An authenticator's keys stand in the same file: what is wrong is told, what it was is not."""
     text = add('use = "passcode"', f'timeout = "{SECRET}"\nworkers = "{SECRET}"\nbind_passcode = "{SECRET}"')
     text = add('name = "staff"', f'on_error = "{SECRET}"', text)
-    text = swap('tls = { certificate = "gate.pem", key = "gate.key" }', f'tls = "{SECRET}"', text)
-    text = swap(
-        'node = "gate-1"', f'max_associations = "{SECRET}"\nidle_timeout = "{SECRET}"\naudit = ["{SECRET}"]', text
-    )
+    text = swap(TLS, f'tls = "{SECRET}"', text)
+    wrong_keys = f'max_associations = "{SECRET}"\nidle_timeout = "{SECRET}"\naudit = ["{SECRET}"]'
+    text = swap('node = "gate-1"', wrong_keys, text)
     lines = wrong(tmp_path, text)
     assert len(lines) == 7
     assert SECRET not in "\n".join(lines)

@@ -160,9 +160,8 @@ def test_a_full_disk_is_logged_and_raises_nothing(caplog: pytest.LogCaptureFixtu
         audit(OPENED)
     audit(CLOSED)
     audit.close()
-    assert caplog.messages == ["a1: the audit record Opened is lost: No space left on device"] * 3 + [
-        "a1: the audit record Closed is lost: No space left on device"
-    ]
+    kinds = ["Opened"] * 3 + ["Closed"]
+    assert caplog.messages == [f"a1: the audit record {kind} is lost: No space left on device" for kind in kinds]
     assert {it.levelno for it in caplog.records} == {logging.ERROR}
 
 

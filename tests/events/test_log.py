@@ -52,9 +52,7 @@ def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
 )
 def test_the_line_of_an_event(event: Event, level: str, line: str, caplog: pytest.LogCaptureFixture) -> None:
     write_log(event)
-    assert [(it.levelname, it.getMessage(), it.name) for it in caplog.records] == [
-        (level, line, "dicomgate.association")
-    ]
+    assert caplog.record_tuples == [("dicomgate.association", getattr(logging, level), line)]
 
 
 @pytest.mark.parametrize("cause", Cause)
