@@ -24,7 +24,6 @@ def described(certificates: str, use: str | None = "signing") -> str:
 
 
 def provider(*keys: str, protocols: str = PROTOCOL_NAMESPACE, until: float | str | None = None) -> str:
-    """An IDPSSODescriptor."""
     known = "" if until is None else f' validUntil="{at(until)}"'
     return (
         f'<md:IDPSSODescriptor protocolSupportEnumeration="{protocols}"{known}>{"".join(keys)}'

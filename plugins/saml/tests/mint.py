@@ -154,7 +154,6 @@ def conditions(
 def authentication(
     context: str = PASSWORD, *, instant: float | str | None = 0, session_ends: float | str | None = None
 ) -> str:
-    """An AuthnStatement."""
     known = _attributes(AuthnInstant=at(instant), SessionNotOnOrAfter=at(session_ends))
     return (
         f"<saml:AuthnStatement{known}><saml:AuthnContext><saml:AuthnContextClassRef>{escape(context)}"
@@ -209,19 +208,29 @@ def mint(user: str = USER, key: Signer = RSA, **parts: Any) -> bytes:
 def sign(document: bytes, key: Signer = RSA) -> bytes:
     """The document with its root signed: after the Issuer, or with the signature as first child if there is none."""
     root = etree.fromstring(document)
+    sign_within(root, key, place=1 if len(root) and etree.QName(root[0]).localname == "Issuer" else 0)
+    return bytes(etree.tostring(root))
+
+
+def sign_within(
+    element: Any, key: Signer = RSA, *, place: int = 1, prefixes: Sequence[str] = (), tail: str | None = None
+) -> None:
+    """Sign the element where it is. The signature is the child at `place`, and `tail` follows it."""
     method = xmlsec.Transform.RSA_SHA256 if key.algorithm == RSA_SHA256 else xmlsec.Transform.ECDSA_SHA256
-    signature = xmlsec.template.create(root, xmlsec.Transform.EXCL_C14N, method, ns="ds")
-    root.insert(1 if len(root) and etree.QName(root[0]).localname == "Issuer" else 0, signature)
-    reference = xmlsec.template.add_reference(signature, xmlsec.Transform.SHA256, uri=f"#{root.get('ID')}")
+    signature = xmlsec.template.create(element, xmlsec.Transform.EXCL_C14N, method, ns="ds")
+    element.insert(place, signature)
+    signature.tail = tail
+    reference = xmlsec.template.add_reference(signature, xmlsec.Transform.SHA256, uri=f"#{element.get('ID')}")
     xmlsec.template.add_transform(reference, xmlsec.Transform.ENVELOPED)
-    xmlsec.template.add_transform(reference, xmlsec.Transform.EXCL_C14N)
+    canonical = xmlsec.template.add_transform(reference, xmlsec.Transform.EXCL_C14N)
+    if prefixes:
+        xmlsec.template.transform_add_c14n_inclusive_namespaces(canonical, list(prefixes))
     xmlsec.template.add_x509_data(xmlsec.template.ensure_key_info(signature))
-    xmlsec.tree.add_ids(root, ["ID"])
+    xmlsec.tree.add_ids(element, ["ID"])
     context = xmlsec.SignatureContext()
     context.key = xmlsec.Key.from_memory(key.private_pem, xmlsec.KeyFormat.PEM, None)
     context.key.load_cert_from_memory(key.pem, xmlsec.KeyFormat.PEM)
     context.sign(signature)
-    return bytes(etree.tostring(root))
 
 
 def response(
@@ -322,12 +331,10 @@ def _attributes(**known: str | None) -> str:
 
 
 def der(key: Signer) -> bytes:
-    """The certificate in DER."""
     return b64decode(key.base64)
 
 
 def written(path: Path, content: bytes, mode: int = 0o644) -> Path:
-    """The file, with that content and those permissions."""
     path.write_bytes(content)
     path.chmod(mode)
     return path

@@ -157,14 +157,15 @@ HARMFUL: Mapping[str, Mutation] = {
 }
 """It is not (except by chance), or no trusted key signed it."""
 
+_MARKUP = "a document type, an entity, a comment or a CDATA section"
 UNUSUAL: Mapping[str, tuple[Mutation, str]] = {
     "a comment": (
         lambda _, document: document.replace(b">ada<", b">a<!---->da<"),
-        "a document type, an entity, a comment or a CDATA section",
+        _MARKUP,
     ),
     "a CDATA section": (
         lambda _, document: document.replace(b">ada<", b"><![CDATA[ada]]><"),
-        "a document type, an entity, a comment or a CDATA section",
+        _MARKUP,
     ),
     "a processing instruction behind it": (
         lambda _, document: document + b"<?no thing?>",

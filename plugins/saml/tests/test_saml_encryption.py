@@ -163,6 +163,11 @@ def outside(url: str, file: Path) -> Iterator[tuple[str, bytes]]:
     def document(info: str = key, data: str = usual, how: str = how, known: str = "", beside: str = "") -> bytes:
         return sealing.around(sealing.encrypted_data(how, info, data, known) + beside)
 
+    def of_method(inner: str) -> bytes:
+        return document(info=encrypted_key(_KEY, method(MGF1P, inner)))
+
+    digest = digest_method(sealing.SHA256)
+    properties = b"<xenc:EncryptionProperties/></xenc:EncryptedData>"
     yield "the control", document()
     for uri in (f"file://{file}", "file:///dev/zero", url, "#_a1", ""):
         reference = sealing.value(f'<xenc:CipherReference URI="{uri}"/>')
@@ -186,27 +191,14 @@ def outside(url: str, file: Path) -> Iterator[tuple[str, bytes]]:
     yield "a name of a key and the key", document(info="<ds:KeyName>gate</ds:KeyName>" + key)
     yield "the key beside the data", document(beside=key)
     yield "two EncryptedData", document(beside=sealing.encrypted_data(how, key, usual))
-    yield (
-        "properties",
-        document().replace(b"</xenc:EncryptedData>", b"<xenc:EncryptionProperties/></xenc:EncryptedData>"),
-    )
+    yield "properties", document().replace(b"</xenc:EncryptedData>", properties)
     yield "a list of references", document(info=encrypted_key(_KEY, more="<xenc:ReferenceList/>"))
     yield "a carried name", document(info=encrypted_key(_KEY, more="<xenc:CarriedKeyName>x</xenc:CarriedKeyName>"))
     yield "a key size", document(how=method(sealing.GCM[128], "<xenc:KeySize>128</xenc:KeySize>"))
-    yield "a label", document(info=encrypted_key(_KEY, method(MGF1P, "<xenc:OAEPparams>AAAA</xenc:OAEPparams>")))
-    yield (
-        "a mask in the wrong place",
-        document(info=encrypted_key(_KEY, method(MGF1P, sealing.mask(f"{XENC11}mgf1sha1")))),
-    )
-    yield "two digests", document(info=encrypted_key(_KEY, method(MGF1P, digest_method(sealing.SHA256) * 2)))
-    yield (
-        "something in a digest",
-        document(
-            info=encrypted_key(
-                _KEY, method(MGF1P, digest_method(sealing.SHA256).replace("/>", "><x/></ds:DigestMethod>"))
-            )
-        ),
-    )
+    yield "a label", of_method("<xenc:OAEPparams>AAAA</xenc:OAEPparams>")
+    yield "a mask in the wrong place", of_method(sealing.mask(f"{XENC11}mgf1sha1"))
+    yield "two digests", of_method(digest * 2)
+    yield "something in a digest", of_method(digest.replace("/>", "><x/></ds:DigestMethod>"))
     yield "foreign elements", document().replace(b"xenc:CipherData", b"ds:CipherData")
     yield "foreign elements of another's", document().replace(XENC.encode(), b"urn:x")
     yield "without EncryptedData", sealing.around("")

@@ -29,7 +29,6 @@ def genuine(key: Signer) -> list[bytes]:
 
 
 def assert_the_same_user(judge: Saml, document: bytes, mutant: bytes) -> bool:
-    """True if it is accepted."""
     decision = ask(judge, mutant)  # nothing is raised
     assert isinstance(decision, Accept | Reject | Pass), (decision, document, mutant)
     if isinstance(decision, Accept):

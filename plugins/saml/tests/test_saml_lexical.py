@@ -230,31 +230,23 @@ def test_tricks_with_namespaces(idp: IdP, trick: str) -> None:
     assert_forged(idp.judge, around, response(NAMESPACES[trick](genuine)))
 
 
+def before_the_subject(more: str) -> Change:
+    return instead("<saml:Subject>", f"{more}<saml:Subject>")
+
+
+ATTRIBUTES = " ".join(f'a{n}=""' for n in range(40))
+NESTED, MANY = "too many elements, or nested too deeply", "too many namespaces, or one that is too long"
 SIZES: dict[str, tuple[Change, str]] = {
     "elements without an end": (lambda document: b"<a>" * 21_000, "too many elements"),
     "a hundred thousand elements": (lambda document: b"<a>" * 100_000, "300000 bytes, more than 65535"),
-    "deep": (
-        instead("<saml:Subject>", "<a>" * 40 + "</a>" * 40 + "<saml:Subject>"),
-        "too many elements, or nested too deeply",
-    ),
-    "wide": (instead("<saml:Subject>", "<a/>" * 2_100 + "<saml:Subject>"), "too many elements, or nested too deeply"),
-    "many attributes": (
-        instead("<saml:Subject>", "<a" + "".join(f' a{n}=""' for n in range(40)) + "/><saml:Subject>"),
-        "too many attributes",
-    ),
-    "many namespaces": (
-        instead("<saml:Subject>", "<a" + "".join(f' xmlns:n{n}="urn:x"' for n in range(70)) + "/><saml:Subject>"),
-        "too many namespaces, or one that is too long",
-    ),
-    "a long namespace": (
-        instead("<saml:Subject>", f'<n:a xmlns:n="urn:{"n" * 253}"/><saml:Subject>'),
-        "too many namespaces, or one that is too long",
-    ),
+    "deep": (before_the_subject("<a>" * 40 + "</a>" * 40), NESTED),
+    "wide": (before_the_subject("<a/>" * 2_100), NESTED),
+    "many attributes": (before_the_subject(f"<a {ATTRIBUTES}/>"), "too many attributes"),
+    "many namespaces": (before_the_subject("<a" + "".join(f' xmlns:n{n}="urn:x"' for n in range(70)) + "/>"), MANY),
+    "a long namespace": (before_the_subject(f'<n:a xmlns:n="urn:{"n" * 253}"/>'), MANY),
     "many namespaces, deep": (
-        instead(
-            "<saml:Subject>", '<a xmlns:x="urn:x" xmlns:y="urn:x" xmlns="urn:x">' * 25 + "</a>" * 25 + "<saml:Subject>"
-        ),
-        "too many namespaces, or one that is too long",
+        before_the_subject('<a xmlns:x="urn:x" xmlns:y="urn:x" xmlns="urn:x">' * 25 + "</a>" * 25),
+        MANY,
     ),
     "a byte too many": (lambda document: document.ljust(65_536), "65536 bytes, more than 65535"),
     "64 KiB of a comment": (

@@ -180,14 +180,6 @@ def test_each_restriction_is_a_key(make: Make, stricter: dict[str, Any], parts: 
     assert isinstance(ask(make(**stricter), signed, certificate=m.der(RSA)), Reject)
 
 
-def test_the_holder_of_a_key(make: Make) -> None:
-    held = mint(subject=subject("ada", m.confirmation(m.HOLDER_OF_KEY, holder=P256)))
-    for judge in (make(), make(holder_of_key=True)):
-        assert isinstance(ask(judge, held, certificate=m.der(P256)), Accept)
-        assert isinstance(ask(judge, held, certificate=m.der(RSA)), Reject)
-        assert isinstance(ask(judge, held), Reject)
-
-
 def test_one_time_use(make: Make) -> None:
     """By default each assertion is; without, the one that says so."""
     plain, once = mint(id="_a1"), mint(id="_a2", conditions=conditions(more="<saml:OneTimeUse/>"))

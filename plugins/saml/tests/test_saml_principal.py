@@ -95,15 +95,15 @@ def test_without_a_name_id() -> None:
     assert user(subject=subject("ada", within)) == "ada"
 
 
-@pytest.mark.parametrize("kind", ["BaseID", "EncryptedID"])
-def test_other_kinds_of_identifiers(tmp_path: Path, kind: str) -> None:
+ENCRYPTED = (
+    '<saml:EncryptedID><xenc:EncryptedData xmlns:xenc="http://www.w3.org/2001/04/xmlenc#"><xenc:CipherData>'
+    "<xenc:CipherValue>AAAA</xenc:CipherValue></xenc:CipherData></xenc:EncryptedData></saml:EncryptedID>"
+)
+
+
+@pytest.mark.parametrize("other", ['<saml:BaseID NameQualifier="ada"/>', ENCRYPTED], ids=["BaseID", "EncryptedID"])
+def test_other_kinds_of_identifiers(tmp_path: Path, other: str) -> None:
     judge = authenticator(tmp_path)
-    other = {
-        "BaseID": '<saml:BaseID NameQualifier="ada"/>',
-        "EncryptedID": '<saml:EncryptedID><xenc:EncryptedData xmlns:xenc="http://www.w3.org/2001/04/xmlenc#">'
-        "<xenc:CipherData><xenc:CipherValue>AAAA</xenc:CipherValue></xenc:CipherData></xenc:EncryptedData>"
-        "</saml:EncryptedID>",
-    }[kind]
     assert isinstance(ask(judge, mint()), Accept)
     m.refused(judge, mint(subject=subject(None).replace("<saml:SubjectC", other + "<saml:SubjectC", 1)))
 

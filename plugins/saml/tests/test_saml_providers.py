@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import xmlsec
 from lxml import etree
 
 from dicomgate import Accept, Decision, Pass, Reject
@@ -82,18 +81,7 @@ def test_metadata(tmp_path: Path) -> None:
 def signed_within(document: bytes, *prefixes: str) -> bytes:
     """The Response whose last child, an assertion, is signed within it."""
     root = etree.fromstring(document)
-    signed = root[-1]
-    signature = xmlsec.template.create(signed, xmlsec.Transform.EXCL_C14N, xmlsec.Transform.RSA_SHA256, ns="ds")
-    signed.insert(1, signature)
-    signature.tail = "\n  "  # as an indenting writer does; it is signed
-    reference = xmlsec.template.add_reference(signature, xmlsec.Transform.SHA256, uri=f"#{signed.get('ID')}")
-    xmlsec.template.add_transform(reference, xmlsec.Transform.ENVELOPED)
-    canonical = xmlsec.template.add_transform(reference, xmlsec.Transform.EXCL_C14N)
-    xmlsec.template.transform_add_c14n_inclusive_namespaces(canonical, list(prefixes))
-    xmlsec.tree.add_ids(root, ["ID"])
-    context = xmlsec.SignatureContext()
-    context.key = xmlsec.Key.from_memory(RSA.private_pem, xmlsec.KeyFormat.PEM, None)
-    context.sign(signature)
+    m.sign_within(root[-1], prefixes=prefixes, tail="\n  ")  # as an indenting writer does; it is signed
     return bytes(etree.tostring(root))
 
 

@@ -112,7 +112,6 @@ CHANGES: tuple[Callable[[Any], object], ...] = (
 
 @pytest.mark.parametrize("piece", PIECES)
 def test_each_piece_of_the_signature(idp: IdP, piece: str) -> None:
-    """Taken away, doubled, given an attribute, a child, a text, another namespace."""
     genuine = sign_by_hand(assertion())
 
     def changed(change: Callable[[Any], object]) -> bytes:

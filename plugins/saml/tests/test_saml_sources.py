@@ -153,7 +153,7 @@ def at_url(server: Issuer, folder: Path, *signers: m.Signer, path: str = "/idp",
         "unsigned_metadata": not signers, "fetch_timeout": timedelta(seconds=2),
     }  # fmt: skip
     judge = Saml(**{**usual, **options})
-    judge.source._metadata._refresh = 0.05  # type: ignore[attr-defined]
+    judge.source._metadata._refresh = 0.05  # type: ignore[union-attr]
     # A minute is the least that can be configured.
     return judge
 
@@ -202,7 +202,7 @@ async def test_metadata_of_a_url(server: Issuer, tmp_path: Path) -> None:
 @pytest.mark.anyio
 async def test_it_is_fetched_again_when_it_is_time(server: Issuer, tmp_path: Path) -> None:
     judge = at_url(server, tmp_path)
-    judge.source._metadata._refresh = 3600  # type: ignore[attr-defined]
+    judge.source._metadata._refresh = 3600  # type: ignore[union-attr]
 
     async with serving(judge):
         await come(lambda: known(judge))

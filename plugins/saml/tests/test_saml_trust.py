@@ -51,7 +51,6 @@ def why_not(data: bytes, *signers: m.Signer) -> str:
 
 @pytest.mark.parametrize("in_one_file", [True, False])
 def test_two_certificates_while_the_issuer_changes_keys(tmp_path: Path, in_one_file: bool) -> None:
-    """Either key signs, the third one does not."""
     contents = [RSA.pem + P256.pem] if in_one_file else [RSA.pem, P256.pem]
     files = [m.written(tmp_path / f"{number}.pem", content) for number, content in enumerate(contents)]
     judge = m.authenticator(tmp_path, certificates=files)
@@ -167,7 +166,7 @@ TWO_IN_ONE = f"{RSA.base64}-----END CERTIFICATE----------BEGIN CERTIFICATE-----{
         RSA.base64[:-8],
         "<x/>",
         STRANGER.pem.decode(),
-        RSA.base64 + TWO_IN_ONE,
+        TWO_IN_ONE,
     ],
 )
 def test_certificates_that_are_none(certificate: str) -> None:

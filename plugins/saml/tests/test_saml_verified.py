@@ -161,7 +161,6 @@ def test_a_prefix_bound_anew_between_what_is_signed_and_what_is_not(idp: IdP) ->
 
 
 def test_each_attribute_and_text_is_signed(idp: IdP) -> None:
-    """Whatever is changed outside the signature is noticed."""
     genuine = mint(attributes={"role": ["reader"]})
     seen = 0
     for number, element in enumerate(etree.fromstring(genuine).iter()):

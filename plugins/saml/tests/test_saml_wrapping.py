@@ -171,41 +171,33 @@ def first(genuine: bytes) -> bytes:
 
 OTHERS: dict[str, Callable[[bytes], bytes]] = {
     # CVE-2022-41912: crewjam/saml verified one assertion and read another.
-    "a copy behind": lambda genuine: response(genuine, evil_one(genuine)),
-    "a copy in front": lambda genuine: response(evil_one(genuine), genuine),
-    "a copy of the attacker's behind": lambda genuine: response(genuine, evil_one(genuine, signed=True)),
-    "a copy of the attacker's in front": lambda genuine: response(evil_one(genuine, signed=True), genuine),
-    "two genuine ones": lambda genuine: response(genuine, mint()),
-    "the same twice": lambda genuine: response(genuine, genuine),
+    "a copy behind": lambda g: response(g, evil_one(g)),
+    "a copy in front": lambda g: response(evil_one(g), g),
+    "a copy of the attacker's behind": lambda g: response(g, evil_one(g, signed=True)),
+    "a copy of the attacker's in front": lambda g: response(evil_one(g, signed=True), g),
+    "two genuine ones": lambda g: response(g, mint()),
+    "the same twice": lambda g: response(g, g),
     # pysaml2, CVE-2020-5390: the wrapped assertion where xmlsec1 finds it first.
-    "in a wrapper": lambda genuine: response(evil_one(genuine), more=f"<wrapper>{genuine.decode()}</wrapper>"),
-    "in Extensions": lambda genuine: response(
-        evil_one(genuine), more=f"<samlp:Extensions>{genuine.decode()}</samlp:Extensions>"
-    ),
-    "assertion in assertion": lambda genuine: response(
-        etree.tostring(wrapping.xsw4(etree.fromstring(genuine), "another"))
-    ),
-    "assertion in assertion, its signature first": lambda genuine: response(first(genuine)),
-    "Response in Response": lambda genuine: response(evil_one(genuine), more=sign(response(genuine)).decode()),
-    "in StatusDetail": lambda genuine: around(evil_one(genuine), status_detail=genuine),
+    "in a wrapper": lambda g: response(evil_one(g), more=f"<wrapper>{g.decode()}</wrapper>"),
+    "in Extensions": lambda g: response(evil_one(g), more=f"<samlp:Extensions>{g.decode()}</samlp:Extensions>"),
+    "assertion in assertion": lambda g: response(etree.tostring(wrapping.xsw4(etree.fromstring(g), "another"))),
+    "assertion in assertion, its signature first": lambda g: response(first(g)),
+    "Response in Response": lambda g: response(evil_one(g), more=sign(response(g)).decode()),
+    "in StatusDetail": lambda g: around(evil_one(g), status_detail=g),
     "in StatusDetail, beside the attacker's": lambda g: around(evil_one(g, signed=True), status_detail=g),
-    "the evil one in StatusDetail": lambda genuine: around(genuine, status_detail=evil_one(genuine)),
+    "the evil one in StatusDetail": lambda g: around(g, status_detail=evil_one(g)),
     # CVE-2025-25292: the signature hidden in StatusDetail.
-    "the signature in StatusDetail": lambda genuine: around(
-        evil_one(genuine), status_detail=etree.tostring(signature_of(etree.fromstring(genuine)))
+    "the signature in StatusDetail": lambda g: around(
+        evil_one(g), status_detail=etree.tostring(signature_of(etree.fromstring(g)))
     ),
-    "of another version beside it": lambda genuine: response(
-        genuine, evil_one(genuine).replace(SAML_NAMESPACE.encode(), b"urn:oasis:names:tc:SAML:1.0:assertion")
+    "of another version beside it": lambda g: response(
+        g, evil_one(g).replace(SAML_NAMESPACE.encode(), b"urn:oasis:names:tc:SAML:1.0:assertion")
     ),
-    "of no namespace beside it": lambda genuine: response(
-        genuine, evil_one(genuine).replace(SAML_NAMESPACE.encode(), b"urn:x")
-    ),
-    "below another root": lambda genuine: b"<Assertions>" + genuine + b"</Assertions>",
-    "below an envelope": lambda genuine: (
-        b'<s:Body xmlns:s="http://schemas.xmlsoap.org/soap/">' + genuine + b"</s:Body>"
-    ),
-    "beside an encrypted one": lambda genuine: response(
-        genuine, f'<saml:EncryptedAssertion xmlns:saml="{SAML_NAMESPACE}"/>'.encode()
+    "of no namespace beside it": lambda g: response(g, evil_one(g).replace(SAML_NAMESPACE.encode(), b"urn:x")),
+    "below another root": lambda g: b"<Assertions>" + g + b"</Assertions>",
+    "below an envelope": lambda g: b'<s:Body xmlns:s="http://schemas.xmlsoap.org/soap/">' + g + b"</s:Body>",
+    "beside an encrypted one": lambda g: response(
+        g, f'<saml:EncryptedAssertion xmlns:saml="{SAML_NAMESPACE}"/>'.encode()
     ),
 }
 MOVED: dict[str, Callable[[Element, Element], None]] = {

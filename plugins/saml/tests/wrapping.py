@@ -88,20 +88,22 @@ def xsw4(root: Element, evil_id: str) -> Element:
     return document
 
 
-def xsw5(root: Element, evil_id: str) -> Element:
-    """The evil assertion has the signature, the original is at the end of the document."""
-    root, original, evil = parts(etree.tostring(root), evil_id)
-    document = instead(root, original, evil)
-    document.append(without_signature(original))
-    return document
+def hidden(where: Callable[[Element, Element], Element], what: str) -> Attack:
+    """The evil assertion, with the signature, in place of the original, which is put into `where` of the document."""
+
+    def attack(root: Element, evil_id: str) -> Element:
+        root, original, evil = parts(etree.tostring(root), evil_id)
+        document = instead(root, original, evil)
+        where(document, signature_of(evil)).append(without_signature(original))
+        return document
+
+    attack.__name__ = what
+    return attack
 
 
-def xsw6(root: Element, evil_id: str) -> Element:
-    """The original inside the signature of the evil assertion."""
-    root, original, evil = parts(etree.tostring(root), evil_id)
-    document = instead(root, original, evil)
-    signature_of(evil).append(without_signature(original))
-    return document
+xsw5 = hidden(lambda document, signature: document, "xsw5")
+xsw6 = hidden(lambda document, signature: signature, "xsw6")
+xsw8 = hidden(lambda document, signature: etree.SubElement(signature, f"{DSIG}Object"), "xsw8")
 
 
 def xsw7(root: Element, evil_id: str) -> Element:
@@ -116,14 +118,6 @@ def xsw7(root: Element, evil_id: str) -> Element:
     original.addprevious(extensions)
     extensions.append(evil)
     return root
-
-
-def xsw8(root: Element, evil_id: str) -> Element:
-    """The original in an Object of the evil assertion's signature."""
-    root, original, evil = parts(etree.tostring(root), evil_id)
-    document = instead(root, original, evil)
-    etree.SubElement(signature_of(evil), f"{DSIG}Object").append(without_signature(original))
-    return document
 
 
 CLASSIC = (xsw1, xsw2, xsw3, xsw4, xsw5, xsw6, xsw7, xsw8)

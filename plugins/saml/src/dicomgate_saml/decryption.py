@@ -11,7 +11,6 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -44,15 +43,6 @@ _IV = 12
 """xmlenc-core1 5.2.4: "a 96 bit Initialization Vector", before the ciphertext and its tag."""
 
 
-class _Parts(NamedTuple):
-    """The parts of an EncryptedData: the padding and the value of the key, its size, the content."""
-
-    padding: OAEP
-    key: Element
-    key_size: int
-    content: Element
-
-
 class Decryptor:
     """Decrypts with the RSA key in a PEM file. Raises ConfigError if there is none."""
 
@@ -67,17 +57,18 @@ class Decryptor:
 
     def decrypt(self, encrypted: Element) -> bytes:
         """The content of an EncryptedAssertion. Raises RefusedError; the message does not say which step failed."""
-        parts = _taken_apart(encrypted)
+        padding, key_value, key_size, value = _taken_apart(encrypted)
         try:
-            key, content = self._key.decrypt(_binary(parts.key), parts.padding), _binary(parts.content)
-            if len(key) == parts.key_size:
+            key, content = self._key.decrypt(_binary(key_value), padding), _binary(value)
+            if len(key) == key_size:
                 return AESGCM(key).decrypt(content[:_IV], content[_IV:], None)
         except (ValueError, InvalidTag):
             pass
         raise RefusedError("it cannot be decrypted with the gateway's key")
 
 
-def _taken_apart(encrypted: Element) -> _Parts:
+def _taken_apart(encrypted: Element) -> tuple[OAEP, Element, int, Element]:
+    """The padding and the value of the key, its size, the value of the content. Raises RefusedError."""
     (data,) = _children(encrypted, f"{XENC}EncryptedData")
     method, key_info, cipher = _children(data, f"{XENC}EncryptionMethod", f"{DSIG}KeyInfo", f"{XENC}CipherData")
     (key,) = _children(key_info, f"{XENC}EncryptedKey")
@@ -90,7 +81,7 @@ def _taken_apart(encrypted: Element) -> _Parts:
     size = _CONTENT.get(method.get("Algorithm"))
     if size is None:
         raise RefusedError("encrypted with an algorithm that is not accepted")
-    return _Parts(_padding(key_method), key_value, size, value)
+    return _padding(key_method), key_value, size, value
 
 
 def _padding(method: Element) -> OAEP:

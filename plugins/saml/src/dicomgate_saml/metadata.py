@@ -17,20 +17,17 @@ _POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 
 def write_metadata(entity_id: str, recipient: str, certificate: bytes | None) -> str:
     """The EntityDescriptor of a service provider. `certificate` (PEM) is that of its key to decrypt and sign."""
-    root = etree.Element(f"{METADATA}EntityDescriptor", nsmap={None: METADATA[1:-1], "ds": DSIG[1:-1]})
-    root.set("entityID", entity_id)
-    service = etree.SubElement(root, f"{METADATA}SPSSODescriptor")
-    service.set("AuthnRequestsSigned", "false")
-    service.set("WantAssertionsSigned", "true")
-    service.set("protocolSupportEnumeration", SAMLP[1:-1])
+    names = {None: METADATA[1:-1], "ds": DSIG[1:-1]}
+    root = etree.Element(f"{METADATA}EntityDescriptor", nsmap=names, entityID=entity_id)
+    provider = {
+        "AuthnRequestsSigned": "false", "WantAssertionsSigned": "true", "protocolSupportEnumeration": SAMLP[1:-1],
+    }  # fmt: skip
+    service = etree.SubElement(root, f"{METADATA}SPSSODescriptor", provider)
     if certificate is not None:
         for use in ("signing", "encryption"):
             _add_key(service, use, certificate)
-    consumer = etree.SubElement(service, f"{METADATA}AssertionConsumerService")
-    consumer.set("Binding", _POST)
-    consumer.set("Location", recipient)
-    consumer.set("index", "0")
-    consumer.set("isDefault", "true")
+    consumer = {"Binding": _POST, "Location": recipient, "index": "0", "isDefault": "true"}
+    etree.SubElement(service, f"{METADATA}AssertionConsumerService", consumer)
     return str(etree.tostring(root, pretty_print=True, encoding="unicode"))
 
 

@@ -45,8 +45,8 @@ def read_signed(signature: Element, certificates: Sequence[str], longest: int) -
     digest, expected, prefixes = _check_form(signature, signed.get("ID"))
     for key_info in signature.findall(f"{DSIG}KeyInfo"):
         signature.remove(key_info)
-    path = _path(signature)
-    if not any(OneLogin_Saml2_Utils.validate_sign(_root(signed), cert=one, xpath=path) for one in certificates):
+    root, path = signed.getroottree().getroot(), _path(signature)
+    if not any(OneLogin_Saml2_Utils.validate_sign(root, cert=one, xpath=path) for one in certificates):
         raise RefusedError("not signed with a key of the issuer, or changed after that")
     canonical = _canonical(signed, signature, prefixes)
     if not canonical or not hmac.compare_digest(_DIGESTS[digest](canonical).digest(), expected):
@@ -129,10 +129,6 @@ def _path(element: Element) -> str:
     """The path of the element by positions only: no prefix, name or ID of the document is used."""
     parent = element.getparent()
     return "/*" if parent is None else f"{_path(parent)}/*[{parent.index(element) + 1}]"
-
-
-def _root(element: Element) -> Element:
-    return element.getroottree().getroot()
 
 
 def _name(element: Element) -> str:

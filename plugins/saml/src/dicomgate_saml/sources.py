@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from dicomgate import ConfigError
 from dicomgate.kit.fetch import Fetcher, FetchError, check_url
@@ -31,22 +31,6 @@ class MetadataUnavailableError(Exception):
     """The issuer's keys are not known now. The message is for the log."""
 
 
-class Source(Protocol):
-    """The issuer's keys; an asynchronous context manager, entered before it is used."""
-
-    def trusted(self, now: float) -> Trusted:
-        """The certificates at `now` (Unix time). Thread-safe. Raises MetadataUnavailableError."""
-        ...
-
-    async def ready(self) -> None:
-        """Wait for the end of the first fetch, successful or not."""
-        ...
-
-    async def __aenter__(self) -> Any: ...
-
-    async def __aexit__(self, *_: object) -> None: ...
-
-
 class FixedSource:
     """Files whose good changes count at the next login. Raises ConfigError when it is made, never later."""
 
@@ -54,7 +38,7 @@ class FixedSource:
         self._files = Watched(paths, read, log=_log)
 
     def trusted(self, now: float) -> Trusted:
-        """What the files say, or what the last good ones said. Raises MetadataUnavailableError."""
+        """What the files say, or the last good ones said, at `now` (Unix time). Raises MetadataUnavailableError."""
         return _still_valid(self._files.current(), now)
 
     async def ready(self) -> None:
@@ -94,7 +78,7 @@ class UrlSource:
         await self._metadata.settled()
 
     def trusted(self, now: float) -> Trusted:
-        """What was fetched last. Raises MetadataUnavailableError."""
+        """What was fetched last, if it counts at `now` (Unix time). Thread-safe. Raises MetadataUnavailableError."""
         try:
             return _still_valid(self._metadata.latest(), now)
         except FetchError as error:
@@ -115,6 +99,9 @@ class UrlSource:
             return _still_valid(fetched, time.time())
         except (RefusedError, MetadataUnavailableError) as error:
             raise FetchError(str(error)) from None
+
+
+Source: TypeAlias = FixedSource | UrlSource
 
 
 def certificate_files(paths: Sequence[Path]) -> Callable[[], Trusted]:
