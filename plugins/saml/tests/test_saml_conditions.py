@@ -47,6 +47,10 @@ def said(**parts: str) -> Callable[[], dict[str, Any]]:
     return lambda: parts
 
 
+def sessions(*ends: float) -> Callable[[], dict[str, Any]]:
+    return lambda: {"authentication": "".join(m.authentication(session_ends=one) for one in ends)}
+
+
 def each(what: str, why: str, *parts: Callable[[], dict[str, Any]]) -> list[Row]:
     """A row for each of these, which all have the same problem."""
     return [(f"{what} {number}", one, why) for number, one in enumerate(parts, 1)]
@@ -98,12 +102,8 @@ CONFIRMATIONS: list[Row] = [
 ]  # fmt: skip
 STATEMENTS: list[Row] = [
     ("no AuthnStatement", said(authentication=""), "AuthnStatement: is missing"),
-    ("a session that is over", lambda: {"authentication": m.authentication(session_ends=-61)}, "SessionNotOnOrAfter: "),
-    (
-        "two sessions, one of which is over",
-        lambda: {"authentication": m.authentication(session_ends=300) + m.authentication(session_ends=-61)},
-        "SessionNotOnOrAfter: ",
-    ),
+    ("a session that is over", sessions(-61), "SessionNotOnOrAfter: "),
+    ("two sessions, one of which is over", sessions(300, -61), "SessionNotOnOrAfter: "),
 ]
 ROWS = [*AUDIENCES, *CONDITIONS, *CONFIRMATIONS, *STATEMENTS]
 

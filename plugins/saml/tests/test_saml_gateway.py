@@ -66,6 +66,10 @@ def table(folder: Path, provider: Provider, keys: Sequence[Signer] = (RSA,), **o
     return {**known, "entity_id": ENTITY_ID, "group_attributes": ["groups"], "timeout": "20s", **options}
 
 
+def at_url(server: Issuer, folder: Path, **options: Any) -> dict[str, Any]:
+    return {"metadata_url": f"{server.name}/metadata", "ca": ca_file(server, folder), **options}
+
+
 def own_key(folder: Path) -> dict[str, Any]:
     """The options for a gateway that signs its responses."""
     return {
@@ -215,12 +219,8 @@ def test_metadata_that_comes_and_goes(
     start: Callable[..., Gateway], server: Issuer, pacs: PynetdicomPacs, tmp_path: Path
 ) -> None:
     pysaml2 = Pysaml2(tmp_path)
-    url: dict[str, Any] = {
-        "metadata_url": f"{server.name}/metadata",
-        "metadata_signers": written(tmp_path / "signers.pem", RSA.pem),
-        "ca": ca_file(server, tmp_path),
-        "fetch_timeout": "500ms",
-    }
+    signers = written(tmp_path / "signers.pem", RSA.pem)
+    url = at_url(server, tmp_path, metadata_signers=signers, fetch_timeout="500ms")
     server.stop()
     running = start(pacs.address, table(tmp_path, pysaml2, **url))
     wait_until(lambda: "cannot be fetched" in running.log(), "the first fetch")
@@ -250,11 +250,7 @@ def test_two_issuers_side_by_side(
 ) -> None:
     opensaml, pysaml2 = OpenSaml(tmp_path), Pysaml2(tmp_path)
     server.stop()
-    url: dict[str, Any] = {
-        "metadata_url": f"{server.name}/metadata",
-        "unsigned_metadata": True,
-        "ca": ca_file(server, tmp_path),
-    }
+    url = at_url(server, tmp_path, unsigned_metadata=True)
     tables = [table(tmp_path, pysaml2, **url), table(tmp_path, opensaml, [STRANGER])]
     running = start(pacs.address, *tables)
     # One that is out of reach does not affect the other.

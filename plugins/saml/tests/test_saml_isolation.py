@@ -113,10 +113,8 @@ def test_what_costs_the_most(tmp_path: Path) -> None:
         ("written", f'xmlns:n="u:{"x" * 45_000}"', "<n:a/>" * 1_750),
         ("written, few", few, "".join(f'<n{n % 55:x}:a n{(n + 1) % 55:x}:a=""/>' for n in range(1_750))),
     ):
-        crafted = looking.replace("<saml:Assertion ", f"<saml:Assertion {declared} ", 1).replace(
-            "<saml:S", used + "<saml:S", 1
-        )
-        documents[f"namespaces, {name}"] = crafted.encode()
+        crafted = looking.replace("<saml:Assertion ", f"<saml:Assertion {declared} ", 1)
+        documents[f"namespaces, {name}"] = crafted.replace("<saml:S", used + "<saml:S", 1).encode()
     documents |= {
         "a long digest": genuine.replace("<ds:DigestValue>", "<ds:DigestValue>" + "AAAA" * (room // 4)).encode(),
         "a long signature": genuine.replace("<ds:SignatureValue>", "<ds:SignatureValue>" + "A" * room).encode(),
@@ -152,6 +150,5 @@ def test_that_all_of_this_would_be_seen(tmp_path: Path) -> None:
     slow = sign_by_hand(assertion(), references=[Reference(transforms=(ENVELOPED, burning(4), EXCLUSIVE))])
     said, opened = judged(tmp_path, {"file": passwords, "slow": slow}, "--naively")
     assert any("/etc/passwd" in one for one in opened)
-    _, cheap = said["found"]["file"]
-    _, dear = said["found"]["slow"]
+    (_, cheap), (_, dear) = said["found"]["file"], said["found"]["slow"]
     assert dear > 10 * cheap, (dear, cheap)

@@ -21,6 +21,7 @@ from plugins.saml.tests import mint as m
 from plugins.saml.tests.described import key, metadata
 from plugins.saml.tests.mint import ENTITY_ID, ISSUER, P256, RSA, STRANGER, ask, authenticator, mint, sign, written
 
+pytestmark = pytest.mark.anyio
 FEDERATION = STRANGER
 PAST = f"the metadata of {ISSUER} cannot be fetched"
 
@@ -120,9 +121,8 @@ def test_a_file_past_its_time(tmp_path: Path) -> None:
     assert isinstance(ask(judge, b"nonsense"), Reject), "what is no assertion needs no key to be seen"
     replaced(path, metadata(until=3600))
     assert known(judge) == {"RSA"}
-    assert isinstance(
-        ask(authenticator(tmp_path, metadata_file=written(path, metadata(until=-1))), mint()), Unavailable
-    )
+    late = authenticator(tmp_path, metadata_file=written(path, metadata(until=-1)))
+    assert isinstance(ask(late, mint()), Unavailable)
 
 
 def test_the_end_comes_by_itself(tmp_path: Path) -> None:
@@ -159,11 +159,11 @@ def at_url(server: Issuer, folder: Path, *signers: m.Signer, path: str = "/idp",
 
 
 @asynccontextmanager
-async def serving(judge: Saml) -> AsyncIterator[None]:
+async def serving(judge: Saml) -> AsyncIterator[Saml]:
     """While the gateway serves; after it no task is left."""
     before = asyncio.all_tasks()
     async with asyncio.timeout(60), judge:
-        yield
+        yield judge
     assert asyncio.all_tasks() == before
 
 
@@ -183,7 +183,6 @@ def unavailable(decision: Decision) -> str:
     return decision.reason
 
 
-@pytest.mark.anyio
 async def test_metadata_of_a_url(server: Issuer, tmp_path: Path) -> None:
     judge = at_url(server, tmp_path)
     assert unavailable(ask(judge, mint())) == f"{PAST}: not yet"
@@ -199,7 +198,6 @@ async def test_metadata_of_a_url(server: Issuer, tmp_path: Path) -> None:
     assert known(judge) == {"P256"}, "drained, not yet gone"
 
 
-@pytest.mark.anyio
 async def test_it_is_fetched_again_when_it_is_time(server: Issuer, tmp_path: Path) -> None:
     judge = at_url(server, tmp_path)
     judge.source._metadata._refresh = 3600  # type: ignore[union-attr]
@@ -212,7 +210,6 @@ async def test_it_is_fetched_again_when_it_is_time(server: Issuer, tmp_path: Pat
         assert server.connections == 1, "no login makes it fetch"
 
 
-@pytest.mark.anyio
 async def test_down_at_the_start(server: Issuer, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "dicomgate_saml")
     judge = at_url(server, tmp_path)
@@ -230,12 +227,9 @@ async def test_down_at_the_start(server: Issuer, tmp_path: Path, caplog: pytest.
 
 
 @pytest.mark.parametrize("fault", ["status 500", "no content", "1 GiB", "a bomb", "broken off", "no HTTP"])
-@pytest.mark.anyio
 async def test_an_outage(server: Issuer, tmp_path: Path, fault: str, caplog: pytest.LogCaptureFixture) -> None:
-    judge = at_url(server, tmp_path)
     caplog.set_level(logging.INFO, "dicomgate_saml")
-
-    async with serving(judge):
+    async with serving(at_url(server, tmp_path)) as judge:
         await come(lambda: known(judge))
         server.answers["/idp"] = FAULTS[fault][0]
         await fetches(server, 3)
@@ -249,45 +243,33 @@ async def test_an_outage(server: Issuer, tmp_path: Path, fault: str, caplog: pyt
 
 
 @pytest.mark.parametrize("fault", ["mute", "dripping", "dripping headers"])
-@pytest.mark.anyio
 async def test_a_server_that_takes_its_time(server: Issuer, tmp_path: Path, fault: str) -> None:
-    judge = at_url(server, tmp_path, fetch_timeout=timedelta(milliseconds=300))
     server.answers["/idp"] = FAULTS[fault][0]
-
-    async with serving(judge):
+    async with serving(at_url(server, tmp_path, fetch_timeout=timedelta(milliseconds=300))) as judge:
         await come(lambda: "no answer within 0.3 s" in unavailable(ask(judge, mint())))
         server.answers["/idp"] = document(metadata(RSA))
         await come(lambda: known(judge))
 
 
-@pytest.mark.anyio
 async def test_leaving_in_the_middle_of_a_fetch(server: Issuer, tmp_path: Path) -> None:
-    judge = at_url(server, tmp_path)
     server.answers["/idp"] = FAULTS["mute"][0]
-
-    async with serving(judge):
+    async with serving(at_url(server, tmp_path)):
         await come(lambda: server.open)
 
 
 @pytest.mark.parametrize("which", ["of another authority", "of another name", "expired"])
-@pytest.mark.anyio
 async def test_the_wrong_certificate(server: Issuer, tmp_path: Path, which: str) -> None:
-    judge = at_url(server, tmp_path)
     server.show(server.wrong_certificates()[which])
-
-    async with serving(judge):
+    async with serving(at_url(server, tmp_path)) as judge:
         await come(lambda: "certificate" in unavailable(ask(judge, mint())))
         assert not server.requests
         server.show(server.authority.issue_cert(server.address[0]))
         await come(lambda: known(judge))
 
 
-@pytest.mark.anyio
 async def test_no_redirect(server: Issuer, tmp_path: Path) -> None:
-    judge = at_url(server, tmp_path, path="/moved")
     server.answers["/moved"] = redirect(f"{server.name}/idp", metadata(RSA))
-
-    async with serving(judge):
+    async with serving(at_url(server, tmp_path, path="/moved")) as judge:
         await come(lambda: "answers with status 302" in unavailable(ask(judge, mint())))
         assert server.count("/idp") == 0
 
@@ -306,13 +288,10 @@ BAD = {
 
 
 @pytest.mark.parametrize(("bad", "why"), BAD.values(), ids=list(BAD))
-@pytest.mark.anyio
 async def test_what_is_fetched_and_not_good(server: Issuer, tmp_path: Path, bad: bytes, why: str) -> None:
     """At the start logins are `Unavailable`; later the last good metadata stays in use."""
-    judge = at_url(server, tmp_path, FEDERATION)
     server.answers["/idp"] = document(bad)
-
-    async with serving(judge):
+    async with serving(at_url(server, tmp_path, FEDERATION)) as judge:
         await come(lambda: why in unavailable(ask(judge, mint())))
         server.answers["/idp"] = document(sign(metadata(RSA), FEDERATION))
         await come(lambda: known(judge))
@@ -321,24 +300,18 @@ async def test_what_is_fetched_and_not_good(server: Issuer, tmp_path: Path, bad:
         assert known(judge) == {"RSA"}
 
 
-@pytest.mark.anyio
 async def test_unsigned_metadata(server: Issuer, tmp_path: Path) -> None:
     """The certificate of the server is then what vouches for it; with signers it is never enough."""
-    for judge, expected in (
-        (at_url(server, tmp_path), {"RSA"}),
-        (at_url(server, tmp_path, FEDERATION, unsigned_metadata=True), set()),
-    ):
+    both = at_url(server, tmp_path, FEDERATION, unsigned_metadata=True)
+    for judge, expected in ((at_url(server, tmp_path), {"RSA"}), (both, set())):
         async with serving(judge):
             await fetches(server, 3)
             assert known(judge) == expected
 
 
-@pytest.mark.anyio
 async def test_past_its_time_while_the_server_is_down(server: Issuer, tmp_path: Path) -> None:
-    judge = at_url(server, tmp_path)
     server.answers["/idp"] = document(metadata(RSA, until=1.5))
-
-    async with serving(judge):
+    async with serving(at_url(server, tmp_path)) as judge:
         await come(lambda: known(judge))
         server.stop()
         await come(lambda: not known(judge))
@@ -348,7 +321,6 @@ async def test_past_its_time_while_the_server_is_down(server: Issuer, tmp_path: 
         await come(lambda: known(judge))
 
 
-@pytest.mark.anyio
 async def test_a_defect_does_not_end_the_fetching(
     server: Issuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -58,11 +58,10 @@ class AssertionRules:
         yield from self._authentication(assertion, now)
 
     def _conditions(self, assertion: Element, issued: float | None, now: float) -> Iterator[ClaimProblem]:
-        found = assertion.findall(f"{SAML}Conditions")
-        if len(found) != 1:
-            yield ClaimProblem("Conditions", "is missing" if not found else "occurs several times")
+        conditions, *more = assertion.findall(f"{SAML}Conditions") or [None]
+        if conditions is None or more:
+            yield ClaimProblem("Conditions", "occurs several times" if more else "is missing")
             return
-        (conditions,) = found
         yield from self._window("Conditions", conditions, now)
         ends = read_time(conditions.get("NotOnOrAfter"))
         if ends is not None and issued is not None and ends - issued > self.maximum_lifetime:
@@ -95,11 +94,10 @@ class AssertionRules:
         if method not in (BEARER, HOLDER_OF_KEY) or (self.holder_of_key and method != HOLDER_OF_KEY):
             yield ClaimProblem(where, f"{quoted(method)} is not an accepted method")
             return
-        datas = confirmation.findall(f"{SAML}SubjectConfirmationData")
-        if len(datas) != 1:
+        data, *more = confirmation.findall(f"{SAML}SubjectConfirmationData") or [None]
+        if data is None or more:
             yield ClaimProblem(where, "without SubjectConfirmationData")
             return
-        (data,) = datas
         yield from self._window("SubjectConfirmationData", data, now)
         recipient = data.get("Recipient")
         if recipient != self.recipient and (recipient is not None or self.recipient_required):
