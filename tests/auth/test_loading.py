@@ -114,18 +114,13 @@ def test_what_is_not_callable_is_told(install: Install) -> None:
         find("fake")
 
 
-def test_two_distributions_of_one_name_are_ambiguous(install: Install) -> None:
-    install("class Made: pass")
-    find("fake")
-    install("class Made: pass", distribution="other")
-    with pytest.raises(PluginError, match="'fake' is provided by more than one installed distribution"):
-        find("fake")
-
-
-def test_one_distribution_that_is_seen_twice_is_not(install: Install) -> None:
+def test_two_distributions_of_one_name_are_ambiguous_but_not_one_that_is_seen_twice(install: Install) -> None:
     install("class Made: pass")
     install("", value="dicomgate_fake_module:Made", distribution="dicomgate-fake-again")
     assert find("fake").__name__ == "Made"
+    install("class Made: pass", distribution="other")
+    with pytest.raises(PluginError, match="'fake' is provided by more than one installed distribution"):
+        find("fake")
 
 
 # -- options ----------------------------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ def test_what_suffices_changes_no_limit(
     assert not caplog.records
 
 
-def test_too_few_lower_the_limits_and_the_log_says_which_are_in_force(
+def test_too_few_lower_the_limits_that_are_higher_and_the_log_says_which_are_in_force(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert in_force(monkeypatch, System(128, 256)) == Limits(76, 38, 38, 19)
@@ -61,9 +61,6 @@ def test_too_few_lower_the_limits_and_the_log_says_which_are_in_force(
         "until then these are in force: max_associations = 76, max_associations_per_source = 38, "
         "max_unauthenticated = 38, max_unauthenticated_per_source = 19"
     )
-
-
-def test_a_limit_that_is_lower_already_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     assert in_force(monkeypatch, System(256, 256), Limits(500, 10, 200, 5)) == Limits(76, 10, 38, 5)
 
 

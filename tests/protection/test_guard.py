@@ -209,6 +209,11 @@ async def test_what_was_refused_here_may_be_right_there(desk: Desk) -> None:
 async def test_an_answer_that_crosses_a_cancellation_is_dropped(desk: Desk) -> None:
     complaints: list[str] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, about: complaints.append(about["message"]))
+
+    class Plain:
+        def authenticate(self, attempt: Attempt) -> Decision:
+            return Reject("wrong passcode")
+
     awaited, plain = desk.chain.links[0], Link("plain", Plain())
     before = asyncio.all_tasks()
     for number in range(300):
@@ -225,13 +230,6 @@ async def test_an_answer_that_crosses_a_cancellation_is_dropped(desk: Desk) -> N
     assert plain._queue == 0
     assert asyncio.all_tasks() == before
     assert complaints == []
-
-
-class Plain:
-    """Rejects, in a thread."""
-
-    def authenticate(self, attempt: Attempt) -> Decision:
-        return Reject("wrong passcode")
 
 
 class Turns:
