@@ -1,4 +1,4 @@
-"""A real OpenID provider, and gateways and peers of dicomgate.testing."""
+"""An authenticator, an issuer, a real OpenID provider, and gateways and peers of dicomgate.testing."""
 
 from __future__ import annotations
 
@@ -8,12 +8,29 @@ from pathlib import Path
 import pytest
 
 from dicomgate.testing.fixtures import evidence, gateway, orthanc, pacs, running_orthanc  # noqa: F401
+from dicomgate_jwt import Jwt
+from plugins.jwt.tests.issuer import Issuer
+from plugins.jwt.tests.mint import RSA, authenticator, key_set
 from plugins.jwt.tests.provider import OidcProvider, run_provider
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Jwt:
+    """The authenticator of an issuer whose keys are in a file, with the defaults."""
+    return authenticator(tmp_path_factory.mktemp("jwt"))
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    """An issuer that publishes one key."""
+    with Issuer() as running:
+        running.publish(key_set(RSA))
+        yield running
 
 
 @pytest.fixture

@@ -281,9 +281,10 @@ def _head(*headers: str, status: int = 200) -> bytes:
 
 
 FAULTS: dict[str, tuple[Answer, str]] = {
-    "status 500": (document(b"{}", status=500), "answers with status 500"),
-    "status 404": (document(b"{}", status=404), "answers with status 404"),
-    "no content": (document(b"", status=204), "answers with status 204"),
+    **{
+        f"status {status}": (document(b'{"active": true, "sub": "ada"}', status=status), f"with status {status}")
+        for status in (201, 204, 400, 401, 403, 404, 429, 500, 503)
+    },
     "mute": (mute, "no answer within"),
     "5 s to the headers": (slow, "no answer within"),
     "dripping": (dripping, "no answer within"),

@@ -29,6 +29,7 @@ from dicomgate_jwt import Introspection, Jwt
 
 ISSUER = "https://login.hospital.example/realms/imaging"
 AUDIENCE = "https://pacs.hospital.example/dicom"
+HEADER = {"alg": "RS256", "typ": "at+jwt", "kid": "rsa"}
 
 
 class _Gone:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,13 +31,6 @@ ADMITTED = b"\2"
 @pytest.fixture(autouse=True)
 def _short_cool_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_keys, "COOL_DOWN", COOL_DOWN)
-
-
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    with Issuer() as running:
-        running.publish(key_set(RSA))
-        yield running
 
 
 @pytest.fixture

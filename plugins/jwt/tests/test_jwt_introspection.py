@@ -21,7 +21,7 @@ from dicomgate_jwt.claims import thumbprint
 from dicomgate_jwt.discovery import IntrospectionEndpoint
 from dicomgate_jwt.introspection_cache import MOST_ASKED, IntrospectionCache
 from plugins.jwt.tests.introspector import PATH, Introspector
-from plugins.jwt.tests.issuer import FAULTS, Answer, Trap, ca_file, document, redirect
+from plugins.jwt.tests.issuer import FAULTS, Answer, ca_file, document
 from plugins.jwt.tests.mint import AUDIENCE, ask, login, mint, written
 from plugins.jwt.tests.provider import OidcProvider
 
@@ -130,15 +130,13 @@ def test_what_clients_leave_around_a_token_is_dropped(server: Introspector, make
     ],
 )
 def test_what_is_no_bearer_token_is_refused_without_asking(server: Introspector, make: Make, sent: str | bytes) -> None:
-    assert isinstance(ask(make(), sent), Reject)
+    judge = make()
+    assert isinstance(ask(judge, sent), Reject)
     assert server.asked == []
-
-
-@pytest.mark.parametrize("sent", ["a" * 4096, "aZ09-._~+/==", "a"])
-def test_all_that_a_bearer_token_may_be_is_asked_about(server: Introspector, make: Make, sent: str) -> None:
-    server.tokens[sent] = ADA
-    assert isinstance(ask(make(), sent), Accept)
-    assert server.asked[0]["token"] == [sent]
+    for good in ("a" * 4096, "aZ09-._~+/==", "a"):
+        server.tokens[good] = ADA
+        assert isinstance(ask(judge, good), Accept)
+        assert server.asked.pop()["token"] == [good]
 
 
 def test_a_signed_token_is_shown_to_the_server_only_if_the_operator_says_so(server: Introspector, make: Make) -> None:
@@ -166,19 +164,11 @@ def test_an_active_token_is_a_login(server: Introspector, make: Make) -> None:
     told = {"jti": "9f1c", "client_id": "ct", "exp": ends, "realm_access": {"roles": ["radiology"]}}
     server.tokens[TOKEN] = {**ADA, **told}
     groups = frozenset({"dicom.read", "dicom.write", "radiology"})
-    assert ask(make(group_claims=["scope", "realm_access.roles"]), TOKEN) == Accept(
+    judge = make(group_claims=["scope", "realm_access.roles"])
+    assert ask(judge, TOKEN) == Accept(
         "ada", groups, None, datetime.fromtimestamp(ends, UTC), None, {"jti": "9f1c", "client_id": "ct"}
     )
-
-
-def test_a_token_without_an_end_is_a_login_without_one(make: Make) -> None:
-    assert ask(make(), TOKEN) == Accept("ada")
-
-
-def test_one_that_is_not_active_is_rejected(make: Make) -> None:
-    decision = ask(make(), OTHER)
-    assert isinstance(decision, Reject)
-    assert decision.reason.startswith("not active")
+    assert ask(judge, OTHER) == Reject("not active: expired, revoked, or never issued by this server")
 
 
 @pytest.mark.parametrize(
@@ -367,13 +357,6 @@ def test_one_that_lives_on_by_the_leeway_alone_is_not_remembered(server: Introsp
     assert len(server.asked) == 2
 
 
-def test_a_no_is_not_remembered(server: Introspector, make: Make) -> None:
-    def issue() -> None:
-        server.tokens[OTHER] = ADA
-
-    assert [type(one) for one in in_turn(make(), OTHER, issue, OTHER)] == [Reject, Accept]
-
-
 def test_a_failure_is_not_remembered_and_neither_is_what_was_before(server: Introspector, make: Make) -> None:
     def fail() -> None:
         server.answers[PATH] = document(b"{}", status=500)
@@ -521,25 +504,6 @@ def test_a_server_that_does_not_answer_is_no_rejection(
     assert isinstance(ask(judge, TOKEN), Accept)
 
 
-@pytest.mark.parametrize("status", [201, 204, 400, 401, 403, 404, 429, 500, 503])
-def test_another_status_is_no_answer_whatever_stands_in_it(server: Introspector, make: Make, status: int) -> None:
-    server.answers[PATH] = document(json.dumps(ADA).encode(), status=status)
-    decision = ask(make(), TOKEN)
-    assert isinstance(decision, Unavailable)
-    assert decision.reason.endswith(f"answers with status {status}")
-    server.answers[PATH] = document(json.dumps(ADA).encode())
-    assert isinstance(ask(make(), TOKEN), Accept)
-
-
-def test_the_token_goes_nowhere_else(server: Introspector, make: Make) -> None:
-    with Trap() as trap:
-        for url in (f"https://{trap.address[0]}:{trap.address[1]}/", server.name + "/elsewhere"):
-            server.answers[PATH] = redirect(url)
-            assert isinstance(ask(make(), TOKEN), Unavailable)
-        assert trap.connections == 0
-    assert set(server.requests) == {PATH}
-
-
 def test_no_server_whose_certificate_is_wrong_sees_a_token(server: Introspector, make: Make) -> None:
     good = server.authority.issue_cert("127.0.0.1")
     for certificate in server.wrong_certificates().values():
@@ -550,12 +514,6 @@ def test_no_server_whose_certificate_is_wrong_sees_a_token(server: Introspector,
     assert isinstance(ask(make(), TOKEN), Accept)
 
 
-def test_a_server_that_is_down_is_asked_again_as_soon_as_it_is_up(server: Introspector, make: Make) -> None:
-    judge = make()
-    kinds = [type(one) for one in in_turn(judge, server.stop, TOKEN, server.start, TOKEN)]
-    assert kinds == [Unavailable, Accept]
-
-
 # Discovery
 
 
@@ -563,35 +521,6 @@ def test_the_issuer_says_where_it_is_asked(server: Introspector, make: Make) -> 
     server.describe()
     assert [type(one) for one in in_turn(make(issuer=server.name), TOKEN, OTHER, TOKEN)] == [Accept, Reject, Accept]
     assert server.requests == ["/.well-known/openid-configuration", PATH, PATH]
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"issuer": "https://elsewhere.example"}, {"issuer": None}, {"introspection_endpoint": None},
-        {"introspection_endpoint": "http://127.0.0.1/introspect"}, {"introspection_endpoint": "file:///etc/passwd"},
-        {"introspection_endpoint": "https://user:secret@127.0.0.1/"},
-    ],
-)  # fmt: skip
-def test_a_document_that_cannot_be_believed_is_not(
-    server: Introspector, make: Make, changes: dict[str, object]
-) -> None:
-    server.describe(**changes)
-    decision = ask(make(issuer=server.name), TOKEN)
-    assert isinstance(decision, Unavailable)
-    assert "discovery document" in decision.reason
-    assert server.asked == []
-    server.describe()
-    assert isinstance(ask(make(issuer=server.name), TOKEN), Accept)
-
-
-def test_one_look_at_the_document_for_all_who_wait(server: Introspector, make: Make) -> None:
-    server.describe()
-    tokens = [f"token-{number}" for number in range(MOST_ASKED)]
-    server.tokens |= dict.fromkeys(tokens, ADA)
-    assert at_once(make(issuer=server.name), *tokens) == [Accept("ada")] * MOST_ASKED
-    assert server.requests.count("/.well-known/openid-configuration") == 1
-    assert len(server.asked) == MOST_ASKED
 
 
 def test_behind_a_failure_the_document_is_left_alone_for_a_while(server: Introspector, make: Make) -> None:

@@ -11,10 +11,9 @@ import pytest
 from dicomgate import Accept, Decision, Reject
 from dicomgate_jwt import Jwt
 from dicomgate_jwt.strict_json import NotJsonError, read_object
-from plugins.jwt.tests.mint import ask, authenticator, claims, mint, signed
+from plugins.jwt.tests.mint import HEADER, ask, claims, mint, signed
 
 CORPUS = Path(__file__).parents[4] / "shared" / "corpora" / "json-parsing"
-HEADER = {"alg": "RS256", "typ": "at+jwt", "kid": "rsa"}
 VALID_AND_REFUSED = {
     "y_object_duplicated_key.json": "the same name twice",
     "y_object_duplicated_key_and_value.json": "the same name twice",
@@ -26,11 +25,6 @@ UNDEFINED_AND_ACCEPTED = {
     "i_number_too_big_pos_int.json": "the same",
     "i_number_very_big_negative_int.json": "the same",
 }
-
-
-@pytest.fixture(scope="module")
-def judge(tmp_path_factory: pytest.TempPathFactory) -> Jwt:
-    return authenticator(tmp_path_factory.mktemp("json"))
 
 
 def bodies(kind: str) -> dict[str, bytes]:

@@ -86,12 +86,6 @@ def test_secrets_and_public_keys_have_algorithms_of_their_own(files: dict[str, P
         made(files, jwks_file=None, public_key_file=files["public_key_file"], algorithms=["HS256"])
 
 
-def test_no_secret_shows(files: dict[str, Path]) -> None:
-    judge = made(files, jwks_file=None, secret_file=files["secret_file"])
-    assert SECRET.private.decode() not in repr(judge)
-    assert SECRET.private.decode() not in repr(vars(judge))
-
-
 def test_a_key_that_no_allowed_algorithm_uses(tmp_path: Path) -> None:
     short = written(tmp_path / "short.secret", b"n5Q0bV9wXcE3tYk7mZ2rLhJ8uGfD1sAp", 0o600)
     assert authenticator(tmp_path, secret_file=short, algorithms=["HS256", "HS512"])
@@ -99,9 +93,9 @@ def test_a_key_that_no_allowed_algorithm_uses(tmp_path: Path) -> None:
         authenticator(tmp_path, secret_file=short, algorithms=["HS512"])
 
 
-def test_the_password_of_a_proxy_is_not_shown(tmp_path: Path) -> None:
-    judge = authenticator(
-        tmp_path, jwks_url="https://login.hospital.example/keys", proxy="http://gate:canary@proxy:3128"
-    )
+def test_no_secret_shows(files: dict[str, Path]) -> None:
+    judge = made(files, jwks_file=None, secret_file=files["secret_file"])
+    assert SECRET.private.decode() not in repr(judge) + repr(vars(judge))
+    judge = made(files, jwks_file=None, jwks_url="https://login.example/keys", proxy="http://gate:canary@proxy:3128")
     assert "canary" not in repr(judge)
-    assert "login.hospital.example" in repr(judge)
+    assert "login.example" in repr(judge)

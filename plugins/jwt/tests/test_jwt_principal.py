@@ -11,17 +11,7 @@ import pytest
 
 from dicomgate import Accept, Decision, Reject
 from dicomgate_jwt.claims import TokenRules, values
-from plugins.jwt.tests.mint import (
-    AUDIENCE,
-    GONE,
-    ISSUER,
-    P256,
-    ask,
-    authenticator,
-    claims,
-    mint,
-    thumbprint,
-)
+from plugins.jwt.tests.mint import AUDIENCE, GONE, ISSUER, P256, ask, authenticator, claims, mint, thumbprint
 
 CERTIFICATE = b"the client's certificate"
 KEYCLOAK: dict[str, Any] = {
@@ -175,16 +165,8 @@ def found(rules: TokenRules, **changes: Any) -> list[str]:
 
 
 def rules(**changes: Any) -> TokenRules:
-    return TokenRules(
-        **{
-            "issuer": ISSUER,
-            "audiences": [AUDIENCE],
-            "tokens": "access",
-            "leeway": 30,
-            "maximum_lifetime": 600,
-            **changes,
-        }
-    )
+    plain = {"issuer": ISSUER, "audiences": [AUDIENCE], "tokens": "access", "leeway": 30, "maximum_lifetime": 600}
+    return TokenRules(**{**plain, **changes})
 
 
 @pytest.mark.parametrize(

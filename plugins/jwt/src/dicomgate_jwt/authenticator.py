@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Once, Pass, Reject, Unavailable
 from dicomgate.kit.fetch import Fetcher, FetchError
@@ -21,25 +20,13 @@ from dicomgate.kit.inspect import ClaimProblem
 from dicomgate.kit.text import quoted
 
 from .claims import Scalar, TokenRules, TokenType
-from .keys import PUBLIC_KEY_ALGORITHMS, SECRET_ALGORITHMS, Key
+from .keys import PUBLIC_KEY_ALGORITHMS, SECRET_ALGORITHMS
 from .local_keys import LocalKeys, pem_file, secret_file, set_file
 from .principal import Mapper, end, told
 from .remote_keys import RemoteKeys
 from .response import Responder
 from .token import BadTokenError, NotATokenError, Token, read_token
 from .verification import fitting, problems
-
-
-class KeySource(Protocol):
-    """Where an issuer's keys come from: an asynchronous context manager, asked for each token."""
-
-    async def named(self, key_id: str | None) -> Sequence[Key]:
-        """The keys of this name now, perhaps none. Raises FetchError."""
-        ...
-
-    async def __aenter__(self) -> Any: ...
-
-    async def __aexit__(self, *_: object) -> None: ...
 
 
 @dataclass(kw_only=True, eq=False)
@@ -121,7 +108,7 @@ class Jwt:
 
     handles: frozenset[IdentityType] = field(init=False, repr=False, default=frozenset({IdentityType.JWT}))
     rules: TokenRules = field(init=False, repr=False)
-    keys: KeySource = field(init=False, repr=False)
+    keys: LocalKeys | RemoteKeys = field(init=False, repr=False)
     mapper: Mapper = field(init=False, repr=False)
     _responder: Responder | None = field(init=False, repr=False, default=None)
 
@@ -158,7 +145,7 @@ class Jwt:
             raise ConfigError(f"algorithms: with this kind of keys, only {', '.join(known)}")
         return wanted
 
-    def _source(self) -> KeySource:
+    def _source(self) -> LocalKeys | RemoteKeys:
         files = [(self.jwks_file, set_file), (self.public_key_file, pem_file), (self.secret_file, secret_file)]
         local = [(path, read) for path, read in files if path is not None]
         if len(local) + (self.jwks_url is not None) + self.discovery != 1:
