@@ -21,22 +21,7 @@ from joserfc.jwt import JWTClaimsRegistry, decode
 
 from dicomgate import Accept, Pass, Reject
 from dicomgate_jwt.keys import PUBLIC_KEY_ALGORITHMS
-from plugins.jwt.tests.mint import (
-    AUDIENCE,
-    ISSUER,
-    OTHER_RSA,
-    P256,
-    PUBLISHED,
-    RSA,
-    STRANGER,
-    Signer,
-    authenticator,
-    claims,
-    decoded,
-    key_set,
-    login,
-    signed,
-)
+from plugins.jwt.tests import mint
 
 SEED, TOKENS = 20261120, 4000
 MINE_ALONE_REFUSES = {
@@ -70,7 +55,7 @@ class Making:
 
     header: dict[str, Any]
     claims: dict[str, Any]
-    key: Signer
+    key: mint.Signer
     algorithm: str
     texts: list[tuple[str, Callable[[bytes], bytes]]] = field(default_factory=list)
     tokens: list[Callable[[str], str]] = field(default_factory=list)
@@ -79,7 +64,7 @@ class Making:
         parts = {"header": json.dumps(self.header).encode(), "claims": json.dumps(self.claims).encode()}
         for part, change in self.texts:
             parts[part] = change(parts[part])
-        token = signed(parts["header"], parts["claims"], self.key, self.algorithm)
+        token = mint.signed(parts["header"], parts["claims"], self.key, self.algorithm)
         for respell in self.tokens:
             token = respell(token)
         return token
@@ -87,7 +72,7 @@ class Making:
 
 VALUES: list[Any] = [None, True, False, 0, 1, -1, 1.5, -0.0, 10**30, 10**400, "", " ", "x", "0", "\0", [], {}, [None],
                      ["x"], [["x"]], {"x": 1}, "ada\n", "\u202eada",
-                     "\ud800", [AUDIENCE, 1], ISSUER, AUDIENCE]  # fmt: skip
+                     "\ud800", [mint.AUDIENCE, 1], mint.ISSUER, mint.AUDIENCE]  # fmt: skip
 OFFSETS = [-(10**7), -3600, -40, -20, 0, 20, 40, 3600, 100_000, 10**7]
 NAMES = ["iss", "aud", "sub", "exp", "iat", "nbf", "jti", "scope", "cnf", "events", "roles"]
 
@@ -108,13 +93,13 @@ def a_moment(making: Making, random: Random) -> None:
 
 
 def an_audience(making: Making, random: Random) -> None:
-    one = random.choice([AUDIENCE, AUDIENCE.upper(), f"{AUDIENCE}/", AUDIENCE[:-1], "x"])
+    one = random.choice([mint.AUDIENCE, mint.AUDIENCE.upper(), f"{mint.AUDIENCE}/", mint.AUDIENCE[:-1], "x"])
     making.claims["aud"] = random.choice([one, [one], ["x", one], [one, "y"], [], [[one]], {one: one}])
 
 
 def an_issuer(making: Making, random: Random) -> None:
     making.claims["iss"] = random.choice(
-        [ISSUER.upper(), f"{ISSUER}/", ISSUER[:-1], [ISSUER], f" {ISSUER}", "https://x"]
+        [mint.ISSUER.upper(), f"{mint.ISSUER}/", mint.ISSUER[:-1], [mint.ISSUER], f" {mint.ISSUER}", "https://x"]
     )
 
 
@@ -135,12 +120,12 @@ def a_header_less(making: Making, random: Random) -> None:
 
 
 def another_key(making: Making, random: Random) -> None:
-    making.key = random.choice([STRANGER, OTHER_RSA, P256])
+    making.key = random.choice([mint.STRANGER, mint.OTHER_RSA, mint.P256])
     making.algorithm = making.key.algorithm
 
 
 def another_algorithm(making: Making, random: Random) -> None:
-    making.key = random.choice([RSA, OTHER_RSA])
+    making.key = random.choice([mint.RSA, mint.OTHER_RSA])
     making.algorithm = random.choice(["RS384", "RS512", "PS256", "PS384", "PS512"])
     making.header |= {"alg": making.algorithm, "kid": making.key.id}
 
@@ -181,18 +166,18 @@ CHANGES = [a_claim, a_claim, a_claim, a_claim_less, a_moment, a_moment, an_audie
 
 
 def generated(random: Random) -> str:
-    key = random.choice(PUBLISHED)
-    making = Making({"alg": key.algorithm, "typ": "at+jwt", "kid": key.id}, claims(), key, key.algorithm)
+    key = random.choice(mint.PUBLISHED)
+    making = Making({"alg": key.algorithm, "typ": "at+jwt", "kid": key.id}, mint.claims(), key, key.algorithm)
     for change in random.choices(CHANGES, k=random.choice([0, 1, 1, 1, 1, 2, 3])):
         change(making, random)
     return making.token()
 
 
-KEYS = KeySet.import_key_set(json.loads(key_set()))
+KEYS = KeySet.import_key_set(json.loads(mint.key_set()))
 EXPECTED = JWTClaimsRegistry(
     leeway=30,
-    iss={"essential": True, "value": ISSUER},
-    aud={"essential": True, "value": AUDIENCE},
+    iss={"essential": True, "value": mint.ISSUER},
+    aud={"essential": True, "value": mint.AUDIENCE},
     exp={"essential": True},
     iat={"essential": True},
     sub={"essential": True},
@@ -212,13 +197,13 @@ def joserfc_accepts(token: str) -> bool:
 
 @pytest.mark.anyio
 async def test_the_same_verdicts(tmp_path: Path) -> None:
-    judge = authenticator(tmp_path)
+    judge = mint.authenticator(tmp_path)
     both: Counter[bool] = Counter()
     justified: Counter[str] = Counter()
     random = Random(SEED)
     for token in (generated(random) for _ in range(TOKENS)):
         # One right after the other: both must see the same time, however busy the machine is.
-        mine, accepted = await judge.authenticate(login(token)), joserfc_accepts(token)
+        mine, accepted = await judge.authenticate(mint.login(token)), joserfc_accepts(token)
         if isinstance(mine, Accept) == accepted:
             both[accepted] += 1
         elif isinstance(mine, Reject | Pass):
@@ -232,4 +217,4 @@ async def test_the_same_verdicts(tmp_path: Path) -> None:
 
 
 def without_a_name(token: str) -> bool:
-    return "kid" not in json.loads(decoded(token.split(".")[0]))
+    return "kid" not in json.loads(mint.decoded(token.split(".")[0]))
