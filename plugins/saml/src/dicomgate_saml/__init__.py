@@ -10,8 +10,7 @@ principal       an assertion -> user, groups, the audit's attributes
 decryption      an EncryptedAssertion -> the assertion
 trust           trusted certificates, from PEM or metadata
 sources         where those come from: files that may change, or a URL
-response        the gateway's response
-metadata        the gateway's own metadata
+response        the gateway's response, and its own metadata
 commands        `dicomgate saml inspect | metadata`
 explanation     an authenticator's findings on an assertion, part by part
 """

@@ -20,7 +20,7 @@ from dicomgate.kit.inspect import Finding
 
 from .authenticator import Saml
 from .explanation import explain
-from .metadata import write_metadata
+from .response import write_metadata
 from .sources import MetadataUnavailableError
 
 app = typer.Typer(

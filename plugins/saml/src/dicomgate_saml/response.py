@@ -1,6 +1,11 @@
-"""The gateway's response (sub-item 59H): a minimal samlp:Response, signed with its own key (PS3.7 D.3.3.7.2).
+"""What the gateway itself writes: signed responses (sub-item 59H, PS3.7 D.3.3.7.2), and its own metadata.
 
-It says which assertion was accepted, by whom, and when. The ID is all that it repeats from the client.
+A response is a minimal samlp:Response. It says which assertion was accepted, by whom, and when. The ID is all that it
+repeats from the client.
+
+The metadata is for registration at an identity provider (saml-metadata-2.0-os 2.4.4). The schema requires a binding and
+there is none for DICOM, so HTTP-POST is given. Its Location is the Recipient that assertions must have; nothing is ever
+posted there.
 """
 
 from __future__ import annotations
@@ -10,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificate
 from lxml import etree
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
@@ -18,7 +23,9 @@ from onelogin.saml2.utils import OneLogin_Saml2_Utils
 from dicomgate import ConfigError
 from dicomgate.kit.files import read_private, read_trusted
 
-from .document import LONGEST, SAML, SAMLP, SUCCESS
+from .document import DSIG, LONGEST, METADATA, SAML, SAMLP, SUCCESS, Element
+
+_POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 
 
 class Responder:
@@ -47,3 +54,26 @@ class Responder:
         etree.SubElement(status, f"{SAMLP}StatusCode", Value=SUCCESS)
         signed = OneLogin_Saml2_Utils.add_sign(response, self._key, self._certificate)
         return signed if isinstance(signed, bytes) else str(signed).encode("utf-8")
+
+
+def write_metadata(entity_id: str, recipient: str, certificate: bytes | None) -> str:
+    """The EntityDescriptor of a service provider. `certificate` (PEM) is that of its key to decrypt and sign."""
+    names = {None: METADATA[1:-1], "ds": DSIG[1:-1]}
+    root = etree.Element(f"{METADATA}EntityDescriptor", nsmap=names, entityID=entity_id)
+    provider = {
+        "AuthnRequestsSigned": "false", "WantAssertionsSigned": "true", "protocolSupportEnumeration": SAMLP[1:-1],
+    }  # fmt: skip
+    service = etree.SubElement(root, f"{METADATA}SPSSODescriptor", provider)
+    if certificate is not None:
+        for use in ("signing", "encryption"):
+            _add_key(service, use, certificate)
+    consumer = {"Binding": _POST, "Location": recipient, "index": "0", "isDefault": "true"}
+    etree.SubElement(service, f"{METADATA}AssertionConsumerService", consumer)
+    return str(etree.tostring(root, pretty_print=True, encoding="unicode"))
+
+
+def _add_key(service: Element, use: str, certificate: bytes) -> None:
+    descriptor = etree.SubElement(service, f"{METADATA}KeyDescriptor", use=use)
+    data = etree.SubElement(etree.SubElement(descriptor, f"{DSIG}KeyInfo"), f"{DSIG}X509Data")
+    pem = load_pem_x509_certificate(certificate).public_bytes(Encoding.PEM).decode("ascii")
+    etree.SubElement(data, f"{DSIG}X509Certificate").text = "".join(pem.splitlines()[1:-1])
