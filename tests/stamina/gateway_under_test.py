@@ -66,7 +66,7 @@ class GatewayUnderTest:
     certificates: Certificates
 
     def way(self, worker: int, secured: bool) -> Way:
-        """Return the way of a worker's associations, both legs in TLS or neither."""
+        """Return the way of a worker's associations, both connections in TLS or neither."""
         contexts = (self.certificates.client_context(), self.certificates.server_context()) if secured else (None, None)
         return Way(self.listeners[secured], self.ports[worker][secured], *contexts)
 
