@@ -102,6 +102,7 @@ def test_no_response_where_none_was_requested(who: Identity | None, response: by
     assert admitted == Admit(Accept("alice", server_response=response), "staff", None)
 
 
+# decision: D1, D2, D3
 @pytest.mark.parametrize(
     ("kind", "response", "item"),
     [

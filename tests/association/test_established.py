@@ -8,9 +8,9 @@ import pytest
 
 from dicomgate.association import effects as do
 from dicomgate.association.effects import Side
-from dicomgate.association.established import LINGER, Association
+from dicomgate.association.established import LINGER
 from dicomgate.association.pdv_stream import PdvStream
-from dicomgate.association.transitions import ESTABLISHED, EstablishedInput, EstablishedState
+from dicomgate.association.transitions import EstablishedState
 from dicomgate.events.events import Cause
 from dicomgate.wire.reject_abort import INVALID_PARAMETER, NOT_SPECIFIED, UNEXPECTED_PDU, Abort
 from tests.association.conversation import CLIENT, UPSTREAM, Conversation
@@ -59,14 +59,6 @@ ENDS = {
 }
 """The stages, and the end that is certain there."""
 stages = pytest.mark.parametrize("make", ENDS)
-
-
-def test_the_table_names_every_state_and_every_input_is_a_method() -> None:
-    assert set(ESTABLISHED) == set(EstablishedState)
-    assert not ESTABLISHED[EstablishedState.CLOSED]
-    assert {name for row in ESTABLISHED.values() for name in row} == set(EstablishedInput)
-    for name in EstablishedInput:
-        assert callable(getattr(Association, name.name.lower()))
 
 
 def test_p_data_passes_both_ways_and_the_machine_is_not_asked() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from typing import Any, TypeVar
 
 import pytest
@@ -12,8 +13,18 @@ import pytest
 from dicomgate import Accept, Decision, Identity, IdentityType, Once, Pass, Peer, Reject, Unavailable
 from dicomgate.association import effects as do
 from dicomgate.association.admission import Policy, Route
+from dicomgate.association.established import Association
 from dicomgate.association.handshake import Handshake
-from dicomgate.association.transitions import HANDSHAKE, HandshakeInput, HandshakeState, input_of
+from dicomgate.association.transitions import (
+    ESTABLISHED,
+    HANDSHAKE,
+    EstablishedInput,
+    EstablishedState,
+    HandshakeInput,
+    HandshakeState,
+    Transitions,
+    input_of,
+)
 from dicomgate.auth.chain import Verdict
 from dicomgate.events.events import Cause, Decided, Established, Outcome, Refused
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
@@ -118,18 +129,14 @@ def test_from_request_to_relay() -> None:
 @pytest.mark.parametrize(
     ("kind", "requested", "returned", "item"),
     [
-        (IdentityType.USERNAME, False, b"x", None),
-        (IdentityType.USERNAME_AND_PASSCODE, False, b"x", None),
         (IdentityType.SAML, False, b"x", None),
-        (IdentityType.USERNAME, True, b"x", b""),
         (IdentityType.USERNAME_AND_PASSCODE, True, b"x", b""),
         (IdentityType.USERNAME_AND_PASSCODE, True, None, b""),
         (IdentityType.KERBEROS, True, b"AP-REP", b"AP-REP"),
-        (IdentityType.SAML, True, b"response", b"response"),
         (IdentityType.JWT, True, None, b""),
     ],
 )
-def test_accept_and_the_response_item(
+def test_the_response_item_reaches_the_client(
     kind: IdentityType, requested: bool, returned: bytes | None, item: bytes | None
 ) -> None:
     secondary = b"pw" if kind is IdentityType.USERNAME_AND_PASSCODE else b""
@@ -360,43 +367,27 @@ def hostile(**changes: Any) -> bytes:
     return replace(ANSWER, **changes).encode(REQUEST)
 
 
+HOSTILE = {
+    "context": hostile(contexts=(*ANSWER.contexts, AnsweredContext(5, 0, IMPLICIT))),
+    "transfer syntax": hostile(contexts=(AnsweredContext(1, 0, b"1.2.840.10008.1.2.4.50"),)),
+    "twice": hostile(contexts=(AnsweredContext(1, 0, IMPLICIT), AnsweredContext(1, 0, IMPLICIT))),
+    "none": hostile(contexts=()),
+    "role": hostile(negotiation=Negotiation(role_selections=(RoleSelection(CT, 1, 1),))),
+    "length 1": hostile(negotiation=Negotiation(maximum_length=1)),
+    "length": ANSWER.encode(REQUEST)[:-1] + b"\0\0",
+    "inner": ANSWER.encode(REQUEST).replace(b"\x51\0\0\4", b"\x51\0\xff\xff"),
+    "4 GiB": b"\2\0\xff\xff\xff\xff" + bytes(80),
+    "data": P_DATA,
+    "RQ": REQUEST.encode(),
+    "HTTP": b"HTTP/1.1 400 Bad Request\r\n",
+    "version 2": ANSWER.encode(REQUEST)[:7] + b"\2" + ANSWER.encode(REQUEST)[8:],
+}
+
+
 # decision: D27
-@pytest.mark.parametrize(
-    "pdu",
-    [
-        hostile(contexts=(*ANSWER.contexts, AnsweredContext(5, 0, IMPLICIT))),
-        hostile(contexts=(AnsweredContext(1, 0, b"1.2.840.10008.1.2.4.50"),)),
-        hostile(contexts=(AnsweredContext(1, 0, IMPLICIT), AnsweredContext(1, 0, IMPLICIT))),
-        hostile(contexts=()),
-        hostile(negotiation=Negotiation(role_selections=(RoleSelection(CT, 1, 1),))),
-        hostile(negotiation=Negotiation(maximum_length=1)),
-        ANSWER.encode(REQUEST)[:-1] + b"\0\0",
-        ANSWER.encode(REQUEST).replace(b"\x51\0\0\4", b"\x51\0\xff\xff"),
-        b"\2\0\xff\xff\xff\xff" + bytes(80),
-        P_DATA,
-        REQUEST.encode(),
-        b"HTTP/1.1 400 Bad Request\r\n",
-        ANSWER.encode(REQUEST)[:7] + b"\2" + ANSWER.encode(REQUEST)[8:],
-    ],
-    ids=[
-        "context",
-        "transfer syntax",
-        "twice",
-        "none",
-        "role",
-        "length 1",
-        "length",
-        "inner",
-        "4 GiB",
-        "data",
-        "RQ",
-        "HTTP",
-        "version 2",
-    ],
-)
+@pytest.mark.parametrize("pdu", HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_upstream_never_reaches_the_client(pdu: bytes) -> None:
-    talk = awaiting()
-    effects = talk.upstream_data(pdu)
+    effects = awaiting().upstream_data(pdu)
     assert to_client(effects) == AssociateReject(2, 3, 1).encode()
     assert to_upstream(effects)[:1] == b"\7"
     assert do.CloseUpstream() in effects
@@ -428,13 +419,20 @@ def test_the_relay_is_told_when_the_credential_ends(ends: bool) -> None:
 # -- the table of legal moves -----------------------------------------------------------------------------------------
 
 
-def test_the_table_names_every_state_and_every_input_is_a_method() -> None:
-    assert set(HANDSHAKE) == set(HandshakeState)
-    assert not HANDSHAKE[HandshakeState.CLOSED]
-    assert not HANDSHAKE[HandshakeState.RELAYING]
-    assert {name for row in HANDSHAKE.values() for name in row} == set(HandshakeInput)
-    for name in HandshakeInput:
-        assert callable(getattr(Handshake, name.name.lower()))
+@pytest.mark.parametrize(
+    ("table", "states", "inputs", "machine", "last"),
+    [
+        (HANDSHAKE, HandshakeState, HandshakeInput, Handshake, {HandshakeState.CLOSED, HandshakeState.RELAYING}),
+        (ESTABLISHED, EstablishedState, EstablishedInput, Association, {EstablishedState.CLOSED}),
+    ],
+)
+def test_the_table_names_every_state_and_every_input_is_a_method(
+    table: Transitions[Any, Any], states: type[Enum], inputs: type[Enum], machine: type, last: set[Any]
+) -> None:
+    assert set(table) == set(states)
+    assert not any(table[state] for state in last)
+    assert {name for row in table.values() for name in row} == set(inputs)
+    assert all(callable(getattr(machine, name.name.lower())) for name in inputs)
 
 
 def test_a_misspelt_input_fails_when_its_machine_is_imported() -> None:

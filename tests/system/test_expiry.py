@@ -36,8 +36,8 @@ def pacs() -> Iterator[Spy]:
 def start(gateway: StartGateway, pacs: Spy, install_authenticator: Callable[[str], str]) -> Start:
     """Start a gateway whose credentials live so long."""
 
-    def start(life: float = LIFE, **listener: object) -> Gateway:
-        tables = configuration(pacs.address, listener=listener)
+    def start(upstream: Spy = pacs, life: float = LIFE, **listener: object) -> Gateway:
+        tables = configuration(upstream.address, listener=listener)
         tables["authenticator"] = [{"use": install_authenticator(_JUDGE.format(life=life)), "name": "short"}]
         return gateway(tables)
 
@@ -75,12 +75,9 @@ def test_who_is_between_two_pdus_is_told_by_an_abort(start: Start, pacs: Spy) ->
     assert pacs.connections[0].pdus()[-2:] == [_FRAGMENT, ABORT]
 
 
-def test_a_listener_that_does_not_care(start: Start, gateway: StartGateway) -> None:
+def test_a_listener_that_does_not_care(start: Start) -> None:
     with Spy([accept_all, b"", RELEASE_RP]) as patient:
-        running = start(life=0.5, end_with_credential=False)
-        running.tables["upstream"] = configuration(patient.address)["upstream"]
-        running.write()
-        assert running.reload()
+        running = start(patient, life=0.5, end_with_credential=False)
         with RawClient(running.address) as client:
             assert client.ask(_LOGIN)[0] == 2
             client.socket.settimeout(2)
@@ -92,13 +89,9 @@ def test_a_listener_that_does_not_care(start: Start, gateway: StartGateway) -> N
     assert running.wait_for("Closed")[0]["cause"] == "released"
 
 
-def test_who_is_done_before_the_end_is_not_bothered(start: Start) -> None:
-    with Spy([accept_all, RELEASE_RP]) as quick:
-        running = start(life=3600)
-        running.tables["upstream"] = configuration(quick.address)["upstream"]
-        running.write()
-        assert running.reload()
-        with RawClient(running.address) as client:
-            assert client.ask(_LOGIN)[0] == 2
-            assert client.release() == RELEASE_RP
-        assert running.wait_for("Closed")[0]["cause"] == "released"
+def test_who_is_done_before_the_end_is_not_bothered(start: Start, spy: Spy) -> None:
+    running = start(spy, life=3600)
+    with RawClient(running.address) as client:
+        assert client.ask(_LOGIN)[0] == 2
+        assert client.release() == RELEASE_RP
+    assert running.wait_for("Closed")[0]["cause"] == "released"

@@ -6,7 +6,7 @@ import gc
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from textwrap import indent
@@ -15,7 +15,7 @@ import pytest
 
 from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.peers.loopback import wait_until
-from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.peers.spy import RELEASE_RP, Spy
 from dicomgate.testing.raw_client import RELEASE_RQ, TRY_LATER, RawClient, login, request
 from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 
@@ -74,14 +74,14 @@ WAITING = {"never ends", "swallows its end"}
 
 @pytest.fixture
 def start(
-    gateway: StartGateway, install_authenticator: Callable[[str], str], spy_pacs: Spy
+    gateway: StartGateway, install_authenticator: Callable[[str], str], spy: Spy
 ) -> Callable[[str, bool], Gateway]:
     """Start a gateway whose first authenticator judges mallory, and does so with this code; the second one is sound."""
 
     def start(body: str, is_async: bool) -> Gateway:
         source = SOURCE.replace("DEF", "async def" if is_async else "def")
         use = install_authenticator(source.replace("BODY", indent(body, " " * 8)))
-        tables = configuration(spy_pacs.address)
+        tables = configuration(spy.address)
         faulty = {"use": use, "name": "faulty", "timeout": f"{TIMEOUT:g}s", "workers": 2}
         tables["authenticator"] = [faulty, *tables["authenticator"]]
         running = gateway(tables)
@@ -89,12 +89,6 @@ def start(
         return running
 
     return start
-
-
-@pytest.fixture
-def spy_pacs() -> Iterator[Spy]:
-    with Spy([accept_all, RELEASE_RP]) as spy:
-        yield spy
 
 
 def served(running: Gateway) -> None:

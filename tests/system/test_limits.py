@@ -8,7 +8,7 @@ import pytest
 
 from dicomgate.testing.evidence import ALICE
 from dicomgate.testing.peers.loopback import wait_until
-from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
+from dicomgate.testing.peers.spy import RELEASE_RP, Spy
 from dicomgate.testing.raw_client import LOCAL_LIMIT, RawClient, login, request
 from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 
@@ -19,10 +19,9 @@ Start = Callable[..., Gateway]
 
 
 @pytest.fixture
-def start(gateway: StartGateway) -> Iterator[Start]:
+def start(gateway: StartGateway, spy: Spy) -> Start:
     """Start a gateway with these limits, in front of a PACS that accepts everybody."""
-    with Spy([accept_all, RELEASE_RP]) as spy:
-        yield lambda **limits: gateway(configuration(spy.address, settings=limits))
+    return lambda **limits: gateway(configuration(spy.address, settings=limits))
 
 
 @pytest.fixture
@@ -58,26 +57,24 @@ def answer(running: Gateway, source: str = "") -> bytes:
     return answered
 
 
-def test_a_source_at_its_limit_takes_nothing_from_another(start: Start, clients: ExitStack) -> None:
-    running = start(max_associations_per_source=2)
-    first, _ = established(running, clients), established(running, clients)
+@pytest.mark.parametrize(
+    ("limit", "second", "others", "reason"),
+    [
+        ("max_associations_per_source", "", 2, "too many associations from its source ({} = 2)"),
+        ("max_associations", OTHER, 3, "too many associations ({} = 2)"),
+    ],
+)
+def test_who_is_let_in_counts_until_it_ends(
+    start: Start, clients: ExitStack, limit: str, second: str, others: int, reason: str
+) -> None:
+    running = start(**{limit: 2})
+    first, _ = established(running, clients), established(running, clients, second)
     assert answer(running) == LOCAL_LIMIT
-    assert answer(running, OTHER)[0] == 2
-    (refused,) = running.told("Refused")
-    limit = "too many associations from its source (max_associations_per_source = 2)"
-    assert refused["reason"] == limit
-    assert refused["answer"].startswith("A-ASSOCIATE-RJ 2,3,2")
-    assert limit in running.log()
-    assert first.release() == RELEASE_RP
-    first.socket.close()
-    wait_until(lambda: running.server.associations == 1, "its end")
-    assert answer(running)[0] == 2
-
-
-def test_all_together_have_a_limit(start: Start, clients: ExitStack) -> None:
-    running = start(max_associations=2)
-    first, _ = established(running, clients), established(running, clients, OTHER)
-    assert answer(running) == answer(running, "127.0.0.3") == LOCAL_LIMIT
+    assert answer(running, "127.0.0.3")[0] == others  # a source at its limit takes nothing from another
+    refused = running.told("Refused")
+    assert {event["reason"] for event in refused} == {reason.format(limit)}
+    assert all(event["answer"].startswith("A-ASSOCIATE-RJ 2,3,2") for event in refused)
+    assert reason.format(limit) in running.log()
     assert first.release() == RELEASE_RP
     first.socket.close()
     wait_until(lambda: running.server.associations == 1, "its end")

@@ -78,10 +78,41 @@ class TestClientCertificate:
         assert log_in(running.address, [login("alice", WRONG)], right) == REFUSED_IDENTITY
 
 
-class TestUpstreamCertificate:
-    """The PACS speaks TLS with a certificate for 127.0.0.1 and localhost."""
+# The PACS's certificate is for 127.0.0.1 and localhost; a pin alone decides, whatever the authority and the name.
+UPSTREAM_CERTIFICATES: dict[str, tuple[str, dict[str, str], str | None]] = {
+    "right": ("server", {"ca": "ca"}, None),
+    "right by another name": ("server", {"ca": "ca", "server_name": "localhost"}, None),
+    "another CA": ("server", {"ca": "other_ca"}, REFUSED_CERTIFICATE),
+    "the system's CAs": ("server", {}, REFUSED_CERTIFICATE),
+    "wrong name": ("server", {"ca": "ca", "server_name": "pacs.example"}, "Hostname mismatch"),
+    "pinned": ("stranger", {"pin": "stranger"}, None),
+    "another pinned": ("stranger", {"pin": "server"}, "which is not pinned"),
+    "its own shown": ("demanding", {"ca": "ca", "own": "client"}, None),
+    "a stranger's shown": ("demanding", {"ca": "ca", "own": "stranger"}, "pacs: "),
+    "none shown": ("demanding", {"ca": "ca"}, "pacs: "),
+    "no TLS": ("plain", {"ca": "ca", "server_name": HOST}, "TLS: "),
+}
 
-    def check(self, gateway: StartGateway, pacs: PynetdicomPacs, tls: dict[str, object], reason: str | None) -> None:
+
+def pin_of(leaf: Leaf) -> str:
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(leaf.certificate.read_text())).hexdigest()
+
+
+@pytest.mark.parametrize("case", UPSTREAM_CERTIFICATES)
+def test_the_certificate_of_the_pacs_is_verified_and_our_own_shown(
+    gateway: StartGateway, certificates: Certificates, case: str
+) -> None:
+    kind, wanted, reason = UPSTREAM_CERTIFICATES[case]
+    tls: dict[str, Any] = {key: getattr(certificates, value, value) for key, value in wanted.items()}
+    if "pin" in tls:
+        tls["pin"] = pin_of(tls["pin"])
+    if leaf := tls.pop("own", None):
+        tls |= {"certificate": leaf.certificate, "key": leaf.key}
+    stranger = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    stranger.load_cert_chain(certificates.stranger.certificate, certificates.stranger.key)
+    demanding = certificates.server_context(client_certificate=True)
+    contexts = {"server": certificates.server_context(), "stranger": stranger, "demanding": demanding}
+    with PynetdicomPacs(tls=contexts.get(kind)) as pacs:
         running = gateway(configuration(pacs.address, upstream={"tls": tls}))
         with RawClient(running.address) as client:
             answer = client.ask(request(*ALICE_LOGS_IN))
@@ -96,50 +127,6 @@ class TestUpstreamCertificate:
             [refused] = running.told("Refused")
             assert reason in refused["reason"]
             assert refused["reason"] in running.log()
-
-    @pytest.mark.parametrize(
-        ("tls", "reason"),
-        [
-            ({"ca": "ca"}, None),
-            ({"ca": "ca", "server_name": "localhost"}, None),
-            ({"ca": "other_ca"}, REFUSED_CERTIFICATE),
-            ({}, REFUSED_CERTIFICATE),
-            ({"ca": "ca", "server_name": "pacs.example"}, "Hostname mismatch"),
-        ],
-        ids=["right", "right by another name", "another CA", "the system's CAs", "wrong name"],
-    )
-    def test_is_verified(
-        self, gateway: StartGateway, certificates: Certificates, tls: dict[str, str], reason: str | None
-    ) -> None:
-        with PynetdicomPacs(tls=certificates.server_context()) as pacs:
-            used = {key: getattr(certificates, value, value) for key, value in tls.items()}
-            self.check(gateway, pacs, used, reason)
-
-    @pytest.mark.parametrize("right", [True, False])
-    def test_is_pinned(self, gateway: StartGateway, certificates: Certificates, right: bool) -> None:
-        """The pin alone decides, whatever the authority and the name."""
-        leaf = certificates.stranger
-        pinned = leaf if right else certificates.server
-        pin = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pinned.certificate.read_text())).hexdigest()
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(leaf.certificate, leaf.key)
-        with PynetdicomPacs(tls=context) as pacs:
-            self.check(gateway, pacs, {"pin": pin}, None if right else "which is not pinned")
-
-    @pytest.mark.parametrize("shown", ["client", "stranger", None])
-    def test_the_gateway_shows_its_own(
-        self, gateway: StartGateway, certificates: Certificates, shown: str | None
-    ) -> None:
-        tls: dict[str, object] = {"ca": certificates.ca}
-        if shown is not None:
-            leaf = getattr(certificates, shown)
-            tls |= {"certificate": leaf.certificate, "key": leaf.key}
-        with PynetdicomPacs(tls=certificates.server_context(client_certificate=True)) as pacs:
-            self.check(gateway, pacs, tls, None if shown == "client" else "pacs: ")
-
-    def test_a_pacs_without_tls(self, gateway: StartGateway, certificates: Certificates) -> None:
-        with PynetdicomPacs() as pacs:
-            self.check(gateway, pacs, {"ca": certificates.ca, "server_name": HOST}, "TLS: ")
 
 
 @pytest.fixture(scope="module")
@@ -203,10 +190,9 @@ class TestWhatIsSpoken:
 
     @pytest.mark.parametrize(("version", "suites", "spoken"), WHAT_IS_SPOKEN)
     def test_to_the_pacs(self, gateway: StartGateway, rsa: Leaf, version: str, suites: str, spoken: bool) -> None:
-        pin = hashlib.sha256(ssl.PEM_cert_to_DER_cert(rsa.certificate.read_text())).hexdigest()
         received: list[bytes] = []
         with one_connection(speaking(version, suites, rsa), received) as address:
-            running = gateway(configuration(address, upstream={"tls": {"pin": pin}, "timeout": "20s"}))
+            running = gateway(configuration(address, upstream={"tls": {"pin": pin_of(rsa)}, "timeout": "20s"}))
             # It closes without an answer: the A-ASSOCIATE-RJ is the same, what the PACS was told is not.
             assert log_in(running.address, ALICE_LOGS_IN) == CONGESTION
         assert received == ([request()[:6]] if spoken else [])

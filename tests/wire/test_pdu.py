@@ -73,19 +73,15 @@ def test_a_type_out_of_turn_is_judged_on_its_first_byte(kind: int, out_of_turn: 
     assert refused.value.answer == out_of_turn
 
 
+# An equal Abort is as good as the constant. Sta2, AA-1: who awaits an A-ASSOCIATE-RQ answers everything else alike.
 @pytest.mark.parametrize("kind", [0, 8, 0x16, 0x47, 0xFF])
-def test_a_type_that_does_not_exist(kind: int) -> None:
+@pytest.mark.parametrize(
+    ("out_of_turn", "answer"), [(UNEXPECTED_PDU, UNRECOGNIZED_PDU), (Abort(2, 2), UNRECOGNIZED_PDU), (BY_USER, BY_USER)]
+)
+def test_a_type_that_does_not_exist(kind: int, out_of_turn: Abort, answer: Abort) -> None:
     with pytest.raises(PduError, match=f"type {kind:02X}H") as refused:
-        reader(bytes((kind,))).next_pdu()
-    assert refused.value.answer == UNRECOGNIZED_PDU
-    # An equal Abort is as good as the constant itself.
-    with pytest.raises(PduError) as refused:
-        reader(bytes((kind,)), out_of_turn=Abort(2, 2)).next_pdu()
-    assert refused.value.answer == UNRECOGNIZED_PDU
-    # Sta2, AA-1: who awaits an A-ASSOCIATE-RQ answers everything else alike.
-    with pytest.raises(PduError) as refused:
-        reader(bytes((kind,)), out_of_turn=BY_USER).next_pdu()
-    assert refused.value.answer == BY_USER
+        reader(bytes((kind,)), out_of_turn=out_of_turn).next_pdu()
+    assert refused.value.answer == answer
 
 
 @pytest.mark.parametrize(
@@ -106,15 +102,8 @@ def test_the_likely_mistake_is_named(start: bytes, guess: str) -> None:
 
 
 def test_the_standards_names() -> None:
-    assert [str(kind) for kind in PduType] == [
-        "A-ASSOCIATE-RQ",
-        "A-ASSOCIATE-AC",
-        "A-ASSOCIATE-RJ",
-        "P-DATA-TF",
-        "A-RELEASE-RQ",
-        "A-RELEASE-RP",
-        "A-ABORT",
-    ]
+    names = "A-ASSOCIATE-RQ A-ASSOCIATE-AC A-ASSOCIATE-RJ P-DATA-TF A-RELEASE-RQ A-RELEASE-RP A-ABORT"
+    assert [str(kind) for kind in PduType] == names.split()
 
 
 def test_memory_follows_what_was_received_not_what_was_declared() -> None:
