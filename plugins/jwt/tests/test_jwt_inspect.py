@@ -273,13 +273,6 @@ def test_the_certificate_that_a_token_is_bound_to(inspect: Inspect, tmp_path: Pa
     assert inspect(token, "--certificate", tmp_path / "token.jwt").exit_code == 2
 
 
-def test_standard_input(tmp_path: Path) -> None:
-    written(tmp_path / "keys.json", key_set())
-    config = written(tmp_path / "dicomgate.toml", (GATEWAY + table(jwks_file="keys.json")).encode())
-    assert dicomgate("jwt", "inspect", "-", "--config", config, stdin=mint().encode()).exit_code == 0
-    assert dicomgate("jwt", "inspect", "-", "--config", config, stdin=mint(STRANGER).encode()).exit_code == 1
-
-
 JWE = ".".join(encoded({"alg": "dir", "enc": "A256GCM"} if part == 0 else b"x" * 12) for part in range(5))
 
 
@@ -322,6 +315,9 @@ def test_files_that_are_wrong(inspect: Inspect, tmp_path: Path) -> None:
     assert bad.exit_code == 2
     assert "gone.json" in bad.stderr
     assert dicomgate("jwt", "inspect").exit_code == 2
+    for sent, status in ((mint(), 0), (mint(STRANGER), 1)):
+        assert inspect(sent).exit_code == status
+        assert dicomgate("jwt", "inspect", "-", "--config", config, stdin=sent.encode()).exit_code == status
 
 
 def test_a_providers_token(inspect: Inspect, oidc_provider: OidcProvider) -> None:
