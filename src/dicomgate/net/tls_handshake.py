@@ -28,19 +28,31 @@ class TlsHandshake:
 
     def step(self) -> None:
         """Do what can be done now. Call it once: it goes on by itself until it calls back."""
-        self.cancel()
+        self._stop_watching()
+        done, failed = self._done, self._failed
         try:
             wanted = self._stream.handshake()
         except TlsError as error:
-            self._failed(error)
+            self.cancel()
+            failed(error)
             return
         if wanted == DONE:
-            self._done()
+            self.cancel()
+            done()
         else:
             watch = self._loop.add_reader if wanted == WANT_READ else self._loop.add_writer
             watch(self._fileno, self.step)
 
     def cancel(self) -> None:
         """Do not call back. The stream stays open."""
+        self._stop_watching()
+        # The callbacks' owner refers to this: a handshake that is over needs no garbage collector.
+        self._done = self._failed = _no_op
+
+    def _stop_watching(self) -> None:
         self._loop.remove_reader(self._fileno)
         self._loop.remove_writer(self._fileno)
+
+
+def _no_op(*_: object) -> None:
+    """No-op default callback."""
