@@ -1,7 +1,6 @@
 """A reload is for new associations, those under way keep what they came in by; a drain waits, but not for ever."""
 
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,27 +106,6 @@ class TestReload:
             running.tables = configuration(new.address)
             running.write()
             assert running.reload()
-
-    def test_an_authenticator_that_cannot_be_entered_changes_nothing(
-        self, gateway: StartGateway, install_authenticator: Callable[[str], str], spy: Spy
-    ) -> None:
-        judge = install_authenticator("""
-            from dicomgate import Accept
-            class Judge:
-                async def authenticate(self, attempt):
-                    return Accept("anybody")
-                async def __aenter__(self):
-                    raise OSError("the directory is down")
-                async def __aexit__(self, *_):
-                    pass
-        """)
-        running = gateway(configuration(spy.address))
-        running.tables["authenticator"] = [{"use": judge}]
-        running.write()
-        assert not running.reload()
-        assert "the configuration is as it was before" in running.log()
-        assert log_in(running.address, [login("alice", WRONG)]) == REFUSED_IDENTITY
-        assert log_in(running.address, ALICE_LOGS_IN)[0] == 2
 
     def test_listeners_come_and_go(self, gateway: StartGateway, spy: Spy) -> None:
         first, second, third = ((HOST, free_port()) for _ in range(3))

@@ -16,7 +16,7 @@ from dicomgate import Accept, Attempt, ConfigError, Identity, IdentityType, Peer
 from dicomgate.association.effects import ToClient, ToUpstream
 from dicomgate.testing.evidence import ALICE, SECRETS, WRONG, ZOE, Evidence, spellings
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
-from dicomgate.testing.raw_client import ABORT, REFUSED_IDENTITY, TRY_LATER, RawClient, item, log_in, login, request
+from dicomgate.testing.raw_client import ABORT, REFUSED_IDENTITY, RawClient, item, log_in, login, request
 from dicomgate.testing.system_gateway import StartGateway, configuration
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
 
@@ -101,26 +101,6 @@ def test_an_upstream_that_was_told_the_passcode_and_fails(
         assert log_in(running.address, [login("alice", ALICE)])[0] in (3, 7)
         assert ALICE in spy.received()
         assert running.wait_for("Refused")
-    assert evidence.found() == []
-
-
-@pytest.mark.parametrize("error", ["ValueError", "SystemExit"])
-def test_an_authenticator_that_tells_all(
-    gateway: StartGateway, evidence: Evidence, install_authenticator: Callable[[str], str], error: str
-) -> None:
-    judge = install_authenticator(f"""
-        class Judge:
-            def authenticate(self, attempt):
-                raise {error}(attempt.identity.secondary)
-    """)
-    with Spy() as spy:
-        tables = configuration(spy.address)
-        tables["authenticator"] = [{"use": judge}]
-        running = gateway(tables)
-        running.expected_defect = f"defect: {error} in {judge}.py:4"
-        assert log_in(running.address, [login("alice", ALICE)]) == TRY_LATER
-        assert running.expected_defect in running.log()
-        assert not spy.connections
     assert evidence.found() == []
 
 
