@@ -226,7 +226,7 @@ async def test_down_at_the_start(server: Issuer, tmp_path: Path, caplog: pytest.
     assert up == f"the metadata of {ISSUER}: loaded, 1 signing certificates"
 
 
-@pytest.mark.parametrize("fault", ["status 500", "no content", "1 GiB", "a bomb", "broken off", "no HTTP"])
+@pytest.mark.parametrize("fault", ["status 500", "status 204", "1 GiB", "a bomb", "broken off", "no HTTP"])
 async def test_an_outage(server: Issuer, tmp_path: Path, fault: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "dicomgate_saml")
     async with serving(at_url(server, tmp_path)) as judge:
