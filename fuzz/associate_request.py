@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dicomgate.testing import raw
 from dicomgate.wire.associate import AssociateRequest
 from dicomgate.wire.reject_abort import PduError
-from tests.properties import raw
 
 from .corpora import files, vectors
 from .engine import Target

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dicomgate.testing import raw
 from dicomgate.wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
 from dicomgate.wire.reject_abort import PduError
-from tests.properties import raw
 
 from .corpora import files
 from .engine import Target

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dicomgate.association.pdv_stream import MOST_HELD, PdvStream
+from dicomgate.testing import raw
 from dicomgate.wire.reject_abort import PduError
-from tests.properties import raw
 
 from .corpora import files
 from .engine import Target

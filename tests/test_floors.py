@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, Callable[[tuple[str, ...]], bool]] = {
         or FLOORS[module[0]] >= 3
     ),
     "ssl": lambda module: module in (("net", "tls"), ("kit", "fetch")) or module[0] == "testing",
-    "httpx2": lambda module: module == ("kit", "fetch"),
+    "httpx2": lambda module: module == ("kit", "fetch") or module[0] == "testing",
     "sqlite3": lambda module: module[0] == "state",
     "redis": lambda module: module == ("state", "redis"),
     "logging": lambda module: module[0] != "wire",

@@ -8,7 +8,7 @@ from dicomgate.association import effects as do
 from dicomgate.association.effects import Side
 from dicomgate.association.established import Association
 from dicomgate.association.pdv_stream import PdvStream
-from tests.properties import raw
+from dicomgate.testing import raw
 
 CLIENT, UPSTREAM = Side.CLIENT, Side.UPSTREAM
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from dicomgate.association.accept_check import check_accept
+from dicomgate.testing import raw
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
 from dicomgate.wire.presentation import AnsweredContext, ProposedContext
 from dicomgate.wire.reject_abort import INVALID_PARAMETER, PduError
 from dicomgate.wire.user_information import ExtendedNegotiation, Negotiation, RoleSelection
-from tests.properties import raw
 
 CT, MR = b"1.2.840.10008.5.1.4.1.1.2", b"1.2.840.10008.5.1.4.1.1.4"
 

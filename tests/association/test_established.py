@@ -12,9 +12,9 @@ from dicomgate.association.established import LINGER
 from dicomgate.association.pdv_stream import PdvStream
 from dicomgate.association.transitions import EstablishedState
 from dicomgate.events.events import Cause
+from dicomgate.testing import raw
 from dicomgate.wire.reject_abort import INVALID_PARAMETER, NOT_SPECIFIED, UNEXPECTED_PDU, Abort
 from tests.association.conversation import CLIENT, UPSTREAM, Conversation
-from tests.properties import raw
 
 DATA = raw.p_data(raw.pdv(1, b"0123456789"))
 HALF = DATA[:20]

@@ -11,9 +11,9 @@ from dicomgate.association import effects as do
 from dicomgate.association.message_stream import LONGEST_COMMAND, MessageStream
 from dicomgate.association.pdv_stream import MOST_HELD, Message
 from dicomgate.events.events import Cause
+from dicomgate.testing import raw
 from dicomgate.wire.reject_abort import INVALID_PARAMETER, UNEXPECTED_PDU, Abort
 from tests.association.conversation import CLIENT, UPSTREAM, Conversation, command, message
-from tests.properties import raw
 
 ANSWER = message(99, data=None)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dicomgate.association.pdv_stream import MOST_HELD, PdvStream
+from dicomgate.testing import raw
 from dicomgate.wire.reject_abort import INVALID_PARAMETER, UNEXPECTED_PDU, UNRECOGNIZED_PDU, Abort, Refusal
-from tests.properties import raw
 from tests.properties.strategies import Walked, walked
 
 ACCEPTED = (1, 3, 255)

@@ -21,8 +21,8 @@ from dicomgate.events.events import Cause
 from dicomgate.net import relay as relay_module
 from dicomgate.net.connection import Connection
 from dicomgate.net.relay import Direction, Relay
+from dicomgate.testing import raw
 from dicomgate.wire.reject_abort import INVALID_PARAMETER, Abort
-from tests.properties import raw
 
 pytestmark = pytest.mark.anyio
 BUFFER = 65_536

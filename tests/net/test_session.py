@@ -27,7 +27,7 @@ from dicomgate.net.server_state import ListenerSnapshot, ServerState
 from dicomgate.net.session import Session
 from dicomgate.net.tls import TlsContext, TlsStream
 from dicomgate.protection.guard import Guard
-from tests.properties import raw
+from dicomgate.testing import raw
 
 pytestmark = pytest.mark.anyio
 ABORT = bytes.fromhex("07 00 00000004 00 00 02 00")

@@ -14,7 +14,7 @@ import trustme
 
 from dicomgate.net.connection import Connection
 from dicomgate.net.tls import TlsStream, WantsToWrite
-from tests.properties import raw
+from dicomgate.testing import raw
 
 pytestmark = pytest.mark.anyio
 SCRATCH = memoryview(bytearray(65_536))

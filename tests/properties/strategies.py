@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from dicomgate.association.pdv_stream import PdvStream
 from dicomgate.contract import Identity, IdentityType
+from dicomgate.testing import raw
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
 from dicomgate.wire.presentation import AnsweredContext, ProposedContext
 from dicomgate.wire.reject_abort import PduError
 from dicomgate.wire.user_information import CommonExtendedNegotiation, ExtendedNegotiation, Negotiation, RoleSelection
-from tests.properties import raw
 
 KNOWN = (0x10, 0x20, 0x21, 0x30, 0x40, *range(0x50, 0x5A))
 UNKNOWN = tuple(kind for kind in range(256) if kind not in KNOWN)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from dicomgate.association.effects import Side
 from dicomgate.association.message_stream import MessageStream
 from dicomgate.association.pdv_stream import Message
+from dicomgate.testing import raw
 from tests.association.conversation import Conversation, command, message
-from tests.properties import raw
 from tests.properties.strategies import examples
 
 ACCEPTED = (1, 3, 255)

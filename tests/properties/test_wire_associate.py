@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomgate.association.accept_check import check_accept
+from dicomgate.testing import raw
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
 from dicomgate.wire.pdu import PduReader, PduType
 from dicomgate.wire.reject_abort import PduError, decode_refusal
-from tests.properties import raw
 from tests.properties.strategies import accepts, cuts, damaged, examples, requests, respell
 
 randoms = st.randoms(use_true_random=False)

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import pytest
 
 from dicomgate.association.pdv_stream import PdvStream
+from dicomgate.testing import raw
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
 from dicomgate.wire.pdu import PduReader, PduType
 from dicomgate.wire.reject_abort import PduError
-from tests.properties import raw
 
 SMALL, LARGE = 32 * 1024, 128 * 1024
 TIMES = LARGE // SMALL

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomgate.association.pdv_stream import MOST_HELD, PdvStream
+from dicomgate.testing import raw
 from dicomgate.wire.associate import AssociateRequest
 from dicomgate.wire.pdu import PduReader, PduType
 from dicomgate.wire.reject_abort import Abort, Refusal
-from tests.properties import raw
 from tests.properties.strategies import cuts, damaged, examples, p_datas, walked
 
 ACCEPTED = (1, 5, 255)

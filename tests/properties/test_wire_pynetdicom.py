@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
 
+from dicomgate.testing import raw
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
 from dicomgate.wire.user_information import Negotiation
-from tests.properties import raw
 from tests.properties.strategies import UNKNOWN, accepts, examples, items_of, requests, respell
 
 

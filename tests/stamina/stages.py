@@ -10,11 +10,11 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Self
 
+from dicomgate.testing import raw
 from dicomgate.testing.evidence import ALICE
 from dicomgate.testing.peers.loopback import Address, wait_until
 from dicomgate.testing.peers.spy import abort, reject
 from dicomgate.testing.raw_client import REFUSED_IDENTITY
-from tests.properties import raw
 from tests.stamina.authenticators import KNOWN, PENDING, UNKNOWN, pending
 from tests.stamina.endings import Action, Side, Stage
 from tests.stamina.peer import PacsPort, Peer, greeting, kill_who_has

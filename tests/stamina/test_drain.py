@@ -21,6 +21,7 @@ from pynetdicom.pdu import P_DATA_TF
 
 from bench.messages import PASSCODE
 from bench.processes import running
+from dicomgate.testing import raw
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.dcmtk import NO_DELAY, run_storescp
 from dicomgate.testing.peers.loopback import HOST, Address, wait_until
@@ -28,7 +29,6 @@ from dicomgate.testing.peers.process import require
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.raw_client import ABORT, RELEASE_RP, RELEASE_RQ, RawClient, p_data
 from dicomgate.testing.slices import ct_series, ct_slice
-from tests.properties import raw
 from tests.stamina.measure import report, scaled
 from tests.stamina.process import GatewayProcess, tables_for
 from tests.stamina.sink import BROKEN, CALLED, ENDED, RELEASED, Sink

@@ -11,8 +11,8 @@ from struct import pack
 import pytest
 
 from bench.pacs import Pacs
+from dicomgate.testing import raw
 from dicomgate.testing.raw_client import REFUSED_IDENTITY
-from tests.properties import raw
 from tests.stamina.measure import Peak, Probe, Shape, report
 from tests.stamina.process import GatewayProcess, tables_for
 from tests.stamina.stalled_clients import ROOM, StalledClients

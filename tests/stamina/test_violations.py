@@ -16,10 +16,10 @@ from typing import NamedTuple
 import pytest
 
 from dicomgate.events.events import Cause
+from dicomgate.testing import raw
 from dicomgate.testing.fixtures import evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.system_gateway import StartGateway
-from tests.properties import raw
 from tests.stamina.endings import ABORT, CONGESTION, CUT, NOBODY, Causes, Side, Stage, Told
 from tests.stamina.gateway_under_test import GatewayUnderTest, gateway_under_test
 from tests.stamina.measure import report

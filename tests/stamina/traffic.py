@@ -24,7 +24,7 @@ from pathlib import Path
 from struct import pack, pack_into
 
 from bench.messages import PASSCODE
-from tests.properties import raw
+from dicomgate.testing import raw
 from tests.stamina.peer import Peer
 
 BLOCK = 1 << 20

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from dicomgate.testing import raw
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
 from dicomgate.wire.items import KNOWN
 from dicomgate.wire.reject_abort import APPLICATION_CONTEXT, INVALID_PARAMETER, PROTOCOL_VERSION, PduError
-from tests.properties import raw
 
 LOGIN = raw.login(2, b"alice", b"pw", response=1)
 USER_INFORMATION = raw.user_information(LOGIN)

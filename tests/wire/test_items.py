@@ -7,9 +7,9 @@ from contextlib import suppress
 import pytest
 
 from dicomgate.errors import DoesNotFit
+from dicomgate.testing import raw
 from dicomgate.wire.items import KNOWN, counted, counted_field, item, misplaced, read_uid, walk
 from dicomgate.wire.reject_abort import INVALID_PARAMETER, PduError
-from tests.properties import raw
 
 
 def walked(data: bytes, start: int = 0) -> list[tuple[int, bytes]]:

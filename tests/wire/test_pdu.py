@@ -6,9 +6,9 @@ import tracemalloc
 
 import pytest
 
+from dicomgate.testing import raw
 from dicomgate.wire.pdu import SHORT, PduReader, PduType
 from dicomgate.wire.reject_abort import BY_USER, INVALID_PARAMETER, UNEXPECTED_PDU, UNRECOGNIZED_PDU, Abort, PduError
-from tests.properties import raw
 
 REQUEST = raw.rq(raw.login())
 

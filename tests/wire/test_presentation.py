@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from dicomgate.testing import raw
 from dicomgate.wire.presentation import AnsweredContext, ProposedContext, read_answered, read_proposed
 from dicomgate.wire.reject_abort import INVALID_PARAMETER, PduError
-from tests.properties import raw
 
 ABSTRACT = raw.item(0x30, raw.VERIFICATION)
 IMPLICIT = raw.item(0x40, raw.IMPLICIT)

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from dicomgate.testing import raw
 from dicomgate.wire import reject_abort as refusal
 from dicomgate.wire.reject_abort import decode_refusal
-from tests.properties import raw
 
 
 @pytest.mark.parametrize(

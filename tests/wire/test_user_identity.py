@@ -6,9 +6,9 @@ import pytest
 
 from dicomgate.contract import Identity, IdentityType
 from dicomgate.errors import DoesNotFit
+from dicomgate.testing import raw
 from dicomgate.wire.reject_abort import INVALID_PARAMETER, REFUSED_IDENTITY, PduError
 from dicomgate.wire.user_identity import encode_identity, encode_server_response, read_identity, read_server_response
-from tests.properties import raw
 
 
 def read(item: bytes, fallback_encoding: str | None = None) -> Identity:

@@ -7,6 +7,7 @@ from struct import pack
 import pytest
 
 from dicomgate.errors import DoesNotFit
+from dicomgate.testing import raw
 from dicomgate.wire.reject_abort import INVALID_PARAMETER, PduError
 from dicomgate.wire.user_information import (
     CommonExtendedNegotiation,
@@ -15,7 +16,6 @@ from dicomgate.wire.user_information import (
     NegotiationReader,
     RoleSelection,
 )
-from tests.properties import raw
 
 FIRST, SECOND = raw.field(b"1.2"), raw.field(b"1.3")
 

@@ -13,6 +13,7 @@ import pytest
 from dicomgate.testing.evidence import ALICE
 from dicomgate.testing.peers.dcmtk import storescu
 from dicomgate.testing.peers.loopback import HOST, Address, wait_until
+from dicomgate.testing.peers.oidc_provider import OidcProvider
 from dicomgate.testing.peers.orthanc import Orthanc
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
@@ -22,7 +23,6 @@ from dicomgate.testing.system_gateway import Gateway, StartGateway, configuratio
 from dicomgate_jwt import remote_keys
 from plugins.jwt.tests.issuer import Answer, Huge, Issuer, Trap, ca_file, discovery, dripping, mute, redirect, slow
 from plugins.jwt.tests.mint import AUDIENCE, P256, RSA, key_set, mint
-from plugins.jwt.tests.provider import OidcProvider
 
 COOL_DOWN = 0.2  # seconds: twenty would be long for a test
 ADMITTED = b"\2"

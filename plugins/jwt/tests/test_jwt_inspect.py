@@ -14,6 +14,7 @@ from typer.testing import Result
 
 from dicomgate import Accept, Reject
 from dicomgate.testing.commandline import dicomgate
+from dicomgate.testing.peers.oidc_provider import OidcProvider
 from dicomgate_jwt.claims import thumbprint
 from plugins.jwt.tests.mint import (
     AUDIENCE,
@@ -31,7 +32,6 @@ from plugins.jwt.tests.mint import (
     signed,
     written,
 )
-from plugins.jwt.tests.provider import OidcProvider
 
 GATEWAY = """
 [[listener]]

@@ -10,9 +10,9 @@ import pytest
 
 from dicomgate.testing.fixtures import certificates, evidence, gateway  # noqa: F401 (fixtures)
 from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.postgresql import PASSWORD, USER, Postgresql, run_postgresql
 from dicomgate_passcode import dummy_hash
 from plugins.sql.tests.backend import CHEAP, SELECT, TABLE, Backend, cheap_hash
-from plugins.sql.tests.postgresql import PASSWORD, USER, Postgresql, run_postgresql
 
 
 @pytest.fixture

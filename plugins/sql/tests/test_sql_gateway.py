@@ -13,6 +13,7 @@ from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.gateway import as_toml
 from dicomgate.testing.peers.dcmtk import storescu
 from dicomgate.testing.peers.loopback import Address, wait_until
+from dicomgate.testing.peers.postgresql import PASSWORD, Postgresql
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
@@ -20,7 +21,6 @@ from dicomgate.testing.raw_client import REFUSED_IDENTITY, TRY_LATER, log_in, lo
 from dicomgate.testing.slices import ct_slice
 from dicomgate.testing.system_gateway import StartGateway, configuration
 from plugins.sql.tests.backend import UPDATE, Backend, cheap_hash
-from plugins.sql.tests.postgresql import PASSWORD, Postgresql
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ import pytest
 
 from dicomgate import Accept, Reject, Unavailable
 from dicomgate.testing.peers.loopback import wait_until
+from dicomgate.testing.peers.postgresql import Postgresql
 from plugins.sql.tests.backend import (
     ALICE,
     GOOD,
@@ -24,7 +25,6 @@ from plugins.sql.tests.backend import (
     recovered,
     unavailable,
 )
-from plugins.sql.tests.postgresql import Postgresql
 
 pytestmark = pytest.mark.anyio
 

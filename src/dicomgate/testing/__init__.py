@@ -30,6 +30,7 @@ Modules:
     page_contract   The laws of an authenticator's page, as tests: its tables are what the code does
     pages           The documents as the tests read them: pages, headings, tables, fenced blocks
     plugin          The pytest plugin: a fixture `gateway` that starts gateways with an authenticator of yours
+    raw             PDUs as bytes, put together by hand, legal or not: nothing here is the code under test
     raw_client      A client that sends any bytes; it uses none of the code under test
     running         The gateway in a thread of its own, as `dicomgate serve` would run it
     slices          Synthetic CT images: a round phantom that wanders from slice to slice (PS3.3 A.3, CT Image IOD)

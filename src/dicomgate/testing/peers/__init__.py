@@ -9,6 +9,8 @@
     pynetdicom_scu    pynetdicom as a client
     dcmjs             dcmjs-dimse on node, as a client
     slapd             an OpenLDAP server with one hospital's people and groups
+    postgresql        a PostgreSQL server that stops, starts and hangs
+    oidc_provider     an OpenID provider on node that rotates its keys
     freeradius        a FreeRADIUS server, configured as docs/radius.md shows
     spy               a scripted PACS that records every byte
 

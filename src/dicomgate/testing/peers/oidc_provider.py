@@ -16,10 +16,11 @@ import pytest
 import trustme
 from joserfc.jwk import ECKey, RSAKey
 
-from dicomgate.testing.peers.loopback import HOST, free_port
-from dicomgate.testing.peers.process import require
+from ..pages import ROOT
+from .loopback import HOST, free_port
+from .process import require
 
-_CLIENTS = Path(__file__).parents[3] / "tests" / "clients"
+_CLIENTS = ROOT / "tests" / "clients"
 
 
 class OidcProvider:
@@ -43,6 +44,7 @@ class OidcProvider:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
+        """Serve, with the keys of now."""
         assert self._process is None
         with self.log.open("a") as log:
             self._process = subprocess.Popen(

@@ -16,14 +16,17 @@ ABORT = bytes.fromhex("07 00 00000004 0000 02 06")
 
 
 def pdu(kind: int, body: bytes, *, length: int | None = None) -> bytes:
+    """A PDU of this type; `length` where the header must lie."""
     return pack(">BxL", kind, len(body) if length is None else length) + body
 
 
 def item(kind: int, body: bytes = b"", *, length: int | None = None, reserved: int = 0) -> bytes:
+    """A variable item or sub-item."""
     return pack(">BBH", kind, reserved, len(body) if length is None else length) + body
 
 
 def field(value: bytes, *, length: int | None = None) -> bytes:
+    """A field after its own 16-bit length."""
     return pack(">H", len(value) if length is None else length) + value
 
 
@@ -57,18 +60,19 @@ def user_information(*sub_items: bytes) -> bytes:
 def associate(
     kind: int, *items: bytes, version: int = 1, called: bytes = b"ANY-SCP", calling: bytes = b"ECHOSCU"
 ) -> bytes:
+    """An A-ASSOCIATE-RQ (1) or -AC (2) of these items."""
     fixed = pack(">HH16s16s32x", version, 0, called.ljust(16), calling.ljust(16))
     return pdu(kind, fixed + b"".join(items))
 
 
 def rq(*sub_items: bytes, context: bytes | None = None, **fixed: Any) -> bytes:
-    """An A-ASSOCIATE-RQ for verification, with sub-items behind 51H and 52H."""
+    """An A-ASSOCIATE-RQ for verification, with sub-items after 51H and 52H."""
     context = proposed() if context is None else context
     return associate(1, APPLICATION_CONTEXT, context, user_information(*sub_items), **fixed)
 
 
 def ac(*sub_items: bytes, context: bytes | None = None, **fixed: Any) -> bytes:
-    """The A-ASSOCIATE-AC that accepts `rq()`, with sub-items behind 51H and 52H."""
+    """The A-ASSOCIATE-AC that accepts `rq()`, with sub-items after 51H and 52H."""
     context = answered() if context is None else context
     return associate(2, APPLICATION_CONTEXT, context, user_information(*sub_items), **fixed)
 
@@ -79,4 +83,5 @@ def pdv(context: int, fragment: bytes, control: int = 2, *, length: int | None =
 
 
 def p_data(*values: bytes, length: int | None = None) -> bytes:
+    """A P-DATA-TF of these values."""
     return pdu(4, b"".join(values), length=length)
