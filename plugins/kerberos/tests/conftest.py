@@ -12,18 +12,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from typer.testing import Result
 
 from dicomgate import Accept, Decision
 from dicomgate.testing import attempt
 from dicomgate.testing import kerberos as identity
-from dicomgate.testing.fixtures import evidence, gateway, orthanc, running_orthanc  # noqa: F401 (fixtures)  # noqa: F401 (fixtures)
+from dicomgate.testing.commandline import dicomgate
+from dicomgate.testing.fixtures import evidence, gateway, orthanc, running_orthanc  # noqa: F401 (fixtures)
+from dicomgate.testing.gateway import as_toml
 from dicomgate.testing.kdc import NEEDED, OTHER_SERVICE, SERVICE, Kdc, run_kdc
+from dicomgate.testing.system_gateway import configuration
 
 if TYPE_CHECKING:
     from dicomgate_kerberos import Kerberos
 
 PAGE = Path(__file__).parents[3] / "docs" / "kerberos.md"
 Make = Callable[..., "Kerberos"]
+Check = Callable[..., Result]
 
 
 class _NotToBeImported(pytest.Module):
@@ -91,6 +96,46 @@ def kerberos(keytab: Path) -> Make:
         return Kerberos(**{"keytab": keytab, "principal": SERVICE, "forms": ("gss", "raw", "spnego"), **options})
 
     return kerberos
+
+
+@pytest.fixture
+def crafted_keytab(tmp_path: Path) -> Path:
+    """The keys of the matrix."""
+    from plugins.kerberos.tests import craft, matrix
+
+    return craft.write_keytab(tmp_path / "crafted.keytab", *matrix.KEYS)
+
+
+@pytest.fixture
+def crafted(kerberos: Make, crafted_keytab: Path) -> Kerberos:
+    """It has the keys of the matrix."""
+    return kerberos(keytab=crafted_keytab)
+
+
+@pytest.fixture
+def check(keytab: Path) -> Check:
+    """What a command says of a configuration with this table, in the keytab's folder. None leaves a key out."""
+
+    def check(*command: str, **options: Any) -> Result:
+        table = {"use": "kerberos", "name": "realm", "keytab": keytab.name, "principal": SERVICE, **options}
+        given = {key: value for key, value in table.items() if value is not None}
+        config = keytab.parent / "dicomgate.toml"
+        config.write_text(as_toml({**configuration(("127.0.0.1", 9)), "authenticator": [given]}), "utf-8")
+        return dicomgate(*command, "--config", config)
+
+    return check
+
+
+@pytest.fixture
+def set_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Add a line to krb5.conf's [libdefaults]."""
+
+    def set_default(line: str) -> None:
+        text = Path(os.environ["KRB5_CONFIG"]).read_text()
+        (tmp_path / "krb5.conf").write_text(text.replace("[libdefaults]", f"[libdefaults]\n{line}"))
+        monkeypatch.setenv("KRB5_CONFIG", str(tmp_path / "krb5.conf"))
+
+    return set_default
 
 
 def ask(authenticator: Kerberos, token: bytes) -> Decision:

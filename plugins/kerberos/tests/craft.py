@@ -10,13 +10,13 @@ import secrets
 import struct
 import time
 from collections.abc import Callable
-from ctypes import POINTER, Structure, byref, c_int32, c_size_t, c_uint, c_void_p
+from ctypes import Structure, byref, c_int32, c_uint, c_void_p
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from dicomgate.testing.kdc import REALM, SERVICE
+from dicomgate_kerberos.libkrb5 import _Data, _EncData
 
 AES128, AES256, RC4, DES = 17, 18, 23, 3
 SIZES = {AES128: 16, AES256: 32, RC4: 16}
@@ -24,6 +24,7 @@ ALICE = f"alice@{REALM}"
 MUTUAL, DELEGATE, DCE_STYLE = 2, 1, 0x1000  # RFC 4121 4.1.1.1, RFC 4757 7.1
 INVALID, TRANSIT_CHECKED = 0x01000000, 0x00080000  # RFC 4120 5.3: the bits 7 and 12 of the flags
 _TICKET_PART, _AUTHENTICATOR = 2, 11  # RFC 4120 7.5.1: what a key is used for
+_CRYPTO = ctypes.CDLL("libk5crypto.so.3")
 GSS_KERBEROS = bytes.fromhex("06092a864886f712010202")
 
 
@@ -80,8 +81,7 @@ def ap_req(
         sequence(
             tlv(0x03, b"\0" + struct.pack(">I", flags)),
             sequence(integer(session), octets(session_key.value)),
-            text(realm_of(client)),
-            name(client),
+            *named(client),
             sequence(integer(1), octets(b"")),
             moment(now + min(starts, -60)),
             moment(now + starts),
@@ -92,8 +92,7 @@ def ap_req(
         0x61,
         sequence(
             integer(5),
-            text(realm_of(service)),
-            name(service),
+            *named(service),
             encrypted(key, _TICKET_PART, ticket_part, version=version, stated=ticket_type),
         ),
     )
@@ -105,8 +104,7 @@ def ap_req(
         0x62,
         sequence(
             integer(5),
-            text(realm_of(says or client)),
-            name(says or client),
+            *named(says or client),
             sequence(integer(0x8003), octets(checksum)),
             integer(100_000 + int(made % 1 * 800_000)),  # always of the same length
             moment(int(made)),
@@ -134,18 +132,15 @@ FORMS: dict[str, Callable[[bytes], bytes]] = {
 """The forms in which an AP-REQ can come."""
 
 
-def encrypted(key: Key, usage: int, plain: bytes, *, version: int | None = None, stated: int | None = None) -> bytes:
-    """EncryptedData (RFC 4120 5.2.9); `stated` is another encryption than the true one."""
-    number = None if version is None else integer(version)
-    return sequence(integer(stated or key.encryption), number, octets(encrypt(key, usage, plain)))
-
-
 def tlv(tag: int, content: bytes) -> bytes:
     size = len(content)
     if size < 0x80:
         return bytes((tag, size)) + content
     length = size.to_bytes((size.bit_length() + 7) // 8)
     return bytes((tag, 0x80 + len(length))) + length + content
+
+
+octets = partial(tlv, 0x04)
 
 
 def sequence(*fields: bytes | None) -> bytes:
@@ -157,10 +152,6 @@ def integer(value: int) -> bytes:
     return tlv(0x02, value.to_bytes(value.bit_length() // 8 + 1))
 
 
-def octets(value: bytes) -> bytes:
-    return tlv(0x04, value)
-
-
 def text(value: str) -> bytes:
     return tlv(0x1B, value.encode())
 
@@ -169,44 +160,23 @@ def moment(seconds: float) -> bytes:
     return tlv(0x18, time.strftime("%Y%m%d%H%M%SZ", time.gmtime(seconds)).encode())
 
 
-def name(principal: str) -> bytes:
-    parts = principal.rpartition("@")[0].split("/")
-    return sequence(integer(1), tlv(0x30, b"".join(map(text, parts))))
-
-
-def realm_of(principal: str) -> str:
-    return principal.rpartition("@")[2]
-
-
-class _Data(Structure):
-    _fields_ = (("magic", c_int32), ("length", c_uint), ("data", c_void_p))
+def named(principal: str) -> tuple[bytes, bytes]:
+    """The realm and the name of a principal."""
+    name, _, realm = principal.rpartition("@")
+    return text(realm), sequence(integer(1), tlv(0x30, b"".join(map(text, name.split("/")))))
 
 
 class _Block(Structure):
     _fields_ = (("magic", c_int32), ("enctype", c_int32), ("length", c_uint), ("contents", c_void_p))
 
 
-class _Sealed(Structure):
-    _fields_ = (("magic", c_int32), ("enctype", c_int32), ("kvno", c_uint), ("ciphertext", _Data))
-
-
-@cache
-def _library() -> tuple[Any, c_void_p]:
-    krb5, crypto, context = ctypes.CDLL("libkrb5.so.3"), ctypes.CDLL("libk5crypto.so.3"), c_void_p()
-    assert krb5.krb5_init_context(byref(context)) == 0
-    crypto.krb5_c_encrypt_length.argtypes = (c_void_p, c_int32, c_size_t, POINTER(c_size_t))
-    crypto.krb5_c_encrypt.argtypes = (c_void_p, POINTER(_Block), c_int32, c_void_p, POINTER(_Data), POINTER(_Sealed))
-    return crypto, context
-
-
-def encrypt(key: Key, usage: int, plain: bytes) -> bytes:
-    crypto, context = _library()
-    size = c_size_t()
-    assert crypto.krb5_c_encrypt_length(context, key.encryption, len(plain), byref(size)) == 0
+def encrypted(key: Key, usage: int, plain: bytes, *, version: int | None = None, stated: int | None = None) -> bytes:
+    """EncryptedData (RFC 4120 5.2.9); `stated` is another encryption than the true one."""
     value, source = ctypes.create_string_buffer(key.value), ctypes.create_string_buffer(plain, len(plain))
-    target = ctypes.create_string_buffer(size.value)
+    target = ctypes.create_string_buffer(len(plain) + 100)
     block = _Block(0, key.encryption, len(key.value), ctypes.cast(value, c_void_p))
     data = _Data(0, len(plain), ctypes.cast(source, c_void_p))
-    sealed = _Sealed(0, 0, 0, _Data(0, size.value, ctypes.cast(target, c_void_p)))
-    assert crypto.krb5_c_encrypt(context, byref(block), usage, None, byref(data), byref(sealed)) == 0
-    return target.raw[: sealed.ciphertext.length]
+    sealed = _EncData(0, 0, 0, _Data(0, len(target), ctypes.cast(target, c_void_p)))
+    assert _CRYPTO.krb5_c_encrypt(None, byref(block), usage, None, byref(data), byref(sealed)) == 0
+    number = None if version is None else integer(version)
+    return sequence(integer(stated or key.encryption), number, octets(target.raw[: sealed.ciphertext.length]))

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from ctypes import POINTER, Structure, byref, c_char_p, c_int32, c_uint, c_void_p
-from functools import cache
+from ctypes import byref, c_void_p
 from typing import Any
 
 import gssapi
 
 from dicomgate.testing.kdc import SERVICE
+from dicomgate_kerberos.libkrb5 import _Data
 
 SPNEGO = gssapi.OID.from_int_seq("1.3.6.1.5.5.2")
 MUTUAL = gssapi.RequirementFlag.mutual_authentication
@@ -41,28 +41,19 @@ class Raw:
     """An AP-REQ of libkrb5: its `token`, and `verify` for the answer."""
 
     def __init__(self, service: str = SERVICE, *, mutual: bool = True) -> None:
-        self._krb5 = krb5 = _library()
+        self._krb5 = krb5 = ctypes.CDLL("libkrb5.so.3")
         self._context, self._connection, cache = c_void_p(), c_void_p(), c_void_p()
-        host = service.partition("@")[0].split("/")
         assert krb5.krb5_init_context(byref(self._context)) == 0
         assert krb5.krb5_cc_default(self._context, byref(cache)) == 0
         made = _Data()
         options = 0x20000000 if mutual else 0
-        code = krb5.krb5_mk_req(
-            self._context,
-            byref(self._connection),
-            options,
-            host[0].encode(),
-            host[1].encode(),
-            None,
-            cache,
-            byref(made),
-        )
+        names = [part.encode() for part in service.partition("@")[0].split("/")]
+        code = krb5.krb5_mk_req(self._context, byref(self._connection), options, *names, None, cache, byref(made))
         krb5.krb5_cc_close(self._context, cache)
         assert code == 0, code
         self.token = ctypes.string_at(made.data, made.length)
         krb5.krb5_free_data_contents(self._context, byref(made))
-        weakref.finalize(self, _free, self._context, self._connection).atexit = False
+        weakref.finalize(self, _free, krb5, self._context, self._connection).atexit = False
 
     def verify(self, answer: bytes | None) -> bool:
         """True if the AP-REP comes from the service."""
@@ -74,23 +65,6 @@ class Raw:
         return True
 
 
-def _free(context: c_void_p, connection: c_void_p) -> None:
-    _library().krb5_auth_con_free(context, connection)
-    _library().krb5_free_context(context)
-
-
-class _Data(Structure):
-    _fields_ = (("magic", c_int32), ("length", c_uint), ("data", c_void_p))
-
-
-@cache
-def _library() -> Any:
-    krb5 = ctypes.CDLL("libkrb5.so.3")
-    krb5.krb5_mk_req.argtypes = (
-        c_void_p, POINTER(c_void_p), c_int32, c_char_p, c_char_p, c_void_p, c_void_p, POINTER(_Data),
-    )  # fmt: skip
-    krb5.krb5_rd_rep.argtypes = (c_void_p, c_void_p, POINTER(_Data), POINTER(c_void_p))
-    for function in ("krb5_cc_close", "krb5_free_data_contents", "krb5_auth_con_free", "krb5_free_ap_rep_enc_part"):
-        getattr(krb5, function).argtypes = (c_void_p, c_void_p)
-    krb5.krb5_free_context.argtypes = (c_void_p,)
-    return krb5
+def _free(krb5: ctypes.CDLL, context: c_void_p, connection: c_void_p) -> None:
+    krb5.krb5_auth_con_free(context, connection)
+    krb5.krb5_free_context(context)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from dicomgate.testing.kdc import OTHER_SERVICE, REALM, SERVICE
-from plugins.kerberos.tests.craft import AES128, DCE_STYLE, DELEGATE, DES, INVALID, MUTUAL, RC4, Key, new_key
+from plugins.kerberos.tests.craft import AES128, DCE_STYLE, DELEGATE, DES, INVALID, MUTUAL, RC4, Key, ap_req, new_key
 
 CURRENT, PREVIOUS, OTHER, STRANGER, WEAK = new_key(), new_key(), new_key(), new_key(), new_key(RC4)
 KEYS: tuple[tuple[str, int, Key], ...] = (
@@ -18,18 +19,13 @@ ANOTHER_KEY = f"Cannot decrypt ticket for {SERVICE} using keytab key for {SERVIC
 TYPE_23, TYPE_3 = "encrypted with type 23,", "encrypted with type 3,"
 
 
-@dataclass(frozen=True)
-class Row:
-    """One AP-REQ: what is unlike a good one, and how its refusal begins; "" where it is accepted."""
-
-    reason: str = ""
-    key: Key = CURRENT
-    version: int = 3
-    fields: dict[str, Any] = field(default_factory=dict)
+Row = tuple[str, Callable[[], bytes]]
+"""How the refusal of an AP-REQ begins, "" where it is accepted, and what makes the AP-REQ."""
 
 
 def row(reason: str = "", key: Key = CURRENT, version: int = 3, **fields: Any) -> Row:
-    return Row(reason, key, version, fields)
+    """`fields`: what is unlike a good one."""
+    return reason, partial(ap_req, key, version=version, **fields)
 
 
 _OTHER = f"the ticket is for {OTHER_SERVICE}, not for {SERVICE}"
@@ -39,7 +35,7 @@ _NYV = "the ticket is not valid yet"
 _CLIENT = "the authenticator is not of the ticket's client"
 _NAME = "its name is empty, too long, or has characters that are not accepted"
 
-MATRIX = {
+MATRIX: dict[str, Row] = {
     "good": row(),
     "another service's ticket under our name": row(ANOTHER_KEY, OTHER),
     "a key of nobody": row(ANOTHER_KEY, STRANGER),

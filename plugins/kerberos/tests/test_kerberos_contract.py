@@ -14,11 +14,7 @@ from plugins.kerberos.tests.initiator import Gss
 
 
 class Renewing:
-    """The authenticator, and a client that makes a new token for each login.
-
-    The contract's good attempt is to be accepted again and again, and a token is accepted once: so the first login is
-    with the good one itself, and each further one with a fresh one in its place. All others go through as they are.
-    """
+    """The authenticator. A token is accepted once: each good login but the first is made with a new one."""
 
     def __init__(self, judge: Kerberos, good: Attempt) -> None:
         self._judge = judge

@@ -11,24 +11,13 @@ from hypothesis import strategies as st
 
 from dicomgate import Accept, Pass, Reject, Unavailable
 from dicomgate.testing import attempt, passcode
-from dicomgate.testing.kdc import REALM, SERVICE
+from dicomgate.testing.kdc import SERVICE
 from dicomgate_kerberos import der
 from dicomgate_kerberos.form import Form, NotAnApReqError, read_field
 from plugins.kerberos.tests.conftest import Make, accepted, ask
-from plugins.kerberos.tests.craft import (
-    GSS_KERBEROS,
-    ap_req,
-    framed,
-    integer,
-    name,
-    negotiated,
-    new_key,
-    octets,
-    sequence,
-    text,
-    tlv,
-)
+from plugins.kerberos.tests.craft import GSS_KERBEROS, ap_req, framed, integer, named, negotiated, octets, sequence, tlv
 from plugins.kerberos.tests.initiator import SPNEGO, Gss, Raw
+from plugins.kerberos.tests.matrix import STRANGER
 
 CORPUS = Path(__file__).parents[4] / "shared" / "corpora" / "kerberos-seeds"
 LONGEST = 65_535  # what the field's length can say (PS3.7 table D.3-14)
@@ -36,12 +25,10 @@ MOST_CPU = 0.05 * 4  # seconds; the machine may be busy
 NTLM, IAKERB = bytes.fromhex("060a2b06010401823702020a"), bytes.fromhex("06062b0601050205")
 NEGOEX, OLD_WINDOWS = bytes.fromhex("060a2b06010401823702021e"), bytes.fromhex("06092a864882f712010202")
 NTLM_MESSAGE = b"NTLMSSP\0\1\0\0\0" + bytes(40)
-KEY = new_key()
-RAW = ap_req(KEY)
+FIVE = tlv(0xA0, integer(5))
+RAW = ap_req(STRANGER)
 GSS = framed(RAW)
-TICKET = tlv(
-    0x61, sequence(integer(5), text(REALM), name(SERVICE), sequence(integer(18), integer(1), octets(bytes(300))))
-)
+TICKET = tlv(0x61, sequence(integer(5), *named(SERVICE), sequence(integer(18), integer(1), octets(bytes(300)))))
 NOT_FIRST = "SPNEGO whose first mechanism is not Kerberos"
 WITHOUT = "a GSS-API token of Kerberos without an AP-REQ in it"
 NOT_OURS = {
@@ -82,8 +69,9 @@ NOT_OURS = {
 
 def _ap_req(parts: bytes = b"", sealed: bytes = b"") -> bytes:
     """One that is right in form alone, for a service of these parts, or with a ticket that is sealed so."""
-    names = sequence(integer(1), tlv(0x30, parts)) if parts else name(SERVICE)
-    ticket = tlv(0x61, sequence(integer(5), text(REALM), names, sequence(integer(18), integer(1), octets(sealed))))
+    realm, name = named(SERVICE)
+    names = sequence(integer(1), tlv(0x30, parts)) if parts else name
+    ticket = tlv(0x61, sequence(integer(5), realm, names, sequence(integer(18), integer(1), octets(sealed))))
     authenticator = sequence(integer(18), None, octets(bytes(1000) if sealed else b""))
     return tlv(0x6E, sequence(integer(5), integer(14), tlv(0x03, bytes(5)), ticket, authenticator))
 
@@ -120,8 +108,7 @@ def test_the_tickets_of_an_honest_client_alone(kerberos: Make) -> None:
 @pytest.mark.parametrize("forms", [("gss",), ("raw",), ("spnego",), ("gss", "raw"), ("raw", "spnego")])
 def test_forms_that_are_not_asked_for(kerberos: Make, forms: tuple[str, ...]) -> None:
     judge = kerberos(forms=forms)
-    raw = Raw()
-    tokens = {"gss": Gss().token, "raw": raw.token, "spnego": Gss(mechanism=SPNEGO).token}
+    tokens = {"gss": Gss().token, "raw": Raw().token, "spnego": Gss(mechanism=SPNEGO).token}
     words = {"gss": "GSS-API token", "raw": "AP-REQ", "spnego": "SPNEGO token"}
     for form, token in tokens.items():
         decision = ask(judge, token)
@@ -216,9 +203,8 @@ def test_what_is_no_number(data: bytes) -> None:
         der.number(data)
 
 
-def test_a_field_that_stands_twice() -> None:
-    one = tlv(0xA0, integer(5))
-    assert der.fields(one) == {0: integer(5)}
-    for wrong in (one + one, one + tlv(0x02, b"\5"), tlv(0xBF, b""), b"\xbf\x1f\x00"):
-        with pytest.raises(der.DerError):
-            der.fields(wrong)
+@pytest.mark.parametrize("data", [FIVE + FIVE, FIVE + integer(5), tlv(0xBF, b""), b"\xbf\x1f\x00"])
+def test_what_are_no_fields(data: bytes) -> None:
+    assert der.fields(FIVE) == {0: integer(5)}
+    with pytest.raises(der.DerError):
+        der.fields(data)

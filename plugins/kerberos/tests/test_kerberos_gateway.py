@@ -6,7 +6,6 @@ import tomllib
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from struct import pack
 from typing import Any
 
 import gssapi
@@ -19,17 +18,16 @@ from dicomgate.testing.peers.orthanc import Orthanc
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
 from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
-from dicomgate.testing.raw_client import REFUSED_IDENTITY, RawClient, item, request
+from dicomgate.testing.raw_client import ADMITTED, REFUSED_IDENTITY, login, outcome
 from dicomgate.testing.slices import ct_slice
 from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 from plugins.kerberos.tests.conftest import PAGE
-from plugins.kerberos.tests.craft import ap_req, framed, write_keytab
+from plugins.kerberos.tests.craft import ap_req, framed
 from plugins.kerberos.tests.initiator import SPNEGO, Gss, Raw
 from plugins.kerberos.tests.matrix import KEYS, MATRIX
 from tests.stamina.process import GatewayProcess, tables_for
 
 Start = Callable[..., Gateway]
-ADMITTED = b"\2"
 TABLE = {"use": "kerberos", "name": "realm", "principal": SERVICE, "timeout": "20s"}
 
 
@@ -45,26 +43,17 @@ def start(gateway: StartGateway, keytab: Path) -> Start:
     return start
 
 
-def identity(token: bytes) -> bytes:
-    """The sub-item 58H of type 3 that asks for a response (PS3.7 table D.3-14)."""
-    return item(0x58, b"\3\1" + pack(">H", len(token)) + token + b"\0\0")
-
-
 def knock(address: Address, token: bytes) -> bytes:
-    """How a login is answered: ADMITTED, or the A-ASSOCIATE-RJ."""
-    with RawClient(address) as client:
-        answer = client.ask(request(identity(token)))
-        if answer[:1] == ADMITTED:
-            client.release()
-        return answer if answer[:1] != ADMITTED else ADMITTED
+    """How a login that asks for a response is answered: ADMITTED, or the A-ASSOCIATE-RJ."""
+    return outcome(address, login(token, kind=3, response=True))
 
 
 @pytest.mark.parametrize("form", ["gss", "raw"])
 def test_storescu_stores_into_orthanc(start: Start, orthanc: Orthanc, tmp_path: Path, form: str) -> None:
     image = ct_slice(tmp_path / "ct.dcm")
     running = start(orthanc.address)
-    client = Gss() if form == "gss" else Raw()
-    elsewhere = Gss(OTHER_SERVICE) if form == "gss" else Raw(OTHER_SERVICE)
+    make = Gss if form == "gss" else Raw
+    client, elsewhere = make(), make(OTHER_SERVICE)
     file = tmp_path / "token"
     for token, right in ((elsewhere.token, False), (client.token, True), (client.token, False)):
         file.write_bytes(token)
@@ -102,17 +91,16 @@ def test_the_client_verifies_the_gateway(start: Start, orthanc: Orthanc, form: s
     assert not stranger.verify(answer)
 
 
-def test_each_row_of_the_matrix_has_its_reason_in_the_audit(start: Start, tmp_path: Path) -> None:
-    keytab = write_keytab(tmp_path / "crafted.keytab", *KEYS)
+def test_each_row_of_the_matrix_has_its_reason_in_the_audit(start: Start, crafted_keytab: Path) -> None:
     with PynetdicomPacs() as pacs:
-        running = start(pacs.address, keytab=keytab)
+        running = start(pacs.address, keytab=crafted_keytab)
         accepted = 0
-        for number, (name, row) in enumerate(MATRIX.items()):
-            token = ap_req(row.key, version=row.version, **row.fields)
+        for number, (name, (reason, made)) in enumerate(MATRIX.items()):
+            token = made()
             answer = knock(running.address, framed(token) if number % 2 else token)
-            assert answer == (REFUSED_IDENTITY if row.reason else ADMITTED), name
-            accepted += not row.reason
-        refused = [row.reason for row in MATRIX.values() if row.reason]
+            assert answer == (REFUSED_IDENTITY if reason else ADMITTED), name
+            accepted += not reason
+        refused = [reason for reason, _ in MATRIX.values() if reason]
         told = [event["reason"] for event in running.wait_for("Decided", len(refused), outcome="reject")]
         assert [reason.startswith(start) for reason, start in zip(told, refused, strict=True)] == [True] * len(refused)
         assert len(pacs.associations) == accepted
@@ -145,8 +133,7 @@ def test_one_login_at_all_the_gateways_together(tmp_path: Path, keytab: Path) ->
             state = tmp_path / "state.sqlite" if name != "stranger" else folder / "state.sqlite"
             gateways.append(GatewayProcess(folder, {**tables, "state": {"path": str(state)}}))
         with gateways[0] as one, gateways[1] as other, gateways[2] as stranger:
-            raw = Raw()
-            tokens = [Gss().token, raw.token, Gss().token]
+            tokens = [client.token for client in (Gss(), Raw(), Gss())]
             for token in tokens:
                 assert knock(one.address(), token) == ADMITTED
                 assert knock(other.address(), token) == REFUSED_IDENTITY
@@ -157,10 +144,9 @@ def test_one_login_at_all_the_gateways_together(tmp_path: Path, keytab: Path) ->
             wait_until(lambda: len(one.told("Opened")) == len(one.told("Closed")), "the last to leave")
 
 
-def test_the_association_ends_with_the_ticket(start: Start, tmp_path: Path) -> None:
-    keytab = write_keytab(tmp_path / "crafted.keytab", *KEYS)
+def test_the_association_ends_with_the_ticket(start: Start, crafted_keytab: Path) -> None:
     with PynetdicomPacs() as pacs:
-        running = start(pacs.address, keytab=keytab)
+        running = start(pacs.address, keytab=crafted_keytab)
         for form in (bytes, framed):
             token = form(ap_req(KEYS[0][2], version=3, ends=2))
             with associate(running.address, identity=user_identity(3, token)) as association:
@@ -170,15 +156,14 @@ def test_the_association_ends_with_the_ticket(start: Start, tmp_path: Path) -> N
         assert ["credential" in cause for cause in causes] == [True, True]
 
 
-def test_the_keytab_after_a_reload(start: Start, tmp_path: Path) -> None:
-    keytab = write_keytab(tmp_path / "crafted.keytab", *KEYS)
+def test_the_keytab_after_a_reload(start: Start, crafted_keytab: Path) -> None:
     with PynetdicomPacs() as pacs:
-        running = start(pacs.address, keytab=keytab)
-        keytab.chmod(0o644)
+        running = start(pacs.address, keytab=crafted_keytab)
+        crafted_keytab.chmod(0o644)
         assert not running.reload()
         assert "everybody may read or write this file" in running.log()
         assert knock(running.address, ap_req(KEYS[0][2], version=3)) == ADMITTED
-        keytab.chmod(0o600)
+        crafted_keytab.chmod(0o600)
         assert running.reload()
         assert knock(running.address, ap_req(KEYS[0][2], version=3)) == ADMITTED
 

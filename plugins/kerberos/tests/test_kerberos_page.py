@@ -33,7 +33,7 @@ class TestPage(AuthenticatorPage):
 
 
 def test_every_reason_is_one() -> None:
-    reasons = [row.reason for row in MATRIX.values()] + [reason for _, reason in NOT_OURS.values()]
+    reasons = [reason for reason, _ in MATRIX.values()] + [reason for _, reason in NOT_OURS.values()]
     reasons += [*errors._WORDS.values(), "Cannot find key for", "Cannot decrypt ticket for"]
     for reason in (row[0] for row in pages.table(PAGE, "reason")):
         beginning = re.split(r" \.\.\.|'X'|, which is not", reason.strip("`"))[0]
@@ -41,8 +41,7 @@ def test_every_reason_is_one() -> None:
 
 
 def test_the_forms_and_their_first_bytes(kerberos: Make) -> None:
-    raw = Raw()
-    tokens = {"gss": Gss().token, "raw": raw.token, "spnego": Gss(mechanism=SPNEGO).token}
+    tokens = {"gss": Gss().token, "raw": Raw().token, "spnego": Gss(mechanism=SPNEGO).token}
     for form, pattern, *_ in pages.table(PAGE, "form"):
         name = form.strip('`"')
         first, _, then = pattern.strip("`").partition(" .. ")

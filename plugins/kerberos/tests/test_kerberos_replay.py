@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import random
 import stat
+import subprocess
+import sys
 from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -15,12 +19,22 @@ import pytest
 from dicomgate import Accept, ConfigError, Pass, Reject, Unavailable
 from dicomgate.testing.kdc import REALM, SERVICE
 from dicomgate_kerberos.form import read_field
-from plugins.kerberos.tests.conftest import Make, accepted, ask
+from plugins.kerberos.tests.conftest import PAGE, Make, accepted, ask
 from plugins.kerberos.tests.craft import FORMS, ap_req, new_key, write_keytab
 from plugins.kerberos.tests.initiator import Gss
-from plugins.kerberos.tests.judging import judging
 
 COUNT = 200
+STRANGE = "not a regular file that belongs to this user"
+JUDGE = """
+import sys
+from pathlib import Path
+from dicomgate.testing.kdc import SERVICE
+from dicomgate_kerberos import Kerberos
+from plugins.kerberos.tests.conftest import ask
+judge = Kerberos(keytab=Path(sys.argv[1]), principal=SERVICE, forms=("gss", "raw", "spnego"))
+for line in sys.stdin:
+    print(getattr(ask(judge, bytes.fromhex(line)), "reason", "Accept"), flush=True)
+"""
 REPLAY = "a replay: this token was seen before"
 
 
@@ -33,26 +47,35 @@ def fresh(form: str = "gss") -> bytes:
     return in_form(form, Gss().token)
 
 
-def tokens(count: int = COUNT) -> list[bytes]:
+def tokens() -> list[bytes]:
     """The forms in turn."""
-    return [fresh(form) for form in islice(cycle(FORMS), count)]
+    return [fresh(form) for form in islice(cycle(FORMS), COUNT)]
 
 
-def test_a_second_authenticator_of_the_process(kerberos: Make) -> None:
-    one, other = kerberos(), kerberos()
-    for token in tokens(30):
-        assert accepted(one, token)
-        assert ask(other, token) == Reject(REPLAY)
+@contextmanager
+def judging(keytab: Path) -> Iterator[tuple[Callable[[bytes], object], Callable[[], str]]]:
+    """A process of its own that judges tokens: give it one; read `Accept`, or why not."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(PAGE.parents[1]), *filter(None, sys.path)))}
+    command, pipe = [sys.executable, "-c", JUDGE, str(keytab)], subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, bufsize=0) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        give, answer = process.stdin.write, process.stdout.readline
+        try:
+            yield lambda token: give(token.hex().encode() + b"\n"), lambda: answer().decode().strip()
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("again", FORMS)
 @pytest.mark.parametrize("form", FORMS)
 def test_in_another_form(kerberos: Make, form: str, again: str) -> None:
-    judge = kerberos()
+    judge, other = kerberos(), kerberos()
     for _ in range(10):
         token = fresh(form)
         accept = accepted(judge, token)
-        assert ask(judge, in_form(again, token)) == Reject(REPLAY)
+        for one in (judge, other):
+            assert ask(one, in_form(again, token)) == Reject(REPLAY)
         # To the other gateways it is the same one as well.
         assert accept.once is not None
         assert accept.once.key.endswith(read_field(in_form(again, token)).fingerprint)
@@ -71,20 +94,22 @@ def test_at_the_same_instant(kerberos: Make) -> None:
 def test_in_another_process_and_after_a_restart(kerberos: Make, keytab: Path) -> None:
     here = kerberos()
     all_of_them = tokens()
-    with judging(keytab) as one, judging(keytab) as other:
+    with judging(keytab) as (give, answer), judging(keytab) as (give_other, other_answer):
         # Half of them to both at the same instant, the others one after the other.
         for token in all_of_them[: COUNT // 2]:
-            one.give(token)
-            other.give(token)
-            assert sorted((one.answer(), other.answer())) == ["Accept", REPLAY]
+            give(token)
+            give_other(token)
+            assert sorted((answer(), other_answer())) == ["Accept", REPLAY]
         for token in all_of_them[COUNT // 2 :]:
-            assert one.ask(token) == "Accept"
-            assert other.ask(token) == REPLAY
+            give(token)
+            assert answer() == "Accept"
+            give_other(token)
+            assert other_answer() == REPLAY
         assert ask(here, all_of_them[0]) == Reject(REPLAY)
-        assert isinstance(ask(here, all_of_them[0]), Reject)
-    with judging(keytab) as restarted:
-        assert {restarted.ask(token) for token in all_of_them} == {REPLAY}
-        assert restarted.ask(fresh()) == "Accept"
+    with judging(keytab) as (give, answer):
+        for token in (*all_of_them, fresh()):
+            give(token)
+        assert [answer() for _ in range(COUNT + 1)] == [REPLAY] * COUNT + ["Accept"]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -150,19 +175,12 @@ def test_no_start_without_a_replay_cache(kerberos: Make, monkeypatch: pytest.Mon
     assert os.environ["KRB5RCACHENAME"] == "dfl:"
 
 
-@pytest.mark.parametrize("where", ["KRB5RCACHETYPE", "krb5.conf"])
 @pytest.mark.parametrize("named", [False, True])
 def test_nothing_else_turns_it_off(
-    kerberos: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, named: bool
+    kerberos: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, set_default: Callable[[str], None], named: bool
 ) -> None:
-    if where == "krb5.conf":
-        text = Path(os.environ["KRB5_CONFIG"]).read_text()
-        (tmp_path / "krb5.conf").write_text(
-            text.replace("[libdefaults]", '[libdefaults]\ndefault_rcache_name = "none:"')
-        )
-        monkeypatch.setenv("KRB5_CONFIG", str(tmp_path / "krb5.conf"))
-    else:
-        monkeypatch.setenv("KRB5RCACHETYPE", "none")
+    set_default('default_rcache_name = "none:"')
+    monkeypatch.setenv("KRB5RCACHETYPE", "none")
     cache = tmp_path / "named" if named else tmp_path / f"krb5_{os.geteuid()}.rcache2"
     judge = kerberos(replay_cache=cache) if named else kerberos()
     for form in FORMS:
@@ -194,21 +212,21 @@ def test_a_file_that_is_not_safe(kerberos: Make, tmp_path: Path, monkeypatch: py
         return str(refusal.value)
 
     assert "No such file or directory" in refused(tmp_path / "gone" / "cache")
-    assert "not a regular file that belongs to this user" in refused(open_folder)
+    assert STRANGE in refused(open_folder)
     cache.symlink_to(tmp_path / "elsewhere")
-    assert "not a regular file that belongs to this user" in refused(cache)
+    assert STRANGE in refused(cache)
     cache.unlink()
     assert "everybody may write the folder" in refused(open_folder / "cache")
     os.mkfifo(cache, 0o600)
-    assert "not a regular file that belongs to this user" in refused(cache)
+    assert STRANGE in refused(cache)
     cache.unlink()
     cache.touch(mode=0o600)
     cache.chmod(0o622)
-    assert "not a regular file that belongs to this user" in refused(cache)
+    assert STRANGE in refused(cache)
     cache.chmod(0o600)
     with monkeypatch.context() as another:  # as if a stranger had made it: in /tmp, say
         another.setattr(Path, "lstat", lambda path: os.stat_result((0o100600, 1, 1, 1, 4711, 0, 0, 0, 0, 0)))
-        assert "not a regular file that belongs to this user" in refused(cache)
+        assert STRANGE in refused(cache)
     with monkeypatch.context() as unwritable:
         unwritable.setattr(os, "access", lambda path, mode: False)
         assert "cannot be written" in refused(cache)
