@@ -370,3 +370,10 @@ def refused(judge: Saml, document: bytes, **fields: Any) -> str:
     answer = ask(judge, document, **fields)
     assert isinstance(answer, Reject), answer
     return answer.reason
+
+
+def table(folder: Path, name: str = "sso", **options: Any) -> dict[str, Any]:
+    """An [[authenticator]] for the issuer, with RSA's certificate unless the options say where its keys are."""
+    if not {"certificates", "metadata_url"} & options.keys():
+        options["certificates"] = [str(written(folder / "idp.pem", RSA.pem))]
+    return {"use": "saml", "name": name, "issuer": ISSUER, "entity_id": ENTITY_ID, **options}

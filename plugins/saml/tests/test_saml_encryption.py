@@ -15,10 +15,9 @@ from dicomgate import Pass, Reject
 from dicomgate_saml import Saml
 from plugins.saml.tests import mint as m
 from plugins.saml.tests import sealing
-from plugins.saml.tests.conftest import Trap
+from plugins.saml.tests.conftest import Trap, assert_accepted
 from plugins.saml.tests.mint import ISSUER, RSA, SAML_NAMESPACE, USER, ask, assertion, authenticator, mint, response
 from plugins.saml.tests.sealing import GATE, MGF1P, XENC, XENC11, digest_method, encrypted_key, method, oaep, sealed
-from plugins.saml.tests.verdicts import assert_accepted
 
 UNREADABLE = Reject("it cannot be decrypted with the gateway's key")
 REFUSED_ALGORITHM = Reject("encrypted with an algorithm that is not accepted")
@@ -74,10 +73,8 @@ _KEY = secrets.token_bytes(16)
         {"known": ""},
         {"known": ' Id="_e1" MimeType="text/xml"'},
         {"inner": "<ds:KeyInfo><ds:KeyName>gate</ds:KeyName></ds:KeyInfo>"},
-        {"inner": f"<ds:KeyInfo><ds:X509Data><ds:X509Certificate>{GATE.base64}</ds:X509Certificate></ds:X509Data>"
-                  "</ds:KeyInfo>"},
-        {"inner": f"<ds:KeyInfo><ds:X509Data><ds:X509Certificate>{RSA.base64}</ds:X509Certificate></ds:X509Data>"
-                  "</ds:KeyInfo>"},
+        *({"inner": f"<ds:KeyInfo><ds:X509Data><ds:X509Certificate>{one.base64}</ds:X509Certificate></ds:X509Data>"
+                    "</ds:KeyInfo>"} for one in (GATE, RSA)),
     ],
 )  # fmt: skip
 def test_what_makes_no_difference(judge: Saml, changes: dict[str, Any]) -> None:
@@ -130,17 +127,18 @@ def test_a_content_key_of_another_size(judge: Saml) -> None:
         assert ask(judge, document) == UNREADABLE
 
 
-def refused_key_algorithms() -> Iterator[tuple[str, str]]:
-    yield "PKCS1 v1.5", encrypted_key(_KEY, method(sealing.PKCS1), padding=PKCS1v15())
-    yield "an unknown algorithm", encrypted_key(_KEY, method(f"{XENC}kw-aes128"))
-    yield "none", encrypted_key(_KEY, method(""))
-    yield "an unknown digest", encrypted_key(_KEY, method(MGF1P, digest_method("http://www.w3.org/2001/04/xmlenc#md5")))
-    yield "an empty digest", encrypted_key(_KEY, method(MGF1P, "<ds:DigestMethod/>"))
-    yield "an unknown mask", encrypted_key(_KEY, method(sealing.OAEP11, sealing.mask(f"{XENC11}mgf1md5")))
+KEY_ALGORITHMS = {
+    "PKCS1 v1.5": encrypted_key(_KEY, method(sealing.PKCS1), padding=PKCS1v15()),
+    "an unknown algorithm": encrypted_key(_KEY, method(f"{XENC}kw-aes128")),
+    "none": encrypted_key(_KEY, method("")),
+    "an unknown digest": encrypted_key(_KEY, method(MGF1P, digest_method(f"{XENC}md5"))),
+    "an empty digest": encrypted_key(_KEY, method(MGF1P, "<ds:DigestMethod/>")),
+    "an unknown mask": encrypted_key(_KEY, method(sealing.OAEP11, sealing.mask(f"{XENC11}mgf1md5"))),
+}
 
 
-@pytest.mark.parametrize(("_name", "info"), list(refused_key_algorithms()))
-def test_key_algorithms(judge: Saml, _name: str, info: str) -> None:
+@pytest.mark.parametrize("info", KEY_ALGORITHMS.values(), ids=list(KEY_ALGORITHMS))
+def test_key_algorithms(judge: Saml, info: str) -> None:
     assert_accepted(judge, sealed(mint(), key=_KEY, info=encrypted_key(_KEY)))
     assert ask(judge, sealed(mint(), key=_KEY, info=info)) == REFUSED_ALGORITHM
 
@@ -244,12 +242,10 @@ def test_what_is_in_it_must_be_signed(judge: Saml) -> None:
     assert isinstance(ask(judge, sealed(mint(issuer="https://other.example"))), Pass)
 
 
-def test_a_signature_around_it_counts_for_nothing(judge: Saml) -> None:
+def test_the_response_around_it(judge: Saml) -> None:
+    """Its signature counts for nothing, and it has one assertion, encrypted or not."""
     assert_accepted(judge, m.sign(response(sealed(mint()))))
     assert m.refused(judge, m.sign(response(sealed(assertion())))) == "the assertion is not signed"
-
-
-def test_one_in_clear_beside_it(judge: Saml) -> None:
     for several in ((sealed(mint()), mint()), (mint(), sealed(mint())), (sealed(mint()), sealed(mint()))):
         assert m.refused(judge, response(*several)) == "a Response with 2 assertions"
 

@@ -39,11 +39,10 @@ def test_the_defaults(make: Make) -> None:
     assert made.handles == {IdentityType.SAML}
     assert made.rules.recipient == m.ENTITY_ID
     assert (made.rules.skew, made.rules.maximum_lifetime) == (60.0, 3600.0)
-    assert made.rules.recipient_required
-    assert made.rules.address_checked
-    assert made.rules.authentication_required
-    assert made.single_use
-    assert not made.unsigned_metadata
+    assert (made.rules.recipient_required, made.rules.address_checked, made.rules.authentication_required) == (
+        True,
+    ) * 3
+    assert (made.single_use, made.unsigned_metadata) == (True, False)
     assert make(recipient="https://gate.example/login").rules.recipient == "https://gate.example/login"
 
 
@@ -118,20 +117,13 @@ def test_key_files(make: Make, tmp_path: Path, content: bytes, mode: int, messag
     assert make(key_file=written(path, RSA.private_pem, 0o600)).decryptor is not None
 
 
-@pytest.mark.parametrize(
-    ("content", "good"),
-    [(RSA.pem, True), (RSA.pem + P256.pem, True), (STRANGER.pem, False), (P256.pem, False), (b"", False)],
-)
-def test_the_certificate_of_the_key(make: Make, tmp_path: Path, content: bytes, good: bool) -> None:
-    options = {
-        "key_file": written(tmp_path / "gate.key", RSA.private_pem, 0o600),
-        "certificate_file": written(tmp_path / "gate.pem", content),
-    }
-    if good:
-        make(**options)
-        return
+@pytest.mark.parametrize("content", [STRANGER.pem, P256.pem, b""])
+def test_the_certificate_of_the_key(make: Make, tmp_path: Path, content: bytes) -> None:
+    key, path = written(tmp_path / "gate.key", RSA.private_pem, 0o600), tmp_path / "gate.pem"
+    for good in (RSA.pem, RSA.pem + P256.pem):
+        make(key_file=key, certificate_file=written(path, good))
     with pytest.raises(ConfigError, match=r"gate\.pem: not the certificate, in PEM, of the key in .*gate\.key"):
-        make(**options)
+        make(key_file=key, certificate_file=written(path, content))
 
 
 def test_nothing_secret_in_its_repr(make: Make, tmp_path: Path) -> None:

@@ -18,18 +18,12 @@ from dicomgate.testing.system_gateway import Gateway, StartGateway, configuratio
 from dicomgate_saml import Saml
 from dicomgate_saml.document import read_document
 from plugins.saml.tests import mint as m
-from plugins.saml.tests.mint import ISSUER, RSA, assertion, at, authenticator, conditions, mint, response, written
+from plugins.saml.tests.mint import ISSUER, assertion, at, authenticator, conditions, mint, response, table, written
 from plugins.saml.tests.sealing import GATE, sealed
 from tests.stamina.process import GatewayProcess, tables_for
 
 SOURCES = [f"127.0.2.{number}" for number in range(1, 9)]
 USED = "the credential may be used once, and was used before"
-
-
-def table(folder: Path, name: str = "sso", **options: Any) -> dict[str, Any]:
-    certificate = str(written(folder / "idp.pem", RSA.pem))
-    return {"use": "saml", "name": name, "issuer": ISSUER, "entity_id": m.ENTITY_ID, "certificates": [certificate],
-            **options}  # fmt: skip
 
 
 def knock(address: Address, document: bytes, source: str = SOURCES[0]) -> bytes:

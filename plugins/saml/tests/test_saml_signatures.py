@@ -13,10 +13,9 @@ import pytest
 from lxml import etree
 
 from plugins.saml.tests import mint as m
-from plugins.saml.tests.conftest import IdP
+from plugins.saml.tests.conftest import NOT_THE_ISSUERS, IdP, assert_accepted, assert_forged, refusal
 from plugins.saml.tests.hostile import everything, key_infos
 from plugins.saml.tests.mint import DSIG_NAMESPACE, P256, RSA, STRANGER, Signer, assertion, response, sign_by_hand
-from plugins.saml.tests.verdicts import NOT_THE_ISSUERS, assert_accepted, assert_forged, refusal
 
 TRAP = "http://127.0.0.1:9/trap"
 HOSTILE = everything(TRAP)

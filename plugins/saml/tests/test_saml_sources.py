@@ -55,6 +55,7 @@ def test_a_file_that_changes(kept: tuple[Path, Saml, Callable[..., bytes]], capl
     path, judge, made = kept
     caplog.set_level(logging.INFO)
     assert known(judge) == {"RSA"}
+    assert m.refused(judge, mint(key=STRANGER)) == "not signed with a key of the issuer, or changed after that"
     for keys, expected in (((RSA, P256), {"RSA", "P256"}), ((P256,), {"P256"}), ((RSA,), {"RSA"})):
         caplog.clear()
         replaced(path, made(*keys))

@@ -10,10 +10,9 @@ from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
 from dicomgate_saml.verification import read_assertion, verify
 from plugins.saml.tests import mint as m
-from plugins.saml.tests.conftest import IdP
+from plugins.saml.tests.conftest import NOT_THE_ISSUERS, IdP, assert_accepted, assert_forged, refusal
 from plugins.saml.tests.hostile import forms, inclusive_namespaces, key_infos
 from plugins.saml.tests.mint import DSIG_NAMESPACE, PROTOCOL_NAMESPACE, SAML_NAMESPACE, SUCCESS, USER, assertion, mint
-from plugins.saml.tests.verdicts import NOT_THE_ISSUERS, assert_accepted, assert_forged, refusal
 
 TRAP = "http://127.0.0.1:9/trap"
 
@@ -129,16 +128,10 @@ def test_a_prefix_that_the_response_binds(idp: IdP) -> None:
 
 def test_the_default_namespace_as_a_prefix(idp: IdP) -> None:
     plain = assertion().replace(b"xmlns:saml=", b"xmlns=").replace(b"saml:", b"")
-    genuine = m.sign_by_hand(
-        plain, references=[m.Reference(transforms=(m.ENVELOPED, inclusive_namespaces("#default xs")))]
-    )
-    assert refusal(idp.judge, genuine) == ("signature", NOT_THE_ISSUERS)  # xs is not in what was digested
-    genuine = m.sign_by_hand(
-        plain, references=[m.Reference(transforms=(m.ENVELOPED, inclusive_namespaces("#default")))]
-    )
-    assert_accepted(idp.judge, genuine)
-    other = genuine.replace(b"<Subject>", b'<Subject xmlns="urn:x">')
-    assert_forged(idp.judge, genuine, other)
+    chains = ((m.ENVELOPED, inclusive_namespaces(prefixes)) for prefixes in ("#default", "#default xs"))
+    genuine, more = (m.sign_by_hand(plain, references=[m.Reference(transforms=chain)]) for chain in chains)
+    assert refusal(idp.judge, more) == ("signature", NOT_THE_ISSUERS)  # xs is not in what was digested
+    assert_forged(idp.judge, genuine, genuine.replace(b"<Subject>", b'<Subject xmlns="urn:x">'))
     assert_forged(idp.judge, genuine, genuine.replace(b' xmlns="urn:oasis', b' xmlns="urn:Oasis'))
 
 
