@@ -43,16 +43,6 @@ def test_the_matrix(crafted: Kerberos, name: str, form: str) -> None:
     assert accepted(crafted, FORMS[form](made(MATRIX["good"])))
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_a_ticket_that_ended_within_the_skew_ends_before_it_begins(crafted: Kerberos, form: str) -> None:
-    """libkrb5 accepts it; the gateway, which looks at `expires_at`, does not."""
-    for ends in (-200, 200):
-        before = datetime.now(UTC)
-        accept = accepted(crafted, FORMS[form](ap_req(CURRENT, version=3, ends=ends)))
-        assert accept.expires_at is not None
-        assert abs(accept.expires_at - before - timedelta(seconds=ends)) < timedelta(seconds=5)
-
-
 @pytest.mark.parametrize(("skew", "clock"), [("", 300), ("clockskew = 60", 60), ("clockskew = 1000", 1000)])
 @pytest.mark.parametrize("form", FORMS)
 def test_the_skew_is_krb5_confs(
@@ -60,11 +50,13 @@ def test_the_skew_is_krb5_confs(
 ) -> None:
     set_default(skew)
     judge = kerberos(keytab=crafted_keytab)
-    before = datetime.now(UTC)
-    token = FORMS[form](ap_req(CURRENT, version=3, at=clock - 10, ends=600))
-    accept = accepted(judge, token)
-    assert accept.expires_at is not None
-    assert abs(accept.expires_at - before - timedelta(seconds=600)) < timedelta(seconds=5)
+    # A ticket that ended within the skew ends before it begins. libkrb5 accepts it; the gateway, which looks at
+    # `expires_at`, does not.
+    for ends in (20 - clock, 600):
+        before = datetime.now(UTC)
+        accept = accepted(judge, FORMS[form](ap_req(CURRENT, version=3, at=clock - 10, ends=ends)))
+        assert accept.expires_at is not None
+        assert abs(accept.expires_at - before - timedelta(seconds=ends)) < timedelta(seconds=5)
     # The token is remembered for longer than any gateway could accept it: three times the skew, as the page says.
     assert accept.once is not None
     remembered = timedelta(seconds=3 * clock)

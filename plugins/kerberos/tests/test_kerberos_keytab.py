@@ -22,17 +22,16 @@ from dicomgate_kerberos import Kerberos, gss
 from dicomgate_kerberos.errors import KerberosError
 from dicomgate_kerberos.keytab import Keys, read_keytab
 from plugins.kerberos.tests.conftest import Make, accepted, ask
-from plugins.kerberos.tests.craft import RC4, Key, ap_req, framed, new_key, write_keytab
+from plugins.kerberos.tests.craft import FORMS, RC4, Key, ap_req, new_key, write_keytab
 from plugins.kerberos.tests.initiator import Gss, Raw
 
 OLD, NEW = new_key(), new_key()
 TRUNCATED = "the keytab is truncated: it ends in the middle of a key"
-FORMS: tuple[Callable[[bytes], bytes], ...] = (bytes, framed)
 
 
 def logs_in(judge: Kerberos, key: Key, version: int) -> bool:
     """Whether a login with this key works, whatever its form."""
-    decisions = [ask(judge, form(ap_req(key, version=version))) for form in FORMS]
+    decisions = [ask(judge, form(ap_req(key, version=version))) for form in FORMS.values()]
     assert all(isinstance(decision, Accept | Reject) for decision in decisions), decisions
     accepted = {isinstance(decision, Accept) for decision in decisions}
     assert len(accepted) == 1, decisions
