@@ -220,7 +220,10 @@ NO_LOGIN: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, one) for name, ones in NO_LOGIN.items() for one in ones])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [pytest.param(name, one, id=f"{name}-{at}") for name, ones in NO_LOGIN.items() for at, one in enumerate(ones)],
+)
 def test_an_active_token_may_be_no_login_all_the_same(
     server: Introspector, make: Make, name: str, value: object
 ) -> None:
