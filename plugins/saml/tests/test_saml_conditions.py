@@ -318,8 +318,7 @@ class TestHolderOfKey:
     def test_required(self) -> None:
         assert problems(claims(), certificate=der(P256)) == []
         assert len(problems(claims(), certificate=der(P256), holder_of_key=True)) == 1
-        bearer = m.confirmation(ends=when(300))
-        both = self.held(bearer, m.confirmation(m.HOLDER_OF_KEY, holder=P256, ends=when(300)))
+        both = self.held(m.confirmation(ends=when(300)), m.confirmation(m.HOLDER_OF_KEY, holder=P256, ends=when(300)))
         assert problems(both, certificate=der(P256), holder_of_key=True) == []
         assert len(problems(both, certificate=der(m.RSA), holder_of_key=True)) == 1
         assert problems(both, certificate=der(m.RSA)) == [], "one that holds is enough (saml-core-2.0-os 2.4)"
@@ -369,12 +368,12 @@ def test_last_use_and_the_end_of_the_session() -> None:
 
 def test_the_session_ends_the_login(judge: Saml) -> None:
     """After its end with the skew, or it would be over before it began: `expires_at` is compared without skew."""
-    now, soon = datetime.now(UTC).replace(tzinfo=None), at(600)
-    past, later = (f"{(now + timedelta(seconds=one)).isoformat()}Z" for one in (-30, 30))
+    now, soon, form = datetime.now(UTC), at(600), "%Y-%m-%dT%H:%M:%S.%fZ"
+    past, later = ((now + timedelta(seconds=one)).strftime(form) for one in (-30, 30))
     last = ("9999-12-31T23:59:59.9999999Z", "9999-12-31T00:00:00.000000Z")
     for ends, expected in ((soon, soon), (None, None), last, (past, later)):
         answer = m.accepted(judge, m.mint(authentication=m.authentication(session_ends=ends)))
-        found = answer.expires_at and answer.expires_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        found = answer.expires_at and answer.expires_at.strftime(form)
         assert found == expected
 
 
