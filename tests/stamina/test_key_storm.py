@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from bench.pacs import Pacs
+from dicomgate.testing.peers.answers import Answer, document, mute
+from dicomgate.testing.peers.issuer import Issuer, ca_file
 from dicomgate.testing.raw_client import CONGESTION, REFUSED_IDENTITY, TRY_LATER, RawClient, login, request
-from plugins.jwt.tests.issuer import Answer, Issuer, ca_file, document, mute
 from plugins.jwt.tests.mint import AUDIENCE, P256, RSA, key_set, mint
 from tests.stamina.measure import Probe, Shape, scaled, undisturbed
 from tests.stamina.process import NOWHERE, GatewayProcess, tables_for

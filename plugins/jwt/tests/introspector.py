@@ -7,7 +7,8 @@ import json
 from typing import Any
 from urllib.parse import parse_qs
 
-from plugins.jwt.tests.issuer import Issuer, document
+from dicomgate.testing.peers.answers import document
+from dicomgate.testing.peers.issuer import Issuer
 
 PATH = "/introspect"
 

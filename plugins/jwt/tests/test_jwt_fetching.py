@@ -13,20 +13,9 @@ import pytest
 
 from dicomgate import ConfigError
 from dicomgate.kit.fetch import LARGEST, Fetcher, FetchError, check_url, url_problem
+from dicomgate.testing.peers.answers import FAULTS, Answer, Huge, compressed, crumbs, document, redirect
+from dicomgate.testing.peers.issuer import Issuer, Proxy, Trap, ca_file
 from dicomgate.testing.peers.loopback import HOST, Address
-from plugins.jwt.tests.issuer import (
-    FAULTS,
-    Answer,
-    Huge,
-    Issuer,
-    Proxy,
-    Trap,
-    ca_file,
-    compressed,
-    crumbs,
-    document,
-    redirect,
-)
 
 GOOD = b'{"keys": []}'
 QUICKLY = timedelta(milliseconds=400)  # what waits for ever is given up after this

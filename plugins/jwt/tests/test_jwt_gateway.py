@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from dicomgate.testing.evidence import ALICE
+from dicomgate.testing.peers.answers import Answer, Huge, discovery, dripping, mute, redirect, slow
 from dicomgate.testing.peers.dcmtk import storescu
+from dicomgate.testing.peers.issuer import Issuer, Trap, ca_file
 from dicomgate.testing.peers.loopback import HOST, Address, wait_until
 from dicomgate.testing.peers.oidc_provider import OidcProvider
 from dicomgate.testing.peers.orthanc import Orthanc
@@ -21,7 +23,6 @@ from dicomgate.testing.raw_client import REFUSED_IDENTITY, TRY_LATER, RawClient,
 from dicomgate.testing.slices import ct_slice
 from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 from dicomgate_jwt import remote_keys
-from plugins.jwt.tests.issuer import Answer, Huge, Issuer, Trap, ca_file, discovery, dripping, mute, redirect, slow
 from plugins.jwt.tests.mint import AUDIENCE, P256, RSA, key_set, mint
 
 COOL_DOWN = 0.2  # seconds: twenty would be long for a test

@@ -15,13 +15,14 @@ import pytest
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, Identity, IdentityType, Pass, Reject, Unavailable
 from dicomgate.testing import AuthenticatorContract, attempt
+from dicomgate.testing.peers.answers import FAULTS, Answer, document
+from dicomgate.testing.peers.issuer import ca_file
 from dicomgate.testing.peers.oidc_provider import OidcProvider
 from dicomgate_jwt import Introspection
 from dicomgate_jwt.claims import thumbprint
 from dicomgate_jwt.discovery import IntrospectionEndpoint
 from dicomgate_jwt.introspection_cache import MOST_ASKED, IntrospectionCache
 from plugins.jwt.tests.introspector import PATH, Introspector
-from plugins.jwt.tests.issuer import FAULTS, Answer, ca_file, document
 from plugins.jwt.tests.mint import AUDIENCE, ask, login, mint, written
 
 TOKEN = "2YotnFZFEjr1zCsicMWpAA"

@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from dicomgate import Accept, ConfigError, Pass, Reject
+from dicomgate.testing.peers.issuer import Trap
 from dicomgate.testing.peers.loopback import wait_until
 from dicomgate_jwt import Jwt
-from plugins.jwt.tests.issuer import Trap
 from plugins.jwt.tests.mint import (
     ED25519,
     GONE,

@@ -14,10 +14,10 @@ import pytest
 
 from dicomgate import Accept, ConfigError, Unavailable
 from dicomgate.kit.fetch import FetchError
+from dicomgate.testing.peers.issuer import Issuer, Trap, ca_file
 from dicomgate.testing.peers.loopback import HOST
 from dicomgate_jwt.discovery import discovery_url
 from dicomgate_jwt.remote_keys import COOL_DOWN, RemoteKeys
-from plugins.jwt.tests.issuer import Issuer, Trap, ca_file
 from plugins.jwt.tests.mint import ED25519, P256, RSA, authenticator, key_set, login, mint
 
 pytestmark = pytest.mark.anyio

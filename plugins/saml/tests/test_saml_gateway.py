@@ -12,7 +12,9 @@ from lxml import etree
 from signxml import SignatureConfiguration, XMLVerifier
 from signxml.verifier import VerifyResult
 
+from dicomgate.testing.peers.answers import document
 from dicomgate.testing.peers.dcmtk import storescu
+from dicomgate.testing.peers.issuer import Issuer, ca_file
 from dicomgate.testing.peers.loopback import Address, wait_until
 from dicomgate.testing.peers.orthanc import Orthanc
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
@@ -21,7 +23,6 @@ from dicomgate.testing.raw_client import REFUSED_IDENTITY, TRY_LATER, RawClient,
 from dicomgate.testing.slices import ct_slice
 from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
 from dicomgate_saml import sources
-from plugins.jwt.tests.issuer import Issuer, ca_file, document
 from plugins.saml.tests.mint import ENTITY_ID, RSA, STRANGER, USER, Signer, mint, signer, written
 from plugins.saml.tests.mint import table as issuer_table
 from plugins.saml.tests.providers import GROUPS, MADE, PROVIDERS, NpmSaml, OpenSaml, Provider, Pysaml2, key_files

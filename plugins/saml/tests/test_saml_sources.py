@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from dicomgate import Accept, Decision, Reject, Unavailable
+from dicomgate.testing.peers.answers import FAULTS, document, redirect
+from dicomgate.testing.peers.issuer import Issuer, ca_file
 from dicomgate.testing.watching import no_descriptor_left
 from dicomgate_saml import Saml, sources, trust
-from plugins.jwt.tests.issuer import FAULTS, Issuer, ca_file, document, redirect
 from plugins.saml.tests import mint as m
 from plugins.saml.tests.described import key, metadata
 from plugins.saml.tests.mint import ENTITY_ID, ISSUER, P256, RSA, STRANGER, ask, authenticator, mint, sign, written

@@ -10,6 +10,8 @@
     dcmjs             dcmjs-dimse on node, as a client
     slapd             an OpenLDAP server with one hospital's people and groups
     postgresql        a PostgreSQL server that stops, starts and hangs
+    issuer            an https server that answers each path as a test tells it to
+    answers           what that server may answer, good or bad
     oidc_provider     an OpenID provider on node that rotates its keys
     freeradius        a FreeRADIUS server, configured as docs/radius.md shows
     spy               a scripted PACS that records every byte

@@ -8,12 +8,9 @@ with Issuer() as issuer:
 from __future__ import annotations
 
 import asyncio
-import gzip
-import json
 import re
 import ssl
 import threading
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,10 +18,8 @@ from typing import Self
 
 import trustme
 
-from dicomgate.testing.peers.loopback import HOST, Address
-
-Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
-_GIB = 2**30
+from .answers import Answer, discovery, document
+from .loopback import HOST, Address
 
 
 class _Server:
@@ -89,6 +84,7 @@ class _Server:
             writer.transport.abort()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
         raise NotImplementedError
 
 
@@ -130,9 +126,11 @@ class Issuer(_Server):
         self.answers[path] = document(keys)
 
     def count(self, path: str) -> int:
+        """How often a path was asked for."""
         return self.requests.count(path)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         path = head.split(" ")[1]
         length = re.search(r"\r\ncontent-length: (\d+)", head, re.IGNORECASE)
@@ -149,6 +147,7 @@ class Trap(_Server):
     """A server that no client may connect to; one that does waits until the trap closes."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
         while await reader.read(65536):
             pass
 
@@ -162,6 +161,7 @@ class Proxy(_Server):
         self._status = status
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
         method, target, _ = (await reader.readuntil(b"\r\n\r\n")).decode().split(" ", 2)
         assert method == "CONNECT"
         self.targets.append(target)
@@ -181,123 +181,6 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
         writer.write(data)
         await writer.drain()
     writer.write_eof()
-
-
-def document(body: bytes, *headers: str, status: int = 200) -> Answer:
-    """An answer as it should be."""
-
-    async def answer(writer: asyncio.StreamWriter) -> None:
-        writer.write(_head(f"Content-Length: {len(body)}", *headers, status=status) + body)
-
-    return answer
-
-
-def discovery(issuer: str, keys: object) -> Answer:
-    """A discovery document."""
-    return document(json.dumps({"issuer": issuer, "jwks_uri": keys}).encode())
-
-
-def redirect(url: str, body: bytes = b"") -> Answer:
-    return document(body, f"Location: {url}", status=302)
-
-
-def compressed(body: bytes, *, says_so: bool) -> Answer:
-    return document(gzip.compress(body), *["Content-Encoding: gzip"] * says_so)
-
-
-async def mute(writer: asyncio.StreamWriter) -> None:
-    """Not even a status line."""
-    await asyncio.sleep(3600)
-
-
-async def slow(writer: asyncio.StreamWriter) -> None:
-    """Five seconds until the first byte."""
-    await asyncio.sleep(5)
-    writer.write(_head("Content-Length: 0"))
-
-
-async def dripping(writer: asyncio.StreamWriter) -> None:
-    """A byte of the body every 0.2 s."""
-    writer.write(_head("Content-Length: 100000"))
-    await _drip(writer, b"x" * 100_000)
-
-
-async def dripping_headers(writer: asyncio.StreamWriter) -> None:
-    await _drip(writer, _head(*(f"X-{number}: x" for number in range(1000))))
-
-
-async def broken_off(writer: asyncio.StreamWriter) -> None:
-    """The end of the connection in the middle of the body."""
-    writer.write(_head("Content-Length: 1000") + b'{"keys": [')
-
-
-async def nonsense(writer: asyncio.StreamWriter) -> None:
-    """No HTTP."""
-    writer.write(b"\x16\x03\x01 what?\r\n\r\n")
-
-
-class Huge:
-    """A body of 1 GiB; `sent` is how much of it was taken."""
-
-    def __init__(self, *, stated: bool) -> None:
-        self.sent = 0
-        self._stated = stated
-
-    async def __call__(self, writer: asyncio.StreamWriter) -> None:
-        writer.write(_head(*[f"Content-Length: {_GIB}"] * self._stated))
-        for _ in range(_GIB // 65536):
-            await _pour(writer, bytes(65536))
-            self.sent += 65536
-
-
-async def endless_headers(writer: asyncio.StreamWriter) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\n")
-    for _ in range(_GIB // 65536):
-        await _pour(writer, b"X: " + b"x" * 65536 + b"\r\n")
-
-
-async def crumbs(writer: asyncio.StreamWriter) -> None:
-    """A body of a million chunks, a byte each (RFC 9112 7.1)."""
-    writer.write(_head("Transfer-Encoding: chunked"))
-    for _ in range(1000):
-        await _pour(writer, b"1\r\nx\r\n" * 1000)
-
-
-async def _pour(writer: asyncio.StreamWriter, data: bytes) -> None:
-    writer.write(data)
-    await writer.drain()
-    await asyncio.sleep(0)  # in which the loop sees that the client has gone
-
-
-async def _drip(writer: asyncio.StreamWriter, data: bytes) -> None:
-    for byte in data:
-        writer.write(bytes((byte,)))
-        await writer.drain()
-        await asyncio.sleep(0.2)
-
-
-def _head(*headers: str, status: int = 200) -> bytes:
-    return "\r\n".join([f"HTTP/1.1 {status} -", *headers, "Connection: close", "", ""]).encode()
-
-
-FAULTS: dict[str, tuple[Answer, str]] = {
-    **{
-        f"status {status}": (document(b'{"active": true, "sub": "ada"}', status=status), f"with status {status}")
-        for status in (201, 204, 400, 401, 403, 404, 429, 500, 503)
-    },
-    "mute": (mute, "no answer within"),
-    "5 s to the headers": (slow, "no answer within"),
-    "dripping": (dripping, "no answer within"),
-    "dripping headers": (dripping_headers, "no answer within"),
-    "1 GiB": (Huge(stated=True), "answers with more than 524288 bytes"),
-    "1 GiB, not stated": (Huge(stated=False), "answers with more than 524288 bytes"),
-    "1 GiB of headers": (endless_headers, "Receive buffer too long"),
-    "crumbs": (crumbs, "answers with more than 524288 bytes|no answer within"),
-    "a bomb": (compressed(bytes(2**26), says_so=True), "compressed document"),
-    "broken off": (broken_off, "peer closed connection"),
-    "no HTTP": (nonsense, "illegal status line"),
-}
-"""What an issuer may do to its clients, and what the error then says; without faults that need another port."""
 
 
 def ca_file(issuer: Issuer, folder: Path) -> Path:
