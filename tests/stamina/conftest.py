@@ -12,6 +12,14 @@ from dicomgate.testing.fixtures import certificates, spy  # noqa: F401 (fixtures
 from tests.stamina.measure import FULL, reported
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _unmeasured() -> Iterator[None]:
+    """What these tests start runs at its own speed: coverage would slow the gateway down by half."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        yield
+
+
 @pytest.fixture
 def pacs(tmp_path: Path) -> Iterator[Pacs]:
     """A fast PACS in a process of its own, which knows what bench/messages.py sends."""

@@ -70,6 +70,8 @@ class Reference:
                 self.counted.pop(key, None)
 
     def succeeded(self, subject: str, forget: Sequence[str], refund: Sequence[str]) -> None:
+        # What is over is swept here, and stays away when the clock is set back.
+        self.known = {key: until for key, until in self.known.items() if until > self.now}
         self.known[subject] = self.now + self.limits.forget_known
         for _, other in sorted((until, key) for key, until in self.known.items())[: -self.limits.known]:
             del self.known[other]
