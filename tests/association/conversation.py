@@ -30,6 +30,7 @@ class Conversation:
         if stream.found is None:
             self._held[side] = buffer[passed:]
             return []
+        self._held[side] = b""
         rest: do.EstablishedEffects = []
         for effect in self.machine.found(side, buffer, passed, len(buffer)):
             match effect:

@@ -72,11 +72,14 @@ class Association:
                 effects += self._take_message(stream, side, found)
             else:
                 effects += self._take(side, found)
-            passed = stream.walk(buffer, end, other, settled)
-            if passed > settled:
-                effects.append(do.Forward(side, settled, passed))
-            settled = passed
-        return [*effects, do.Keep(side, settled, end)]
+            if settled < end:
+                passed = stream.walk(buffer, end, other, settled)
+                if passed > settled:
+                    effects.append(do.Forward(side, settled, passed))
+                settled = passed
+        if settled < end:
+            effects.append(do.Keep(side, settled, end))
+        return effects
 
     @_input
     def ended(self, side: Side) -> do.EstablishedEffects:

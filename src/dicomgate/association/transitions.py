@@ -11,7 +11,16 @@ from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
 
-class HandshakeState(Enum):
+class _Member(Enum):
+    """A member that is looked up in the tables below for each input of each association.
+
+    There is one object for each member: its identity is its hash. Enum's own is a call of Python code.
+    """
+
+    __hash__ = object.__hash__
+
+
+class HandshakeState(_Member):
     """Where the handshake is; in brackets the states of PS3.8 table 9-10 towards the client."""
 
     REQUEST = "waiting for the A-ASSOCIATE-RQ (Sta2)"
@@ -23,7 +32,7 @@ class HandshakeState(Enum):
     CLOSED = "finished (Sta1)"
 
 
-class HandshakeInput(Enum):
+class HandshakeInput(_Member):
     """What can happen to a handshake. Each is a method of `Handshake`, by the same name in lower case."""
 
     CLIENT_DATA = "the client sent bytes"
@@ -84,7 +93,7 @@ HANDSHAKE: Transitions[HandshakeState, HandshakeInput] = {
 }
 
 
-class EstablishedState(Enum):
+class EstablishedState(_Member):
     """Where an established association is; in brackets the states of PS3.8 table 9-10 that its two sides may be in."""
 
     OPEN = "relaying (Sta6)"
@@ -94,7 +103,7 @@ class EstablishedState(Enum):
     CLOSED = "finished (Sta1)"
 
 
-class EstablishedInput(Enum):
+class EstablishedInput(_Member):
     """What can happen to an established association. Each is a method of `Association`, in lower case."""
 
     FOUND = "a side sent something other than P-DATA that passes"

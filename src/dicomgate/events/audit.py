@@ -43,10 +43,10 @@ def record(event: Event, node: str) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, datetime):  # first: every record has one
+        return value.isoformat(timespec="milliseconds")
     if isinstance(value, str):
         return value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…"
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="milliseconds")
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     if isinstance(value, Enum):

@@ -24,26 +24,37 @@ def _plain(text: str) -> str:
 
 def write_log(event: Event) -> None:
     """Log one event: refusals as warnings, unavailable authenticators as errors, the rest as information."""
+    level = _level(event)
+    if _log.isEnabledFor(level):
+        _log.log(level, "%s: %s", event.id, _text(event))
+
+
+def _level(event: Event) -> int:
     if isinstance(event, Opened):
-        _log.debug("%s: opened by %s port %d on listener %s", event.id, event.address, event.port, event.listener)
-    elif isinstance(event, Decided):
-        level = {Outcome.ACCEPT: logging.INFO, Outcome.UNAVAILABLE: logging.ERROR}.get(event.outcome, logging.WARNING)
-        _log.log(level, "%s: %s", event.id, _decision(event))
-    elif isinstance(event, Refused):
-        _log.warning("%s: refused with %s: %s", event.id, event.answer or "a closed connection", _plain(event.reason))
-    elif isinstance(event, Established):
-        _log.info(
-            "%s: established %s -> %s through upstream %s, %d contexts accepted, %d rejected",
-            event.id, _plain(event.calling_ae_title), _plain(event.called_ae_title), event.upstream,
-            len(event.accepted), len(event.rejected),
-        )  # fmt: skip
-    elif isinstance(event, Closed):
-        level = logging.INFO if event.cause in _EXPECTED_ENDS else logging.WARNING
-        detail = f" ({_plain(event.detail)})" if event.detail else ""
-        _log.log(
-            level, "%s: closed after %.3f s: %s%s; relayed %d bytes from the client, %d from the upstream",
-            event.id, event.seconds, event.cause.value, detail, event.bytes_from_client, event.bytes_from_upstream,
-        )  # fmt: skip
+        return logging.DEBUG
+    if isinstance(event, Refused):
+        return logging.WARNING
+    if isinstance(event, Decided) and event.outcome is not Outcome.ACCEPT:
+        return logging.ERROR if event.outcome is Outcome.UNAVAILABLE else logging.WARNING
+    if isinstance(event, Closed) and event.cause not in _EXPECTED_ENDS:
+        return logging.WARNING
+    return logging.INFO
+
+
+def _text(event: Event) -> str:
+    if isinstance(event, Opened):
+        return f"opened by {event.address} port {event.port} on listener {event.listener}"
+    if isinstance(event, Decided):
+        return _decision(event)
+    if isinstance(event, Refused):
+        return f"refused with {event.answer or 'a closed connection'}: {_plain(event.reason)}"
+    if isinstance(event, Established):
+        titles = f"{_plain(event.calling_ae_title)} -> {_plain(event.called_ae_title)}"
+        contexts = f"{len(event.accepted)} contexts accepted, {len(event.rejected)} rejected"
+        return f"established {titles} through upstream {event.upstream}, {contexts}"
+    detail = f" ({_plain(event.detail)})" if event.detail else ""
+    relayed = f"relayed {event.bytes_from_client} bytes from the client, {event.bytes_from_upstream} from the upstream"
+    return f"closed after {event.seconds:.3f} s: {event.cause.value}{detail}; {relayed}"
 
 
 def _decision(event: Decided) -> str:

@@ -137,8 +137,10 @@ class Relay:
         passed = pdvs.walk(self._buffer, end, direction.opposite)
         if passed and not self._pass(direction, 0, passed):
             return
+        direction.held = b""
         if pdvs.found is None:
-            direction.held = b"" if passed == end else bytes(self._view[passed:end])
+            if passed < end:
+                direction.held = bytes(self._view[passed:end])
         else:
             self._carry_out(self._association.found(direction.side, self._buffer, passed, end))
 
