@@ -212,18 +212,6 @@ async def test_a_resolver_that_hangs_holds_up_nobody(slapd: Slapd, monkeypatch: 
     await ldap.__aexit__(None, None, None)
 
 
-async def test_so_many_at_a_time_and_no_more(slapd: Slapd) -> None:
-    """Those that find no connection say so; the server is not to blame for them."""
-    with Mischief(silent) as server:
-        keys = slapd.keys(servers=[server.url()], connections=2, deadline=A_SECOND)
-        ldap = Ldap(**keys)
-        decisions = await asyncio.gather(*(ask(ldap) for _ in range(5)))
-        assert server.connections == 2
-    reasons = sorted(decision.reason for decision in decisions if isinstance(decision, Unavailable))
-    assert reasons == [f"{server.url()}: all connections are busy"] * 3 + [f"{server.url()}: no answer within 1 s"] * 2
-    await ldap.__aexit__(None, None, None)
-
-
 async def test_a_client_that_hangs_up_leaves_nothing_behind(slapd: Slapd) -> None:
     async with Ldap(**slapd.keys(connections=1)) as ldap:
         before = Belongings()

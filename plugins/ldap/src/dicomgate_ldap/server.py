@@ -51,17 +51,19 @@ class Server:
     async def in_time(self, ask: Callable[[], Awaitable[_T]], seconds: float) -> tuple[_T, float]:
         """The answer, and the time (time.monotonic) at which the question was begun.
 
-        Raises NoAnswerError, after `seconds` at the latest, and BusyError if it could not be begun by then.
+        Raises NoAnswerError, after `seconds` at the latest, and BusyError if it waited for a connection for most of
+        them: then the server is not to blame.
         """
-        began = 0.0
+        asked, began = time.monotonic(), 0.0
         try:
             async with asyncio.timeout(seconds), self._free:
                 began = time.monotonic()
                 return await ask(), began
         except TimeoutError:
-            if not began:
+            waited = began - asked
+            if not 0 <= waited <= seconds / 2:
                 raise BusyError("all connections are busy") from None
-            raise NoAnswerError(f"no answer within {seconds:.2g} s") from None
+            raise NoAnswerError(f"no answer within {seconds - waited:.2g} s") from None
         except (RefusedError, ConfigError) as error:  # a refusal of the gateway's own account; its secret file
             raise NoAnswerError(str(error)) from None
         except ldap.LDAPError as error:
