@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pynetdicom import evt
 from pynetdicom.sop_class import (
     CTImageStorage,
     StorageCommitmentPushModel,
@@ -183,7 +184,10 @@ class TestPynetdicomPacs:
                 [status.Status for status, _ in association.send_c_find(study(asked), find)]
                 for asked in (image, stranger)
             )
+            received: list[str] = []
+            association.bind(evt.EVT_DIMSE_RECV, lambda event: received.append(type(event.message).__name__))
             failed = commit(association, [image, stranger])
+        assert received == ["N_ACTION_RSP", "N_EVENT_REPORT_RQ"]  # their fragments are not mixed
         assert (found, missed) == ([0xFF00, 0x0000], [0x0000])
         assert failed.information.FailedSOPSequence[0].ReferencedSOPInstanceUID == stranger.SOPInstanceUID
 

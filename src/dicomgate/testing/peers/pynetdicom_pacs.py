@@ -12,6 +12,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
+from pynetdicom.dimse_messages import N_EVENT_REPORT_RQ
 from pynetdicom.sop_class import (
     PatientRootQueryRetrieveInformationModelFind,
     PatientRootQueryRetrieveInformationModelGet,
@@ -29,6 +30,7 @@ from .loopback import HOST, Address, free_port
 _SUCCESS, _PENDING, _NO_SUCH_ACTION = 0x0000, 0xFF00, 0x0123
 _COMMITMENT_COMPLETE, _COMMITMENT_FAILURES = 1, 2  # event type IDs, PS3.4 J.3.3.1.1
 _NO_SUCH_OBJECT = 0x0112  # failure reason, PS3.3 C.14.1.1
+_PATIENCE = 20  # seconds; nothing here ever takes as long
 _SERVICES = [
     Verification,
     StorageCommitmentPushModel,
@@ -109,7 +111,7 @@ class PynetdicomPacs:
     def __exit__(self, *_: object) -> None:
         self._entity.shutdown()
         for thread in self._threads:
-            thread.join(timeout=20)
+            thread.join(timeout=_PATIENCE)
             assert not thread.is_alive(), f"{thread} did not end"
 
     def _requested(self, event: Any) -> None:
@@ -178,10 +180,23 @@ class PynetdicomPacs:
     def _commit(self, event: Any) -> tuple[int, None]:
         if event.action_type != 1:  # Request Storage Commitment, PS3.4 J.3.2.1.1
             return _NO_SUCH_ACTION, None
-        # The report waits until the reactor of this association has sent the response and is idle: not in its thread.
+        # In a thread of its own, because this one sends the response. Two threads that send at the same time would mix
+        # the fragments of their messages, which no receiver can tell apart (PS3.8 annex E). So the report waits before
+        # its first fragment until the response is gone; and the response until the report has the association for
+        # itself, or pynetdicom's reactor could take the answer to it.
+        reporting, responded = threading.Event(), threading.Event()
+
+        def message_sent(sent: Any) -> None:
+            if isinstance(sent.message, N_EVENT_REPORT_RQ):
+                reporting.set()
+                responded.wait(_PATIENCE)
+
+        event.assoc.bind(evt.EVT_DIMSE_SENT, message_sent)
+        event.assoc.bind(evt.EVT_PDU_SENT, lambda _: responded.set())
         report = threading.Thread(target=self._report, args=(event.assoc, event.action_information))
         self._threads.append(report)
         report.start()
+        reporting.wait(_PATIENCE)
         return _SUCCESS, None
 
     def _report(self, association: Any, request: Dataset) -> None:
