@@ -84,7 +84,7 @@ def test_every_way_of_writing_a_key(keys: Keys, line: int) -> None:
         (("listener", 0, "tls", "missing"), 8),
         (("nowhere",), 1),
         ((), 1),
-        (("listener", 7, "name"), 1),
+        (("listener", 7, "name"), 6),
     ],
 )
 def test_what_is_missing_has_the_line_of_its_table(keys: Keys, line: int) -> None:

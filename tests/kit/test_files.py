@@ -31,7 +31,7 @@ def secret_file(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("content", [SECRET, SECRET + b"\n", SECRET + b"\r\n"])
+@pytest.mark.parametrize("content", [SECRET, SECRET + b"\n", SECRET + b"\r\n", b"\xef\xbb\xbf" + SECRET])
 def test_the_secret(secret_file: Path, content: bytes) -> None:
     secret_file.write_bytes(content)
     assert read_secret(secret_file) == SECRET
@@ -44,7 +44,7 @@ def test_a_secret_that_is_none(secret_file: Path, content: bytes) -> None:
     secret_file.write_bytes(b"x" * 1024 + b"\r\n")
     assert len(read_secret(secret_file)) == 1024
     secret_file.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"one line of 1 to 1024 bytes|longer than 1026 bytes") as refused:
+    with pytest.raises(ConfigError, match=r"one line of 1 to 1024 bytes|longer than 1029 bytes") as refused:
         read_secret(secret_file)
     assert SECRET.decode() not in str(refused.value)
 
@@ -84,9 +84,8 @@ def test_a_secret_that_is_text(secret_file: Path) -> None:
     secret_file.write_text(" ä \n", "utf-8")
     assert read_secret_text(secret_file) == " ä "
     secret_file.write_bytes(b"\xff" + SECRET)
-    with pytest.raises(ConfigError, match=f"{secret_file}: not UTF-8") as refused:
+    with pytest.raises(ConfigError, match=f"{secret_file}: line 1 is not UTF-8 .*: save the file as UTF-8") as refused:
         read_secret_text(secret_file)
-    assert refused.value.__cause__ is None
     assert refused.value.__suppress_context__
 
 

@@ -191,7 +191,7 @@ def test_problems_of_all_parts_come_together_with_their_lines(tmp_path: Path) ->
     for line, said in zip(
         lines,
         [
-            "authenticator[0].handles: Input should be a valid list",
+            'authenticator[0].handles: must be a list, in square brackets: ["one", "two"]; this is text',
             "authenticator[0].handels: unknown key, did you mean 'handles'?; known are: handles, fails",
             "authenticator[1]: no authenticator is called 'fakke-that-is-not-there'",
             "authenticator[2]: [Errno 2] No such file or directory: 'nowhere.htpasswd'",

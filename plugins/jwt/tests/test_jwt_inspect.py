@@ -137,11 +137,13 @@ def test_no_value_of_another_claim_is_shown(inspect: Inspect) -> None:
 
 def test_all_that_is_wrong_is_shown(inspect: Inspect) -> None:
     past = int(time.time()) - 3600
-    token = mint(aud="https://other.example", exp=past, iat=str(past), nbf=past + 7200, jti=5, sub="", scope="other")
+    token = mint(
+        aud="https://elsewhere.example", exp=past, iat=str(past), nbf=past + 7200, jti=5, sub="", scope="other"
+    )
     result = inspect(token, required_claims={"scope": "dicom"})
     assert result.exit_code == 1
     assert wrong(result) == {"aud", "exp", "iat", "nbf", "jti", "sub", "scope"} | wrong(result) & {"token"}
-    assert rows(result)["aud"] == [("wrong", f"['https://other.example'], none of {AUDIENCE!r}")]
+    assert rows(result)["aud"] == [("wrong", f"['https://elsewhere.example'], none of {AUDIENCE!r}")]
     assert rows(result)["exp"][0][1].startswith("expired at ")
     assert rows(result)["login"][-1][0] == "no"
     assert result.stderr == "no authenticator accepts this token\n"
@@ -154,7 +156,7 @@ def test_a_claim_may_have_two_problems(inspect: Inspect) -> None:
 
 
 def test_claims_are_explained_behind_a_bad_signature(inspect: Inspect) -> None:
-    result = inspect(mint(STRANGER, aud="https://other.example"))
+    result = inspect(mint(STRANGER, aud="https://elsewhere.example"))
     assert result.exit_code == 1
     assert {"signature", "aud"} <= wrong(result)
     assert rows(result)["sub"] == [("ok", "'ada'")]
@@ -172,7 +174,7 @@ def test_a_key_that_is_not_there(inspect: Inspect) -> None:
 def test_claims_that_are_not_there(inspect: Inspect) -> None:
     gone: dict[str, Any] = dict.fromkeys(("aud", "exp", "iat", "sub"), GONE)
     result = inspect(mint(iss=GONE, **gone))
-    assert rows(result) == {"login": [("not mine", "its issuer is None")]}
+    assert rows(result) == {"login": [("not mine", f"its issuer is None, not {ISSUER!r}")]}
     result = inspect(mint(**gone))
     assert {"aud", "exp", "iat", "sub"} <= wrong(result)
     assert [rows(result)[name] for name in ("exp", "iat")] == [[("wrong", "is missing")]] * 2
@@ -235,7 +237,9 @@ def test_each_authenticator_has_its_say_in_the_order_of_the_configuration(inspec
     assert result.exit_code == 0
     names = [line.split("\t")[0] for line in result.stdout.splitlines()]
     assert list(dict.fromkeys(names)) == ["far", "strict", "lax"]
-    assert rows(result, "far") == {"login": [("not mine", f"its issuer is {ISSUER!r}")]}
+    assert rows(result, "far") == {
+        "login": [("not mine", f"its issuer is {ISSUER!r}, not 'https://elsewhere.example'")]
+    }
     assert rows(result, "strict")["login"] == [("no", "scope: is missing; required is 'admin'")]
     assert rows(result, "lax")["login"][0][0] == "yes"
     assert inspect(mint(iss="https://third.example"), tables=tables).exit_code == 1

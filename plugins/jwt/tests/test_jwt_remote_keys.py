@@ -158,7 +158,10 @@ async def test_discovery_asks_once_and_again_when_keys_cannot_be_had(shelf: Shel
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        (document_of(issuer="https://login.hospital.example/"), "another issuer's"),
+        (
+            document_of(issuer="https://login.hospital.example/"),
+            "another issuer's: 'https://login.hospital.example/', not 'https://login.hospital.example' (the slash at",
+        ),
         (document_of(issuer="https://LOGIN.hospital.example"), "another issuer's"),
         (document_of(issuer=None), "another issuer's"),
         (document_of(issuer=[ISSUER]), "another issuer's"),

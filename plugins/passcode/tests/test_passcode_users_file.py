@@ -61,9 +61,8 @@ def test_a_wrong_line_refuses_the_file_and_is_named(line: bytes, said: str, good
     assert list(parse(PATH, before + b"\n").users) == ["zoe"]
 
 
-def test_a_byte_order_mark_is_refused(good: bytes) -> None:
-    with pytest.raises(ConfigError, match="line 1: begins with a byte order mark"):
-        parse(PATH, b"\xef\xbb\xbfalice:" + good + b"\n")
+def test_a_byte_order_mark_is_passed_over(good: bytes) -> None:
+    assert list(parse(PATH, b"\xef\xbb\xbfalice:" + good + b"\r\n").users) == ["alice"]
 
 
 def test_a_user_twice_is_refused_with_both_lines(good: bytes) -> None:

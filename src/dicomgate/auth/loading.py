@@ -7,24 +7,25 @@ configuration file. Errors tell apart what is not installed, what does not impor
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, is_dataclass
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, NotRequired, Required, Union, cast, get_args, get_origin
 
-from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Strict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from ..contract import Authenticator
-from ..errors import ConfigError, DicomgateError, PluginError, Problem, place
+from ..errors import ConfigError, DicomgateError, PluginError, place
 from ..kit.durations import Duration
+from .problems import Keys, describe_problems, nearest
 from .table import GATEWAY_KEYS
 
 GROUP = "dicomgate.authenticators"
@@ -95,7 +96,7 @@ def construct(use: str, factory: Callable[..., object], table: Mapping[str, obje
         raise
     except ValidationError as error:
         # From a pydantic model of the plugin. Its text would repeat values, and one of them may be a secret.
-        raise ConfigError(describe_problems(error, lambda _: options)) from None
+        raise ConfigError(describe_problems(error, {}, lambda _: options)) from None
     except (ValueError, OSError) as error:
         raise ConfigError(str(error)) from error
     except Exception as error:  # noqa: BLE001
@@ -133,33 +134,6 @@ def _as_toml(value: object) -> str:
     return json.dumps(value, default=str) if plain else repr(value)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """', did you mean ...?' for a mistyped name; "" if no known name is similar."""
-    near = difflib.get_close_matches(name, list(known), 1)
-    return f", did you mean {near[0]!r}?" if near else ""
-
-
-def describe_problems(
-    error: ValidationError, known_keys: Callable[[tuple[str | int, ...]], Iterable[str]]
-) -> list[Problem]:
-    """What pydantic found, for an operator. Values are not repeated: one of them may be a secret.
-
-    `known_keys` returns the keys that are allowed in the table of the key at this path.
-    """
-    problems = []
-    for finding in error.errors(include_input=False, include_url=False):
-        keys = finding["loc"]
-        if finding["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-            known = list(known_keys(keys))
-            message = f"unknown key{nearest(str(keys[-1]), known)}; known are: {', '.join(known) or 'none'}"
-        elif finding["type"] == "missing":
-            message = "is missing"
-        else:
-            message = finding["msg"].removeprefix("Value error, ")
-        problems.append(Problem(keys, message))
-    return problems
-
-
 def _parameters(factory: Callable[..., object]) -> list[inspect.Parameter]:
     try:
         signature = inspect.signature(factory, eval_str=True)
@@ -185,10 +159,31 @@ def _check(factory: Callable[..., object], table: Mapping[str, object], folder: 
         return cast(dict[str, Any], schema.validate_python(dict(table)))
     except ValidationError as error:
         # Not `from error`: its text repeats the values.
-        raise ConfigError(describe_problems(error, lambda _: [parameter.name for parameter in parameters])) from None
+        raise ConfigError(describe_problems(error, table, partial(_known_keys, parameters))) from None
+
+
+def _known_keys(parameters: list[inspect.Parameter], keys: Keys) -> list[str]:
+    """The keys of the table that has the last of `keys`: an authenticator's own, or one in an option of it."""
+    if len(keys) > 1:
+        annotation = next((one.annotation for one in parameters if one.name == keys[0]), None)
+        return [one.name for inner in _dataclasses(annotation) for one in _parameters(inner)]
+    return [parameter.name for parameter in parameters]
+
+
+def _dataclasses(annotation: Any) -> list[type]:
+    """Those in an annotation: each is a table of its own."""
+    if isinstance(annotation, type) and is_dataclass(annotation):
+        return [annotation]
+    return [one for argument in get_args(annotation) for one in _dataclasses(argument)]
 
 
 def _schema(parameters: list[inspect.Parameter], folder: Path) -> TypeAdapter[Any]:
+    adapter: TypeAdapter[Any] = TypeAdapter(_table(parameters, folder))
+    adapter.rebuild()  # or a name that is not defined would be noticed only when a value comes
+    return adapter
+
+
+def _table(parameters: list[inspect.Parameter], folder: Path) -> Any:
     fields: dict[str, Any] = {}
     for parameter in parameters:
         annotation = Any if parameter.annotation is parameter.empty else _adapt(parameter.annotation, folder)
@@ -196,15 +191,24 @@ def _schema(parameters: list[inspect.Parameter], folder: Path) -> TypeAdapter[An
     make_schema: Any = TypedDict  # pydantic reads typing_extensions' before Python 3.12
     schema = make_schema("schema", fields)
     schema.__pydantic_config__ = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-    adapter = TypeAdapter(schema)
-    adapter.rebuild()  # or a name that is not defined would be noticed only when a value comes
-    return adapter
+    return schema
+
+
+def _made(factory: Callable[..., object], options: Mapping[str, Any]) -> object:
+    return factory(**options)
 
 
 def _adapt(annotation: Any, folder: Path) -> Any:
-    """An annotation for pydantic: durations with their unit, paths relative to the configuration's folder."""
+    """An annotation for pydantic: durations with their unit, paths relative to the configuration's folder.
+
+    `true` is no number, 1 is not true, and neither is "yes": pydantic would take them for each other.
+    """
     if annotation is timedelta:
         return Duration
+    if annotation in (bool, int, float):
+        return Annotated[annotation, Strict()]
+    if isinstance(annotation, type) and is_dataclass(annotation):
+        return Annotated[_table(_parameters(annotation), folder), AfterValidator(partial(_made, annotation))]
     if annotation is Path:
         return Annotated[Path, AfterValidator(lambda path: folder / path)]
     origin, arguments = get_origin(annotation), get_args(annotation)

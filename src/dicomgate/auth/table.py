@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ..kit.durations import Deadline
 from .link import DEFAULT_DEADLINE, DEFAULT_WORKERS
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def _name(value: str) -> str:
+    if _NAME.fullmatch(value) is None:
+        raise ValueError("must be 1 to 64 letters, digits, dots, underscores, hyphens")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
 """A name that an operator gives: it appears in logs and in the audit."""
 
 
 class AuthenticatorTable(BaseModel):
     """One `[[authenticator]]` table. Keys that are not fields here are checked by `loading.construct`."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, hide_input_in_errors=True)
 
     use: str
     name: Name | None = None

@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from ..config.schema import AeTitle
 from ..contract import Identity, IdentityType
 from ..errors import ConfigError
+from ..kit.text import without_mark
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.")]
 DEFAULT_CONFIG = Path("dicomgate.toml")
@@ -121,7 +122,7 @@ def _passcode(user: str, path: Path | None) -> bytes:
 
 
 def _first_line(data: bytes) -> bytes:
-    return data.split(b"\n", 1)[0].removesuffix(b"\r")
+    return without_mark(data).split(b"\n", 1)[0].removesuffix(b"\r")
 
 
 def _read(path: Path) -> bytes:

@@ -2,8 +2,9 @@
 
 Modules:
 
-    checks     Contradictions: what is wrong with a configuration although each key by itself is right
-    load       One TOML file -> checked tables. Reports all problems at once, each with file, line, table and key
-    positions  The line of a key in a TOML file. TOML libraries drop it, but errors found after parsing need it
-    schema     The tables of the configuration file: each table a class, each key a field with its default
+    checks       Contradictions: what is wrong with a configuration although each key by itself is right
+    load         One TOML file -> checked tables. Reports all problems at once, each with file, line, table and key
+    positions    The line of a key in a TOML file. TOML libraries drop it, but errors found after parsing need it
+    schema       The tables of the configuration file: each table a class, each key a field with its default
+    toml_errors  What is wrong with a file that is not TOML, in the words of an administrator, with line and column
 """

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from ..auth.loading import describe_problems
+from ..auth.problems import describe_problems
 from ..errors import ConfigError, Problem
+from ..kit.files import read_trusted
+from ..kit.text import read_text
 from .checks import contradictions
 from .positions import line_of
 from .schema import Tables, known_keys
+from .toml_errors import describe
 
-_TOML_POSITION = re.compile(r"(.*) \(at line ([0-9]+), (column [0-9]+)\)", re.DOTALL)
+LARGEST = 1_048_576
+"""Bytes of a configuration file."""
 
 
 class Configuration:
@@ -33,19 +36,16 @@ class Configuration:
 
 def load(path: Path, schema: type[Tables] = Tables) -> Configuration:
     """Read and check a configuration file. Raises ConfigError with every problem in it."""
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ConfigError(f"{path}: cannot be read: {reason}") from error
+    text = _read(path)
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}{_not_toml(error)}") from error
+        number, why = describe(error, text)
+        raise ConfigError(f"{path}: {why}" if number is None else f"{path}:{number}: {why}") from error
     try:
         tables = schema.model_validate(data)
     except ValidationError as error:
-        found = describe_problems(error, known_keys)
+        found = describe_problems(error, data, known_keys)
         raise ConfigError([_located(path, text, keys, message) for keys, message in found]) from error
     problems = [_located(path, text, keys, message) for keys, message in contradictions(tables)]
     if problems:
@@ -53,9 +53,11 @@ def load(path: Path, schema: type[Tables] = Tables) -> Configuration:
     return Configuration(path, text, tables)
 
 
-def _not_toml(error: Exception) -> str:
-    position = _TOML_POSITION.fullmatch(str(error))
-    return f":{position[2]}: not TOML: {position[1]} ({position[3]})" if position else f": not TOML: {error}"
+def _read(path: Path) -> str:
+    try:
+        return read_text(read_trusted(path, LARGEST))
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def _located(path: Path, text: str, keys: tuple[str | int, ...], message: str) -> Problem:

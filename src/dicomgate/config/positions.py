@@ -36,6 +36,7 @@ def _lines(text: str) -> dict[Keys, int]:
                 table = (*table, part)
                 table = (*table, latest[table]) if table in latest else table
             table = (*table, last)
+            lines.setdefault(table, number)
             if header[1] == "[[":
                 latest[table] = latest.get(table, -1) + 1
                 table = (*table, latest[table])

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
 from ..auth.table import AuthenticatorTable, Name
 from ..kit.addresses import parse_address
@@ -44,19 +44,21 @@ def _several(value: object) -> object:
     return value
 
 
+FilePath = Annotated[Path, Strict(False)]  # from text
 Address = Annotated[tuple[str, int], BeforeValidator(parse_address)]
 AeTitle = Annotated[str, AfterValidator(ae_title)]
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    # strict: "yes" and 1 are not true, and true is no number
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
 class GatewayTable(_Table):
     """`[gateway]`: settings for all associations."""
 
     node: str = Field(default_factory=socket.gethostname)
-    audit: Path | None = None
+    audit: FilePath | None = None
     max_associations: int = Field(default=500, ge=1)
     max_associations_per_source: int = Field(default=100, ge=1)
     max_unauthenticated: int = Field(default=200, ge=1)
@@ -70,9 +72,9 @@ class GatewayTable(_Table):
 class ListenerTls(_Table):
     """`tls` of a listener."""
 
-    certificate: Path
-    key: Path | None = None
-    client_ca: Path | None = None
+    certificate: FilePath
+    key: FilePath | None = None
+    client_ca: FilePath | None = None
     client_certificate: Literal["required", "optional"] = "required"
 
 
@@ -92,11 +94,11 @@ class ListenerTable(_Table):
 class UpstreamTls(_Table):
     """`tls` of an upstream."""
 
-    ca: Path | None = None
+    ca: FilePath | None = None
     server_name: str | None = None
     pin: Annotated[str, AfterValidator(_fingerprint)] | None = None
-    certificate: Path | None = None
-    key: Path | None = None
+    certificate: FilePath | None = None
+    key: FilePath | None = None
 
 
 class UpstreamTable(_Table):
@@ -113,7 +115,7 @@ class UpstreamTable(_Table):
 class StateTable(_Table):
     """`[state]`: where gateways keep the state that they share."""
 
-    path: Path = Path("dicomgate-state.sqlite")
+    path: FilePath = Path("dicomgate-state.sqlite")
     url: str | None = Field(default=None, repr=False)  # it may contain a passcode
 
 

@@ -11,6 +11,7 @@ import stat
 from pathlib import Path
 
 from ..errors import ConfigError
+from .text import read_text, without_mark
 
 LONGEST_SECRET = 1024
 """Bytes."""
@@ -50,7 +51,8 @@ def read_private(path: Path, longest: int) -> bytes:
 
 def read_secret(path: Path) -> bytes:
     """A secret: one line without its line end, 1 to 1024 bytes. Raises ConfigError."""
-    secret = read_private(path, LONGEST_SECRET + 2).removesuffix(b"\n").removesuffix(b"\r")
+    line = without_mark(read_private(path, LONGEST_SECRET + len("\ufeff\r\n".encode())))
+    secret = line.removesuffix(b"\n").removesuffix(b"\r")
     if not 1 <= len(secret) <= LONGEST_SECRET or any(byte < 0x20 for byte in secret):
         raise ConfigError(f"{path}: must be one line of 1 to {LONGEST_SECRET} bytes, without control characters")
     return secret
@@ -59,9 +61,9 @@ def read_secret(path: Path) -> bytes:
 def read_secret_text(path: Path) -> str:
     """A secret as text, for a library or server that wants a password. Raises ConfigError, also if it is not UTF-8."""
     try:
-        return read_secret(path).decode("utf-8")
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not UTF-8") from None  # the error carries the secret
+        return read_text(read_secret(path))
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def check_folders(path: Path) -> None:

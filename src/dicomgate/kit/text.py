@@ -9,6 +9,30 @@ _LONGEST_QUOTED = 80
 _AE_TITLE = re.compile(r"[\x21-\x5b\x5d-\x7e](?:[\x20-\x5b\x5d-\x7e]{0,14}[\x21-\x5b\x5d-\x7e])?")
 
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_SAVE_AS_UTF_8 = "save the file as UTF-8"
+
+
+def without_mark(data: bytes) -> bytes:
+    """The content of a text file without the byte order mark that some editors write at its beginning."""
+    return data.removeprefix(_BYTE_ORDER_MARK)
+
+
+def read_text(data: bytes) -> str:
+    """The text of a file that a person wrote: UTF-8, with or without a byte order mark, lines ended by LF or CRLF.
+
+    Lines end with LF alone in the result. Raises ValueError, which names the line and what to do, and does not repeat
+    the content.
+    """
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError(f"is UTF-16, not UTF-8: {_SAVE_AS_UTF_8}")
+    try:
+        return without_mark(data).decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+    raise ValueError(f"line {line} is not UTF-8 (probably Latin-1 or Windows-1252): {_SAVE_AS_UTF_8}")
+
+
 def is_name(value: object, longest: int = LONGEST_NAME) -> bool:
     """True if the value can name a user or a group: 1 to `longest` printable characters, no space at either end."""
     return isinstance(value, str) and 0 < len(value) <= longest and value.isprintable() and value == value.strip()

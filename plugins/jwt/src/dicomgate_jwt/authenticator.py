@@ -17,9 +17,9 @@ from pathlib import Path
 from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Once, Pass, Reject, Unavailable
 from dicomgate.kit.fetch import Fetcher, FetchError
 from dicomgate.kit.inspect import ClaimProblem
-from dicomgate.kit.text import quoted
 
 from .claims import Scalar, TokenRules, TokenType
+from .discovery import told_apart
 from .keys import PUBLIC_KEY_ALGORITHMS, SECRET_ALGORITHMS
 from .local_keys import LocalKeys, pem_file, secret_file, set_file
 from .principal import Mapper, end, told
@@ -180,7 +180,7 @@ class Jwt:
         except BadTokenError as error:
             return Reject(str(error))
         if token.issuer != self.issuer:
-            return Pass(f"its issuer is {quoted(token.issuer)}")
+            return Pass(f"its issuer is {told_apart(token.issuer, self.issuer)}")
         try:
             problem = await self._problem(token, attempt)
         except FetchError as error:

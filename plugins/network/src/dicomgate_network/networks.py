@@ -28,13 +28,25 @@ def read_network(text: str) -> IpNetwork:
     """A network, or the network of a single address. Raises ValueError, which says what is wrong with it."""
     if "%" in text:
         raise ValueError(f"{text!r} has a zone: such an address is valid on one link only, and identifies no device")
-    network = ip_network(text)
+    network = _network(text)
     if isinstance(network, IPv6Network):
         if network.subnet_of(_MAPPED):
             raise ValueError(f"{text!r} is an IPv4 network: write it as one")
         if network.subnet_of(_LINK_LOCAL):
             raise ValueError(f"{text!r} is link-local: other devices have the same addresses on other links")
     return network
+
+
+def _network(text: str) -> IpNetwork:
+    try:
+        return ip_network(text)
+    except ValueError:
+        pass
+    try:
+        wider, address = ip_network(text, strict=False), text.partition("/")[0]
+    except ValueError:
+        raise ValueError(f"{text!r} is no network: write it as 10.1.2.0/24, or one address as 10.1.2.7") from None
+    raise ValueError(f"{text!r} is an address in a network: for the network write {wider}, for the address {address}")
 
 
 def read_address(text: str) -> IpAddress:

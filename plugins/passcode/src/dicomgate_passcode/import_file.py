@@ -12,11 +12,11 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from dicomgate.kit.text import without_mark
+
 from .hashing import READABLE, read_cost
 from .policy import unfit
 from .users_file import LARGEST_FILE, name_problem
-
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 # RFC 4180, 2: a field with a comma or a double quote is enclosed in double quotes, and double quotes in it are doubled.
 # Python's csv module also takes quotes in the middle of a field, and does not tell whether a field was enclosed.
@@ -44,7 +44,7 @@ def parse(data: bytes, refused: Collection[str], minimum_length: int) -> tuple[l
     if len(data) > LARGEST_FILE:
         return [], [f"the file is larger than {LARGEST_FILE} bytes"]
     # Spreadsheets write a byte order mark. As in the users file, only a line feed ends a line.
-    for number, raw in enumerate(data.removeprefix(_BYTE_ORDER_MARK).split(b"\n"), start=1):
+    for number, raw in enumerate(without_mark(data).split(b"\n"), start=1):
         line = raw.removesuffix(b"\r")
         if not line or line.startswith(b"#"):
             continue

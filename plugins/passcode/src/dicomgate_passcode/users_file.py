@@ -1,7 +1,8 @@
 """The users file: htpasswd lines, `user:hash` -> users, every line checked.
 
-Rule 1: what two programs could read differently refuses the whole file: a byte order mark, a line without a colon, a
-        user twice, spaces around a name, bytes that are not UTF-8, a hash that is cut off.
+Rule 1: what two programs could read differently refuses the whole file: a line without a colon, a user twice, spaces
+        around a name, bytes that are not UTF-8, a hash that is cut off. A byte order mark, which editors write unasked,
+        is passed over.
 Rule 2: a line whose hash is of no readable scheme is a user who cannot log in, and a warning. `!` or `*` before the
         hash disables a user.
 Rule 3: a file that everybody may write is refused.
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from dicomgate import ConfigError
 from dicomgate.kit.files import read_with_mode
+from dicomgate.kit.text import without_mark
 
 from .hashing import READABLE, Cost, read_cost
 
@@ -56,11 +58,8 @@ def parse(path: Path, data: bytes, mode: int = 0o600) -> UsersFile:
     users: dict[str, User] = {}
     problems: list[str] = []
     warnings: list[str] = []
-    if data.startswith(b"\xef\xbb\xbf"):
-        problems.append("line 1: begins with a byte order mark; save the file without it")
-        data = data[3:]
     # Not splitlines, which also splits at a lone carriage return: other programs that read the file do not.
-    for number, raw in enumerate(data.split(b"\n"), start=1):
+    for number, raw in enumerate(without_mark(data).split(b"\n"), start=1):
         try:
             user = _parse_line(raw.removesuffix(b"\r"), number)
         except ValueError as error:
@@ -91,7 +90,8 @@ def _parse_line(raw: bytes, number: int) -> User | None:
     try:
         line = raw.decode("utf-8")
     except UnicodeDecodeError:
-        raise ValueError("not UTF-8") from None  # the original error contains the line, and with it the hash
+        # Not the original error: it contains the line, and with it the hash.
+        raise ValueError("not UTF-8; save the file as UTF-8") from None
     if not line or line.startswith("#"):
         return None
     name, colon, text = line.partition(":")
