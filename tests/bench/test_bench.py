@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -35,6 +36,20 @@ def test_a_small_benchmark_runs_and_leaves_nothing_behind(tmp_path: Path) -> Non
     assert done.stdout.startswith(f"## {TITLES['rate']}\n")
     for contestant in ("direct", "dicomgate", "pynetdicom acceptor"):
         assert f"\n| {contestant} | " in done.stdout
+    assert list(tmp_path.iterdir()) == []
+    assert processes_that_name(tmp_path) == []
+
+
+@pytest.mark.parametrize("repaired", [[], ["--repaired"]])
+def test_answers_that_pynetdicom_loses_are_counted(tmp_path: Path, repaired: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.lost_answers", "--echoes", "200", *repaired],
+        cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)}, capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+    said = re.fullmatch(r"(\d+) of 200 C-ECHOs without an answer; (\d+) answers arrived and .*\n", done.stdout)
+    assert said, done.stderr
+    assert said[1] == said[2]
+    assert said[1] == "0" or not repaired
     assert list(tmp_path.iterdir()) == []
     assert processes_that_name(tmp_path) == []
 

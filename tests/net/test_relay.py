@@ -9,9 +9,10 @@ import asyncio
 import hashlib
 import random
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from dicomgate.association import established
 from dicomgate.association.pdv_stream import PdvStream
 from dicomgate.events.events import Cause
 from dicomgate.net import relay as relay_module
-from dicomgate.net.connection import Connection
+from dicomgate.net.connection import Connection, Stream
 from dicomgate.net.relay import Direction, Relay
 from dicomgate.testing import raw
 from dicomgate.wire.reject_abort import INVALID_PARAMETER, Abort
@@ -111,6 +112,49 @@ async def test_both_directions_until_the_release(it: Relayed) -> None:
     assert await read(it.upstream) == b""
     assert await it.over() == (Cause.RELEASED, "", 3 * len(DATA) + 10, len(DATA) + 10)
     assert [direction.pdvs.pdus for direction in it.relay.directions] == [4, 2]
+
+
+class Watched(socket.socket):
+    """A socket that tells what is read from it and sent on it."""
+
+    def __init__(self, stream: Stream, name: str, tell: Callable[[str, int], None]) -> None:
+        assert isinstance(stream, socket.socket)
+        super().__init__(fileno=stream.detach())
+        self._told = partial(tell, name)
+
+    def recv_into(self, *arguments: Any) -> int:
+        count = super().recv_into(*arguments)
+        self._told(count)
+        return count
+
+    def send(self, *arguments: Any) -> int:
+        count = super().send(*arguments)
+        self._told(count)
+        return count
+
+
+async def test_what_came_is_sent_on_in_the_same_turn_of_the_loop(it: Relayed) -> None:
+    """Nothing comes between the arrival of an answer and its way to the client."""
+    loop, turns, moved = asyncio.get_running_loop(), 0, []
+
+    def count_turns() -> None:
+        nonlocal turns
+        turns += 1
+        if not it.ended:
+            loop.call_soon(count_turns)  # which is in the next turn
+
+    for name, one in zip(("client", "upstream"), it.connections, strict=True):
+        one.stream = Watched(one.stream, name, lambda name, count: moved.append((name, count, turns)))
+    count_turns()
+    it.start()
+    for from_client, names in ((True, ("client", "upstream")), (False, ("upstream", "client"))):
+        sender, receiver = it.peers(from_client)
+        for count in (len(DATA), 3 * len(DATA)):
+            moved.clear()
+            await send(sender, (DATA * 3)[:count])
+            await read(receiver, count)
+            turn = moved[0][2]
+            assert moved == [(name, count, turn) for name in names]
 
 
 async def test_what_came_after_the_answer_goes_on(it: Relayed) -> None:

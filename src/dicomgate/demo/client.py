@@ -17,6 +17,7 @@ from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import CTImageStorage, Verification
 
 from ..contract import Identity
+from ..testing.checkpoint import REPAIRED
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
 from ..wire.presentation import ProposedContext
@@ -110,7 +111,7 @@ def _associate(
         ae_title=scenario.called,
         max_pdu=MAXIMUM_LENGTH,
         ext_neg=[_negotiated(identity)] if identity is not None else [],
-        evt_handlers=[(evt.EVT_DATA_RECV, received)],
+        evt_handlers=[REPAIRED, (evt.EVT_DATA_RECV, received)],
     )
     try:
         if association.is_established:

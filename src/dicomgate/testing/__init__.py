@@ -19,6 +19,7 @@ This module needs no pytest, and imports neither `plugin` nor what it starts.
 Modules:
 
     attempts        Attempts as the gateway makes them, with a default for all that a test does not care about
+    checkpoint      A repair of pynetdicom, whose client can lose an answer that comes very soon
     clients         Three clients that log in: a small one of our own, pynetdicom, DCMTK's storescu
     commandline     `dicomgate ...` for the tests of commands: in this process, or in one of its own
     contract        The laws of an authenticator, as tests (docs/writing-an-authenticator.md)

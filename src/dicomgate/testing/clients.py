@@ -54,6 +54,8 @@ def pynetdicom(address: tuple[str, int], identity: Identity | None, calling: str
     from pynetdicom.pdu_primitives import UserIdentityNegotiation
     from pynetdicom.sop_class import Verification
 
+    from .checkpoint import REPAIRED
+
     entity = AE(calling)
     entity.add_requested_context(Verification)
     negotiated = []
@@ -63,7 +65,7 @@ def pynetdicom(address: tuple[str, int], identity: Identity | None, calling: str
         item.primary_field, item.secondary_field = identity.primary, identity.secondary
         item.positive_response_requested = identity.positive_response_requested
         negotiated.append(item)
-    association = entity.associate(*address, ae_title=_CALLED, ext_neg=negotiated)
+    association = entity.associate(*address, ae_title=_CALLED, ext_neg=negotiated, evt_handlers=[REPAIRED])
     try:
         if not association.is_established:
             return False, None

@@ -25,6 +25,7 @@ from pynetdicom.sop_class import (
     Verification,
 )
 
+from ..checkpoint import REPAIRED
 from .loopback import HOST, Address, free_port
 
 _SUCCESS, _PENDING, _NO_SUCH_ACTION = 0x0000, 0xFF00, 0x0123
@@ -170,7 +171,8 @@ class PynetdicomPacs:
             yield None, None  # pynetdicom answers "move destination unknown"
             return
         classes = {instance.SOPClassUID for instance in self._matches(event.identifier)}
-        yield *destination, {"contexts": [build_context(sop_class) for sop_class in sorted(classes)]}
+        contexts = [build_context(sop_class) for sop_class in sorted(classes)]
+        yield *destination, {"contexts": contexts, "evt_handlers": [REPAIRED]}
         yield from self._get(event)
 
     def _matches(self, query: Dataset) -> list[Dataset]:

@@ -18,6 +18,7 @@ from pynetdicom.sop_class import (
     Verification,
 )
 
+from ..checkpoint import REPAIRED
 from .loopback import Address
 
 
@@ -74,7 +75,7 @@ def associate(
         ae_title=called,
         ext_neg=[*roles, *([identity] if identity else [])],
         tls_args=(tls, address[0]) if tls else None,
-        evt_handlers=[] if get is None else [(evt.EVT_C_STORE, store)],
+        evt_handlers=[REPAIRED, *([] if get is None else [(evt.EVT_C_STORE, store)])],
     )
     try:
         yield association
