@@ -27,7 +27,7 @@ WINGS = {"wire", "auth", "events", "state"}
 MAY_IMPORT: dict[str, Callable[[tuple[str, ...]], bool]] = {
     "asyncio": lambda module: (
         module[0] in ("auth", "state", "protection")
-        or module in (("kit", "fetch"), ("kit", "refreshed"), ("kit", "threads"))
+        or module in (("kit", "fetch"), ("kit", "host"), ("kit", "race"), ("kit", "refreshed"), ("kit", "threads"))
         or FLOORS[module[0]] >= 3
     ),
     "ssl": lambda module: module in (("net", "tls"), ("kit", "fetch")) or module[0] == "testing",

@@ -158,7 +158,7 @@ def test_a_server_that_is_silent(answering: Any, run: Any, one_line: Any) -> Non
 
 
 def test_a_server_that_is_not_there(run: Any, one_line: Any) -> None:
-    assert "cannot be reached: Connection refused" in one_line(run("echo", "127.0.0.1:1"), 3)
+    assert "the server cannot be reached: 127.0.0.1:1: Connection refused" in one_line(run("echo", "127.0.0.1:1"), 3)
 
 
 @pytest.mark.parametrize(

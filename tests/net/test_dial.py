@@ -1,17 +1,28 @@
-"""Connecting to the PACS: addresses in turn, reasons in words, cancelling, and look-ups that fail."""
+"""Connecting to the PACS: addresses that are silent, reasons in words, cancelling, and look-ups that fail."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
-from contextlib import ExitStack
+import ssl
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
+from dicomgate.errors import StartError
+from dicomgate.kit import host
 from dicomgate.net.connection import Connection
 from dicomgate.net.dial import Upstream
+from dicomgate.net.tls import client_context
+from dicomgate.testing.fixtures import certificates, names
+from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import free_port
+from dicomgate.testing.peers.silence import Names, silent
+
+__all__ = ["certificates", "names"]
 
 pytestmark = pytest.mark.anyio
 
@@ -23,15 +34,24 @@ def descriptors() -> int:
 async def connect(upstream: Upstream) -> Connection | str:
     """The connection, or why there is none."""
     answer: asyncio.Future[Connection | str] = asyncio.get_running_loop().create_future()
-    upstream.connect(asyncio.get_running_loop(), answer.set_result, answer.set_result).step()
+    upstream.connect(asyncio.get_running_loop(), answer.set_result, answer.set_result).begin()
     return await asyncio.wait_for(answer, 10)
+
+
+async def peer_of(upstream: Upstream) -> str:
+    """The address that answers."""
+    connection = await connect(upstream)
+    assert isinstance(connection, Connection), connection
+    assert isinstance(connection.stream, socket.socket)
+    address: str = connection.stream.getpeername()[0]
+    connection.close()
+    return address
 
 
 @pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
 async def test_it_connects_without_nagles_delay(family: socket.AddressFamily, host: str) -> None:
     with socket.create_server((host, 0), family=family) as server:
         upstream = Upstream("pacs", host, server.getsockname()[1])
-        await upstream.look_up()
         connection = await connect(upstream)
         assert isinstance(connection, Connection)
         assert isinstance(connection.stream, socket.socket)
@@ -42,39 +62,87 @@ async def test_it_connects_without_nagles_delay(family: socket.AddressFamily, ho
 async def test_a_refused_connection_says_where_and_why() -> None:
     port = free_port()
     upstream = Upstream("pacs", "127.0.0.1", port)
-    await upstream.look_up()
     assert await connect(upstream) == f"127.0.0.1:{port}: Connection refused"
     await upstream.close()
 
 
-async def test_the_next_address_is_tried() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        upstream = Upstream("pacs", "127.0.0.1", server.getsockname()[1])
+@pytest.mark.parametrize("silence", ["TCP", "TLS", "refusal"])
+async def test_an_address_that_does_not_answer_holds_up_no_association(
+    silence: str, names: Names, certificates: Certificates, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.3", 0)))
+        port = server.getsockname()[1]
+        if silence == "TCP":
+            stack.enter_context(silent("127.0.0.2", port))
+        elif silence == "TLS":
+            stack.enter_context(socket.create_server(("127.0.0.2", port)))  # accepts, and says nothing
+        secure = certificates.server_context() if silence == "TLS" else None
+        Thread(target=_serve, args=(server, secure, 2), daemon=True).start()
+        names.addresses["pacs.test"] = ["127.0.0.2", "127.0.0.3"]
+        tls = client_context(certificates.ca, pinned=False) if secure else None
+        upstream = Upstream("pacs", "pacs.test", port, tls, "127.0.0.1")
         await upstream.look_up()
-        upstream._addresses.insert(0, (socket.AF_INET, ("127.0.0.1", free_port())))
-        connection = await connect(upstream)
-        assert isinstance(connection, Connection)
-        connection.close()
+        for _ in range(2):
+            connection = await connect(upstream)
+            assert isinstance(connection, Connection), connection
+            connection.close()
+    # The second association went to the address that had answered, and met no trouble.
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "dicomgate.upstream"]
+    what = "Connection refused" if silence == "refusal" else r"no answer within 0\.\d+ s"
+    assert re.fullmatch(rf"upstream pacs: 127\.0\.0\.2:{port}: {what}; 127\.0\.0\.3:{port} answers", line)
 
 
-async def test_a_name_that_does_not_resolve_is_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    found: list[object] = []
-
-    async def look_up(host: str, port: int, **_: object) -> list[object]:
-        if not found:
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return found
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        upstream = Upstream("pacs", "pacs.test", 104)
+async def test_in_a_single_association_a_name_that_has_moved_is_found(names: Names) -> None:
+    with silent("127.0.0.2") as (_, port), socket.create_server(("127.0.0.3", port)):
+        names.addresses["pacs.test"] = ["127.0.0.2"]
+        upstream = Upstream("pacs", "pacs.test", port)
         await upstream.look_up()
-        found.append((socket.AF_INET, socket.SOCK_STREAM, 6, "", server.getsockname()))
-        assert await connect(upstream) == "the host name pacs.test does not resolve"
-        await asyncio.sleep(0)  # the look-up in the background
-        connection = await connect(upstream)
-        assert isinstance(connection, Connection)
-        connection.close()
+        upstream.host._looked_up = -9.0  # long ago
+        names.addresses["pacs.test"] = ["127.0.0.3"]
+        assert await peer_of(upstream) == "127.0.0.3"
+        names.addresses["pacs.test"] = None  # and while the resolver hangs, what is known is used
+        upstream.host._looked_up = -9.0
+        assert not upstream.host.look_up().done()
+        assert await peer_of(upstream) == "127.0.0.3"
+
+
+async def test_when_all_are_silent_each_is_named(names: Names) -> None:
+    with silent("127.0.0.2") as (_, port), silent("127.0.0.3", port):
+        names.addresses["pacs.test"] = ["127.0.0.2", "127.0.0.3"]
+        upstream = Upstream("pacs", "pacs.test", port)
+        with pytest.raises(StartError) as caught:
+            await upstream.open(0.6)
+    told = [rf"127\.0\.0\.{number}:{port}: no answer within 0\.\d+ s" for number in (2, 3)]
+    assert re.fullmatch("; ".join(told), str(caught.value))
+    assert upstream.host.trouble() == str(caught.value)
+
+
+async def test_a_name_that_does_not_resolve_is_looked_up_again(names: Names, caplog: pytest.LogCaptureFixture) -> None:
+    names.addresses["pacs.test"] = []
+    unknown = "the host name pacs.test does not resolve: Name or service not known"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        upstream = Upstream("pacs", "pacs.test", server.getsockname()[1])
+        await upstream.look_up()
+        assert f"upstream pacs: {unknown}" in caplog.messages
+        assert await connect(upstream) == unknown
+        names.addresses["pacs.test"] = ["127.0.0.1"]
+        assert await peer_of(upstream) == "127.0.0.1"
+
+
+async def test_a_resolver_that_hangs_holds_up_neither_the_start_nor_another_upstream(
+    names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "LONGEST", 0.1)
+    names.addresses |= {"pacs.test": None}
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        hanging = [Upstream(f"{number}", "pacs.test", port) for number in range(40)]
+        await asyncio.gather(*(upstream.look_up() for upstream in hanging))
+        with pytest.raises(StartError, match="no name server has answered yet"):
+            await hanging[0].open(0.1)
+        assert len(names.asked) == 40  # one look-up for each host is under way, whatever asks for it
+        assert await peer_of(Upstream("here", "localhost", port)) == "127.0.0.1"
 
 
 async def test_cancelled_it_does_not_call_back_and_leaves_nothing() -> None:
@@ -83,15 +151,14 @@ async def test_cancelled_it_does_not_call_back_and_leaves_nothing() -> None:
     with ExitStack() as stack:
         server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         upstream = Upstream("pacs", "127.0.0.1", server.getsockname()[1])
-        await upstream.look_up()
-        upstream.connect(loop, called.append, called.append).step()  # the positive control
+        upstream.connect(loop, called.append, called.append).begin()  # the positive control
         for _ in range(2):  # Linux takes one more than the backlog says, and then answers no more
             other = stack.enter_context(socket.socket())
             other.setblocking(False)
             other.connect_ex(server.getsockname())
         before = descriptors()
         cancelled = upstream.connect(loop, called.append, called.append)
-        cancelled.step()
+        cancelled.begin()
         assert descriptors() == before + 1
         cancelled.cancel()
         assert descriptors() == before
@@ -102,18 +169,9 @@ async def test_cancelled_it_does_not_call_back_and_leaves_nothing() -> None:
     connection.close()
 
 
-async def test_closed_it_looks_up_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = asyncio.Event()
-
-    async def never(*_: object, **__: object) -> None:
-        asked.set()
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
-    before = asyncio.all_tasks()
-    upstream = Upstream("pacs", "pacs.test", 104)
-    await upstream.close()  # nothing was begun
-    upstream.look_up_again()
-    await asyncio.wait_for(asked.wait(), 5)
-    await upstream.close()
-    assert asyncio.all_tasks() == before
+def _serve(server: socket.socket, tls: ssl.SSLContext | None, count: int) -> None:
+    with suppress(OSError):  # the test is over
+        for _ in range(count):
+            connection = server.accept()[0]
+            with tls.wrap_socket(connection, server_side=True) if tls else connection as peer:
+                peer.recv(1)

@@ -164,7 +164,7 @@ def test_what_is_made_is_what_the_file_says(tmp_path: Path) -> None:
     assert archive is not None
     assert (pacs.upstream, pacs.forward_identity, pacs.answer_timeout) == ("pacs", True, 3)
     assert (archive.upstream, archive.forward_identity) == ("archive", False)
-    assert (made.upstreams["archive"].host, made.upstreams["archive"].port) == ("::1", 105)
+    assert (made.upstreams["archive"].host.name, made.upstreams["archive"].host.port) == ("::1", 105)
     assert made.warnings == ()
 
 

@@ -13,7 +13,9 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from dicomgate.testing.evidence import ALICE
-from dicomgate.testing.peers.loopback import HOST, Address, free_port, wait_until
+from dicomgate.testing.fixtures import names
+from dicomgate.testing.peers.loopback import HOST, Address, free_port
+from dicomgate.testing.peers.silence import Names, silent
 from dicomgate.testing.peers.spy import Answer, Spy, abort, accept_all, reject, with_server_response
 from dicomgate.testing.raw_client import (
     ABORT,
@@ -28,6 +30,8 @@ from dicomgate.testing.raw_client import (
     request,
 )
 from dicomgate.testing.system_gateway import StartGateway, configuration
+
+__all__ = ["names"]
 
 ALICE_LOGS_IN = request(login("alice", ALICE))
 INVALID_PARAMETER = abort(2, 6)
@@ -131,34 +135,30 @@ class TestBeforeItsAnswer:
     def test_nobody_listens(self, gateway: StartGateway) -> None:
         self.check(gateway, (HOST, free_port()), "Connection refused")
 
-    def test_its_name_does_not_resolve(self, gateway: StartGateway, monkeypatch: pytest.MonkeyPatch, spy: Spy) -> None:
-        """The first client that meets with that has it looked up anew, and the next one gets through."""
-        known = False
-        look_up = socket.getaddrinfo
-
-        def resolve(host: str, *args: object, **options: object) -> object:
-            if host == "pacs.invalid" and not known:
-                raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-            return look_up(HOST if host == "pacs.invalid" else host, *args, **options)  # type: ignore[arg-type]
-
-        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    def test_its_name_does_not_resolve(self, gateway: StartGateway, names: Names, spy: Spy) -> None:
+        """The gateway starts, and looks the name up for the next client."""
+        names.addresses["pacs.invalid"] = []
         running = gateway(configuration(("pacs.invalid", spy.address[1])))
-        known = True
         with RawClient(running.address) as client:
             assert client.ask(ALICE_LOGS_IN) == CONGESTION
         [refused] = running.wait_for("Refused")
         assert "the host name pacs.invalid does not resolve" in refused["reason"]
-        wait_until(lambda: log_in(running.address, [login("alice", ALICE)])[0] == 2, "a login getting through")
+        names.addresses["pacs.invalid"] = [HOST]
+        assert log_in(running.address, [login("alice", ALICE)])[0] == 2
 
     def test_the_connection_is_never_made(self, gateway: StartGateway) -> None:
-        with socket.socket() as full, socket.socket() as first, socket.socket() as second:
-            full.bind((HOST, 0))
-            full.listen(0)
-            # With its queue full, Linux passes over every further SYN.
-            for filler in (first, second):
-                filler.setblocking(False)
-                filler.connect_ex(full.getsockname())
-            self.check(gateway, full.getsockname(), "not connected within 0.3 s", timeout="300ms")
+        with silent(HOST) as (host, port):
+            reason = f"not connected within 0.3 s: {host}:{port}: no answer within 0."
+            self.check(gateway, (host, port), reason, timeout="300ms")
+
+    def test_one_of_its_addresses_is_silent(self, gateway: StartGateway, names: Names, spy: Spy) -> None:
+        """It holds up nobody: the address that answers gets every association, the first one included."""
+        with silent("127.0.0.2", spy.address[1]):
+            names.addresses["pacs.test"] = ["127.0.0.2", HOST]
+            running = gateway(configuration(("pacs.test", spy.address[1])))
+            for _ in range(2):
+                assert log_in(running.address, [login("alice", ALICE)])[0] == 2
+        assert running.log().count(f"127.0.0.2:{spy.address[1]}: no answer within 0.") == 1
 
     @pytest.mark.parametrize(
         ("steps", "reason", "timeout"),

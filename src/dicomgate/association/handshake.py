@@ -151,8 +151,8 @@ class Handshake:
         return self._refuse(refusal.CONGESTION, reason, None)
 
     @_input
-    def deadline(self) -> do.Effects:
-        """The time that the last `Timer` named is over."""
+    def deadline(self, so_far: str = "") -> do.Effects:
+        """The time that the last `Timer` named is over. `so_far`: what has happened at the upstream's addresses."""
         if self.state is HandshakeState.REQUEST:
             # PS3.8 table 9-10, Sta2, ARTIM timer expired: AA-2, close without a word.
             return self._leave(Cause.TIMEOUT, f"no A-ASSOCIATE-RQ within {self._policy.artim:g} s")
@@ -162,7 +162,8 @@ class Handshake:
             return self._refuse(refusal.TRY_LATER, f"no decision within {self._policy.decision_timeout:g} s")
         missed = "connected" if self.state is HandshakeState.CONNECTION else "answered"
         route = self._known(Admitted).route
-        return self._refuse(refusal.CONGESTION, f"{route.upstream}: not {missed} within {route.answer_timeout:g} s")
+        reason = f"{route.upstream}: not {missed} within {route.answer_timeout:g} s"
+        return self._refuse(refusal.CONGESTION, f"{reason}: {so_far}" if so_far else reason)
 
     @_input
     def stopped(self) -> do.Effects:

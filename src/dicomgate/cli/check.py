@@ -10,7 +10,6 @@ import typer
 
 from ..errors import StartError
 from ..kit.addresses import show_address
-from ..net.connection import Connection
 from ..net.dial import Upstream
 from ..run.assembly import Assembly, assemble
 from .logs import configure
@@ -33,7 +32,7 @@ def check(
     for warning in assembly.warnings:
         typer.echo(f"warning: {warning}", err=True)
     if connect:
-        # What the look-up logs is in our own line.
+        # What is logged on the way is in our own line.
         logging.getLogger("dicomgate.upstream").setLevel(logging.CRITICAL)
         asyncio.run(_connect_all(assembly))
 
@@ -79,21 +78,8 @@ async def _connect_all(assembly: Assembly) -> None:
 
 async def _reason_against(upstream: Upstream, seconds: float) -> str:
     """Connect and close again: why that failed, or ""."""
-    loop = asyncio.get_running_loop()
-    outcome: asyncio.Future[str] = loop.create_future()
-
-    def opened(connection: Connection) -> None:
-        connection.close()
-        outcome.set_result("")
-
     try:
-        async with asyncio.timeout(seconds):
-            await upstream.look_up()
-            connecting = upstream.connect(loop, opened, outcome.set_result)
-            connecting.step()
-            try:
-                return await outcome
-            finally:
-                connecting.cancel()
-    except TimeoutError:
-        return f"{show_address(upstream.host, upstream.port)}: no answer within {seconds:g} s"
+        (await upstream.open(seconds)).close()
+    except StartError as error:
+        return str(error)
+    return ""

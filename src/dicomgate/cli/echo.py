@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from pathlib import Path
@@ -14,7 +15,8 @@ from ..config.schema import Address
 from ..contract import Identity
 from ..errors import ConfigError, DoesNotFit, NegativeAnswer, StartError
 from ..kit.durations import parse_duration
-from ..net.tls import TlsContext, client_context, secured, words
+from ..net.dial import Upstream, dialled
+from ..net.tls import TlsContext, client_context
 from ..scu.login import CONTEXT, SingleSignOn, verification_request
 from ..wire.associate import AssociateRequest
 from ..wire.presentation import RESULTS
@@ -110,19 +112,13 @@ def _request(calling: str, called: str, identity: Identity | None) -> AssociateR
 def _connect(
     host: str, port: int, context: TlsContext | None, server_name: str | None, deadline: float
 ) -> socket.socket:
-    left = max(0.001, deadline - time.monotonic())
+    # A warning for an address that was passed over, as the gateway logs it, is told only if none answers.
+    logging.getLogger("dicomgate.upstream").setLevel(logging.CRITICAL)
+    server = Upstream("server", host, port, context, server_name)
     try:
-        raw = socket.create_connection((host, port), timeout=left)
-    except OSError as error:
-        raise StartError(f"{host}, port {port}: cannot be reached: {words(error)}") from error
-    if context is None:
-        return raw
-    try:
-        raw.settimeout(max(0.001, deadline - time.monotonic()))
-        return secured(raw, context, server_name or host)
-    except (OSError, ValueError) as error:
-        raw.close()
-        raise StartError(f"{host}, port {port}: TLS: {error}") from error
+        return dialled(server, max(0.001, deadline - time.monotonic()))
+    except StartError as error:
+        raise StartError(f"the server cannot be reached: {error}") from error
 
 
 def _converse(client: Client, request: AssociateRequest, single_sign_on: SingleSignOn | None) -> None:

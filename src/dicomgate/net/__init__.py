@@ -8,7 +8,7 @@ Modules:
     capacity       How many connections there may be: in all and of one source, before and after their login
     connection     One side of an association: a non-blocking stream, and what is still to be sent on it
     descriptors    File descriptors: raise the soft limit to what the limits need, or lower the limits to what there is
-    dial           Connect to the PACS: each of its addresses in turn, with TLS; nothing blocks the event loop
+    dial           Connect to the PACS: its addresses beside each other, with TLS; nothing blocks the event loop
     lifetime       One association from its accept to the close of both connections: slot, records, expiry
     listener       Accept connections; when the system runs out of file descriptors, pause and go on
     relay          One established association on its sockets: carries out the effects of an `Association`

@@ -16,6 +16,7 @@ from ..association.handshake import Handshake
 from ..auth.chain import Verdict
 from ..auth.link import Pending
 from ..events.events import Cause
+from ..kit.race import Race
 from .arrival import Arrived
 from .connection import Connection
 from .lifetime import Lifetime
@@ -88,7 +89,8 @@ class Session:
         self._input(end, error.strerror or str(error))
 
     def _deadline(self) -> None:
-        self._input(self._handshake.deadline)
+        so_far = self._pending.so_far() if isinstance(self._pending, Race) else ""
+        self._input(self._handshake.deadline, so_far)
 
     def _decided(self, verdict: Verdict) -> None:
         self._pending = None
@@ -139,7 +141,7 @@ class Session:
         self._pending = connecting = upstream.connect(
             lifetime.server.loop, self._upstream_opened, self._upstream_failed
         )
-        connecting.step()
+        connecting.begin()
 
     def _hand_over(self, effect: do.Relay) -> None:
         if self._upstream is None:

@@ -124,17 +124,6 @@ def words(error: OSError) -> str:
     return error.strerror or "the connection ended"
 
 
-def secured(raw: socket.socket, context: ssl.SSLContext, server_name: str) -> socket.socket:
-    """TLS over a blocking socket, client side, with the socket's timeout. Raises TlsError."""
-    stream = TlsStream(context, raw, server_name)
-    try:
-        stream.handshake()
-    except TlsError:
-        stream.close()
-        raise
-    return stream._socket
-
-
 def read_certificate(path: Path) -> bytes:
     """The DER encoding of the first certificate in a PEM or DER file. Raises ConfigError."""
     _check_readable(path, "certificate")
@@ -243,6 +232,11 @@ class TlsStream:
         After a `shutdown` OpenSSL would take data for the end, and a close with unread bytes would send a RST.
         """
         return socket.socket.recv_into(self._socket, buffer)
+
+    def blocking(self) -> socket.socket:
+        """The socket itself, which waits from now on: for a client without an event loop."""
+        self._socket.setblocking(True)
+        return self._socket
 
     def close(self) -> None:
         """Close the socket."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -17,7 +16,8 @@ from typing import TypeAlias
 
 from ..contract import Identity, IdentityType
 from ..errors import NegativeAnswer
-from ..net.tls import TlsContext, secured
+from ..net.dial import Upstream, dialled
+from ..net.tls import TlsContext
 from ..scu.client import Client as Scu
 from ..scu.login import verification_request
 from .slices import ct_slice
@@ -32,9 +32,7 @@ _FILE_OPTIONS = {IdentityType.KERBEROS: "-kt", IdentityType.SAML: "--saml", Iden
 
 def echo(address: tuple[str, int], identity: Identity | None, calling: str, tls: TlsContext | None) -> Answer:
     """Ours: a C-ECHO. Raises StartError when the connection breaks."""
-    connection = socket.create_connection(address, _PATIENCE)
-    if tls is not None:
-        connection = secured(connection, tls, address[0])
+    connection = dialled(Upstream("gateway", *address, tls), _PATIENCE)
     with Scu(connection, time.monotonic() + _PATIENCE) as scu:
         try:
             response = scu.associate(verification_request(calling, _CALLED, identity)).server_response

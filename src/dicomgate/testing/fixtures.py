@@ -19,6 +19,7 @@ from .peers.certificates import Certificates, make_certificates
 from .peers.dcmtk import StoreScp, run_storescp
 from .peers.orthanc import Orthanc, run_orthanc
 from .peers.pynetdicom_pacs import PynetdicomPacs
+from .peers.silence import Names
 from .peers.spy import RELEASE_RP, Spy, accept_all
 from .system_gateway import StartGateway, gateways
 
@@ -67,6 +68,14 @@ def install_authenticator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
         return name
 
     return install
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
+    """Host names of the test's own."""
+    made = Names(monkeypatch)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")
