@@ -24,10 +24,11 @@ FLOORS = {
     "testing": 6, "demo": 6,
 }  # fmt: skip
 WINGS = {"wire", "auth", "events", "state"}
+IN_THE_LOOP = {"connecting", "fetch", "host", "race", "refreshed", "threads"}
 MAY_IMPORT: dict[str, Callable[[tuple[str, ...]], bool]] = {
     "asyncio": lambda module: (
         module[0] in ("auth", "state", "protection")
-        or module in (("kit", "fetch"), ("kit", "host"), ("kit", "race"), ("kit", "refreshed"), ("kit", "threads"))
+        or (module[0] == "kit" and module[-1] in IN_THE_LOOP)
         or FLOORS[module[0]] >= 3
     ),
     "ssl": lambda module: module in (("net", "tls"), ("kit", "fetch")) or module[0] == "testing",

@@ -3,6 +3,7 @@
 Modules:
 
     addresses    Addresses as an operator writes them: `pacs.hospital:104`, `[::1]:11112`; and the source of one
+    connecting   A race for coroutines: what is opened at the first address of a host that answers
     credentials  The username and the passcode of an attempt, or why there are none (PS3.7 D.3.3.7.1)
     durations    Durations as an operator writes them: `500ms`, `2s`, `5m`, `1h`, `7d`
     equal_time   No refusal sooner than a verification takes: how long an answer took must not tell which users exist
