@@ -35,6 +35,7 @@ from .contract import (
     Peer,
     Reject,
     Unavailable,
+    always,
 )
 from .errors import ConfigError, DicomgateError, PluginError, StartError
 
@@ -56,4 +57,5 @@ __all__ = [
     "Reject",
     "StartError",
     "Unavailable",
+    "always",
 ]

@@ -121,16 +121,29 @@ class Accept:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """Verified, and not genuine. `reason` is for the operator."""
+    """Verified, and not genuine. `reason` is for the operator.
+
+    `stands`, if you can tell: True while nothing that the refusal rests on has changed (the users file, the keys, the
+    time before which a token does not count). As long as it is, the gateway refuses the same credential for some
+    seconds without asking again. It is called in the event loop, and must not block. None: you cannot tell, and the
+    first repeat is asked about again.
+    """
 
     reason: str
+    stands: Callable[[], bool] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Not an identity for this authenticator: the next one is asked."""
+    """Not an identity for this authenticator: the next one is asked. `stands` is that of `Reject`."""
 
     reason: str = ""
+    stands: Callable[[], bool] | None = field(default=None, repr=False, compare=False)
+
+
+def always() -> bool:
+    """For `stands`: the refusal rests on nothing but the credential and the configuration."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,3 +168,18 @@ def test_one_change_is_one_reload_for_any_number_of_threads(words: Words, caplog
             list(pool.map(lambda _: words.watched.current(), range(50)))
             assert words.watched.current() == [f"word{number}", "other"]
     assert words.reads == len(caplog.messages) == 20
+
+
+def test_a_value_is_current_until_a_file_changes(words: Words) -> None:
+    old = words.watched.current()
+    assert words.watched.is_current(old)
+    assert not words.watched.is_current(["old", "other"]), "as equal as it may be"
+    words.write("newer")
+    assert not words.watched.is_current(old), "before anybody has read it"
+    new = words.watched.current()
+    assert words.watched.is_current(new)
+    assert not words.watched.is_current(old)
+    words.failure = OSError(errno.EMFILE, "too many")
+    words.write("newest")
+    assert words.watched.current() is new
+    assert not words.watched.is_current(new), "what could not be read may say something else"

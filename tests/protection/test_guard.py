@@ -15,7 +15,7 @@ from dicomgate import Accept, Attempt, Decision, Once, Pass, Reject, Unavailable
 from dicomgate.auth.chain import Chain, Verdict
 from dicomgate.auth.link import Link
 from dicomgate.protection.guard import Guard
-from dicomgate.protection.recent_credentials import RecentCredentials
+from dicomgate.protection.recent_credentials import Outcome, RecentCredentials
 from dicomgate.protection.throttle import Throttle, ThrottleSettings
 from dicomgate.state.protocol import Backoff, Grant, SharedState, StateUnavailable
 from dicomgate.state.sqlite import SqliteState
@@ -25,6 +25,9 @@ RIGHT = "correct horse"
 SETTINGS = ThrottleSettings(free=3, most=6, source_free=8)
 pytestmark = pytest.mark.anyio
 LATER = datetime.now(UTC) + timedelta(hours=1)
+
+
+AGAIN = Reject("the same credential was refused a moment ago")
 
 
 class Directory:
@@ -120,10 +123,78 @@ async def test_who_is_unknown_is_refused_again_like_who_is_known(desk: Desk) -> 
     desk.chain = Chain([Link("file", file := File())])
     for name in "alice", "nobody":
         file.asked = 0
-        again = [await desk.log_in("wrong", name=name) for _ in range(3)][-1]
-        assert again.decision == Reject("the same credential was refused a moment ago"), "and at once"
-        assert file.asked == 1
+        again = [await desk.log_in("wrong", name=name) for _ in range(5)][-1]
+        assert again.decision == AGAIN, "and at once"
+        assert file.asked == 2, "the first repeat is verified: nobody knows what has changed"
     assert accepted([await desk.log_in()]) == 1
+
+
+@REMEMBERING
+@pytest.mark.parametrize("kind", [Reject, Pass])
+async def test_a_refusal_counts_as_long_as_what_it_rests_on(kind: type[Reject | Pass], desk: Desk) -> None:
+    class File(Directory):
+        version = 1
+
+        async def authenticate(self, attempt: Attempt) -> Decision:
+            decision, version = await super().authenticate(attempt), self.version
+            if isinstance(decision, Accept):
+                return decision
+            return kind("unknown user", stands=lambda: version == self.version)
+
+    desk.chain = Chain([Link("file", file := File())])
+    file.passcode = b"not yet"
+    for _ in range(50):
+        assert accepted([await desk.log_in()]) == 0
+    assert file.asked == 1
+    assert [count.n for count in await desk.state.counters()] == [1, 1], "of the account and of the source"
+    file.passcode = RIGHT.encode()
+    assert accepted([await desk.log_in()]) == 0, "a control: it is not asked again before it says so"
+    file.version = 2
+    assert accepted([await desk.log_in()]) == 1
+    file.slow.clear()  # and what has changed while somebody else was being refused
+    file.passcode = b"not yet"
+    desk.guard.forget()
+    first = asyncio.ensure_future(desk.log_in("soon right"))
+    await asyncio.sleep(0.02)
+    second = asyncio.ensure_future(desk.log_in("soon right"))
+    await asyncio.sleep(0.02)
+    file.slow.set()
+    file.asked = 0
+    first_verdict = await first
+    assert accepted([first_verdict, await second]) == 0
+    assert file.asked == 0, "it has waited, and nothing has changed"
+
+
+@REMEMBERING
+async def test_who_cannot_say_whether_it_stands_is_asked_again(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> bool:
+        raise KeyError(RIGHT)
+
+    class Broken(Directory):
+        async def authenticate(self, attempt: Attempt) -> Decision:
+            decision = await super().authenticate(attempt)
+            return Reject("wrong passcode", stands=broken) if isinstance(decision, Reject) else decision
+
+    desk.chain = Chain([Link("broken", directory := Broken())])
+    for _ in range(3):
+        await desk.log_in("wrong")
+    assert directory.asked == 3
+    assert "KeyError in test_guard.py" in caplog.text
+    assert RIGHT not in caplog.text
+
+
+@REMEMBERING
+async def test_another_spelling_of_the_name_is_another_credential(desk: Desk) -> None:
+    class Exact(Directory):
+        async def authenticate(self, attempt: Attempt) -> Decision:
+            decision = await super().authenticate(attempt)
+            assert attempt.identity is not None
+            same = attempt.identity.username == "alice"
+            return decision if same else Reject("unknown user", stands=lambda: True)
+
+    desk.chain = Chain([Link("file", Exact())])
+    for name, right in ("Alice", 0), ("alice", 1), ("ALICE", 0), ("alice", 1):
+        assert accepted([await desk.log_in(name=name)]) == right
 
 
 async def test_the_credential_of_a_login_costs_no_look_at_the_state(desk: Desk) -> None:
@@ -281,7 +352,7 @@ async def test_whatever_breaks_off_at_whatever_step_the_others_are_answered_and_
             assert secrets[number] == RIGHT or not accepted(told)
         await desk.guard.flush()
         assert not desk.guard._gates
-        assert not [recent for recent in desk.guard._recent._last.values() if recent.verified is not None]
+        assert Outcome.UNDER_WAY not in [recent.outcome for recent in desk.guard._recent._last.values()]
         assert asyncio.all_tasks() == before
 
     complaints: list[str] = []
@@ -365,7 +436,7 @@ async def test_what_may_be_used_once_lets_one_in(throttled: bool, desk: Desk) ->
     assert accepted(verdicts) == 1
     assert {v.decision for v in verdicts if isinstance(v.decision, Reject)} <= {
         Reject("the credential may be used once, and was used before"),
-        Reject("the same credential was refused a moment ago"),
+        AGAIN,
     }
     desk.directory.once, desk.directory.passcode = Once("jti-2", LATER), b"another"
     verdict = await desk.ask(attempt(jwt("another")))
@@ -394,6 +465,37 @@ async def test_guesses_are_not_held_against_what_is_remembered(desk: Desk) -> No
         assert isinstance(verdict.decision, Reject), "the right one, among many, was one too many"
         assert verdict.decision.reason.startswith("throttled: ")
         await desk.state.clear(None)
+
+
+# decision: D31
+@pytest.mark.parametrize("sources", [1, 100])
+async def test_guesses_that_arrive_in_one_turn_are_counted_before_they_are_compared(sources: int, desk: Desk) -> None:
+    assert accepted([await desk.log_in()]) == 1
+    await desk.guard.flush()
+    desk.directory.asked = 0
+    verdicts: list[Verdict] = []
+    guesses = [f"guess {number}" for number in range(1000)]
+    for number, secret in enumerate([*guesses, RIGHT, *guesses]):  # no other turn of the loop in between
+        about = attempt(passcode("alice", secret), address=f"192.0.2.{1 + number % sources}")
+        desk.guard.begin(desk.chain, about, verdicts.append)
+    while len(verdicts) < 2001:
+        await asyncio.sleep(0.01)
+    assert accepted(verdicts) == 0, "the right one, among a thousand, was one too many"
+    assert desk.directory.asked <= (3 if sources == 1 else 6), "the free ones, at the familiar address and elsewhere"
+
+
+async def test_a_credential_that_was_right_and_comes_many_times_at_once_is_counted_once(desk: Desk) -> None:
+    assert accepted([await desk.log_in()]) == 1
+    desk.directory.passcode = b"another"
+    verdicts = await asyncio.gather(*(desk.log_in() for _ in range(20)))
+    await desk.guard.flush()
+    assert accepted(list(verdicts)) == 0
+    assert [(count.key, count.n) for count in await desk.state.counters()] == [("known:alice", 1)]
+
+
+async def test_who_is_cancelled_before_it_began_leaves_nobody_waiting(desk: Desk) -> None:
+    desk.guard.begin(desk.chain, attempt(passcode("alice", RIGHT)), never).cancel()
+    assert accepted([await desk.log_in()]) == 1
 
 
 async def test_a_guess_while_the_owner_is_verified_gains_nothing(desk: Desk) -> None:

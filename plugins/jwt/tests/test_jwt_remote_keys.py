@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dicomgate import Accept, ConfigError, Unavailable
+from dicomgate import Accept, ConfigError, Pass, Reject, Unavailable
 from dicomgate.kit.fetch import FetchError
 from dicomgate.testing.peers.issuer import Issuer, Trap, ca_file
 from dicomgate.testing.peers.loopback import HOST
@@ -90,6 +91,21 @@ async def test_a_name_is_looked_for_again_after_the_cool_down(shelf: Shelf, keys
     assert await names(keys, P256.id) == [P256.id]
     assert await names(keys, RSA.id) == [RSA.id]
     assert len(shelf.asked) == 2
+
+
+async def test_what_was_refused_for_want_of_a_key_stands_until_the_set_may_be_fetched_again(
+    shelf: Shelf, keys: RemoteKeys
+) -> None:
+    assert not keys.unchanged(RSA.id)(), "there are no keys yet"
+    assert await names(keys, P256.id) == []
+    unknown, known = keys.unchanged(P256.id), keys.unchanged(RSA.id)
+    assert unknown()
+    shelf.now = COOL_DOWN
+    assert not unknown()
+    assert known(), "nothing would be fetched for it"
+    shelf.there[WHERE] = key_set(P256, RSA)
+    assert await names(keys, P256.id) == [P256.id]
+    assert not known()
 
 
 async def test_a_key_that_was_withdrawn_is_refused_after_the_refresh(shelf: Shelf, keys: RemoteKeys) -> None:
@@ -276,3 +292,24 @@ async def test_nobody_is_asked_for_a_token_that_is_not_the_issuers(issuer: Issue
     assert not any(isinstance(other, Accept) for other in others)
     assert trap.connections == 0
     assert issuer.requests == ["/keys"]
+
+
+async def test_a_refusal_stands_as_long_as_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = authenticator(tmp_path)
+    now = time.time()
+    early = await judge.authenticate(login(mint(iat=now, nbf=now + 100, exp=now + 200)))
+    over = await judge.authenticate(login(mint(iat=now - 200, exp=now - 100)))
+    foreign = await judge.authenticate(login(mint(iss="https://other.example")))
+    assert isinstance(early, Reject)
+    assert isinstance(over, Reject)
+    assert isinstance(foreign, Pass)
+    assert early.stands is not None
+    assert over.stands is not None
+    assert foreign.stands is not None
+    assert (early.stands(), over.stands(), foreign.stands()) == (True, True, True)
+    monkeypatch.setattr(time, "time", lambda: now + 71)  # the leeway is 30 s
+    assert not early.stands(), "it has begun"
+    assert over.stands()
+    (tmp_path / "keys.json").touch()
+    assert not over.stands(), "there may be other keys"
+    assert foreign.stands()

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Literal
 
 import pytest
 
@@ -268,3 +269,17 @@ def test_no_secret_in_the_repr(users_file: Path) -> None:
     assert repr(Passcode(file=users_file)) == (
         f"Passcode(file={users_file!r}, username_only=False, unknown_user='reject')"
     )
+
+
+@pytest.mark.parametrize("name", ["alice", "bert", "nobody"])
+@pytest.mark.parametrize("unknown_user", ["reject", "pass"])
+def test_a_refusal_stands_as_long_as_the_file(
+    name: str, unknown_user: Literal["reject", "pass"], users_file: Path, verified: object
+) -> None:
+    guard = Passcode(file=users_file, unknown_user=unknown_user)
+    refusal = guard.authenticate(login(name, b"wrong"))
+    assert isinstance(refusal, Reject | Pass)
+    assert refusal.stands is not None
+    assert refusal.stands()
+    users_file.write_text(users_file.read_text() + "# changed\n")
+    assert not refusal.stands()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -389,3 +390,25 @@ def test_where_else_things_stand_nobody_looks(judge: Saml) -> None:
     )
     general = general.replace("</saml:AuthnStatement>", "</saml:Statement>")
     assert m.refused(judge, m.mint(authentication=general)).startswith("AuthnStatement: is missing")
+
+
+@pytest.mark.parametrize("many", [1, 2])
+def test_a_refusal_stands_as_long_as_its_reason(many: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = m.authenticator(tmp_path)
+    late = [m.confirmation(ends=-500), m.confirmation(begins=100)][-many:]  # any of them may confirm it
+    foreign = m.mint(conditions=m.conditions("https://other.example"))
+    early = m.mint(subject=m.subject("ada", *late)), m.mint(conditions=m.conditions(begins=100)), m.mint(issued=100)
+    for document in (*early, foreign):
+        refusal = m.ask(judge, document)
+        assert isinstance(refusal, Reject)
+        assert refusal.stands
+        assert refusal.stands()
+        with monkeypatch.context() as later:
+            now = time.time()
+            later.setattr(time, "time", lambda: now + 41)  # the clocks may differ by a minute  # noqa: B023
+            assert refusal.stands() is (document == foreign)
+    refusal = m.ask(judge, foreign)
+    assert isinstance(refusal, Reject)
+    (tmp_path / "idp-0.pem").touch()
+    assert refusal.stands is not None
+    assert not refusal.stands(), "there may be other keys"

@@ -24,8 +24,10 @@ def check_decision(answer: object) -> Decision | Defect:
     An `Accept` comes back with plain values, so that an object of the plugin's own cannot raise later.
     """
     if type(answer) in (Reject, Pass, Unavailable):
-        reason = cast(Reject | Pass | Unavailable, answer).reason
-        return cast(Decision, answer) if isinstance(reason, str) else Defect("its reason is not text")
+        if not isinstance(cast(Reject | Pass | Unavailable, answer).reason, str):
+            return Defect("its reason is not text")
+        stands = getattr(answer, "stands", None)
+        return cast(Decision, answer) if stands is None or callable(stands) else Defect("its stands is not a function")
     if inspect.iscoroutine(answer):
         answer.close()
         return Defect("it answered with a coroutine: its authenticate is not an async def that awaits its answer")

@@ -11,7 +11,7 @@ Modules:
     fetch        One document over https from a URL in the configuration: one deadline, a size limit, no redirects
     files        Files on which a login depends: not writable by everybody, and secrets not readable by everybody
     host         A host by its name: its addresses, looked up in a thread, and which of them is tried first
-    inspect      What `dicomgate NAME inspect` shows: a finding for each part of a credential that is checked
+    inspect      What is wrong with a credential: as the reason of a refusal, and as `dicomgate NAME inspect` shows it
     race         One connection to a host with several addresses: a silent one does not hold up the others (RFC 8305)
     refreshed    A value that is fetched again and again, for example an issuer's keys from its URL
     text         How text from outside may appear in a log line, an audit record or a name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..contract import Attempt, IdentityType, Pass, Reject
+from ..contract import Attempt, IdentityType, Pass, Reject, always
 
 LONGEST_NAME = 1024
 """Bytes. A longer username is not looked up; the sub-item could hold 65,535."""
@@ -31,9 +31,9 @@ def credentials_of(attempt: Attempt, longest: int = LONGEST_NAME) -> Credentials
     """
     identity = attempt.identity
     if identity is None or identity.type is not IdentityType.USERNAME_AND_PASSCODE:
-        return Pass("not a username with a passcode")
+        return Pass("not a username with a passcode", always)
     if not identity.secondary:
-        return Reject("empty passcode")
+        return Reject("empty passcode", always)
     try:
         name = identity.primary.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,20 +1,32 @@
-"""What `dicomgate NAME inspect` shows: a finding for each part of a credential that is checked."""
+"""What is wrong with a credential: as the reason of a refusal, and as `dicomgate NAME inspect` shows it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+from ..contract import Reject
+
 
 class ClaimProblem(NamedTuple):
-    """What is wrong with a credential: which claim, header or element, and why. The words are for the log."""
+    """What is wrong with a credential: which claim, header or element, and why. The words are for the log.
+
+    `until`: the Unix time at which that passes by itself, for a credential that does not count yet.
+    """
 
     claim: str
     why: str
+    until: float | None = None
 
     def __str__(self) -> str:
         return f"{self.claim}: {self.why}"
+
+
+def rejected(problem: ClaimProblem, unchanged: Callable[[], bool]) -> Reject:
+    """A refusal that stands as long as the problem does, and as long as the keys are `unchanged`."""
+    return Reject(str(problem), lambda: (problem.until is None or time.time() < problem.until) and unchanged())
 
 
 class Finding(NamedTuple):

@@ -80,6 +80,14 @@ class Refreshed(Generic[T]):
             raise self._unavailable()
         return held[0]
 
+    def is_current(self, value: T) -> bool:
+        """True if this is the last value, and it is not stale."""
+        return self._held is not None and self._held[0] is value and self._clock() - self._held[1] <= self._stale
+
+    def may_fetch(self) -> bool:
+        """True if the cool-down has passed: a caller of `newest` would begin another fetch."""
+        return self._clock() - self._tried >= self._cool_down
+
     async def current(self) -> T:
         """The last value if it is younger than `refresh`; otherwise wait for a fetch. Raises FetchError.
 
@@ -108,12 +116,12 @@ class Refreshed(Generic[T]):
 
     def doubt(self) -> None:
         """The value turned out to be wrong: forget it, unless it was fetched within the cool-down."""
-        if self._clock() - self._tried >= self._cool_down:
+        if self.may_fetch():
             self._held = None
 
     def _begin(self) -> None:
         running = self._tasks.get("fetch")
-        if (running is None or running.done()) and self._clock() - self._tried >= self._cool_down:
+        if (running is None or running.done()) and self.may_fetch():
             self._tried = self._clock()
             self._tasks["fetch"] = asyncio.get_running_loop().create_task(self._fetch_once())
 

@@ -60,6 +60,10 @@ class Watched(Generic[T]):
                 self._reloading.release()
         return self._value
 
+    def is_current(self, value: T) -> bool:
+        """True if this is the value, and no file has changed since it was read. Reads none."""
+        return self._value is value and self._stamp() == self._seen
+
     def _reload(self, stamp: _Stamp) -> None:
         try:
             self._value = self._read()

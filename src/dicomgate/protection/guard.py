@@ -5,13 +5,16 @@ Rule 2: a credential that may be used once is used up before its client is admit
 Rule 3: the credential that was accepted last for the same account from the same source is not a guess, as long as no
         other one is tried there. It is verified without asking the shared state.
 
-Theory of operation. The way of an attempt, from `begin` to `done(verdict)`:
+Theory of operation. The way of an attempt, from `begin` to `done(verdict)`. In the step that it arrives in,
+`RecentCredentials.compare` holds it against the last credential of its subject, and puts it in the place of that one
+unless they are the same:
 
-    1. `RecentCredentials` knows the credential as accepted: the chain verifies it, uncounted (step 5 follows). If the
-       chain refuses it this time, the passcode was changed: it is forgotten, and counted after the fact.
-    2. The same credential is being verified already: wait for that, then look again. A client that opens fifty
-       associations at once with one wrong passcode has guessed once.
-    3. It was refused a moment ago: refuse it again, neither counted nor verified.
+    1. It is the one that was accepted: the chain verifies it, uncounted (step 5 follows). If the chain refuses it this
+       time, the passcode was changed: that is counted after the fact, once.
+    2. The same credential is being verified already: wait for that. If it is refused, so is this one; otherwise compare
+       again. A client that opens fifty associations at once with one wrong passcode has guessed once.
+    3. It was refused a moment ago, and nothing that this rests on has changed: refuse it again, neither counted nor
+       verified.
     4. It is a guess. `Throttle.take` counts it, and it is verified; or the throttle says to wait. Then, if another
        attempt on the same counter is being verified (`_Gate`), this one waits for that to end and asks again: clients
        that share an account and come at once must not lock each other out. Otherwise it is refused.
@@ -35,10 +38,11 @@ from ..auth.chain import Chain, Verdict
 from ..auth.link import Pending
 from ..contract import Accept, Attempt, Decision, Identity, Pass, Reject, Unavailable
 from ..state.protocol import SharedState, StateUnavailable
-from .recent_credentials import Outcome, RecentCredentials
+from .recent_credentials import Outcome, Recent, RecentCredentials
 from .throttle import Charge, Subject, Throttle, subject_of
 
 _log = logging.getLogger("dicomgate.auth")
+_AGAIN = Reject("the same credential was refused a moment ago")
 
 
 @dataclass(slots=True)
@@ -74,32 +78,42 @@ class Guard:
             return chain.begin(attempt, partial(self._redeem, done))
         subject = subject_of(attempt)
         digest = self._recent.digest(attempt)
-        if self._recent.outcome(subject.key, digest) is Outcome.ACCEPTED:
-            return chain.begin(attempt, partial(self._known, self._throttle, subject, digest, done))
-        judging = partial(self._judge, chain, self._throttle, subject, digest, attempt)
-        return asyncio.get_running_loop().create_task(_call(done, judging))
+        known, recent = self._recent.compare(subject.key, digest)
+        if known is Outcome.ACCEPTED:
+            return chain.begin(attempt, partial(self._known, self._throttle, subject, recent, done))
+        if known is Outcome.REFUSED:
+            return asyncio.get_running_loop().call_soon(done, Verdict(_AGAIN))
+        judging = partial(self._judge, chain, self._throttle, subject, digest, attempt, known, recent)
+        task = asyncio.get_running_loop().create_task(_call(done, judging))
+        if known is Outcome.UNKNOWN:
+            task.add_done_callback(recent.give_up)  # a task that is cancelled before it begins ends nothing
+        return task
 
     async def _judge(
-        self, chain: Chain, throttle: Throttle, subject: Subject, digest: bytes, attempt: Attempt
-    ) -> Verdict:
+        self, chain: Chain, throttle: Throttle, subject: Subject, digest: bytes, attempt: Attempt,
+        known: Outcome, recent: Recent,
+    ) -> Verdict:  # fmt: skip
         """The verdict on a credential that is not known to be genuine: steps 2 to 6."""
-        while (last := self._recent.last(subject.key, digest)) is not None and last.verified is not None:
-            await last.verified.wait()
-        match self._recent.outcome(subject.key, digest):
-            case Outcome.REFUSED:
-                return Verdict(Reject("the same credential was refused a moment ago"))
-            case Outcome.ACCEPTED:
-                return await self._redeemed(await chain.consult(attempt))
-        recent = self._recent.begin(subject.key, digest)
-        outcome = Outcome.UNKNOWN
+        while known is Outcome.UNDER_WAY:
+            await recent.ended()
+            if self._recent.is_refused(recent, waited=True):
+                return Verdict(_AGAIN)
+            known, recent = self._recent.compare(subject.key, digest)
+        if known is Outcome.REFUSED:
+            return Verdict(_AGAIN)
+        if known is Outcome.ACCEPTED:
+            verdict = await chain.consult(attempt)
+            self._check_known(throttle, subject, recent, verdict)
+            return await self._redeemed(verdict)
+        outcome, stands = Outcome.UNKNOWN, None
         try:
             verdict = await self._counted(chain, throttle, subject, attempt)
             if verdict.answers:  # else no authenticator saw it, and the verdict says nothing about the credential
-                outcome = _outcome(verdict.decision)
+                outcome, stands = _outcome(verdict.decision), _stands(verdict)
         except StateUnavailable as error:
             return Verdict(Unavailable(f"attempts cannot be counted: {error}"))
         finally:
-            self._recent.end(recent, outcome)
+            self._recent.end(recent, outcome, stands)
         return verdict
 
     async def _counted(self, chain: Chain, throttle: Throttle, subject: Subject, attempt: Attempt) -> Verdict:
@@ -140,13 +154,17 @@ class Guard:
             await _logging_failure(partial(throttle.refund, charge))
 
     def _known(
-        self, throttle: Throttle, subject: Subject, digest: bytes, done: Callable[[Verdict], None], verdict: Verdict
+        self, throttle: Throttle, subject: Subject, recent: Recent, done: Callable[[Verdict], None], verdict: Verdict
     ) -> None:
-        """The verdict on a credential that was accepted before; it may have been changed since then."""
-        if _outcome(verdict.decision) is Outcome.REFUSED:
-            self._recent.end(self._recent.begin(subject.key, digest), Outcome.REFUSED)
-            self._write(partial(throttle.take, subject))
+        """The verdict on a credential that was accepted before."""
+        self._check_known(throttle, subject, recent, verdict)
         self._redeem(done, verdict)
+
+    def _check_known(self, throttle: Throttle, subject: Subject, recent: Recent, verdict: Verdict) -> None:
+        """Count a credential that was accepted before and is refused now; once, however many brought it at once."""
+        if _outcome(verdict.decision) is Outcome.REFUSED and recent.outcome is Outcome.ACCEPTED:
+            self._recent.end(recent, Outcome.REFUSED, _stands(verdict))
+            self._write(partial(throttle.take, subject))
 
     def _redeem(self, done: Callable[[Verdict], None], verdict: Verdict) -> None:
         """Call `done` now; or, where the credential may be used once, after asking the store."""
@@ -187,6 +205,13 @@ def _outcome(decision: Decision) -> Outcome:
     if isinstance(decision, Accept):
         return Outcome.ACCEPTED
     return Outcome.REFUSED if isinstance(decision, Reject | Pass) else Outcome.UNKNOWN
+
+
+def _stands(verdict: Verdict) -> Callable[[], bool] | None:
+    """Whether everything that a refusal rests on is unchanged; None if one of those who refused cannot tell."""
+    checks = [answer.stands for _, answer in verdict.answers if isinstance(answer, Reject | Pass)]
+    known = [check for check in checks if check is not None]
+    return (lambda: all(check() for check in known)) if len(known) == len(checks) else None
 
 
 def _shows_a_secret(identity: Identity | None) -> bool:

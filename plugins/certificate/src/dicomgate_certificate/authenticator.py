@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from cryptography import x509
 
-from dicomgate import Accept, Attempt, ConfigError, Decision, Pass, Reject
+from dicomgate import Accept, Attempt, ConfigError, Decision, Pass, Reject, always
 from dicomgate.kit.text import LONGEST_NAME, is_name
 
 from .names import Kind, names_of, spelled
@@ -77,18 +77,18 @@ class Certificate:
     async def authenticate(self, attempt: Attempt, /) -> Decision:
         """Answer one attempt, without waiting for anything."""
         if attempt.identity is not None:
-            return Pass("it has an identity")
+            return Pass("it has an identity", always)
         if attempt.peer.certificate is None:
-            return Pass("no client certificate")
+            return Pass("no client certificate", always)
         try:
             certificate = x509.load_der_x509_certificate(attempt.peer.certificate)
             names = names_of(certificate)
             end = certificate.not_valid_after_utc
         except (ValueError, TypeError, x509.InvalidVersion) as error:  # TypeError: a name of a wrong ASN.1 type
-            return Reject(f"the certificate cannot be read: {error}")
+            return Reject(f"the certificate cannot be read: {error}", always)
         found = self._whose(names)
         if not isinstance(found, tuple):
-            return found
+            return replace(found, stands=always)
         device, by = found
         told = {"certificate": by, "sha256": names["sha256"][0]}
         return Accept(device.user, frozenset(device.groups), expires_at=end, attributes=told)

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Once, Pass, Reject, Unavailable
+from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Once, Pass, Reject, Unavailable, always
 from dicomgate.kit.fetch import Fetcher, FetchError
-from dicomgate.kit.inspect import ClaimProblem
+from dicomgate.kit.inspect import ClaimProblem, rejected
 
 from .claims import Scalar, TokenRules, TokenType
 from .discovery import told_apart
@@ -176,19 +176,19 @@ class Jwt:
         try:
             token = read_token(identity.primary)
         except NotATokenError as error:
-            return Pass(str(error))
+            return Pass(str(error), always)
         except BadTokenError as error:
-            return Reject(str(error))
+            return Reject(str(error), always)
         if token.issuer != self.issuer:
-            return Pass(f"its issuer is {told_apart(token.issuer, self.issuer)}")
+            return Pass(f"its issuer is {told_apart(token.issuer, self.issuer)}", always)
         try:
             problem = await self._problem(token, attempt)
         except FetchError as error:
             return Unavailable(str(error))
-        if problem is not None:
-            return Reject(str(problem))
-        user = self.mapper.user(token.claims)
-        return Reject(str(user)) if isinstance(user, ClaimProblem) else self._accept(token, user, attempt)
+        user = problem or self.mapper.user(token.claims)
+        if isinstance(user, ClaimProblem):
+            return rejected(user, self.keys.unchanged(token.key_id))
+        return self._accept(token, user, attempt)
 
     async def _problem(self, token: Token, attempt: Attempt) -> ClaimProblem | None:
         if token.algorithm not in self.algorithms:  # before the keys: a token must not cause a needless fetch

@@ -133,7 +133,8 @@ def time_problems(
         yield ClaimProblem("exp", f"expired at {moment(moments['exp'])}, {now - moments['exp']:.0f} s ago")
     for name in ("iat", "nbf"):
         if name in moments and moments[name] - leeway > now:
-            yield ClaimProblem(name, f"not yet: {moment(moments[name])}, in {moments[name] - now:.0f} s")
+            why = f"not yet: {moment(moments[name])}, in {moments[name] - now:.0f} s"
+            yield ClaimProblem(name, why, until=moments[name] - leeway)
 
 
 def value_problems(claims: Mapping[str, Any], required: Wanted) -> Iterator[ClaimProblem]:

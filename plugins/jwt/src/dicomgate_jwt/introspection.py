@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Pass, Reject, Unavailable
+from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Pass, Reject, Unavailable, always
 from dicomgate.kit.fetch import Fetcher, FetchError
 from dicomgate.kit.files import read_secret_text
 from dicomgate.kit.inspect import ClaimProblem
@@ -123,7 +123,7 @@ class Introspection:
         if identity is None or identity.type is not IdentityType.JWT:
             return Pass("not a token")
         if self.tokens == "opaque" and looks_like_one(identity.primary):
-            return Pass("a signed token, not an opaque one")
+            return Pass("a signed token, not an opaque one", always)
         token = plain(identity.primary)
         if len(token) > _LONGEST or _B64TOKEN.fullmatch(token) is None:
             return Reject(f"not a token of 1 to {_LONGEST} letters, digits and -._~+/")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from dicomgate import ConfigError
@@ -41,6 +42,10 @@ class LocalKeys:
 
     async def __aexit__(self, *_: object) -> None:
         return None
+
+    def unchanged(self, key_id: str | None) -> Callable[[], bool]:
+        """A function that says whether `named` would still return what it returns now."""
+        return partial(self._keys.is_current, self._keys.current())
 
     async def named(self, key_id: str | None) -> Sequence[Key]:
         """The keys of this name now."""

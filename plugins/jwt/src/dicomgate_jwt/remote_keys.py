@@ -58,6 +58,15 @@ class RemoteKeys:
     async def __aexit__(self, *_: object) -> None:
         await self._set.close()
 
+    def unchanged(self, key_id: str | None) -> Callable[[], bool]:
+        """A function that says whether `named` would still return what it just returned, without a fetch."""
+        try:
+            keys = self._set.latest()
+        except FetchError:
+            return lambda: False
+        found = bool(keys.named(key_id))
+        return lambda: self._set.is_current(keys) and (found or not self._set.may_fetch())
+
     async def named(self, key_id: str | None) -> Sequence[Key]:
         """The keys of this name now; an unknown name has the set fetched again. Raises FetchError."""
         return (await self._set.current()).named(key_id) or (await self._set.newest()).named(key_id)

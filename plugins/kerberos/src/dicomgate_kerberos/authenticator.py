@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Once, Pass, Reject, Unavailable
+from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Once, Pass, Reject, Unavailable, always
 
 from .acceptor import Acceptor
 from .errors import KerberosError
@@ -115,14 +115,14 @@ class Kerberos:
         except KerberosError as error:
             return Unavailable(str(error)) if error.unavailable else Reject(str(error))
         except (NotAnApReqError, NotAllowedError) as error:
-            return Reject(str(error))
+            return Reject(str(error), always)
         return self._accept(request, accepted, user)
 
     def _pass_on(self, request: ApReq, attempt: Attempt) -> Pass:
         """Another table may be for that service. If none is, this log line tells the operator what went wrong."""
         reason = f"the ticket is for {request.service[:_LONGEST_SHOWN]}, not for {self.principal}"
         _log.info("%s: %s", attempt.id, reason)
-        return Pass(reason)
+        return Pass(reason, always)
 
     def _accept(self, request: ApReq, accepted: Accepted, user: str) -> Accept:
         # A token may be dated up to one clock skew ahead of our clock, and is accepted until one skew after its date.

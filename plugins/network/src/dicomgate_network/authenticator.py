@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from dicomgate import Accept, Attempt, ConfigError, Decision, Pass, Reject
+from dicomgate import Accept, Attempt, ConfigError, Decision, Pass, Reject, always
 from dicomgate.kit.text import ae_title
 
 from .networks import IpNetwork, is_everywhere, read_address, read_network
@@ -56,15 +56,16 @@ class Network:
     async def authenticate(self, attempt: Attempt, /) -> Decision:
         """Answer one attempt, without waiting for anything."""
         if attempt.identity is not None:
-            return Pass("it has an identity")
+            return Pass("it has an identity", always)
         title = attempt.calling_ae_title
         device = self.devices.get(title)
         if device is None:
-            return Reject(f"no device has the calling AE title {title!r}")
+            return Reject(f"no device has the calling AE title {title!r}", always)
         source = read_address(attempt.peer.address)
         network = next((one for one in self._networks[title] if source in one), None)
         if network is None and not device.anywhere:
-            return Reject(f"device {title!r} may not come from {source}: that is in none of its networks")
+            why = f"device {title!r} may not come from {source}: that is in none of its networks"
+            return Reject(why, always)
         told = {"network": str(network or "anywhere")}
         return Accept(device.user or title, frozenset(device.groups), attributes=told)
 

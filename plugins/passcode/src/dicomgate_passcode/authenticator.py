@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from dicomgate import Accept, Attempt, ConfigError, Decision, Identity, IdentityType, Pass, Reject, Unavailable
+from dicomgate import Accept, Attempt, ConfigError, Decision, Identity, IdentityType, Pass, Reject, Unavailable, always
 from dicomgate.kit.equal_time import seconds_left
 
 from .file_writer import renew_hash
@@ -54,11 +55,14 @@ class Passcode:
         """Accept or reject one attempt. Blocks for the time of a login, so call it in a thread. Thread-safe."""
         identity = attempt.identity
         if identity is None or identity.type not in self.handles:
-            return Pass("not a username with a passcode")
+            return Pass("not a username with a passcode", always)
         start = time.monotonic()
         snapshot = self._users.snapshot()
         try:
-            return self._judge(identity, snapshot)
+            decision = self._judge(identity, snapshot)
+            if isinstance(decision, Reject | Pass):
+                return replace(decision, stands=partial(self._users.is_current, snapshot))
+            return decision
         except HashingFailedError:
             return Unavailable("a hash could not be computed: not enough memory")
         finally:

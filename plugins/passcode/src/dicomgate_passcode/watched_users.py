@@ -45,6 +45,10 @@ class WatchedUsers:
         """The users of the file as it is, or of the last good one."""
         return self._watched.current()
 
+    def is_current(self, snapshot: Snapshot) -> bool:
+        """True if these are the users of now: the file has not changed since it was read."""
+        return self._watched.is_current(snapshot)
+
     def _read(self) -> Snapshot:
         file = read_users_file(self._path)
         try:

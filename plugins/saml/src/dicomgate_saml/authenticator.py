@@ -8,13 +8,26 @@ Rule 3: keys that cannot be fetched mean `Unavailable`, never a rejection.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
-from dicomgate import Accept, Attempt, ConfigError, Decision, Identity, IdentityType, Once, Pass, Reject, Unavailable
-from dicomgate.kit.inspect import ClaimProblem
+from dicomgate import (
+    Accept,
+    Attempt,
+    ConfigError,
+    Decision,
+    Identity,
+    IdentityType,
+    Once,
+    Pass,
+    Reject,
+    Unavailable,
+    always,
+)
+from dicomgate.kit.inspect import ClaimProblem, rejected
 from dicomgate.kit.text import quoted
 
 from .claims import AssertionRules, is_one_time, last_use, session_end
@@ -176,22 +189,27 @@ class Saml:
         identity = attempt.identity
         if identity is None or identity.type is not IdentityType.SAML:
             return Pass("not an assertion")
+        unchanged: Callable[[], bool] = always  # as long as no key was used
         try:
             assertion, signature = read_assertion(identity.primary, self.decryptor)
             if assertion[0].text != self.issuer:
-                return Pass(f"its issuer is {quoted(assertion[0].text)}")
-            verified = verify(signature, self.source.trusted(time.time()).certificates)
+                return Pass(f"its issuer is {quoted(assertion[0].text)}", always)
+            trusted = self.source.trusted(time.time())
+            unchanged = partial(self.source.is_current, trusted)
+            verified = verify(signature, trusted.certificates)
         except SealedError as error:
-            return Pass(str(error))
+            return Pass(str(error), always)
         except RefusedError as error:
-            return Reject(str(error))
+            return Reject(str(error), unchanged)
         except MetadataUnavailableError as error:
             return Unavailable(str(error))
         peer = attempt.peer
         problems = self.rules.problems(verified, address=peer.address, certificate=peer.certificate, now=time.time())
         problem = next(problems, None)
         user = self.mapper.user(verified) if problem is None else problem
-        return Reject(str(user)) if isinstance(user, ClaimProblem) else self._accept(verified, user, identity)
+        if isinstance(user, ClaimProblem):
+            return rejected(user, unchanged)
+        return self._accept(verified, user, identity)
 
     def _accept(self, verified: Element, user: str, identity: Identity) -> Accept:
         once = None

@@ -52,7 +52,7 @@ class AssertionRules:
         if issued is None:
             yield ClaimProblem("IssueInstant", "not a time in UTC")
         elif issued - self.skew > now:
-            yield ClaimProblem("IssueInstant", f"in {issued - now:.0f} s")
+            yield ClaimProblem("IssueInstant", f"in {issued - now:.0f} s", until=issued - self.skew)
         yield from self._conditions(assertion, issued, now)
         yield from self._subject(assertion, address, certificate, now)
         yield from self._authentication(assertion, now)
@@ -85,7 +85,8 @@ class AssertionRules:
         if not found:
             yield ClaimProblem("SubjectConfirmation", "is missing")
         elif all(verdicts):  # one is enough (2.4)
-            yield from verdicts[0]
+            until = min((one.until for verdict in verdicts for one in verdict if one.until is not None), default=None)
+            yield from (one._replace(until=until) for one in verdicts[0])
 
     def _confirmation(
         self, confirmation: Element, address: str, certificate: bytes | None, now: float
@@ -135,7 +136,7 @@ class AssertionRules:
         if begins is not None and first is None:
             yield ClaimProblem(where, "NotBefore is not a time in UTC")
         elif first is not None and first - self.skew > now:
-            yield ClaimProblem(where, f"begins at {begins}, in {first - now:.0f} s")
+            yield ClaimProblem(where, f"begins at {begins}, in {first - now:.0f} s", until=first - self.skew)
 
 
 def last_use(assertion: Element) -> float:

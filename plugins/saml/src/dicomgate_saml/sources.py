@@ -41,6 +41,10 @@ class FixedSource:
         """What the files say, or the last good ones said, at `now` (Unix time). Raises MetadataUnavailableError."""
         return _still_valid(self._files.current(), now)
 
+    def is_current(self, trusted: Trusted) -> bool:
+        """True if these are the keys, and no file has changed since."""
+        return self._files.is_current(trusted)
+
     async def ready(self) -> None:
         """Return at once: the files were read when this was made."""
 
@@ -83,6 +87,10 @@ class UrlSource:
             return _still_valid(self._metadata.latest(), now)
         except FetchError as error:
             raise MetadataUnavailableError(str(error)) from None
+
+    def is_current(self, trusted: Trusted) -> bool:
+        """True if these are the keys that were fetched last."""
+        return self._metadata.is_current(trusted)
 
     async def __aenter__(self) -> UrlSource:
         await self._metadata.__aenter__()
