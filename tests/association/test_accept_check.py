@@ -64,7 +64,6 @@ def test_a_rejected_context_stays_rejected_for_its_reason(result: int) -> None:
     ("context", "message"),
     [
         (AnsweredContext(3, 0, raw.IMPLICIT), "context 3, which was never proposed"),
-        (AnsweredContext(3, 3, b""), "context 3, which was never proposed"),
         (AnsweredContext(1, 0, b"1.2.840.10008.1.2.4.50"), r"1\.2\.840\.10008\.1\.2\.4\.50, never proposed"),
         (AnsweredContext(1, 0, CT), "never proposed for presentation context 1"),
     ],
@@ -86,33 +85,50 @@ def test_a_role_within_what_was_proposed(proposal: tuple[int, int], accepted: tu
     assert agreed.negotiation.role_selections == roles
 
 
+# decision: D28
 @pytest.mark.parametrize(
-    ("proposal", "accepted"), [((1, 0), (1, 1)), ((0, 1), (1, 1)), ((1, 0), (0, 1)), ((0, 0), (1, 0))]
+    ("proposal", "accepted", "agreed"),
+    [((1, 0), (1, 1), (1, 0)), ((0, 1), (1, 1), (0, 1)), ((1, 0), (0, 1), (0, 0)), ((0, 0), (1, 0), (0, 0))],
 )
-def test_a_role_beyond_what_was_proposed(proposal: tuple[int, int], accepted: tuple[int, int]) -> None:
+def test_a_role_beyond_what_was_proposed_is_reduced(
+    proposal: tuple[int, int], accepted: tuple[int, int], agreed: tuple[int, int]
+) -> None:
     request = asked(role_selections=(RoleSelection(CT, *proposal),))
-    with pytest.raises(PduError, match="a role never proposed") as refused:
-        check_accept(request, answer(role_selections=(RoleSelection(CT, *accepted),)))
-    assert refused.value.answer == INVALID_PARAMETER
+    reduced = check_accept(request, answer(role_selections=(RoleSelection(CT, *accepted),)))
+    assert reduced.negotiation.role_selections == (RoleSelection(CT, *agreed),)
+    assert reduced.left_out == (f"of the upstream: a role never proposed for {CT.decode()}",)
 
 
-def test_a_role_unasked_is_dropped_if_it_is_the_default_and_refused_if_it_is_more() -> None:
+# decision: D28
+@pytest.mark.parametrize("role", [(1, 0), (0, 1), (1, 1)])
+def test_a_role_unasked_is_dropped(role: tuple[int, int]) -> None:
     request = asked(role_selections=(RoleSelection(MR, 1, 1),))
-    agreed = check_accept(request, answer(role_selections=(RoleSelection(CT, 1, 0), RoleSelection(MR, 1, 1))))
+    agreed = check_accept(request, answer(role_selections=(RoleSelection(CT, *role), RoleSelection(MR, 1, 1))))
     assert agreed.negotiation.role_selections == (RoleSelection(MR, 1, 1),)
-    with pytest.raises(PduError):
-        check_accept(request, answer(role_selections=(RoleSelection(CT, 0, 1),)))
+
+
+# decision: D28
+def test_a_rejection_of_what_was_never_proposed_is_dropped() -> None:
+    agreed = check_accept(asked(), answer(*answer().contexts, AnsweredContext(3, 3, b"")))
+    assert agreed == answer()
+    assert agreed.left_out == ("of the upstream: its answer to presentation context 3, which was never proposed",)
+
+
+@pytest.mark.parametrize(
+    ("proposal", "answered", "agreed"),
+    [((9, 9), (8, 8), (8, 8)), ((2, 0), (9, 9), (2, 9)), ((0, 2), (0, 0), (0, 2)), (None, (8, 8), None)],
+)
+def test_a_window_is_within_what_was_proposed(
+    proposal: tuple[int, int] | None, answered: tuple[int, int], agreed: tuple[int, int] | None
+) -> None:
+    accept = check_accept(asked(asynchronous_operations=proposal), answer(asynchronous_operations=answered))
+    assert accept.negotiation.asynchronous_operations == agreed
 
 
 def test_what_is_merely_said_unasked_is_dropped() -> None:
     ct, mr = ExtendedNegotiation(CT, b"\1"), ExtendedNegotiation(MR, b"\1")
-    chatty = answer(asynchronous_operations=(8, 8), extended=(ct, mr))
-    agreed = check_accept(asked(), chatty).negotiation
-    assert agreed.asynchronous_operations is None
-    assert agreed.extended == ()
-    agreed = check_accept(asked(asynchronous_operations=(9, 9), extended=(mr,)), chatty).negotiation
-    assert agreed.asynchronous_operations == (8, 8)
-    assert agreed.extended == (mr,)
+    assert check_accept(asked(), answer(extended=(ct, mr))).negotiation.extended == ()
+    assert check_accept(asked(extended=(mr,)), answer(extended=(ct, mr))).negotiation.extended == (mr,)
 
 
 def test_128_contexts() -> None:

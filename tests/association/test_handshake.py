@@ -372,9 +372,9 @@ HOSTILE = {
     "transfer syntax": hostile(contexts=(AnsweredContext(1, 0, b"1.2.840.10008.1.2.4.50"),)),
     "twice": hostile(contexts=(AnsweredContext(1, 0, IMPLICIT), AnsweredContext(1, 0, IMPLICIT))),
     "none": hostile(contexts=()),
-    "role": hostile(negotiation=Negotiation(role_selections=(RoleSelection(CT, 1, 1),))),
     "length 1": hostile(negotiation=Negotiation(maximum_length=1)),
-    "length": ANSWER.encode(REQUEST)[:-1] + b"\0\0",
+    "length": ANSWER.encode(REQUEST).replace(b"\x52\0\0\3", b"\x52\0\0\4"),
+    "transfer syntax of an acceptance": ANSWER.encode(REQUEST).replace(EXPLICIT, EXPLICIT[:-1] + b"x"),
     "inner": ANSWER.encode(REQUEST).replace(b"\x51\0\0\4", b"\x51\0\xff\xff"),
     "4 GiB": b"\2\0\xff\xff\xff\xff" + bytes(80),
     "data": P_DATA,
@@ -398,12 +398,58 @@ def test_a_hostile_upstream_never_reaches_the_client(pdu: bytes) -> None:
 def test_what_the_upstream_says_unasked_is_dropped() -> None:
     negotiation = Negotiation(
         32768, b"1.9", asynchronous_operations=(9, 9), extended=(ExtendedNegotiation(CT, b"\1"),),
-        role_selections=(RoleSelection(CT, 1, 0),),
+        role_selections=(RoleSelection(CT, 0, 1),),
     )  # fmt: skip
-    pdu = hostile(negotiation=negotiation, server_response=b"the upstream's own")
-    answer = AssociateAccept.parse(to_client(awaiting().upstream_data(pdu)))
+    contexts = (*ANSWER.contexts, AnsweredContext(7, 3, IMPLICIT))
+    effects = awaiting().upstream_data(
+        hostile(negotiation=negotiation, server_response=b"the upstream's own", contexts=contexts)
+    )
+    answer = AssociateAccept.parse(to_client(effects))
     assert answer.negotiation == Negotiation(32768, b"1.9")
     assert answer.server_response == b""
+    assert [context.id for context in answer.contexts] == [1, 3]
+    assert told(effects, Established)[0].left_out == (
+        "of the upstream: its answer to presentation context 7, which was never proposed",
+        f"of the upstream: a role never proposed for {CT.decode()}",
+    )
+
+
+# decision: D34
+def test_a_context_that_is_refused_alone_never_reaches_the_upstream_and_is_answered() -> None:
+    strange = replace(REQUEST, contexts=(*REQUEST.contexts, ProposedContext(5, b"1.2\xe2\x80\x8b", (IMPLICIT,))))
+    talk = handshake()
+    decide = only(do.Decide, talk.client_data(strange.encode()))
+    assert decide.attempt.abstract_syntaxes == (CT.decode(), "1.2.3")
+    talk.decided(YES)
+    assert talk.upstream_opened() == [do.ToUpstream(replace(REQUEST, identity=None).encode())]
+    effects = talk.upstream_data(ANSWER.encode(REQUEST))
+    assert AssociateAccept.parse(to_client(effects)).contexts[2] == AnsweredContext(5, 3, b"")
+    assert "presentation context 5" in told(effects, Established)[0].left_out[0]
+    stream = only(do.Relay, effects).from_client
+    data = bytearray(P_DATA)
+    data[10] = 5
+    assert stream.walk(data, len(data), only(do.Relay, effects).from_upstream) == 0
+    assert "context 5, which was not accepted" in str(stream.found)
+    # An upstream that accepts it accepts what it was never asked.
+    talk = awaiting(strange)
+    assert to_client(talk.upstream_data(hostile(contexts=(AnsweredContext(5, 0, IMPLICIT),)))) == (
+        AssociateReject(2, 3, 1).encode()
+    )
+
+
+# decision: D35
+def test_a_request_whose_contexts_are_all_refused_asks_nobody() -> None:
+    strange = replace(REQUEST, contexts=(ProposedContext(5, b"1.2\xe2\x80\x8b", (IMPLICIT,)),))
+    effects = handshake().client_data(strange.encode())
+    assert to_client(effects) == AssociateReject(1, 1, 1).encode()
+    assert 'presentation context 5: its abstract syntax "1.2"' in told(effects, Refused)[0].reason
+
+
+# decision: D15
+def test_a_request_over_the_limit_names_the_key() -> None:
+    header = b"\1\0" + (300_000).to_bytes(4)
+    assert "max_request_bytes" in told(handshake().client_data(header), Refused)[0].reason
+    assert handshake(replace(POLICY, request_limit=300_000)).client_data(header) == []
 
 
 # decision: D33

@@ -141,7 +141,7 @@ BROKEN = {
     ),
     "an endless command set": (raw.p_data(raw.pdv(1, bytes(1000), 1)) * 70, "more than 65536 bytes"),
     "an endless command set of nothing": (raw.p_data(raw.pdv(1, b"", 1)) * 6000, "more than 65536 bytes"),
-    "an odd PDV": (raw.p_data(raw.pdv(1, b"abc", 3)), "of 5 bytes"),
+    "an odd PDV": (raw.p_data(raw.pdv(1, b"abc", 1)), "of 5 bytes"),
     "a context that was not accepted": (raw.p_data(raw.pdv(7, b"ab", 1)), "was not accepted"),
 }
 

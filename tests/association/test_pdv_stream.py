@@ -33,6 +33,12 @@ def test_legal_pdus_pass_whole() -> None:
     assert here.between_pdus
 
 
+def test_the_last_fragment_of_a_data_set_may_be_odd() -> None:
+    odd = raw.p_data(raw.pdv(1, b"abc")) + raw.p_data(raw.pdv(1, b"ab", 0), raw.pdv(1, b"", 3), raw.pdv(3, b"a", 2))
+    for pieces in ([odd + GOOD], [odd[at : at + 1] for at in range(len(odd))]):
+        assert walked(flow(), flow(), pieces) == (b"".join(pieces), b"", None)
+
+
 def test_a_header_is_held_until_it_is_whole() -> None:
     for size in range(1, MOST_HELD + 1):
         assert walked(flow(), flow(), [GOOD[:size]]) == (b"", GOOD[:size], None)
@@ -60,7 +66,7 @@ VIOLATIONS = {
     "PDV of length 0": (raw.p_data(raw.pdv(1, b"ab", length=0)), INVALID_PARAMETER),
     "PDV of length 1": (raw.p_data(raw.pdv(1, b"ab", length=1)), INVALID_PARAMETER),
     "empty PDV of length 0": (raw.p_data(raw.pdv(1, b"", length=0)), INVALID_PARAMETER),
-    "PDV of odd length": (raw.p_data(raw.pdv(1, b"abc")), INVALID_PARAMETER),
+    "PDV of odd length, not the last": (raw.p_data(raw.pdv(1, b"abc", 0)), INVALID_PARAMETER),
     "PDV longer than its PDU": (raw.p_data(raw.pdv(1, b"ab", length=6)), INVALID_PARAMETER),
     "PDV of 4 GiB": (raw.p_data(raw.pdv(1, b"ab", length=0xFFFFFFFE)), INVALID_PARAMETER),
     **{
@@ -96,7 +102,7 @@ def test_a_violation_is_not_forwarded_not_even_in_part(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "second", [raw.pdv(5, b"ab"), raw.pdv(1, b"abc"), raw.pdv(1, b"ab", length=0), raw.pdv(1, b"ab", length=400)]
+    "second", [raw.pdv(5, b"ab"), raw.pdv(1, b"abc", 1), raw.pdv(1, b"ab", length=0), raw.pdv(1, b"ab", length=400)]
 )
 def test_a_violation_behind_the_first_pdv(second: bytes) -> None:
     bad = raw.p_data(raw.pdv(1, b"ab"), second)

@@ -79,7 +79,7 @@ def test_the_good_one_is_read_and_the_defaults_are_the_safe_ones(tmp_path: Path)
     assert listener.tls.client_certificate == "required"
     assert (upstream.identity, authenticator.on_error) == ("strip", "stop")
     assert authenticator.timeout == timedelta(seconds=2), "a client may give up after 5 s"
-    assert tables.gateway.max_request_bytes == 131_072
+    assert tables.gateway.max_request_bytes == 262_144
 
 
 ONE_MISTAKE = {

@@ -17,7 +17,7 @@ ACCEPTED = Decided(
 )
 REJECTED = Decided("a1", NOW, Outcome.REJECT, "staff", "wrong passcode", 2, "alice", None, (), {}, "PACS", "CT1")
 REFUSED = Refused("a1", NOW, "A-ASSOCIATE-RJ 1,2,1", "staff: wrong passcode", "PACS", "CT1")
-ESTABLISHED = Established("a1", NOW, "pacs", "alice", "staff", "PACS", "CT1", ("1.2.3",), ("1.2.4",))
+ESTABLISHED = Established("a1", NOW, "pacs", "alice", "staff", "PACS", "CT1", ("1.2.3",), ("1.2.4",), ("a name",))
 CLOSED = Closed("a1", NOW, Cause.RELEASED, "", 1.23456, 1, 2, 3, 4)
 NASTY = [
     "line\nfeed", "carriage\rreturn", "\x1b[2J\x1b]0;title\x07", "para\u2028graph\u2029", "\u202egpj.exe", "nul\x00nul",

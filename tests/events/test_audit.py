@@ -64,6 +64,7 @@ def test_the_fields_are_exactly_these(audit: Audit, path: Path) -> None:
         {
             "event": "Established", **head, "upstream": "pacs", "user": "alice", "authenticator": "staff",
             "called_ae_title": "PACS", "calling_ae_title": "CT1", "accepted": ["1.2.3"], "rejected": ["1.2.4"],
+                "left_out": ["a name"],
         },
         {
             "event": "Closed", **head, "cause": "released", "detail": "", "seconds": 1.235, "bytes_from_client": 1,

@@ -40,7 +40,11 @@ def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
         ),
         (REFUSED, "WARNING", "a1: refused with A-ASSOCIATE-RJ 1,2,1: staff: wrong passcode"),
         (replace(REFUSED, answer=""), "WARNING", "a1: refused with a closed connection: staff: wrong passcode"),
-        (ESTABLISHED, "INFO", "a1: established CT1 -> PACS through upstream pacs, 1 contexts accepted, 1 rejected"),
+        (
+            ESTABLISHED,
+            "INFO",
+            "a1: established CT1 -> PACS through upstream pacs, 1 contexts accepted, 1 rejected; left out: a name",
+        ),
         (CLOSED, "INFO", "a1: closed after 1.235 s: released; relayed 1 bytes from the client, 2 from the upstream"),
         (
             replace(CLOSED, cause=Cause.IDLE, detail="30m"),

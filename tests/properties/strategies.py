@@ -66,7 +66,7 @@ def _one_per_class(values: st.SearchStrategy) -> st.SearchStrategy:
 def _negotiations(common: st.SearchStrategy) -> st.SearchStrategy[Negotiation]:
     return st.builds(
         Negotiation,
-        st.none() | st.just(0) | st.integers(8, 0xFFFF_FFFF),
+        st.none() | st.just(0) | st.integers(4, 0x7FFF_FFFF).map(lambda half: 2 * half),
         st.none() | uids,
         st.none() | _windows,
         _one_per_class(st.builds(RoleSelection, uids, _flags, _flags)),

@@ -106,8 +106,8 @@ def test_an_agreement_is_within_the_request_or_refused(request: AssociateRequest
         agreed = None
     asked = {context.id: context for context in request.contexts}
     beyond = any(
-        context.id not in asked
-        or (context.accepted and context.transfer_syntax not in asked[context.id].transfer_syntaxes)
+        context.accepted
+        and (context.id not in asked or context.transfer_syntax not in asked[context.id].transfer_syntaxes)
         for context in accept.contexts
     )
     if beyond:

@@ -9,7 +9,8 @@ import pytest
 from dicomgate.testing import raw
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
 from dicomgate.wire.items import KNOWN
-from dicomgate.wire.reject_abort import APPLICATION_CONTEXT, INVALID_PARAMETER, PROTOCOL_VERSION, PduError
+from dicomgate.wire.presentation import AnsweredContext
+from dicomgate.wire.reject_abort import APPLICATION_CONTEXT, INVALID_PARAMETER, NO_CONTEXT, PROTOCOL_VERSION, PduError
 
 LOGIN = raw.login(2, b"alice", b"pw", response=1)
 USER_INFORMATION = raw.user_information(LOGIN)
@@ -68,13 +69,13 @@ def test_another_application_context() -> None:
     assert refused(pdu, r"the application context is 1\.2\.3") == APPLICATION_CONTEXT.encode()
 
 
-@pytest.mark.parametrize("title", [b"A", b"A B", b"  A", b"16 characters ab", b"~!'[]{}"])
+@pytest.mark.parametrize("title", [b"A", b"A B", b"  A", b"16 characters ab", b"~!'[]{}", b"A\0", b" A\0 \0"])
 def test_ae_titles(title: bytes) -> None:
     request = AssociateRequest.parse(raw.rq(called=title, calling=title))
-    assert request.called_ae_title == request.calling_ae_title == title.decode().strip()
+    assert request.called_ae_title == request.calling_ae_title == title.decode().strip(" \0")
 
 
-@pytest.mark.parametrize("title", [b"", b"A\\B", b"A\0", b"A\n", b"\x1b[2J", b"\xc3\xa9", b"A\x7f"])
+@pytest.mark.parametrize("title", [b"", b"A\\B", b"A\0B", b"\0A", b"\0", b"A\n", b"\x1b[2J", b"\xc3\xa9", b"A\x7f"])
 def test_what_is_no_ae_title(title: bytes) -> None:
     assert refused(raw.rq(called=title), "the called AE title") == INVALID_PARAMETER.encode()
     assert refused(raw.rq(calling=title), "the calling AE title") == INVALID_PARAMETER.encode()
@@ -113,7 +114,7 @@ def test_what_a_request_must_have_once(items: tuple[bytes, ...], message: str) -
 
 
 @pytest.mark.parametrize(
-    ("which", "allowed"), [(AssociateRequest, range(0x51, 0x59)), (AssociateAccept, (*range(0x51, 0x57), 0x59))]
+    ("which", "allowed"), [(AssociateRequest, range(0x51, 0x59)), (AssociateAccept, (*range(0x51, 0x58), 0x59))]
 )
 def test_known_items_that_are_no_sub_items_of_the_user_information(
     which: type[AssociateRequest | AssociateAccept], allowed: Sequence[int]
@@ -141,6 +142,32 @@ def test_known_items_that_are_no_sub_items_of_the_user_information(
 )
 def test_what_an_answer_must_have_once(items: tuple[bytes, ...], message: str) -> None:
     assert refused(raw.associate(2, *items), message, AssociateAccept) == INVALID_PARAMETER.encode()
+
+
+STRANGE = raw.proposed(3, raw.item(0x30, "1.2.840\u200b".encode()), raw.item(0x40, raw.IMPLICIT))
+NO_SYNTAX = raw.proposed(5, raw.item(0x30, raw.VERIFICATION), raw.item(0x40, b"x"))
+
+
+# decision: D34
+def test_a_context_that_cannot_be_read_is_refused_alone() -> None:
+    request = AssociateRequest.parse(raw.rq(LOGIN, context=STRANGE + raw.proposed() + NO_SYNTAX))
+    assert request.encode() == raw.rq(LOGIN)
+    assert request.refused == (AnsweredContext(3, 3, raw.IMPLICIT), AnsweredContext(5, 4, raw.IMPLICIT))
+    strange, no_syntax = request.left_out
+    assert strange == ('presentation context 3: its abstract syntax "1.2.840" and then E2808BH (10 bytes) is not a UID')
+    assert no_syntax.startswith("presentation context 5: transfer syntaxes that are not UIDs: 1 of 1, the first is")
+
+
+# decision: D35
+def test_no_context_is_left() -> None:
+    assert refused(raw.rq(LOGIN, context=STRANGE + NO_SYNTAX), 'left: presentation context 3: .*"1.2.840"') == (
+        NO_CONTEXT.encode()
+    )
+
+
+@pytest.mark.parametrize("both", [STRANGE + STRANGE, STRANGE + raw.proposed(3), raw.proposed(3) + STRANGE])
+def test_the_id_of_a_refused_context_is_taken(both: bytes) -> None:
+    assert refused(raw.rq(LOGIN, context=raw.proposed() + both), "have the id 3") == INVALID_PARAMETER.encode()
 
 
 def test_unknown_items_are_ignored_and_do_not_go_on() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from dicomgate.errors import DoesNotFit
 from dicomgate.testing import raw
-from dicomgate.wire.items import KNOWN, counted, counted_field, item, misplaced, read_uid, walk
+from dicomgate.wire import items
+from dicomgate.wire.items import KNOWN, MOST_ITEMS, counted, counted_field, item, misplaced, read_uid, shown_uid, walk
 from dicomgate.wire.reject_abort import INVALID_PARAMETER, PduError
 
 
@@ -37,6 +38,12 @@ def test_a_length_beyond_the_enclosing_item(declared: int) -> None:
         walked(raw.item(0x51, b"ab", length=declared))
 
 
+def test_too_many_items() -> None:
+    assert len(walked(raw.item(0x7F) * MOST_ITEMS)) == MOST_ITEMS
+    with pytest.raises(PduError, match="too many items in here"):
+        walked(raw.item(0x7F) * (MOST_ITEMS + 1))
+
+
 def test_known_items_do_not_stand_everywhere_and_unknown_ones_may() -> None:
     assert {0x10, 0x20, 0x21, 0x30, 0x40, *range(0x50, 0x5A)} == KNOWN
     for kind in range(256):
@@ -58,8 +65,8 @@ def test_a_counted_field() -> None:
 
 @pytest.mark.parametrize("uid", [b"1", b"1.2.840.10008.1.1", b"1." * 31 + b"12", b"1.02.3", b"0"])
 def test_uids(uid: bytes) -> None:
-    assert read_uid(uid, "it") == uid
-    assert read_uid(uid + b"\0", "it") == uid
+    for padding in (b"", b"\0", b"\0\0", b" ", b"  \0 ", bytes(128 - len(uid))):
+        assert read_uid(uid + padding, "it") == uid
 
 
 @pytest.mark.parametrize(
@@ -67,11 +74,12 @@ def test_uids(uid: bytes) -> None:
     [
         b"",
         b"\0",
-        b"1.2\0\0",
+        b"1.2" + bytes(126),
         b"1..2",
         b".1",
         b"1.",
-        b"1.2 ",
+        b"1.2\t",
+        "1.2\u200b".encode(),
         b" 1.2",
         b"1.2\n",
         b"1.a",
@@ -86,15 +94,22 @@ def test_what_is_no_uid(uid: bytes) -> None:
     assert refused.value.answer == INVALID_PARAMETER
 
 
-def test_what_is_no_uid_is_not_kept() -> None:
+def test_what_is_too_long_for_a_uid_is_not_kept() -> None:
     def kept_after(uid: bytes) -> int:
         with suppress(PduError):
             read_uid(uid, "it")
-        return read_uid.cache_info().currsize
+        return items._find_uid.cache_info().currsize
 
-    read_uid.cache_clear()
-    assert kept_after(b"1" * 65) == kept_after(b"1.2\0\0") == 0
+    items._find_uid.cache_clear()
+    assert kept_after(b"1" * 129) == kept_after(b"1" + bytes(60_000)) == 0
     assert kept_after(b"1" * 64) == 1
+
+
+def test_what_the_log_may_show_of_what_is_no_uid() -> None:
+    assert shown_uid("1.2.840\u200b".encode()) == '"1.2.840" and then E2808BH (10 bytes)'
+    assert shown_uid(b"1" * 65) == f'"{"1" * 64}" and then 31H (65 bytes)'
+    assert shown_uid(b"") == '"" (0 bytes)'
+    assert "secret" not in shown_uid(b"1.2secret passcode")
 
 
 def test_encoding_fits_or_says_so() -> None:

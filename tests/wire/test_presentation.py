@@ -15,7 +15,7 @@ UNKNOWN = raw.item(0x99, b"x")
 
 
 def read(data: bytes, *, answered: bool = False) -> ProposedContext | AnsweredContext:
-    return (read_answered if answered else read_proposed)(data[4:])
+    return (read_answered if answered else read_proposed)(data[4:], [])
 
 
 def test_a_proposal() -> None:
@@ -30,13 +30,12 @@ def test_a_proposal() -> None:
 @pytest.mark.parametrize(
     ("syntaxes", "message"),
     [
-        ((IMPLICIT,), "no abstract syntax"),
-        ((ABSTRACT,), "no transfer syntax"),
         ((ABSTRACT, ABSTRACT, IMPLICIT), "two abstract syntaxes"),
         ((ABSTRACT, IMPLICIT, raw.item(0x58)), "item 58H does not belong"),
         ((ABSTRACT, IMPLICIT, raw.item(0x10)), "item 10H does not belong"),
-        ((ABSTRACT, raw.item(0x40, b"x")), "a transfer syntax of 1 bytes is not a UID"),
-        ((raw.item(0x30), IMPLICIT), "an abstract syntax of 0 bytes is not a UID"),
+        ((ABSTRACT, raw.item(0x30, b"x"), IMPLICIT), "presentation context 1: two abstract syntaxes"),
+        ((raw.item(0x30, b"x"), ABSTRACT, IMPLICIT), "two abstract syntaxes"),
+        ((ABSTRACT, IMPLICIT * 128), "too many items"),
         ((ABSTRACT, IMPLICIT, b"\0"), "1 bytes left over"),
         ((ABSTRACT, raw.item(0x40, raw.IMPLICIT, length=18)), "declares 18 bytes, 17 are left"),
     ],
@@ -45,6 +44,34 @@ def test_a_malformed_proposal(syntaxes: tuple[bytes, ...], message: str) -> None
     with pytest.raises(PduError, match=message) as refused:
         read(raw.proposed(1, *syntaxes))
     assert refused.value.answer == INVALID_PARAMETER
+
+
+# decision: D34
+@pytest.mark.parametrize(
+    ("syntaxes", "result", "left_out"),
+    [
+        ((IMPLICIT,), 3, "no abstract syntax"),
+        ((raw.item(0x30), IMPLICIT), 3, 'its abstract syntax "" (0 bytes) is not a UID'),
+        ((raw.item(0x30, b"1" * 200), IMPLICIT), 3, "(200 bytes) is not a UID"),
+        ((ABSTRACT,), 4, "no transfer syntax (abstract syntax 1.2.840.10008.1.1)"),
+        ((ABSTRACT, raw.item(0x40, b"1.2a"), raw.item(0x40)), 4, 'not UIDs: 2 of 2, the first is "1.2" and then 61H'),
+        ((ABSTRACT, IMPLICIT * 127), None, ""),
+        ((raw.item(0x30, raw.VERIFICATION + b" \0"), raw.item(0x40, raw.IMPLICIT + b"\0")), None, ""),
+        ((ABSTRACT, raw.item(0x40, b"x"), IMPLICIT), None, "transfer syntaxes that are not UIDs: 1 of 2"),
+    ],
+)
+def test_a_context_is_refused_alone_or_goes_on_without_what_cannot_be_read(
+    syntaxes: tuple[bytes, ...], result: int | None, left_out: str
+) -> None:
+    told: list[str] = []
+    context = read_proposed(raw.proposed(7, *syntaxes)[4:], told)
+    if result is not None:
+        assert context == AnsweredContext(7, result, raw.IMPLICIT)
+    else:
+        assert isinstance(context, ProposedContext)
+        assert (context.abstract_syntax, set(context.transfer_syntaxes)) == (raw.VERIFICATION, {raw.IMPLICIT})
+    assert len(told) == bool(left_out)
+    assert all(text.startswith("presentation context 7: ") and left_out in text for text in told)
 
 
 @pytest.mark.parametrize("answered", [False, True])
@@ -79,12 +106,10 @@ def test_the_transfer_syntax_of_a_rejection_is_not_significant(result: int, synt
 @pytest.mark.parametrize(
     ("result", "syntaxes", "message"),
     [
-        (5, (IMPLICIT,), "result 5"),
-        (255, (IMPLICIT,), "result 255"),
         (0, (IMPLICIT, EXPLICIT), "two transfer syntaxes"),
         (0, (IMPLICIT, IMPLICIT), "two transfer syntaxes"),
         (0, (UNKNOWN,), "no transfer syntax"),
-        (0, (raw.item(0x40),), "not a UID"),
+        (0, (raw.item(0x40),), "the transfer syntax for presentation context 1 of 0 bytes is not a UID"),
         (0, (ABSTRACT, IMPLICIT), "item 30H does not belong"),
         (3, (ABSTRACT,), "item 30H does not belong"),
         (3, (b"\0",), "left over"),
@@ -93,3 +118,11 @@ def test_the_transfer_syntax_of_a_rejection_is_not_significant(result: int, synt
 def test_a_malformed_answer(result: int, syntaxes: tuple[bytes, ...], message: str) -> None:
     with pytest.raises(PduError, match=message):
         read(raw.answered(1, result, *syntaxes), answered=True)
+
+
+# decision: D28
+@pytest.mark.parametrize("result", [5, 255])
+def test_an_unknown_result_is_no_acceptance(result: int) -> None:
+    told: list[str] = []
+    assert read_answered(raw.answered(3, result)[4:], told) == AnsweredContext(3, 2, b"")
+    assert told == [f"presentation context 3: its result {result}, which the standard does not know"]

@@ -39,7 +39,7 @@ class Policy:
     fallback_encoding: str | None = None
     end_with_credential: bool = True
     routes: Mapping[str, Route] = field(default_factory=dict)
-    request_limit: int = 131_072
+    request_limit: int = 262_144
     artim: float = 30.0
     decision_timeout: float = 10.0
 

@@ -30,7 +30,7 @@ from .stages import Admitted, Asked
 from .transitions import HANDSHAKE, HandshakeInput, HandshakeState, input_of
 
 _GIVEN_UP = refusal.NOT_SPECIFIED.encode()
-_LONGEST = 131_072
+_LONGEST = 262_144
 _ONLY_ABORT = {PduType.ABORT: SHORT}
 _IGNORED: Mapping[PduType, tuple[int, int]] = {
     kind: (0, _LONGEST) for kind in PduType if kind is not PduType.ASSOCIATE_RQ

@@ -14,13 +14,13 @@ from typing import TypeAlias
 from ..wire.items import malformed
 from ..wire.pdu import HEADER, PduType
 from ..wire.reject_abort import UNEXPECTED_PDU, PduError
-from .pdv_stream import MOST_HELD, PDV_HEADER, SHORT_PDU, Mark, Message, PdvStream
+from .pdv_stream import LAST_FRAGMENT, MOST_HELD, PDV_HEADER, SHORT_PDU, Mark, Message, PdvStream
 
 LONGEST_COMMAND = 65_536
 """The most bytes that the PDUs of one command set may have, headers included."""
 _PDU_AND_PDV = Struct(">BxLLBB")  # as in pdv_stream, and the message control header
 _PDV = Struct(">LBB")
-_OF_COMMAND, _LAST = 1, 2  # PS3.8 annex E.2: bits of the message control header
+_OF_COMMAND = 1  # PS3.8 annex E.2: a bit of the message control header
 _ELEMENT = Struct("<HHL")  # implicit VR, little endian (PS3.7 6.3.1)
 _US = Struct("<H")
 _DATA_SET_TYPE, _NO_DATA_SET = (0x0000, 0x0800), 0x0101  # PS3.7 E.1
@@ -144,14 +144,14 @@ class MessageStream(PdvStream):
         return taken
 
     def _enter_fragment(self, length: int, context: int, control: int) -> None:
-        self._enter_pdv(length, context)
+        self._enter_pdv(length, context, control)
         if self._stage is _Stage.BETWEEN:
             if not control & _OF_COMMAND:
                 raise malformed("a fragment of a data set where a command set must begin")
             self._stage, self._context, self._command = _Stage.COMMAND, context, bytearray()
         elif context != self._context or bool(control & _OF_COMMAND) is not (self._stage is _Stage.COMMAND):
             raise malformed(f"a fragment on context {context} that is not of the message under way")
-        self._last = bool(control & _LAST)
+        self._last = bool(control & LAST_FRAGMENT)
 
     def _found_message(self, start: int, position: int) -> int:
         self._withhold(position - start)

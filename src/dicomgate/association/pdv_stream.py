@@ -18,8 +18,9 @@ from ..wire.pdu import HEADER, PduType
 from ..wire.reject_abort import UNEXPECTED_PDU, UNRECOGNIZED_PDU, PduError, Refusal, decode_refusal
 
 _PDU_AND_PDV = Struct(">BxLLB")  # PDU header, item-length and presentation-context-ID of the first PDV
-_PDV = Struct(">LB")
-PDV_HEADER = 6  # item-length, presentation-context-ID, message control header
+_PDV = Struct(">LBB")
+PDV_HEADER = _PDV.size  # item-length, presentation-context-ID, message control header
+LAST_FRAGMENT = 2  # PS3.8 annex E.2: the bit of the message control header
 SHORT_PDU = 10  # A-RELEASE-RQ, A-RELEASE-RP and A-ABORT, whole
 _ASSOCIATE = (PduType.ASSOCIATE_RQ, PduType.ASSOCIATE_AC, PduType.ASSOCIATE_RJ)
 MOST_HELD = HEADER.size + PDV_HEADER - 1
@@ -132,7 +133,7 @@ class PdvStream:
                     self.pdus += 1
                 else:
                     self._enter_pdu(length)
-                    self._enter_pdv(pdv_length, context)
+                    self._enter_pdv(pdv_length, context, buffer[position + HEADER.size + PDV_HEADER - 1])
                 position += HEADER.size + PDV_HEADER
         except PduError as error:
             self.found = error
@@ -148,10 +149,11 @@ class PdvStream:
         self.pdus += 1
         self._in_pdu = length
 
-    def _enter_pdv(self, length: int, context: int) -> None:
+    def _enter_pdv(self, length: int, context: int, control: int) -> None:
         # PS3.8 9.3.5.1: item-length counts the context id, the control header and the fragment; annex E: the
-        # control header is always there, and fragments are of even length.
-        if length < 2 or length & 1:
+        # control header is always there, and fragments are of even length. A last one may be odd: it shows that the
+        # data set is, which is none of ours, while any other would put the next one out of step.
+        if length < 2 or (length & 1 and not control & LAST_FRAGMENT):
             raise malformed(f"a presentation data value of {length} bytes")
         if length + 4 > self._in_pdu:
             raise malformed(f"a presentation data value of {length} bytes, {self._in_pdu - 4} are left in its PDU")

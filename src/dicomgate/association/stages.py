@@ -67,6 +67,7 @@ class Admitted:
             self.request.calling_ae_title,
             accepted=tuple(dict.fromkeys(name for taken, name in syntaxes if taken)),
             rejected=tuple(dict.fromkeys(name for taken, name in syntaxes if not taken)),
+            left_out=answer.left_out,
         )
 
     def handed_over(self, answer: AssociateAccept, early: bytes, policy: Policy) -> do.Relay:

@@ -63,7 +63,7 @@ class GatewayTable(_Table):
     max_associations_per_source: int = Field(default=100, ge=1)
     max_unauthenticated: int = Field(default=200, ge=1)
     max_unauthenticated_per_source: int = Field(default=50, ge=1)
-    max_request_bytes: int = Field(default=131_072, ge=1024, le=4_194_304)
+    max_request_bytes: int = Field(default=262_144, ge=1024, le=4_194_304)
     artim: Deadline = timedelta(seconds=30)
     idle_timeout: Deadline = timedelta(minutes=30)
     drain_timeout: Duration = timedelta(seconds=30)

@@ -29,7 +29,7 @@ from .scenarios import Accepted, Answer, Login, Scenario
 _CALLING = "DEMO_CLIENT"
 _TIMEOUT = 20.0  # seconds; nothing here ever takes as long
 _SUCCESS = 0x0000
-_LONGEST_ANSWER = 131_072
+_LONGEST_ANSWER = 262_144
 _ANSWERS = {
     PduType.ASSOCIATE_AC: (SHORTEST_ASSOCIATE, _LONGEST_ANSWER),
     PduType.ASSOCIATE_RJ: SHORT,

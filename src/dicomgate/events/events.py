@@ -83,7 +83,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Established:
-    """The client has its A-ASSOCIATE-AC; from now on bytes are relayed."""
+    """The client has its A-ASSOCIATE-AC; from now on bytes are relayed.
+
+    `left_out` says what of the request and the answer was not taken over, because it was not as the standard says.
+    """
 
     id: str
     time: datetime
@@ -94,6 +97,7 @@ class Established:
     calling_ae_title: str
     accepted: tuple[str, ...]
     rejected: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

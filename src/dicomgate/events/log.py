@@ -51,7 +51,8 @@ def _text(event: Event) -> str:
     if isinstance(event, Established):
         titles = f"{_plain(event.calling_ae_title)} -> {_plain(event.called_ae_title)}"
         contexts = f"{len(event.accepted)} contexts accepted, {len(event.rejected)} rejected"
-        return f"established {titles} through upstream {event.upstream}, {contexts}"
+        left_out = f"; left out: {_plain('; '.join(event.left_out))}" if event.left_out else ""
+        return f"established {titles} through upstream {event.upstream}, {contexts}{left_out}"
     detail = f" ({_plain(event.detail)})" if event.detail else ""
     relayed = f"relayed {event.bytes_from_client} bytes from the client, {event.bytes_from_upstream} from the upstream"
     return f"closed after {event.seconds:.3f} s: {event.cause.value}{detail}; {relayed}"

@@ -23,7 +23,7 @@ from .dimse import C_ECHO_RQ, NO_DATA_SET, PDV_HEADER, RESPONSE, command_pdu, de
 from .login import CONTEXT, MAXIMUM_LENGTH, VERIFICATION
 
 _MESSAGE_ID = 1
-_LONGEST_ACCEPT = 131_072
+_LONGEST_ACCEPT = 262_144
 _RELEASE = {kind: bytes((kind, 0, 0, 0, 0, 4, 0, 0, 0, 0)) for kind in (PduType.RELEASE_RQ, PduType.RELEASE_RP)}
 _ABORT = {PduType.ABORT: SHORT}
 _DATA = {PduType.P_DATA_TF: (PDV_HEADER, MAXIMUM_LENGTH), PduType.RELEASE_RQ: SHORT, **_ABORT}

@@ -2,7 +2,8 @@
 
 Law 1: be the strictest parser on the path. Refuse bytes from which two DICOM stacks could read two different things.
 Law 2: encode anew from the value, never relay received bytes. Unknown items are ignored (PS3.8 9.3.1) and not
-       relayed, reserved bytes become 0, items are in ascending order.
+       relayed, reserved bytes become 0, items are in ascending order. What is merely untidy is trimmed or left out;
+       lengths, duplicates and identities are never forgiven (docs/decisions.md).
 Law 3: parsing raises `PduError` and nothing else; anything else is a defect. No `assert` guards input.
 Law 4: use memory in proportion to the bytes received, never to the bytes declared.
 

@@ -16,7 +16,7 @@ from ..kit.text import is_ae_title
 from .items import item, malformed, misplaced, read_uid, short_item, walk
 from .pdu import HEADER, SHORTEST_ASSOCIATE
 from .presentation import AnsweredContext, ProposedContext, read_answered, read_proposed
-from .reject_abort import APPLICATION_CONTEXT, PROTOCOL_VERSION, PduError
+from .reject_abort import APPLICATION_CONTEXT, NO_CONTEXT, PROTOCOL_VERSION, PduError
 from .user_identity import encode_identity, encode_server_response, read_identity, read_server_response
 from .user_information import Negotiation, NegotiationReader
 
@@ -29,23 +29,30 @@ _VERSION_1 = 1
 
 @dataclass(slots=True)
 class AssociateRequest:
-    """An A-ASSOCIATE-RQ. AE titles are without padding; `identity` is None when there is no sub-item 58H."""
+    """An A-ASSOCIATE-RQ. AE titles are without padding; `identity` is None when there is no sub-item 58H.
+
+    `refused` are the answers to the contexts that were refused alone, and `left_out` is for the log: what was read and
+    not taken over. Neither is encoded.
+    """
 
     called_ae_title: str
     calling_ae_title: str
     contexts: tuple[ProposedContext, ...]
     negotiation: Negotiation = Negotiation()  # noqa: RUF009 (a named tuple is immutable)
     identity: Identity | None = None
+    refused: tuple[AnsweredContext, ...] = field(default=(), compare=False)
+    left_out: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def parse(cls, pdu: bytes, fallback_encoding: str | None = None) -> AssociateRequest:
         """From a whole PDU, header included. Raises PduError with the answer that PS3.8 has for the mistake."""
         _check_version(pdu)
         called, calling = _read_ae_titles(pdu[10:42])
-        contexts: dict[int, ProposedContext] = {}
+        contexts: dict[int, ProposedContext | AnsweredContext] = {}
+        left_out: list[str] = []
         identity: Identity | None = None
-        reader = NegotiationReader()
-        for kind, body in _user_information(pdu, contexts, 0x20, read_proposed):
+        reader = NegotiationReader(left_out)
+        for kind, body in _user_information(pdu, contexts, left_out, 0x20, read_proposed):
             if kind == 0x58:
                 if identity is not None:
                     raise malformed("two user identity sub-items")
@@ -54,7 +61,11 @@ class AssociateRequest:
                 reader.read(kind, body)
             else:
                 misplaced(kind, "the user information of an A-ASSOCIATE-RQ")
-        return cls(called, calling, tuple(contexts.values()), reader.negotiation(), identity)
+        proposed = tuple(context for context in contexts.values() if isinstance(context, ProposedContext))
+        refused = tuple(context for context in contexts.values() if isinstance(context, AnsweredContext))
+        if not proposed:
+            raise PduError(f"no presentation context is left: {'; '.join(left_out)}", NO_CONTEXT)
+        return cls(called, calling, proposed, reader.negotiation(), identity, refused, tuple(left_out))
 
     def encode(self) -> bytes:
         """The whole PDU, canonical. Raises DoesNotFit."""
@@ -66,29 +77,34 @@ class AssociateRequest:
 
 @dataclass(slots=True)
 class AssociateAccept:
-    """An A-ASSOCIATE-AC. `server_response` is the content of sub-item 59H, None when there is none."""
+    """An A-ASSOCIATE-AC. `server_response` is the content of sub-item 59H, None when there is none.
+
+    `left_out` is for the log: what was read and not taken over.
+    """
 
     contexts: tuple[AnsweredContext, ...]
     negotiation: Negotiation = Negotiation()  # noqa: RUF009 (a named tuple is immutable)
     server_response: bytes | None = field(default=None, repr=False)
+    left_out: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def parse(cls, pdu: bytes) -> AssociateAccept:
         """From a whole PDU, header included. Raises PduError."""
         _check_version(pdu)
         contexts: dict[int, AnsweredContext] = {}
+        left_out: list[str] = []
         server_response: bytes | None = None
-        reader = NegotiationReader()
-        for kind, body in _user_information(pdu, contexts, 0x21, read_answered):
+        reader = NegotiationReader(left_out)
+        for kind, body in _user_information(pdu, contexts, left_out, 0x21, read_answered):
             if kind == 0x59:
                 if server_response is not None:
                     raise malformed("two server responses")
                 server_response = read_server_response(body)
             elif 0x51 <= kind <= 0x56:
                 reader.read(kind, body)
-            else:
+            elif kind != 0x57:  # which informs the acceptor alone (PS3.7 D.3.3.6), whoever repeats it
                 misplaced(kind, "the user information of an A-ASSOCIATE-AC")
-        return cls(tuple(contexts.values()), reader.negotiation(), server_response)
+        return cls(tuple(contexts.values()), reader.negotiation(), server_response, tuple(left_out))
 
     def encode(self, request: AssociateRequest) -> bytes:
         """The whole PDU, canonical, as the answer to `request`. Raises DoesNotFit.
@@ -102,18 +118,22 @@ class AssociateAccept:
         return _encode(0x02, request.called_ae_title, request.calling_ae_title, self.contexts, user_information)
 
 
-_Context = TypeVar("_Context", ProposedContext, AnsweredContext)
+_Context = TypeVar("_Context", bound=ProposedContext | AnsweredContext)
 
 
 def _user_information(
-    pdu: bytes, contexts: dict[int, _Context], context_item: int, read: Callable[[bytes], _Context]
+    pdu: bytes,
+    contexts: dict[int, _Context],
+    left_out: list[str],
+    context_item: int,
+    read: Callable[[bytes, list[str]], _Context],
 ) -> Iterator[tuple[int, bytes]]:
     """Walk the variable items, fill `contexts`, return the sub-items of 50H. Nothing may be missing or double."""
     application_context: bytes | None = None
     user_information: bytes | None = None
     for kind, body in walk(pdu, _FIRST_ITEM, "the PDU"):
         if kind == context_item:
-            context = read(body)
+            context = read(body, left_out)
             if context.id in contexts:
                 raise malformed(f"two presentation contexts have the id {context.id}")
             contexts[context.id] = context
@@ -154,7 +174,9 @@ def _read_ae_titles(fields: bytes) -> tuple[str, str]:
 
 
 def _read_ae_title(field: bytes, which: str) -> str:
-    title = field.strip(b" ").decode("latin-1")  # PS3.5 table 6.2-1: spaces at either end are not significant
+    # PS3.5 table 6.2-1: spaces at either end are not significant. Some write the field as a C string, with NULs behind
+    # the title; only NULs and spaces, since of "A\0B" one reader takes "A" and another all of it.
+    title = field.rstrip(b"\0 ").lstrip(b" ").decode("latin-1")
     if not is_ae_title(title):
         raise malformed(f"the {which} AE title is empty or has characters that no AE title has: {field!r}")
     return title

@@ -23,7 +23,12 @@ KNOWN = frozenset((0x10, 0x20, 0x21, 0x30, 0x40, *range(0x50, 0x5A)))
 
 # PS3.5 9.1: digits and dots, at most 64 bytes. Leading zeros of a component occur in practice and do no harm.
 _UID = re.compile(rb"[0-9]+(?:\.[0-9]+)*")
+_DIGITS_AND_DOTS = re.compile(rb"[0-9.]{0,64}")
 _LONGEST_UID = 64
+_LONGEST_FIELD = 128  # a UID with its padding; some write it from a fixed array
+
+MOST_ITEMS = 1024
+"""The most items in one PDU or item: far more than any client sends, and few enough to be walked in a millisecond."""
 
 
 def malformed(message: str) -> PduError:
@@ -31,13 +36,16 @@ def malformed(message: str) -> PduError:
     return PduError(message, INVALID_PARAMETER)
 
 
-def walk(data: bytes, start: int, where: str) -> Iterator[tuple[int, bytes]]:
+def walk(data: bytes, start: int, where: str, most: int = MOST_ITEMS) -> Iterator[tuple[int, bytes]]:
     """The items from an offset to the end of `data`, as (type, body).
 
-    Raises PduError when a header or a body does not fit, naming `where`.
+    Raises PduError when a header or a body does not fit, or when there are more than `most`; it names `where`.
     """
     end = len(data)
     while start < end:
+        if not most:
+            raise malformed(f"too many items in {where}")
+        most -= 1
         first = start + 4
         if first > end:
             raise malformed(f"{end - start} bytes left over in {where}")
@@ -68,17 +76,36 @@ def counted(data: bytes, start: int, where: str) -> tuple[bytes, int]:
     return data[first:end], end
 
 
-@lru_cache(maxsize=2048)
-def read_uid(field: bytes, where: str) -> bytes:
-    """A checked UID. Results are cached, because every request has the same few hundred.
+def find_uid(field: bytes) -> bytes | None:
+    """The UID in a field, without the NULs or spaces that pad it at its end; None if there is none."""
+    return _find_uid(field) if len(field) <= _LONGEST_FIELD else None
 
-    One trailing NUL, which pads it in data sets, is dropped. Raises PduError.
+
+@lru_cache(maxsize=2048)
+def _find_uid(field: bytes) -> bytes | None:
+    """Remembered, because every request has the same few hundred."""
+    uid = field.rstrip(b"\0 ")  # at its end only: of "1.2" NUL ".3" one reader takes "1.2" and another all of it
+    return uid if len(uid) <= _LONGEST_UID and _UID.fullmatch(uid) else None
+
+
+def read_uid(field: bytes, where: str) -> bytes:
+    """As `find_uid`, but raises PduError if there is none."""
+    uid = find_uid(field)
+    if uid is None:
+        # Its bytes stay out of the message: after a wrong length they may be those of a passcode.
+        raise malformed(f"{where} of {len(field)} bytes is not a UID")
+    return uid
+
+
+def shown_uid(field: bytes) -> str:
+    """What the log may show of a field that is no UID: its digits and dots, and the next three bytes in hex.
+
+    Not the rest, which may be a passcode after a wrong length.
     """
-    uid = field.removesuffix(b"\0")
-    if len(uid) <= _LONGEST_UID and _UID.fullmatch(uid):
-        return uid
-    # Its bytes stay out of the message: after a wrong length they may be those of a passcode.
-    raise malformed(f"{where} of {len(field)} bytes is not a UID")
+    start = _DIGITS_AND_DOTS.match(field)
+    digits = start[0] if start is not None else b""
+    strange = field[len(digits) :][:3].hex().upper()
+    return f'"{digits.decode()}"{strange and f" and then {strange}H"} ({len(field)} bytes)'
 
 
 def item(kind: int, body: bytes | bytearray) -> bytes:

@@ -82,10 +82,9 @@ class PduReader:
         kind, length = HEADER.unpack_from(received)
         least, greatest = self.expected[PduType(kind)]
         if not least <= length <= greatest:
-            raise PduError(
-                f"{PduType(kind)!s} of {length} bytes: {least} to {greatest} are allowed",
-                INVALID_PARAMETER,
-            )
+            hint = " (max_request_bytes of [gateway])" if kind == PduType.ASSOCIATE_RQ and length > greatest else ""
+            message = f"{PduType(kind)!s} of {length} bytes: {least} to {greatest} are allowed{hint}"
+            raise PduError(message, INVALID_PARAMETER)
         end = HEADER.size + length
         if len(received) < end:
             return None

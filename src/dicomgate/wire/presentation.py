@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
-from .items import item, malformed, misplaced, read_uid, short_item, walk
+from .items import find_uid, item, malformed, misplaced, read_uid, short_item, shown_uid, walk
+from .reject_abort import PduError
+
+IMPLICIT_VR_LITTLE_ENDIAN = b"1.2.840.10008.1.2"
+"""The transfer syntax of an answer in which it is not significant; every peer knows it (PS3.5 10.1)."""
+_MOST_SYNTAXES = 128  # twice as many as the standard has transfer syntaxes
+_REMEMBERED = 2048
 
 RESULTS = {
     0: "acceptance",
@@ -13,6 +20,7 @@ RESULTS = {
     3: "abstract-syntax-not-supported",
     4: "transfer-syntaxes-not-supported",
 }
+ACCEPTANCE, NO_REASON, ABSTRACT_SYNTAX_NOT_SUPPORTED, TRANSFER_SYNTAXES_NOT_SUPPORTED = 0, 2, 3, 4
 
 
 class ProposedContext(NamedTuple):
@@ -41,7 +49,7 @@ class AnsweredContext(NamedTuple):
     @property
     def accepted(self) -> bool:
         """True if P-DATA may flow on this context."""
-        return self.result == 0
+        return self.result == ACCEPTANCE
 
     def encode(self) -> bytes:
         """The item, header included."""
@@ -57,42 +65,83 @@ def _read_id(body: bytes) -> int:
     return body[0]
 
 
-def read_proposed(body: bytes) -> ProposedContext:
-    """Parse the body of an item 20H. Raises PduError."""
+def read_proposed(body: bytes, left_out: list[str]) -> ProposedContext | AnsweredContext:
+    """Parse the body of an item 20H. Raises PduError.
+
+    A context that nobody could support, since what it proposes are no UIDs, is refused alone: it is returned as its
+    answer, and must not reach the upstream. That, and each transfer syntax that is left out, is added to `left_out`.
+    """
     context_id = _read_id(body)
+    syntaxes = body[4:]
+    try:
+        # A client proposes the same again and again.
+        read = _remembered_syntaxes if len(syntaxes) <= _REMEMBERED else _read_syntaxes
+        abstract_syntax, transfer_syntaxes, wrong = read(syntaxes)
+    except PduError as error:
+        raise malformed(f"presentation context {context_id}: {error}") from None
+    if wrong:
+        left_out.append(f"presentation context {context_id}: {wrong}")
+    if abstract_syntax is None:
+        return AnsweredContext(context_id, ABSTRACT_SYNTAX_NOT_SUPPORTED, IMPLICIT_VR_LITTLE_ENDIAN)
+    if not transfer_syntaxes:
+        return AnsweredContext(context_id, TRANSFER_SYNTAXES_NOT_SUPPORTED, IMPLICIT_VR_LITTLE_ENDIAN)
+    return ProposedContext(context_id, abstract_syntax, transfer_syntaxes)
+
+
+def _read_syntaxes(syntaxes: bytes) -> tuple[bytes | None, tuple[bytes, ...], str]:
+    """The abstract syntax, the transfer syntaxes, and what of them is no UID. Raises PduError."""
     abstract_syntax: bytes | None = None
     transfer_syntaxes: list[bytes] = []
-    for kind, uid in walk(body, 4, "a presentation context"):
+    proposed: bytes | None = None
+    strange: list[bytes] = []
+    for kind, field in walk(syntaxes, 0, "its syntaxes", _MOST_SYNTAXES):
         if kind == 0x40:
-            transfer_syntaxes.append(read_uid(uid, "a transfer syntax"))
+            uid = find_uid(field)
+            if uid is None:
+                strange.append(field)
+            else:
+                transfer_syntaxes.append(uid)
         elif kind == 0x30:
-            if abstract_syntax is not None:
-                raise malformed(f"two abstract syntaxes in presentation context {context_id}")
-            abstract_syntax = read_uid(uid, "an abstract syntax")
+            if proposed is not None:
+                raise malformed("two abstract syntaxes")
+            proposed, abstract_syntax = field, find_uid(field)
         else:
-            misplaced(kind, "a presentation context")
+            misplaced(kind, "its syntaxes")
+    if proposed is None:
+        return None, (), "no abstract syntax"
     if abstract_syntax is None:
-        raise malformed(f"no abstract syntax in presentation context {context_id}")
-    if not transfer_syntaxes:
-        raise malformed(f"no transfer syntax in presentation context {context_id}")
-    return ProposedContext(context_id, abstract_syntax, tuple(transfer_syntaxes))
+        return None, (), f"its abstract syntax {shown_uid(proposed)} is not a UID"
+    wrong = ""
+    if strange:
+        every = len(strange) + len(transfer_syntaxes)
+        wrong = f"transfer syntaxes that are not UIDs: {len(strange)} of {every}, the first is {shown_uid(strange[0])}"
+    elif not transfer_syntaxes:
+        wrong = "no transfer syntax"
+    return abstract_syntax, tuple(transfer_syntaxes), wrong and f"{wrong} (abstract syntax {abstract_syntax.decode()})"
 
 
-def read_answered(body: bytes) -> AnsweredContext:
-    """Parse the body of an item 21H. Raises PduError."""
+_remembered_syntaxes = lru_cache(maxsize=512)(_read_syntaxes)
+
+
+def read_answered(body: bytes, left_out: list[str]) -> AnsweredContext:
+    """Parse the body of an item 21H. Raises PduError.
+
+    A result that the standard does not know is no acceptance: it is read as "no reason", and added to `left_out`.
+    """
     context_id = _read_id(body)
     result = body[2]
     if result not in RESULTS:
-        raise malformed(f"result {result} for presentation context {context_id}")
+        left_out.append(f"presentation context {context_id}: its result {result}, which the standard does not know")
+        result = NO_REASON
     transfer_syntax = b""
     for kind, uid in walk(body, 4, "an answered presentation context"):
         if kind != 0x40:
             misplaced(kind, "an answered presentation context")
-        elif result == 0:
+        elif result == ACCEPTANCE:
             if transfer_syntax:
                 raise malformed(f"two transfer syntaxes for presentation context {context_id}")
-            transfer_syntax = read_uid(uid, "a transfer syntax")
+            transfer_syntax = read_uid(uid, f"the transfer syntax for presentation context {context_id}")
         # PS3.8 9.3.3.2: of a context that is not accepted the transfer syntax "shall not be significant".
-    if result == 0 and not transfer_syntax:
+    if result == ACCEPTANCE and not transfer_syntax:
         raise malformed(f"no transfer syntax for accepted presentation context {context_id}")
     return AnsweredContext(context_id, result, transfer_syntax)

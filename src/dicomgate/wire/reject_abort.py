@@ -97,6 +97,8 @@ REFUSED_IDENTITY = AssociateReject(1, 2, 1)
 TRY_LATER = AssociateReject(2, 2, 1)
 PROTOCOL_VERSION = AssociateReject(1, 2, 2)
 APPLICATION_CONTEXT = AssociateReject(1, 1, 2)
+NO_CONTEXT = AssociateReject(1, 1, 1)
+"""The answer to a request of whose presentation contexts none can be read; PS3.8 has no reason of its own for it."""
 CALLED_AE_TITLE = AssociateReject(1, 1, 7)
 LOCAL_LIMIT = AssociateReject(2, 3, 2)
 CONGESTION = AssociateReject(2, 3, 1)

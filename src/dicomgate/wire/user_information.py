@@ -7,7 +7,7 @@ from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple, TypeVar
 
-from .items import counted, counted_field, item, malformed, read_uid, short_item
+from .items import MOST_ITEMS, counted, counted_field, find_uid, item, malformed, short_item
 
 _U32 = Struct(">L")
 _WINDOW = Struct(">HH")
@@ -56,7 +56,8 @@ class CommonExtendedNegotiation(NamedTuple):
 class Negotiation(NamedTuple):
     """What one side negotiates. None, or empty, means that the item is not in the PDU.
 
-    `maximum_length` is the longest PDU-length of a P-DATA-TF that this side receives; 0 is no limit (PS3.8 D.1).
+    `maximum_length` is the longest PDU-length of a P-DATA-TF that this side receives, and even; 0 is no limit
+    (PS3.8 D.1).
     """
 
     maximum_length: int | None = None
@@ -87,16 +88,24 @@ class Negotiation(NamedTuple):
         return items
 
 
-_Single = TypeVar("_Single", bytes, int, tuple[int, int])
+_ONCE = frozenset((0x51, 0x52, 0x53, 0x55))
 _PerClass = TypeVar("_PerClass", RoleSelection, ExtendedNegotiation, CommonExtendedNegotiation)
 
 
 class NegotiationReader:
-    """Collects the sub-items 51H to 57H of one user information item."""
+    """Collects the sub-items 51H to 57H of one user information item.
 
-    __slots__ = ("_class_uid", "_common", "_extended", "_length", "_roles", "_version_name", "_window")
+    What only informs, or concerns a class that can be in no presentation context, is left out if its content is not
+    what it should be; `left_out` is told. Lengths and duplicates are never forgiven.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_class_uid", "_common", "_extended", "_left_out", "_length", "_related", "_roles", "_seen",
+                 "_version_name", "_window")  # fmt: skip
+
+    def __init__(self, left_out: list[str]) -> None:
+        self._left_out = left_out
+        self._seen: set[int] = set()
+        self._related = 0
         self._length: int | None = None
         self._class_uid: bytes | None = None
         self._window: tuple[int, int] | None = None
@@ -107,20 +116,24 @@ class NegotiationReader:
 
     def read(self, kind: int, body: bytes) -> None:
         """Take the body of one sub-item. Raises PduError if it is malformed, or came before with another content."""
+        if kind in _ONCE:
+            if kind in self._seen:
+                raise malformed(f"sub-item {kind:02X}H is there twice")
+            self._seen.add(kind)
         if kind == 0x51:
-            self._length = _only(kind, self._length, _read_maximum_length(body))
+            self._length = _read_maximum_length(body)
         elif kind == 0x52:
-            self._class_uid = _only(kind, self._class_uid, read_uid(body, "the implementation class UID"))
+            self._class_uid = self._known("the implementation class UID", find_uid(body))
         elif kind == 0x53:
-            self._window = _only(kind, self._window, _read_window(body))
+            self._window = _read_window(body)
         elif kind == 0x54:
-            _same(self._roles, _read_role_selection(body), "role selections")
+            self._add(self._roles, _read_role_selection(body), "a role selection")
         elif kind == 0x55:
-            self._version_name = _only(kind, self._version_name, _read_version_name(body))
+            self._version_name = self._known("the implementation version name", _read_version_name(body))
         elif kind == 0x56:
-            _same(self._extended, _read_extended(body), "extended negotiations")
+            self._add(self._extended, _read_extended(body), "an extended negotiation")
         else:
-            _same(self._common, _read_common_extended(body), "common extended negotiations")
+            self._add(self._common, self._read_common(body), "a common extended negotiation")
 
     def negotiation(self) -> Negotiation:
         """All that was collected."""
@@ -134,17 +147,37 @@ class NegotiationReader:
             tuple(self._common.values()),
         )
 
+    def _known(self, what: str, value: bytes | None) -> bytes | None:
+        if value is None:
+            self._left_out.append(f"{what}, which is none")
+        return value
 
-def _only(kind: int, known: _Single | None, new: _Single) -> _Single:
-    if known is not None:
-        raise malformed(f"sub-item {kind:02X}H is there twice")
-    return new
+    def _add(self, known: dict[bytes, _PerClass], new: _PerClass | None, what: str) -> None:
+        if new is None:
+            message = f"{what} with a class that is not a UID"
+            if message not in self._left_out:
+                self._left_out.append(message)
+        # DCMTK repeats a role selection for each context of a SOP class. Equal ones leave no doubt.
+        elif known.setdefault(new.sop_class, new) != new:
+            raise malformed(f"{what} that differs from another one for {new.sop_class.decode()}")
 
-
-def _same(known: dict[bytes, _PerClass], new: _PerClass, what: str) -> None:
-    # DCMTK repeats a role selection for each context of a SOP class. Equal ones leave no doubt.
-    if known.setdefault(new.sop_class, new) != new:
-        raise malformed(f"two different {what} for {new.sop_class.decode()}")
+    def _read_common(self, body: bytes) -> CommonExtendedNegotiation | None:
+        where = "a common extended negotiation"
+        sop_class, position = counted(body, 0, f"the SOP class of {where}")
+        service_class, position = counted(body, position, f"the service class of {where}")
+        field, end = counted(body, position, f"the related classes of {where}")
+        if end != len(body):
+            raise malformed(f"{len(body) - end} bytes left over in {where}")
+        classes = [find_uid(sop_class), find_uid(service_class)]
+        position = 0
+        while position < len(field):
+            uid, position = counted(field, position, f"a related class of {where}")
+            classes.append(find_uid(uid))
+            self._related += 1
+            if self._related > MOST_ITEMS:
+                raise malformed(f"too many related classes in {where}")
+        uids = [uid for uid in classes if uid is not None]
+        return CommonExtendedNegotiation(uids[0], uids[1], tuple(uids[2:])) if len(uids) == len(classes) else None
 
 
 @lru_cache(maxsize=512)
@@ -155,7 +188,8 @@ def _read_maximum_length(body: bytes) -> int:
     length: int = _U32.unpack(body)[0]
     if 0 < length < LEAST_MAXIMUM_LENGTH:
         raise malformed(f"no PDV fits a maximum length of {length}")
-    return length
+    # PS3.8 annex E: fragments are of even length, so no PDU fills an odd maximum. Some peers try, and are told less.
+    return length & ~1
 
 
 def _read_window(body: bytes) -> tuple[int, int]:
@@ -165,40 +199,22 @@ def _read_window(body: bytes) -> tuple[int, int]:
     return invoked, performed
 
 
-@lru_cache(maxsize=512)
-def _read_version_name(body: bytes) -> bytes:
-    """Remembered, because the same few come in every request."""
-    name = body.removesuffix(b"\0")
-    if _VERSION_NAME.fullmatch(name) is None:
-        raise malformed(f"an implementation version name of {len(name)} bytes is not 1 to 16 printable characters")
-    return name
+def _read_version_name(body: bytes) -> bytes | None:
+    """None for a name that is none. It is not shortened: that would be another name."""
+    name = body.rstrip(b"\0")
+    return name if _VERSION_NAME.fullmatch(name) else None
 
 
-def _read_role_selection(body: bytes) -> RoleSelection:
-    sop_class, end = counted(body, 0, "the SOP class of a role selection")
+def _read_role_selection(body: bytes) -> RoleSelection | None:
+    field, end = counted(body, 0, "the SOP class of a role selection")
     roles = body[end:]
     if len(roles) != 2 or max(roles) > 1:
         raise malformed("a role selection does not end with two bytes of 0 or 1")
-    return RoleSelection(read_uid(sop_class, "the SOP class of a role selection"), *roles)
+    sop_class = find_uid(field)
+    return None if sop_class is None else RoleSelection(sop_class, *roles)
 
 
-def _read_extended(body: bytes) -> ExtendedNegotiation:
-    sop_class, end = counted(body, 0, "the SOP class of an extended negotiation")
-    return ExtendedNegotiation(read_uid(sop_class, "the SOP class of an extended negotiation"), body[end:])
-
-
-def _read_common_extended(body: bytes) -> CommonExtendedNegotiation:
-    where = "a common extended negotiation"
-    field, position = counted(body, 0, f"the SOP class of {where}")
-    sop_class = read_uid(field, f"the SOP class of {where}")
-    field, position = counted(body, position, f"the service class of {where}")
-    service_class = read_uid(field, f"the service class of {where}")
-    field, end = counted(body, position, f"the related classes of {where}")
-    if end != len(body):
-        raise malformed(f"{len(body) - end} bytes left over in {where}")
-    related: list[bytes] = []
-    position = 0
-    while position < len(field):
-        uid, position = counted(field, position, f"a related class of {where}")
-        related.append(read_uid(uid, f"a related class of {where}"))
-    return CommonExtendedNegotiation(sop_class, service_class, tuple(related))
+def _read_extended(body: bytes) -> ExtendedNegotiation | None:
+    field, end = counted(body, 0, "the SOP class of an extended negotiation")
+    sop_class = find_uid(field)
+    return None if sop_class is None else ExtendedNegotiation(sop_class, body[end:])
