@@ -3,21 +3,22 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from dicomgate import ConfigError
-from dicomgate_passcode import file_writer
+from dicomgate_passcode import exchange, file_writer
 from dicomgate_passcode.file_writer import (
     FileBusyError,
     UserExistsError,
     check_writable,
     remove,
-    renew_hash,
     set_hashes,
 )
 from dicomgate_passcode.users_file import read_users_file
@@ -27,7 +28,13 @@ OTHER = cheap_hash(b"other")
 
 
 def _set(path: Path, name: str, text: str = OTHER, *, replace: bool = False) -> None:
-    set_hashes(path, {name: text}, replace=replace)
+    _set_all(path, {name: text}, replace=replace)
+
+
+def _set_all(path: Path, hashes: dict[str, str], *, replace: bool) -> None:
+    """As a command does, which looks first."""
+    seen = read_users_file(path).users if path.exists() else {}
+    set_hashes(path, hashes, replace=replace, seen=seen)
 
 
 @contextmanager
@@ -82,35 +89,6 @@ def test_a_user_is_removed(users_file: Path) -> None:
     assert remove(users_file, "alice") is False
 
 
-@pytest.mark.parametrize("meanwhile", ["removed", "disabled", "replaced"])
-def test_renewal_never_undoes_what_happened_meanwhile(meanwhile: str, users_file: Path) -> None:
-    user = read_users_file(users_file).users["alice"]
-    if meanwhile == "removed":
-        remove(users_file, "alice")
-    elif meanwhile == "disabled":
-        users_file.write_text(users_file.read_text().replace("alice:", "alice:!"))
-    else:
-        _set(users_file, "alice", cheap_hash(b"new"), replace=True)
-    with unchanged(users_file):
-        assert renew_hash(users_file, user, OTHER) is False
-
-
-def test_renewal_finds_the_user_on_another_line(users_file: Path) -> None:
-    user = read_users_file(users_file).users["alice"]
-    users_file.write_text("# one more line\n" + users_file.read_text())
-    assert renew_hash(users_file, user, OTHER) is True
-    assert read_users_file(users_file).users["alice"].hash == OTHER
-    assert read_users_file(users_file).users["bert"].cost is None
-
-
-def test_a_read_only_file_is_not_renewed_even_by_the_superuser(users_file: Path) -> None:
-    user = read_users_file(users_file).users["alice"]
-    users_file.chmod(0o440)
-    with pytest.raises(PermissionError):
-        renew_hash(users_file, user, OTHER)
-    assert read_users_file(users_file).users["alice"] == user
-
-
 def test_the_owner_is_kept_or_nothing_is_written(users_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[int, int]] = []
 
@@ -151,21 +129,138 @@ def test_a_broken_file_is_not_touched(users_file: Path) -> None:
             change()
 
 
-def test_a_login_does_not_wait_for_the_lock_and_a_command_does(
-    users_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    user = read_users_file(users_file).users["alice"]
+def test_a_command_waits_for_the_lock_of_another(users_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     naps: list[float] = []
     monkeypatch.setattr(time, "sleep", naps.append)
-    with _locked_by_somebody_else(users_file.parent):
-        with pytest.raises(FileBusyError):
-            renew_hash(users_file, user, OTHER)
-        assert naps == []
-        monkeypatch.setattr(file_writer, "_COMMAND_PATIENCE", 0.01)
-        with pytest.raises(FileBusyError):
-            remove(users_file, "alice")
-        assert naps
-    assert renew_hash(users_file, user, OTHER) is True
+    monkeypatch.setattr(file_writer, "_PATIENCE", 0.01)
+    with _locked_by_somebody_else(users_file.parent), pytest.raises(FileBusyError):
+        remove(users_file, "alice")
+    assert naps
+    assert remove(users_file, "alice")
+
+
+OTHERS: dict[str, Callable[[Path], object]] = {
+    "sed -i": lambda path: subprocess.run(["sed", "-i", "/^alice:/d", path], check=True),
+    "rename": lambda path: _written(path.with_name("new"), _without_alice(path)).replace(path),
+    "in place": lambda path: _written(path, _without_alice(path)),
+}
+"""How other programs remove alice. None of them knows a lock of ours."""
+
+
+def _without_alice(path: Path) -> str:
+    return "".join(line for line in path.read_text().splitlines(keepends=True) if not line.startswith("alice:"))
+
+
+def _written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("others", [*([one] for one in OTHERS), ["rename", "sed -i"], ["in place", "rename", "rename"]])
+def test_what_other_programs_take_away_stays_away(
+    others: list[str], users_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One before our version is put in its place, each further one before that is undone."""
+    real, coming = exchange._exchange, [OTHERS[other] for other in others]
+
+    def raced(new: Path, target: Path) -> bool:
+        if coming:
+            coming.pop(0)(target)
+        return real(new, target)
+
+    monkeypatch.setattr(exchange, "_exchange", raced)
+    _set(users_file, "carol")
+    assert not coming
+    assert list(read_users_file(users_file).users) == ["bert", "carol"]
+    assert [path.name for path in users_file.parent.iterdir()] == [users_file.name]
+
+
+def test_without_exchange_a_file_that_was_replaced_before_is_seen(
+    users_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "_exchange", lambda *_: False)
+    look, others = exchange._version, [OTHERS["rename"]]
+
+    def late(path: Path) -> tuple[int, ...]:
+        if path == users_file and others:
+            others.pop()(path)
+        return look(path)
+
+    monkeypatch.setattr(exchange, "_version", late)
+    _set(users_file, "carol")
+    assert list(read_users_file(users_file).users) == ["bert", "carol"]
+
+
+def test_a_mode_that_is_set_meanwhile_stays(users_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = exchange._exchange
+
+    def raced(new: Path, target: Path) -> bool:
+        if _mode(target) == 0o600:
+            target.chmod(0o400)
+        return real(new, target)
+
+    monkeypatch.setattr(exchange, "_exchange", raced)
+    _set(users_file, "carol")
+    assert _mode(users_file) == 0o400
+    assert "carol" in read_users_file(users_file).users
+
+
+def test_a_file_that_is_taken_away_meanwhile_is_not_made_again(
+    users_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raced(new: Path, target: Path) -> bool:
+        target.unlink()
+        raise FileNotFoundError
+
+    monkeypatch.setattr(exchange, "_exchange", raced)
+    with pytest.raises(ConfigError, match="No such file"):
+        remove(users_file, "alice")
+    assert list(users_file.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("other", ["sed -i", "rename"])
+def test_no_race_with_another_program_brings_a_user_back(other: str, users_file: Path) -> None:
+    before = users_file.read_text()
+    for number in range(15):
+        with ThreadPoolExecutor(2) as both:
+            writing = both.submit(set_hashes, users_file, {"carol": OTHER}, replace=False, seen={})
+            time.sleep(number * 0.0002)
+            both.submit(OTHERS[other], users_file).result()
+            writing.result()
+        assert "alice" not in read_users_file(users_file).users
+        users_file.write_text(before)
+
+
+@pytest.mark.parametrize("meanwhile", ["removed", "disabled", "replaced", "added"])
+def test_a_user_who_was_changed_since_the_command_looked_is_left_alone(meanwhile: str, users_file: Path) -> None:
+    seen = read_users_file(users_file).users
+    name = "alice"
+    if meanwhile == "removed":
+        remove(users_file, "alice")
+    elif meanwhile == "disabled":
+        users_file.write_text(users_file.read_text().replace("alice:", "alice:!"))
+    elif meanwhile == "added":
+        _set(users_file, name := "carol", cheap_hash(b"new"))
+    else:
+        _set(users_file, "alice", cheap_hash(b"new"), replace=True)
+    with unchanged(users_file), pytest.raises(ConfigError, match=f"user '{name}' was changed by another program"):
+        set_hashes(users_file, {"bert": OTHER, name: OTHER}, replace=True, seen=seen)
+    set_hashes(users_file, {"bert": OTHER}, replace=True, seen=seen)
+
+
+def test_a_file_that_another_program_makes_at_the_same_time_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.link
+
+    def late(source: Path, target: Path) -> None:
+        if not target.exists():
+            _written(target, f"alice:{OTHER}\n").chmod(0o600)
+        real(source, target)
+
+    monkeypatch.setattr(os, "link", late)
+    _set(tmp_path / "users", "carol")
+    assert list(read_users_file(tmp_path / "users").users) == ["alice", "carol"]
 
 
 def test_a_link_stays_a_link(users_file: Path, tmp_path: Path) -> None:
@@ -187,21 +282,21 @@ def test_of_many_users_each_line_is_changed_or_added_and_all_else_stays(users_fi
     comment, _, bert = users_file.read_bytes().splitlines()
     users_file.write_bytes(users_file.read_bytes().rstrip(b"\n").replace(b"\n", b"\r\n"))
     users_file.chmod(0o640)
-    set_hashes(users_file, {"carol": OTHER, "alice": OTHER, "dora": OTHER}, replace=True)
+    _set_all(users_file, {"carol": OTHER, "alice": OTHER, "dora": OTHER}, replace=True)
     other = OTHER.encode()
     assert users_file.read_bytes().split(b"\n") == [
         *(comment + b"\r", b"alice:" + other + b"\r", bert, b"carol:" + other, b"dora:" + other, b"")
     ]
     users_file.write_bytes(users_file.read_bytes().rstrip(b"\n"))
-    set_hashes(users_file, {"bert": OTHER, "dora": OTHER}, replace=True)
+    _set_all(users_file, {"bert": OTHER, "dora": OTHER}, replace=True)
     assert users_file.read_bytes().endswith(f"\nbert:{OTHER}\ncarol:{OTHER}\ndora:{OTHER}".encode())
     assert _mode(users_file) == 0o640
 
 
 def test_all_users_are_added_or_none(users_file: Path, tmp_path: Path) -> None:
     with unchanged(users_file), pytest.raises(UserExistsError):
-        set_hashes(users_file, {"carol": OTHER, "bert": OTHER}, replace=False)
-    set_hashes(tmp_path / "new", {"carol": OTHER, "bert": OTHER}, replace=False)
+        _set_all(users_file, {"carol": OTHER, "bert": OTHER}, replace=False)
+    _set_all(tmp_path / "new", {"carol": OTHER, "bert": OTHER}, replace=False)
     assert (tmp_path / "new").read_text() == f"carol:{OTHER}\nbert:{OTHER}\n"
 
 

@@ -95,7 +95,7 @@ def test_a_user_added_meanwhile_is_not_replaced(
 ) -> None:
     def while_somebody_adds(passcode: bytes) -> str:
         if "dora" not in read_users_file(users_file).users:
-            set_hashes(users_file, {"dora": cheap_hash(b"first come")}, replace=False)
+            set_hashes(users_file, {"dora": cheap_hash(b"first come")}, replace=False, seen={})
         return make_hash(passcode)
 
     monkeypatch.setattr(commands, "make_hash", while_somebody_adds)

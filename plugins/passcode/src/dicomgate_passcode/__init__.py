@@ -5,7 +5,8 @@ Modules:
     authenticator  `Passcode`, what `use = "passcode"` makes
     commands       `dicomgate passcode add | import | remove | list | verify`
     dummy_hash     The hash that is verified where there is none
-    file_writer    Changes to the users file on disk: locked, atomic
+    exchange       Put a new version of a file in the place of the one that was read, and of no other
+    file_writer    Changes to the users file on disk: merged with those of other programs, atomic
     hashing        One hash: which schemes are read, what they may cost, verify and make
     import_file    A file with users to import: bytes -> entries, every line checked
     policy         Which passcodes may be set, and one that cannot be guessed

@@ -3,27 +3,23 @@
 Rule 1: every attempt costs one verification and takes at least the floor, for every user and every reason.
 Rule 2: the name is compared exactly: no case folding, no trimming, no normalisation. The passcode is verified
         exactly as received.
-Rule 3: only the file decides a login. If an outdated hash cannot be renewed, the login succeeds all the same.
+Rule 3: only the file decides a login, and a login never writes it: an operator's tools write it too, and know no lock
+        of ours. A gateway that rewrote it could bring back a user whom they remove at that moment.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from dicomgate import Accept, Attempt, ConfigError, Decision, Identity, IdentityType, Pass, Reject, Unavailable, always
+from dicomgate import Accept, Attempt, Decision, Identity, IdentityType, Pass, Reject, Unavailable, always
 from dicomgate.kit.equal_time import seconds_left
 
-from .file_writer import renew_hash
-from .hashing import HashingFailedError, cannot_be_right, make_hash, verify
-from .users_file import User
+from .hashing import HashingFailedError, cannot_be_right, verify
 from .watched_users import Snapshot, WatchedUsers
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -44,7 +40,6 @@ class Passcode:
 
     handles: frozenset[IdentityType] = field(init=False, repr=False)
     _users: WatchedUsers = field(init=False, repr=False)
-    _renewal_failed: bool = field(init=False, repr=False, default=False)
 
     def __post_init__(self) -> None:
         alone = {IdentityType.USERNAME} if self.username_only else set()
@@ -91,25 +86,7 @@ class Passcode:
             return Reject("the user cannot log in: disabled, or no readable hash")
         if with_passcode and not genuine:
             return Reject(wrong)
-        if with_passcode and user.cost.outdated:
-            self._renew(user, passcode)
         return Accept(user=user.name)
-
-    def _renew(self, user: User, passcode: bytes) -> None:
-        """Replace an outdated hash; this passcode has just been verified."""
-        try:
-            renewed = renew_hash(self.file, user, make_hash(passcode))
-        except ConfigError:
-            return  # busy: the next login renews it. Just broken: the next login reports it
-        except (OSError, HashingFailedError) as error:
-            if not self._renewal_failed:
-                self._renewal_failed = True
-                why = (error.strerror if isinstance(error, OSError) else None) or error
-                _log.warning("%s: outdated hashes cannot be renewed at login: %s", self.file, why)
-            return
-        self._renewal_failed = False
-        if renewed:
-            _log.info("%s: the hash of user %r is now argon2id", self.file, user.name)
 
 
 def _name(identity: Identity) -> str:

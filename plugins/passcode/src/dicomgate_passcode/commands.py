@@ -70,15 +70,16 @@ def add(
     path = _users_file(file, config, name)
     if problem := name_problem(user):
         raise ConfigError(f"{problem}: {user!r}")
-    if path.exists() and not replace and user in read_users_file(path).users:
-        raise UserExistsError  # before the passcode is asked for; set_hashes looks again under its lock
+    seen = read_users_file(path).users if path.exists() else {}
+    if not replace and user in seen:
+        raise UserExistsError  # before the passcode is asked for; set_hashes looks again
     if generate:
         passcode = generate_passcode(user, minimum_length)
     else:
         passcode = _asked_for(f"Passcode for {user}", twice=True)
         if problem := unfit(passcode, user, minimum_length):
             raise ConfigError(problem)
-    set_hashes(path, {user: make_hash(passcode)}, replace=replace)
+    set_hashes(path, {user: make_hash(passcode)}, replace=replace, seen=seen)
     if generate:
         typer.echo(passcode.decode())
     typer.echo(f"{user} can log in: {path}", err=True)
@@ -99,15 +100,15 @@ def import_users(
     """Add all users of a file, or none if a line is wrong."""
     path = _users_file(file, config, name)
     check_writable(path)
-    known = read_users_file(path).users.keys() if path.exists() else set()
-    entries, problems = parse(read_input(source, LARGEST_FILE + 1), () if replace else known, minimum_length)
+    seen = read_users_file(path).users if path.exists() else {}
+    entries, problems = parse(read_input(source, LARGEST_FILE + 1), () if replace else seen.keys(), minimum_length)
     if problems:
         more = len(problems) - _MOST_PROBLEMS
         conclusion = f"{more} more lines are wrong; no user was added" if more > 0 else "no user was added"
         raise ConfigError("\n".join([*problems[:_MOST_PROBLEMS], conclusion]))
     hashes = {entry.name: entry.hash or make_hash(entry.passcode) for entry in _with_progress(entries)}
-    set_hashes(path, hashes, replace=replace)
-    replaced = len(hashes.keys() & known)
+    set_hashes(path, hashes, replace=replace, seen=seen)
+    replaced = len(hashes.keys() & seen.keys())
     typer.echo(f"{len(hashes) - replaced} users added, {replaced} replaced: {path}", err=True)
 
 

@@ -1,10 +1,12 @@
-"""Changes to the users file on disk, by the commands and by the renewal of a hash at login: locked, atomic.
+"""Changes to the users file on disk, by the commands: merged with those of other programs, atomic.
 
-Rule 1: the file is read, changed and replaced under one lock, which the commands and the gateway share: flock on the
-        folder, so no lock file is left behind or has the wrong owner.
-Rule 2: readers see either the old file or the new one: a temporary file in the same folder, fsync, rename.
-Rule 3: the new file has the mode, owner and group of the old one; otherwise it does not replace the old one.
-Rule 4: only the lines of the users in question change. A broken file is not touched.
+Rule 1: a serving gateway never writes the users file: it belongs to the operator and to the operator's tools.
+Rule 2: what another program changes or takes away meanwhile stays so. The new version is put in the place of the one
+        that it was made from, and of no other (`exchange`); if that is gone, the change is made anew in what is there.
+        A user who was changed since the command looked is not changed by it.
+Rule 3: readers see either the old file or the new one: a temporary file in the same folder, fsync, exchange.
+Rule 4: the new file has the mode, owner and group of the old one; otherwise it does not replace the old one.
+Rule 5: only the lines of the users in question change. A broken file is not touched.
 """
 
 from __future__ import annotations
@@ -15,17 +17,18 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dicomgate import ConfigError
 from dicomgate.kit.files import check_folders, read_with_mode
 
+from . import exchange
 from .users_file import LARGEST_FILE, User, UsersFile, parse
 
-_COMMAND_PATIENCE = 10.0
-"""How long a command waits for another writer, in seconds. A login does not wait at all."""
+_PATIENCE = 10.0
+"""How long a command waits for other writers, in seconds."""
 
 
 class UserExistsError(ConfigError):
@@ -36,30 +39,35 @@ class UserExistsError(ConfigError):
 
 
 class FileBusyError(ConfigError):
-    """Another process is changing the file."""
+    """Other processes are changing the file."""
 
     def __init__(self) -> None:
         super().__init__("the users file is being changed by another process; try again")
 
 
-def set_hashes(path: Path, hashes: Mapping[str, str], *, replace: bool) -> None:
+def set_hashes(path: Path, hashes: Mapping[str, str], *, replace: bool, seen: Mapping[str, User]) -> None:
     """Add the users, or give existing ones new hashes: all or none. A missing file is created with mode 0600.
+
+    `seen` are the users when the command began: before it asked for a passcode, or computed a thousand hashes. One who
+    was removed, disabled or changed since then stays as he is, and nothing is written.
 
     Raises UserExistsError, FileBusyError, ConfigError for a broken file, and OSError if it cannot be written.
     """
-    with _locked(path, _COMMAND_PATIENCE) as target:
-        if not os.path.lexists(target):
-            check_folders(target)
-            _write(target, _lines(hashes), like=None)
-            return
-        data, users = _read(target)
-        known = users.users
+
+    def change(data: bytes, known: Mapping[str, User]) -> bytes | None:
+        if all(name in known and known[name].hash == text for name, text in hashes.items()):
+            return None  # another program has copied our version, in the moment before it was taken back
         if not replace and hashes.keys() & known.keys():
             raise UserExistsError
+        for name in hashes:
+            was, now = seen.get(name), known.get(name)
+            if (was and was.hash) != (now and now.hash):
+                raise ConfigError(f"user {name!r} was changed by another program meanwhile; nothing is changed")
         data = _changed(data, {known[name]: text for name, text in hashes.items() if name in known})
         added = _lines({name: text for name, text in hashes.items() if name not in known})
-        end = b"\n" if added and data and not data.endswith(b"\n") else b""
-        _write(target, data + end + added, like=target.stat())
+        return data + (b"\n" if added and data and not data.endswith(b"\n") else b"") + added
+
+    _update(path, change, create=True)
 
 
 def check_writable(path: Path) -> None:
@@ -72,42 +80,49 @@ def check_writable(path: Path) -> None:
 
 def remove(path: Path, name: str) -> bool:
     """Remove the user; False if there is no user of this name. Raises as `set_hashes` does."""
-    with _locked(path, _COMMAND_PATIENCE) as target:
-        data, users = _read(target)
-        if name not in users.users:
-            return False
+
+    def change(data: bytes, known: Mapping[str, User]) -> bytes | None:
+        if name not in known:
+            return None
         lines = data.split(b"\n")
-        del lines[users.users[name].line - 1]
-        _write(target, b"\n".join(lines), like=target.stat())
-        return True
+        del lines[known[name].line - 1]
+        return b"\n".join(lines)
+
+    return _update(path, change)
 
 
-def renew_hash(path: Path, user: User, text: str) -> bool:
-    """Replace the hash of a user who has just logged in, if the file still has the hash that was verified.
+def _update(path: Path, change: Callable[[bytes, Mapping[str, User]], bytes | None], *, create: bool = False) -> bool:
+    """Make the change in the file as it is, again and again until no other program comes in between.
 
-    Returns False if the user was meanwhile removed, disabled or given another passcode: a login never undoes that.
-    Raises FileBusyError at once if another process is writing, ConfigError and OSError as `set_hashes` does.
+    False if there is nothing to change. `create`: a file that does not exist is made.
     """
-    with _locked(path, 0.0) as target:
-        status = target.stat()
-        if not status.st_mode & 0o222:
-            # The superuser could write it anyway, but the operator set this mode on purpose.
-            raise PermissionError(errno.EACCES, "the file is read-only")
-        data, users = _read(target)
-        now = users.users.get(user.name)
-        if now is None or now.hash != user.hash:
-            return False
-        _write(target, _changed(data, {now: text}), like=status)
-        return True
+    until = time.monotonic() + _PATIENCE
+    with _locked(path, until):
+        while True:
+            target = Path(os.path.realpath(path))  # so that a symbolic link stays one
+            there = os.path.lexists(target)
+            if create and not there:
+                check_folders(target)
+                done = _created(target, change(b"", {}) or b"")
+            else:
+                status = target.stat() if there else None
+                data, users = _read(target)
+                new = change(data, users.users)
+                if new is None:
+                    return False
+                done = status is not None and _replaced(target, (status, data), new)
+            if done:
+                return True
+            if time.monotonic() >= until:
+                raise FileBusyError
 
 
 @contextmanager
-def _locked(path: Path, patience: float) -> Iterator[Path]:
-    """Hold the folder's lock. Yields the file that `path` leads to, so that a symbolic link stays one."""
-    target = Path(os.path.realpath(path))
-    descriptor = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _locked(path: Path, until: float) -> Iterator[None]:
+    """Hold the lock that the commands share: flock on the folder, so no lock file is left behind."""
+    folder = Path(os.path.realpath(path)).parent
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        until = time.monotonic() + patience
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -116,7 +131,7 @@ def _locked(path: Path, patience: float) -> Iterator[Path]:
                 if time.monotonic() >= until:
                     raise FileBusyError from None
                 time.sleep(0.05)
-        yield target
+        yield
     finally:
         os.close(descriptor)  # releases the lock
 
@@ -139,7 +154,24 @@ def _changed(data: bytes, hashes: Mapping[User, str]) -> bytes:
     return b"\n".join(lines)
 
 
-def _write(target: Path, data: bytes, like: os.stat_result | None) -> None:
+def _created(target: Path, data: bytes) -> bool:
+    """Make the file; False if another program has made it meanwhile."""
+    with _written(target, data, like=None) as new:
+        try:
+            os.link(new, target)
+        except FileExistsError:
+            return False
+    return True
+
+
+def _replaced(target: Path, read: tuple[os.stat_result, bytes], data: bytes) -> bool:
+    with _written(target, data, like=read[0]) as new:
+        return exchange.replace(target, read, new)
+
+
+@contextmanager
+def _written(target: Path, data: bytes, like: os.stat_result | None) -> Iterator[Path]:
+    """A new file beside the target, on the disk. Whatever has this name at the end is removed."""
     if len(data) > LARGEST_FILE:
         raise ConfigError(f"{target}: would be larger than {LARGEST_FILE} bytes, and is not changed")
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # mode 0600
@@ -153,13 +185,7 @@ def _write(target: Path, data: bytes, like: os.stat_result | None) -> None:
             file.write(data)
             file.flush()
             os.fsync(descriptor)
-        Path(name).replace(target)
-    except BaseException:
+        yield Path(name)
+    finally:
         with suppress(OSError):
             Path(name).unlink()
-        raise
-    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)  # the rename itself
-    finally:
-        os.close(folder)

@@ -68,4 +68,6 @@ class WatchedUsers:
 
 
 def _described(snapshot: Snapshot) -> str:
-    return f"{len(snapshot.users)} users; a login takes {round(snapshot.dummy.floor * 1000)} ms"
+    outdated = sum(user.cost is not None and user.cost.outdated for user in snapshot.users.values())
+    weak = f"; {outdated} outdated hashes" if outdated else ""
+    return f"{len(snapshot.users)} users; a login takes {round(snapshot.dummy.floor * 1000)} ms{weak}"
