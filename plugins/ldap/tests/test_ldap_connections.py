@@ -14,6 +14,9 @@ import pytest
 from dicomgate import Accept, Attempt, Decision, Reject, Unavailable
 from dicomgate.testing.evidence import WRONG
 from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.loopback import HOST
+from dicomgate.testing.peers.silence import Names
+from dicomgate.testing.peers.silence import silent as silent_host
 from dicomgate.testing.peers.slapd import BASE, Slapd
 from dicomgate.testing.watching import Belongings, longest_stall
 from dicomgate_ldap import Ldap, relay
@@ -83,7 +86,8 @@ async def test_a_server_that_talks_something_else(
         url = server.url("ldaps" if scheme == "ldaps" else "ldap")
         (decision,) = await decided(slapd.keys(servers=[url], cleartext=scheme == "cleartext"), RIGHT)
     assert isinstance(decision, Unavailable)
-    assert said in decision.reason or decision.reason == f"{url}: Connection reset by peer"
+    sooner = [f"{url}: Connection reset by peer", f"{url}: it closes the connection"]
+    assert said in decision.reason or decision.reason in sooner
 
 
 class Tls:
@@ -223,6 +227,44 @@ async def test_a_client_that_hangs_up_leaves_nothing_behind(slapd: Slapd) -> Non
             await asyncio.wait((abandoned,))
             assert isinstance(await ldap.authenticate(RIGHT), Accept)
         assert await before.grown_by(3) == []
+
+
+@pytest.mark.parametrize("silence", ["TCP", "TLS", "StartTLS"])
+async def test_an_address_of_the_host_that_is_silent_holds_up_no_login(
+    slapd: Slapd, names: Names, silence: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = (slapd.plain if silence == "StartTLS" else slapd.tls).replace(HOST, "localhost")
+    port = int(url.rpartition(":")[2])
+    names.addresses["localhost"] = ["127.0.0.2", HOST]
+    mute = socket.create_server(("127.0.0.2", port)) if silence != "TCP" else silent_host("127.0.0.2", port)
+    with mute:
+        async with Ldap(**slapd.keys(servers=[url])) as ldap:
+            for _ in range(2):
+                assert isinstance(await ldap.authenticate(RIGHT), Accept)
+    told = [line for line in caplog.messages if f"127.0.0.2:{port}: no answer within 0." in line]
+    assert told == [told[0]]
+    assert told[0].startswith(f"directory {url}: ")
+
+
+async def test_when_one_kept_connection_is_silent_no_other_is_tried(slapd: Slapd) -> None:
+    """A server that has vanished costs one login, not one for each connection."""
+    vanished = False
+
+    def answers(asked: Asked) -> list[bytes]:
+        nonlocal vanished
+        if asked.what == BIND:
+            vanished = False
+            return bound()
+        return [] if vanished else found((f"uid=alice,{BASE}", {"uid": ["alice"]}))
+
+    with StandIn(answers) as server:
+        keys = slapd.keys(servers=[server.url], cleartext=True, deadline=A_SECOND)
+        async with Ldap(**keys) as ldap:
+            both = await asyncio.gather(ldap.authenticate(RIGHT), ldap.authenticate(RIGHT))
+            assert [type(one) for one in both] == [Accept, Accept]
+            vanished = True
+            assert isinstance(await ldap.authenticate(RIGHT), Unavailable)
+            assert isinstance(await ldap.authenticate(RIGHT), Accept)
 
 
 async def test_connections_that_the_server_closed_are_replaced(own_slapd: Slapd) -> None:

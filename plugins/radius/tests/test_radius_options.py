@@ -45,7 +45,7 @@ def test_options(secret_file: Path, options: dict[str, Any], message: str) -> No
 def test_the_defaults(secret_file: Path) -> None:
     made = Radius(servers=["radius"], secret_file=secret_file)
     assert made._identifier == socket.gethostname()
-    assert [(name, server._port) for name, server in made._servers.items()] == [("radius:1812", 1812)]
+    assert [(name, server._host.port) for name, server in made._servers.items()] == [("radius:1812", 1812)]
 
 
 def test_shares_that_are_too_short_are_told(radius: MakeRadius, caplog: pytest.LogCaptureFixture) -> None:

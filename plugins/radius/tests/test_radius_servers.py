@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pyrad.packet import AccessReject, AuthPacket
 
 from dicomgate import Accept, Decision, Reject, Unavailable
+from dicomgate.testing.fixtures import names
 from dicomgate.testing.peers.freeradius import free_udp_port
 from dicomgate.testing.peers.loopback import HOST
+from dicomgate.testing.peers.silence import Names
 from dicomgate_radius import Radius
 from plugins.radius.tests.conftest import MakeRadius, ask, login
 from plugins.radius.tests.forger import Forger, answer
 
+__all__ = ["names"]
+
 pytestmark = pytest.mark.anyio
+NAME = "radius.example"
+UNKNOWN = f"the host name {NAME} does not resolve: Name or service not known"
+TOO_LONG = f"no name server has answered yet where {NAME} is"
 
 
 def says_yes(request: AuthPacket) -> list[bytes]:
@@ -74,56 +78,34 @@ async def test_all_are_asked_if_none_answered(radius: MakeRadius) -> None:
             assert await asking.authenticate(login()) == accepted_by(second)
 
 
-class Names:
-    """What the resolver says of `radius.example`; while it `hangs`, nothing until `over`."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.addresses: list[str] = []
-        self.looked_up = 0
-        self.hangs = False
-        self.over = threading.Event()
-        self._real = socket.getaddrinfo
-        monkeypatch.setattr(socket, "getaddrinfo", self._look_up)
-
-    def _look_up(self, host: Any, port: Any, *arguments: Any, **options: Any) -> list[Any]:
-        if host != "radius.example":
-            return self._real(host, port, *arguments, **options)
-        self.looked_up += 1
-        if self.hangs:
-            self.over.wait(20)
-        if not self.addresses:
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", (address, port)) for address in self.addresses]
-
-
-@pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
-    names = Names(monkeypatch)
-    yield names
-    names.over.set()
-
-
 async def test_a_name_that_is_not_known_yet(radius: MakeRadius, names: Names, caplog: pytest.LogCaptureFixture) -> None:
+    names.addresses[NAME] = []
     with Forger(says_yes) as forger:
         name = named(forger)
         async with radius(name) as asking:
-            assert f"{name} cannot be asked yet: Name or service not known" in caplog.text
-            assert await asking.authenticate(login()) == Unavailable(f"{name}: Name or service not known")
-            names.addresses = [HOST]
+            assert f"{name} cannot be asked yet: {UNKNOWN}" in caplog.text
+            assert await asking.authenticate(login()) == Unavailable(f"{name}: {UNKNOWN}")
+            names.addresses[NAME] = [HOST]
             for _ in range(2):
                 assert isinstance(await asking.authenticate(login()), Accept)
-    assert names.looked_up == 3
+    assert len(names.asked) == 3
 
 
-async def test_the_next_address_of_a_name(radius: MakeRadius, names: Names) -> None:
-    names.addresses = ["127.0.0.2", HOST]
-    with Forger(says_yes) as forger:
-        async with radius(named(forger)) as asking:
-            first = await asking.authenticate(login())
-            assert isinstance(first, Unavailable)
-            assert "Connection refused" in first.reason
-            assert isinstance(await after_the_look_up(asking), Accept)
-            assert isinstance(await asking.authenticate(login()), Accept)
+@pytest.mark.parametrize("silent", [True, False], ids=["silent", "refusing"])
+async def test_the_next_address_of_a_name(
+    silent: bool, radius: MakeRadius, names: Names, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is asked in the same login, and first in the next one."""
+    names.addresses[NAME] = ["127.0.0.2", HOST]
+    with Forger(says_yes) as forger, socket.socket(type=socket.SOCK_DGRAM) as mute:
+        port = int(forger.address.rpartition(":")[2])
+        if silent:
+            mute.bind(("127.0.0.2", port))
+        async with radius(named(forger), seconds=3) as asking:
+            for _ in range(2):
+                assert isinstance(await asking.authenticate(login()), Accept)
+    what = "no answer within 1" if silent else "Connection refused"
+    assert caplog.text.count(f"RADIUS server {NAME}: 127.0.0.2:{port}: {what}") == 1
 
 
 async def test_after_silence_another_socket_is_used(radius: MakeRadius) -> None:
@@ -148,39 +130,39 @@ async def test_ipv6(radius: MakeRadius) -> None:
 
 
 async def test_a_name_that_moves(radius: MakeRadius, names: Names) -> None:
-    names.addresses = ["127.0.0.2"]
+    names.addresses[NAME] = ["127.0.0.2"]
     with Forger(says_yes) as forger:
         async with radius(named(forger)) as asking:
-            names.addresses = [HOST]
-            assert isinstance(await asking.authenticate(login()), Unavailable)
-            assert isinstance(await after_the_look_up(asking), Accept)
+            names.addresses[NAME] = [HOST]
+            assert isinstance(await asking.authenticate(login()), Accept)
 
 
 async def test_a_resolver_that_hangs_delays_no_login(radius: MakeRadius, names: Names) -> None:
-    names.addresses = [HOST]
+    names.addresses[NAME] = [HOST]
     with Forger(says_nothing) as forger:
         async with radius(named(forger), seconds=1.5) as asking:
-            names.hangs = True
+            names.addresses[NAME] = None
             assert isinstance(await asking.authenticate(login()), Unavailable)
             forger.script = says_yes
             for _ in range(10):
                 assert isinstance(await asking.authenticate(login()), Accept)
-            names.over.set()
-        assert names.looked_up == 2
+            names.release()
+        assert len(names.asked) == 2
 
 
 async def test_a_resolver_that_hangs_at_the_start(
     radius: MakeRadius, names: Names, caplog: pytest.LogCaptureFixture
 ) -> None:
-    names.hangs, names.addresses = True, [HOST]
+    names.addresses[NAME] = None
     with Forger(says_yes) as forger:
         async with radius(named(forger), seconds=1.5) as asking:
-            assert "looking up its name takes too long" in caplog.text
+            assert TOO_LONG in caplog.text
             late = await asking.authenticate(login())
-            assert late == Unavailable(f"{named(forger)}: looking up its name takes too long")
-            names.over.set()
+            assert late == Unavailable(f"{named(forger)}: {TOO_LONG}")
+            names.addresses[NAME] = [HOST]
+            names.release()
             assert isinstance(await asking.authenticate(login()), Accept)
-        assert names.looked_up == 1
+        assert len(names.asked) == 1
 
 
 async def test_a_closed_port(radius: MakeRadius, caplog: pytest.LogCaptureFixture) -> None:
@@ -193,19 +175,18 @@ async def test_a_closed_port(radius: MakeRadius, caplog: pytest.LogCaptureFixtur
 
 
 async def test_leaving_ends_what_is_under_way(radius: MakeRadius, names: Names) -> None:
-    names.hangs = True
+    names.addresses[NAME] = None
     before = asyncio.all_tasks()
     async with radius("radius.example", seconds=0.2) as asking:
         await asking.authenticate(login())
     assert asyncio.all_tasks() == before
-    names.over.set()
+    names.release()
 
 
 async def after_the_look_up(asking: Radius) -> Decision:
     """The answer once the look-up that a failure began is over."""
     (server,) = asking._servers.values()
-    assert server._beginning is not None
-    await asyncio.wait([server._beginning], timeout=20)
+    await asyncio.wait([server._host.look_up()], timeout=20)
     return await asking.authenticate(login())
 
 

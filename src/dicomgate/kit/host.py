@@ -37,7 +37,7 @@ class Address(NamedTuple):
 
 
 class Host:
-    """A host name or address, and a port, for one event loop."""
+    """A host name or address, and a port, for one event loop at a time."""
 
     def __init__(self, name: str, port: int) -> None:
         self.name = name
@@ -85,9 +85,9 @@ class Host:
 
         Do not await it: who waits for it may be cancelled, and others wait for it too. `addresses` has the result.
         """
-        if self._looking_up is not None and not self._looking_up.done():
-            return self._looking_up
-        loop = asyncio.get_running_loop()
+        loop, under_way = asyncio.get_running_loop(), self._looking_up
+        if under_way is not None and not under_way.done() and under_way.get_loop() is loop:
+            return under_way
         self._looking_up = found = loop.create_future()
         found.add_done_callback(self._take)
         if not self._is_name or (self._found and time.monotonic() - self._looked_up < _FRESH):

@@ -75,7 +75,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
     """Host names of the test's own."""
     made = Names(monkeypatch)
     yield made
-    made.close()
+    made.release()
 
 
 @pytest.fixture(scope="session")

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import socket
 import ssl
+from functools import partial
 from typing import Any
 
+from dicomgate.kit.connecting import connected, first
 from dicomgate.kit.failover import NoAnswerError
+from dicomgate.kit.host import Address, Host
 
 from .settings import Url
 
+_log = logging.getLogger(__name__)
 _STARTTLS = bytes.fromhex("301d 020101 7718 8016") + b"1.3.6.1.4.1.1466.20037"
 """An LDAPMessage with the ExtendedRequest of RFC 4511 4.14.1."""
 _EXTENDED_RESPONSE = b"\x78"
@@ -26,41 +31,26 @@ _LONGEST_ANSWER = 8 << 20
 
 
 class Target:
-    """A server by its URL, and the addresses of its host."""
+    """A server by its URL, and its host, which may have several addresses: those of all domain controllers."""
 
     def __init__(self, url: Url) -> None:
         self.url = url
-        self._look_up: asyncio.Task[list[Any]] | None = None
-
-    async def addresses(self) -> list[Any]:
-        """As socket.getaddrinfo gives them. Raises OSError.
-
-        However many connections wait for it, one look-up is under way: the whole gateway shares a few threads for
-        them, and a name server that does not answer must not take them all.
-        """
-        if self._look_up is None or self._look_up.done():
-            loop = asyncio.get_running_loop()
-            self._look_up = loop.create_task(loop.getaddrinfo(self.url.host, self.url.port, type=socket.SOCK_STREAM))
-            self._look_up.add_done_callback(lambda over: over.cancelled() or over.exception())
-        return await asyncio.shield(self._look_up)
-
-    def close(self) -> None:
-        """Wait for no look-up any longer."""
-        if self._look_up is not None:
-            self._look_up.cancel()
+        self.host = Host(url.host, url.port)
 
 
 class Relay:
     """Between a server and one end of a socketpair.
 
-    `over` is done when the connection to the server is closed. That happens too when the other end of the pair is
-    closed, once everything written there has been sent.
+    If the other end of the pair is closed, so is the connection to the server, once everything written there is sent.
     """
 
     def __init__(self) -> None:
         self._here, self._there = _Side(), _Side()
-        self._here.other, self._there.other = self._there, self._here
-        self.over = self._there.lost
+
+    @property
+    def over(self) -> asyncio.Future[None]:
+        """Done when the connection to the server is closed."""
+        return self._there.lost
 
     async def open(self, target: Target, tls: ssl.SSLContext) -> socket.socket:
         """Connect, and return the other end of the pair. Raises NoAnswerError."""
@@ -69,11 +59,9 @@ class Relay:
             theirs.setblocking(False)
             await asyncio.get_running_loop().create_connection(lambda: self._here, sock=ours)
             await self._connect(target, tls)
-        except BaseException as error:
+        except BaseException:
             self.abort()
             theirs.close()
-            if isinstance(error, OSError):
-                raise NoAnswerError(_why_unreachable(error)) from None
             raise
         return theirs
 
@@ -87,24 +75,18 @@ class Relay:
         self._there.abort()
 
     async def _connect(self, target: Target, tls: ssl.SSLContext) -> None:
-        url = target.url
-        server = await _connected(await target.addresses())
-        try:
-            if url.starttls:
-                await _ask_for_tls(server)
-            options: dict[str, Any] = {"ssl": tls, "server_hostname": url.host} if url.tls else {}
-            await asyncio.get_running_loop().create_connection(lambda: self._there, sock=server, **options)
-        except BaseException:
-            server.close()
-            raise
+        attempt = partial(_side_of, target.url, tls)
+        there = await first(target.host, attempt, _Side.abort, kind=f"directory {target.url.text}", log=_log)
+        if there.lost.done():
+            raise NoAnswerError("it closes the connection")
+        self._here.other, there.other, self._there = there, self._here, there
 
 
 class _Side(asyncio.Protocol):
     """One side of the relay: what arrives here leaves on the other side, and the end of one is the end of both."""
 
-    other: _Side
-
     def __init__(self) -> None:
+        self.other: _Side | None = None
         self.received = 0
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._transport: asyncio.Transport | None = None
@@ -115,13 +97,13 @@ class _Side(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.received += len(data)
-        if self.received > _LONGEST_ANSWER or self.other._transport is None:
+        if self.received > _LONGEST_ANSWER or self.other is None or self.other._transport is None:
             self.abort()
         else:
             self.other._transport.write(data)
 
     def connection_lost(self, error: Exception | None) -> None:
-        if self.other._transport is not None:
+        if self.other is not None and self.other._transport is not None:
             self.other._transport.close()
         if not self.lost.done():
             self.lost.set_result(None)
@@ -133,21 +115,23 @@ class _Side(asyncio.Protocol):
             self.lost.set_result(None)
 
 
-async def _connected(addresses: list[Any]) -> socket.socket:
-    """A connection to the first of the addresses that takes one. Raises OSError."""
-    problem = OSError("it has no address")
-    for family, kind, protocol, _, address in addresses:
-        server = socket.socket(family, kind, protocol)
-        server.setblocking(False)
+async def _side_of(url: Url, tls: ssl.SSLContext, address: Address) -> _Side:
+    """A connection to one address of the server, with TLS. Raises NoAnswerError."""
+    side = _Side()
+    try:
+        server = await connected(address)
         try:
-            await asyncio.get_running_loop().sock_connect(server, address)
-            return server
-        except BaseException as error:
+            if url.starttls:
+                await _ask_for_tls(server)
+            options: dict[str, Any] = {"ssl": tls, "server_hostname": url.host} if url.tls else {}
+            await asyncio.get_running_loop().create_connection(lambda: side, sock=server, **options)
+        except BaseException:
+            side.abort()
             server.close()
-            if not isinstance(error, OSError):
-                raise
-            problem = error
-    raise problem
+            raise
+    except OSError as error:
+        raise NoAnswerError(_why_unreachable(error)) from None
+    return side
 
 
 async def _ask_for_tls(server: socket.socket) -> None:

@@ -63,7 +63,8 @@ class Server:
             waited = began - asked
             if not 0 <= waited <= seconds / 2:
                 raise BusyError("all connections are busy") from None
-            raise NoAnswerError(f"no answer within {seconds - waited:.2g} s") from None
+            silence = f"no answer within {seconds - waited:.2g} s"
+            raise NoAnswerError(self._target.host.trouble() or silence) from None
         except (RefusedError, ConfigError) as error:  # a refusal of the gateway's own account; its secret file
             raise NoAnswerError(str(error)) from None
         except ldap.LDAPError as error:
@@ -74,8 +75,13 @@ class Server:
         while self._idle:
             own, used = self._idle.pop()
             if time.monotonic() - used < _IDLE:
-                with suppress(ldap.LDAPError):
+                try:
                     return await self._ask_and_keep(own, ask)
+                except BaseException as error:
+                    # If the server has vanished, the other kept ones would be silent too, each for one more login.
+                    self._close_idle()
+                    if not isinstance(error, ldap.LDAPError):
+                        raise
                 break
             own.close()
         return await self._ask_and_keep(await self._connect_as_the_gateway(), ask)
@@ -96,11 +102,16 @@ class Server:
 
     async def close(self) -> None:
         """Close all connections."""
-        self._target.close()
+        self._target.host.close()
         self._idle.clear()
         for connection in list(self._open):
             connection.abort()
             await connection.over
+
+    def _close_idle(self) -> None:
+        idle, self._idle = self._idle, []
+        for own, _ in idle:
+            own.abort()
 
     async def _ask_and_keep(self, own: Connection, ask: Callable[[Connection], Awaitable[_T]]) -> _T:
         try:

@@ -1,94 +1,91 @@
-"""One server: its name looked up, its socket opened.
+"""One server: the addresses of its name, and a socket for each that is asked.
 
-Rule 1: the name is looked up at the start, and again after each question that got no answer. No login waits for that
-        as long as there is an address to ask.
-Rule 2: when an address does not answer, the next one of the name is taken. If there is only one, a new socket is
-        opened: a connected socket keeps this machine's own address, which may have changed.
-Rule 3: if the name cannot be looked up, the old socket stays in use.
+Rule 1: the name is looked up at the start, and again when an address gives no answer. No login waits for that as long
+        as there is an address to ask.
+Rule 2: the address that answered last is asked first. If it gives no answer for its share of the time, the next one of
+        the name is asked as well, and the first answer counts.
+Rule 3: after silence a new socket is opened: a connected socket keeps this machine's own address, which may have
+        changed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
+import logging
+from functools import partial
 
 from pyrad.packet import Packet
 
+from dicomgate.kit.connecting import first
 from dicomgate.kit.failover import BusyError, NoAnswerError
+from dicomgate.kit.host import Address, Host
 
 from .conversation import Conversation
 from .messages import Question
+
+_log = logging.getLogger(__name__)
+
+_SPARE = 0.02
+"""Seconds before the end at which an address has no answer: what was wrong with its answers must still be told."""
 
 
 class Server:
     """Within one event loop."""
 
     def __init__(self, host: str, port: int, secret: bytes, retry_after: float) -> None:
-        self._host, self._port = host, port
+        self._host = Host(host, port)
         self._secret = secret
         self._retry_after = retry_after
-        self._conversation: Conversation | None = None
-        self._beginning: asyncio.Task[None] | None = None
-        self._problem = ""
+        self._conversations: dict[Address, Conversation] = {}
 
     async def begin(self, seconds: float) -> str:
-        """Look up the name and open a socket, within `seconds`. Returns why it cannot be asked yet; "" if it can."""
-        beginning = self._begin()
-        await asyncio.wait((beginning,), timeout=seconds)
-        if self._conversation is not None:
-            return ""
-        return self._problem if beginning.done() else "looking up its name takes too long"
+        """Look up the name within `seconds`. Returns why it cannot be asked yet; "" if it can."""
+        await asyncio.wait((self._host.look_up(),), timeout=seconds)
+        return "" if self._host.addresses() else self._host.trouble()
 
     async def ask(self, question: Question, seconds: float) -> Packet:
         """The answer, verified. Raises BusyError, and NoAnswerError after `seconds` at the latest."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
-        if self._conversation is None and (problem := await self.begin(seconds)):
+        end = asyncio.get_running_loop().time() + seconds
+        if not self._host.addresses() and (problem := await self.begin(seconds)):
             raise NoAnswerError(problem)
-        conversation = self._conversation
-        if conversation is None:
-            raise NoAnswerError("it was closed meanwhile")
+        share = seconds / (len(self._host.addresses()) + 1)
+        ask_one = partial(self._ask_one, question, end - min(_SPARE, seconds / 10))
+        kind = f"RADIUS server {self._host.name}"
         try:
-            return await conversation.ask(question, max(0.0, end - loop.time()))
+            async with asyncio.timeout_at(end):
+                return await first(self._host, ask_one, _too_late, kind=kind, log=_log, stagger=share)
+        except TimeoutError:
+            raise NoAnswerError(self._host.trouble() or f"no answer within {seconds:.1f} s") from None
+
+    async def close(self) -> None:
+        """Wait for no look-up any longer, and close the sockets."""
+        self._host.close()
+        for address in list(self._conversations):
+            await self._conversations.pop(address).end()
+
+    async def _ask_one(self, question: Question, end: float, address: Address) -> Packet:
+        conversation = await self._conversation_with(address)
+        try:
+            return await conversation.ask(question, max(0.0, end - asyncio.get_running_loop().time()))
         except BusyError:
             raise
         except NoAnswerError:
-            if conversation is self._conversation:
-                self._begin()
+            if self._conversations.get(address) is conversation:
+                await self._conversations.pop(address).end()
             raise
 
-    async def close(self) -> None:
-        """End the look-up, if one is under way, and close the socket."""
-        beginning, self._beginning = self._beginning, None
-        if beginning is not None:
-            beginning.cancel()
-            await asyncio.wait((beginning,))
-        conversation, self._conversation = self._conversation, None
-        if conversation is not None:
-            await conversation.end()
+    async def _conversation_with(self, address: Address) -> Conversation:
+        if address not in self._conversations:
+            host, port = address.socket_address[:2]
+            new = Conversation((host, port), self._secret, self._retry_after)
+            try:
+                await new.begin()
+            except OSError as error:
+                raise NoAnswerError(error.strerror or str(error)) from None
+            if self._conversations.setdefault(address, new) is not new:
+                await new.end()  # another login was faster
+        return self._conversations[address]
 
-    def _begin(self) -> asyncio.Task[None]:
-        """The one look-up that is under way; begun now if there is none."""
-        if self._beginning is None or self._beginning.done():
-            self._beginning = asyncio.create_task(self._look_up_and_connect())
-        return self._beginning
 
-    async def _look_up_and_connect(self) -> None:
-        old = self._conversation
-        try:
-            addresses = await self._look_up()
-            # The address after the old one; the first, if there is no old one or the name no longer has it.
-            place = addresses.index(old.address) + 1 if old is not None and old.address in addresses else 0
-            new = Conversation(addresses[place % len(addresses)], self._secret, self._retry_after)
-            await new.begin()
-        except OSError as error:
-            self._problem = error.strerror or str(error)
-            return
-        self._conversation = new
-        if old is not None:
-            await old.end()
-
-    async def _look_up(self) -> list[tuple[str, int]]:
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM)
-        return list(dict.fromkeys((str(address[0]), self._port) for *_, address in found))
+def _too_late(_: Packet) -> None:
+    """An answer that came after another one needs no cleaning up."""

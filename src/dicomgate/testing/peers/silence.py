@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ...kit import host
 from .loopback import Address
 
 
@@ -38,19 +39,20 @@ class Names:
         self._over = Event()
         self._resolve = socket.getaddrinfo
         patch.setattr(socket, "getaddrinfo", self._answer)
+        patch.setattr(host, "_FRESH", 0.0)  # a change counts at once
 
-    def _answer(self, host: str, *arguments: Any, **options: Any) -> list[Any]:
-        if host not in self.addresses:
-            return self._resolve(host, *arguments, **options)
-        self.asked.append(host)
-        addresses = self.addresses[host]
+    def _answer(self, name: str, *arguments: Any, **options: Any) -> list[Any]:
+        if name not in self.addresses:
+            return self._resolve(name, *arguments, **options)
+        self.asked.append(name)
+        addresses = self.addresses[name]
         if addresses is None:
             self._over.wait(30)
-            addresses = []
+            addresses = self.addresses[name]
         if not addresses:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return [found for address in addresses for found in self._resolve(address, *arguments, **options)]
 
-    def close(self) -> None:
+    def release(self) -> None:
         """End the look-ups that hang."""
         self._over.set()
