@@ -42,9 +42,9 @@ class Host:
     def __init__(self, name: str, port: int) -> None:
         self.name = name
         self.port = port
-        self._is_name = not _is_address(name)
+        self.is_name = not _is_address(name)
         # What is an address already needs no resolver; this does not block.
-        self._found = [] if self._is_name else _look_up(name, port, socket.AI_NUMERICHOST)
+        self._found = [] if self.is_name else _look_up(name, port, socket.AI_NUMERICHOST)
         self._failed: dict[Address, tuple[float, str]] = {}  # until when it is tried last, and why
         self._good: Address | None = None
         self._looking_up: asyncio.Future[list[Address]] | None = None
@@ -76,7 +76,7 @@ class Host:
             return self._problem or f"no name server has answered yet where {self.name} is"
         if not all(address in self._failed for address in self._found):
             return ""
-        if not self._is_name:
+        if not self.is_name:
             return self._failed[self._found[0]][1]
         return "; ".join(f"{address}: {self._failed[address][1]}" for address in self._found)
 
@@ -90,7 +90,7 @@ class Host:
             return under_way
         self._looking_up = found = loop.create_future()
         found.add_done_callback(self._take)
-        if not self._is_name or (self._found and time.monotonic() - self._looked_up < _FRESH):
+        if not self.is_name or (self._found and time.monotonic() - self._looked_up < _FRESH):
             found.set_result(self._found)
         else:
             # Not the event loop's threads: these are few, and all of the gateway would wait for one that hangs.

@@ -63,8 +63,9 @@ class Server:
             waited = began - asked
             if not 0 <= waited <= seconds / 2:
                 raise BusyError("all connections are busy") from None
-            silence = f"no answer within {seconds - waited:.2g} s"
-            raise NoAnswerError(self._target.host.trouble() or silence) from None
+            host = self._target.host
+            addresses = host.trouble() if host.is_name else ""
+            raise NoAnswerError(addresses or f"no answer within {seconds - waited:.2g} s") from None
         except (RefusedError, ConfigError) as error:  # a refusal of the gateway's own account; its secret file
             raise NoAnswerError(str(error)) from None
         except ldap.LDAPError as error:
