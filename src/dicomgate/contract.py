@@ -37,7 +37,7 @@ class Identity:
 
     `primary` is the username (UTF-8, no control characters, never empty), the Kerberos ticket, the SAML assertion or
     the JSON Web Token. `secondary` is the passcode, and empty for every type but 2. Both are the bytes received, except
-    that text in a listener's `fallback_encoding` is converted to UTF-8. The repr shows neither, except a username.
+    that text in a listener's `fallback_encoding` is converted to UTF-8. The repr shows neither, only a short username.
     """
 
     type: IdentityType
@@ -53,7 +53,8 @@ class Identity:
         return None
 
     def __repr__(self) -> str:
-        who = f", username={self.username!r}" if self.username is not None else f", {len(self.primary)} bytes"
+        name = self.username  # a long one may be a token that is in the wrong place
+        who = f", username={name!r}" if name is not None and len(name) <= 32 else f", {len(self.primary)} bytes"
         return f"Identity({self.type.name}{who})"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from dicomgate import Accept, Attempt, Decision, Identity, IdentityType, Once, Pass, Peer, Reject, Unavailable
 from dicomgate.association.admission import Admit, Policy, Refuse, Route, before_asking, settle
 from dicomgate.auth.chain import Verdict
+from dicomgate.kit.text import claimed_name
 from dicomgate.wire.reject_abort import REFUSED_IDENTITY, TRY_LATER
 from dicomgate.wire.user_identity import encode_server_response
 
@@ -132,3 +134,16 @@ def test_a_called_ae_title_has_its_route_or_that_of_the_rest() -> None:
     both = Policy("l", routes={"ONE": one, "*": rest})
     assert (both.route("ONE"), both.route("TWO"), both.route("*")) == (one, rest, rest)
     assert STRICT.route("ONE") is None
+
+
+@pytest.mark.parametrize("decision", [Reject("unknown user {}"), Pass("{}: nobody"), Unavailable("{} hangs")])
+def test_a_token_in_the_place_of_a_name_is_not_recorded(decision: Reject | Pass | Unavailable) -> None:
+    for name, shown in ("alice", "alice"), ("Bearer 123", claimed_name("Bearer 123")):
+        who = Identity(IdentityType.USERNAME_AND_PASSCODE, name.encode(), b"pw")
+        attempt = Attempt("a1", who, "CT1", "PACS", Peer("192.0.2.1", 1), "clinical", (), NOW)
+        told = replace(decision, reason=decision.reason.format(name))
+        record, refuse = settle(attempt, Verdict(told, "staff"), NOW)
+        assert isinstance(refuse, Refuse)
+        assert record.claimed == shown
+        assert record.reason == decision.reason.format(shown)
+        assert refuse.reason == f"staff: {record.reason}"

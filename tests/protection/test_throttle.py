@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from dicomgate import Identity
+from dicomgate.kit.text import token_digest
 from dicomgate.protection.throttle import Subject, Throttle, ThrottleSettings, subject_of
 from dicomgate.state.protocol import SharedState, StateUnavailable
 from dicomgate.state.sqlite import SqliteState
@@ -31,6 +32,12 @@ def account(identity: Identity | None) -> str:
 def test_the_spellings_of_a_name_are_one_account(typed: str) -> None:
     assert account(passcode(typed, "x")) == "alice"
     assert account(username(typed)) == "alice"
+
+
+def test_a_token_in_the_place_of_a_name_is_no_key() -> None:
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
+    assert account(passcode(token, "x")) == account(username(token)) == f"token~{token_digest(token)}"
+    assert account(passcode(token[:-1], "x")) != account(passcode(token, "x"))
 
 
 @pytest.mark.parametrize(

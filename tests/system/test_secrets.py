@@ -21,6 +21,12 @@ from dicomgate.testing.system_gateway import StartGateway, configuration
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
 
 TOKEN = SECRETS[3]
+MISPLACED = [
+    f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.{TOKEN.decode()}",
+    f"Bearer {TOKEN.decode()}",
+    f"<saml:Assertion>{TOKEN.decode()}</saml:Assertion>",
+]
+"""What is a secret, in the field for the username."""
 
 
 @pytest.mark.parametrize("secret", SECRETS[:4])
@@ -72,6 +78,9 @@ def test_whatever_goes_wrong(gateway: StartGateway, evidence: Evidence, identity
             [login("\u202e\n" + WRONG.decode(), WRONG)],  # not a username: it has a control character
             [login("alice", WRONG, kind=1)],
             [login(TOKEN.decode(), b"", kind=5)],
+            *([login(secret, b"", kind=1)] for secret in MISPLACED),
+            *([login(secret, WRONG)] for secret in MISPLACED),
+            *([login(f"{secret}\n", WRONG)] for secret in MISPLACED),  # a file that was read with its line end
             [login(TOKEN.decode(), b"", kind=6)],
             [login("alice", WRONG), login("alice", ALICE)],
             [malformed],

@@ -14,6 +14,7 @@ from functools import partial
 from ..auth.chain import Verdict
 from ..contract import Accept, Attempt, Identity, IdentityType, Pass, Peer, Reject, Unavailable
 from ..events.events import Decided, Outcome
+from ..kit.text import claimed_name, looks_like_a_token
 from ..wire.associate import AssociateRequest
 from ..wire.reject_abort import REFUSED_IDENTITY, TRY_LATER, Refusal
 
@@ -118,7 +119,7 @@ def _admit(verdict: Verdict, identity: Identity | None, now: datetime) -> Admit 
     by = f"{verdict.authenticator}: " if verdict.authenticator else ""
     if not isinstance(decision, Accept):
         looked = isinstance(decision, Reject | Pass)
-        return Refuse(REFUSED_IDENTITY if looked else TRY_LATER, f"{by}{decision.reason}")
+        return Refuse(REFUSED_IDENTITY if looked else TRY_LATER, f"{by}{_reason(decision, identity)}")
     if decision.expires_at is not None and decision.expires_at <= now:
         return Refuse(REFUSED_IDENTITY, f"{by}the credential ended at {decision.expires_at.isoformat()}")
     if decision.once is not None:
@@ -136,6 +137,14 @@ def _response(decision: Accept, identity: Identity | None) -> bytes | None:
     return decision.server_response or b""
 
 
+def _reason(decision: Reject | Pass | Unavailable, identity: Identity | None) -> str:
+    """The reason, which may repeat the claimed name; one that looks like a token is hidden there, too."""
+    name = identity.username if identity else None
+    if name is None or not looks_like_a_token(name):
+        return decision.reason
+    return decision.reason.replace(name, claimed_name(name))
+
+
 _OUTCOMES: Mapping[type, Outcome] = {
     Accept: Outcome.ACCEPT,
     Reject: Outcome.REJECT,
@@ -147,14 +156,15 @@ _OUTCOMES: Mapping[type, Outcome] = {
 def _record(attempt: Attempt, verdict: Verdict, now: datetime) -> Decided:
     decision, identity = verdict.decision, attempt.identity
     accept = decision if isinstance(decision, Accept) else None
+    name = identity.username if identity else None
     return Decided(
         attempt.id,
         now,
         _OUTCOMES[type(decision)],
         verdict.authenticator,
-        reason="" if isinstance(decision, Accept) else decision.reason,
+        reason="" if isinstance(decision, Accept) else _reason(decision, identity),
         identity_type=identity.type.value if identity else None,
-        claimed=identity.username if identity else None,
+        claimed=None if name is None else claimed_name(name),
         user=accept.user if accept else None,
         groups=tuple(sorted(accept.groups)) if accept else (),
         attributes=accept.attributes if accept else {},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 LONGEST_NAME = 256
@@ -63,3 +64,42 @@ def one_line(text: str) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in text
     )
+
+
+_LONGEST_SHOWN = 128
+_MARKS = re.compile(
+    r"eyJ[\w-]{8}"  # a JSON object in base64: the beginning of a signed or encrypted token (RFC 7515, RFC 7516)
+    r"|<[?\w]"  # markup: an assertion
+    r"|-----BEGIN "
+    r"|\$[\w-]{1,16}\$|\{[\w-]{3,20}\}"  # a hash, as in crypt(5) and RFC 2307
+    r"|^(?i:bearer|basic|negotiate|digest)\s"  # the value of an Authorization header (RFC 9110 11.6.2)
+    r"|\b(?:gh[opsu]_|github_pat_|glpat-|xox[a-z]-|ya29\.|sk-)\w{10}"  # tokens that say what they are
+    r"|\b[0-9A-Fa-f]{32,}\b"
+)
+_BLOB = re.compile(r"[A-Za-z0-9+/_=~-]{40,}")
+_KINDS = tuple(map(re.compile, ("[a-z]", "[A-Z]", "[0-9]")))
+
+
+def looks_like_a_token(name: str) -> bool:
+    """True for what no user is called: a token, an assertion, a ticket in base64, a hash, a very long text."""
+    return (
+        len(name) > _LONGEST_SHOWN
+        or _MARKS.search(name) is not None
+        or any(all(kind.search(blob) for kind in _KINDS) for blob in _BLOB.findall(name))
+    )
+
+
+def token_digest(name: str) -> str:
+    """What stands for a name that looks like a token, for example as the key of a counter: 16 characters."""
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def claimed_name(name: str) -> str:
+    """A claimed username for log, audit and messages: as it is, but never one that looks like a token.
+
+    Clients send tokens in the field for the username, and records are kept for years. A passcode that somebody types
+    there cannot be told from a name.
+    """
+    if not looks_like_a_token(name):
+        return name
+    return f"(looks like a token: {len(name)} characters, sha256 {token_digest(name)}...)"

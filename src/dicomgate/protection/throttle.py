@@ -32,6 +32,7 @@ from typing import NamedTuple
 
 from ..contract import Attempt
 from ..kit.addresses import source_of
+from ..kit.text import looks_like_a_token, token_digest
 from ..state.protocol import Backoff, Grant, SharedState, StateUnavailable
 from .account_key import LONGEST_NAME, account_key
 
@@ -73,7 +74,12 @@ class Subject:
 def subject_of(attempt: Attempt) -> Subject:
     """The subject that an attempt is counted for."""
     name = attempt.identity.username if attempt.identity is not None else None
-    account = "" if not name else account_key(name) if len(name) <= LONGEST_NAME else _TOO_LONG
+    if name and len(name) > LONGEST_NAME:
+        account = _TOO_LONG
+    elif name and looks_like_a_token(name):
+        account = f"token~{token_digest(name)}"  # counters are listed, logged, and kept for a month
+    else:
+        account = account_key(name) if name else ""
     return Subject(account, source_of(attempt.peer.address))
 
 

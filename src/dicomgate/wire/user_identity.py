@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 
 from ..contract import Identity, IdentityType
+from ..kit.text import claimed_name, looks_like_a_token
 from .items import counted, counted_field, item, malformed
 from .reject_abort import REFUSED_IDENTITY, PduError
 
@@ -70,15 +71,17 @@ def _check_username(value: bytes) -> None:
     try:
         name = value.decode("utf-8")
     except UnicodeDecodeError:
-        message = f"the username is not UTF-8: {_shown(value)!r} (a listener may name a fallback_encoding)"
+        message = f"the username is not UTF-8: {_shown(value)} (a listener may name a fallback_encoding)"
         raise PduError(message, REFUSED_IDENTITY) from None
     if not name or _CONTROL.search(name):
-        raise PduError(f"the username is empty or has control characters: {_shown(value)!r}", REFUSED_IDENTITY)
+        raise PduError(f"the username is empty or has control characters: {_shown(value)}", REFUSED_IDENTITY)
 
 
-def _shown(username: bytes) -> bytes:
+def _shown(username: bytes) -> str:
     # Up to the first control character: a wrong length may have made a passcode part of the name after it.
-    return _C0.split(username, 1)[0][:64]
+    first = _C0.split(username, 1)[0]
+    name = first.decode("latin-1")
+    return claimed_name(name) if looks_like_a_token(name) else repr(first[:64])
 
 
 def encode_identity(identity: Identity) -> bytes:
