@@ -51,6 +51,7 @@ def make_certificate(folder: Path) -> Path:
     path = folder / "bench.pem"
     if not path.exists():
         issued = trustme.CA().issue_cert("localhost", "127.0.0.1")
+        path.touch(mode=0o600)
         issued.private_key_and_cert_chain_pem.write_to_path(path)
     return path
 

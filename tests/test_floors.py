@@ -31,7 +31,9 @@ MAY_IMPORT: dict[str, Callable[[tuple[str, ...]], bool]] = {
         or (module[0] == "kit" and module[-1] in IN_THE_LOOP)
         or FLOORS[module[0]] >= 3
     ),
-    "ssl": lambda module: module in (("net", "tls"), ("kit", "fetch")) or module[0] == "testing",
+    "ssl": lambda module: (
+        module in (("net", "tls"), ("net", "tls_context"), ("kit", "authorities")) or module[0] == "testing"
+    ),
     "httpx2": lambda module: module == ("kit", "fetch") or module[0] == "testing",
     "sqlite3": lambda module: module[0] == "state",
     "redis": lambda module: module == ("state", "redis"),

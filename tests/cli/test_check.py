@@ -52,6 +52,7 @@ def test_a_certificate_that_cannot_be_read_is_named(gate: Path, run: Any, one_li
     assert "listener[0].tls.certificate: " in one_line(run("check", "--config", gate), 2)
     own = trustme.CA().issue_cert("127.0.0.1")
     own.private_key_and_cert_chain_pem.write_to_path(str(gate.parent / "gate.pem"))
+    (gate.parent / "gate.pem").chmod(0o600)
     assert run("check", "--config", gate).exit_code == 0
 
 

@@ -58,6 +58,8 @@ def gateway(gate: Path, configuration: Any, serving: Any, pacs: int) -> Iterator
     """The gateway in front of a PACS: without TLS, with TLS, and with TLS and client certificates."""
     folder, ca = gate.parent, trustme.CA()
     ca.cert_pem.write_to_path(str(folder / "ca.pem"))
+    for secret in ("gate.pem", "scu.pem"):
+        (folder / secret).touch(mode=0o600)
     ca.issue_cert("127.0.0.2", "gate.example.org").private_key_and_cert_chain_pem.write_to_path(
         str(folder / "gate.pem")
     )

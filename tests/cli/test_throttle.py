@@ -94,6 +94,7 @@ def test_a_file_that_is_no_database_is_a_line(gate: Path, run: Any, one_line: An
 
 def test_a_redis_that_is_out_of_reach_is_a_line_without_a_secret(gate: Path, run: Any, one_line: Any) -> None:
     gate.write_text(gate.read_text() + '[state]\nurl = "redis://:canary-secret@127.0.0.1:1/0"\n')
+    gate.chmod(0o600)
     line = one_line(run("throttle", "clear", "--all", "--config", gate), 3)
     assert line.startswith("state redis://127.0.0.1:1/0: cannot be reached")
     assert "canary-secret" not in line

@@ -291,6 +291,29 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("mode", "text", "said"),
+    [
+        (0o646, GOOD, ": everybody may write this file; chmod o-w"),
+        (0o640, '[state]\nurl = "redis://:a-password@redis/0"\n' + GOOD, None),
+        (0o644, '[state]\nurl = "redis://redis/0"\n' + GOOD, None),
+        (0o644, '[state]\nurl = "redis://:a-password@redis/0"\n' + GOOD, ":2: state.url: holds a password, and everyb"),
+        (0o644, add('name = "staff"', 'proxy = "http://u:p@proxy:1"'), ":17: authenticator[0].proxy: holds a password"),
+    ],
+)
+def test_who_may_read_and_write_the_file(tmp_path: Path, mode: int, text: str, said: str | None) -> None:
+    path = tmp_path / "gate.toml"
+    path.write_text(text)
+    path.chmod(mode)
+    if said is None:
+        assert load(path).tables.listener
+        return
+    with pytest.raises(ConfigError) as it:
+        load(path)
+    assert str(it.value).startswith(f"{path}{said}")
+    assert "password@" not in str(it.value)
+
+
+@pytest.mark.parametrize(
     ("encoding", "said"),
     [
         ("utf-8-sig", None),

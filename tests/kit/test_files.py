@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -129,6 +132,60 @@ def test_a_file_that_a_library_opens_is_checked_as_one_that_is_read(secret_file:
     with pytest.raises(ConfigError, match="cannot be read: No such file") as missing:
         check_trusted(tmp_path / "missing")
     assert isinstance(missing.value.__cause__, OSError)
+
+
+@pytest.fixture
+def group(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """The group of every file has these members, and is the primary group of those users."""
+
+    def have(*members: str, primary_of: Sequence[str] = (), known: bool = True) -> None:
+        numbers = {"owner": os.getuid(), "root": 0, "mallory": 4711}
+
+        def user(name: str) -> SimpleNamespace:
+            return SimpleNamespace(pw_uid=numbers[name], pw_gid=os.getgid())
+
+        def lookup(number: int) -> SimpleNamespace:
+            if not known:
+                raise KeyError(number)
+            return SimpleNamespace(gr_name="ward", gr_mem=list(members))
+
+        monkeypatch.setattr("grp.getgrgid", lookup)
+        monkeypatch.setattr("pwd.getpwnam", user)
+        monkeypatch.setattr("pwd.getpwall", lambda: [user(name) for name in primary_of])
+
+    return have
+
+
+@pytest.mark.parametrize(
+    ("members", "primary_of", "known", "allowed"),
+    [
+        ((), ("owner",), True, True),  # a user whose umask is 002, and who has a group of his own
+        ((), (), True, True),
+        (("owner", "root"), ("owner",), True, True),
+        (("mallory",), ("owner",), True, False),
+        ((), ("owner", "mallory"), True, False),
+        ((), ("owner",), False, False),
+        (("nobody-knows",), (), True, False),
+    ],
+)
+def test_a_group_may_write_if_nobody_else_is_in_it(
+    secret_file: Path, tmp_path: Path, group: Any, members: Any, primary_of: Any, known: bool, allowed: bool
+) -> None:
+    group(*members, primary_of=primary_of, known=known)
+    assert read_secret(secret_file) == SECRET, "the group may not write"
+    name = "ward" if known else str(secret_file.stat().st_gid)
+    for path, what in ((secret_file, "this file; chmod g-w"), (tmp_path, f"the folder {tmp_path}; chmod g-w")):
+        before = stat.S_IMODE(path.stat().st_mode)
+        path.chmod(before | 0o020)
+        if allowed:
+            assert read_secret(secret_file) == SECRET
+            check_trusted(secret_file)
+        else:
+            with pytest.raises(ConfigError, match=f"the group {name} may write {what}"):
+                read_secret(secret_file)
+            with pytest.raises(ConfigError, match=f"the group {name} may write {what}"):
+                check_trusted(secret_file)
+        path.chmod(before)
 
 
 def test_a_file_that_is_too_long(secret_file: Path) -> None:

@@ -16,7 +16,7 @@ from dicomgate.errors import StartError
 from dicomgate.kit import host
 from dicomgate.net.connection import Connection
 from dicomgate.net.dial import Upstream
-from dicomgate.net.tls import client_context
+from dicomgate.net.tls_context import client_context
 from dicomgate.testing.fixtures import certificates, names
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import free_port

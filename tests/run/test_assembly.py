@@ -196,8 +196,8 @@ def test_problems_of_all_parts_come_together_with_their_lines(tmp_path: Path) ->
             "authenticator[1]: no authenticator is called 'fakke-that-is-not-there'",
             "authenticator[2]: [Errno 2] No such file or directory: 'nowhere.htpasswd'",
             "authenticator[3]: bad: handles must be a collection of IdentityType and None",
-            "upstream[0].tls.ca: nowhere.pem: No such file or directory",
-            "listener[0].tls.certificate: nowhere.pem: No such file or directory",
+            "upstream[0].tls.ca: nowhere.pem: cannot be read: No such file or directory",
+            "listener[0].tls.certificate: nowhere.pem: cannot be read: No such file or directory",
         ],
         strict=True,
     ):
@@ -217,13 +217,27 @@ def files(tmp_path: Path, certificates: Certificates) -> dict[str, Path]:
     old.write_bytes(
         key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, BestAvailableEncryption(b"passphrase"))
     )
+    for secret in (locked, old):
+        secret.chmod(0o600)
+    content = {
+        "open.key": certificates.server.key, "changeable.pem": certificates.ca, "both.pem": certificates.server.key,
+    }  # fmt: skip
+    for name, copied in content.items():
+        (tmp_path / name).write_bytes(copied.read_bytes())
+    (tmp_path / "both.pem").write_bytes(certificates.server.certificate.read_bytes() + copied.read_bytes())
+    (tmp_path / "backwards.pem").write_bytes(
+        certificates.ca.read_bytes() + certificates.server.certificate.read_bytes()
+    )
+    for name, mode in (("open.key", 0o644), ("both.pem", 0o644), ("changeable.pem", 0o666)):
+        (tmp_path / name).chmod(mode)
     (tmp_path / "empty.pem").write_text("")
     (tmp_path / "text.pem").write_text("-----BEGIN CERTIFICATE-----\nbm8=\n-----END CERTIFICATE-----\n")
     return {
         "certificate": certificates.server.certificate, "key": certificates.server.key, "ca": certificates.ca,
         "other": certificates.client.key, "locked": locked, "locked-traditionally": old,
         "empty": tmp_path / "empty.pem", "text": tmp_path / "text.pem", "folder": tmp_path,
-        "nowhere": tmp_path / "nowhere.pem",
+        "nowhere": tmp_path / "nowhere.pem", "open": tmp_path / "open.key", "both-open": tmp_path / "both.pem",
+        "changeable": tmp_path / "changeable.pem", "backwards": tmp_path / "backwards.pem",
     }  # fmt: skip
 
 
@@ -233,28 +247,29 @@ def tls(files: dict[str, Path], names: str) -> str:
     return "tls = { " + ", ".join(f'{key} = "{files[name]}"' for key, name in pairs) + " }"
 
 
-NOT_A_CHAIN, NO_CERTIFICATE = "not a PEM certificate chain with its private key", "contains no PEM certificate"
 LISTENER_TLS = [
-    ("certificate=nowhere key=key", "certificate", "nowhere.pem: No such file or directory"),
+    ("certificate=nowhere key=key", "certificate", "nowhere.pem: cannot be read: No such file or directory"),
     ("certificate=folder key=key", "certificate", "Is a directory"),
-    ("certificate=certificate key=nowhere", "key", "nowhere.pem: No such file or directory"),
+    ("certificate=certificate key=nowhere", "key", "nowhere.pem: cannot be read: No such file or directory"),
     ("certificate=certificate key=other", "key", "client.key is not the key of "),
-    ("certificate=certificate", "certificate", NOT_A_CHAIN),
-    ("certificate=empty key=key", "certificate", NOT_A_CHAIN),
-    ("certificate=text key=key", "certificate", NOT_A_CHAIN),
-    ("certificate=key key=key", "certificate", NOT_A_CHAIN),
-    ("certificate=certificate key=locked", "certificate", "or the key has a passphrase"),
-    ("certificate=certificate key=locked-traditionally", "certificate", "or the key has a passphrase"),
+    ("certificate=certificate", "certificate", "server.pem: contains a certificate, and no private key"),
+    ("certificate=backwards key=key", "key", "the certificate of this key must be the first in the file"),
+    ("certificate=empty key=key", "certificate", "empty.pem: the file is empty"),
+    ("certificate=key key=certificate", "certificate", "server.key: contains a private key, and no certificate"),
+    ("certificate=certificate key=locked", "key", "locked.key: the key has a passphrase"),
+    ("certificate=certificate key=locked-traditionally", "key", "old.key: the key has a passphrase"),
+    ("certificate=certificate key=open", "key", "open.key: everybody may read or write this file; chmod o-rw"),
+    ("certificate=both-open", "certificate", "both.pem: everybody may read or write this file; chmod o-rw"),
     ("certificate=certificate key=key client_ca=nowhere", "client_ca", "No such file or directory"),
-    ("certificate=certificate key=key client_ca=empty", "client_ca", NO_CERTIFICATE),
-    ("certificate=certificate key=key client_ca=text", "client_ca", NO_CERTIFICATE),
-    ("certificate=certificate key=key client_ca=key", "client_ca", NO_CERTIFICATE),
+    ("certificate=certificate key=key client_ca=changeable", "client_ca", "everybody may write this file; chmod o-w"),
+    ("certificate=certificate key=key client_ca=text", "client_ca", "text.pem: a certificate in it is damaged"),
+    ("certificate=certificate key=key client_ca=key", "client_ca", "contains a private key, and no certificate"),
 ]
 UPSTREAM_TLS = [
     ("ca=nowhere", "ca", "No such file or directory"),
-    ("ca=empty", "ca", NO_CERTIFICATE),
+    ("ca=empty", "ca", "the file is empty"),
     ("certificate=certificate key=other", "key", "is not the key of"),
-    ("certificate=certificate key=locked", "certificate", "or the key has a passphrase"),
+    ("certificate=certificate key=locked", "key", "the key has a passphrase"),
 ]
 
 
@@ -275,8 +290,7 @@ def test_a_file_that_cannot_be_used_is_told_by_its_key(
 
 
 def test_certificates_that_can_be_used_are_taken(tmp_path: Path, files: dict[str, Path]) -> None:
-    both = tmp_path / "both.pem"
-    both.write_bytes(files["certificate"].read_bytes() + files["key"].read_bytes())
+    files["both-open"].chmod(0o640)  # root:dicomgate, for example
     for lines in (
         tls(files, "certificate=certificate key=key"),
         tls(files, "certificate=certificate key=key client_ca=ca"),
@@ -305,7 +319,7 @@ def test_a_key_with_a_passphrase_never_asks_on_the_terminal(tmp_path: Path, file
     finally:
         os.close(ours)
         os.close(theirs)
-    assert b"or the key has a passphrase" in ended.stderr
+    assert b"the key has a passphrase" in ended.stderr
     assert b"Enter PEM pass phrase" not in ended.stderr
 
 

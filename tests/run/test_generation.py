@@ -55,6 +55,8 @@ def write(folder: Path, *, audit: str = "audit.jsonl", state: str = "state.sqlit
           port: int = 0, extra: str = "") -> Path:  # fmt: skip
     """A configuration with two authenticators and two listening addresses, the last one of them `port`."""
     path = folder / "gate.toml"
+    (folder / "open.sqlite").touch()
+    (folder / "open.sqlite").chmod(0o666)
     path.write_text(f"""
         {extra}
         [gateway]
@@ -90,6 +92,11 @@ WRONG = {
     "an authenticator's keys": ({"second": "fials = true"}, ConfigError, "unknown key"),
     "the audit": ({"audit": "nowhere/audit.jsonl"}, StartError, "cannot be written"),
     "the state's folder": ({"state": "nowhere/state.sqlite"}, StartError, "nowhere"),
+    "a state that others may change": (
+        {"state": "open.sqlite"},
+        ConfigError,
+        "everybody may write this file",
+    ),
     "the state's address": ({"url": "http://127.0.0.1"}, ConfigError, "state.url"),
     "an authenticator's entry": ({"second": "fails = true"}, StartError, "authenticator second failed to start"),
     "a port": ({}, StartError, "Address already in use"),

@@ -257,8 +257,8 @@ def test_who_stops_waiting_stops_the_fetch(issuer: Issuer, ca: Path) -> None:
         ({"proxy": "socks5://proxy.example"}, "proxy: must be http://host:port"),
         ({"proxy": "https://proxy.example"}, "proxy: must be http://host:port"),
         ({"proxy": "http://"}, "proxy: must be http://host:port"),
-        ({"ca": Path("nowhere.pem")}, "ca: nowhere.pem: cannot be used: No such file"),
-        ({"ca": Path(__file__)}, "cannot be used"),
+        ({"ca": Path("nowhere.pem")}, "ca: nowhere.pem: cannot be read: No such file"),
+        ({"ca": Path(__file__)}, "contains no certificate in PEM"),
     ],
 )
 def test_a_configuration_that_is_wrong(options: dict[str, object], words: str) -> None:

@@ -136,17 +136,17 @@ def test_there_is_none_for_a_rejected_token(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"", "no private key in PEM"),
+        (b"", "the file is empty"),
         (b"x" * 100, "no private key in PEM"),
         (b"x" * 70_000, "longer than"),
-        (P256.pem, "no private key in PEM"),
+        (P256.pem, "this is a public key"),
         (private(RSA.private), "P-256 or Ed25519"),
         (private(P384.private), "P-256 or Ed25519"),
         (private(ed448.Ed448PrivateKey.generate()), "P-256 or Ed25519"),
         (private(x25519.X25519PrivateKey.generate()), "P-256 or Ed25519"),
         (
             P256.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")),
-            "without a passphrase",
+            "the key has a passphrase",
         ),
     ],
     ids=lambda value: str(value)[:20],
@@ -161,7 +161,7 @@ def test_permissions(tmp_path: Path) -> None:
     assert responding(tmp_path)
     for mode in (0o644, 0o604, 0o602, 0o666):
         (tmp_path / "gate.key").chmod(mode)
-        with pytest.raises(ConfigError, match="everybody may read or write"):
+        with pytest.raises(ConfigError, match=r"everybody may (read or )?write"):
             authenticator(tmp_path, response_key_file=tmp_path / "gate.key")
     (tmp_path / "gate.key").unlink()
     with pytest.raises(ConfigError, match="No such file"):

@@ -101,9 +101,9 @@ def test_certificates(make: Make, tmp_path: Path, key: str, content: bytes, mode
 @pytest.mark.parametrize(
     ("content", "mode", "message"),
     [
-        (b"", 0o600, "no private key in PEM"),
-        (RSA.pem, 0o600, "no private key in PEM"),
-        (RSA.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")), 0o600, "without"),
+        (b"", 0o600, "the file is empty"),
+        (RSA.pem, 0o600, "contains a certificate, and no private key"),
+        (RSA.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")), 0o600, "passph"),
         (P256.private_pem, 0o600, "must be an RSA key of 2048 bits or more"),
         (WEAK.private_pem, 0o600, "must be an RSA key of 2048 bits or more"),
         (RSA.private_pem, 0o604, "everybody may read"),

@@ -115,8 +115,8 @@ def tls(made: Connection) -> dict[str, str]:
 
 def test_a_ca_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("none")
-    for name in ("ca.pem", "missing.pem"):
-        with pytest.raises(ConfigError, match=f"ca: .*{name}: cannot be used"):
+    for name, said in (("ca.pem", "contains no certificate"), ("missing.pem", "cannot be read")):
+        with pytest.raises(ConfigError, match=f"ca: .*{name}: {said}"):
             server(ca=tmp_path / name)
 
 

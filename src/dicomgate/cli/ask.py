@@ -18,7 +18,7 @@ from ..auth.chain import Chain, Verdict
 from ..contract import Attempt, Identity, Peer
 from ..errors import ConfigError, DoesNotFit, NegativeAnswer, StartError
 from ..net.server_state import ListenerSnapshot
-from ..net.tls import read_certificate
+from ..net.tls_context import read_certificate
 from ..run.assembly import Assembly, assemble
 from ..scu.login import CONTEXT, verification_request
 from ..wire.associate import AssociateAccept, AssociateRequest

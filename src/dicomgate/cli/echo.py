@@ -16,7 +16,8 @@ from ..contract import Identity
 from ..errors import ConfigError, DoesNotFit, NegativeAnswer, StartError
 from ..kit.durations import parse_duration
 from ..net.dial import Upstream, dialled
-from ..net.tls import TlsContext, client_context
+from ..net.tls import TlsContext
+from ..net.tls_context import client_context
 from ..scu.login import CONTEXT, SingleSignOn, verification_request
 from ..wire.associate import AssociateRequest
 from ..wire.presentation import RESULTS

@@ -19,7 +19,7 @@ from ..config.schema import EmbeddedTables
 from ..contract import Attempt, Authenticator, Decision, Identity, Peer
 from ..errors import ConfigError, NegativeAnswer, Problem
 from ..kit.inspect import Finding
-from ..net.tls import read_certificate
+from ..net.tls_context import read_certificate
 from .options import DEFAULT_CONFIG, ConfigOption
 from .output import conclude, in_words, print_table
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import stat
 from collections.abc import Iterator
 
 from ..association.admission import ANY_AE_TITLE
 from ..errors import Problem
 from .schema import Tables
+
+_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+"""In a URL (RFC 3986 3.2.1)."""
 
 
 def contradictions(tables: Tables) -> Iterator[Problem]:
@@ -17,6 +22,19 @@ def contradictions(tables: Tables) -> Iterator[Problem]:
     yield from _duplicates("authenticator", names)
     yield from _of_upstreams(tables)
     yield from _of_listeners(tables, names)
+
+
+def open_secrets(tables: Tables, mode: int) -> Iterator[Problem]:
+    """Every password in these tables, if the file with this mode may be read by everybody."""
+    if not mode & stat.S_IROTH:
+        return
+    message = "holds a password, and everybody may read this file; chmod o-r"
+    if _PASSWORD.search(tables.state.url or ""):
+        yield Problem(("state", "url"), message)
+    for index, table in enumerate(tables.authenticator):
+        for key, value in table.options.items():
+            if isinstance(value, str) and _PASSWORD.search(value):
+                yield Problem(("authenticator", index, key), message)
 
 
 def _duplicates(table: str, names: list[str]) -> Iterator[Problem]:

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from ..auth.problems import describe_problems
 from ..errors import ConfigError, Problem
-from ..kit.files import read_trusted
+from ..kit.files import read_with_mode
 from ..kit.text import read_text
-from .checks import contradictions
+from .checks import contradictions, open_secrets
 from .positions import line_of
 from .schema import Tables, known_keys
 from .toml_errors import describe
@@ -36,7 +36,7 @@ class Configuration:
 
 def load(path: Path, schema: type[Tables] = Tables) -> Configuration:
     """Read and check a configuration file. Raises ConfigError with every problem in it."""
-    text = _read(path)
+    text, mode = _read(path)
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -47,15 +47,18 @@ def load(path: Path, schema: type[Tables] = Tables) -> Configuration:
     except ValidationError as error:
         found = describe_problems(error, data, known_keys)
         raise ConfigError([_located(path, text, keys, message) for keys, message in found]) from error
-    problems = [_located(path, text, keys, message) for keys, message in contradictions(tables)]
+    found = [*contradictions(tables), *open_secrets(tables, mode)]
+    problems = [_located(path, text, keys, message) for keys, message in found]
     if problems:
         raise ConfigError(problems)
     return Configuration(path, text, tables)
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> tuple[str, int]:
+    """The text of the file and its mode."""
+    data, mode = read_with_mode(path, LARGEST)
     try:
-        return read_text(read_trusted(path, LARGEST))
+        return read_text(data), mode
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
 

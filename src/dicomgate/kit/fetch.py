@@ -11,7 +11,6 @@ For plugins that fetch keys or metadata. This module needs the extra "fetch".
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Mapping
 from contextlib import aclosing
 from datetime import timedelta
@@ -22,6 +21,7 @@ from urllib.parse import quote_plus
 import httpx2 as httpx
 
 from ..errors import ConfigError, FetchError
+from .authorities import client_context
 
 __all__ = ["LARGEST", "FetchError", "Fetcher", "check_url", "url_problem"]
 
@@ -41,9 +41,9 @@ class Fetcher:
             raise ConfigError("fetch_timeout: 100ms to 60s")
         self._deadline = deadline.total_seconds()
         try:
-            self._tls = ssl.create_default_context(cafile=ca)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"ca: {ca}: cannot be used: {error.strerror or error}") from None
+            self._tls = client_context(ca)
+        except ConfigError as error:
+            raise ConfigError(f"ca: {error}") from None
         if proxy is not None and not _has_host(_parts(proxy), "http"):
             raise ConfigError("proxy: must be http://host:port")
         self._proxy = proxy

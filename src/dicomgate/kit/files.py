@@ -1,12 +1,17 @@
-"""Files on which a login depends: not writable by everybody, and secrets not readable by everybody.
+"""Files on which a login depends: not writable by others, and secrets not readable by everybody.
 
 Rule 1: a file is as trustworthy as the folders on the way to it: anybody who can write those can replace the file.
-Rule 2: messages name the path, never the content.
+Rule 2: a group may write them only if nobody is in it but root, the file's owner and the user of this process. So the
+        files of a user whose umask is 002, and who has a group of his own, are fine (sshd on Debian has this rule too).
+Rule 3: a group may read a secret: 0640, root:dicomgate.
+Rule 4: messages name the path, never the content.
 """
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import stat
 from pathlib import Path
 
@@ -17,6 +22,7 @@ LONGEST_SECRET = 1024
 """Bytes."""
 
 _WRITABLE, _READABLE = stat.S_IWOTH, stat.S_IROTH
+_ROOT = 0
 
 FileStamp = tuple[int, ...] | None
 """What `file_stamp` returns. Two that differ: the file changed in between."""
@@ -35,7 +41,7 @@ def read_with_mode(path: Path, longest: int) -> tuple[bytes, int]:
 def check_trusted(path: Path) -> None:
     """What `read_trusted` checks, for a file that a library opens. Raises ConfigError."""
     try:
-        _check_mode(path, path.stat().st_mode, _WRITABLE)
+        _check_mode(path, path.stat(), _WRITABLE)
         check_folders(path)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
@@ -67,7 +73,7 @@ def read_secret_text(path: Path) -> str:
 
 
 def check_folders(path: Path) -> None:
-    """Refuse a file that everybody could replace, because everybody may write a folder on the way to it.
+    """Refuse a file that others could replace, because they may write a folder on the way to it.
 
     Folders with the sticky bit are allowed. For a symbolic link, the folders above the link and those above the file
     that it finally leads to count; the links between them do not.
@@ -75,9 +81,9 @@ def check_folders(path: Path) -> None:
     Raises ConfigError, and OSError if a folder cannot be examined.
     """
     for folder in dict.fromkeys((*path.absolute().parents, *Path(os.path.realpath(path)).parents)):
-        mode = folder.stat().st_mode
-        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-            raise ConfigError(f"{path}: everybody may write the folder {folder}; chmod o-w")
+        status = folder.stat()
+        if not status.st_mode & stat.S_ISVTX and (writer := _other_writer(status)):
+            raise ConfigError(f"{path}: {writer[0]} may write the folder {folder}; chmod {writer[1]}")
 
 
 def file_stamp(path: Path) -> FileStamp:
@@ -109,23 +115,49 @@ def _folders(path: Path) -> list[Path]:
 def _read(path: Path, longest: int, forbidden: int) -> tuple[bytes, int]:
     try:
         with open(path, "rb", opener=_open_at_once) as file:
-            mode = os.fstat(file.fileno()).st_mode
-            _check_mode(path, mode, forbidden)
+            status = os.fstat(file.fileno())
+            _check_mode(path, status, forbidden)
             data = file.read(longest + 1)
         check_folders(path)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
     if len(data) > longest:
         raise ConfigError(f"{path}: longer than {longest} bytes")
-    return data, mode
+    return data, status.st_mode
 
 
-def _check_mode(path: Path, mode: int, forbidden: int) -> None:
-    if not stat.S_ISREG(mode):
+def _check_mode(path: Path, status: os.stat_result, forbidden: int) -> None:
+    if not stat.S_ISREG(status.st_mode):
         raise ConfigError(f"{path}: this is not a regular file")
-    if mode & forbidden:
-        may, remedy = ("read or write", "o-rw") if forbidden & _READABLE else ("write", "o-w")
-        raise ConfigError(f"{path}: everybody may {may} this file; chmod {remedy}")
+    if forbidden & _READABLE and status.st_mode & forbidden:
+        raise ConfigError(f"{path}: everybody may read or write this file; chmod o-rw")
+    if writer := _other_writer(status):
+        raise ConfigError(f"{path}: {writer[0]} may write this file; chmod {writer[1]}")
+
+
+def _other_writer(status: os.stat_result) -> tuple[str, str] | None:
+    """Who may write it besides root, its owner and this process's user, and the mode that ends it; None: nobody."""
+    if status.st_mode & stat.S_IWOTH:
+        return "everybody", "o-w"
+    if status.st_mode & stat.S_IWGRP and not _is_our_own(status.st_gid, {_ROOT, status.st_uid, os.geteuid()}):
+        return f"the group {_group_name(status.st_gid)}", "g-w"
+    return None
+
+
+def _is_our_own(group: int, users: set[int]) -> bool:
+    """True if nobody but these users is in the group, as far as the system can list its users."""
+    try:
+        listed = {pwd.getpwnam(name).pw_uid for name in grp.getgrgid(group).gr_mem}
+    except KeyError:
+        return False  # an unknown group, or one with an unknown user
+    return listed | {user.pw_uid for user in pwd.getpwall() if user.pw_gid == group} <= users
+
+
+def _group_name(group: int) -> str:
+    try:
+        return grp.getgrgid(group).gr_name
+    except KeyError:
+        return str(group)
 
 
 def _open_at_once(path: str, flags: int) -> int:

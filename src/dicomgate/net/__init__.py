@@ -14,6 +14,7 @@ Modules:
     relay          One established association on its sockets: carries out the effects of an `Association`
     server_state   What all associations share, and how the listener of each one is configured
     session        One association until it is established or refused: carries out the effects of its `Handshake`
-    tls            TLS on both sides, after PS3.15 B.12 (BCP 195); the only module here that imports `ssl`
+    tls            TLS over a socket, on both sides; what it may be is in `tls_context`
+    tls_context    What TLS may be on both sides, after PS3.15 B.12 (BCP 195), with what is in files
     tls_handshake  A TLS handshake in steps, each a callback of the event loop: a peer that stalls holds up no other
 """

@@ -1,4 +1,4 @@
-"""TLS on both sides, after PS3.15 B.12 (BCP 195); the only module here that imports `ssl`.
+"""TLS over a socket, on both sides; what it may be is in `tls_context`.
 
 A `TlsStream` behaves like a non-blocking socket: `recv_into` and `send` raise BlockingIOError where they would wait.
 """
@@ -11,16 +11,6 @@ import os
 import socket
 import ssl
 from contextlib import suppress
-from pathlib import Path
-
-from ..errors import ConfigError, Problem
-
-# PS3.15 B.12.1: the four suites of the BCP 195 profile; TLS 1.3 has AEAD suites only.
-_TLS_1_2_SUITES = ":".join(
-    f"ECDHE-{key}-{cipher}"
-    for cipher in ("AES256-GCM-SHA384", "AES128-GCM-SHA256")
-    for key in ("ECDSA", "RSA")
-)  # fmt: skip
 
 TlsContext = ssl.SSLContext
 WANT_READ, WANT_WRITE, DONE = "read", "write", "done"
@@ -34,83 +24,6 @@ class WantsToWrite(BlockingIOError):
     """Nothing can be read before an answer to a key update is sent (RFC 8446 4.6.3)."""
 
 
-def server_context(
-    certificate: Path, key: Path | None, client_ca: Path | None, client_certificate_required: bool
-) -> ssl.SSLContext:
-    """The context of a listener. With `client_ca`, a client certificate is verified, and may be required.
-
-    Raises ConfigError, which names the key whose file cannot be used.
-    """
-    context = _context(ssl.PROTOCOL_TLS_SERVER)
-    # No session resumption: it saves a modality little, and a ticket would outlive a revoked certificate.
-    context.options |= ssl.OP_NO_TICKET
-    context.num_tickets = 0
-    _load_certificate(context, certificate, key)
-    if client_ca is not None:
-        _load_ca(context, client_ca, "client_ca")
-        context.verify_mode = ssl.CERT_REQUIRED if client_certificate_required else ssl.CERT_OPTIONAL
-    return context
-
-
-def client_context(
-    ca: Path | None, pinned: bool, certificate: Path | None = None, key: Path | None = None
-) -> ssl.SSLContext:
-    """The context for an upstream.
-
-    The upstream's certificate is verified against `ca` (None: the system's authorities) and the server name. If it is
-    pinned, only the pin decides (see `TlsStream.check_pin`). Raises ConfigError like `server_context`.
-    """
-    context = _context(ssl.PROTOCOL_TLS_CLIENT)
-    if pinned:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    elif ca is not None:
-        _load_ca(context, ca, "ca")
-    else:
-        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-    if certificate is not None:
-        _load_certificate(context, certificate, key)
-    return context
-
-
-def _context(protocol: int) -> ssl.SSLContext:
-    context = ssl.SSLContext(protocol)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(_TLS_1_2_SUITES)
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    return context
-
-
-def _load_certificate(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
-    _check_readable(certificate, "certificate")
-    if key is not None:
-        _check_readable(key, "key")
-    try:
-        # An empty passphrase: without one, OpenSSL would ask for it on the terminal.
-        context.load_cert_chain(certificate, key, password="")
-    except ssl.SSLError as error:
-        where = key or certificate
-        if error.reason == "KEY_VALUES_MISMATCH":
-            raise ConfigError([Problem(("key",), f"{where} is not the key of {certificate}")]) from error
-        what = "not a PEM certificate chain with its private key, or the key has a passphrase"
-        raise ConfigError([Problem(("certificate",), f"{certificate} and {where}: {what}")]) from error
-
-
-def _load_ca(context: ssl.SSLContext, path: Path, name: str) -> None:
-    _check_readable(path, name)
-    try:
-        context.load_verify_locations(path)
-    except ssl.SSLError as error:
-        raise ConfigError([Problem((name,), f"{path}: contains no PEM certificate")]) from error
-
-
-def _check_readable(path: Path, name: str) -> None:
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        raise ConfigError([Problem((name,), f"{path}: {error.strerror}")]) from error
-
-
 def words(error: OSError) -> str:
     """An error of a connection in words for the operator."""
     if isinstance(error, TlsError):
@@ -122,20 +35,6 @@ def words(error: OSError) -> str:
     if isinstance(error, TimeoutError):
         return "not in time"
     return error.strerror or "the connection ended"
-
-
-def read_certificate(path: Path) -> bytes:
-    """The DER encoding of the first certificate in a PEM or DER file. Raises ConfigError."""
-    _check_readable(path, "certificate")
-    data = path.read_bytes()
-    begin, end = data.find(ssl.PEM_HEADER.encode()), data.find(ssl.PEM_FOOTER.encode())
-    try:
-        if begin >= 0:
-            data = ssl.PEM_cert_to_DER_cert(data[begin : end + len(ssl.PEM_FOOTER)].decode("ascii"))
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=data)
-    except (OSError, ValueError) as error:
-        raise ConfigError([Problem(("certificate",), f"{path}: not a certificate in PEM or DER")]) from error
-    return data
 
 
 class TlsStream:

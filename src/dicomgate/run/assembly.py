@@ -26,7 +26,8 @@ from ..events.audit import Audit
 from ..net.dial import Upstream
 from ..net.listener import Address
 from ..net.server_state import ListenerSnapshot
-from ..net.tls import TlsContext, client_context, server_context
+from ..net.tls import TlsContext
+from ..net.tls_context import client_context, server_context
 
 _SLACK = 3.0  # seconds on top of the links' deadlines: the shared state is asked twice for a decision
 _CLEARTEXT = (

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..config.load import Configuration
 from ..config.schema import StateTable, ThrottleTable
 from ..errors import ConfigError
+from ..kit.files import check_trusted
 from ..protection.guard import Guard
 from ..protection.recent_credentials import RecentCredentials
 from ..protection.throttle import Throttle, ThrottleSettings
@@ -47,10 +48,13 @@ def _tables(configuration: Configuration) -> tuple[Path, StateTable, ThrottleTab
 def configured_state(configuration: Configuration) -> SharedState:
     """Open the state that `[state]` names. Raises ConfigError with file and line, and StartError."""
     table = configuration.tables.state
+    path = configuration.folder / table.path
     try:
-        return open_state(configuration.folder / table.path, table.url)
+        if table.url is None and path.exists():
+            check_trusted(path)
+        return open_state(path, table.url)
     except ConfigError as error:
-        raise configuration.located(error, "state", "url") from error
+        raise configuration.located(error, "state", "path" if table.url is None else "url") from error
 
 
 def _throttle(table: ThrottleTable, state: SharedState, fallback: SharedState) -> Throttle | None:

@@ -15,13 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import jwt
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from dicomgate import Attempt, ConfigError
-from dicomgate.kit.files import read_private
+from dicomgate.kit.certificates import read_private_key
 
 from .token import Token
 
@@ -56,10 +54,7 @@ class Responder:
 
 
 def _read(path: Path) -> tuple[Any, str]:
-    try:
-        key = load_pem_private_key(read_private(path, _LONGEST), None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: the key is encrypted
-        raise ConfigError(f"{path}: no private key in PEM without a passphrase") from None
+    key = read_private_key(path)
     match key:
         case EllipticCurvePrivateKey() if isinstance(key.curve, SECP256R1):
             return key, "ES256"

@@ -16,6 +16,7 @@ from ldap.dn import str2dn
 
 from dicomgate import ConfigError
 from dicomgate.kit.addresses import parse_address
+from dicomgate.kit.authorities import client_context
 from dicomgate.kit.files import read_secret_text
 
 _PORTS = {"ldap": 389, "ldaps": 636}
@@ -139,15 +140,11 @@ def read_url(server: str, cleartext: bool) -> Url:
 def tls_context(ca: Path | None) -> ssl.SSLContext:
     """TLS 1.2 or newer, verified against these authorities or the system's. Raises ConfigError."""
     try:
-        context = ssl.create_default_context(cafile=ca)
-    except ssl.SSLError:
-        raise ConfigError(f"ca: {ca}: no certificates in PEM") from None
-    except OSError as error:
-        raise ConfigError(f"ca: {ca}: {error.strerror or error}") from error
+        context = client_context(ca)
+    except ConfigError as error:
+        raise ConfigError(f"ca: {error}") from error.__cause__
     # RFC 9525 2: a name in the subject is not a name that a certificate is verified by.
     context.hostname_checks_common_name = False
-    # Python 3.13 sets it. It refuses authorities for formal faults that many internal ones have.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
 

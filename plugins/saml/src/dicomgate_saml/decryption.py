@@ -12,18 +12,17 @@ from base64 import b64decode
 from collections.abc import Mapping
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from lxml import etree
 
 from dicomgate import ConfigError
-from dicomgate.kit.files import read_private
+from dicomgate.kit.certificates import read_private_key
 
-from .document import DSIG, LONGEST, XENC, Element, RefusedError
+from .document import DSIG, XENC, Element, RefusedError
 
 _XENC11 = "http://www.w3.org/2009/xmlenc11#"
 _CONTENT = {f"{_XENC11}aes{bits}-gcm": bits // 8 for bits in (128, 192, 256)}
@@ -47,10 +46,7 @@ class Decryptor:
     """Decrypts with the RSA key in a PEM file. Raises ConfigError if there is none."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            key = load_pem_private_key(read_private(path, LONGEST), None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: the key is encrypted
-            raise ConfigError(f"{path}: no private key in PEM without a passphrase") from None
+        key = read_private_key(path)
         if not isinstance(key, RSAPrivateKey) or key.key_size < 2048:
             raise ConfigError(f"{path}: must be an RSA key of 2048 bits or more")
         self._key = key

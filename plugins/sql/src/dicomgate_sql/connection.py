@@ -22,6 +22,7 @@ from sqlalchemy import URL, NullPool, make_url
 from sqlalchemy.exc import ArgumentError
 
 from dicomgate import ConfigError
+from dicomgate.kit.authorities import client_context
 from dicomgate.kit.files import check_trusted, read_secret_text
 
 _AS_TEXT = ("date", "timestamp", "timestamptz")
@@ -136,8 +137,8 @@ def _is_loopback(host: str) -> bool:
 def _verified(ca: Path | None) -> Mapping[str, str]:
     """TLS that verifies the server's certificate and its name; against the system's authorities if `ca` is None."""
     try:
-        ssl.create_default_context(cafile=ca)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"ca: {ca}: cannot be used: {error.strerror or error}") from None
+        client_context(ca)
+    except ConfigError as error:
+        raise ConfigError(f"ca: {error}") from None
     # libpq may bring an OpenSSL of its own that looks for the system's authorities elsewhere: name their file.
     return {"sslmode": "verify-full", "sslrootcert": str(ca or ssl.get_default_verify_paths().cafile or "system")}

@@ -1,0 +1,26 @@
+"""Whom a client of ours trusts: the authorities in a file, or those of the system.
+
+For plugins that connect to a server with TLS.
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from .certificates import read_certificates
+
+
+def client_context(ca: Path | None) -> ssl.SSLContext:
+    """TLS 1.2 or newer, the server's certificate verified against `ca` (PEM), None: the system's authorities.
+
+    An issuing authority is enough: the root above it need not be in the file. Raises ConfigError.
+    """
+    context = ssl.create_default_context()
+    if ca is not None:
+        read_certificates(ca)
+        context = ssl.create_default_context(cafile=ca)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    # Python 3.13 sets it. It refuses authorities for formal faults that many internal ones have.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
