@@ -115,11 +115,12 @@ async def test_each_has_its_share_of_the_time() -> None:
     slow = Servers(3, seconds=0.9)
     slow.all[0].hangs = slow.all[1].hangs = True
     assert await slow.ask() == ("2", "yes")
-    assert [round(server.shares[0], 1) for server in slow.all] == [0.3, 0.3, 0.3]
+    first, second, last = (server.shares[0] for server in slow.all)
+    assert 0 < last <= second <= first <= 0.3
     quick = Servers(2, seconds=0.9)
     quick.all[0].answer = NoAnswerError("refused")
     await quick.ask()
-    assert [round(server.shares[0], 2) for server in quick.all] == [0.45, 0.9]
+    assert quick.all[0].shares[0] <= 0.45 < quick.all[1].shares[0] <= 0.9, "what one leaves is there for the next"
 
 
 async def test_the_log_says_once_when_a_server_fails_and_when_it_works(caplog: pytest.LogCaptureFixture) -> None:

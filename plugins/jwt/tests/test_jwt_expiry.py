@@ -63,7 +63,7 @@ def test_the_association_ends_with_the_token(start: Start) -> None:
 def test_it_goes_on_where_the_listener_has_it_so(start: Start) -> None:
     running = start(end_with_credential=False)
     with RawClient(running.address) as client:
-        assert client.ask(token_login(1))[0] == 2
+        assert client.ask(token_login(2))[0] == 2
         for _ in range(20):
             client.send(_FRAGMENT)
             time.sleep(0.15)

@@ -20,7 +20,7 @@ UPDATE = "UPDATE users SET hash = :hash WHERE name = :name AND hash = :old_hash"
 
 GOOD = attempt(passcode("alice", "secret"))
 ALICE = Accept(user="alice")
-TIMEOUT = 0.5
+TIMEOUT = 1.5
 """Seconds; the `database_timeout` of the tests about databases that fail."""
 
 SLACK = 1.0

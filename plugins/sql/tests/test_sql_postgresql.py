@@ -59,7 +59,7 @@ async def test_hung(postgresql_backend: Backend, postgresql: Postgresql) -> None
         assert await asyncio.gather(*(in_time(sql) for _ in range(4))) == [ALICE] * 4
         postgresql.hang()
         for _ in range(2):
-            await asyncio.gather(*(unavailable(sql, "no answer within 0.5 s") for _ in range(6)))
+            await asyncio.gather(*(unavailable(sql, "no answer within 1.5 s") for _ in range(6)))
         postgresql.go_on()
         await recovered(sql)
         assert postgresql.connections() <= 2
@@ -78,7 +78,7 @@ async def test_hung_from_the_start_to_the_end(
         start = time.monotonic()
     assert time.monotonic() - start < TIMEOUT + 2 + SLACK
     assert asyncio.all_tasks() == tasks
-    assert "sql: all logins fail for now: the database: no answer within 0.5 s" in caplog.text
+    assert "sql: all logins fail for now: the database: no answer within 1.5 s" in caplog.text
 
 
 @pytest.mark.parametrize("asked", [0, 1])
@@ -91,7 +91,7 @@ async def test_it_may_be_left_while_connections_hang(
         assert await asyncio.gather(*(in_time(sql) for _ in range(8))) == [ALICE] * 8
         postgresql.hang()
         for _ in range(asked):
-            await unavailable(sql, "no answer within 0.5 s")
+            await unavailable(sql, "no answer within 1.5 s")
         start = time.monotonic()
     assert time.monotonic() - start < 2 + SLACK
     assert asyncio.all_tasks() == tasks
@@ -105,7 +105,7 @@ async def test_slow(postgresql_backend: Backend, postgresql: Postgresql) -> None
             if seconds < TIMEOUT:
                 assert await in_time(sql) == ALICE
             else:
-                await unavailable(sql, "no answer within 0.5 s")
+                await unavailable(sql, "no answer within 1.5 s")
                 # The server is told to stop the statement, which nobody waits for any longer.
                 await asyncio.to_thread(wait_until, lambda: not postgresql.connections(), "the end of the statement")
 
