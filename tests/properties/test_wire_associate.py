@@ -142,7 +142,8 @@ TELLING = raw.rq(
 def assert_untold(pdu: bytes) -> None:
     for fallback_encoding in (None, "latin-1"):
         try:
-            told = repr(AssociateRequest.parse(pdu, fallback_encoding).identity)
+            request = AssociateRequest.parse(pdu, fallback_encoding)
+            told = f"{request.identity!r} {request.left_out}"
         except PduError as refused:
             told = str(refused)
         assert "horse" not in told

@@ -178,7 +178,10 @@ def _read_ae_title(field: bytes, which: str) -> str:
     # the title; only NULs and spaces, since of "A\0B" one reader takes "A" and another all of it.
     title = field.rstrip(b"\0 ").lstrip(b" ").decode("latin-1")
     if not is_ae_title(title):
-        raise malformed(f"the {which} AE title is empty or has characters that no AE title has: {field!r}")
+        raise malformed(
+            f"the {which} AE title {field!r} is none: 1 to 16 ASCII characters, no backslash, no control character; "
+            "change it on the device"
+        )
     return title
 
 

@@ -76,6 +76,7 @@ class PynetdicomPacs:
     tls: ssl.SSLContext | None = None
     # The answer to an identity that asks for one: sent for types 3 to 5 only, so pynetdicom has it.
     server_response: bytes | None = None
+    maximum_length: int | None = None  # pynetdicom's own
     move_destinations: dict[str, Address] = field(default_factory=dict)
 
     address: Address = field(init=False)
@@ -90,6 +91,8 @@ class PynetdicomPacs:
     def __enter__(self) -> "PynetdicomPacs":
         self._entity = AE("PYNETDICOM")
         self._entity.maximum_associations = 100
+        if self.maximum_length is not None:
+            self._entity.maximum_pdu_size = self.maximum_length
         for context in AllStoragePresentationContexts:
             # Both roles: in a C-GET the requestor is the one that stores.
             self._entity.add_supported_context(context.abstract_syntax, scu_role=True, scp_role=True)

@@ -52,14 +52,17 @@ def associate(
     called: str = "ANY-SCP",
     tls: ssl.SSLContext | None = None,
     get: Mapping[str, bytes] | None = None,
+    maximum_length: int | None = None,
 ) -> Iterator[Association]:
     """Request an association; release it, if it was established and still is, when the block ends.
 
     The association may have been refused: look at `is_established`, `is_rejected` and `is_aborted`. `get`, a
     dictionary, makes this client take what a C-GET sends (the storage contexts in the SCP role) and fills it:
-    SOP Instance UID to the data set's bytes.
+    SOP Instance UID to the data set's bytes. `maximum_length` is what it announces, pynetdicom's own if None.
     """
     entity = AE(calling)
+    if maximum_length is not None:
+        entity.maximum_pdu_size = maximum_length
     for context in contexts:
         # One transfer syntax, that of our files: pynetdicom sends the bytes they hold.
         entity.add_requested_context(context, ExplicitVRLittleEndian)
