@@ -136,7 +136,7 @@ def test_tiny_pdus_of_an_association_cost_no_more_than_their_bytes() -> None:
 
 def test_answers_too() -> None:
     def read(size: int) -> float:
-        unknown = raw.item(0x7F) * (size // 4 // 64)
+        unknown = raw.item(0x7F, bytes(60)) * (size // 64 // 64)
         answers = [raw.answered(context, 0, raw.item(0x40, raw.IMPLICIT), unknown) for context in range(1, 128, 2)]
         pdu = raw.associate(2, raw.APPLICATION_CONTEXT, *answers, raw.user_information())
         return best_of(5, lambda: AssociateAccept.parse(pdu))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from .items import find_uid, item, malformed, misplaced, read_uid, short_item, shown_uid, walk
+from .items import find_uid, item, malformed, misplaced, short_item, shown_uid, walk
 from .reject_abort import PduError
 
 IMPLICIT_VR_LITTLE_ENDIAN = b"1.2.840.10008.1.2"
@@ -133,15 +133,31 @@ def read_answered(body: bytes, left_out: list[str]) -> AnsweredContext:
     if result not in RESULTS:
         left_out.append(f"presentation context {context_id}: its result {result}, which the standard does not know")
         result = NO_REASON
-    transfer_syntax = b""
-    for kind, uid in walk(body, 4, "an answered presentation context"):
-        if kind != 0x40:
-            misplaced(kind, "an answered presentation context")
-        elif result == ACCEPTANCE:
-            if transfer_syntax:
-                raise malformed(f"two transfer syntaxes for presentation context {context_id}")
-            transfer_syntax = read_uid(uid, f"the transfer syntax for presentation context {context_id}")
-        # PS3.8 9.3.3.2: of a context that is not accepted the transfer syntax "shall not be significant".
-    if result == ACCEPTANCE and not transfer_syntax:
-        raise malformed(f"no transfer syntax for accepted presentation context {context_id}")
+    syntaxes = body[4:]
+    try:
+        read = _remembered_syntax if len(syntaxes) <= _REMEMBERED else _read_syntax
+        transfer_syntax = read(syntaxes, result == ACCEPTANCE)
+    except PduError as error:
+        raise malformed(f"presentation context {context_id}: {error}") from None
     return AnsweredContext(context_id, result, transfer_syntax)
+
+
+def _read_syntax(syntaxes: bytes, accepted: bool) -> bytes:
+    """The transfer syntax of an answer. Raises PduError."""
+    transfer_syntax: bytes | None = None
+    for kind, field in walk(syntaxes, 0, "its answer", _MOST_SYNTAXES):
+        if kind != 0x40:
+            misplaced(kind, "its answer")
+        elif accepted:
+            if transfer_syntax is not None:
+                raise malformed("two transfer syntaxes, and it is accepted")
+            transfer_syntax = find_uid(field)
+            if transfer_syntax is None:
+                raise malformed(f"its transfer syntax {shown_uid(field)} is not a UID")
+        # PS3.8 9.3.3.2: of a context that is not accepted the transfer syntax "shall not be significant".
+    if accepted and transfer_syntax is None:
+        raise malformed("no transfer syntax, and it is accepted")
+    return transfer_syntax or b""
+
+
+_remembered_syntax = lru_cache(maxsize=512)(_read_syntax)
