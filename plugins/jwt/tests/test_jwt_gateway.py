@@ -22,7 +22,7 @@ from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
 from dicomgate.testing.raw_client import REFUSED_IDENTITY, TRY_LATER, RawClient, login, request
 from dicomgate.testing.slices import ct_slice
 from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
-from dicomgate_jwt import remote_keys
+from dicomgate_jwt import sources
 from plugins.jwt.tests.mint import AUDIENCE, P256, RSA, key_set, mint
 
 COOL_DOWN = 0.2  # seconds: twenty would be long for a test
@@ -31,7 +31,7 @@ ADMITTED = b"\2"
 
 @pytest.fixture(autouse=True)
 def _short_cool_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_keys, "COOL_DOWN", COOL_DOWN)
+    monkeypatch.setattr(sources, "COOL_DOWN", COOL_DOWN)
 
 
 @pytest.fixture

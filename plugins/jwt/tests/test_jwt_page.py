@@ -13,7 +13,7 @@ from dicomgate import ConfigError
 from dicomgate.kit import fetch
 from dicomgate.testing.page_contract import AuthenticatorPage, Keys
 from dicomgate.testing.pages import DOCS, authenticators, words
-from dicomgate_jwt import Introspection, Jwt, keys, remote_keys, response, token
+from dicomgate_jwt import Introspection, Jwt, keys, response, sources, token
 from plugins.jwt.tests.mint import P256, key_set, written
 
 PAGE = DOCS / "jwt.md"
@@ -47,7 +47,7 @@ def test_the_figures() -> None:
     page = words(PAGE)
     assert f"at most {token.LONGEST // 1000} kB" in page
     assert f"at most {fetch.LARGEST // 1024} KiB" in page
-    assert f"not within {remote_keys.COOL_DOWN:g} seconds" in page
+    assert f"not within {sources.COOL_DOWN:g} seconds" in page
     assert "a minute later" in page
     assert response.LIFETIME == 60
     assert response.TYPE in page

@@ -18,7 +18,7 @@ from dicomgate.kit.fetch import FetchError
 from dicomgate.testing.peers.issuer import Issuer, Trap, ca_file
 from dicomgate.testing.peers.loopback import HOST
 from dicomgate_jwt.discovery import discovery_url
-from dicomgate_jwt.remote_keys import COOL_DOWN, RemoteKeys
+from dicomgate_jwt.sources import COOL_DOWN, RemoteKeys
 from plugins.jwt.tests.mint import ED25519, P256, RSA, authenticator, key_set, login, mint
 
 pytestmark = pytest.mark.anyio
@@ -69,7 +69,7 @@ async def keys(shelf: Shelf, url: str | None) -> AsyncIterator[RemoteKeys]:
     refresh, stale = timedelta(seconds=REFRESH), timedelta(seconds=STALE)
     keys = RemoteKeys(shelf, issuer=ISSUER, url=url, refresh=refresh, stale=stale, clock=shelf.clock)  # type: ignore[arg-type]
     yield keys
-    await keys.__aexit__()
+    await keys.close()
 
 
 async def names(keys: RemoteKeys, name: str | None) -> list[str | None]:
@@ -134,7 +134,7 @@ async def test_the_last_keys_serve_through_an_outage_and_then_end(shelf: Shelf, 
 async def test_a_line_for_each_key_that_is_not_used(
     shelf: Shelf, keys: RemoteKeys, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.WARNING, "dicomgate_jwt.remote_keys")
+    caplog.set_level(logging.WARNING, "dicomgate_jwt.sources")
     secret = {"kty": "oct", "k": "c2VjcmV0", "kid": "s"}
 
     for also in ((secret,), (secret,), (), (secret, secret)):

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from dicomgate.kit.inspect import ClaimProblem
+from dicomgate_jwt import token
 from dicomgate_jwt.claims import TokenRules
 from dicomgate_jwt.keys import BadKeyError, Key, KeySet, read_set, secret_key
-from dicomgate_jwt.token import BadTokenError, NotATokenError, read_signed
+from dicomgate_jwt.token import BadTokenError, NotATokenError, read_token
 from dicomgate_jwt.verification import fitting, signature_problem
 
 VECTORS = Path(__file__).parents[4] / "shared" / "corpora" / "wycheproof"
@@ -50,6 +51,13 @@ CANNOT_BE_CONFIGURED = {
 }
 
 
+@pytest.fixture(autouse=True)
+def any_payload(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the vectors sign is no set of claims."""
+    read = token._read
+    monkeypatch.setattr(token, "_read", lambda data, what: {} if what == "claims" else read(data, what))
+
+
 def groups(name: str) -> list[dict[str, Any]]:
     path = VECTORS / f"json_web_{name}_test.json"
     if not path.exists():
@@ -58,9 +66,9 @@ def groups(name: str) -> list[dict[str, Any]]:
     return found
 
 
-def signature_is_good(token: str, keys: KeySet) -> bool:
+def signature_is_good(compact: str, keys: KeySet) -> bool:
     try:
-        read = read_signed(token.encode())
+        read = read_token(compact.encode())
     except (BadTokenError, NotATokenError):
         return False
     fit = fitting(read, keys.named(read.key_id))

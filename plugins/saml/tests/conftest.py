@@ -14,6 +14,7 @@ import pytest
 from dicomgate.testing.fixtures import evidence, gateway, orthanc, pacs, running_orthanc, spy  # noqa: F401
 from dicomgate_saml import Saml
 from dicomgate_saml.document import RefusedError
+from dicomgate_saml.sources import trusted
 from dicomgate_saml.verification import read_assertion, verify
 from plugins.saml.tests.mint import P256, RSA, USER, accepted, authenticator, refused, written
 
@@ -59,7 +60,7 @@ def refusal(judge: Saml, document: bytes) -> tuple[str, str]:
     """The file that refuses the document before a claim of it is looked at, and its words. Fails if none does."""
     reason = refused(judge, document)
     with pytest.raises(RefusedError) as raised:
-        verify(read_assertion(document, judge.decryptor)[1], judge.source.trusted(time.time()).certificates)
+        verify(read_assertion(document, judge.decryptor)[1], trusted(judge.source, time.time()).certificates)
     assert str(raised.value) == reason
     return Path(traceback.extract_tb(raised.tb)[-1].filename).stem, reason
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from dicomgate import Accept, Decision, Reject, Unavailable
+from dicomgate.kit.fetch import FetchError
 from dicomgate.testing.peers.answers import FAULTS, document, redirect
 from dicomgate.testing.peers.issuer import Issuer, ca_file
 from dicomgate.testing.watching import no_descriptor_left
@@ -130,9 +131,9 @@ def test_a_file_past_its_time(tmp_path: Path) -> None:
 def test_the_end_comes_by_itself(tmp_path: Path) -> None:
     ends = time.time() + 1000
     source = authenticator(tmp_path, metadata_file=written(tmp_path / "idp.xml", metadata(until=1000))).source
-    assert source.trusted(ends - 10).certificates
-    with pytest.raises(sources.MetadataUnavailableError):
-        source.trusted(ends + 10)
+    assert sources.trusted(source, ends - 10).certificates
+    with pytest.raises(FetchError):
+        sources.trusted(source, ends + 10)
 
 
 # -- a URL -------------------------------------------------------------------------------------------------------------
@@ -155,7 +156,7 @@ def at_url(server: Issuer, folder: Path, *signers: m.Signer, path: str = "/idp",
         "unsigned_metadata": not signers, "fetch_timeout": timedelta(seconds=2),
     }  # fmt: skip
     judge = Saml(**{**usual, **options})
-    judge.source._metadata._refresh = 0.05  # type: ignore[union-attr]
+    judge.source._refresh = 0.05  # type: ignore[union-attr]
     # A minute is the least that can be configured.
     return judge
 
@@ -202,7 +203,7 @@ async def test_metadata_of_a_url(server: Issuer, tmp_path: Path) -> None:
 
 async def test_it_is_fetched_again_when_it_is_time(server: Issuer, tmp_path: Path) -> None:
     judge = at_url(server, tmp_path)
-    judge.source._metadata._refresh = 3600  # type: ignore[union-attr]
+    judge.source._refresh = 3600  # type: ignore[union-attr]
 
     async with serving(judge):
         await come(lambda: known(judge))

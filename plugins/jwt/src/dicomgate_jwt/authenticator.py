@@ -13,29 +13,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import ClassVar
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Once, Pass, Reject, Unavailable, always
 from dicomgate.kit.fetch import Fetcher, FetchError
 from dicomgate.kit.inspect import ClaimProblem, rejected
 
-from .claims import Scalar, TokenRules, TokenType
+from .claims import Mapper, Scalar, TokenRules, TokenType, end, told
 from .discovery import told_apart
 from .keys import PUBLIC_KEY_ALGORITHMS, SECRET_ALGORITHMS
-from .local_keys import LocalKeys, pem_file, secret_file, set_file
-from .principal import Mapper, end, told
-from .remote_keys import RemoteKeys
 from .response import Responder
+from .sources import READERS, LocalKeys, RemoteKeys
 from .token import BadTokenError, NotATokenError, Token, read_token
 from .verification import fitting, problems
 
 
 @dataclass(kw_only=True, eq=False)
 class Jwt:
-    """The tokens of one issuer.
-
-    Raises ConfigError for what is wrong with these keys and the files they name. No URL is contacted before the
-    gateway serves.
-    """
+    """The tokens of one issuer. Raises ConfigError for wrong keys and files; contacts no URL before it is entered."""
 
     issuer: str
     """Who issues the tokens: `iss`, compared byte for byte."""
@@ -106,7 +101,7 @@ class Jwt:
     response_issuer: str | None = None
     """The gateway's name in that response (`iss`). None: its host name."""
 
-    handles: frozenset[IdentityType] = field(init=False, repr=False, default=frozenset({IdentityType.JWT}))
+    handles: ClassVar = frozenset({IdentityType.JWT})
     rules: TokenRules = field(init=False, repr=False)
     keys: LocalKeys | RemoteKeys = field(init=False, repr=False)
     mapper: Mapper = field(init=False, repr=False)
@@ -146,8 +141,7 @@ class Jwt:
         return wanted
 
     def _source(self) -> LocalKeys | RemoteKeys:
-        files = [(self.jwks_file, set_file), (self.public_key_file, pem_file), (self.secret_file, secret_file)]
-        local = [(path, read) for path, read in files if path is not None]
+        local = [(path, read) for key, read in READERS.items() if (path := getattr(self, key)) is not None]
         if len(local) + (self.jwks_url is not None) + self.discovery != 1:
             raise ConfigError(
                 "discovery, jwks_url, jwks_file, public_key_file, secret_file: exactly one must say where the keys are"
@@ -162,11 +156,13 @@ class Jwt:
 
     async def __aenter__(self) -> Jwt:
         """Begin to fetch the keys. If they cannot be fetched now, the log says so; the gateway starts."""
-        await self.keys.__aenter__()
+        if isinstance(self.keys, RemoteKeys):
+            await self.keys.__aenter__()
         return self
 
-    async def __aexit__(self, *error: object) -> None:
-        await self.keys.__aexit__(*error)
+    async def __aexit__(self, *_: object) -> None:
+        if isinstance(self.keys, RemoteKeys):
+            await self.keys.close()
 
     async def authenticate(self, attempt: Attempt, /) -> Decision:
         """Judge one attempt. It occupies the event loop for less than a millisecond, or a few for a hostile token."""
@@ -205,15 +201,12 @@ class Jwt:
         if self.single_use:
             # By (iss, jti) and not by the token's bytes: one token can have several spellings.
             once = Once(f"{self.issuer}\0{token.claims['jti']}", ends + self.leeway)
+        asked = attempt.identity is not None and attempt.identity.positive_response_requested
         return Accept(
             user,
             self.mapper.groups(token.claims),
-            server_response=self._response(token, user, attempt),
+            server_response=self._responder.respond(token, user, attempt) if self._responder and asked else None,
             expires_at=ends,
             once=once,
             attributes=told(token.claims),
         )
-
-    def _response(self, token: Token, user: str, attempt: Attempt) -> bytes | None:
-        asked = attempt.identity is not None and attempt.identity.positive_response_requested
-        return self._responder.respond(token, user, attempt) if self._responder and asked else None

@@ -1,7 +1,7 @@
-"""The claims that a token must have to be a login. They are read after its signature was verified.
+"""The claims that a token must have to be a login, and what they say of its user.
 
-Rule 1: a claim must have the type that the standard gives it: no text for a number, no `true`, no date beyond the
-        calendar (RFC 7519 4.1, RFC 8725 3.8 to 3.12).
+Rule 1: claims are read after the signature was verified, and must have the type that the standard gives them: no text
+        for a number, no `true`, no date beyond the calendar (RFC 7519 4.1, RFC 8725 3.8 to 3.12).
 Rule 2: every problem is found, not only the first one: `dicomgate jwt inspect` shows them all.
 """
 
@@ -11,7 +11,7 @@ import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Literal, TypeAlias, TypeGuard
 
@@ -30,6 +30,8 @@ _TYPES: Mapping[TokenType, frozenset[str | None]] = {
 }
 _SPACED = frozenset(("scope", "scp"))
 """RFC 8693 4.2: "The value of the scope claim is a JSON string containing a space-separated list of scopes." """
+_MOST_GROUPS = 1000
+_TOLD = ("jti", "client_id", "azp")
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
@@ -172,3 +174,33 @@ def moment(seconds: float) -> str:
 
 def _same(wanted: object, value: object) -> bool:
     return type(wanted) is type(value) and wanted == value  # 1 is not true, and "1" is neither of them
+
+
+@dataclass(frozen=True, slots=True)
+class Mapper:
+    """The claim (dotted path) with the user's name, and those with the groups."""
+
+    user_claim: str
+    group_claims: Sequence[str]
+
+    def user(self, claims: Mapping[str, Any]) -> str | ClaimProblem:
+        """The user's name, or why there is none."""
+        user = at(claims, self.user_claim)
+        return user if is_name(user) else ClaimProblem(self.user_claim, f"{quoted(user)} cannot be a user's name")
+
+    def groups(self, claims: Mapping[str, Any]) -> frozenset[str]:
+        """The groups: those values of the claims that are names. No other value is turned into one."""
+        found = [value for path in self.group_claims for value in values(claims, path) if is_name(value)]
+        return frozenset(found[:_MOST_GROUPS])
+
+
+def end(moment: float, leeway: timedelta) -> datetime:
+    """When the login must end, for a token that expires at `moment` (seconds since 1970)."""
+    ends = datetime.fromtimestamp(moment, UTC)
+    # An expired token was accepted because clocks may differ by the leeway; the login ends with the leeway.
+    return ends if ends > datetime.now(UTC) else ends + leeway
+
+
+def told(claims: Mapping[str, Any]) -> dict[str, str]:
+    """The audit's attributes: which token it was and which client it was issued to. Neither is a secret."""
+    return {name: claims[name] for name in _TOLD if is_name(claims.get(name))}

@@ -21,10 +21,7 @@ COOL_DOWN = 5.0
 
 
 class IntrospectionEndpoint:
-    """The URL of the introspection server: the configured `url`, or the one in the document of `issuer`.
-
-    The document is fetched when the URL is first needed. Raises ConfigError.
-    """
+    """The introspection server's URL: `url`, or when first needed the one that `issuer` names. Raises ConfigError."""
 
     def __init__(self, fetcher: Fetcher, *, url: str | None, issuer: str | None) -> None:
         self._url = url

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Pass, Reject, Unavailable, always
 from dicomgate.kit.fetch import Fetcher, FetchError
@@ -22,10 +22,9 @@ from dicomgate.kit.files import read_secret_text
 from dicomgate.kit.inspect import ClaimProblem
 from dicomgate.kit.text import quoted
 
-from .claims import Scalar, audience_problems, binding_problems, time_problems, value_problems
+from .claims import Mapper, Scalar, audience_problems, binding_problems, end, time_problems, told, value_problems
 from .discovery import IntrospectionEndpoint
 from .introspection_cache import Claims, IntrospectionCache
-from .principal import Mapper, end, told
 from .token import looks_like_one, plain
 
 _log = logging.getLogger(__name__)
@@ -39,11 +38,7 @@ _BEARER = ("bearer", "access_token")
 
 @dataclass(kw_only=True, eq=False)
 class Introspection:
-    """Opaque tokens, about which one server is asked.
-
-    Raises ConfigError for what is wrong with these keys and the files they name. The server is not contacted before
-    the first login.
-    """
+    """Opaque tokens, about which one server is asked, at a login. Raises ConfigError for wrong keys and files."""
 
     client_id: str
     """The gateway's name at the server."""
@@ -87,7 +82,7 @@ class Introspection:
     proxy: str | None = field(default=None, repr=False)  # it may contain a password
     """The proxy for these requests, "http://host:port". None: no proxy, whatever the environment says."""
 
-    handles: frozenset[IdentityType] = field(init=False, repr=False, default=frozenset({IdentityType.JWT}))
+    handles: ClassVar = frozenset({IdentityType.JWT})
     _audiences: Sequence[str] = field(init=False, repr=False)
     _answers: IntrospectionCache = field(init=False, repr=False)
     _mapper: Mapper = field(init=False, repr=False)
@@ -134,9 +129,7 @@ class Introspection:
         if claims is None:
             return Reject("not active: expired, revoked, or never issued by this server")
         problem = next(self._problems(claims, attempt.peer.certificate, time.time()), None)
-        if problem is not None:
-            return Reject(str(problem))
-        user = self._mapper.user(claims)
+        user = self._mapper.user(claims) if problem is None else problem
         return Reject(str(user)) if isinstance(user, ClaimProblem) else self._accept(claims, user)
 
     def _problems(self, claims: Claims, certificate: bytes | None, now: float) -> Iterator[ClaimProblem]:

@@ -31,10 +31,7 @@ Claims = Mapping[str, Any]
 
 
 class IntrospectionCache:
-    """The answers of one server. `credentials` are the gateway's name and secret there.
-
-    An answer is cached for `lifetime` seconds.
-    """
+    """The answers of a server, cached for `lifetime` seconds. `credentials` are the gateway's name and secret there."""
 
     def __init__(
         self,
@@ -102,13 +99,8 @@ class IntrospectionCache:
         del self._asked[digest]
         self._cached.pop(digest, None)  # a new answer goes to the end of the dict, away from the next eviction
         # exception() is always called: otherwise asyncio complains of one that no login was left to receive.
-        if question.cancelled() or question.exception() is not None:
-            return
-        claims = question.result()
-        if claims is None:
-            return
-        seconds = min(self._lifetime, _life(claims))
-        if seconds > 0:
+        claims = None if question.cancelled() or question.exception() is not None else question.result()
+        if claims is not None and (seconds := min(self._lifetime, _life(claims))) > 0:
             self._cached[digest] = claims, self._clock() + seconds
         if len(self._cached) > _MOST_CACHED:
             del self._cached[next(iter(self._cached))]

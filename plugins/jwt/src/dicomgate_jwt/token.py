@@ -30,28 +30,21 @@ _NOT_UNDERSTOOD = ("crit", "b64", "enc", "zip")
 
 
 class NotATokenError(Exception):
-    """The data does not look like a signed token in compact form; perhaps it is an opaque one."""
+    """The data does not look like a signed token in compact form; perhaps it is an opaque one. Fit for the log."""
 
 
 class BadTokenError(Exception):
-    """The data looks like a signed token, but is not one that could be accepted."""
+    """The data looks like a signed token, but is not one that could be accepted. The message repeats only names."""
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
-    """A signed payload of any kind, with what its header says (RFC 7515)."""
+class Token:
+    """A token, with what its header says. Its `claims` must not be believed before the signature is verified."""
 
     compact: str = field(repr=False)
     algorithm: str
     key_id: str | None
     type: str | None
-    payload: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Token(Signed):
-    """A token. Its `claims` must not be believed before the signature is verified."""
-
     claims: Mapping[str, Any] = field(repr=False)
 
     @property
@@ -73,17 +66,7 @@ def looks_like_one(data: bytes) -> bool:
 
 
 def read_token(data: bytes) -> Token:
-    """The token in the primary field of an identity of type 5.
-
-    Raises NotATokenError and BadTokenError. Their messages are for the log and repeat nothing but names.
-    """
-    signed = read_signed(data)
-    claims = _read(signed.payload, "claims")
-    return Token(signed.compact, signed.algorithm, signed.key_id, signed.type, signed.payload, claims)
-
-
-def read_signed(data: bytes) -> Signed:
-    """The same without reading the payload. Raises NotATokenError and BadTokenError."""
+    """The token in the primary field of an identity of type 5. Raises NotATokenError and BadTokenError."""
     if not looks_like_one(data):
         raise NotATokenError("not a signed token in compact form: three parts with dots between them")
     compact = plain(data)
@@ -106,7 +89,8 @@ def read_signed(data: bytes) -> Signed:
         raise BadTokenError("its header names no algorithm")
     if (_text(header, "cty", _MEDIA_TYPE) or "").lower().removeprefix("application/") == "jwt":
         raise BadTokenError("a token within a token")
-    return Signed(text, algorithm, _text(header, "kid", _NAME), _text(header, "typ", _MEDIA_TYPE), payload)
+    key_id, type_ = _text(header, "kid", _NAME), _text(header, "typ", _MEDIA_TYPE)
+    return Token(text, algorithm, key_id, type_, _read(payload, "claims"))
 
 
 def _read(decoded: bytes, what: str) -> dict[str, Any]:

@@ -15,13 +15,13 @@ from dicomgate.kit.text import quoted
 
 from .claims import TokenRules
 from .keys import Key
-from .token import Signed, Token
+from .token import Token
 
 _MOST_TRIED = 8
 """Keys without a name that are tried one after the other; each verification takes a tenth of a millisecond."""
 
 
-def fitting(token: Signed, named: Sequence[Key]) -> Sequence[Key] | ClaimProblem:
+def fitting(token: Token, named: Sequence[Key]) -> Sequence[Key] | ClaimProblem:
     """Those of the `named` keys that can have signed the token, or why there are none."""
     if not named:
         return ClaimProblem("kid", f"no key of the issuer is called {token.key_id!r}" if token.key_id else "no key")
@@ -34,7 +34,7 @@ def fitting(token: Signed, named: Sequence[Key]) -> Sequence[Key] | ClaimProblem
     return fit
 
 
-def signature_problem(token: Signed, keys: Sequence[Key], rules: TokenRules) -> ClaimProblem | None:
+def signature_problem(token: Token, keys: Sequence[Key], rules: TokenRules) -> ClaimProblem | None:
     """None if one of the keys signed the token and PyJWT finds nothing wrong with its claims."""
     for key in keys:
         try:

@@ -13,21 +13,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
-from dicomgate import (
-    Accept,
-    Attempt,
-    ConfigError,
-    Decision,
-    Identity,
-    IdentityType,
-    Once,
-    Pass,
-    Reject,
-    Unavailable,
-    always,
-)
+from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Once, Pass, Reject, Unavailable, always
+from dicomgate.kit.fetch import Fetcher, FetchError
 from dicomgate.kit.inspect import ClaimProblem, rejected
+from dicomgate.kit.refreshed import Refreshed
 from dicomgate.kit.text import quoted
 
 from .claims import AssertionRules, is_one_time, last_use, session_end
@@ -35,7 +26,7 @@ from .decryption import Decryptor
 from .document import Element, RefusedError
 from .principal import Mapper, told
 from .response import Responder
-from .sources import FixedSource, MetadataUnavailableError, Source, UrlSource, certificate_files, metadata_file
+from .sources import Source, certificate_files, metadata_file, metadata_url, trusted
 from .verification import SealedError, read_assertion, verify
 
 _LAST_DAY = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
@@ -43,11 +34,7 @@ _LAST_DAY = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 @dataclass(kw_only=True, eq=False)
 class Saml:
-    """The assertions of one identity provider.
-
-    Raises ConfigError for what is wrong with these keys and the files they name. No URL is contacted before the
-    gateway serves.
-    """
+    """One issuer's assertions. Raises ConfigError for wrong keys and files; contacts no URL before it is entered."""
 
     issuer: str
     """The provider's entity ID: the assertions' Issuer, compared character for character."""
@@ -121,7 +108,7 @@ class Saml:
     proxy: str | None = field(default=None, repr=False)
     """The proxy for fetching the URL, "http://host:port". None: no proxy."""
 
-    handles: frozenset[IdentityType] = field(init=False, repr=False, default=frozenset({IdentityType.SAML}))
+    handles: ClassVar = frozenset({IdentityType.SAML})
     rules: AssertionRules = field(init=False, repr=False)
     source: Source = field(init=False, repr=False)
     mapper: Mapper = field(init=False, repr=False)
@@ -165,24 +152,24 @@ class Saml:
                 "certificates, metadata_file, metadata_url: one of them must say where the issuer's keys are"
             )
         if self.certificates:
-            return FixedSource(list(self.certificates), certificate_files(self.certificates))
-        signers = () if self.metadata_signers is None else certificate_files([self.metadata_signers])().certificates
+            return certificate_files(self.certificates)
+        signers = certificate_files([self.metadata_signers]).current().certificates if self.metadata_signers else ()
         if self.metadata_file is not None:
-            return FixedSource([self.metadata_file], metadata_file(self.metadata_file, self.issuer, signers))
+            return metadata_file(self.metadata_file, self.issuer, signers)
         if not signers and not self.unsigned_metadata:
             raise ConfigError("metadata_signers: required for a metadata_url, unless unsigned_metadata = true")
-        return UrlSource(
-            str(self.metadata_url), self.issuer, signers,
-            refresh=self.refresh, deadline=self.fetch_timeout, ca=self.ca, proxy=self.proxy,
-        )  # fmt: skip
+        fetcher = Fetcher(ca=self.ca, proxy=self.proxy, deadline=self.fetch_timeout)
+        return metadata_url(str(self.metadata_url), fetcher, self.issuer, signers, self.refresh)
 
     async def __aenter__(self) -> Saml:
         """Begin to fetch the metadata. If it cannot be fetched now, the log says so; the gateway starts."""
-        await self.source.__aenter__()
+        if isinstance(self.source, Refreshed):
+            await self.source.__aenter__()
         return self
 
-    async def __aexit__(self, *error: object) -> None:
-        await self.source.__aexit__(*error)
+    async def __aexit__(self, *_: object) -> None:
+        if isinstance(self.source, Refreshed):
+            await self.source.close()
 
     def authenticate(self, attempt: Attempt, /) -> Decision:
         """Judge one attempt, in a thread of this authenticator's own."""
@@ -194,14 +181,14 @@ class Saml:
             assertion, signature = read_assertion(identity.primary, self.decryptor)
             if assertion[0].text != self.issuer:
                 return Pass(f"its issuer is {quoted(assertion[0].text)}", always)
-            trusted = self.source.trusted(time.time())
-            unchanged = partial(self.source.is_current, trusted)
-            verified = verify(signature, trusted.certificates)
+            keys = trusted(self.source, time.time())
+            unchanged = partial(self.source.is_current, keys)
+            verified = verify(signature, keys.certificates)
         except SealedError as error:
             return Pass(str(error), always)
         except RefusedError as error:
             return Reject(str(error), unchanged)
-        except MetadataUnavailableError as error:
+        except FetchError as error:
             return Unavailable(str(error))
         peer = attempt.peer
         problems = self.rules.problems(verified, address=peer.address, certificate=peer.certificate, now=time.time())
@@ -209,16 +196,16 @@ class Saml:
         user = self.mapper.user(verified) if problem is None else problem
         if isinstance(user, ClaimProblem):
             return rejected(user, unchanged)
-        return self._accept(verified, user, identity)
+        return self._accept(verified, user, identity.positive_response_requested)
 
-    def _accept(self, verified: Element, user: str, identity: Identity) -> Accept:
+    def _accept(self, verified: Element, user: str, asked: bool) -> Accept:
         once = None
         if self.single_use or is_one_time(verified):
             once = Once(f"{self.issuer}\0{verified.get('ID')}", _moment(last_use(verified)) + self.clock_skew)
-        asked = identity.positive_response_requested  # a signature takes time
         return Accept(
             user,
             self.mapper.groups(verified),
+            # Only if the client asked: a signature takes time.
             server_response=self._responder.respond(verified.get("ID")) if self._responder and asked else None,
             expires_at=self._end(session_end(verified)),
             once=once,

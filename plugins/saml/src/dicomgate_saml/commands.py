@@ -1,13 +1,14 @@
 """`dicomgate saml inspect | metadata`: what the authenticators think of an assertion; the gateway's metadata.
 
 Rule 1: the verdict is the authenticator's own, as at a login; the explanation is added to it.
-Rule 2: exit status 0: one of them accepts the assertion; 1: none does; 2: wrong usage or configuration; 3: the keys
-        cannot be fetched.
-Rule 3: the assertion is never printed: until it expires, it is a login.
+Rule 2: the assertion is never printed: until it expires, it is a login. Nor is its signature, or any value but those
+        that are checked.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -16,12 +17,17 @@ import typer
 from dicomgate import Attempt, ConfigError, Decision, Identity, IdentityType, Peer
 from dicomgate.cli import plugin_commands
 from dicomgate.cli.plugin_commands import DEFAULT_CONFIG, ConfigOption, authenticators, read_certificate, read_input
-from dicomgate.kit.inspect import Finding
+from dicomgate.kit.fetch import FetchError
+from dicomgate.kit.inspect import ClaimProblem, Finding, findings
+from dicomgate.kit.refreshed import Refreshed
+from dicomgate.kit.text import quoted
 
 from .authenticator import Saml
-from .explanation import explain
+from .document import SAML, Element, RefusedError
+from .principal import attributes
 from .response import write_metadata
-from .sources import MetadataUnavailableError
+from .sources import trusted
+from .verification import read_assertion, verify
 
 app = typer.Typer(
     name="saml", help="Explain assertions; print the gateway's metadata.", no_args_is_help=True,
@@ -74,9 +80,60 @@ async def _ask(judge: Saml, attempt: Attempt) -> tuple[Decision, list[Finding]]:
     identity = attempt.identity
     assert identity is not None  # noqa: S101 (`inspect` puts it there)
     async with judge:
-        await judge.source.ready()
+        if isinstance(judge.source, Refreshed):
+            await judge.source.settled()
         decision = judge.authenticate(attempt)
         try:
-            return decision, list(explain(judge, identity.primary, attempt.peer.address, attempt.peer.certificate))
-        except MetadataUnavailableError as error:
+            return decision, list(_explain(judge, identity.primary, attempt.peer.address, attempt.peer.certificate))
+        except FetchError as error:
             return decision, [Finding("signature", "-", str(error))]
+
+
+def _explain(judge: Saml, data: bytes, address: str, certificate: bytes | None) -> Iterator[Finding]:
+    """The findings of `judge` on an assertion; `certificate` is the client's (DER). Raises FetchError."""
+    # Nothing is read after a wrong form or a bad signature, because anybody may have written it.
+    now = time.time()
+    try:
+        assertion, signature = read_assertion(data, judge.decryptor)
+    except RefusedError as error:
+        yield Finding("form", "wrong", str(error))
+        return
+    yield Finding("form", "ok", "one assertion, with one signature")
+    issuer = assertion[0].text
+    if issuer != judge.issuer:
+        yield Finding("Issuer", "-", f"{quoted(issuer)}: not this table's")
+        return
+    try:
+        verified = verify(signature, trusted(judge.source, now).certificates)
+    except RefusedError as error:
+        yield Finding("signature", "wrong", str(error))
+        return
+    yield Finding("signature", "ok", "verified")
+    problems = list(judge.rules.problems(verified, address=address, certificate=certificate, now=now))
+    user = judge.mapper.user(verified)
+    if isinstance(user, ClaimProblem):
+        problems.append(user)
+    yield from findings(_checked(verified), problems)
+    others = attributes(verified).keys() - {judge.mapper.user_attribute, *judge.mapper.group_attributes}
+    if others:
+        yield Finding("other attributes", "-", quoted(sorted(others)))
+
+
+def _checked(verified: Element) -> dict[str, str | None]:
+    """The parts that are checked, with their values, in the assertion's order; those that are there."""
+    audiences = [one.text for one in verified.iterfind(f"{SAML}Conditions/{SAML}AudienceRestriction/{SAML}Audience")]
+    data = verified.find(f"{SAML}Subject/{SAML}SubjectConfirmation/{SAML}SubjectConfirmationData")
+    conditions = verified.find(f"{SAML}Conditions")
+    name = verified.find(f"{SAML}Subject/{SAML}NameID")
+    contexts = [one.text for one in verified.iterfind(f".//{SAML}AuthnContextClassRef")]
+    found = {
+        "Issuer": quoted(verified[0].text),
+        "IssueInstant": verified.get("IssueInstant"),
+        "NameID": None if name is None else quoted(name.text),
+        "Conditions": None if conditions is None else f"until {conditions.get('NotOnOrAfter')}",
+        "Audience": quoted(audiences) if audiences else None,
+        "SubjectConfirmationData": None if data is None else f"until {data.get('NotOnOrAfter')}",
+        "Recipient": None if data is None else quoted(data.get("Recipient")),
+        "AuthnContextClassRef": quoted(contexts) if contexts else None,
+    }
+    return {what: value for what, value in found.items() if value is not None}

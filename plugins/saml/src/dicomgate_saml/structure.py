@@ -32,10 +32,7 @@ def the_assertion(root: Element) -> Element:
 
 
 def check_assertion(root: Element, assertion: Element) -> Element:
-    """Check that `assertion` is the only one in the document and has one signature of its own.
-
-    Returns its Signature. Raises RefusedError.
-    """
+    """The one Signature of `assertion`, which must be the only assertion of the document. Raises RefusedError."""
     named = [_local(element) for element in root.iter()]
     if named.count("Assertion") != 1 or "EncryptedAssertion" in named:
         raise RefusedError("another assertion in the same document")

@@ -45,10 +45,7 @@ def read_certificates(data: bytes) -> tuple[str, ...]:
 
 
 def read_metadata(data: bytes, issuer: str, signers: Sequence[str]) -> Trusted:
-    """The certificates in an identity provider's metadata. If there are `signers` (PEM), one must have signed it.
-
-    Raises RefusedError.
-    """
+    """The certificates in metadata that one of the `signers` (PEM), if any, must have signed. Raises RefusedError."""
     root = read_document(_without_comments(data), LARGEST_METADATA)
     if root.tag != f"{METADATA}EntityDescriptor":
         raise RefusedError("no EntityDescriptor: the metadata must be of one identity provider")

@@ -55,10 +55,7 @@ def verify(signature: Element, certificates: Sequence[str]) -> Element:
 
 
 def check_schema(element: Element, name: str = "saml-schema-assertion-2.0.xsd") -> None:
-    """Check the element by a schema that comes with python3-saml: unknown elements, repetitions, order.
-
-    Raises RefusedError with the schema's own words.
-    """
+    """Check the element by a schema that comes with python3-saml. Raises RefusedError with the schema's own words."""
     with _validating:
         schema = _load(name)
         if not schema.validate(element):

@@ -1,25 +1,66 @@
-"""An issuer's keys from a URL: the configured one, or the one in its discovery document."""
+"""Where an issuer's keys come from: a file, which may change, or a URL, the configured or the discovered one."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 
 from dicomgate import ConfigError
 from dicomgate.kit.fetch import Fetcher, FetchError, check_url
+from dicomgate.kit.files import read_secret, read_trusted
 from dicomgate.kit.refreshed import Refreshed
+from dicomgate.kit.watched import Watched
 
 from .discovery import discovered
-from .keys import BadKeyError, Key, KeySet, read_set
+from .keys import BadKeyError, Key, KeySet, read_pem, read_set, secret_key
 
 _log = logging.getLogger(__name__)
+_LONGEST = 524_288
 COOL_DOWN = 20.0
 """Seconds between two fetches. A new key may stay unknown for this long; an issuer can bear three fetches a minute."""
 
+READERS: Mapping[str, Callable[[Path], KeySet]] = {
+    "jwks_file": lambda path: read_set(read_trusted(path, _LONGEST)),
+    "public_key_file": lambda path: read_pem(read_trusted(path, _LONGEST)),
+    "secret_file": lambda path: secret_key(read_secret(path)),
+}
+"""What makes keys of a file, by the key that names it."""
 
-class RemoteKeys:
+
+class LocalKeys(Watched[KeySet]):
+    """The keys that `read` finds in the file `path`. Raises ConfigError when it is made, never later."""
+
+    def __init__(self, path: Path, read: Callable[[Path], KeySet]) -> None:
+        def load() -> KeySet:
+            try:
+                keys = read(path)
+            except BadKeyError as error:
+                raise ConfigError(f"{path}: {error}") from None
+            for dropped in keys.dropped:
+                _log.warning("%s: not used: %s", path, dropped)
+            return keys
+
+        super().__init__([path], load, log=_log, describe=_described)
+
+    @property
+    def algorithms(self) -> frozenset[str]:
+        """The algorithms that the keys can be used with now."""
+        return frozenset().union(*(key.algorithms for key in self.current().keys))
+
+    def unchanged(self, key_id: str | None) -> Callable[[], bool]:
+        """A function that says whether `named` would still return what it returns now."""
+        return partial(self.is_current, self.current())
+
+    async def named(self, key_id: str | None) -> Sequence[Key]:
+        """The keys of this name now."""
+        return self.current().named(key_id)
+
+
+class RemoteKeys(Refreshed[KeySet]):
     """The keys of `issuer` from `url`, or by discovery if there is none. Raises ConfigError."""
 
     def __init__(
@@ -40,38 +81,31 @@ class RemoteKeys:
         self._configured = url
         self._discovered: str | None = None
         self._dropped: Sequence[str] = ()
-        self._set = Refreshed(
-            self._fetch,
+        super().__init__(
+            self._read,
             what=f"the keys of {issuer}",
             log=_log,
-            describe=lambda keys: f"loaded, {len(keys.keys)} keys",
+            describe=_described,
             cool_down=COOL_DOWN,
             refresh=refresh.total_seconds(),
             stale=stale.total_seconds(),
             clock=clock,
         )
 
-    async def __aenter__(self) -> RemoteKeys:
-        await self._set.__aenter__()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._set.close()
-
     def unchanged(self, key_id: str | None) -> Callable[[], bool]:
         """A function that says whether `named` would still return what it just returned, without a fetch."""
         try:
-            keys = self._set.latest()
+            keys = self.latest()
         except FetchError:
             return lambda: False
         found = bool(keys.named(key_id))
-        return lambda: self._set.is_current(keys) and (found or not self._set.may_fetch())
+        return lambda: self.is_current(keys) and (found or not self.may_fetch())
 
     async def named(self, key_id: str | None) -> Sequence[Key]:
         """The keys of this name now; an unknown name has the set fetched again. Raises FetchError."""
-        return (await self._set.current()).named(key_id) or (await self._set.newest()).named(key_id)
+        return (await self.current()).named(key_id) or (await self.newest()).named(key_id)
 
-    async def _fetch(self) -> KeySet:
+    async def _read(self) -> KeySet:
         until = self._fetcher.until()  # one deadline for both documents
         url = self._configured or self._discovered or await discovered(self._fetcher, self._issuer, "jwks_uri", until)
         self._discovered = None  # after a failure the discovery document is read again: the URL may have changed
@@ -85,3 +119,7 @@ class RemoteKeys:
                 _log.warning("a key of %s is not used: %s", self._issuer, dropped)
         self._dropped = keys.dropped
         return keys
+
+
+def _described(keys: KeySet) -> str:
+    return f"loaded, {len(keys.keys)} keys"
