@@ -13,7 +13,8 @@ from dicomgate import Accept, Pass, Reject, Unavailable
 from dicomgate.testing import attempt, passcode
 from dicomgate.testing.kdc import SERVICE
 from dicomgate_kerberos import der
-from dicomgate_kerberos.form import Form, NotAnApReqError, read_field
+from dicomgate_kerberos.errors import KerberosError
+from dicomgate_kerberos.form import Form, read_field
 from plugins.kerberos.tests.conftest import Make, accepted, ask
 from plugins.kerberos.tests.craft import GSS_KERBEROS, ap_req, framed, integer, named, negotiated, octets, sequence, tlv
 from plugins.kerberos.tests.initiator import SPNEGO, Gss, Raw
@@ -155,7 +156,7 @@ def test_the_corpus(kerberos: Make) -> None:
 def test_whatever_comes_is_read_or_refused(data: bytes) -> None:
     try:
         request = read_field(data)
-    except NotAnApReqError:
+    except KerberosError:
         return
     assert request.form in Form
 
@@ -166,7 +167,7 @@ def test_one_byte_changed(at: int, value: int) -> None:
     for field in (changed, framed(changed), negotiated(framed(changed))):
         try:
             request = read_field(field)
-        except NotAnApReqError:
+        except KerberosError:
             continue
         assert changed.endswith(request.ap_req)
         assert request.authenticator in changed
@@ -178,7 +179,6 @@ def test_der_written_is_der_read(number: int, content: bytes) -> None:
     element = der.write(tag, content)
     assert element == tlv(tag, content)
     assert der.read(element, tag) == content
-    assert der.first(element + b"more") == (tag, content, b"more")
     assert list(der.elements(element * 2)) == [(tag, content)] * 2
     assert der.fields(element) == {number: content}
     for wrong in (element[:-1], element + b"\0"):

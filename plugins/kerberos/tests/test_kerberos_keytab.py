@@ -97,7 +97,7 @@ def test_a_removed_key_is_not_trusted_because_something_failed_once(
         with no_descriptor_left():
             assert isinstance(ask(judge, ap_req(OLD)), Unavailable)  # the replay cache cannot be opened either
     else:
-        error = OSError(EMFILE, "Too many open files") if failing == "memfd_create" else KerberosError(EMFILE, "")
+        error = OSError(EMFILE, "Too many open files") if failing == "memfd_create" else KerberosError("", EMFILE)
         with monkeypatch.context() as once:
             once.setattr(os if failing == "memfd_create" else gss, failing, Mock(side_effect=error))
             assert logs_in(judge, OLD, 1)

@@ -61,7 +61,7 @@ async def test_a_server_that_hangs(slapd: Slapd, scheme: str, conversation: Conv
         assert server.connections
     assert asking.result() == Unavailable(f"{url}: no answer within 1 s")
     assert await before.grown_by(1) == []
-    await ldap.__aexit__(None, None, None)
+    await ldap.__aexit__()
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ async def test_an_answer_that_cannot_be_read(slapd: Slapd, answer: bytes) -> Non
         assert isinstance(decision, Unavailable), decision
         broken = False
         assert isinstance(await ldap.authenticate(RIGHT), Accept)
-        await ldap.__aexit__(None, None, None)
+        await ldap.__aexit__()
 
 
 async def test_a_resolver_that_hangs_holds_up_nobody(slapd: Slapd, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +213,7 @@ async def test_a_resolver_that_hangs_holds_up_nobody(slapd: Slapd, monkeypatch: 
         assert len(looked_up) == 1
     finally:
         over.set()
-    await ldap.__aexit__(None, None, None)
+    await ldap.__aexit__()
 
 
 async def test_a_client_that_hangs_up_leaves_nothing_behind(slapd: Slapd) -> None:

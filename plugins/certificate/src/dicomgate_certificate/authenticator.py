@@ -35,10 +35,7 @@ class Device:
 
 @dataclass(kw_only=True, eq=False)
 class Certificate:
-    """Accepts devices by their TLS client certificates, as verified against the listener's `client_ca`.
-
-    Raises ConfigError if a key is wrong.
-    """
+    """Accepts devices by their TLS client certificates, verified by `client_ca`. Raises ConfigError for wrong keys."""
 
     certificates: Mapping[str, Device] = field(default_factory=dict)
     """A name of a certificate = { user = "ct-1", groups = ["ct"] }. The name is "sha256:...", "subject:CN=ct-1,O=...",
@@ -53,7 +50,7 @@ class Certificate:
     unknown_certificate: Literal["reject", "pass"] = "reject"
     """What to do with an unknown certificate: "reject", or "pass" to let the next authenticator decide."""
 
-    handles: frozenset[None] = field(init=False, repr=False, default=frozenset({None}))
+    handles: ClassVar = frozenset({None})
     _devices: dict[str, Device] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -38,12 +38,12 @@ def names_of(certificate: x509.Certificate) -> dict[Kind, list[str]]:
     except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise ValueError(str(error)) from error
     else:
-        for one in (*alternative.get_values_for_type(x509.DNSName), *alternative.get_values_for_type(x509.RFC822Name)):
-            if not one.isascii():  # RFC 5280 4.2.1.6: IA5String; and KELVIN SIGN in lower case is "k"
-                raise ValueError("a DNS name or mail address is not ASCII")
-        found["dns"] = [one.lower() for one in alternative.get_values_for_type(x509.DNSName)]
+        hosts, mail = (alternative.get_values_for_type(kind) for kind in (x509.DNSName, x509.RFC822Name))
+        if not all(one.isascii() for one in (*hosts, *mail)):  # RFC 5280 4.2.1.6; and KELVIN SIGN in lower case is "k"
+            raise ValueError("a DNS name or mail address is not ASCII")
+        found["dns"] = [one.lower() for one in hosts]
         found["uri"] = alternative.get_values_for_type(x509.UniformResourceIdentifier)
-        found["email"] = [_mail_address(one) for one in alternative.get_values_for_type(x509.RFC822Name)]
+        found["email"] = [_mail_address(one) for one in mail]
     return {kind: list(dict.fromkeys(values)) for kind, values in found.items()}
 
 

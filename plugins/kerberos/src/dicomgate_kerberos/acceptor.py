@@ -39,10 +39,7 @@ class _Loaded:
 
 
 class Acceptor:
-    """Verifies tokens for one service, `service` ("dicom/host@REALM"), with the keys of `keytab`. Thread-safe.
-
-    Raises ConfigError when it is made, never later.
-    """
+    """Verifies tokens for `service` ("dicom/host@REALM"). Thread-safe. Raises ConfigError when made, never later."""
 
     def __init__(self, keytab: Path, service: str, replay_cache: Path | None) -> None:
         self._keytab = keytab
@@ -64,9 +61,7 @@ class Acceptor:
     def accept(self, request: ApReq) -> Accepted:
         """Verify a token. Raises KerberosError, whose text is for the log."""
         if weak := sorted(request.encryption - AES.keys()):
-            raise KerberosError(
-                0, f"encrypted with type {weak[0]}, which is not accepted: {', '.join(AES.values())} are"
-            )
+            raise KerberosError(f"encrypted with type {weak[0]}, which is not accepted: {', '.join(AES.values())} are")
         loaded = self._loaded.current()  # one consistent set, whatever another thread loads meanwhile
         if request.form is Form.RAW:
             return libkrb5.accept(request.ap_req, loaded.keys.name, self._service)

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Once, Pass, Reject, Unavailable, always
 
 from .acceptor import Acceptor
-from .errors import KerberosError
-from .form import ApReq, Form, NotAnApReqError, read_field
+from .errors import KerberosError, NeverGoodError
+from .form import ApReq, Form, read_field
 from .libkrb5 import Accepted
 
 _log = logging.getLogger(__name__)
@@ -29,10 +30,6 @@ _ANONYMOUS = "WELLKNOWN/"
 _PRINCIPAL = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*@([A-Za-z0-9_.-]+)")
 
 
-class NotAllowedError(Exception):
-    """A genuine token of a user who may not log in. The text is for the log."""
-
-
 @dataclass(frozen=True, slots=True)
 class Realms:
     """The realms whose users may log in (`allowed`), and those that a user's name is stripped of (`stripped`)."""
@@ -41,25 +38,22 @@ class Realms:
     stripped: Sequence[str]
 
     def user(self, principal: str) -> str:
-        """The user: `alice@HOSPITAL`, or `alice` where the realm is stripped. Raises NotAllowedError."""
+        """The user: `alice@HOSPITAL`, or `alice` where the realm is stripped. Raises NeverGoodError."""
         name, _, realm = principal.rpartition("@")
         if realm not in self.allowed:
-            raise NotAllowedError(f"its realm {realm[:80]!r} is not among the realms")
+            raise NeverGoodError(f"its realm {realm[:80]!r} is not among the realms")
         # RFC 8062 3, RFC 6111: WELLKNOWN/ANONYMOUS and the like identify no user.
         if name.startswith(_ANONYMOUS) or realm.startswith("WELLKNOWN:"):
-            raise NotAllowedError("it is anonymous")
+            raise NeverGoodError("it is anonymous")
         # libkrb5 escapes special characters of a name with backslashes.
         if not name or len(principal) > LONGEST_NAME or not principal.isprintable() or "\\" in name or "@" in name:
-            raise NotAllowedError("its name is empty, too long, or has characters that are not accepted")
+            raise NeverGoodError("its name is empty, too long, or has characters that are not accepted")
         return name if realm in self.stripped else principal
 
 
 @dataclass(kw_only=True, eq=False)
 class Kerberos:
-    """The users of one or more realms, at one service.
-
-    Raises ConfigError for a wrong option, keytab, or replay cache.
-    """
+    """The users of one or more realms, at one service. Raises ConfigError for a wrong key, keytab or replay cache."""
 
     keytab: Path
     """The file with the service's keys. It must not be readable by everybody."""
@@ -79,7 +73,7 @@ class Kerberos:
     replay_cache: Path | None = None
     """The file in which MIT Kerberos remembers tokens. Default: the system user's own, in /var/tmp."""
 
-    handles: frozenset[IdentityType] = field(init=False, repr=False, default=frozenset({IdentityType.KERBEROS}))
+    handles: ClassVar = frozenset({IdentityType.KERBEROS})
     acceptor: Acceptor = field(init=False, repr=False)
     _realms: Realms = field(init=False, repr=False)
     _forms: frozenset[Form] = field(init=False, repr=False)
@@ -113,9 +107,9 @@ class Kerberos:
             accepted = self.acceptor.accept(request)
             user = self._realms.user(accepted.client)
         except KerberosError as error:
-            return Unavailable(str(error)) if error.unavailable else Reject(str(error))
-        except (NotAnApReqError, NotAllowedError) as error:
-            return Reject(str(error), always)
+            if error.unavailable:
+                return Unavailable(str(error))
+            return Reject(str(error), always if isinstance(error, NeverGoodError) else None)
         return self._accept(request, accepted, user)
 
     def _pass_on(self, request: ApReq, attempt: Attempt) -> Pass:

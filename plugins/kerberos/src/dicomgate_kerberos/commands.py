@@ -1,8 +1,7 @@
 """`dicomgate kerberos check`: keytab, clock and replay cache of the configured authenticators, and a trial login.
 
 Rule 1: only the row "clock" needs the KDC. A KDC out of reach is no error, because logins do not need it.
-Rule 2: exit status 0: nothing is wrong; 1: a login is refused, or the clocks differ; 2: wrong usage or configuration.
-Rule 3: run it as the gateway's user. A file that it makes belongs to that user, and it reads what the gateway can read.
+Rule 2: run it as the gateway's user. A file that it makes belongs to that user, and it reads what the gateway can read.
 """
 
 from __future__ import annotations
@@ -21,15 +20,8 @@ from .errors import KerberosError
 from .gss import Login
 from .libkrb5 import seconds_ahead
 
-app = typer.Typer(
-    name="kerberos", help="Keytab, clock and tickets.", no_args_is_help=True, pretty_exceptions_show_locals=False
-)
+app = typer.Typer(help="Keytab, clock and tickets.", no_args_is_help=True, pretty_exceptions_show_locals=False)
 Row = tuple[str, str, str]
-
-
-@app.callback()
-def _root() -> None:
-    """Keytab, clock and tickets."""
 
 
 @app.command()

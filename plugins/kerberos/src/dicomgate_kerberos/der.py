@@ -11,8 +11,8 @@ class DerError(ValueError):
 
 def read(data: bytes, tag: int) -> bytes:
     """The content of the one element of this tag that `data` is. Raises DerError."""
-    found, content, rest = first(data)
-    if found != tag or rest:
+    found, content, end = _element(data, 0)
+    if found != tag or end != len(data):
         raise DerError(f"tag {found:#x} instead of {tag:#x}, or data after it")
     return content
 
@@ -23,12 +23,6 @@ def elements(data: bytes) -> Iterator[tuple[int, bytes]]:
     while at < len(data):
         tag, content, at = _element(data, at)
         yield tag, content
-
-
-def first(data: bytes) -> tuple[int, bytes, bytes]:
-    """Tag and content of the first element, and the rest after it. Raises DerError."""
-    tag, content, end = _element(data, 0)
-    return tag, content, data[end:]
 
 
 def fields(data: bytes) -> dict[int, bytes]:

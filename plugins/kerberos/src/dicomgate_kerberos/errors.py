@@ -1,6 +1,6 @@
-"""The errors of libkrb5, in words that an operator understands.
+"""The errors of libkrb5 and our own, in words that an operator understands.
 
-Rule 1: every error refuses the login. The number only tells "not genuine" from "could not be verified here".
+Rule: every error refuses the login. The number only tells "not genuine" from "could not be verified here".
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ class KerberosError(Exception):
     verified: this machine or its configuration is at fault, not the token.
     """
 
-    def __init__(self, number: int, words: str) -> None:
+    def __init__(self, words: str, number: int = 0) -> None:
         super().__init__(_WORDS.get(words, words))
         self.number = (number + 2**31) % 2**32 - 2**31  # the GSS-API passes the 32 bits on as unsigned
         self.unavailable = self.number in _UNAVAILABLE
+
+
+class NeverGoodError(KerberosError):
+    """Neither time nor another keytab makes it good: no AP-REQ, or one of a user who may not log in."""

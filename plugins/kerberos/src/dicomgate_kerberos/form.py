@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from . import der
+from .errors import NeverGoodError
 
 KERBEROS = bytes.fromhex("06092a864886f712010202")
 SPNEGO = bytes.fromhex("06062b0601050502")
@@ -38,10 +39,6 @@ class Form(Enum):
     RAW = "AP-REQ"
     GSS = "GSS-API token"
     SPNEGO = "SPNEGO token"
-
-
-class NotAnApReqError(Exception):
-    """The field holds no AP-REQ of RFC 4120. The text is for the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,40 +74,40 @@ class ApReq:
 
 
 def read_field(data: bytes) -> ApReq:
-    """The AP-REQ in the primary field of an identity of type 3. Raises NotAnApReqError."""
+    """The AP-REQ in the primary field of an identity of type 3. Raises NeverGoodError."""
     try:
         return _unwrap(data)
     except der.DerError as error:
-        raise NotAnApReqError(f"malformed: {error}") from None
+        raise NeverGoodError(f"malformed: {error}") from None
 
 
 def _unwrap(data: bytes) -> ApReq:
     if data[:8] == b"NTLMSSP\0":
-        raise NotAnApReqError("NTLM")
+        raise NeverGoodError("NTLM")
     tag = data[0] if data else -1
     if tag == 0x6E:
         return _read_ap_req(Form.RAW, b"", b"", data)
     if tag != 0x60:
-        raise NotAnApReqError(_APPLICATIONS.get(tag, "not a Kerberos message"))
+        raise NeverGoodError(_APPLICATIONS.get(tag, "not a Kerberos message"))
     content = der.read(data, 0x60)
     if content.startswith(KERBEROS):
         return _read_ap_req(Form.GSS, b"", data, _framed(content))
     if not content.startswith(SPNEGO):
         other = next((name for start, name in _OTHERS.items() if content.startswith(start)), "an unknown mechanism")
-        raise NotAnApReqError(f"a GSS-API token of {other}")
+        raise NeverGoodError(f"a GSS-API token of {other}")
     # RFC 4178 4.2.1: NegTokenInit [0] SEQUENCE { mechTypes [0], reqFlags [1], mechToken [2], mechListMIC [3] }.
     negotiation = der.fields(der.read(der.read(content[len(SPNEGO) :], 0xA0), 0x30))
     mechanisms = der.read(negotiation.get(0, b""), 0x30)
     first = next((one for one in (KERBEROS, _OLD_WINDOWS) if mechanisms.startswith(one)), None)
     if first is None:
-        raise NotAnApReqError("SPNEGO whose first mechanism is not Kerberos")
+        raise NeverGoodError("SPNEGO whose first mechanism is not Kerberos")
     token = der.read(negotiation.get(2, b""), 0x04)
     return _read_ap_req(Form.SPNEGO, first, token, _framed(der.read(token, 0x60)))
 
 
 def _framed(content: bytes) -> bytes:
     if not content.startswith(KERBEROS + _AP_REQ_FOLLOWS):
-        raise NotAnApReqError("a GSS-API token of Kerberos without an AP-REQ in it")
+        raise NeverGoodError("a GSS-API token of Kerberos without an AP-REQ in it")
     return content[len(KERBEROS) + 2 :]
 
 
@@ -118,10 +115,10 @@ def _read_ap_req(form: Form, mechanism: bytes, token: bytes, data: bytes) -> ApR
     """RFC 4120 5.5.1, 5.3, 5.2.9."""
     request = der.fields(der.read(der.read(data, 0x6E), 0x30))
     if request.keys() != {0, 1, 2, 3, 4} or der.number(request[0]) != 5 or der.number(request[1]) != 14:
-        raise NotAnApReqError("not an AP-REQ of Kerberos 5")
+        raise NeverGoodError("not an AP-REQ of Kerberos 5")
     ticket = der.fields(der.read(der.read(request[3], 0x61), 0x30))
     if ticket.keys() != {0, 1, 2, 3} or len(der.read(request[2], 0x03)) != 5:
-        raise NotAnApReqError("not an AP-REQ of Kerberos 5")
+        raise NeverGoodError("not an AP-REQ of Kerberos 5")
     names = der.fields(der.read(ticket[2], 0x30))
     parts = [_text(content) for _, content in der.elements(der.read(names.get(1, b""), 0x30))]
     encrypted, authenticator = (der.fields(der.read(part, 0x30)) for part in (ticket[3], request[4]))

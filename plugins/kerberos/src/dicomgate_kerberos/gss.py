@@ -45,9 +45,9 @@ def accept(token: bytes, credentials: Any, skew: int) -> Accepted:
         context = _Acceptor(creds=credentials, usage="accept")
         answer = context.step(token)
         if not context.complete:
-            raise KerberosError(0, "the context is not complete with one token")
+            raise KerberosError("the context is not complete with one token")
         if context.mech != gssapi.MechType.kerberos:
-            raise KerberosError(0, "the mechanism is not Kerberos")
+            raise KerberosError("the mechanism is not Kerberos")
         client = bytes(context.initiator_name).decode("utf-8", "backslashreplace")
         # MIT Kerberos adds the skew to the lifetime of a context.
         return Accepted(client, time.time() + context.lifetime - skew, answer or b"")
@@ -81,4 +81,4 @@ def _error(error: Any) -> KerberosError:
     """The library's message for the minor code in one line, or for the major code if the minor one is "Success"."""
     said = [status for status in error.get_all_statuses(error.min_code, False) if status != "Success"]
     said = said or error.get_all_statuses(error.maj_code, True)
-    return KerberosError(error.min_code, " ".join(" ".join(said).split()))
+    return KerberosError(" ".join(" ".join(said).split()), error.min_code)

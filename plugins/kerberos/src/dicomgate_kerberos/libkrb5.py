@@ -112,10 +112,7 @@ def clock_skew() -> int:
 
 
 def accept(ap_req: bytes, keytab: str, service: str) -> Accepted:
-    """Verify an AP-REQ for this service with the keys of this keytab ("FILE:/..."), replay cache included.
-
-    Raises KerberosError.
-    """
+    """Verify an AP-REQ for this service by a keytab ("FILE:/...") and the replay cache. Raises KerberosError."""
     krb5 = load()
     with ExitStack() as freed:
         context = _open_context(krb5, freed)
@@ -132,7 +129,10 @@ def accept(ap_req: bytes, keytab: str, service: str) -> Accepted:
         check(krb5.krb5_rd_req(context, byref(connection), byref(request), server, keys, byref(options), byref(ticket)))
         freed.callback(krb5.krb5_free_ticket, context, ticket)
         part = ticket.contents.enc_part2.contents
-        client = _unparse(krb5, context, part.client, check)
+        name = c_void_p()
+        check(krb5.krb5_unparse_name(context, part.client, byref(name)))
+        freed.callback(krb5.krb5_free_unparsed_name, context, name)
+        client = ctypes.string_at(name.value or 0).decode("utf-8", "backslashreplace")
         answer = b""
         if options.value & _MUTUAL_REQUIRED:
             reply = _Data()
@@ -167,29 +167,17 @@ def _open_context(krb5: Any, freed: ExitStack) -> c_void_p:
     """A context of the library, freed with `freed`. Raises KerberosError."""
     context = c_void_p()
     if code := krb5.krb5_init_context(byref(context)):
-        raise KerberosError(code, "libkrb5 cannot read its configuration, krb5.conf")
+        raise KerberosError("libkrb5 cannot read its configuration, krb5.conf", code)
     freed.callback(krb5.krb5_free_context, context)
     return context
 
 
 def _check(krb5: Any, context: c_void_p, code: int) -> None:
-    """Raises KerberosError if a call returned an error code."""
-    if code:
-        raise KerberosError(code, _message(krb5, context, code))
-
-
-def _unparse(krb5: Any, context: c_void_p, principal: int, check: Any) -> str:
-    name = c_void_p()
-    check(krb5.krb5_unparse_name(context, principal, byref(name)))
-    try:
-        return ctypes.string_at(name.value or 0).decode("utf-8", "backslashreplace")
-    finally:
-        krb5.krb5_free_unparsed_name(context, name)
-
-
-def _message(krb5: Any, context: c_void_p, code: int) -> str:
+    """Raises KerberosError, with the library's message, if a call returned an error code."""
+    if not code:
+        return
     message = krb5.krb5_get_error_message(context, code)
     try:
-        return ctypes.string_at(message).decode("utf-8", "replace")
+        raise KerberosError(ctypes.string_at(message).decode("utf-8", "replace"), code)
     finally:
         krb5.krb5_free_error_message(context, message)

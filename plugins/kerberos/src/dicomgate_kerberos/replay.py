@@ -20,10 +20,7 @@ _DEFAULT = "dfl:"
 
 
 def use_replay_cache(path: Path | None) -> str:
-    """Set this process's cache to a file or, for None, to the default; return its name. Raises ConfigError.
-
-    A process has one: a second cache would not know the tokens of the first.
-    """
+    """Set this process's only cache to a file or, for None, to the default; return its name. Raises ConfigError."""
     configured = os.environ.get(NAME, "")
     if configured and not configured.startswith(("file2:", _DEFAULT)):
         raise ConfigError(f"{NAME} is {configured!r}: without a replay cache, a recorded token could be sent again")
@@ -31,7 +28,7 @@ def use_replay_cache(path: Path | None) -> str:
         wanted = configured or _DEFAULT
     else:
         wanted = f"file2:{path}"
-        if configured not in ("", wanted):
+        if configured not in ("", wanted):  # a second cache would not know the tokens of the first
             raise ConfigError(
                 f"replay_cache: this process uses another one, {configured!r}: "
                 "all kerberos tables must name the same one, and a new one needs a restart"

@@ -13,7 +13,7 @@ import logging
 import ssl
 import time
 from dataclasses import dataclass, field
-from types import TracebackType
+from typing import ClassVar
 
 from dicomgate import Accept, Attempt, Decision, IdentityType, Reject, Unavailable
 from dicomgate.kit.credentials import Credentials, credentials_of
@@ -36,15 +36,9 @@ _NOT_IN_ACTIVE_DIRECTORY = frozenset('"/\\[]:;|=,+*?<>@')
 
 @dataclass(kw_only=True, eq=False)
 class Ldap(Settings):
-    """The accounts of a directory.
+    """The accounts of a directory. Raises ConfigError for wrong keys and files; entering logs whether it answers."""
 
-    Raises ConfigError for keys that are wrong and for files that cannot be used. Whether a directory answers is found
-    out on entering (`async with`), and logged.
-    """
-
-    handles: frozenset[IdentityType] = field(
-        init=False, repr=False, default=frozenset({IdentityType.USERNAME_AND_PASSCODE})
-    )
+    handles: ClassVar = frozenset({IdentityType.USERNAME_AND_PASSCODE})
     _tls: Watched[ssl.SSLContext] = field(init=False, repr=False)
     _floor: MeasuredFloor = field(init=False, repr=False)
     _directories: dict[str, Directory] = field(init=False, repr=False, default_factory=dict)
@@ -62,13 +56,11 @@ class Ldap(Settings):
         except NoAnswerError as error:
             _log.error("no directory can be asked; logins are unavailable until one can: %s", error)
         except BaseException:
-            await self.__aexit__(None, None, None)
+            await self.__aexit__()
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         directories, self._directories, self._failover = self._directories, {}, None
         for directory in directories.values():
             await directory.close()

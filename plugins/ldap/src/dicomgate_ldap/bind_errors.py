@@ -56,10 +56,8 @@ def refusal_by_policy(policy: PasswordPolicyControl | None) -> str:
 
 
 def must_change(error: ldap.LDAPError) -> bool:
-    """True if the bound user may do nothing but change the passcode.
-
-    OpenLDAP then answers a search with 50 and these words, 389 Directory Server with 53.
-    """
+    """True if the bound user may do nothing but change the passcode."""
+    # OpenLDAP then answers a search with 50 and these words, 389 Directory Server with 53.
     restricted = isinstance(error, ldap.INSUFFICIENT_ACCESS) and "restricted" in in_words(error)
     return restricted or isinstance(error, ldap.UNWILLING_TO_PERFORM)
 

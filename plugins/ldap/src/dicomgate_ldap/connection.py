@@ -46,10 +46,7 @@ class Connection:
         return cls(libldap, descriptor, relay)
 
     async def bind(self, dn: str, secret: str) -> PasswordPolicyControl | None:
-        """Bind as this DN, or as nobody with two empty texts. Returns what the directory's password policy says.
-
-        Raises ldap.LDAPError if the directory refuses, and NoAnswerError.
-        """
+        """Bind as this DN, or as nobody with two empty texts; what the password policy says. Raises as `search`."""
         controls = [PasswordPolicyControl()]
         _, answered = await self._ask(lambda: self._libldap.simple_bind(dn, secret, serverctrls=controls))
         return policy_of(answered)
@@ -57,7 +54,7 @@ class Connection:
     async def search(
         self, base: str, scope: int, expression: str, attributes: Sequence[str], most: int = 0
     ) -> list[Entry]:
-        """The entries found; `most` is the size limit. Raises ldap.LDAPError, and NoAnswerError."""
+        """The entries found; `most` is the size limit. Raises ldap.LDAPError if refused, and NoAnswerError."""
         wanted = list(attributes)
         found, _ = await self._ask(lambda: self._libldap.search_ext(base, scope, expression, wanted, sizelimit=most))
         return [(dn, attributes) for dn, attributes in found if dn is not None]  # without a DN it is a referral
@@ -88,17 +85,12 @@ class Connection:
 
     async def _more_to_read(self) -> None:
         loop = asyncio.get_running_loop()
-        readable = loop.create_future()
-        loop.add_reader(self._descriptor, _settle, readable)
+        readable = asyncio.Event()
+        loop.add_reader(self._descriptor, readable.set)
         try:
-            await readable
+            await readable.wait()
         finally:
             loop.remove_reader(self._descriptor)
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 def policy_of(controls: Sequence[Any]) -> PasswordPolicyControl | None:

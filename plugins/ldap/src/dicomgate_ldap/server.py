@@ -89,10 +89,7 @@ class Server:
 
     @asynccontextmanager
     async def bound(self, dn: str, passcode: str, wrong: str) -> AsyncIterator[Connection]:
-        """A connection that is bound as this DN, for a `with` block.
-
-        Raises RefusedError if the directory refuses that, with `wrong` if it does not say why.
-        """
+        """A connection that is bound as this DN. Raises RefusedError, with `wrong` unless the directory says why."""
         connection = await self._bind(dn, passcode, wrong)
         try:
             yield connection

@@ -35,10 +35,7 @@ class Url(NamedTuple):
 
 @dataclass(kw_only=True, eq=False)
 class Settings:
-    """What the operator wrote. It holds no secret, only the path of one.
-
-    Raises ConfigError for keys that are wrong or exclude each other, and for files that cannot be used.
-    """
+    """What the operator wrote, checked; the path of a secret, not the secret. Raises ConfigError."""
 
     servers: list[str]
     """ldaps://host or ldap://host, with :port if needed, in the order of asking. ldap:// changes to TLS by StartTLS."""
@@ -178,10 +175,7 @@ def _check_dn(key: str, dn: str) -> None:
 
 
 def read_dn(dn: str) -> list[tuple[str, str]]:
-    """The RDNs of a DN (RFC 4514), each as attribute and value, unescaped; the entry's own first, the root's last.
-
-    Of an RDN with several attributes only the first counts. Raises ValueError if it is not a DN.
-    """
+    """The RDNs of a DN (RFC 4514), the root's last: of each the first attribute, and its value. Raises ValueError."""
     try:
         rdns = str2dn(dn)
     except ldap.LDAPError:

@@ -33,16 +33,13 @@ class Device:
 
 @dataclass(kw_only=True, eq=False)
 class Network:
-    """Accepts devices by their AE title and their network.
-
-    Raises ConfigError if a key is wrong.
-    """
+    """Accepts devices by their AE title and their network. Raises ConfigError if a key is wrong."""
 
     devices: Mapping[str, Device]
     """A calling AE title = { networks = ["10.1.2.0/24"], user = "ct-1", groups = ["ct"] }. Without `user`, the user is
     the AE title. { anywhere = true } instead of networks accepts every client that knows the AE title."""
 
-    handles: frozenset[None] = field(init=False, repr=False, default=frozenset({None}))
+    handles: ClassVar = frozenset({None})
     _networks: dict[str, list[IpNetwork]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -6,15 +6,7 @@ Rule: an IPv4-mapped IPv6 address (`::ffff:10.1.2.3`) counts as the IPv4 address
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    collapse_addresses,
-    ip_address,
-    ip_network,
-)
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, collapse_addresses, ip_address, ip_network
 from typing import TypeAlias
 
 IpAddress: TypeAlias = IPv4Address | IPv6Address

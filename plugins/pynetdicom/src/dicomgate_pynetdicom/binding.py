@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from os import PathLike
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from pynetdicom import evt
@@ -57,9 +56,7 @@ class Binding(tuple[Any, Callable[..., Any]]):
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 import struct
 from datetime import UTC, datetime
-from functools import partial
 from secrets import token_hex
 from typing import Any
 
@@ -31,7 +30,7 @@ def attempt_of(association: Any, listener: str) -> Attempt:
         abstract_syntaxes=tuple(dict.fromkeys(str(one.abstract_syntax) for one in requestor.requested_contexts)),
         time=datetime.now(UTC),
         arrived_at=(acceptor.address, acceptor.port),
-        request=partial(_encoded, primitive),
+        request=lambda: bytes(A_ASSOCIATE_RQ(primitive).encode()),
     )
 
 
@@ -58,7 +57,3 @@ def _certificate(association: Any) -> bytes | None:
 
 def _socket(association: Any) -> object:
     return association.acse.socket.socket
-
-
-def _encoded(primitive: Any) -> bytes:
-    return bytes(A_ASSOCIATE_RQ(primitive).encode())

@@ -14,8 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Literal
+from typing import ClassVar, Literal
 
 from dicomgate import Attempt, ConfigError, Decision, IdentityType, Reject, Unavailable
 from dicomgate.kit.addresses import parse_address, show_address
@@ -37,11 +36,7 @@ _REJECTIONS_DELAYED = 1.0
 
 @dataclass(kw_only=True, eq=False)
 class Radius:
-    """The accounts of one or more RADIUS servers.
-
-    Raises ConfigError for keys that are wrong and for a secret file that cannot be used. No server is asked before the
-    first login.
-    """
+    """The accounts of RADIUS servers, which are first asked at a login. Raises ConfigError for wrong keys and files."""
 
     servers: list[str]
     """"host" or "host:port", IPv6 in brackets, in the order in which they are asked. The default port is 1812."""
@@ -61,9 +56,7 @@ class Radius:
     retry_after: timedelta = timedelta(seconds=0.6)
     """A request without an answer is sent again each time this has passed."""
 
-    handles: frozenset[IdentityType] = field(
-        init=False, repr=False, default=frozenset({IdentityType.USERNAME_AND_PASSCODE})
-    )
+    handles: ClassVar = frozenset({IdentityType.USERNAME_AND_PASSCODE})
     _identifier: str = field(init=False, repr=False)
     _servers: dict[str, Server] = field(init=False, repr=False)
     _failover: Failover[Server] = field(init=False, repr=False)
@@ -97,16 +90,14 @@ class Radius:
             seconds = self.attempt_timeout.total_seconds()
             problems = await asyncio.gather(*(server.begin(seconds) for server in self._servers.values()))
         except BaseException:
-            await self.__aexit__(None, None, None)
+            await self.__aexit__()
             raise
         for name, problem in zip(self._servers, problems, strict=True):
             if problem:
                 _log.warning("RADIUS server %s cannot be asked yet: %s", name, problem)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for server in self._servers.values():
             await server.close()
 
