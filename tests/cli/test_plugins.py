@@ -30,7 +30,7 @@ def test_one_that_does_not_import_does_not_hide_the_others(run: Any, distributio
 def test_the_keys_of_one(run: Any) -> None:
     result = run("plugins", "passcode")
     assert result.exit_code == 0
-    assert '[[authenticator]] use = "passcode"\n\nThe users and passcodes' in result.stdout
+    assert '[[authenticator]] use = "passcode"\n\nThe users of an htpasswd file' in result.stdout
     rows = [line.split("\t") for line in result.stdout.splitlines()]
     assert ["file", "Path", "required"] in [row[:3] for row in rows]
     assert "The htpasswd file. `dicomgate passcode add` makes it;" in result.stdout

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from dicomgate_passcode import commands
+from dicomgate.cli import plugin_commands
 from dicomgate_passcode.hashing import verify
 from dicomgate_passcode.users_file import read_users_file
 from plugins.passcode.tests.users import cheap_hash, unchanged
@@ -53,15 +53,15 @@ def test_add_replaces_only_if_told_to(run: Run, users_file: Path) -> None:
 def test_add_refuses_an_existing_user_before_it_asks_for_a_passcode(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def ask(prompt: str, *, twice: bool) -> bytes:
-        asked.append(prompt)
+    def ask(user: str, *, twice: bool) -> bytes:
+        asked.append(user)
         return GOOD.encode()
 
-    monkeypatch.setattr(commands, "_asked_for", ask)
+    monkeypatch.setattr(plugin_commands, "ask_for_passcode", ask)
     assert run("add", "alice").exit_code == 2
     assert asked == []
     assert run("add", "carol").exit_code == 0
-    assert asked == ["Passcode for carol"]
+    assert asked == ["carol"]
 
 
 @pytest.mark.parametrize(

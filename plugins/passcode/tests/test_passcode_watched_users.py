@@ -41,7 +41,7 @@ def test_a_change_counts_at_once_and_is_logged_without_the_warnings_of_before(
     watched: WatchedUsers, users_file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     users_file.write_text(users_file.read_text() + "carol:!\n")
-    assert set(watched.snapshot().users) == {"alice", "bert", "carol"}
+    assert set(watched.current().users) == {"alice", "bert", "carol"}
     (summary,) = _logged(caplog, logging.INFO)
     assert summary.startswith(f"{users_file}: 3 users; a login takes ")
     (warning,) = _logged(caplog, logging.WARNING)
@@ -68,14 +68,14 @@ def test_the_last_good_file_stays_and_the_change_is_logged_once(
     good = users_file.read_text()
     change(users_file)
     for _ in range(3):
-        assert set(watched.snapshot().users) == {"alice", "bert"}
+        assert set(watched.current().users) == {"alice", "bert"}
     (logged,) = _logged(caplog, logging.ERROR)
     assert said in logged
     assert "\n" not in logged
     users_file.parent.chmod(0o755)
     users_file.write_text(good.replace("alice", "clara"))
     users_file.chmod(0o600)
-    assert set(watched.snapshot().users) == {"clara", "bert"}
+    assert set(watched.current().users) == {"clara", "bert"}
 
 
 def test_no_memory_for_the_dummy_is_an_error_at_the_start_and_later_tried_again(
@@ -88,20 +88,20 @@ def test_no_memory_for_the_dummy_is_an_error_at_the_start_and_later_tried_again(
     with monkeypatch.context() as exhausted:
         exhausted.setattr(DummyHashes, "costliest", no_memory)
         for _ in range(3):
-            assert "alice" in watched.snapshot().users
+            assert "alice" in watched.current().users
         assert len(_logged(caplog, logging.ERROR)) == 1
         with pytest.raises(ConfigError, match="not enough memory"):
             WatchedUsers(users_file)
-    assert "clara" in watched.snapshot().users
+    assert "clara" in watched.current().users
 
 
 def test_the_dummy_follows_the_costliest_hash(watched: WatchedUsers, users_file: Path) -> None:
-    assert watched.snapshot().dummy.scheme == "argon2id"
+    assert watched.current().dummy.scheme == "argon2id"
     users_file.write_text(f"alice:{cheap_hash(scheme='sha512-crypt')}\n")
-    assert watched.snapshot().dummy.scheme == "sha512-crypt"
+    assert watched.current().dummy.scheme == "sha512-crypt"
     # A disabled user's hash costs nothing: it is never verified.
     users_file.write_text(f"alice:{cheap_hash()}\nbert:!{cheap_hash(scheme='sha512-crypt')}\n")
-    assert watched.snapshot().dummy.scheme == "argon2id"
+    assert watched.current().dummy.scheme == "argon2id"
 
 
 def test_a_slow_file_is_a_warning(

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from dicomgate import ConfigError
-from dicomgate_sql.errors import in_words
+from dicomgate_sql.database import in_words
 
 
 class Answered(Exception):

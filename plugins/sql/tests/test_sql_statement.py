@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from dicomgate import ConfigError
-from dicomgate_sql.statement import select_statement, update_statement
+from dicomgate_sql.statement import statement
 
 SELECT = "SELECT hash FROM users WHERE name = :name"
 UPDATE = "UPDATE users SET hash = :hash WHERE name = :name AND hash = :old_hash"
@@ -23,12 +23,12 @@ UPDATE = "UPDATE users SET hash = :hash WHERE name = :name AND hash = :old_hash"
     ],
 )
 def test_lawful(source: str) -> None:
-    assert set(select_statement(source).compile().params) == {"name"}
+    assert set(statement("select", source).compile().params) == {"name"}
 
 
 @pytest.mark.parametrize("source", [UPDATE, f"WITH one AS (SELECT 1) {UPDATE}"])
 def test_lawful_update(source: str) -> None:
-    assert set(update_statement(source).compile().params) == {"name", "hash", "old_hash"}
+    assert set(statement("update", source).compile().params) == {"name", "hash", "old_hash"}
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_lawful_update(source: str) -> None:
 )
 def test_unlawful(source: str, why: str) -> None:
     with pytest.raises(ConfigError, match=why) as wrong:
-        select_statement(source)
+        statement("select", source)
     assert str(wrong.value).startswith("select: ")
 
 
@@ -75,5 +75,5 @@ def test_unlawful(source: str, why: str) -> None:
 )
 def test_unlawful_update(source: str, why: str) -> None:
     with pytest.raises(ConfigError, match=why) as wrong:
-        update_statement(source)
+        statement("update", source)
     assert str(wrong.value).startswith("update: ")

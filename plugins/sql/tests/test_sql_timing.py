@@ -31,7 +31,7 @@ def test_the_time_of_an_answer_tells_nothing(sqlite_backend: Backend) -> None:
         runner.run(sql.__aenter__())
         names = ("alice", "bert", "carl", "zoe")
         measured = measure({name: wrong(runner, sql, name) for name in names}, each=15, warm_up=3)
-        runner.run(sql.__aexit__(None, None, None))
+        runner.run(sql.__aexit__())
     assert all(isinstance(answer, Reject) for answers in measured.answers.values() for answer in answers)
     compared = measured.comparisons(confidence=0.999)
     assert [str(comparison) for comparison in compared if not comparison.by_chance] == []

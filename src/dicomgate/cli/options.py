@@ -108,14 +108,16 @@ def with_identity_options(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+def ask_for_passcode(user: str, *, twice: bool = False) -> bytes:
+    """The user's passcode: typed, hidden, again if `twice`; or the first line of standard input, without line end."""
+    if sys.stdin.isatty():
+        typed: str = typer.prompt(f"Passcode for {user}", hide_input=True, confirmation_prompt=twice, err=True)
+        return typed.encode("utf-8", "surrogateescape")
+    return _first_line(sys.stdin.buffer.readline(_LONGEST_LINE))
+
+
 def _passcode(user: str, path: Path | None) -> bytes:
-    if path is not None:
-        passcode = _first_line(_read(path))
-    elif sys.stdin.isatty():
-        typed: str = typer.prompt(f"Passcode for {user}", hide_input=True, err=True)
-        passcode = typed.encode("utf-8", "surrogateescape")
-    else:
-        passcode = _first_line(sys.stdin.buffer.readline(_LONGEST_LINE))
+    passcode = ask_for_passcode(user) if path is None else _first_line(_read(path))
     if not passcode:
         raise ConfigError("the passcode is empty; --no-passcode sends the username alone")
     return passcode

@@ -20,13 +20,14 @@ from ..contract import Attempt, Authenticator, Decision, Identity, Peer
 from ..errors import ConfigError, NegativeAnswer, Problem
 from ..kit.inspect import Finding
 from ..net.tls_context import read_certificate
-from .options import DEFAULT_CONFIG, ConfigOption
+from .options import DEFAULT_CONFIG, ConfigOption, ask_for_passcode
 from .output import conclude, in_words, print_table
 
 __all__ = [
     "DEFAULT_CONFIG",
     "ConfigOption",
     "NegativeAnswer",
+    "ask_for_passcode",
     "authenticators",
     "conclude",
     "in_words",

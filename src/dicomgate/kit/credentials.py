@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..contract import Attempt, IdentityType, Pass, Reject, always
+from ..contract import Attempt, Identity, IdentityType, Pass, Reject, always
 
 LONGEST_NAME = 1024
 """Bytes. A longer username is not looked up; the sub-item could hold 65,535."""
@@ -41,3 +41,12 @@ def credentials_of(attempt: Attempt, longest: int = LONGEST_NAME) -> Credentials
     if not name or len(identity.primary) > longest or not name.isprintable():
         return Credentials("", identity.secondary, f"not a username of 1 to {longest} printable bytes")
     return Credentials(name, identity.secondary)
+
+
+def name_of(identity: Identity) -> str:
+    """The claimed name; "" for one that is not UTF-8, or has a NUL, which a database may not take: no user has it."""
+    try:
+        name = identity.primary.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
+    return "" if "\0" in name else name

@@ -16,18 +16,16 @@ from pathlib import Path
 from typing import Literal
 
 from dicomgate import Accept, Attempt, Decision, Identity, IdentityType, Pass, Reject, Unavailable, always
+from dicomgate.kit.credentials import name_of
 from dicomgate.kit.equal_time import seconds_left
 
-from .hashing import HashingFailedError, cannot_be_right, verify
+from .hashing import HashingFailedError
 from .watched_users import Snapshot, WatchedUsers
 
 
 @dataclass(kw_only=True, eq=False)
 class Passcode:
-    """The users and passcodes of an htpasswd file.
-
-    Raises ConfigError if the file is missing, unreadable, writable by everybody, or wrong.
-    """
+    """The users of an htpasswd file. Raises ConfigError if it cannot be read, is wrong, or is writable by everybody."""
 
     file: Path
     """The htpasswd file. `dicomgate passcode add` makes it; changes to it count from the next login on."""
@@ -52,7 +50,7 @@ class Passcode:
         if identity is None or identity.type not in self.handles:
             return Pass("not a username with a passcode", always)
         start = time.monotonic()
-        snapshot = self._users.snapshot()
+        snapshot = self._users.current()
         try:
             decision = self._judge(identity, snapshot)
             if isinstance(decision, Reject | Pass):
@@ -64,19 +62,11 @@ class Passcode:
             time.sleep(seconds_left(start, snapshot.dummy.floor))
 
     def _judge(self, identity: Identity, snapshot: Snapshot) -> Decision:
-        user = snapshot.users.get(_name(identity))
+        user = snapshot.users.get(name_of(identity))
         passcode = identity.secondary
         with_passcode = identity.type is IdentityType.USERNAME_AND_PASSCODE
-        wrong = "wrong passcode"
-        genuine = False
-        if user is None or user.cost is None or not with_passcode:
-            snapshot.dummy.verify(passcode)
-        elif refusal := cannot_be_right(passcode, user.cost.scheme):
-            wrong = refusal
-            snapshot.dummy.verify(passcode)
-        else:
-            genuine = verify(passcode, user.hash)
-
+        text, cost = (user.hash, user.cost) if user is not None and with_passcode else ("", None)
+        wrong = snapshot.dummy.what_is_wrong(passcode, text, cost)
         if with_passcode and not passcode:
             # Never Pass: a directory takes an empty password for an anonymous login, which succeeds (RFC 4513 5.1.2).
             return Reject("empty passcode")
@@ -84,14 +74,6 @@ class Passcode:
             return Pass("unknown user") if self.unknown_user == "pass" else Reject("unknown user")
         if user.cost is None:
             return Reject("the user cannot log in: disabled, or no readable hash")
-        if with_passcode and not genuine:
+        if with_passcode and wrong:
             return Reject(wrong)
         return Accept(user=user.name)
-
-
-def _name(identity: Identity) -> str:
-    """The claimed name. One that is not UTF-8 becomes the empty name, which no user in a file can have."""
-    try:
-        return identity.primary.decode("utf-8")
-    except UnicodeDecodeError:
-        return ""

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import track
 
 from dicomgate import ConfigError
+from dicomgate.cli import plugin_commands
 from dicomgate.cli.plugin_commands import DEFAULT_CONFIG, ConfigOption, NegativeAnswer, print_table, read_input, tables
 
 from .file_writer import UserExistsError, check_writable, set_hashes
@@ -25,7 +26,7 @@ from .file_writer import remove as remove_user
 from .hashing import HashingFailedError, cannot_be_right, make_hash
 from .hashing import verify as verify_hash
 from .import_file import Entry, parse
-from .policy import LONGEST, LONGEST_MINIMUM, SHORTEST, unfit
+from .policy import LONGEST_MINIMUM, SHORTEST, unfit
 from .policy import generate as generate_passcode
 from .users_file import LARGEST_FILE, User, name_problem, read_users_file
 
@@ -40,8 +41,7 @@ _TableOption = Annotated[
     str | None, typer.Option("--name", help="Which passcode authenticator, if the configuration has several.")
 ]
 _MinimumOption = Annotated[
-    int,
-    typer.Option("--minimum-length", min=SHORTEST, max=LONGEST_MINIMUM, help="The least characters of a passcode."),
+    int, typer.Option("--minimum-length", min=SHORTEST, max=LONGEST_MINIMUM, help="The least characters of a passcode.")
 ]
 
 
@@ -76,7 +76,7 @@ def add(
     if generate:
         passcode = generate_passcode(user, minimum_length)
     else:
-        passcode = _asked_for(f"Passcode for {user}", twice=True)
+        passcode = plugin_commands.ask_for_passcode(user, twice=True)
         if problem := unfit(passcode, user, minimum_length):
             raise ConfigError(problem)
     set_hashes(path, {user: make_hash(passcode)}, replace=replace, seen=seen)
@@ -145,7 +145,7 @@ def verify(
         raise NegativeAnswer(f"no user {user!r} in {path}")
     if entry.cost is None:
         raise NegativeAnswer(f"{user} cannot log in: disabled, or no hash of a readable scheme")
-    passcode = _asked_for(f"Passcode for {user}", twice=False)
+    passcode = plugin_commands.ask_for_passcode(user)
     if cannot_be_right(passcode, entry.cost.scheme) or not verify_hash(passcode, entry.hash):
         raise NegativeAnswer("wrong passcode")
     typer.echo("right", err=True)
@@ -162,15 +162,6 @@ def _users_file(file: Path | None, config: Path, name: str | None) -> Path:
         raise ConfigError(f"{config}: choose one of the passcode authenticators with --name: {', '.join(found)}")
     path: Path = found[name]["file"]
     return path
-
-
-def _asked_for(prompt: str, *, twice: bool) -> bytes:
-    """The passcode: typed, hidden, or the first line of standard input without its line ending."""
-    if sys.stdin.isatty():
-        typed: str = typer.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True)
-        return typed.encode("utf-8", "surrogateescape")
-    line = sys.stdin.buffer.readline(LONGEST + 3)
-    return line.removesuffix(b"\n").removesuffix(b"\r")
 
 
 def _with_progress(entries: Sequence[Entry]) -> Iterable[Entry]:

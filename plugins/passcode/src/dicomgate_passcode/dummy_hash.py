@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 from .hashing import DEFAULT_MEMORY_KIB, DEFAULT_PASSES, LONGEST_PASSCODE, Cost, cannot_be_right, make_hash, verify
 
@@ -31,6 +32,17 @@ class DummyHash:
     hash: str = field(repr=False)
     floor: float
 
+    def what_is_wrong(self, passcode: bytes, text: str, cost: Cost | None) -> str:
+        """Why the passcode is not that of the hash `text`, for the log; "" if it is. No `cost`: there is no such hash.
+
+        Takes one verification, whatever is answered. Raises HashingFailedError.
+        """
+        refusal = "no readable hash" if cost is None else cannot_be_right(passcode, cost.scheme)
+        if refusal:
+            self.verify(passcode)
+            return refusal
+        return "" if verify(passcode, text) else "wrong passcode"
+
     def verify(self, passcode: bytes) -> None:
         """Spend the time of a verification. Raises HashingFailedError, as a real one does."""
         # The time of sha-crypt depends on the length, so the passcode itself is verified wherever the scheme takes it.
@@ -41,7 +53,7 @@ class DummyHashes:
     """Dummy hashes by cost, each made and measured once. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._by_cost: dict[Cost, DummyHash] = {}
+        self._of = cache(_make)
 
     def costliest(self, costs: Iterable[Cost]) -> DummyHash:
         """The slowest dummy of these costs; of the default argon2id if there are none. Raises HashingFailedError."""
@@ -51,12 +63,7 @@ class DummyHashes:
             kind = cost.scheme, cost.lanes
             if kind not in candidates or _work(cost) > _work(candidates[kind]):
                 candidates[kind] = cost
-        return max((self._dummy(cost) for cost in candidates.values() or [DEFAULT_COST]), key=lambda dummy: dummy.floor)
-
-    def _dummy(self, cost: Cost) -> DummyHash:
-        if cost not in self._by_cost:
-            self._by_cost[cost] = _make(cost)
-        return self._by_cost[cost]
+        return max((self._of(cost) for cost in candidates.values() or [DEFAULT_COST]), key=lambda dummy: dummy.floor)
 
 
 def _work(cost: Cost) -> int:

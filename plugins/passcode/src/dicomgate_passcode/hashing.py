@@ -38,13 +38,7 @@ CONTEXT = CryptContext(
 )
 """Not one of the library's own contexts: those fall back to comparing the line with the passcode as plain text."""
 
-_HANDLERS = {
-    "argon2id": "argon2",
-    "bcrypt": "bcrypt",
-    "sha512-crypt": "sha512_crypt",
-    "sha256-crypt": "sha256_crypt",
-}
-
+_HANDLERS = {"argon2id": "argon2", "bcrypt": "bcrypt", "sha512-crypt": "sha512_crypt", "sha256-crypt": "sha256_crypt"}
 _PREFIXES = {"$argon2id$": "argon2id", "$6$": "sha512-crypt", "$5$": "sha256-crypt"} | dict.fromkeys(
     ("$2a$", "$2b$", "$2y$"), "bcrypt"
 )
@@ -112,7 +106,7 @@ class Cost:
 
 
 def read_cost(text: str) -> Cost | None:
-    """The cost of the hash `text`; None if it is of no readable scheme, so that no passcode can match it.
+    """The cost of the hash `text`; None if its scheme is not readable, so that no passcode can match it.
 
     Raises ValueError, with a message fit for a log, for a damaged hash of a readable scheme and for one over the caps.
     """
@@ -157,10 +151,7 @@ def cannot_be_right(passcode: bytes, scheme: str) -> str:
 
 
 def verify(passcode: bytes, text: str) -> bool:
-    """True if `text`, for which `read_cost` gave a cost, is the hash of exactly these bytes.
-
-    Raises HashingFailedError.
-    """
+    """True if `text`, which has a cost (`read_cost`), is the hash of exactly these bytes. Raises HashingFailedError."""
     try:
         return CONTEXT.verify(passcode, text) is True
     except (ValueError, RuntimeError, MemoryError):

@@ -28,28 +28,17 @@ class Snapshot:
     dummy: DummyHash
 
 
-class WatchedUsers:
-    """The users of a file that may change. Thread-safe.
-
-    Raises ConfigError when it is made, never later: the last good file stays in force (`dicomgate.kit.watched`).
-    """
+class WatchedUsers(Watched[Snapshot]):
+    """The users of a file that may change. Thread-safe. Raises ConfigError when it is made, never later."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._dummies = DummyHashes()
         self._warned: frozenset[str] = frozenset()
-        self._watched = Watched([path], self._read, log=_log, describe=_described)
-        _log.info("%s: %s", path, _described(self.snapshot()))
+        super().__init__([path], self._load, log=_log, describe=_described)
+        _log.info("%s: %s", path, _described(self.current()))
 
-    def snapshot(self) -> Snapshot:
-        """The users of the file as it is, or of the last good one."""
-        return self._watched.current()
-
-    def is_current(self, snapshot: Snapshot) -> bool:
-        """True if these are the users of now: the file has not changed since it was read."""
-        return self._watched.is_current(snapshot)
-
-    def _read(self) -> Snapshot:
+    def _load(self) -> Snapshot:
         file = read_users_file(self._path)
         try:
             dummy = self._dummies.costliest(user.cost for user in file.users.values() if user.cost is not None)

@@ -20,21 +20,20 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, ClassVar, Literal, ParamSpec, TypeVar
 
 from sqlalchemy import TextClause
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, Identity, IdentityType, Pass, Reject, Unavailable
+from dicomgate.kit.credentials import name_of
 from dicomgate.kit.threads import ComputingThreads, QueueFullError
-from dicomgate_passcode import DummyHash, HashingFailedError, cannot_be_right, make_hash, verify
+from dicomgate_passcode import HashingFailedError, make_hash
 
 from .account import Account, column_problem, read_account
 from .connection import Connection, postgresql, sqlite
-from .database import Database
+from .database import Database, UnavailableError
 from .equal_time import EqualTime
-from .errors import UnavailableError
-from .statement import select_statement, update_statement
+from .statement import statement
 
 _log = logging.getLogger(__name__)
 
@@ -46,11 +45,7 @@ _MOST_CONNECTIONS = 100
 
 @dataclass(kw_only=True, eq=False)
 class Sql:
-    """The users and passcodes of a SQL database: an SQLite file, or a PostgreSQL server.
-
-    Raises ConfigError if a statement, the address or a file is wrong. It is no error if the server is down: each login
-    asks it anew.
-    """
+    """The users of an SQLite file or a PostgreSQL server, which may be down now. Raises ConfigError for wrong keys."""
 
     select: str
     """The statement that asks for the user `:name`. Columns: `hash`; optional: `name`, `groups`, `disabled`."""
@@ -82,7 +77,7 @@ class Sql:
     unknown_user: Literal["reject", "pass"] = "reject"
     """For a user who is not in the database: "reject", or "pass" to ask the next authenticator."""
 
-    handles: frozenset[IdentityType] = field(init=False, repr=False)
+    handles: ClassVar = frozenset({IdentityType.USERNAME_AND_PASSCODE})
     _select: TextClause = field(init=False, repr=False)
     _update: TextClause | None = field(init=False, repr=False)
     _connection: Connection = field(init=False, repr=False)
@@ -93,13 +88,12 @@ class Sql:
     _renewal_failed: bool = field(init=False, repr=False, default=False)
 
     def __post_init__(self) -> None:
-        self.handles = frozenset({IdentityType.USERNAME_AND_PASSCODE})
         if not 1 <= self.connections <= _MOST_CONNECTIONS:
             raise ConfigError(f"connections: must be from 1 to {_MOST_CONNECTIONS}")
         if not self.database_timeout:
             raise ConfigError("database_timeout: must be longer than 0")
-        self._select = select_statement(self.select)
-        self._update = None if self.update is None else update_statement(self.update)
+        self._select = statement("select", self.select)
+        self._update = None if self.update is None else statement("update", self.update)
         self._connection = self._make_connection()
         try:
             self._time = EqualTime()
@@ -128,11 +122,9 @@ class Sql:
             _log.error("sql: all logins fail for now: %s", error)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._afterwards:
-            _, late = await asyncio.wait(self._afterwards, timeout=self.database_timeout.total_seconds())
+            late = (await asyncio.wait(self._afterwards, timeout=self.database_timeout.total_seconds()))[1]
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -156,15 +148,18 @@ class Sql:
 
     async def _judge(self, identity: Identity) -> Decision:
         passcode = identity.secondary
-        account = await self._look_up(_name(identity))
-        wrong = await self._compute(_what_is_wrong, account, passcode, self._time.dummy)
+        account = await self._look_up(name_of(identity))
+        text, cost = ("", None) if account is None else (account.hash, account.cost)
+        wrong = await self._compute(self._time.dummy.what_is_wrong, passcode, text, cost)
         if account is None:
-            return Pass(wrong) if self.unknown_user == "pass" else Reject(wrong)
-        if account.cost is not None and self._time.is_new(account.cost):
+            return Pass("unknown user") if self.unknown_user == "pass" else Reject("unknown user")
+        if cost is None:
+            return Reject(f"the user cannot log in: {account.problem}")
+        if self._time.is_new(cost):
             self._afterwards_do(self._learn())
         if wrong:
             return Reject(wrong)
-        if self._update is not None and account.cost is not None and account.cost.outdated:
+        if self._update is not None and cost.outdated:
             self._afterwards_do(self._renew(self._update, account, passcode))
         return Accept(user=account.name, groups=account.groups)
 
@@ -208,23 +203,3 @@ class Sql:
         task = asyncio.create_task(work)
         self._afterwards.add(task)
         task.add_done_callback(self._afterwards.discard)
-
-
-def _name(identity: Identity) -> str:
-    """The claimed name. One that a database cannot be asked for becomes the empty name, which no user has."""
-    try:
-        name = identity.primary.decode("utf-8")
-    except UnicodeDecodeError:
-        return ""
-    return "" if "\0" in name else name
-
-
-def _what_is_wrong(account: Account | None, passcode: bytes, dummy: DummyHash) -> str:
-    """Why this login fails; empty if it succeeds. Always costs one verification. Raises HashingFailedError."""
-    if account is None or account.cost is None:
-        dummy.verify(passcode)
-        return "unknown user" if account is None else f"the user cannot log in: {account.problem}"
-    if refusal := cannot_be_right(passcode, account.cost.scheme):
-        dummy.verify(passcode)
-        return refusal
-    return "" if verify(passcode, account.hash) else "wrong passcode"

@@ -68,7 +68,10 @@ def postgresql(
         raise ConfigError("url: PostgreSQL needs the package psycopg: install dicomgate-sql[postgresql]")
 
     def password() -> Mapping[str, str]:
-        return {} if password_file is None else {"password": read_password(password_file)}
+        try:
+            return {} if password_file is None else {"password": read_secret_text(password_file)}
+        except ConfigError as error:
+            raise ConfigError(f"password_file: {error}") from None
 
     password()
     arguments = {
@@ -80,14 +83,6 @@ def postgresql(
     }
     pool = {"pool_size": connections, "max_overflow": 0, "pool_pre_ping": True, "pool_use_lifo": True}
     return Connection(url, arguments, password, {**pool, "use_native_hstore": False})
-
-
-def read_password(file: Path) -> str:
-    """The password: the file's one line. Raises ConfigError."""
-    try:
-        return read_secret_text(file)
-    except ConfigError as error:
-        raise ConfigError(f"password_file: {error}") from None
 
 
 def _adapters() -> object:

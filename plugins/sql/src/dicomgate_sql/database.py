@@ -3,6 +3,7 @@
 Rule 1: an answer comes within the timeout, whatever the server does: down, hung, slow, or no database at all.
 Rule 2: a client that hangs up cancels nothing: it costs the client nothing, and a new connection costs the server much.
 Rule 3: a connection that failed is not used again, and the next question opens another: no restart is needed.
+Rule 4: no message contains a value of the question, which a database's message about a value quotes, or the password.
 """
 
 from __future__ import annotations
@@ -13,14 +14,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import TextClause, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from dicomgate import ConfigError
+
 from .connection import Connection
-from .errors import UnavailableError, in_words
 
 _WAITING_FOR_EACH_CONNECTION = 32
 _CLOSING = 1.0
 """Seconds for the questions that are still being asked when the database is closed."""
+
+_SAFE_CLASSES = frozenset({"08", "28", "3D", "3F", "42", "53", "57", "58"})
+"""SQLSTATE classes whose messages are about the connection, the account or the statement, never about its values:
+no connection, no login, no database, no schema, no table or column, no resources, stopped, broken."""
+
+_LONGEST = 200
+
+
+class UnavailableError(Exception):
+    """The database, or this machine, gives no answer now. The message is fit for the audit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +106,24 @@ class Database:
         self._asking.discard(task)
         if not task.cancelled():
             task.exception()  # retrieved, or asyncio logs that it never was
+
+
+def in_words(error: Exception) -> str:
+    """What the audit says of this error: one line of at most 200 characters, and its SQLSTATE."""
+    if isinstance(error, DBAPIError) and isinstance(error.orig, Exception):
+        return _of_driver(error.orig)
+    if isinstance(error, ConfigError | OSError):
+        return (str(error) or type(error).__name__)[:_LONGEST]
+    return f"no sensible answer ({type(error).__name__})"  # drivers raise anything where a server is no database
+
+
+def _of_driver(error: Exception) -> str:
+    said = str(error).strip().partition("\n")[0][:_LONGEST]  # what follows quotes the statement
+    state = getattr(error, "sqlstate", None) or ""
+    # SQLite's own messages never repeat a value, nor do those of libpq, which have no SQLSTATE.
+    by_library = type(error).__module__ == "sqlite3" or (type(error).__name__ == "OperationalError" and not state)
+    if said and by_library:
+        return said
+    if state[:2] in _SAFE_CLASSES:
+        return f"{said} ({state})"
+    return f"{type(error).__name__} ({state})" if state else type(error).__name__

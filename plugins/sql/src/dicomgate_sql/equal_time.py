@@ -1,11 +1,7 @@
 """How long a login takes: as long for everybody as for the user with the most expensive hash.
 
-Rule 1: where there is no hash to verify (unknown user, disabled user, a passcode that cannot be right), a dummy hash
-        of the costliest parameters seen is verified instead.
-Rule 2: no answer comes before the dummy's floor plus the usual time of a look-up. This hides cheap hashes, and whether
-        there is a row.
-
-A statement returns one user at a time, so the costs are learnt from login to login.
+Rule: as in dicomgate_passcode.dummy_hash, and to the floor the usual time of a look-up is added, which hides whether
+there is a row. A statement returns one user at a time, so the costs are learnt from login to login.
 """
 
 from __future__ import annotations

@@ -8,30 +8,22 @@ Rule 3: one statement. Anything after a semicolon is refused here, not left to t
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from sqlalchemy import TextClause, text
 
 from dicomgate import ConfigError
 
-SELECT_PARAMETERS = frozenset({"name"})
-UPDATE_PARAMETERS = frozenset({"name", "hash", "old_hash"})
+PARAMETERS = {"select": frozenset({"name"}), "update": frozenset({"name", "hash", "old_hash"})}
 """Without `old_hash`, a login could overwrite a passcode that was changed a moment ago."""
 
 # Text in quotes, and comments: a colon in them is no parameter, and a semicolon ends no statement.
 _QUIET = re.compile(r"""'[^']*'|"[^"]*"|--[^\n]*|/\*.*?\*/|\$(\w*)\$.*?\$\1\$""", re.DOTALL)
 
 
-def select_statement(source: str) -> TextClause:
-    """The statement that asks for a user. Raises ConfigError."""
-    return _checked("select", source, "SELECT", SELECT_PARAMETERS)
-
-
-def update_statement(source: str) -> TextClause:
-    """The statement that renews a hash. Raises ConfigError."""
-    return _checked("update", source, "UPDATE", UPDATE_PARAMETERS)
-
-
-def _checked(key: str, source: str, verb: str, expected: frozenset[str]) -> TextClause:
+def statement(key: Literal["select", "update"], source: str) -> TextClause:
+    """The statement that asks for a user, or the one that renews a hash. Raises ConfigError."""
+    expected, verb = PARAMETERS[key], key.upper()
     source = source.strip().removesuffix(";")
     bare = _QUIET.sub(" ", source)
     words = bare.split()
