@@ -1,7 +1,8 @@
 """Write the maps of the house from the first line of each module's docstring.
 
-Each package's docstring ends with a map of its modules, and docs/architecture.md shows the whole house; tests/docs
-compares them with the modules. Run it without arguments after a module was added, moved or described anew.
+Each package's docstring in the core ends with a map of its modules, and docs/architecture.md shows the whole house
+with its plugins; tests/docs compares them with the modules. Run it without arguments after a module was added, moved
+or described anew.
 """
 
 from __future__ import annotations
@@ -44,10 +45,12 @@ def package_map(folder: Path) -> str:
 
 
 def house_map() -> str:
-    """The whole house, as docs/architecture.md shows it."""
+    """The whole house with its plugins, as docs/architecture.md shows it."""
     lines = ["src/dicomgate/", *_rows([room for room in rooms(HOUSE) if not room[0].endswith("/")], indent=2)]
-    for folder in sorted(path.parent for path in HOUSE.glob("*/__init__.py")):
-        lines += ["", f"  {folder.name + '/':<22}{first_line(folder / '__init__.py')}", *_rows(rooms(folder), indent=4)]
+    folders = {f"  {path.parent.name}/": path.parent for path in sorted(HOUSE.glob("*/__init__.py"))}
+    plugins = {f"plugins/{path.parents[2].name}/": path.parent for path in ROOT.glob("plugins/*/src/*/__init__.py")}
+    for name, folder in [*folders.items(), *sorted(plugins.items())]:
+        lines += ["", f"{name:<24}{first_line(folder / '__init__.py')}", *_rows(rooms(folder), indent=4)]
     return "\n".join(["```text", *lines, "```"])
 
 

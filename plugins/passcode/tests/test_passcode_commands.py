@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from dicomgate.cli import plugin_commands
 from dicomgate_passcode.hashing import verify
 from dicomgate_passcode.users_file import read_users_file
 from plugins.passcode.tests.users import cheap_hash, unchanged
@@ -57,7 +56,7 @@ def test_add_refuses_an_existing_user_before_it_asks_for_a_passcode(run: Run, mo
         asked.append(user)
         return GOOD.encode()
 
-    monkeypatch.setattr(plugin_commands, "ask_for_passcode", ask)
+    monkeypatch.setattr("dicomgate.cli.plugin_commands.ask_for_passcode", ask)
     assert run("add", "alice").exit_code == 2
     assert asked == []
     assert run("add", "carol").exit_code == 0
