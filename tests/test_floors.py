@@ -32,7 +32,8 @@ MAY_IMPORT: dict[str, Callable[[tuple[str, ...]], bool]] = {
         or FLOORS[module[0]] >= 3
     ),
     "ssl": lambda module: (
-        module in (("net", "tls"), ("net", "tls_context"), ("kit", "authorities")) or module[0] == "testing"
+        module in (("net", "tls"), ("net", "tls_context"), ("net", "tls_stream"), ("kit", "authorities"))
+        or module[0] == "testing"
     ),
     "httpx2": lambda module: module == ("kit", "fetch") or module[0] == "testing",
     "sqlite3": lambda module: module[0] == "state",

@@ -29,7 +29,7 @@ class Conversation:
         self.received[side.other] += buffer[:passed]
         if stream.found is None:
             self._held[side] = buffer[passed:]
-            return []
+            return self.send(side, b"") if stream.more else []
         self._held[side] = b""
         rest: do.EstablishedEffects = []
         for effect in self.machine.found(side, buffer, passed, len(buffer)):
@@ -44,7 +44,7 @@ class Conversation:
                     self._held[sender] = buffer[start:end]
                 case _:
                     rest.append(effect)
-        return rest
+        return rest + self.send(side, b"") if stream.more else rest
 
     def held(self, side: Side) -> bytes:
         """What a side sent and the other has not got yet."""

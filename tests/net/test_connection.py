@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from dicomgate.net.connection import Connection
+from dicomgate.net.lingering import linger_close
 
 pytestmark = pytest.mark.anyio
 SCRATCH = memoryview(bytearray(4096))
@@ -73,7 +74,7 @@ async def test_a_lingering_close_sends_the_rest_and_awaits_the_peer(ends: tuple[
     connection, peer = ends
     gone = asyncio.Event()
     connection.send(LOAD)
-    connection.linger_close(SCRATCH, 60, gone.set)
+    linger_close(connection, SCRATCH, 60, gone.set)
     await peer.send(b"something that is not read any more")
     assert await peer.read_all() == LOAD
     assert not gone.is_set()
@@ -85,10 +86,10 @@ async def test_a_lingering_close_sends_the_rest_and_awaits_the_peer(ends: tuple[
 async def test_a_lingering_close_ends_by_itself_when_the_peer_does_not(ends: tuple[Connection, Peer]) -> None:
     connection, peer = ends
     gone = asyncio.Event()
-    connection.linger_close(SCRATCH, 0.05, gone.set)
+    linger_close(connection, SCRATCH, 0.05, gone.set)
     await asyncio.wait_for(gone.wait(), 10)
     assert connection.closed
     assert await peer.read_all() == b""
     again: list[bool] = []
-    connection.linger_close(SCRATCH, 60, lambda: again.append(True))
+    linger_close(connection, SCRATCH, 60, lambda: again.append(True))
     assert again == [True], "of what is closed already"

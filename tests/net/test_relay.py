@@ -197,6 +197,29 @@ async def test_megabytes_in_odd_pieces_both_ways(it: Relayed, send_buffer: int |
     assert (await it.over())[2:] == (len(streams[0]), len(streams[1]))
 
 
+@pytest.mark.parametrize("pdu", [raw.p_data(raw.pdv(1, bytes(size))) for size in (0, 6994)])
+async def test_others_have_their_turn_between_portions_of_tiny_pdus(it: Relayed, pdu: bytes) -> None:
+    data, turns = pdu * (63_000 // len(pdu)) + raw.RELEASE_RQ, 0
+
+    def others() -> None:
+        nonlocal turns
+        turns += 1
+        if it.relay.directions[0].bytes < len(data):
+            loop.call_soon(others)
+
+    loop = asyncio.get_running_loop()
+    it.start()
+    assert it.client.send(data) == len(data)
+    loop.call_soon(others)
+    assert await read(it.upstream, len(data)) == data
+    # 5,250 PDUs of 12 bytes are read at once, and looked at in six turns; nine of 7,006 bytes in one.
+    assert turns > 5 if len(pdu) == 12 else turns <= 4
+    await send(it.upstream, raw.RELEASE_RP)
+    assert await read(it.client, 10) == raw.RELEASE_RP
+    assert (await it.over())[0] is Cause.RELEASED
+    assert it.relay.directions[0].pdvs.pdus == len(data) // len(pdu) + 1
+
+
 @pytest.mark.parametrize("from_client", [True, False])
 async def test_an_abort_is_passed_on_and_ends_it(it: Relayed, from_client: bool) -> None:
     it.start()

@@ -25,7 +25,8 @@ from dicomgate.net.lifetime import Lifetime
 from dicomgate.net.listener import Address, Listener, listen
 from dicomgate.net.server_state import ListenerSnapshot, ServerState
 from dicomgate.net.session import Session
-from dicomgate.net.tls import TlsContext, TlsStream
+from dicomgate.net.tls import TlsContext
+from dicomgate.net.tls_stream import TlsStream
 from dicomgate.protection.guard import Guard
 from dicomgate.testing import raw
 
@@ -213,3 +214,39 @@ async def test_a_stop_aborts_a_client_that_speaks_dicom(
     assert await answer == (b"" if secured else ABORT)
     told = closed(await server.ended())
     assert (told.cause, told.detail) == (Cause.DRAINED, "")
+
+
+@pytest.mark.parametrize(
+    ("secured", "each", "most"), [(True, 1, 128), (True, 3000, 8192), (False, 3000, 8192)],
+    ids=["bytes, each in a record", "records", "no TLS"],
+)  # fmt: skip
+async def test_what_a_client_sends_before_its_login_is_taken_in_portions(
+    secured: bool, each: int, most: int, start: Callable[..., Server], tls: ssl.SSLContext, trust: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Also after it was refused: then all but an A-ABORT is ignored, and the smallest PDUs have six bytes."""
+    portions: list[int] = []
+    take = Handshake.client_data
+
+    def client_data(handshake: Handshake, data: bytes) -> object:
+        portions.append(len(data))
+        return take(handshake, data)
+
+    monkeypatch.setattr(Handshake, "client_data", client_data)
+    server = start(tls if secured else None)
+    request, flood = raw.rq(), raw.pdu(4, b"") * 3000 + raw.ABORT
+
+    def pour() -> None:
+        with ExitStack() as stack:
+            client = stack.enter_context(socket.create_connection(server.address, 10))
+            if secured:
+                client = stack.enter_context(trust.wrap_socket(client, server_hostname="localhost"))
+            for data in (request, flood):
+                for at in range(0, len(data), each):
+                    client.sendall(data[at : at + each])
+                assert client.recv(99) == (CALLED_AE_TITLE if data is request else b"")
+
+    await asyncio.to_thread(pour)
+    assert closed(await server.ended()).cause is Cause.REFUSED
+    assert sum(portions) == len(request + flood)
+    assert max(portions) <= most

@@ -23,6 +23,7 @@ from .message_stream import MessageStream
 from .pdv_stream import Found, Mark, Message, PdvStream
 from .transitions import ESTABLISHED, EstablishedInput, EstablishedState, input_of
 
+_MOST_FOUND = 64  # in one call: each is followed by a walk
 LINGER = 5.0
 """Seconds that the peers have for closing their connections once the association is over."""
 
@@ -60,9 +61,9 @@ class Association:
         """`walk` found something in `buffer[:end]`, read from `side`; `buffer[:start]` has been forwarded."""
         stream, other = self._from(side), self._from(side.other)
         effects: do.EstablishedEffects = []
-        settled = start
+        settled, left = start, _MOST_FOUND
         while (found := stream.found) is not None:
-            stream.found = None
+            stream.found, left = None, left - 1
             settled += stream.skipped
             if isinstance(found, PduError):
                 return [*effects, *self._violated(side, found)]
@@ -72,7 +73,9 @@ class Association:
                 effects += self._take_message(stream, side, found)
             else:
                 effects += self._take(side, found)
-            if settled < end:
+            if not left:
+                stream.more = settled < end
+            elif settled < end:
                 passed = stream.walk(buffer, end, other, settled)
                 if passed > settled:
                     effects.append(do.Forward(side, settled, passed))

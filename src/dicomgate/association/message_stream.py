@@ -14,7 +14,7 @@ from typing import TypeAlias
 from ..wire.items import malformed
 from ..wire.pdu import HEADER, PduType
 from ..wire.reject_abort import UNEXPECTED_PDU, PduError
-from .pdv_stream import LAST_FRAGMENT, MOST_HELD, PDV_HEADER, SHORT_PDU, Mark, Message, PdvStream
+from .pdv_stream import LAST_FRAGMENT, MOST_HEADERS, MOST_HELD, PDV_HEADER, SHORT_PDU, Mark, Message, PdvStream
 
 LONGEST_COMMAND = 65_536
 """The most bytes that the PDUs of one command set may have, headers included."""
@@ -96,12 +96,13 @@ class MessageStream(PdvStream):
 
     def walk(self, buffer: bytearray | bytes, end: int, other: PdvStream, start: int = 0) -> int:
         """As `PdvStream.walk`, but no further than to the next command set or the end of a message."""
+        self.more = False
         if self.aborted is not None:
             return start
         position, safe = start + self._scanned, -1
         self._scanned = self.skipped = 0
         try:
-            while True:
+            for _ in range(MOST_HEADERS):
                 position += self._take(buffer, position, end)
                 if self._in_fragment:
                     return self._stop(start, position)
@@ -130,6 +131,8 @@ class MessageStream(PdvStream):
                 self._enter_pdu(length)
                 self._enter_fragment(*pdv)
                 position += HEADER.size + PDV_HEADER
+            self.more = position < end
+            return self._stop(start, position)
         except PduError as error:
             self.found = error
             self.boundary = self.between_messages or safe >= 0

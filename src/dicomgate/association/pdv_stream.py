@@ -24,6 +24,8 @@ LAST_FRAGMENT = 2  # PS3.8 annex E.2: the bit of the message control header
 SHORT_PDU = 10  # A-RELEASE-RQ, A-RELEASE-RP and A-ABORT, whole
 _ASSOCIATE = (PduType.ASSOCIATE_RQ, PduType.ASSOCIATE_AC, PduType.ASSOCIATE_RJ)
 MOST_HELD = HEADER.size + PDV_HEADER - 1
+MOST_HEADERS = 1024
+"""How many headers are looked at in one walk: a buffer full of the smallest PDUs would take 50 ms."""
 
 
 class Message(NamedTuple):
@@ -54,11 +56,12 @@ class PdvStream:
     """One direction of an established association, of which everything lawful passes.
 
     `maximum_length` is what the receiver of this direction negotiated; 0 is no limit (PS3.8 D.1). `pdus` counts the
-    PDUs that began. `release_requested`, `released` and `aborted` say how the sender ends the association.
+    PDUs that began. `release_requested`, `released` and `aborted` say how the sender ends the association. `more` is
+    true if the last walk ended early, after `MOST_HEADERS`.
     """
 
-    __slots__ = ("_accepted", "_greatest", "_in_fragment", "_in_pdu", "aborted", "boundary", "found", "pdus",
-                 "release_requested", "released")  # fmt: skip
+    __slots__ = ("_accepted", "_greatest", "_in_fragment", "_in_pdu", "aborted", "boundary", "found", "more",
+                 "pdus", "release_requested", "released")  # fmt: skip
     skipped = 0
     """How many bytes must be passed over from the offset that `walk` returned: none, since everything passes."""
 
@@ -72,6 +75,7 @@ class PdvStream:
         self.released = False
         self.aborted: Refusal | None = None
         self.found: Found | None = None
+        self.more = False
         self.boundary = True
 
     @property
@@ -82,18 +86,20 @@ class PdvStream:
     def walk(self, buffer: bytearray | bytes, end: int, other: PdvStream, start: int = 0) -> int:
         """Check what is in `buffer[start:end]`; return the offset up to which it may be forwarded now.
 
-        The rest, at most `MOST_HELD` bytes of an unfinished header, must be at the start of what is walked next.
+        The rest must be at the start of what is walked next: at most `MOST_HELD` bytes of an unfinished header or, with
+        `more`, what there was no time for.
         `other` is the opposite direction. If there was anything besides P-DATA, `found` tells the last of it: a release
         or an abort passes, and nothing after an abort is looked at. A violation does not pass; `boundary` then says
         whether the receiver is between two PDUs at the returned offset. In the middle of a PDU it would read an A-ABORT
         as data.
         """
+        self.more = False
         if self.aborted is not None:
             return start
         unpack, accepted, greatest = _PDU_AND_PDV.unpack_from, self._accepted, self._greatest - 4
         position, safe = start, -1
         try:
-            while True:
+            for _ in range(MOST_HEADERS):
                 left = end - position
                 if self._in_fragment >= left:
                     self._in_fragment -= left
@@ -135,6 +141,8 @@ class PdvStream:
                     self._enter_pdu(length)
                     self._enter_pdv(pdv_length, context, buffer[position + HEADER.size + PDV_HEADER - 1])
                 position += HEADER.size + PDV_HEADER
+            self.more = position < end
+            return position
         except PduError as error:
             self.found = error
             self.boundary = safe >= 0

@@ -17,6 +17,7 @@ from ..errors import ConfigError, DoesNotFit, NegativeAnswer, StartError
 from ..kit.durations import parse_duration
 from ..net.dial import Upstream, dialled
 from ..net.tls import TlsContext
+from ..net.tls_blocking import BlockingTls
 from ..net.tls_context import client_context
 from ..scu.login import CONTEXT, SingleSignOn, verification_request
 from ..wire.associate import AssociateRequest
@@ -112,7 +113,7 @@ def _request(calling: str, called: str, identity: Identity | None) -> AssociateR
 
 def _connect(
     host: str, port: int, context: TlsContext | None, server_name: str | None, deadline: float
-) -> socket.socket:
+) -> socket.socket | BlockingTls:
     # A warning for an address that was passed over, as the gateway logs it, is told only if none answers.
     logging.getLogger("dicomgate.upstream").setLevel(logging.CRITICAL)
     server = Upstream("server", host, port, context, server_name)

@@ -10,11 +10,16 @@ Modules:
     descriptors    File descriptors: raise the soft limit to what the limits need, or lower the limits to what there is
     dial           Connect to the PACS: its addresses beside each other, with TLS; nothing blocks the event loop
     lifetime       One association from its accept to the close of both connections: slot, records, expiry
+    lingering      The last seconds of a connection: what is unsent goes out, and what still comes is discarded
     listener       Accept connections; when the system runs out of file descriptors, pause and go on
     relay          One established association on its sockets: carries out the effects of an `Association`
     server_state   What all associations share, and how the listener of each one is configured
     session        One association until it is established or refused: carries out the effects of its `Handshake`
-    tls            TLS over a socket, on both sides; what it may be is in `tls_context`
+    tls            The errors of TLS on both sides, and those of connections in words. The stream is in `tls_stream`
+    tls_blocking   A TLS stream that waits, with the methods of a socket: for a client without an event loop
     tls_context    What TLS may be on both sides, after PS3.15 B.12 (BCP 195), with what is in files
     tls_handshake  A TLS handshake in steps, each a callback of the event loop: a peer that stalls holds up no other
+    tls_hello      The first message of a TLS handshake, before OpenSSL computes: no key exchange in a finite field
+    tls_stream     TLS over a socket, on both sides: `recv_into` and `send` raise BlockingIOError where they would wait
+    turns          Those who have not logged in take turns: after a while of work for them, the others are served
 """

@@ -16,9 +16,11 @@ from ..events.events import Cause, Refused
 from .capacity import Slot
 from .connection import Connection
 from .lifetime import Lifetime
+from .lingering import linger_close
 from .server_state import ListenerSnapshot, ServerState
-from .tls import TlsError, TlsStream
+from .tls import TlsError
 from .tls_handshake import TlsHandshake
+from .tls_stream import TlsStream
 
 
 class Arrived(NamedTuple):
@@ -50,10 +52,10 @@ def arrive(
 
 def _start(lifetime: Lifetime, raw: socket.socket, address: tuple[str, int], begin: Begin) -> None:
     local_address: tuple[str, int] = raw.getsockname()[:2]
-    tls, loop = lifetime.listener.tls, lifetime.server.loop
+    tls, loop, turns = lifetime.listener.tls, lifetime.server.loop, lifetime.server.turns
     if tls is None:
         lifetime.opened()
-        begin(lifetime, Arrived(Connection(loop, raw), Peer(*address), local_address))
+        begin(lifetime, Arrived(Connection(loop, raw, turns), Peer(*address), local_address))
         return
     try:
         stream = TlsStream(tls, raw)
@@ -62,7 +64,7 @@ def _start(lifetime: Lifetime, raw: socket.socket, address: tuple[str, int], beg
         _refuse(lifetime, lifetime, error)
         return
     lifetime.opened()
-    _Securing(lifetime, stream, Arrived(Connection(loop, stream), Peer(*address), local_address), begin)
+    _Securing(lifetime, stream, Arrived(Connection(loop, stream, turns), Peer(*address), local_address), begin)
 
 
 class _Securing:
@@ -78,7 +80,7 @@ class _Securing:
         self._begin = begin
         # TLS gets no time of its own: the same ARTIM covers it and the A-ASSOCIATE-RQ (PS3.8 9.1.4).
         self._timer = loop.call_at(lifetime.began + lifetime.listener.policy.artim, self._too_late)
-        self._handshake = TlsHandshake(loop, stream, self._secured, self._failed)
+        self._handshake = TlsHandshake(loop, stream, self._secured, self._failed, lifetime.server.turns)
         lifetime.stage = self
         self._handshake.step()
 
@@ -86,7 +88,7 @@ class _Securing:
         self._timer.cancel()
         self._handshake.cancel()
         self._lifetime.abort(cause, detail)
-        self._arrived.connection.linger_close(self._lifetime.server.view, LINGER, self._lifetime.closed)
+        linger_close(self._arrived.connection, self._lifetime.server.view, LINGER, self._lifetime.closed)
 
     def _secured(self) -> None:
         self._timer.cancel()

@@ -1,7 +1,8 @@
 """One side of an association: a non-blocking stream, and what is still to be sent on it.
 
 Law: what `send` could not send at once is kept and sent when the stream takes it; until then the other side is not
-read (`unsent`), so that a slow reader slows its sender instead of filling our memory.
+read (`unsent`), so that a slow reader slows its sender instead of filling our memory. A peer gets one callback in each
+turn of the event loop, however much it sends.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from struct import pack
 
-from .tls import TlsStream, WantsToWrite
+from .tls import WantsToWrite
+from .tls_stream import TlsStream
+from .turns import Turns
 
 Stream = socket.socket | TlsStream
 _AT_ONCE = pack("ii", 1, 0)
@@ -23,33 +26,43 @@ class Connection:
     """The gateway's end of one connection.
 
     `on_drained` is called when nothing is unsent any more; `on_broken`, with an OSError, when a delayed send fails.
+    `moved` is when the socket last took something (seconds of the loop's clock). With `turns`, what this peer sends is
+    read in turns that it shares with all who have not logged in.
     """
 
     __slots__ = (
+        "_due",
         "_ended",
-        "_loop",
         "_on_readable",
         "_reading",
         "_stalled",
+        "_tls",
         "_writing",
         "closed",
         "fileno",
+        "loop",
+        "moved",
         "on_broken",
         "on_drained",
         "peer_ended",
         "stream",
+        "turns",
         "unsent",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, stream: Stream) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, stream: Stream, turns: Turns | None = None) -> None:
         self.stream = stream
+        self._tls = stream if isinstance(stream, TlsStream) else None
+        self.turns = turns
         self.fileno = stream.fileno()
         self.unsent = bytearray()
         self.closed = False
         self.peer_ended = False
         self.on_drained: Callable[[], None] | None = None
         self.on_broken: Callable[[OSError], None] | None = None
-        self._loop = loop
+        self.moved = 0.0
+        self.loop = loop
+        self._due = False  # a call of its own is due, in a later turn of the loop
         self._reading = False
         self._stalled = False  # nothing can be read before TLS has sent something
         self._writing = False
@@ -61,23 +74,41 @@ class Connection:
         if not self.closed:
             self._on_readable = callback
             if not self._reading:
-                self._loop.add_reader(self.fileno, self._readable)
+                self.loop.add_reader(self.fileno, self._readable)
                 self._reading = True
-            self.read_pending()
+            self._read_pending()
 
-    def read_pending(self) -> None:
-        """Call back soon if TLS holds decrypted bytes: the socket may not become readable for them."""
-        if isinstance(self.stream, TlsStream) and self._reading and self.stream.pending():
-            self._loop.call_soon(self._readable)
+    def read_again(self) -> None:
+        """Call back in a later turn of the loop, once, although the socket may not become readable."""
+        if self._reading and not self._due:
+            self._due = True
+            if self.turns is None:
+                self.loop.call_soon(self._called)
+            else:
+                self.turns.later(self._called)
+
+    def _read_pending(self) -> None:
+        if self._tls is not None and self._tls.pending():
+            self.read_again()
 
     def _readable(self) -> None:
+        if self._due:
+            return
+        if self.turns is None:
+            self._on_readable()
+        else:
+            self._due = True
+            self.turns.take(self._called)
+
+    def _called(self) -> None:
+        self._due = False
         if self._reading:
             self._on_readable()
 
     def pause_reading(self) -> None:
         """Do not call back any more."""
         if self._reading:
-            self._loop.remove_reader(self.fileno)
+            self.loop.remove_reader(self.fileno)
             self._reading = False
 
     def receive(self, buffer: memoryview) -> int:
@@ -86,13 +117,20 @@ class Connection:
             count = self.stream.recv_into(buffer)
         except WantsToWrite:
             # The socket stays readable, and would call back at once and for ever.
-            self._loop.remove_reader(self.fileno)
+            self.loop.remove_reader(self.fileno)
             self._stalled = True
-            self._write_later()
             raise
+        except BlockingIOError:
+            self._read_pending()
+            raise
+        finally:
+            if self._tls is not None and self._tls.owes:
+                self._write_later()
         if not count:
             self.peer_ended = True
-        elif count < _SMALL:
+            return 0
+        self._read_pending()
+        if count < _SMALL:
             # A sender with Nagle's algorithm on, such as DCMTK, waits for the acknowledgement of what it sent before it
             # sends the rest of its PDU. The kernel delays that by 40 ms unless told to be quick, each time anew.
             with suppress(OSError):  # the connection has just broken; the next call shows it
@@ -104,6 +142,7 @@ class Connection:
         if not self.unsent:
             try:
                 sent = self.stream.send(data)
+                self.moved = self.loop.time()
             except BlockingIOError:
                 sent = 0
             if sent == len(data):
@@ -137,41 +176,23 @@ class Connection:
                 self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             self.close()
 
-    def linger_close(
-        self, scratch: memoryview, seconds: float, gone: Callable[[], None], *, at_once: bool = False
-    ) -> None:
-        """Send what is unsent, half-close, discard what still comes, close at the peer's end or after `seconds`.
-
-        A close with something unread would be a RST, and could overtake the last PDU that we sent. `at_once`: nothing
-        more can come. `gone` is called when the connection is closed. What is discarded is read into `scratch`.
-        """
-        if (at_once or self.peer_ended) and not self.unsent:
-            if isinstance(self.stream, TlsStream):
-                self.end()  # close_notify; for plain TCP the close says it all
-            self.close()
-        if self.closed:
-            gone()
-        else:
-            _LingeringClose(self, self._loop, scratch, gone).begin(seconds)
-
     def _write_later(self) -> None:
         if not self._writing:
-            self._loop.add_writer(self.fileno, self._write)
+            self.loop.add_writer(self.fileno, self._write)
             self._writing = True
 
     def _stop_writing(self) -> None:
         if self._writing:
-            self._loop.remove_writer(self.fileno)
+            self.loop.remove_writer(self.fileno)
             self._writing = False
 
     def _write(self) -> None:
         if self._stalled:
             self._stalled = False
             if self._reading:
-                self._loop.add_reader(self.fileno, self._readable)
-            if not self.unsent:
-                self._stop_writing()
-                return
+                self.loop.add_reader(self.fileno, self._readable)
+                self._read_pending()
+        kept = bool(self.unsent)
         try:
             sent = self.stream.send(self.unsent)
         except BlockingIOError:
@@ -181,49 +202,15 @@ class Connection:
             if self.on_broken is not None:
                 self.on_broken(error)
             return
+        self.moved = self.loop.time()
         del self.unsent[:sent]
-        if not self.unsent:
-            self._stop_writing()
-            if self._ended:
-                self.end()
-            if self.on_drained is not None:
-                self.on_drained()
-
-
-class _LingeringClose:
-    """What becomes of a connection between its half-close and its close."""
-
-    def __init__(
-        self, connection: Connection, loop: asyncio.AbstractEventLoop, scratch: memoryview, gone: Callable[[], None]
-    ) -> None:
-        stream = connection.stream
-        self._connection = connection
-        self._loop = loop
-        self._scratch = scratch
-        self._gone = gone
-        self._discard = stream.pass_over if isinstance(stream, TlsStream) else stream.recv_into
-
-    def begin(self, seconds: float) -> None:
-        self._timer = self._loop.call_later(seconds, self._over)
-        self._connection.on_drained, self._connection.on_broken = None, self._over
-        self._connection.pause_reading()
-        self._connection.end()
-        self._connection.read_with(self._readable)
-
-    def _readable(self) -> None:
-        try:
-            if self._discard(self._scratch):
-                return
-        except BlockingIOError:
+        if self.unsent or (self._tls is not None and self._tls.owes):
             return
-        except OSError:
-            pass  # the peer has broken the connection: that is an end too
-        self._over()
-
-    def _over(self, _: OSError | None = None) -> None:
-        self._timer.cancel()
-        self._connection.close()
-        self._gone()
+        self._stop_writing()
+        if self._ended:
+            self.end()
+        if kept and self.on_drained is not None:
+            self.on_drained()
 
 
 def _nothing() -> None:

@@ -18,8 +18,11 @@ from ..errors import StartError
 from ..kit.host import Address, Host
 from ..kit.race import Race
 from .connection import Connection, Stream
-from .tls import TlsContext, TlsError, TlsStream
+from .tls import TlsContext, TlsError
+from .tls_blocking import BlockingTls
 from .tls_handshake import TlsHandshake
+from .tls_stream import TlsStream
+from .turns import Turns
 
 _log = logging.getLogger("dicomgate.upstream")
 
@@ -46,6 +49,7 @@ class Upstream:
         self._server_name = server_name or host
         self._pin = pin
         self._kind = f"upstream {name}"
+        self._turns: Turns | None = None
 
     async def look_up(self) -> None:
         """Look up the host's addresses. A problem is logged: associations look them up again."""
@@ -80,17 +84,22 @@ class Upstream:
         """The stream over a connected socket: TLS if that is configured. Raises OSError, ValueError."""
         return raw if self._tls is None else TlsStream(self._tls, raw, self._server_name)
 
+    def turns(self, loop: asyncio.AbstractEventLoop) -> Turns:
+        """The turns that all TLS handshakes with this upstream share."""
+        self._turns = self._turns or Turns(loop)
+        return self._turns
+
     def check_pin(self, stream: TlsStream) -> None:
         """Raise TlsError if a certificate is pinned and the peer's is another one."""
         if self._pin is not None:
             stream.check_pin(self._pin)
 
 
-def dialled(upstream: Upstream, seconds: float) -> socket.socket:
+def dialled(upstream: Upstream, seconds: float) -> socket.socket | BlockingTls:
     """A blocking connection, TLS included, for a client without an event loop. Raises StartError like `open`."""
     stream = asyncio.run(upstream.open(seconds)).stream
     if isinstance(stream, TlsStream):
-        return stream.blocking()
+        return BlockingTls(stream)
     stream.setblocking(True)
     return stream
 
@@ -159,7 +168,11 @@ class _Attempt:
             return
         if isinstance(stream, TlsStream):
             self._tls_handshake = TlsHandshake(
-                self._loop, stream, partial(self._secured, stream), lambda failure: self._fail(f"TLS: {failure}")
+                self._loop,
+                stream,
+                partial(self._secured, stream),
+                lambda failure: self._fail(f"TLS: {failure}"),
+                self._upstream.turns(self._loop),
             )
             self._tls_handshake.step()
         else:

@@ -14,7 +14,7 @@ from ..kit.addresses import show_address
 
 _log = logging.getLogger("dicomgate.listener")
 _BACKLOG = 1024
-_AT_ONCE = 64  # connections accepted in one callback; one in each would cost a fifth more
+_AT_ONCE = 16  # connections accepted in one callback; one in each would cost a fifth more
 _PAUSE = 0.5  # seconds, after the file descriptors ran out
 _OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 

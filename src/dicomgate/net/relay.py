@@ -4,7 +4,8 @@ Law: the two connections are read and written here and nothing is decided here. 
 reading of the other. There is exactly one Closed record.
 
 Both directions of all associations read into one buffer, which is emptied before any other callback runs: an idle
-association costs its sockets and a few small objects.
+association costs its sockets and a few small objects. What there was no time for is kept, and comes before what is read
+next (`PdvStream.more`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ..association.established import LINGER, Association
 from ..association.pdv_stream import PdvStream
 from ..events.events import Cause
 from .connection import Connection
+from .lingering import linger_close
 
 _log = logging.getLogger("dicomgate.gateway")
 
@@ -80,7 +82,7 @@ class Relay:
         self._quiet = idle_timeout
         self._timer = loop.call_later(idle_timeout, self._check_silence)
         for connection in (client, upstream):
-            connection.on_drained = connection.on_broken = None
+            connection.on_drained = connection.on_broken = connection.turns = None
 
     def start(self, early: bytes) -> None:
         """Begin; `early` is what the upstream sent right after its A-ASSOCIATE-AC."""
@@ -103,6 +105,8 @@ class Relay:
         direction.waiting = None
         if not direction.ended and not direction.sink.unsent:
             direction.source.read_with(partial(Relay._readable, self, direction))
+            if direction.pdvs.more:
+                direction.source.read_again()
 
     def _readable(self, direction: Direction) -> None:
         try:
@@ -114,6 +118,10 @@ class Relay:
 
     def _read(self, direction: Direction) -> None:
         held = len(direction.held)
+        if direction.pdvs.more:
+            self._buffer[:held] = direction.held
+            self._forward(direction, held)
+            return
         try:
             count = direction.source.receive(self._view[held:])
         except BlockingIOError:
@@ -128,7 +136,6 @@ class Relay:
             return
         self._buffer[:held] = direction.held
         self._forward(direction, held + count)
-        direction.source.read_pending()
 
     def _forward(self, direction: Direction, end: int) -> None:
         """Pass on what may pass of the first `end` bytes of the buffer; the association says what else follows."""
@@ -143,6 +150,8 @@ class Relay:
                 direction.held = bytes(self._view[passed:end])
         else:
             self._carry_out(self._association.found(direction.side, self._buffer, passed, end))
+        if pdvs.more:
+            direction.source.read_again()
 
     def _pass(self, direction: Direction, start: int, end: int) -> bool:
         """Send this part of the buffer; False if the connection that takes it is broken."""
@@ -222,7 +231,7 @@ class Relay:
         self._timer.cancel()
         self._ended(cause, detail, *self.directions)
         for direction in self.directions:
-            direction.sink.linger_close(self._view, LINGER, self._gone, at_once=at_once)
+            linger_close(direction.sink, self._view, LINGER, self._gone, at_once=at_once)
 
 
 def _abort(connection: Connection, pdu: bytes) -> None:

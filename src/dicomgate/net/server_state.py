@@ -14,6 +14,7 @@ from ..protection.guard import Guard
 from .capacity import Capacity
 from .dial import Upstream
 from .tls import TlsContext
+from .turns import Turns
 
 RECEIVE_SIZE = 1_572_864
 """Bytes of the one receive buffer. More than anything else it decides the relay's speed: see docs/performance.md."""
@@ -31,6 +32,7 @@ class ServerState:
     """What all associations of a gateway share.
 
     `buffer` and its `view` belong to the callback that is running; nothing is kept in them between two callbacks.
+    `turns` is for the steps of those who have not logged in.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -40,8 +42,10 @@ class ServerState:
     buffer: bytearray = field(default_factory=lambda: bytearray(RECEIVE_SIZE))
     associations: set[Association] = field(default_factory=set)
     view: memoryview = field(init=False)
+    turns: Turns = field(init=False)
 
     def __post_init__(self) -> None:
+        self.turns = Turns(self.loop)
         self.view = memoryview(self.buffer)
 
 

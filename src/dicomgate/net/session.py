@@ -20,8 +20,10 @@ from ..kit.race import Race
 from .arrival import Arrived
 from .connection import Connection
 from .lifetime import Lifetime
+from .lingering import linger_close
 from .relay import Relay
 
+_AT_ONCE = 8_192  # bytes read in one turn: as the smallest PDUs, which a refused client may send, 1.5 ms of work
 _log = logging.getLogger("dicomgate.gateway")
 _P = ParamSpec("_P")
 _TakeData: TypeAlias = Callable[[bytes], do.Effects]
@@ -69,7 +71,7 @@ class Session:
         connection.read_with(partial(self._lifetime.guard, self._read, connection, data, end))
 
     def _read(self, connection: Connection, data: _TakeData, end: _TakeEnd) -> None:
-        view = self._lifetime.server.view
+        view = self._lifetime.server.view[:_AT_ONCE]
         try:
             count = connection.receive(view)
         except BlockingIOError:
@@ -83,7 +85,6 @@ class Session:
         else:
             connection.pause_reading()
             self._carry_out(end(""))
-        connection.read_pending()
 
     def _broken(self, end: _TakeEnd, error: OSError) -> None:
         self._input(end, error.strerror or str(error))
@@ -163,7 +164,7 @@ class Session:
             self._pending = None
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
-            upstream.linger_close(self._lifetime.server.view, LINGER, self._lifetime.closed)
+            linger_close(upstream, self._lifetime.server.view, LINGER, self._lifetime.closed)
 
     def _close(self, cause: Cause, detail: str) -> None:
         if self._lifetime.over:
@@ -171,7 +172,7 @@ class Session:
         self._timer.cancel()
         self._lifetime.abort(cause, detail)
         self._leave_upstream()
-        self._client.linger_close(self._lifetime.server.view, LINGER, self._lifetime.closed)
+        linger_close(self._client, self._lifetime.server.view, LINGER, self._lifetime.closed)
 
 
 def _send(connection: Connection, pdu: bytes) -> None:

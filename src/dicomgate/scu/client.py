@@ -15,6 +15,7 @@ from pydicom import Dataset
 
 from ..errors import NegativeAnswer, StartError
 from ..net.tls import words
+from ..net.tls_blocking import BlockingTls
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.items import malformed
 from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
@@ -35,7 +36,7 @@ class Client:
     A refusal, an abort and a failed C-ECHO are NegativeAnswer.
     """
 
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
+    def __init__(self, sock: socket.socket | BlockingTls, deadline: float) -> None:
         """`deadline` is a time of the monotonic clock."""
         self._socket = sock
         self._deadline = deadline

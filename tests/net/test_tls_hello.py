@@ -1,0 +1,78 @@
+"""A ClientHello is looked at before OpenSSL computes, in whatever pieces it comes. The server here is a real one."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from struct import pack
+
+import pytest
+import trustme
+
+from dicomgate.net.tls import WANT_READ, WANT_TURN, TlsError
+from dicomgate.net.tls_stream import TlsStream
+
+
+def hello(group: int, *, shared: bool = True) -> bytes:
+    """The record of a ClientHello of TLS 1.3 that offers one group, and its share where that is not left out."""
+
+    def extension(kind: int, body: bytes) -> bytes:
+        return pack(">HH", kind, len(body)) + body
+
+    key = {0x0104: bytes(1023) + b"\2", 0x001D: bytes(31) + b"\x09"}[group]
+    share = pack(">HH", group, len(key)) + key if shared else b""
+    extensions = b"".join(
+        (
+            extension(10, pack(">HH", 2, group)),
+            extension(13, pack(">HHH", 4, 0x0403, 0x0804)),
+            extension(43, b"\x02\x03\x04"),
+            extension(51, pack(">H", len(share)) + share),
+        )
+    )
+    body = b"\3\3" + bytes(32) + b"\0" + pack(">HH", 2, 0x1302) + b"\1\0" + pack(">H", len(extensions)) + extensions
+    message = b"\1" + len(body).to_bytes(3) + body
+    return pack(">BHH", 22, 0x0301, len(message)) + message
+
+
+def piecemeal(record: bytes) -> bytes:
+    return b"".join(pack(">BHH", 22, 0x0301, 1) + record[at : at + 1] for at in range(5, len(record)))
+
+
+FFDHE8192, X25519 = hello(0x0104), hello(0x001D)
+NOTHING = pack(">BHH", 22, 0x0301, 0)
+ASKED_AGAIN = hello(0x0104, shared=False)
+
+
+@pytest.mark.parametrize(
+    ("sent", "error"),
+    [
+        ((X25519,), None),
+        ((piecemeal(X25519),), None),
+        ((FFDHE8192,), "finite field"),
+        ((piecemeal(FFDHE8192),), "finite field"),
+        ((NOTHING + FFDHE8192,), "finite field"),
+        ((ASKED_AGAIN,), None),
+        ((ASKED_AGAIN, FFDHE8192), "finite field"),
+        ((pack(">BHH", 22, 0x0301, 4) + b"\1\0\xff\xff",), "too long"),
+        ((b"GET / HTTP/1.1\r\n\r\n",), "http request"),
+    ],
+)
+def test_no_key_exchange_that_takes_long_to_compute(sent: tuple[bytes, ...], error: str | None) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        stream = TlsStream(context, ours)
+        refused = None
+        for data in sent:
+            assert refused is None
+            theirs.sendall(data)
+            try:
+                while (wanted := stream.handshake()) == WANT_TURN:
+                    pass
+                assert wanted == WANT_READ
+                assert theirs.recv(65_536)[:1] == b"\x16", "the answer"
+            except TlsError as failure:
+                refused = str(failure)
+        assert (refused is None) if error is None else (error in str(refused))
