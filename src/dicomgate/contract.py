@@ -96,10 +96,15 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Once:
-    """Says that a credential may be used once: the gateway remembers `key` until the (aware) time `until`."""
+    """Says that a credential may be used once: the gateway remembers `key` until the (aware) time `until`.
+
+    `made` (aware): when it was made, or the earliest time at which it can have been. If the gateway loses what it has
+    remembered, it accepts only credentials that were made after that; for a day, none without `made`.
+    """
 
     key: str = field(repr=False)
     until: datetime
+    made: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

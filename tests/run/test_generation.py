@@ -194,3 +194,12 @@ async def test_what_two_generations_have_in_common_is_kept(tmp_path: Path, free_
     assert await server.reload()
     assert server._generation.protection is not first.protection
     await server.stop()
+
+
+async def test_a_damaged_state_does_not_end_the_start(tmp_path: Path, free_tcp_port: int) -> None:
+    path = write(tmp_path, port=free_tcp_port)
+    (tmp_path / "state.sqlite").write_bytes(b"damaged" * 1000)
+    await (await Server.start(path)).stop()
+    assert len(list(tmp_path.glob("state.sqlite.damaged-*"))) == 1
+    await (await Server.start(path)).stop()
+    assert len(list(tmp_path.glob("state.sqlite.damaged-*"))) == 1

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -148,6 +148,69 @@ async def test_a_database_that_is_broken_inside_lets_nobody_in(path: Path) -> No
     path.write_bytes(whole[:8192] + os.urandom(len(whole) - 8192))
     with pytest.raises((StartError, StateUnavailable), match=r"state\.sqlite: .*malformed"):
         await use(path, first=False)
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "no database": lambda _: b"no database at all" * 100,
+    "zeros": lambda whole: bytes(len(whole)),
+    "cut off": lambda whole: whole[:5000],
+    "torn header": lambda whole: b"\xff" * 100 + whole[100:],
+    "broken inside": lambda whole: whole[:8192] + bytes(len(whole) - 8192),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_a_damaged_file_does_not_end_the_start_and_lets_no_credential_be_used_twice(
+    damage: str, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await use(path, first=True)
+    path.write_bytes(damaged := DAMAGES[damage](path.read_bytes()))
+    state = SqliteState(path, PATIENT, mend=True)
+    (aside,) = path.parent.glob("state.sqlite.damaged-*Z")
+    assert aside.read_bytes() == damaged
+    assert f"moved aside as {aside}" in caplog.text
+    now = datetime.now(UTC)
+    for made in None, now - timedelta(minutes=1), now + timedelta(minutes=4):  # an issuer's clock may be ahead
+        with pytest.raises(StateUnavailable, match="is not known, because the state was damaged then"):
+            await state.first_use("ticket 1", SOON, made)
+    later = now + timedelta(minutes=6)
+    assert await state.first_use("ticket 201", SOON, later)
+    assert not await state.first_use("ticket 201", SOON, later)
+    assert await state.take("alice", [], ALICE) == Grant(False)
+    await state.close()
+    caplog.clear()
+    again = SqliteState(path, PATIENT, mend=True)
+    with pytest.raises(StateUnavailable, match="must be made after"):  # a restart makes nobody forget it
+        await again.first_use("ticket 1", SOON, now)
+    await again.close()
+    assert not caplog.text
+
+
+async def test_a_sound_file_is_left_alone_and_loses_nothing(path: Path) -> None:
+    await use(path, first=True)
+    state = SqliteState(path, PATIENT, mend=True)
+    assert not await state.first_use("ticket 1", SOON)
+    assert await state.first_use("ticket 201", SOON)
+    await state.close()
+
+
+@pytest.mark.parametrize("mend", [True, False])
+def test_a_file_that_may_be_something_else_is_left_alone(mend: bool, tmp_path: Path) -> None:
+    path = tmp_path / ("users.htpasswd" if mend else "state.sqlite")
+    path.write_text("alice:$argon2id$\n" * 100)
+    with pytest.raises(StartError, match="not a database"):
+        SqliteState(path, PATIENT, mend=mend)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+async def test_a_loss_of_an_unknown_time_ago_is_forgotten_after_a_day(path: Path) -> None:
+    path.write_bytes(b"no database")
+    state = SqliteState(path, PATIENT, mend=True)
+    with pytest.raises(StateUnavailable):
+        await state.first_use("ticket", SOON)
+    state._thread.submit(state._connection.execute, "UPDATE lost SET at = at - 86401").result()
+    assert await state.first_use("ticket", SOON)
+    await state.close()
 
 
 def test_a_file_of_another_version_is_left_alone(path: Path) -> None:

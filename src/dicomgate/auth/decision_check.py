@@ -42,7 +42,7 @@ def check_decision(answer: object) -> Decision | Defect:
     if answer.expires_at is not None and not _is_moment(answer.expires_at):
         return Defect("its expires_at is not a datetime with a time zone")
     once = answer.once
-    if once is not None and not (isinstance(once, Once) and _is_text([once.key]) and _is_moment(once.until)):
+    if once is not None and not _is_once(once):
         return Defect("its once is not a key in text and a datetime with a time zone")
     attributes = answer.attributes
     if not isinstance(attributes, Mapping):
@@ -53,6 +53,15 @@ def check_decision(answer: object) -> Decision | Defect:
     if type(attributes) is dict and (answer.expires_at is None or type(answer.expires_at.tzinfo) is timezone):
         return answer
     return replace(answer, attributes=plain, expires_at=answer.expires_at and answer.expires_at.astimezone(UTC))
+
+
+def _is_once(once: object) -> bool:
+    return (
+        isinstance(once, Once)
+        and _is_text([once.key])
+        and _is_moment(once.until)
+        and (once.made is None or _is_moment(once.made))
+    )
 
 
 def _is_text(values: Iterable[object]) -> bool:

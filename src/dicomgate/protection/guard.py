@@ -181,7 +181,7 @@ class Guard:
         # Hashed because the key may be long, and those who can read the store need not see what it was made from.
         key = hashlib.sha256(f"{verdict.authenticator}\0{decision.once.key}".encode("utf-8", "surrogatepass"))
         try:
-            first = await self._state.first_use(key.hexdigest(), decision.once.until)
+            first = await self._state.first_use(key.hexdigest(), decision.once.until, decision.once.made)
         except StateUnavailable as error:
             why = f"the credential may be used once, and the replay cache cannot be asked: {error}"
             return replace(verdict, decision=Unavailable(why))

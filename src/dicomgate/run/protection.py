@@ -25,7 +25,7 @@ class Protection:
         """Open the state; may block on a file. Raises ConfigError, and StartError, which names the file."""
         table = ThrottleTable() if configuration is None else configuration.tables.throttle
         self._tables = None if configuration is None else _tables(configuration)
-        self._state = open_state(None, None) if configuration is None else configured_state(configuration)
+        self._state = open_state(None, None) if configuration is None else configured_state(configuration, mend=True)
         self._fallback = open_state(None, None)
         throttle = _throttle(table, self._state, self._fallback)
         self.guard = Guard(self._state, throttle, RecentCredentials(table.repeat.total_seconds()))
@@ -45,14 +45,17 @@ def _tables(configuration: Configuration) -> tuple[Path, StateTable, ThrottleTab
     return configuration.folder, configuration.tables.state, configuration.tables.throttle
 
 
-def configured_state(configuration: Configuration) -> SharedState:
-    """Open the state that `[state]` names. Raises ConfigError with file and line, and StartError."""
+def configured_state(configuration: Configuration, *, mend: bool = False) -> SharedState:
+    """Open the state that `[state]` names; `mend`: a damaged file is moved aside.
+
+    Raises ConfigError with file and line, and StartError.
+    """
     table = configuration.tables.state
     path = configuration.folder / table.path
     try:
         if table.url is None and path.exists():
             check_trusted(path)
-        return open_state(path, table.url)
+        return open_state(path, table.url, mend=mend)
     except ConfigError as error:
         raise configuration.located(error, "state", "path" if table.url is None else "url") from error
 

@@ -4,6 +4,7 @@ Rule: the two stores answer alike (tests/state/test_model.py).
 
 Modules:
 
+    damage         A damaged file of the SQLite state: found when the gateway starts, and moved aside
     protocol       What gateways share, as a protocol: counters of attempts, known subjects, used credentials
     redis          The state in a Redis or Valkey, shared by the gateways of several machines
     sqlite         The state in a file of SQLite, shared by the processes of one machine; or in this process's memory
@@ -21,14 +22,16 @@ from .sqlite import SqliteState
 __all__ = ["open_state"]
 
 
-def open_state(path: Path | None, url: str | None) -> SharedState:
+def open_state(path: Path | None, url: str | None, *, mend: bool = False) -> SharedState:
     """The state at a Redis URL, else in the file at `path`, created if it is missing, else in this process's memory.
 
-    A file is opened here; a server is not connected to before the first question. Raises ConfigError if the URL is
-    wrong or the package `redis` is missing, StartError if the file cannot be opened.
+    A file is opened here; a server is not connected to before the first question. `mend`: a damaged file is moved
+    aside.
+
+    Raises ConfigError if the URL is wrong or the package `redis` is missing, StartError if the file cannot be opened.
     """
     if url is None:
-        return SqliteState(path)
+        return SqliteState(path, mend=mend)
     try:
         from .redis import RedisState
     except ImportError as error:

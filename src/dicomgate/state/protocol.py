@@ -116,8 +116,12 @@ class SharedState(Protocol):
         """
         ...
 
-    async def first_use(self, key: str, until: datetime) -> bool:
-        """True once for each key, for all gateways together, until `until` (aware) and five minutes more."""
+    async def first_use(self, key: str, until: datetime, made: datetime | None = None) -> bool:
+        """True once for each key, for all gateways together, until `until` (aware) and five minutes more.
+
+        `made` (aware): when the credential was made, if that is known. A store that has lost what was used before, and
+        knows it, raises StateUnavailable for a credential that may be older than the loss.
+        """
         ...
 
     async def counters(self) -> list[Count]:

@@ -85,8 +85,8 @@ class RedisState:
         """See SharedState."""
         await self._run("succeeded", bool, subject=subject, forget=list(forget), refund=list(refund))
 
-    async def first_use(self, key: str, until: datetime) -> bool:
-        """See SharedState."""
+    async def first_use(self, key: str, until: datetime, made: datetime | None = None) -> bool:
+        """See SharedState. What a server lost when it was restarted is not noticed here: `made` makes no difference."""
         # A duration, because the server keeps keys by its own clock.
         seconds = max(0.0, until.timestamp() - time.time()) + self._limits.skew
         found = await self._run("first_use", {1: True, 0: False, -1: None}.__getitem__, key=key, seconds=seconds)

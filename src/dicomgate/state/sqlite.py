@@ -11,6 +11,7 @@ Rule 3: a process that is killed leaves whole transactions (WAL). If the machine
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sqlite3
 import time
@@ -22,19 +23,26 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import StartError, StateUnavailable
+from .damage import is_damage, look_for_damage, move_aside
 from .protocol import Backoff, Count, Grant, Limits
-from .sqlite_tables import Ledger, prepare
+from .sqlite_tables import Ledger, note_loss, prepare
 
+_log = logging.getLogger("dicomgate.state")
 _PATIENCE = 0.8  # of the deadline: how long one process waits for the lock of another
+_LOOKING = 0.2  # of the deadline: how long a file is searched for damage
 _Answer = TypeVar("_Answer")
 
 
 class SqliteState:
     """A `SharedState` in the file at `path`; None: in the memory of this process."""
 
-    def __init__(self, path: Path | None = None, limits: Limits | None = None) -> None:
-        """Open the file; create it, readable for its owner alone, if it is missing. Raises StartError."""
+    def __init__(self, path: Path | None = None, limits: Limits | None = None, *, mend: bool = False) -> None:
+        """Open the file; create it, readable for its owner alone, if it is missing. Raises StartError.
+
+        `mend`: look for damage, and begin a new file in the place of a damaged one, which is moved aside.
+        """
         self._path = path
+        self._mend = mend
         self._limits = limits or Limits()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dicomgate-state")
         try:
@@ -62,9 +70,10 @@ class SqliteState:
 
         await self._ask(work)
 
-    async def first_use(self, key: str, until: datetime) -> bool:
+    async def first_use(self, key: str, until: datetime, made: datetime | None = None) -> bool:
         """See SharedState."""
-        first = await self._ask(lambda ledger: ledger.first_use(key, until.timestamp()))
+        since = None if made is None else made.timestamp()
+        first = await self._ask(lambda ledger: ledger.first_use(key, until.timestamp(), since))
         if first is None:
             raise StateUnavailable(f"state {self._path}: no room for one more used key")
         return first
@@ -98,6 +107,23 @@ class SqliteState:
     # From here on in the thread.
 
     def _open(self) -> sqlite3.Connection:
+        try:
+            return self._connected()
+        except sqlite3.DatabaseError as error:
+            if not self._mend or self._path is None or not is_damage(error):
+                raise
+            aside = move_aside(self._path)
+            if aside is None:
+                raise
+            _log.error(
+                "state %s: damaged (%s): moved aside as %s, and begun anew. Counters and known addresses are lost. A "
+                "credential of single use is refused unless it is made from now on", self._path, error, aside
+            )  # fmt: skip
+        connection = self._connected()
+        _transaction(connection, lambda: note_loss(connection, time.time()))
+        return connection
+
+    def _connected(self) -> sqlite3.Connection:
         if self._path is not None:
             # SQLite gives its other files the mode of this one. A file that exists must not be opened here: closing it
             # again would release the locks that this process has on it.
@@ -109,6 +135,8 @@ class SqliteState:
         try:
             self._use_wal(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
+            if self._mend:  # before anything is written to it
+                look_for_damage(connection, self._limits.deadline * _LOOKING)
             _transaction(connection, lambda: prepare(connection))
         except BaseException:
             connection.close()

@@ -6,6 +6,7 @@
   counter will be forgotten, NULL if it is locked
 - `known`: the subjects that have logged in, and until when they are remembered
 - `used`: the keys that are used up, and until when they are kept
+- `lost`: when a damaged file was replaced by this one; no row if that never happened
 - `size`: how many rows each of these tables has; counting a million rows would take longer than the transaction
 """
 
@@ -14,10 +15,13 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple
 
+from ..errors import StateUnavailable
 from .protocol import Backoff, Grant, Limits
 
+_DAY = 86_400.0
 _VERSION = 1
 _SCHEMA = (
     """CREATE TABLE counter (key TEXT PRIMARY KEY, n INTEGER NOT NULL, until REAL NOT NULL, before REAL NOT NULL,
@@ -62,8 +66,14 @@ def prepare(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
     elif version != _VERSION:
         raise sqlite3.DatabaseError(f"its tables have version {version}, this release needs {_VERSION}")
+    connection.execute("CREATE TABLE IF NOT EXISTS lost (at REAL NOT NULL)")  # version 1 began without it
     # Even if it is set already: a file that cannot be written must be found now.
     connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+def note_loss(connection: sqlite3.Connection, now: float) -> None:
+    """What was used before now is not known. Raises sqlite3.Error."""
+    connection.execute("INSERT INTO lost VALUES (?)", (now,))
 
 
 class Ledger:
@@ -112,8 +122,18 @@ class Ledger:
         if (excess := self._size("known") - self._limits.known) > 0:
             self._do("DELETE FROM known WHERE key IN (SELECT key FROM known ORDER BY until, key LIMIT ?)", (excess,))
 
-    def first_use(self, key: str, until: float) -> bool | None:
-        """True if the key was not used before; None if there is no room to remember it."""
+    def first_use(self, key: str, until: float, made: float | None = None) -> bool | None:
+        """True if the key was not used before; None if there is no room to remember it.
+
+        Raises StateUnavailable for a credential that may have been used before the state was lost: one that was not
+        made since then, by its issuer's clock; and one of an unknown age, as long as the loss is younger than a day.
+        """
+        (lost,) = self._do("SELECT max(at) FROM lost").fetchone()
+        if lost is not None and (self._now - _DAY if made is None else made - self._limits.skew) < lost:
+            raise StateUnavailable(
+                f"what was used before {_shown(lost)} is not known, because the state was damaged then: a credential "
+                f"must be made after {_shown(lost + self._limits.skew)}"
+            )
         self._sweep("used", "until")
         if self._is_kept("used", key):
             return False
@@ -195,3 +215,7 @@ class Ledger:
             f" (SELECT key FROM {table} WHERE {column} <= ? ORDER BY {column} LIMIT ?)",
             (self._now, self._limits.sweep),
         )
+
+
+def _shown(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

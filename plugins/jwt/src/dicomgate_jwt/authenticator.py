@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
@@ -200,7 +200,8 @@ class Jwt:
         once = None
         if self.single_use:
             # By (iss, jti) and not by the token's bytes: one token can have several spellings.
-            once = Once(f"{self.issuer}\0{token.claims['jti']}", ends + self.leeway)
+            made = datetime.fromtimestamp(token.claims["iat"], UTC)
+            once = Once(f"{self.issuer}\0{token.claims['jti']}", ends + self.leeway, made)
         asked = attempt.identity is not None and attempt.identity.positive_response_requested
         return Accept(
             user,

@@ -121,12 +121,12 @@ class Kerberos:
     def _accept(self, request: ApReq, accepted: Accepted, user: str) -> Accept:
         # A token may be dated up to one clock skew ahead of our clock, and is accepted until one skew after its date.
         # The gateways' clocks may differ by a third. After that its age alone refuses it.
-        until = datetime.now(UTC) + timedelta(seconds=3 * self.acceptor.skew)
+        now, skew = datetime.now(UTC), timedelta(seconds=self.acceptor.skew)
         return Accept(
             user,
             server_response=request.in_its_form(accepted.answer) or None,
             expires_at=datetime.fromtimestamp(accepted.ends, UTC),
-            once=Once(f"{self.principal}\0{request.fingerprint}", until),
+            once=Once(f"{self.principal}\0{request.fingerprint}", now + 3 * skew, made=now - skew),
             attributes={"principal": accepted.client},
         )
 

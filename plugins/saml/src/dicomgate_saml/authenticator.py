@@ -21,7 +21,7 @@ from dicomgate.kit.inspect import ClaimProblem, rejected
 from dicomgate.kit.refreshed import Refreshed
 from dicomgate.kit.text import quoted
 
-from .claims import AssertionRules, is_one_time, last_use, session_end
+from .claims import AssertionRules, is_one_time, last_use, read_time, session_end
 from .decryption import Decryptor
 from .document import Element, RefusedError
 from .principal import Mapper, told
@@ -201,7 +201,9 @@ class Saml:
     def _accept(self, verified: Element, user: str, asked: bool) -> Accept:
         once = None
         if self.single_use or is_one_time(verified):
-            once = Once(f"{self.issuer}\0{verified.get('ID')}", _moment(last_use(verified)) + self.clock_skew)
+            made = read_time(verified.get("IssueInstant"))
+            until = _moment(last_use(verified)) + self.clock_skew
+            once = Once(f"{self.issuer}\0{verified.get('ID')}", until, None if made is None else _moment(made))
         return Accept(
             user,
             self.mapper.groups(verified),
