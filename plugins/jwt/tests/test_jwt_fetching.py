@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
 from base64 import b64decode
 from collections.abc import Iterator
 from datetime import timedelta
@@ -13,9 +15,13 @@ import pytest
 
 from dicomgate import ConfigError
 from dicomgate.kit.fetch import LARGEST, Fetcher, FetchError, check_url, url_problem
+from dicomgate.testing.fixtures import names
 from dicomgate.testing.peers.answers import FAULTS, Answer, Huge, compressed, crumbs, document, redirect
 from dicomgate.testing.peers.issuer import Issuer, Proxy, Trap, ca_file
 from dicomgate.testing.peers.loopback import HOST, Address
+from dicomgate.testing.peers.silence import Names, silent
+
+__all__ = ["names"]
 
 GOOD = b'{"keys": []}'
 QUICKLY = timedelta(milliseconds=400)  # what waits for ever is given up after this
@@ -139,10 +145,35 @@ def test_nobody_listens(ca: Path, tmp_path: Path) -> None:
     with Issuer() as own:
         own.answers["/good"] = document(GOOD)
         own.stop()
-        with pytest.raises(FetchError, match="connection"):
+        with pytest.raises(FetchError, match=rf"^{HOST}:{own.address[1]}: Connection refused$"):
             fetch(ca_file(own, tmp_path), own.name + "/good")
         own.start()
         assert fetch(ca_file(own, tmp_path), own.name + "/good") == GOOD
+
+
+@pytest.mark.parametrize("silence", ["TCP", "TLS", "proxy"])
+def test_an_address_that_is_silent_holds_up_no_fetch(
+    issuer: Issuer, ca: Path, names: Names, silence: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    names.addresses["localhost"] = ["127.0.0.2", HOST]
+    with Proxy() as proxy:
+        port = proxy.address[1] if silence == "proxy" else issuer.address[1]
+        through = f"http://localhost:{port}" if silence == "proxy" else None
+        where = issuer.name if through else f"https://localhost:{port}"
+        mute = socket.create_server(("127.0.0.2", port)) if silence == "TLS" else silent("127.0.0.2", port)
+        with mute:
+            assert fetch(ca, where + "/good", where + "/good", proxy=through) == GOOD
+    assert caplog.text.count(f"127.0.0.2:{port}: no answer within 0.") == 1
+    assert f"Host: {where.removeprefix('https://')}" in issuer.heads[-1]  # the name, not the address
+
+
+def test_addresses_that_are_all_silent_are_named(ca: Path, names: Names) -> None:
+    with silent("127.0.0.2") as (_, port), silent("127.0.0.3", port):
+        names.addresses["localhost"] = ["127.0.0.2", "127.0.0.3"]
+        with pytest.raises(FetchError) as raised:
+            fetch(ca, f"https://localhost:{port}/", deadline=timedelta(seconds=0.6))
+    told = [rf"127\.0\.0\.{number}:{port}: no answer within 0\.\d+ s" for number in (2, 3)]
+    assert re.fullmatch(f"localhost:{port}: {'; '.join(told)}", str(raised.value))
 
 
 def test_a_handshake_that_is_given_up_leaves_no_connection_open(ca: Path) -> None:
@@ -215,7 +246,7 @@ def test_a_proxy(issuer: Issuer, ca: Path, tmp_path: Path) -> None:
         with pytest.raises(FetchError, match="certificate verify failed"):
             fetch(ca_file(other, tmp_path), issuer.name + "/good", proxy=address)
         proxy.stop()
-        with pytest.raises(FetchError, match="connection"):
+        with pytest.raises(FetchError, match="proxy: Connection refused"):
             fetch(ca, issuer.name + "/good", proxy=address)
     with Proxy(status=403) as proxy, pytest.raises(FetchError, match="403"):
         fetch(ca, issuer.name + "/good", proxy=f"http://{HOST}:{proxy.address[1]}")

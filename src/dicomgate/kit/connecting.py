@@ -45,7 +45,8 @@ async def first(
         if not outcome.done():
             outcome.set_exception(NoAnswerError(host.trouble() or why))
 
-    task = partial(_Task, open_one, discard, outcome)
+    begun: list[asyncio.Future[T]] = []
+    task = partial(_Task, open_one, discard, outcome, begun)
     race = Race(loop, host, task, won, lost, kind=kind, log=log, stagger=stagger, patience=patience)
     race.begin()
     try:
@@ -56,6 +57,8 @@ async def first(
         raise
     finally:
         race.cancel()
+        if left := [one for one in begun if not one.done()]:
+            await asyncio.wait(left)  # they are cancelled, and close what they have opened
 
 
 class _Task(Generic[T]):
@@ -66,11 +69,13 @@ class _Task(Generic[T]):
         open_one: Callable[[Address], Awaitable[T]],
         discard: Callable[[T], object],
         outcome: asyncio.Future[T],
+        begun: list[asyncio.Future[T]],
         address: Address,
     ) -> None:
         self._open_one = open_one
         self._discard = discard
         self._outcome = outcome
+        self._begun = begun
         self._address = address
         self._cancelled = False
 
@@ -78,6 +83,7 @@ class _Task(Generic[T]):
         self._won, self._failed = won, failed
         self._task = asyncio.ensure_future(self._open_one(self._address))
         self._task.add_done_callback(self._over)
+        self._begun.append(self._task)
 
     def cancel(self) -> None:
         self._cancelled = True

@@ -4,6 +4,7 @@ Rule 1: no redirect is followed, no proxy from the environment is used, no cooki
 Rule 2: one deadline for the whole fetch: a server that sends a byte a second gets no more time than a silent one.
 Rule 3: each fetch opens its own connection and closes it, because fetches are minutes apart.
 Rule 4: whatever the server does, the only error is FetchError.
+Rule 5: an address of a host that is silent, in TCP or in TLS, does not hold up the others.
 
 For plugins that fetch keys or metadata. This module needs the extra "fetch".
 """
@@ -11,9 +12,12 @@ For plugins that fetch keys or metadata. This module needs the extra "fetch".
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 from collections.abc import Mapping
 from contextlib import aclosing
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
@@ -22,11 +26,18 @@ import httpx2 as httpx
 
 from ..errors import ConfigError, FetchError
 from .authorities import client_context
+from .connecting import first
+from .failover import NoAnswerError
+from .host import Address, Host
 
 __all__ = ["LARGEST", "FetchError", "Fetcher", "check_url", "url_problem"]
 
+_log = logging.getLogger("dicomgate.fetch")
+
 LARGEST = 524_288
 """Bytes of a document. A key set with 100 keys and their certificates has 300 kB."""
+_HOSTS = 16
+"""Hosts whose addresses are remembered. A configuration names one or two, and an issuer's document can name others."""
 
 
 class Fetcher:
@@ -46,7 +57,8 @@ class Fetcher:
             raise ConfigError(f"ca: {error}") from None
         if proxy is not None and not _has_host(_parts(proxy), "http"):
             raise ConfigError("proxy: must be http://host:port")
-        self._proxy = proxy
+        self._proxy = None if proxy is None else httpx.URL(proxy)
+        self._hosts: dict[tuple[str, int], Host] = {}
 
     def until(self) -> float:
         """The deadline of a fetch that begins now, in the event loop's time, to share it between several fetches."""
@@ -67,20 +79,66 @@ class Fetcher:
 
     async def _fetch(self, request: httpx.Request, until: float | None) -> bytes:
         where = f"{request.url.host}:{request.url.port or 443}"
+        host = self._host(self._proxy or request.url)
+        answers: list[asyncio.Task[bytes]] = []
+        begin, kind = partial(self._begin, request, answers), f"fetching from {where}"
         try:
             async with asyncio.timeout_at(self.until() if until is None else until):
-                return await self._answer(request)
+                answer = await first(host, begin, _give_up, kind=kind, log=_log)
+                return await answer
         except TimeoutError:
-            raise FetchError(f"{where}: no answer within {self._deadline:g} s") from None
+            addresses = host.trouble() if host.is_name else ""
+            raise FetchError(f"{where}: {addresses or f'no answer within {self._deadline:g} s'}") from None
         except httpx.HTTPError as error:
             raise FetchError(f"{where}: {_said(error)}") from None
-        except FetchError as error:
+        except (FetchError, NoAnswerError) as error:
             raise FetchError(f"{where}: {error}") from None
+        finally:
+            for answer in answers:
+                answer.cancel()
+            if answers:
+                await asyncio.wait(answers)  # they close their connections
 
-    async def _answer(self, request: httpx.Request) -> bytes:
+    def _host(self, url: httpx.URL) -> Host:
+        """The host to connect to; it remembers which of its addresses answers."""
+        where = url.raw_host.decode("ascii"), url.port or {"https": 443}.get(url.scheme, 80)
+        if where not in self._hosts:
+            if len(self._hosts) >= _HOSTS:
+                self._hosts.clear()
+            self._hosts[where] = Host(*where)
+        return self._hosts[where]
+
+    async def _begin(
+        self, request: httpx.Request, answers: list[asyncio.Task[bytes]], address: Address
+    ) -> asyncio.Task[bytes]:
+        """The answer to come, once one address is connected, TLS included. Raises NoAnswerError if it cannot be."""
         connections = _Connections()
-        request.extensions["trace"] = connections
-        client = httpx.AsyncClient(verify=self._tls, proxy=self._proxy, trust_env=False, timeout=None)
+        answer = asyncio.create_task(self._answer(request, address, connections))
+        answers.append(answer)
+        try:
+            await asyncio.wait((answer, connections.secured), return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            answer.cancel()
+            raise
+        if answer.done() and isinstance(error := answer.exception(), httpx.HTTPError):
+            raise NoAnswerError(f"proxy: {_said(error)}" if self._proxy and not connections.opened else _said(error))
+        return answer
+
+    async def _answer(self, request: httpx.Request, address: Address, connections: _Connections) -> bytes:
+        there, proxy = str(address.socket_address[0]), self._proxy
+        asked = request.url if proxy else request.url.copy_with(host=there)
+        name = request.url.raw_host.decode("ascii")
+        # Connected to the address; the request's Host and the certificate are the name's.
+        request = httpx.Request(
+            request.method,
+            asked,
+            headers=request.headers,
+            content=request.content,
+            extensions={"trace": connections, "sni_hostname": name},
+        )
+        if proxy is not None:
+            proxy = proxy.copy_with(host=there)
+        client = httpx.AsyncClient(verify=self._tls, proxy=proxy, trust_env=False, timeout=None)
         async with connections, client:
             response = await client.send(request, stream=True, follow_redirects=False)
             if response.status_code != httpx.codes.OK:
@@ -98,24 +156,34 @@ class Fetcher:
 
 
 class _Connections:
-    """Closes the connections of a fetch: the library leaves one open if its TLS handshake is cancelled."""
+    """Closes the connections of a fetch: the library leaves one open if its TLS handshake is cancelled.
+
+    `secured` is done after the TLS handshake with the server, behind the proxy if there is one.
+    """
 
     def __init__(self) -> None:
-        self._opened: list[Any] = []
+        self.opened: list[Any] = []
+        self.secured = asyncio.get_running_loop().create_future()
 
     async def __call__(self, event: str, about: Mapping[str, Any]) -> None:
         """Called by the library for each step (its extension "trace")."""
         if event == "connection.connect_tcp.complete":
-            self._opened.append(about["return_value"])
+            self.opened.append(about["return_value"])
+        if event.endswith(".start_tls.complete") and not self.secured.done():
+            self.secured.set_result(None)
 
     async def __aenter__(self) -> None: ...
 
     async def __aexit__(self, *_: object) -> None:
-        for stream in self._opened:
+        for stream in self.opened:
             await stream.aclose()
 
 
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "dicomgate"}
+
+
+def _give_up(answer: asyncio.Task[bytes]) -> None:
+    answer.cancel()
 
 
 def check_url(key: str, url: str) -> None:
@@ -150,5 +218,10 @@ def _has_host(parts: httpx.URL, scheme: str) -> bool:
 
 def _said(error: Exception) -> str:
     """The library's message on one line, for example why a certificate cannot be verified."""
+    cause: BaseException | None = error
+    while cause is not None:  # the library says "All connection attempts failed" of a single one
+        if isinstance(cause, ConnectionError) and cause.strerror:
+            return os.strerror(cause.errno or 0) if cause.errno else cause.strerror
+        cause = cause.__cause__ or cause.__context__
     said = " ".join(str(error).split())
     return said[:200] or type(error).__name__

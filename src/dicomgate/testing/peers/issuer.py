@@ -99,7 +99,7 @@ class Issuer(_Server):
         self.bodies: list[str] = []
         self.authority = trustme.CA()
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.show(self.authority.issue_cert(HOST))
+        self.show(self.authority.issue_cert(HOST, "localhost"))
 
     @property
     def name(self) -> str:
@@ -115,7 +115,7 @@ class Issuer(_Server):
         """Certificates of another authority, for another name, and of another time."""
         past = datetime.now(UTC) - timedelta(days=1)
         return {
-            "of another authority": trustme.CA().issue_cert(HOST),
+            "of another authority": trustme.CA().issue_cert(HOST, "localhost"),
             "of another name": self.authority.issue_cert("elsewhere.example"),
             "expired": self.authority.issue_cert(HOST, not_before=past - timedelta(days=9), not_after=past),
         }
