@@ -25,8 +25,9 @@ from .messages import Question
 
 _log = logging.getLogger(__name__)
 
-_SPARE = 0.02
-"""Seconds before the end at which an address has no answer: what was wrong with its answers must still be told."""
+_SPARE = 0.2
+"""Seconds before the end at which an address has no answer: what was wrong with its answers must still be told, also
+by an event loop that was held up."""
 
 
 class Server:
