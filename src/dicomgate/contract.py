@@ -159,6 +159,19 @@ class Unavailable:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """One thing that an authenticator depends on, asked once: a line of `dicomgate check --connect`.
+
+    `what` names it with its address, for example "directory ldaps://dc1.example:636". `problem` says why it cannot be
+    used and what to do; "" if it can. `detail` is what is worth knowing about it then, for example its certificate.
+    """
+
+    what: str
+    problem: str = ""
+    detail: str = ""
+
+
 Decision: TypeAlias = Accept | Reject | Pass | Unavailable
 
 
@@ -174,6 +187,13 @@ class Authenticator(Protocol):
     * `async def groups_of(self, user: str) -> Collection[str]`: the groups of a user that another authenticator has
       verified (`groups_from` in the table of that one). Raises LookupError for an unknown user, and OSError if it
       cannot find out; the text of both is logged.
+    * `needs_client_certificate`: True if it accepts nobody who has no TLS client certificate. `dicomgate check` then
+      wants a `client_ca` at the listener.
+    * `answers_within`: a `timedelta`, the longest that its own deadlines let an answer take. `dicomgate check` warns if
+      the `timeout` of its table is not longer.
+    * `async def probe(self) -> Sequence[Probed]`: ask everything that it depends on (a directory, a database, an
+      issuer's keys), for `dicomgate check --connect`. It is called after `__aenter__`, logs nobody in, changes nothing,
+      and asks all at the same time, within some seconds.
     """
 
     def authenticate(self, attempt: Attempt, /) -> Decision | Awaitable[Decision]:

@@ -7,6 +7,7 @@ Modules:
     groups          Groups from a second authenticator: a ticket says who the user is, a directory which groups it has
     link            Call an authenticator so that, whatever it does, the outcome is a decision in time
     loading         Entry points -> authenticators: the signature of an entry point is the schema of its table
+    members         What an authenticator says of itself besides its answers: the optional members of the contract
     problems        What pydantic finds wrong with a table, in the words of an administrator
     table           The keys that every `[[authenticator]]` table has; all others are the options of its authenticator
 """

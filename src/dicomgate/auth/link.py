@@ -25,6 +25,7 @@ from ..errors import DicomgateError, PluginError, StartError, place
 from ..kit.threads import QUEUE_PER_THREAD, THREADS
 from .decision_check import Defect, check_decision
 from .groups import GroupSource
+from .members import read_members
 
 _log = logging.getLogger("dicomgate.auth")
 
@@ -81,7 +82,7 @@ class Link:
         self.groups_from = groups_from
         self._authenticator = authenticator
         self.deadline = deadline.total_seconds()
-        self._handles = _read_handles(name, authenticator)
+        self.members = read_members(name, authenticator)
         self._stack = AsyncExitStack()
         self._asynchronous = inspect.iscoroutinefunction(authenticate)
         self._authenticate: Callable[[Attempt], object] = authenticate
@@ -91,7 +92,8 @@ class Link:
 
     def handles(self, kind: IdentityType | None) -> bool:
         """True if attempts of this identity type (None: without identity) are shown to the authenticator."""
-        return self._handles is None or kind in self._handles
+        handles = self.members.handles
+        return handles is None or kind in handles
 
     async def __aenter__(self) -> Link:
         """Raises StartError, with the authenticator's name."""
@@ -223,13 +225,3 @@ class Call:
 
 def _ignore(_: Decision) -> None:
     """Called once the caller has its answer, or wants none."""
-
-
-def _read_handles(name: str, authenticator: Authenticator) -> frozenset[object] | None:
-    try:
-        handles = getattr(authenticator, "handles", None)
-        if handles is None:
-            return None
-        return frozenset(kind if kind is None else IdentityType(kind) for kind in handles)
-    except Exception:  # noqa: BLE001
-        raise PluginError(f"{name}: handles must be a collection of IdentityType and None") from None

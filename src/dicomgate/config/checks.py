@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from ..association.admission import ANY_AE_TITLE
 from ..errors import Problem
-from .schema import Tables
+from .schema import Tables, ThrottleTable
 
 _PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 """In a URL (RFC 3986 3.2.1)."""
@@ -20,6 +20,7 @@ def contradictions(tables: Tables) -> Iterator[Problem]:
     yield from _duplicates("listener", [table.name for table in tables.listener])
     yield from _duplicates("upstream", [table.name for table in tables.upstream])
     yield from _duplicates("authenticator", names)
+    yield from _of_throttle(tables.throttle)
     yield from _of_upstreams(tables)
     yield from _of_listeners(tables, names)
 
@@ -41,6 +42,14 @@ def _duplicates(table: str, names: list[str]) -> Iterator[Problem]:
     for index, name in enumerate(names):
         if name in names[:index]:
             yield Problem((table, index, "name"), f"a second {table} is called {name!r}: give each a name of its own")
+
+
+def _of_throttle(throttle: ThrottleTable) -> Iterator[Problem]:
+    if throttle.longest_wait < throttle.first_wait:
+        yield Problem(("throttle", "longest_wait"), "is shorter than first_wait: make it longer")
+    if throttle.free > throttle.most:
+        message = f"is more than most, {throttle.most}, after which the account is locked: make it smaller"
+        yield Problem(("throttle", "free"), message)
 
 
 def _of_upstreams(tables: Tables) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 Modules:
 
     assembly    A configuration -> authenticators, upstreams and listeners, certificates loaded
+    doubts      What is allowed, but probably not meant: warnings of `dicomgate check`, and of the log at the start
     embedding   Verify logins as the gateway does, inside another program that opens its own port
     generation  Everything that one reading of the configuration names, ready for use
     protection  The shared state that a configuration names, and the guard that uses it

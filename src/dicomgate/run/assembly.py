@@ -28,6 +28,7 @@ from ..net.listener import Address
 from ..net.server_state import ListenerSnapshot
 from ..net.tls import TlsContext
 from ..net.tls_context import client_context, server_context
+from .doubts import doubts
 
 _SLACK = 3.0  # seconds on top of the links' deadlines: the shared state is asked twice for a decision
 _CLEARTEXT = (
@@ -97,7 +98,7 @@ def assemble(path: Path) -> Assembly:
     links = make_links(configuration, problems)
     upstreams = _make_upstreams(configuration, problems)
     users = UseCount()
-    warnings: list[str] = []
+    chains: dict[str, Chain] = {}
     listeners: dict[Address, ListenerSnapshot] = {}
     for index, table in enumerate(configuration.tables.listener):
         try:
@@ -108,16 +109,15 @@ def assemble(path: Path) -> Assembly:
         except ConfigError as error:
             problems += configuration.located(error, "listener", index).problems
             continue
-        if table.identity == "optional" and not any(link.handles(None) for link in chain.links):
-            what = "identity is optional, but no authenticator takes attempts without one: they will be refused"
-            warnings.append(f"listener {table.name}: {what}")
+        chains[table.name] = chain
         idle_timeout = configuration.tables.gateway.idle_timeout.total_seconds()
         policy = make_policy(configuration, table, chain)
         listener = ListenerSnapshot(policy, chain, upstreams, tls, idle_timeout, users.acquire, users.release)
         listeners |= dict.fromkeys(table.bind, listener)
     if problems:
         raise ConfigError(problems)
-    return Assembly(configuration, links, upstreams, listeners, users, tuple(warnings))
+    warnings = tuple(doubts(configuration, links, chains))
+    return Assembly(configuration, links, upstreams, listeners, users, warnings)
 
 
 def make_links(configuration: Configuration, problems: list[Problem]) -> dict[str, Link]:

@@ -50,6 +50,7 @@ class Certificate:
     unknown_certificate: Literal["reject", "pass"] = "reject"
     """What to do with an unknown certificate: "reject", or "pass" to let the next authenticator decide."""
 
+    needs_client_certificate: ClassVar[bool] = True
     handles: ClassVar = frozenset({None})
     _devices: dict[str, Device] = field(init=False, repr=False)
 

@@ -133,6 +133,16 @@ class Jwt:
         elif self.response_issuer is not None:
             raise ConfigError("response_issuer: needs a response_key_file, without which no response is signed")
 
+    @property
+    def needs_client_certificate(self) -> bool:
+        """Tell the gateway that nobody gets in without one."""
+        return self.certificate_bound
+
+    @property
+    def answers_within(self) -> timedelta | None:
+        """Tell the gateway how long a login may wait for keys; None if they are in a file."""
+        return self.fetch_timeout if isinstance(self.keys, RemoteKeys) else None
+
     def _allowed(self) -> list[str]:
         known = SECRET_ALGORITHMS if self.secret_file is not None else PUBLIC_KEY_ALGORITHMS
         wanted = list(self.algorithms) or list(known)

@@ -106,6 +106,11 @@ class Introspection:
         self._answers = IntrospectionCache(fetcher, endpoint, credentials, self.cache.total_seconds())
         self._mapper = Mapper(self.user_claim, self.group_claims)
 
+    @property
+    def answers_within(self) -> timedelta:
+        """Tell the gateway how long a login may wait for the server."""
+        return self.fetch_timeout
+
     async def __aenter__(self) -> Introspection:
         return self
 

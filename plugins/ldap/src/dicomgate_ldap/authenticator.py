@@ -13,6 +13,7 @@ import logging
 import ssl
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import ClassVar
 
 from dicomgate import Accept, Attempt, Decision, IdentityType, Reject, Unavailable
@@ -48,6 +49,11 @@ class Ldap(Settings):
         super().__post_init__()
         self._tls = Watched([] if self.ca is None else [self.ca], lambda: tls_context(self.ca), log=_log)
         self._floor = MeasuredFloor(most=self.deadline.total_seconds() / 2)
+
+    @property
+    def answers_within(self) -> timedelta:
+        """Tell the gateway how long all directories together may take."""
+        return self.deadline
 
     async def __aenter__(self) -> Ldap:
         """Ask once. If no directory answers, the log says so, and the gateway starts all the same."""

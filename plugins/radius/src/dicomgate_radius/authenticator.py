@@ -84,6 +84,11 @@ class Radius:
         self._servers = {show_address(host, port): Server(host, port, secret, again) for host, port in addresses}
         self._failover = Failover(self._servers, seconds=seconds, kind="RADIUS server", log=_log)
 
+    @property
+    def answers_within(self) -> timedelta:
+        """Tell the gateway how long all servers together may take."""
+        return self.attempt_timeout
+
     async def __aenter__(self) -> Radius:
         """Look up the names and open the sockets. A problem is logged; the look-up is tried again at the next login."""
         try:

@@ -145,6 +145,11 @@ class Saml:
         elif self.certificate_file is not None:
             raise ConfigError("certificate_file: needs the key_file of the same key")
 
+    @property
+    def needs_client_certificate(self) -> bool:
+        """Tell the gateway that nobody gets in without one."""
+        return self.holder_of_key
+
     def _make_source(self) -> Source:
         given = (bool(self.certificates), self.metadata_file is not None, self.metadata_url is not None)
         if sum(given) != 1:

@@ -112,6 +112,11 @@ class Sql:
             return sqlite(self.file, writes=self.update is not None, timeout=timeout)
         raise ConfigError("one of file (SQLite) and url (PostgreSQL) is needed, and only one")
 
+    @property
+    def answers_within(self) -> timedelta:
+        """Tell the gateway how long the database may take."""
+        return self.database_timeout
+
     async def __aenter__(self) -> Sql:
         self._threads = ComputingThreads("sql-hashing")
         timeout = self.database_timeout.total_seconds()
