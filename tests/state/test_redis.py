@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,9 +19,14 @@ from dicomgate.errors import ConfigError
 from dicomgate.state import open_state
 from dicomgate.state.protocol import Backoff, Grant, Limits, SharedState, StateUnavailable
 from dicomgate.state.redis import RedisState
+from dicomgate.testing.fixtures import names
 from dicomgate.testing.peers.certificates import make_certificates
+from dicomgate.testing.peers.loopback import HOST, free_port
 from dicomgate.testing.peers.redis import RedisServer, run_redis, tls_options
+from dicomgate.testing.peers.silence import Names, silent
 from tests.state.servers import flooding, losing_answers, passing_on, saying, serving
+
+__all__ = ["names"]
 
 pytestmark = pytest.mark.anyio
 SOON = datetime.now(UTC) + timedelta(hours=1)
@@ -84,7 +90,7 @@ async def test_a_server_that_is_gone_is_found_again(own_redis: RedisServer, stat
     await asyncio.gather(*(state.take("", (), ALICE) for _ in range(40)))
     own_redis.stop()
     await asyncio.sleep(0.1)  # for the event loop to hear of it
-    await unavailable(state, "cannot be reached: Error 111")
+    await unavailable(state, "cannot be reached: Connection refused")
     own_redis.start()
     await works(state)
     # Ended and started between two questions: nobody notices, although every connection is broken.
@@ -134,6 +140,64 @@ async def test_closing_does_not_wait_for_a_server_that_hangs(own_redis: RedisSer
         assert time.monotonic() - start < QUICK.deadline + 1
     finally:
         own_redis.go_on()
+
+
+@pytest.mark.parametrize("silence", ["TCP", "TLS"])
+async def test_an_address_of_the_host_that_is_silent_holds_up_no_question(
+    tmp_path: Path, names: Names, silence: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    certificates = make_certificates(tmp_path)
+    port = free_port()
+    options = {**tls_options(certificates), "tls-port": str(port)} if silence == "TLS" else {"port": str(port)}
+    names.addresses["localhost"] = ["127.0.0.2", HOST]
+    query = f"?ssl_ca_certs={certificates.ca}" if silence == "TLS" else ""
+    url = f"redis{'s' if silence == 'TLS' else ''}://localhost:{port}/0{query}"
+    mute = socket.create_server(("127.0.0.2", port)) if silence == "TLS" else silent("127.0.0.2", port)
+    with run_redis(tmp_path, options), mute:
+        async with opened(url, Limits(deadline=4)) as state:
+            await works(state)
+    (told,) = [line for line in caplog.messages if line.startswith("state ")]
+    assert re.search(rf"127\.0\.0\.2:{port}: no answer within .* s; 127\.0\.0\.1:{port} answers", told)
+
+
+async def test_addresses_that_are_all_silent_are_named_and_a_moved_name_is_found(
+    own_redis: RedisServer, names: Names
+) -> None:
+    names.addresses["redis.test"] = ["127.0.0.2", "127.0.0.3"]
+    with silent("127.0.0.2", own_redis.port), silent("127.0.0.3", own_redis.port):
+        async with opened(f"redis://redis.test:{own_redis.port}/0", Limits(deadline=0.5)) as state:
+            told = rf"127\.0\.0\.2:{own_redis.port}: no answer within .*; 127\.0\.0\.3:{own_redis.port}: no answer"
+            await unavailable(state, told, QUESTIONS[:1])
+            names.addresses["redis.test"] = None  # the resolver hangs: that holds up nobody else
+            await unavailable(state, told, QUESTIONS[:1])
+            assert await asyncio.wait_for(asyncio.to_thread(int), 5) == 0
+            names.addresses["redis.test"] = [HOST]
+            names.release()
+            await asyncio.wait((state._host.look_up(),))  # type: ignore[union-attr]
+            await works(state)
+
+
+async def test_when_a_server_vanishes_one_question_is_lost_and_not_one_for_each_connection(
+    redis_server: RedisServer,
+) -> None:
+    old = asyncio.Event()
+    there = passing_on(redis_server.port, 0)
+
+    async def vanishing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        passing = asyncio.create_task(there(reader, writer))
+        if not old.is_set():
+            await old.wait()
+            passing.cancel()
+            await asyncio.Event().wait()
+        await passing
+
+    async with serving(vanishing) as url, opened(url.replace(f":{CANARY}@", ""), QUICK) as state:
+        await asyncio.gather(*(state.take("", (), ALICE) for _ in range(8)))
+        old.set()
+        await asyncio.sleep(0)
+        with pytest.raises(StateUnavailable, match="no answer within 1 s"):
+            await state.take("", (), ALICE)
+        assert await state.take("", (), ALICE) == Grant(False)
 
 
 async def test_a_slow_server_is_used_as_long_as_it_answers_in_time(redis_server: RedisServer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -103,12 +104,14 @@ class _Task(Generic[T]):
 
 
 async def connected(address: Address) -> socket.socket:
-    """A non-blocking connection to one address. Raises OSError."""
+    """A non-blocking connection to one address. Raises OSError with the system's words."""
     sock = socket.socket(address.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         await asyncio.get_running_loop().sock_connect(sock, address.socket_address)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except BaseException:
+    except BaseException as error:
         sock.close()
+        if isinstance(error, OSError) and error.errno:  # asyncio puts words of its own in their place
+            raise OSError(error.errno, os.strerror(error.errno)) from None
         raise
     return sock

@@ -27,6 +27,7 @@ from redis.asyncio import ConnectionPool, Redis
 from ..errors import ConfigError, StateUnavailable
 from ..kit.addresses import show_address
 from .protocol import Backoff, Count, Grant, Limits
+from .redis_connection import race
 
 SCRIPT = files("dicomgate.state").joinpath("redis.lua").read_text("utf-8")
 # A script needs all its keys on one node; a cluster places keys by what is in braces.
@@ -56,9 +57,11 @@ class RedisState:
                 url, max_connections=_CONNECTIONS, socket_timeout=None, socket_connect_timeout=None, retry=None,
                 decode_responses=True, protocol=2,
             )  # fmt: skip
+            self._host = race(pool, self._limits.deadline)
             pool.make_connection()
         except Exception:  # noqa: BLE001 (an option can make it raise anything, and the text may quote a password)
             raise ConfigError("redis-py does not know an option of this URL, or not its value") from None
+        self._pool = pool
         self._client = Redis(connection_pool=pool)
         self._script = self._client.register_script(SCRIPT)
         # redis-py's BlockingConnectionPool loses a connection if a caller that returns it is cancelled.
@@ -113,6 +116,8 @@ class RedisState:
 
     async def close(self) -> None:
         """See SharedState."""
+        if self._host is not None:
+            self._host.close()
         with suppress(Exception):
             await asyncio.wait_for(self._client.aclose(close_connection_pool=True), self._limits.deadline)
 
@@ -126,7 +131,15 @@ class RedisState:
                 return read(await self._script(_KEYS, (function, text)))
         except Exception as error:  # noqa: BLE001 (redis-py can raise anything when a server sends nonsense)
             self._checked = False
+            if isinstance(error, TimeoutError):
+                await self._disconnect_idle()
             raise StateUnavailable(f"state {self._where}: {self._words(error)}") from None
+
+    async def _disconnect_idle(self) -> None:
+        """If the server has vanished, each kept connection would be silent for one more question."""
+        for connection in list(self._pool._available_connections):
+            with suppress(Exception):
+                await connection.disconnect(nowait=True)
 
     async def _check_server(self) -> None:
         """Raises StateUnavailable if the server drops keys. Asked again after a failure: the server may be another."""
@@ -143,7 +156,8 @@ class RedisState:
         if isinstance(error, StateUnavailable):
             return str(error)
         if isinstance(error, TimeoutError):
-            return f"no answer within {self._limits.deadline:g} s"
+            addresses = self._host.trouble() if self._host is not None and self._host.is_name else ""
+            return addresses or f"no answer within {self._limits.deadline:g} s"
         if type(error) is exceptions.ConnectionError:
             return f"cannot be reached: {error}"
         return next((words for kind, words in _WORDS.items() if isinstance(error, kind)), type(error).__name__)
