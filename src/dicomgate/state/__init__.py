@@ -4,11 +4,12 @@ Rule: the two stores answer alike (tests/state/test_model.py).
 
 Modules:
 
-    damage         A damaged file of the SQLite state: found when the gateway starts, and moved aside
-    protocol       What gateways share, as a protocol: counters of attempts, known subjects, used credentials
-    redis          The state in a Redis or Valkey, shared by the gateways of several machines
-    sqlite         The state in a file of SQLite, shared by the processes of one machine; or in this process's memory
-    sqlite_tables  The tables of the SQLite state: counters, known subjects, used keys
+    damage            A damaged file of the SQLite state: found when the gateway starts, and moved aside
+    protocol          What gateways share, as a protocol: counters of attempts, known subjects, used credentials
+    redis             The state in a Redis or Valkey, shared by the gateways of several machines
+    redis_connection  Connections of redis-py to the first address of a host that answers, whichever is silent
+    sqlite            The state in a file of SQLite, shared by the processes of one machine; or in this process's memory
+    sqlite_tables     The tables of the SQLite state: counters, known subjects, used keys
 """
 
 from __future__ import annotations

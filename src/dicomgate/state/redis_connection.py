@@ -1,4 +1,4 @@
-"""Connections of redis-py to the first address of a host that answers; redis-py itself waits for a silent one.
+"""Connections of redis-py to the first address of a host that answers, whichever is silent.
 
 Its own way is to try one address after the other with the system's resolver, in threads of the event loop that all of
 the gateway shares. The deadline is that of the command for which it connects.
