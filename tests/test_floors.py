@@ -15,15 +15,15 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src" / "dicomgate"
 
 FLOORS = {
-    "contract": 0, "errors": 0, "kit": 0,
-    "wire": 1, "auth": 1, "events": 1, "state": 1,
+    "contract": 0, "errors": 0, "kit": 0, "events": 0,
+    "wire": 1, "auth": 1, "state": 1,
     "protection": 2, "association": 2,
     "net": 3,
     "config": 4, "run": 4, "scu": 4,
     "cli": 5,
     "testing": 6, "demo": 6,
 }  # fmt: skip
-WINGS = {"wire", "auth", "events", "state"}
+WINGS = {"wire", "auth", "state"}
 IN_THE_LOOP = {"connecting", "fetch", "host", "race", "refreshed", "threads"}
 MAY_IMPORT: dict[str, Callable[[tuple[str, ...]], bool]] = {
     "asyncio": lambda module: (

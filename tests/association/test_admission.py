@@ -10,6 +10,7 @@ import pytest
 from dicomgate import Accept, Attempt, Decision, Identity, IdentityType, Once, Pass, Peer, Reject, Unavailable
 from dicomgate.association.admission import Admit, Policy, Refuse, Route, before_asking, settle
 from dicomgate.auth.chain import Verdict
+from dicomgate.events.events import Facts
 from dicomgate.kit.text import claimed_name
 from dicomgate.wire.reject_abort import REFUSED_IDENTITY, TRY_LATER
 from dicomgate.wire.user_identity import encode_server_response
@@ -27,10 +28,10 @@ def identity(kind: int = 2, requested: bool = False) -> Identity:
 def judged(decision: Decision, who: Identity | None = None, by: str = "staff") -> Admit | Refuse:
     attempt = Attempt("a1", who, "CT1", "PACS", Peer("192.0.2.1", 1), "clinical", (), NOW)
     record, outcome = settle(attempt, Verdict(decision, by), NOW)
-    assert (record.id, record.time, record.authenticator) == ("a1", NOW, by)
-    assert (record.calling_ae_title, record.called_ae_title) == ("CT1", "PACS")
-    assert record.claimed == (who.username if who else None)
-    assert record.user == (decision.user if isinstance(decision, Accept) else None)
+    user = decision.user if isinstance(decision, Accept) else None
+    kind, claimed = (who.type.value, who.username) if who else (None, None)
+    assert record.facts == Facts("a1", "clinical", "192.0.2.1", 1, "CT1", "PACS", kind, claimed, user, by)
+    assert record.time == NOW
     assert record.reason == ("" if isinstance(decision, Accept) else decision.reason)
     return outcome
 
@@ -144,6 +145,6 @@ def test_a_token_in_the_place_of_a_name_is_not_recorded(decision: Reject | Pass 
         told = replace(decision, reason=decision.reason.format(name))
         record, refuse = settle(attempt, Verdict(told, "staff"), NOW)
         assert isinstance(refuse, Refuse)
-        assert record.claimed == shown
+        assert record.facts.claimed == shown
         assert record.reason == decision.reason.format(shown)
         assert refuse.reason == f"staff: {record.reason}"

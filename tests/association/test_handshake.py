@@ -315,8 +315,9 @@ def test_an_abort_right_behind_the_request() -> None:
 # decision: D23
 def test_the_client_leaves_at_every_stage() -> None:
     for talk, asked in ((handshake(), False), (deciding(), False), (connecting(), False), (awaiting(), True)):
+        silent = talk.state is HandshakeState.REQUEST
         effects = talk.client_gone("Connection reset by peer")
-        assert effects[-1] == do.Close(Cause.CLIENT_GONE, "Connection reset by peer")
+        assert effects[-1] == do.Close(Cause.NOTHING_SENT if silent else Cause.CLIENT_GONE, "Connection reset by peer")
         assert (to_upstream(effects) == Abort(2, 0).encode()) is asked
         assert talk.client_data(b"late") == talk.decided(YES) == talk.upstream_opened() == talk.deadline() == []
 

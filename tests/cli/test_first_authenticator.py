@@ -132,7 +132,7 @@ def test_from_an_empty_folder_to_a_login(tmp_path: Path, serving: Callable[..., 
             port = gate.port("clinical")
             assert logged_in(python, port, "alice", "correct horse", tmp_path)
             assert not logged_in(python, port, "bob", "horse", tmp_path)
-            gate.wait_for('not accepted by ward (identity type 2, user "bob"): reject: unknown user, or wrong passcode')
+            gate.wait_for('claimed user "bob": ward: unknown user, or wrong passcode')
         assert len(pacs.stored) + pacs.echoes == 1
         done("dicomgate serve, two logins")
     assert lines + len(SHIFTS.splitlines()) < FEWER_LINES_THAN

@@ -31,7 +31,7 @@ def test_serve_waits_for_associations_until_it_is_told_again(gate: Path, serving
     with serving(gate, "--log-level", "debug") as gateway:
         gateway.wait_for("listening on")
         with _held(gateway.port("plain")):
-            gateway.wait_for("opened by")
+            gateway.wait_for(": connected: ")
             gateway.process.send_signal(signal.SIGTERM)
             gateway.wait_for("draining: 1 associations")
             assert gateway.process.poll() is None
@@ -90,7 +90,7 @@ def test_no_passcode_shows_at_debug_level(gate: Path, serving: Any, run: Any, pa
             result = run("echo", where, "--user", "alice", "--called", "PACS", stdin=stdin)
             assert result.exit_code == status
             assert passcode not in result.output
-        gateway.wait_for("closed after", times=2)
+        gateway.wait_for(": closed (", times=2)
         command_line = Path(f"/proc/{gateway.process.pid}/cmdline").read_bytes()
         assert gateway.end() == 0
     audit = (gate.parent / "audit.jsonl").read_text()

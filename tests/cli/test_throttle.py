@@ -70,7 +70,7 @@ def test_what_is_cleared_is_verified_at_once(counted: Path, run: Any) -> None:
 
 def test_a_key_that_nothing_is_counted_under_is_no(counted: Path, run: Any, one_line: Any) -> None:
     line = one_line(run("throttle", "clear", "account:bob\x1b", "--config", counted), 1)
-    assert line == 'no counter is called "account:bob\\u001b"\n'
+    assert line == 'no counter is called "account:bob\\x1b"\n'
     one_line(run("throttle", "clear", "account:\udcff", "--config", counted), 1)
     assert len(keys(run("throttle", "list", "--config", counted))) == 3
 

@@ -23,16 +23,22 @@ EVENTS = (events.Opened, events.Decided, events.Refused, events.Established, eve
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.__name__)
 def test_every_field_of_an_event_is_documented(event: type) -> None:
-    first_table = section(OPERATIONS, event.__name__).split("\n| outcome ")[0].split("\n| cause ")[0]
-    assert [row[0].strip("`") for row in rows(first_table)] == [field.name for field in fields(event)]
+    first_table = re.split(r"\n\| (?:outcome|class|cause) ", section(OPERATIONS, event.__name__))[0]
+    assert [row[0].strip("`") for row in rows(first_table)] == [field.name for field in fields(event)][1:]
+
+
+def test_every_fact_of_an_association_is_documented() -> None:
+    assert [row[0].strip("`") for row in rows(section(OPERATIONS, "Every record"))] == [*events.Facts._fields]
 
 
 def test_every_event_is_documented() -> None:
     assert set(EVENTS) == set(events.Event.__args__)
 
 
-@pytest.mark.parametrize(("enum", "heading"), [(events.Outcome, "Decided"), (events.Cause, "Closed")])
-def test_every_outcome_and_cause_is_documented(enum: type[Enum], heading: str) -> None:
+@pytest.mark.parametrize(
+    ("enum", "heading"), [(events.Outcome, "Decided"), (events.ReasonClass, "Refused"), (events.Cause, "Closed")]
+)
+def test_every_outcome_class_and_cause_is_documented(enum: type[Enum], heading: str) -> None:
     named = [row[0].strip("`") for row in rows(section(OPERATIONS, heading))]
     assert named[-len(enum) :] == [member.value for member in enum]
 
@@ -45,14 +51,16 @@ def test_the_audit_records_that_are_shown_are_whole() -> None:
         values = json.loads(line)
         event = kinds[values["event"]]
         seen.add(values["event"])
-        assert list(values) == ["event", "node", *(field.name for field in fields(event))]
-        made = event(*[_as_python(values[field.name], field.name) for field in fields(event)])
-        assert record(made, values["node"]) == values
+        own = [field.name for field in fields(event)][1:]
+        assert list(values) == ["event", "node", *events.Facts._fields, *own]
+        facts = events.Facts(*[values[name] for name in events.Facts._fields])
+        made = event(facts, *[_as_python(values[name], name) for name in own])
+        assert record(made, node=values["node"]) == values
     assert seen == set(kinds)
 
 
 def _as_python(value: Any, field: str) -> Any:
-    enums = {"outcome": events.Outcome, "cause": events.Cause}
+    enums = {"outcome": events.Outcome, "cause": events.Cause, "reason_class": events.ReasonClass}
     if field == "time":
         return datetime.fromisoformat(value)
     return enums[field](value) if field in enums else value
@@ -67,7 +75,7 @@ def test_the_log_lines_of_the_troubleshooting_table_are_the_codes() -> None:
     for row in rows(section(OPERATIONS, "Troubleshooting")):
         for shown in set(re.findall(r"`([^`]+)`", row[1])) - OF_THE_SYSTEM:
             # What the code fills in, a name or a number, is not in its source: the longest piece between must be.
-            pieces = re.split(r"\.\.\.|\d+|: |pacs|not answered|refused with a", shown)
+            pieces = re.split(r"\.\.\.|\d+|: |pacs|not answered|the peer speaks |, and", shown)
             longest = max(pieces, key=len).strip(" ()")
             known += longest in house
             if longest not in house:

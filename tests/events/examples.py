@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from dicomgate.events.events import Cause, Closed, Decided, Established, Opened, Outcome, Refused
+from dicomgate.events.events import Cause, Closed, Decided, Established, Facts, Opened, Outcome, ReasonClass, Refused
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
-OPENED = Opened("a1", NOW, "clinical", "192.0.2.1", 50000)
-ACCEPTED = Decided(
-    "a1", NOW, Outcome.ACCEPT, "staff", "", 2, "alice", "alice.liddell", ("ct", "mr"), {"dn": "cn=alice"}, "PACS", "CT1"
-)
-REJECTED = Decided("a1", NOW, Outcome.REJECT, "staff", "wrong passcode", 2, "alice", None, (), {}, "PACS", "CT1")
-REFUSED = Refused("a1", NOW, "A-ASSOCIATE-RJ 1,2,1", "staff: wrong passcode", "PACS", "CT1")
-ESTABLISHED = Established("a1", NOW, "pacs", "alice", "staff", "PACS", "CT1", ("1.2.3",), ("1.2.4",), ("a name",))
-CLOSED = Closed("a1", NOW, Cause.RELEASED, "", 1.23456, 1, 2, 3, 4)
+ADDRESS = Facts("a1", "clinical", "192.0.2.1", 50000)
+CLAIMED = ADDRESS._replace(calling_ae_title="CT1", called_ae_title="PACS", identity_type=2, claimed="alice")
+LOGGED_IN = CLAIMED._replace(user="alice.liddell", authenticator="staff")
+FACTS = LOGGED_IN._replace(upstream="pacs")
+OPENED = Opened(ADDRESS, NOW)
+ACCEPTED = Decided(LOGGED_IN, NOW, Outcome.ACCEPT, "", ("ct", "mr"), {"dn": "cn=alice"})
+REFUSED = Refused(CLAIMED, NOW, "A-ASSOCIATE-RJ 1,2,1", "staff: wrong passcode", ReasonClass.WRONG_CREDENTIAL)
+ESTABLISHED = Established(FACTS, NOW, ("1.2.3",), ("1.2.4",), ("a name",))
+CLOSED = Closed(FACTS, NOW, Cause.RELEASED, "", 1.23456, 1, 2, 3, 4)
 NASTY = [
     "line\nfeed", "carriage\rreturn", "\x1b[2J\x1b]0;title\x07", "para\u2028graph\u2029", "\u202egpj.exe", "nul\x00nul",
     "\x7fdel", "\x85next\x9bline", '","event":"Closed', "\\", "\ud800 alone", "\N{SNOWMAN}", "\U0001f600",

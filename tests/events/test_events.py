@@ -8,7 +8,8 @@ from typing import get_args
 
 import pytest
 
-from dicomgate.events.events import Cause, Decided, Event, Outcome, Refused
+from dicomgate.events.events import Cause, Event, Facts, Outcome, ReasonClass, Refused
+from tests.events.examples import FACTS
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -18,11 +19,11 @@ def test_every_event_has_the_id_of_its_association_and_a_time() -> None:
     assert {kind.__name__ for kind in kinds} == {"Opened", "Decided", "Refused", "Established", "Closed"}
     for kind in kinds:
         assert is_dataclass(kind)
-        assert [field.name for field in fields(kind)][:2] == ["id", "time"]
+        assert [field.name for field in fields(kind)][:2] == ["facts", "time"]
 
 
 def test_what_was_told_cannot_be_changed() -> None:
-    refused = Refused("1", NOW, "A-ASSOCIATE-RJ", "why")
+    refused = Refused(FACTS, NOW, "A-ASSOCIATE-RJ", "why", ReasonClass.TLS)
     with pytest.raises(FrozenInstanceError):
         refused.reason = "another"  # type: ignore[misc]
     with pytest.raises((AttributeError, TypeError)):
@@ -31,13 +32,13 @@ def test_what_was_told_cannot_be_changed() -> None:
 
 
 def test_no_field_could_hold_a_credential() -> None:
-    names = {field.name for kind in get_args(Event) for field in fields(kind)}
+    names = {*Facts._fields, *(field.name for kind in get_args(Event) for field in fields(kind))}
     assert names.isdisjoint({"identity", "primary", "secondary", "passcode", "ticket", "token", "server_response"})
-    assert "claimed" in {field.name for field in fields(Decided)}
+    assert "claimed" in names
 
 
 def test_outcomes_and_causes_have_words_of_their_own() -> None:
-    for kind in (Outcome, Cause):
+    for kind in (Outcome, Cause, ReasonClass):
         words = [member.value for member in kind]
         assert len(set(words)) == len(words)
         assert all(word.isascii() and word.isprintable() for word in words)

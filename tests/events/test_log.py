@@ -8,9 +8,23 @@ from dataclasses import replace
 
 import pytest
 
-from dicomgate.events.events import Cause, Decided, Event, Outcome
+from dicomgate.cli.logs import JsonFormatter
+from dicomgate.events.audit import record as audit_record
+from dicomgate.events.events import Cause, Event, ReasonClass
 from dicomgate.events.log import quoted, write_log
-from tests.events.examples import CLOSED, ESTABLISHED, NASTY, NOW, OPENED, REFUSED, REJECTED, naughty, printable
+from tests.events.examples import (
+    ACCEPTED,
+    ADDRESS,
+    CLAIMED,
+    CLOSED,
+    ESTABLISHED,
+    FACTS,
+    NASTY,
+    REFUSED,
+    naughty,
+)
+
+TICKET = CLAIMED._replace(identity_type=3, claimed=None)
 
 
 @pytest.fixture(autouse=True)
@@ -18,38 +32,45 @@ def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "dicomgate")
 
 
+WHERE = "192.0.2.1 port 50000, listener clinical"
+WRONG = "staff: wrong passcode; answered with A-ASSOCIATE-RJ 1,2,1"
+RELAYED = "after 1.235 s, 1 bytes from the client, 2 from the upstream"
+WHO = f'{WHERE}, CT1 -> PACS, user "alice.liddell" (staff)'
+
+
 @pytest.mark.parametrize(
     ("event", "level", "line"),
     [
-        (OPENED, "DEBUG", "a1: opened by 192.0.2.1 port 50000 on listener clinical"),
-        (REJECTED, "WARNING", 'a1: not accepted by staff (identity type 2, user "alice"): reject: wrong passcode'),
+        (ACCEPTED, "DEBUG", f"a1: decided accept: {WHO}"),
         (
-            replace(REJECTED, outcome=Outcome.ACCEPT, reason="", user="alice.l"),
-            "INFO",
-            'a1: accepted by staff as "alice.l" (identity type 2, user "alice")',
-        ),
-        (
-            replace(REJECTED, outcome=Outcome.UNAVAILABLE, reason="down", identity_type=5, claimed=None),
-            "ERROR",
-            "a1: not accepted by staff (identity type 5, no username): unavailable: down",
-        ),
-        (
-            Decided("a1", NOW, Outcome.PASS, "", "nobody", None, None),
+            REFUSED,
             "WARNING",
-            "a1: not accepted (no identity, no username): nobody claims it: nobody",
+            f'a1: login refused: {WHERE}, CT1 -> PACS, claimed user "alice": {WRONG}',
         ),
-        (REFUSED, "WARNING", "a1: refused with A-ASSOCIATE-RJ 1,2,1: staff: wrong passcode"),
-        (replace(REFUSED, answer=""), "WARNING", "a1: refused with a closed connection: staff: wrong passcode"),
+        (
+            replace(REFUSED, reason="down", reason_class=ReasonClass.UNAVAILABLE, facts=TICKET),
+            "ERROR",
+            f"a1: refused: {WHERE}, CT1 -> PACS, identity type 3: down; answered with A-ASSOCIATE-RJ 1,2,1",
+        ),
+        (
+            replace(REFUSED, answer="", reason="no TLS", reason_class=ReasonClass.TLS, facts=ADDRESS),
+            "WARNING",
+            f"a1: refused: {WHERE}: no TLS; answered with a closed connection",
+        ),
         (
             ESTABLISHED,
             "INFO",
-            "a1: established CT1 -> PACS through upstream pacs, 1 contexts accepted, 1 rejected; left out: a name",
+            f"a1: established: {WHO}, upstream pacs: 1 SOP classes accepted, 1 rejected; left out: a name",
         ),
-        (CLOSED, "INFO", "a1: closed after 1.235 s: released; relayed 1 bytes from the client, 2 from the upstream"),
+        (
+            CLOSED,
+            "INFO",
+            f"a1: closed (released): {WHO}, upstream pacs: {RELAYED}",
+        ),
         (
             replace(CLOSED, cause=Cause.IDLE, detail="30m"),
             "WARNING",
-            "a1: closed after 1.235 s: idle for too long (30m); relayed 1 bytes from the client, 2 from the upstream",
+            f"a1: closed (idle for too long: 30m): {WHO}, upstream pacs: {RELAYED}",
         ),
     ],
     ids=lambda it: type(it).__name__ if not isinstance(it, str) else "",
@@ -67,11 +88,10 @@ def test_every_cause_has_its_words(cause: Cause, caplog: pytest.LogCaptureFixtur
 
 def poisoned(text: str) -> list[Event]:
     return [
-        replace(REJECTED, claimed=text),
-        replace(REJECTED, reason=text),
-        replace(REJECTED, outcome=Outcome.ACCEPT, user=text),
+        replace(REFUSED, facts=CLAIMED._replace(claimed=text)),
         replace(REFUSED, reason=text),
-        replace(ESTABLISHED, called_ae_title=text, calling_ae_title=text),
+        replace(ESTABLISHED, facts=FACTS._replace(user=text)),
+        replace(ESTABLISHED, facts=FACTS._replace(called_ae_title=text, calling_ae_title=text)),
         replace(CLOSED, detail=text),
     ]
 
@@ -80,11 +100,10 @@ def poisoned(text: str) -> list[Event]:
 def test_nothing_from_a_peer_moves_a_cursor_or_begins_a_line(text: str, caplog: pytest.LogCaptureFixture) -> None:
     for event in poisoned(text):
         write_log(event)
-    assert len(caplog.messages) == 6
+    assert len(caplog.messages) == 5
     for line in caplog.messages:
-        assert printable(line), ascii(line)
-        assert "\n" not in line
-        assert len(line) < 2 * 256 + 200
+        assert line.isprintable(), ascii(line)
+        assert line.startswith(("a1: login refused: 192.0.2.1 port", "a1: established: 192", "a1: closed (")), line
 
 
 def test_no_naughty_string_does(caplog: pytest.LogCaptureFixture) -> None:
@@ -92,12 +111,24 @@ def test_no_naughty_string_does(caplog: pytest.LogCaptureFixture) -> None:
     for text in strings:
         for event in poisoned(text):
             write_log(event)
-    assert len(caplog.messages) == 6 * len(strings)
-    assert all(printable(line) and "\n" not in line for line in caplog.messages)
+    assert len(caplog.messages) == 5 * len(strings)
+    assert all(line.isprintable() for line in caplog.messages)
 
 
-def test_quoted_says_the_same_in_ascii() -> None:
-    assert quoted("alice") == '"alice"'
-    assert quoted('Ä"\n\x7f') == '"\\u00c4\\"\\n\\u007f"'
-    for text in NASTY:
-        assert json.loads(quoted(text)) == text[:256]
+def test_quoted_shows_what_is_printable_and_escapes_the_rest() -> None:
+    assert quoted("Ärztin 山田") == '"Ärztin 山田"'
+    assert quoted('a"\\\n\x7f\u202e') == '"a\\"\\\\\\n\\x7f\\u202e"'
+    assert len(quoted("x" * 999)) == 258
+
+
+def test_a_line_ends_no_quote_early(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody can put words of ours behind a name: the only quotes that are not escaped are those around it."""
+    write_log(replace(REFUSED, facts=CLAIMED._replace(claimed='x": staff: "y')))
+    assert 'claimed user "x\\": staff: \\"y": staff: wrong passcode' in caplog.text
+
+
+def test_the_json_format_has_the_fields_of_the_audit() -> None:
+    record = logging.makeLogRecord({"msg": "a1: refused", "levelname": "WARNING", "event": REFUSED})
+    line = json.loads(JsonFormatter().format(record))
+    assert audit_record(REFUSED).items() - {("time", None)} <= line.items() | {("time", audit_record(REFUSED)["time"])}
+    assert (line["level"], line["message"]) == ("WARNING", "a1: refused")

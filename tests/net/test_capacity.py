@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicomgate.net.capacity import Capacity, DropLog, Limits, Slot
+from dicomgate.net.capacity import Capacity, Limits, Slot
+from dicomgate.net.tally import dropped
 
 WIDE = Limits(
     max_associations=100, max_associations_per_source=100, max_unauthenticated=100, max_unauthenticated_per_source=100
@@ -177,7 +178,7 @@ class Clock:
 
 def test_a_flood_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
-    drop_log = DropLog(cast(asyncio.AbstractEventLoop, clock))
+    drop_log = dropped(cast(asyncio.AbstractEventLoop, clock)).count
     for number in range(1000):
         drop_log(f"192.0.2.{number % 200}", "there are too many")
     assert len(clock.timers) == 1

@@ -18,7 +18,7 @@ import trustme
 from dicomgate.association.admission import Policy
 from dicomgate.association.handshake import Handshake
 from dicomgate.auth.chain import Chain
-from dicomgate.events.events import Cause, Closed, Event, Opened, Refused
+from dicomgate.events.events import Cause, Closed, Event, Opened, ReasonClass, Refused
 from dicomgate.net.arrival import arrive
 from dicomgate.net.capacity import Capacity, Limits
 from dicomgate.net.lifetime import Lifetime
@@ -45,7 +45,8 @@ class Server:
         self.users = 0
         self.capacity = Capacity(Limits(9, 9, 9, 9), lambda *_: None)
         # No association of these tests comes as far as the guard.
-        self.state = ServerState(loop, self.events.append, self.capacity, cast(Guard, None))
+        self.silent: list[str] = []
+        self.state = ServerState(loop, self.events.append, self.silent.append, self.capacity, cast(Guard, None))
         policy = Policy("clinical", artim=artim)
         use, done = partial(self._use, 1), partial(self._use, -1)
         self.snapshot = ListenerSnapshot(policy, Chain([]), {}, tls, 60, use, done)
@@ -71,7 +72,7 @@ class Server:
     async def ended(self) -> list[Event]:
         """The events so far, once no association is left; everything that they held is given back."""
         async with asyncio.timeout(10):
-            while self.state.associations or not self.events:
+            while self.state.associations or not (self.events or self.silent):
                 await asyncio.sleep(0.001)
         assert self.users == 0
         assert self.capacity._sources == {}
@@ -156,7 +157,7 @@ async def test_a_defect_ends_one_association_and_no_other(
         assert (answer, told.cause) == (CALLED_AE_TITLE, Cause.REFUSED)
         return
     assert (answer, told.cause, told.detail) == (b"", Cause.DEFECT, "see the log")
-    assert f"{told.id}: a defect of the gateway" in caplog.text
+    assert f"{told.facts.id}: a defect of the gateway" in caplog.text
     server.events.clear()
     assert await talk(server, trust if secured else None, say=raw.rq()) == CALLED_AE_TITLE
     assert closed(await server.ended()).cause is Cause.REFUSED
@@ -164,27 +165,45 @@ async def test_a_defect_ends_one_association_and_no_other(
 
 @pytest.mark.parametrize(
     ("say", "reason"),
-    [(b"", "TLS: "), (b"GET / HTTP/1.1\r\n\r\n", "TLS: "), (None, "TLS: Connection reset by peer")],
-    ids=["an end", "no TLS", "a reset"],
+    [
+        (b"\x16\x03\x01", "TLS: the client closed the connection in the middle of the handshake"),
+        (b"\x16\x03\x01\0\4GET ", "TLS: "),
+        (raw.rq(), "the client does not begin TLS, which this listener requires: it speaks DICOM without TLS"),
+        (b"GET / HTTP/1.1\r\n\r\n", "the client does not begin TLS, which this listener requires: it speaks HTTP"),
+        (b"?", "the client does not begin TLS, which this listener requires: it speaks something else"),
+    ],
+    ids=["half a ClientHello", "none", "DICOM", "HTTP", "anything"],
 )
-async def test_a_failed_tls_handshake_is_refused_with_its_reason(
-    say: bytes | None, reason: str, start: Callable[..., Server], tls: ssl.SSLContext
+async def test_a_client_without_tls_is_refused_with_its_reason(
+    say: bytes, reason: str, start: Callable[..., Server], tls: ssl.SSLContext
 ) -> None:
     server = start(tls)
     with socket.create_connection(server.address) as client:
-        if say is None:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("ii", 1, 0))
-            client.close()
-        else:
-            client.send(say)
-            client.shutdown(socket.SHUT_WR)
+        client.send(say)
+        client.shutdown(socket.SHUT_WR)
         opened, refused, told = await server.ended()
     assert isinstance(refused, Refused)
     assert isinstance(told, Closed)
     assert (refused.answer, told.cause) == ("", Cause.REFUSED)
     assert refused.reason == told.detail
     assert refused.reason.startswith(reason)
-    assert opened.id == refused.id == told.id
+    assert refused.reason_class is ReasonClass.TLS
+    assert opened.facts == refused.facts == told.facts
+
+
+@pytest.mark.parametrize("end", ["closes", "resets"])
+@pytest.mark.parametrize("secured", [False, True])
+async def test_a_health_check_is_counted_and_has_no_records(
+    secured: bool, end: str, start: Callable[..., Server], tls: ssl.SSLContext, trust: ssl.SSLContext
+) -> None:
+    server = start(tls if secured else None)
+    with socket.create_connection(server.address) as client:
+        if end == "resets":
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("ii", 1, 0))
+    assert await server.ended() == []
+    assert server.silent == ["127.0.0.1"]
+    assert await talk(server, trust if secured else None, say=raw.rq()) == CALLED_AE_TITLE
+    assert closed(await server.ended()).cause is Cause.REFUSED, "the positive control"
 
 
 @pytest.mark.parametrize("stage", ["in its TLS handshake", "after it", "without TLS"])

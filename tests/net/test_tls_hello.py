@@ -54,7 +54,7 @@ ASKED_AGAIN = hello(0x0104, shared=False)
         ((ASKED_AGAIN,), None),
         ((ASKED_AGAIN, FFDHE8192), "finite field"),
         ((pack(">BHH", 22, 0x0301, 4) + b"\1\0\xff\xff",), "too long"),
-        ((b"GET / HTTP/1.1\r\n\r\n",), "http request"),
+        ((b"GET / HTTP/1.1\r\n\r\n",), "does not speak TLS on this port"),
     ],
 )
 def test_no_key_exchange_that_takes_long_to_compute(sent: tuple[bytes, ...], error: str | None) -> None:

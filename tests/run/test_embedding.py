@@ -14,6 +14,7 @@ import pytest
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, Once, Reject, StartError, Unavailable
 from dicomgate.auth.chain import Verdict
+from dicomgate.events.events import ReasonClass
 from dicomgate.run import embedding
 from dicomgate.run.embedding import REFUSED_IDENTITY, TRY_LATER, Admit, LoginService, Refuse
 from dicomgate.testing import attempt, jwt, passcode, username
@@ -69,7 +70,7 @@ async def test_yes_and_no() -> None:
     staff = Staff(b"response")
     admitted, refused, responded = await answers(LoginService.of([staff]), ALICE, BOB, REQUESTED)
     assert admitted == Admit(Accept("alice", server_response=b"response"), "staff", None)
-    assert refused == Refuse(REFUSED_IDENTITY, "staff: unknown")
+    assert refused == Refuse(REFUSED_IDENTITY, "staff: unknown", ReasonClass.WRONG_CREDENTIAL)
     assert isinstance(responded, Admit)
     assert responded.server_response == b"response"
     assert [one.identity.primary for one in staff.asked if one.identity] == [b"alice", b"alice", b"token"]
@@ -140,15 +141,19 @@ async def broken(_: object) -> Verdict:
 
 
 @pytest.mark.parametrize(
-    ("judging", "why"), [(too_late, "no decision within 0.1 s"), (broken, "a defect of dicomgate")]
+    ("judging", "why", "reason_class"),
+    [
+        (too_late, "no decision within 0.1 s", ReasonClass.DEADLINE),
+        (broken, "a defect of dicomgate", ReasonClass.UNAVAILABLE),
+    ],
 )
 async def test_what_fails_around_the_chain_is_a_refusal(
-    judging: object, why: str, monkeypatch: pytest.MonkeyPatch
+    judging: object, why: str, reason_class: ReasonClass, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = LoginService.of([Staff()])
     monkeypatch.setattr(embedding, "answered", judging)
     monkeypatch.setattr(one, "deadline", 0.1)
-    assert await answers(one, ALICE) == [Refuse(TRY_LATER, why)]
+    assert await answers(one, ALICE) == [Refuse(TRY_LATER, why, reason_class)]
 
 
 def test_names_are_different() -> None:

@@ -68,7 +68,7 @@ class TestReload:
         with Spy([accept_all, RELEASE_RP]) as old, Spy([accept_all, RELEASE_RP]) as new:
             running = gateway(configuration(old.address))
             with RawClient(running.address) as client:
-                running.wait_for("Opened")
+                wait_until(lambda: running.server.associations == 1, "its connection")
                 running.tables["upstream"] = configuration(new.address)["upstream"]
                 running.write()
                 assert running.reload()
@@ -201,7 +201,7 @@ class TestDrain:
             running = gateway(configuration(spy.address, settings={"drain_timeout": "300ms"}))
             with RawClient(running.address) as transferring, RawClient(running.address) as silent:
                 Transfer.begin(running, transferring, spy)
-                running.wait_for("Opened", 2)
+                wait_until(lambda: running.server.associations == 2, "both connections")
                 drained = running.drain()
                 assert transferring.pdu() == ABORT
                 assert silent.pdu() == ABORT

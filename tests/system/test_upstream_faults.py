@@ -185,7 +185,7 @@ class TestBeforeItsAnswer:
     @pytest.mark.parametrize(
         ("answer", "reason", "told"),
         [
-            (b"HTTP/1.1 400 Bad Request\r\n\r\n", "not a DICOM PDU", abort(2, 1)),
+            (b"HTTP/1.1 400 Bad Request\r\n\r\n", "the peer speaks HTTP", abort(2, 1)),
             (p_data(b"early"), "P-DATA-TF out of turn", abort(2, 2)),
             (RELEASE_RP, "A-RELEASE-RP out of turn", abort(2, 2)),
             (bytes.fromhex("02 00 FFFFFFFF"), "of 4294967295 bytes", INVALID_PARAMETER),

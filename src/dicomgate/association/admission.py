@@ -13,10 +13,10 @@ from functools import partial
 
 from ..auth.chain import Verdict
 from ..contract import Accept, Attempt, Identity, IdentityType, Pass, Peer, Reject, Unavailable
-from ..events.events import Decided, Outcome
+from ..events.events import Decided, Facts, Outcome, ReasonClass
 from ..kit.text import claimed_name, looks_like_a_token
 from ..wire.associate import AssociateRequest
-from ..wire.reject_abort import REFUSED_IDENTITY, TRY_LATER, Refusal
+from ..wire.reject_abort import REFUSED_IDENTITY, TRY_LATER, NotDicom, PduError, Refusal
 
 ANY_AE_TITLE = "*"
 
@@ -64,6 +64,7 @@ class Refuse:
 
     refusal: Refusal
     reason: str
+    reason_class: ReasonClass = ReasonClass.UNAVAILABLE
 
 
 def attempt_of(
@@ -98,13 +99,13 @@ def _encoded_anew(pdu: bytes, fallback_encoding: str | None) -> bytes:
 def before_asking(identity: Identity | None, policy: Policy) -> Refuse | None:
     """Refuse what no authenticator needs to see; None if the authenticators must be asked."""
     if identity is None:
-        return (
-            Refuse(REFUSED_IDENTITY, "no user identity, and the listener requires one")
-            if policy.identity_required
-            else None
-        )
+        if not policy.identity_required:
+            return None
+        why = "no user identity, and the listener requires one"
+        return Refuse(REFUSED_IDENTITY, why, ReasonClass.NO_IDENTITY)
     if identity.type is IdentityType.USERNAME_AND_PASSCODE and not policy.passcodes_allowed:
-        return Refuse(REFUSED_IDENTITY, "a passcode came over a connection without TLS (cleartext_passcodes is false)")
+        why = "a passcode came over a connection without TLS (cleartext_passcodes is false)"
+        return Refuse(REFUSED_IDENTITY, why, ReasonClass.CLEARTEXT)
     return None
 
 
@@ -119,11 +120,15 @@ def _admit(verdict: Verdict, identity: Identity | None, now: datetime) -> Admit 
     by = f"{verdict.authenticator}: " if verdict.authenticator else ""
     if not isinstance(decision, Accept):
         looked = isinstance(decision, Reject | Pass)
-        return Refuse(REFUSED_IDENTITY if looked else TRY_LATER, f"{by}{_reason(decision, identity)}")
+        reason_class = verdict.reason_class or _REASON_CLASSES[type(decision)]
+        why = f"{by}{_reason(decision, identity)}"
+        return Refuse(REFUSED_IDENTITY if looked else TRY_LATER, why, reason_class)
     if decision.expires_at is not None and decision.expires_at <= now:
-        return Refuse(REFUSED_IDENTITY, f"{by}the credential ended at {decision.expires_at.isoformat()}")
+        why = f"{by}the credential ended at {decision.expires_at.isoformat()}"
+        return Refuse(REFUSED_IDENTITY, why, ReasonClass.EXPIRED)
     if decision.once is not None:
-        return Refuse(TRY_LATER, f"{by}the credential may be used once, and there is no replay cache to enforce that")
+        why = f"{by}the credential may be used once, and there is no replay cache to enforce that"
+        return Refuse(TRY_LATER, why, ReasonClass.UNAVAILABLE)
     return Admit(decision, verdict.authenticator, _response(decision, identity))
 
 
@@ -145,29 +150,47 @@ def _reason(decision: Reject | Pass | Unavailable, identity: Identity | None) ->
     return decision.reason.replace(name, claimed_name(name))
 
 
+def reason_class_of(error: PduError) -> ReasonClass:
+    """The class of a request that cannot be read."""
+    if isinstance(error, NotDicom):
+        return ReasonClass.NOT_DICOM
+    return ReasonClass.MALFORMED_IDENTITY if error.answer == REFUSED_IDENTITY else ReasonClass.MALFORMED
+
+
 _OUTCOMES: Mapping[type, Outcome] = {
     Accept: Outcome.ACCEPT,
     Reject: Outcome.REJECT,
     Pass: Outcome.PASS,
     Unavailable: Outcome.UNAVAILABLE,
 }
+_REASON_CLASSES: Mapping[type, ReasonClass] = {
+    Reject: ReasonClass.WRONG_CREDENTIAL,
+    Pass: ReasonClass.NOBODY_CLAIMS,
+    Unavailable: ReasonClass.UNAVAILABLE,
+}
+
+
+def facts_of(attempt: Attempt) -> Facts:
+    """What is known of an association before its authenticators are asked."""
+    identity = attempt.identity
+    name = identity.username if identity else None
+    return Facts(
+        attempt.id,
+        attempt.listener,
+        attempt.peer.address,
+        attempt.peer.port,
+        attempt.calling_ae_title,
+        attempt.called_ae_title,
+        identity.type.value if identity else None,
+        None if name is None else claimed_name(name),
+    )
 
 
 def _record(attempt: Attempt, verdict: Verdict, now: datetime) -> Decided:
-    decision, identity = verdict.decision, attempt.identity
-    accept = decision if isinstance(decision, Accept) else None
-    name = identity.username if identity else None
-    return Decided(
-        attempt.id,
-        now,
-        _OUTCOMES[type(decision)],
-        verdict.authenticator,
-        reason="" if isinstance(decision, Accept) else _reason(decision, identity),
-        identity_type=identity.type.value if identity else None,
-        claimed=None if name is None else claimed_name(name),
-        user=accept.user if accept else None,
-        groups=tuple(sorted(accept.groups)) if accept else (),
-        attributes=accept.attributes if accept else {},
-        called_ae_title=attempt.called_ae_title,
-        calling_ae_title=attempt.calling_ae_title,
-    )
+    decision, facts = verdict.decision, facts_of(attempt)
+    outcome = _OUTCOMES[type(decision)]
+    if isinstance(decision, Accept):
+        facts = facts._replace(user=decision.user, authenticator=verdict.authenticator)
+        return Decided(facts, now, outcome, "", tuple(sorted(decision.groups)), decision.attributes)
+    reason = _reason(decision, attempt.identity)
+    return Decided(facts._replace(authenticator=verdict.authenticator), now, outcome, reason)

@@ -18,14 +18,14 @@ from typing import TypeVar
 from ..auth.chain import Verdict
 from ..contract import Peer
 from ..errors import DoesNotFit
-from ..events.events import Cause, Refused
+from ..events.events import Cause, Facts, ReasonClass, Refused
 from ..wire import reject_abort as refusal
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
 from ..wire.reject_abort import Abort, PduError, Refusal, decode_refusal
 from . import effects as do
 from .accept_check import check_accept
-from .admission import Policy, Refuse, attempt_of, before_asking, settle
+from .admission import Policy, Refuse, attempt_of, before_asking, facts_of, reason_class_of, settle
 from .stages import Admitted, Asked
 from .transitions import HANDSHAKE, HandshakeInput, HandshakeState, input_of
 
@@ -62,7 +62,7 @@ class Handshake:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.state = HandshakeState.REQUEST
-        self._id = association_id
+        self._facts = Facts(association_id, policy.listener, peer.address, peer.port)
         self._peer = peer
         self._policy = policy
         self._over_limit = over_limit
@@ -73,7 +73,6 @@ class Handshake:
         self._client = PduReader(may_come, out_of_turn=refusal.BY_USER)
         self._upstream = PduReader(_ANSWERS)
         self._in_step = True
-        self._titles: tuple[str, ...] = ()  # called and calling, once the request has been read
         self._data: Asked | Admitted | None = None
 
     @_input
@@ -96,21 +95,23 @@ class Handshake:
     @_input
     def client_gone(self, detail: str = "") -> do.Effects:
         """The client closed or lost its connection."""
-        return self._leave(Cause.CLIENT_GONE, detail)
+        silent = self.state is HandshakeState.REQUEST and self._client.empty
+        return self._leave(Cause.NOTHING_SENT if silent else Cause.CLIENT_GONE, detail)
 
     @_input
     def decided(self, verdict: Verdict) -> do.Effects:
         """The authenticators have decided."""
         asked = self._known(Asked)
         record, answer = settle(asked.attempt, verdict, self._clock())
-        told = do.Emit(record)
+        told, self._facts = do.Emit(record), record.facts
         if isinstance(answer, Refuse):
-            return [told, *self._refuse(answer.refusal, answer.reason)]
+            return [told, *self._refuse(answer.refusal, answer.reason, answer.reason_class)]
         try:
             self._data = asked.admitted(answer, self._policy.fallback_encoding)
         except DoesNotFit as error:
-            return [told, *self._refuse(refusal.TRY_LATER, f"the identity cannot be forwarded: {error}")]
-        self.state = HandshakeState.CONNECTION
+            why = f"the identity cannot be forwarded: {error}"
+            return [told, *self._refuse(refusal.TRY_LATER, why, ReasonClass.MALFORMED_IDENTITY)]
+        self.state, self._facts = HandshakeState.CONNECTION, record.facts._replace(upstream=asked.route.upstream)
         return [told, do.Timer(asked.route.answer_timeout), do.Connect(asked.route.upstream)]
 
     @_input
@@ -122,7 +123,8 @@ class Handshake:
     @_input
     def upstream_failed(self, reason: str) -> do.Effects:
         """The upstream cannot be connected."""
-        return self._refuse(refusal.CONGESTION, f"{self._known(Admitted).route.upstream}: {reason}")
+        why = f"{self._known(Admitted).route.upstream}: {reason}"
+        return self._refuse(refusal.CONGESTION, why, ReasonClass.UPSTREAM_DOWN)
 
     @_input
     def upstream_data(self, data: bytes) -> do.Effects:
@@ -135,12 +137,14 @@ class Handshake:
             if pdu is None:
                 return []
             if pdu[0] is not PduType.ASSOCIATE_AC:
-                return self._refuse(decode_refusal(pdu[1]), f"{upstream} refused", None)
+                answer = decode_refusal(pdu[1])
+                return self._refuse(answer, f"{upstream} refused", ReasonClass.UPSTREAM_REJECTED, None)
             accept = check_accept(admitted.request, AssociateAccept.parse(pdu[1]))
         except PduError as error:
             # An A-ASSOCIATE-RJ may answer a request; what answers an A-ASSOCIATE-AC is an A-ABORT.
-            answer = error.answer if isinstance(error.answer, Abort) else refusal.INVALID_PARAMETER
-            return self._refuse(refusal.CONGESTION, f"{upstream}: {error}", answer.encode())
+            abort = error.answer if isinstance(error.answer, Abort) else refusal.INVALID_PARAMETER
+            why = f"{upstream}: {error}"
+            return self._refuse(refusal.CONGESTION, why, ReasonClass.UPSTREAM_VIOLATION, abort.encode())
         return self._establish(admitted, replace(accept, server_response=admitted.admit.server_response))
 
     @_input
@@ -148,7 +152,7 @@ class Handshake:
         """The upstream closed or lost its connection."""
         upstream = self._known(Admitted).route.upstream
         reason = f"{upstream}: the connection ended before its A-ASSOCIATE-AC{detail and f' ({detail})'}"
-        return self._refuse(refusal.CONGESTION, reason, None)
+        return self._refuse(refusal.CONGESTION, reason, ReasonClass.UPSTREAM_DOWN, None)
 
     @_input
     def deadline(self, so_far: str = "") -> do.Effects:
@@ -159,11 +163,13 @@ class Handshake:
         if self.state is HandshakeState.CLOSING:
             return self._leave(Cause.REFUSED, "")
         if self.state is HandshakeState.DECISION:
-            return self._refuse(refusal.TRY_LATER, f"no decision within {self._policy.decision_timeout:g} s")
+            why = f"no decision within {self._policy.decision_timeout:g} s"
+            return self._refuse(refusal.TRY_LATER, why, ReasonClass.DEADLINE)
         missed = "connected" if self.state is HandshakeState.CONNECTION else "answered"
         route = self._known(Admitted).route
-        reason = f"{route.upstream}: not {missed} within {route.answer_timeout:g} s"
-        return self._refuse(refusal.CONGESTION, f"{reason}: {so_far}" if so_far else reason)
+        why = f"{route.upstream}: not {missed} within {route.answer_timeout:g} s"
+        why = f"{why}: {so_far}" if so_far else why
+        return self._refuse(refusal.CONGESTION, why, ReasonClass.UPSTREAM_DOWN)
 
     @_input
     def stopped(self) -> do.Effects:
@@ -179,22 +185,21 @@ class Handshake:
     def _judge_request(self, pdu: bytes) -> do.Effects:
         """The cheap checks, then the question to the authenticators. Raises PduError."""
         request = AssociateRequest.parse(pdu, self._policy.fallback_encoding)
-        self._titles = request.called_ae_title, request.calling_ae_title
+        attempt = attempt_of(self._facts.id, request, pdu, self._peer, self._policy, self._clock(), self._arrived_at)
+        self._facts = facts_of(attempt)
         self._client.expected, self._client.out_of_turn = _ONLY_ABORT, refusal.UNEXPECTED_PDU
         # What came right after the request is judged before anyone is asked: it can only be an abort.
         if (after := self._client.next_pdu()) is not None:
             return self._leave(Cause.ABORTED_BY_CLIENT, str(decode_refusal(after[1])))
         if self._over_limit:
-            return self._refuse(refusal.LOCAL_LIMIT, self._over_limit)
+            return self._refuse(refusal.LOCAL_LIMIT, self._over_limit, ReasonClass.LIMIT)
         route = self._policy.route(request.called_ae_title)
         if route is None:
-            return self._refuse(
-                refusal.CALLED_AE_TITLE, f"no upstream takes the called AE title {request.called_ae_title!r}"
-            )
+            why = f"no upstream takes the called AE title {request.called_ae_title!r}"
+            return self._refuse(refusal.CALLED_AE_TITLE, why, ReasonClass.NO_ROUTE)
         refuse = before_asking(request.identity, self._policy)
         if refuse is not None:
-            return self._refuse(refuse.refusal, refuse.reason)
-        attempt = attempt_of(self._id, request, pdu, self._peer, self._policy, self._clock(), self._arrived_at)
+            return self._refuse(refuse.refusal, refuse.reason, refuse.reason_class)
         self.state = HandshakeState.DECISION
         self._data = Asked.about(attempt, route, request, pdu)
         return [do.Timer(self._policy.decision_timeout), do.Decide(attempt)]
@@ -204,8 +209,8 @@ class Handshake:
             pdu = answer.encode(admitted.request)
         except DoesNotFit as error:
             reason = f"{admitted.admit.authenticator}: its response does not fit: {error}"
-            return self._refuse(refusal.TRY_LATER, reason)
-        established = admitted.established(self._clock(), self._id, answer)
+            return self._refuse(refusal.TRY_LATER, reason, ReasonClass.UNAVAILABLE)
+        established = admitted.established(self._clock(), self._facts, answer)
         self.state, self._data = HandshakeState.RELAYING, None
         return [
             do.ToClient(pdu),
@@ -219,9 +224,11 @@ class Handshake:
         self._client.rest()  # and keep nothing: a refused client may stay for a while
         if self.state is HandshakeState.CLOSING:
             return [do.ToClient(error.answer.encode())]  # PS3.8 table 9-10, Sta13: AA-7
-        return self._refuse(error.answer, str(error))
+        return self._refuse(error.answer, str(error), reason_class_of(error))
 
-    def _refuse(self, answer: Refusal, reason: str, to_upstream: bytes | None = _GIVEN_UP) -> do.Effects:
+    def _refuse(
+        self, answer: Refusal, reason: str, reason_class: ReasonClass, to_upstream: bytes | None = _GIVEN_UP
+    ) -> do.Effects:
         """Answer the client and wait for its close. An upstream that was asked is sent `to_upstream` first."""
         effects: do.Effects = []
         if self.state is HandshakeState.ANSWER and to_upstream is not None:
@@ -230,7 +237,7 @@ class Handshake:
             effects.append(do.CloseUpstream())
         self.state, self._data = HandshakeState.CLOSING, None
         self._client.expected = _IGNORED
-        told = Refused(self._id, self._clock(), str(answer), reason, *self._titles)
+        told = Refused(self._facts, self._clock(), str(answer), reason, reason_class)
         return [*effects, do.ToClient(answer.encode()), do.Emit(told), do.Timer(self._policy.artim)]
 
     def _leave(self, cause: Cause, detail: str, *to_client: do.ToClient) -> do.Effects:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..contract import Attempt
-from ..events.events import Established
+from ..events.events import Established, Facts
 from ..wire.associate import AssociateAccept, AssociateRequest
 from . import effects as do
 from .admission import Admit, Policy, Route
@@ -53,18 +53,13 @@ class Admitted:
     admit: Admit
     to_upstream: bytes
 
-    def established(self, now: datetime, association_id: str, answer: AssociateAccept) -> Established:
+    def established(self, now: datetime, facts: Facts, answer: AssociateAccept) -> Established:
         """The record of an association to which the upstream agrees with `answer`."""
         accepted = {context.id for context in answer.contexts if context.accepted}
         syntaxes = [(context.id in accepted, context.abstract_syntax.decode()) for context in self.request.contexts]
         return Established(
-            association_id,
+            facts,
             now,
-            self.route.upstream,
-            self.admit.accept.user,
-            self.admit.authenticator,
-            self.request.called_ae_title,
-            self.request.calling_ae_title,
             accepted=tuple(dict.fromkeys(name for taken, name in syntaxes if taken)),
             rejected=tuple(dict.fromkeys(name for taken, name in syntaxes if not taken)),
             left_out=answer.left_out,

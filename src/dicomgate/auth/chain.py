@@ -16,6 +16,7 @@ from functools import partial
 from types import TracebackType
 
 from ..contract import Accept, Attempt, Decision, IdentityType, Pass, Reject, Unavailable
+from ..events.events import ReasonClass
 from .groups import GroupSource
 from .link import Link, Pending, answered
 
@@ -24,11 +25,15 @@ _log = logging.getLogger("dicomgate.auth")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The chain's decision; the link that made it ("" if none did); and the answer of each link that was asked."""
+    """The chain's decision; the link that made it ("" if none did); and the answer of each link that was asked.
+
+    `reason_class` is set by whoever refuses for a reason of its own, around the authenticators.
+    """
 
     decision: Decision
     authenticator: str = ""
     answers: tuple[tuple[str, Decision], ...] = ()
+    reason_class: ReasonClass | None = None
 
 
 class Chain:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ..auth.loading import installed
+from ..events.audit import record as audit_record
 from ..kit.text import one_line
 
 _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -63,11 +64,14 @@ class TextFormatter(_Formatter):
 
 
 class JsonFormatter(_Formatter):
-    """An object with time, level, logger, message and, if there was one, exception."""
+    """An object with time, level, logger, message; if there was one, exception; for an association, its audit record.
+
+    The message is the line of the text format; the fields of the record have the names that they have in the audit.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as one line."""
-        fields = {
+        fields: dict[str, object] = {
             "time": self.time(record),
             "level": record.levelname,
             "logger": record.name,
@@ -75,6 +79,8 @@ class JsonFormatter(_Formatter):
         }
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
+        if event := getattr(record, "event", None):
+            fields = audit_record(event) | fields
         return json.dumps(fields, ensure_ascii=True)
 
 

@@ -4,5 +4,5 @@ Modules:
 
     audit   The audit: one JSON object a line, for other programs to keep and search
     events  The records of an association's life
-    log     The operator's log: one line an event, with the association's id in front
+    log     The operator's log: one line for each outcome, with everything that is known of the association
 """

@@ -20,22 +20,24 @@ from pathlib import Path
 from typing import BinaryIO, cast, get_args
 
 from ..errors import StartError
-from .events import Event
+from .events import Event, Facts
 
 _log = logging.getLogger("dicomgate.audit")
 _LONGEST = 256
 _MODE = 0o640
 _encode = json.JSONEncoder(ensure_ascii=True, check_circular=False).encode  # no record contains itself
 
-_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in get_args(Event)}
-_READ = {kind: attrgetter(*names) for kind, names in _FIELDS.items()}
+_OWN_FIELDS = {kind: tuple(field.name for field in fields(kind))[1:] for kind in get_args(Event)}
+_FIELDS = {kind: (*Facts._fields, *own) for kind, own in _OWN_FIELDS.items()}
+_READ = {kind: attrgetter("facts", *own) for kind, own in _OWN_FIELDS.items()}
 
 
-def record(event: Event, node: str) -> dict[str, object]:
-    """The JSON object of one event: its kind, the node that wrote it, and its fields."""
+def record(event: Event, **head: object) -> dict[str, object]:
+    """The JSON object of one event: its kind, then `head`, what is known of the association, the event's own fields."""
     kind = type(event)
-    found: dict[str, object] = {"event": kind.__name__, "node": node}
-    for name, value in zip(_FIELDS[kind], _READ[kind](event), strict=True):
+    found: dict[str, object] = {"event": kind.__name__, **head}
+    facts, *own = _READ[kind](event)
+    for name, value in zip(_FIELDS[kind], (*facts, *own), strict=True):
         # The quick way for short text and numbers: an association writes some 45 fields.
         short = value.__class__ is str and len(value) <= _LONGEST
         found[name] = value if short or value.__class__ is int or value is None else _plain(value)
@@ -78,7 +80,7 @@ class Audit:
 
     def __call__(self, event: Event) -> None:
         """Write one line. If that fails, it is logged; associations go on."""
-        line = f"{_encode(record(event, self._node))}\n".encode("ascii")
+        line = f"{_encode(record(event, node=self._node))}\n".encode("ascii")
         if self._torn:
             line = b"\n" + line
         try:
@@ -88,7 +90,7 @@ class Audit:
         except OSError as error:
             lost = error.strerror or str(error)
         if lost:
-            _log.error("%s: the audit record %s is lost: %s", event.id, type(event).__name__, lost)
+            _log.error("%s: the audit record %s is lost: %s", event.facts.id, type(event).__name__, lost)
 
     def close(self) -> None:
         """Close the file; standard output stays open."""

@@ -1,7 +1,8 @@
 """The records of an association's life.
 
 Rule: each association has exactly one Opened and exactly one Closed, with its cause. Between them are at most one
-Decided, and at most one of Refused and Established. Reasons are for the operator; no record contains a secret.
+Decided, and at most one of Refused and Established. A connection whose client closes it without having sent anything,
+such as a health check, has no records: it is counted. Reasons are for the operator; no record contains a secret.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 
 class Outcome(Enum):
@@ -30,6 +31,7 @@ class Cause(Enum):
     ABORTED_BY_CLIENT = "aborted by the client"
     ABORTED_BY_UPSTREAM = "aborted by the upstream"
     CLIENT_GONE = "the client closed the connection"
+    NOTHING_SENT = "the client sent nothing"
     UPSTREAM_GONE = "the upstream closed the connection"
     CLIENT_VIOLATION = "the client broke the protocol"
     UPSTREAM_VIOLATION = "the upstream broke the protocol"
@@ -40,61 +42,89 @@ class Cause(Enum):
     DEFECT = "a defect of the gateway"
 
 
+class ReasonClass(Enum):
+    """Why an association was refused, as one of a few words: what is counted, alerted on, and looked for."""
+
+    WRONG_CREDENTIAL = "wrong_credential"
+    NOBODY_CLAIMS = "nobody_claims"
+    MALFORMED_IDENTITY = "malformed_identity"
+    THROTTLED = "throttled"
+    REPLAYED = "replayed"
+    EXPIRED = "expired"
+    NO_IDENTITY = "no_identity"
+    CLEARTEXT = "cleartext"
+    UNAVAILABLE = "unavailable"
+    DEADLINE = "deadline"
+    NO_ROUTE = "no_route"
+    LIMIT = "limit"
+    UPSTREAM_DOWN = "upstream_down"
+    UPSTREAM_REJECTED = "upstream_rejected"
+    UPSTREAM_VIOLATION = "upstream_violation"
+    MALFORMED = "malformed"
+    NOT_DICOM = "not_dicom"
+    TLS = "tls"
+
+
+class Facts(NamedTuple):
+    """What is known of an association so far; every record has it.
+
+    `claimed` is the username that the client sent (types 1 and 2), `user` the verified one; `identity_type` is None
+    while no identity is known. What is not known yet, or never will be, is "" or None.
+    """
+
+    id: str
+    listener: str
+    address: str
+    port: int
+    calling_ae_title: str = ""
+    called_ae_title: str = ""
+    identity_type: int | None = None
+    claimed: str | None = None
+    user: str | None = None
+    authenticator: str = ""
+    upstream: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A connection was accepted."""
 
-    id: str
+    facts: Facts
     time: datetime
-    listener: str
-    address: str
-    port: int
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The authenticators were asked. `claimed` is the username that the client sent, `user` the verified one."""
+    """The authenticators were asked."""
 
-    id: str
+    facts: Facts
     time: datetime
     outcome: Outcome
-    authenticator: str
     reason: str
-    identity_type: int | None
-    claimed: str | None
-    user: str | None = None
     groups: tuple[str, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
-    called_ae_title: str = ""
-    calling_ae_title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
     """An association was refused. `answer` is what the client received, in words; "" if it was only closed."""
 
-    id: str
+    facts: Facts
     time: datetime
     answer: str
     reason: str
-    called_ae_title: str = ""
-    calling_ae_title: str = ""
+    reason_class: ReasonClass
 
 
 @dataclass(frozen=True, slots=True)
 class Established:
-    """The client has its A-ASSOCIATE-AC; from now on bytes are relayed.
+    """The client has its A-ASSOCIATE-AC; from now on bytes are relayed. SOP classes accepted and rejected by UID.
 
     `left_out` says what of the request and the answer was not taken over, because it was not as the standard says.
     """
 
-    id: str
+    facts: Facts
     time: datetime
-    upstream: str
-    user: str | None
-    authenticator: str
-    called_ae_title: str
-    calling_ae_title: str
     accepted: tuple[str, ...]
     rejected: tuple[str, ...]
     left_out: tuple[str, ...] = ()
@@ -104,7 +134,7 @@ class Established:
 class Closed:
     """The end. Bytes and PDUs are those relayed after Established."""
 
-    id: str
+    facts: Facts
     time: datetime
     cause: Cause
     detail: str

@@ -1,67 +1,90 @@
-"""The operator's log: one line an event, with the association's id in front."""
+"""The operator's log: one line for each outcome, with everything that is known of the association.
+
+A line begins with the association's id and what became of it; then come the client's address and port, which no text
+from a peer can precede: fail2ban reads them (deploy/fail2ban). `extra["event"]` has the same as separate fields.
+"""
 
 from __future__ import annotations
 
-import json
 import logging
 
-from .events import Cause, Closed, Decided, Established, Event, Opened, Outcome, Refused
+from ..kit.text import one_line
+from .events import Cause, Closed, Decided, Established, Event, Facts, Opened, ReasonClass, Refused
 
 _log = logging.getLogger("dicomgate.association")
-_EXPECTED_ENDS = (Cause.RELEASED, Cause.REFUSED, Cause.DRAINED)
+_EXPECTED_ENDS = (Cause.RELEASED, Cause.DRAINED)
+_FAILED_LOGINS = (
+    ReasonClass.WRONG_CREDENTIAL,
+    ReasonClass.NOBODY_CLAIMS,
+    ReasonClass.MALFORMED_IDENTITY,
+    ReasonClass.THROTTLED,
+    ReasonClass.REPLAYED,
+)
+"""Whoever comes with these again and again is guessing; the others are mistakes of a configuration, or faults."""
 _LONGEST = 256
 
 
 def quoted(text: str) -> str:
-    """Text from a peer, in ASCII and in quotes: it cannot move the cursor or begin a line."""
-    return json.dumps(text[:_LONGEST], ensure_ascii=True)
+    """Text from a peer in quotes, on one line; quotes in it and what is not printable are escaped."""
+    escaped = text[:_LONGEST].replace("\\", r"\\").replace('"', r"\"")
+    return f'"{one_line(escaped)}"'
 
 
 def _plain(text: str) -> str:
-    """A reason, which may repeat text from a peer or a token; without the quotes."""
-    return quoted(text)[1:-1]
+    """A reason or an AE title, which stands without quotes."""
+    return one_line(text[:_LONGEST])
 
 
 def write_log(event: Event) -> None:
-    """Log one event: refusals as warnings, unavailable authenticators as errors, the rest as information."""
+    """Log one event: what ends a login as a warning or an error, what goes well as information, steps for debugging."""
+    if isinstance(event, Opened):
+        return  # that was logged when it happened; its record comes once the client has sent something
     level = _level(event)
     if _log.isEnabledFor(level):
-        _log.log(level, "%s: %s", event.id, _text(event))
+        _log.log(level, "%s: %s", event.facts.id, _text(event), extra={"event": event})
 
 
-def _level(event: Event) -> int:
-    if isinstance(event, Opened):
-        return logging.DEBUG
+def _level(event: Decided | Refused | Established | Closed) -> int:
     if isinstance(event, Refused):
-        return logging.WARNING
-    if isinstance(event, Decided) and event.outcome is not Outcome.ACCEPT:
-        return logging.ERROR if event.outcome is Outcome.UNAVAILABLE else logging.WARNING
-    if isinstance(event, Closed) and event.cause not in _EXPECTED_ENDS:
-        return logging.WARNING
-    return logging.INFO
-
-
-def _text(event: Event) -> str:
-    if isinstance(event, Opened):
-        return f"opened by {event.address} port {event.port} on listener {event.listener}"
-    if isinstance(event, Decided):
-        return _decision(event)
-    if isinstance(event, Refused):
-        return f"refused with {event.answer or 'a closed connection'}: {_plain(event.reason)}"
+        return logging.ERROR if event.reason_class is ReasonClass.UNAVAILABLE else logging.WARNING
     if isinstance(event, Established):
-        titles = f"{_plain(event.calling_ae_title)} -> {_plain(event.called_ae_title)}"
-        contexts = f"{len(event.accepted)} contexts accepted, {len(event.rejected)} rejected"
+        return logging.INFO
+    if isinstance(event, Closed) and event.cause is not Cause.REFUSED:
+        return logging.INFO if event.cause in _EXPECTED_ENDS else logging.WARNING
+    return logging.DEBUG  # a step, or the close that follows a refusal
+
+
+def _text(event: Decided | Refused | Established | Closed) -> str:
+    what, detail = _what(event)
+    return f"{what}: {_who(event.facts)}{detail and ': '}{detail}"
+
+
+def _what(event: Decided | Refused | Established | Closed) -> tuple[str, str]:
+    """The outcome in a word or two, and what is to be said of it beside the association's facts."""
+    if isinstance(event, Decided):
+        return f"decided {event.outcome.value}", _plain(event.reason)
+    if isinstance(event, Refused):
+        what = "login refused" if event.reason_class in _FAILED_LOGINS else "refused"
+        return what, f"{_plain(event.reason)}; answered with {event.answer or 'a closed connection'}"
+    if isinstance(event, Established):
         left_out = f"; left out: {_plain('; '.join(event.left_out))}" if event.left_out else ""
-        return f"established {titles} through upstream {event.upstream}, {contexts}{left_out}"
-    detail = f" ({_plain(event.detail)})" if event.detail else ""
-    relayed = f"relayed {event.bytes_from_client} bytes from the client, {event.bytes_from_upstream} from the upstream"
-    return f"closed after {event.seconds:.3f} s: {event.cause.value}{detail}; {relayed}"
+        return "established", f"{len(event.accepted)} SOP classes accepted, {len(event.rejected)} rejected{left_out}"
+    relayed = f"{event.bytes_from_client} bytes from the client, {event.bytes_from_upstream} from the upstream"
+    detail = event.detail and f": {_plain(event.detail)}"
+    return f"closed ({event.cause.value}{detail})", f"after {event.seconds:.3f} s, {relayed}"
 
 
-def _decision(event: Decided) -> str:
-    who = f"user {quoted(event.claimed)}" if event.claimed is not None else "no username"
-    kind = "no identity" if event.identity_type is None else f"identity type {event.identity_type}"
-    by = f" by {event.authenticator}" if event.authenticator else ""
-    if event.outcome is Outcome.ACCEPT:
-        return f"accepted{by} as {quoted(event.user or '')} ({kind}, {who})"
-    return f"not accepted{by} ({kind}, {who}): {event.outcome.value}: {_plain(event.reason)}"
+def _who(facts: Facts) -> str:
+    """`192.0.2.1 port 50000, listener clinical, CT1 -> PACS, user "alice" (staff), upstream pacs`, as far as known."""
+    known = [f"{facts.address} port {facts.port}", f"listener {facts.listener}"]
+    if facts.called_ae_title:
+        known.append(f"{_plain(facts.calling_ae_title)} -> {_plain(facts.called_ae_title)}")
+    if facts.user is not None:
+        known.append(f"user {quoted(facts.user)} ({facts.authenticator})")
+    elif facts.claimed is not None:
+        known.append(f"claimed user {quoted(facts.claimed)}")
+    elif facts.identity_type is not None:
+        known.append(f"identity type {facts.identity_type}")
+    if facts.upstream:
+        known.append(f"upstream {facts.upstream}")
+    return ", ".join(known)

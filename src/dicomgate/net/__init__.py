@@ -15,11 +15,13 @@ Modules:
     relay          One established association on its sockets: carries out the effects of an `Association`
     server_state   What all associations share, and how the listener of each one is configured
     session        One association until it is established or refused: carries out the effects of its `Handshake`
+    tally          Connections that have no records of their own: one line of the log tells how many there were
     tls            The errors of TLS on both sides, and those of connections in words. The stream is in `tls_stream`
     tls_blocking   A TLS stream that waits, with the methods of a socket: for a client without an event loop
     tls_context    What TLS may be on both sides, after PS3.15 B.12 (BCP 195), with what is in files
     tls_handshake  A TLS handshake in steps, each a callback of the event loop: a peer that stalls holds up no other
     tls_hello      The first message of a TLS handshake, before OpenSSL computes: no key exchange in a finite field
     tls_stream     TLS over a socket, on both sides: `recv_into` and `send` raise BlockingIOError where they would wait
+    tls_words      What went wrong in a TLS handshake, in words for the operator
     turns          Those who have not logged in take turns: after a while of work for them, the others are served
 """

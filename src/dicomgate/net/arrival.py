@@ -8,17 +8,19 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from ..association.established import LINGER
 from ..contract import Peer
-from ..events.events import Cause, Refused
+from ..events.events import Cause, ReasonClass, Refused
+from ..wire.foreign import FIRST_BYTES, TLS_HANDSHAKE, foreign_protocol
 from .capacity import Slot
 from .connection import Connection
 from .lifetime import Lifetime
 from .lingering import linger_close
 from .server_state import ListenerSnapshot, ServerState
-from .tls import TlsError
+from .tls import TlsContext, TlsError
 from .tls_handshake import TlsHandshake
 from .tls_stream import TlsStream
 
@@ -51,62 +53,87 @@ def arrive(
 
 
 def _start(lifetime: Lifetime, raw: socket.socket, address: tuple[str, int], begin: Begin) -> None:
-    local_address: tuple[str, int] = raw.getsockname()[:2]
-    tls, loop, turns = lifetime.listener.tls, lifetime.server.loop, lifetime.server.turns
-    if tls is None:
-        lifetime.opened()
-        begin(lifetime, Arrived(Connection(loop, raw, turns), Peer(*address), local_address))
-        return
-    try:
-        stream = TlsStream(tls, raw)
-    except (OSError, ValueError) as error:
-        raw.close()
-        _refuse(lifetime, lifetime, error)
-        return
+    tls = lifetime.listener.tls
+    connection = Connection(lifetime.server.loop, raw, lifetime.server.turns)
+    arrived = Arrived(connection, Peer(*address), raw.getsockname()[:2])
     lifetime.opened()
-    _Securing(lifetime, stream, Arrived(Connection(loop, stream, turns), Peer(*address), local_address), begin)
+    if tls is None:
+        begin(lifetime, arrived)
+    else:
+        _Securing(lifetime, tls, raw, arrived, begin)
 
 
 class _Securing:
-    """A client in its TLS handshake."""
+    """A client in its TLS handshake, which begins once its first byte is there, and is one of TLS."""
 
-    __slots__ = ("_arrived", "_begin", "_handshake", "_lifetime", "_stream", "_timer")
+    __slots__ = ("_arrived", "_begin", "_connection", "_handshake", "_lifetime", "_raw", "_timer", "_tls")
 
-    def __init__(self, lifetime: Lifetime, stream: TlsStream, arrived: Arrived, begin: Begin) -> None:
-        loop = lifetime.server.loop
+    def __init__(self, lifetime: Lifetime, tls: TlsContext, raw: socket.socket, arrived: Arrived, begin: Begin) -> None:
         self._lifetime = lifetime
-        self._stream = stream
+        self._tls = tls
+        self._raw = raw
         self._arrived = arrived
+        self._connection = arrived.connection
         self._begin = begin
+        self._handshake: TlsHandshake | None = None
         # TLS gets no time of its own: the same ARTIM covers it and the A-ASSOCIATE-RQ (PS3.8 9.1.4).
-        self._timer = loop.call_at(lifetime.began + lifetime.listener.policy.artim, self._too_late)
-        self._handshake = TlsHandshake(loop, stream, self._secured, self._failed, lifetime.server.turns)
+        self._timer = lifetime.server.loop.call_at(lifetime.began + lifetime.listener.policy.artim, self._too_late)
         lifetime.stage = self
-        self._handshake.step()
+        self._connection.read_with(partial(lifetime.guard, self._look))
 
     def abort(self, cause: Cause, detail: str) -> None:
         self._timer.cancel()
-        self._handshake.cancel()
+        if self._handshake is not None:
+            self._handshake.cancel()
         self._lifetime.abort(cause, detail)
-        linger_close(self._arrived.connection, self._lifetime.server.view, LINGER, self._lifetime.closed)
+        linger_close(self._connection, self._lifetime.server.view, LINGER, self._lifetime.closed)
 
-    def _secured(self) -> None:
+    def _look(self) -> None:
+        """What does the client speak? OpenSSL would not say, nor tell a health check from a broken handshake."""
+        try:
+            start = self._raw.recv(FIRST_BYTES, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError:
+            start = b""
+        self._connection.pause_reading()
+        if not start:
+            self.abort(Cause.NOTHING_SENT, "")
+            return
+        self._lifetime.heard()
+        if not start.startswith(TLS_HANDSHAKE):
+            spoken = foreign_protocol(start) or "something else"
+            self._refuse(f"the client does not begin TLS, which this listener requires: it speaks {spoken}")
+        else:
+            self._shake_hands()
+
+    def _shake_hands(self) -> None:
+        loop, turns = self._lifetime.server.loop, self._lifetime.server.turns
+        try:
+            stream = TlsStream(self._tls, self._raw)
+        except (OSError, ValueError) as error:
+            self._refuse(f"TLS: {error}")
+            return
+        self._connection = Connection(loop, stream, turns)
+        self._handshake = TlsHandshake(loop, stream, partial(self._secured, stream), self._failed, turns)
+        self._handshake.step()
+
+    def _secured(self, stream: TlsStream) -> None:
         self._timer.cancel()
-        self._lifetime.guard(self._hand_over)
+        self._lifetime.guard(self._hand_over, stream)
 
-    def _hand_over(self) -> None:
-        connection, peer, local_address = self._arrived
-        peer = Peer(peer.address, peer.port, self._stream.peer_certificate())
-        self._begin(self._lifetime, Arrived(connection, peer, local_address))
+    def _hand_over(self, stream: TlsStream) -> None:
+        peer = self._arrived.peer
+        peer = Peer(peer.address, peer.port, stream.peer_certificate())
+        self._begin(self._lifetime, Arrived(self._connection, peer, self._arrived.local_address))
 
     def _failed(self, error: TlsError) -> None:
-        _refuse(self._lifetime, self, error)
+        self._refuse(f"TLS: {error}")
+
+    def _refuse(self, reason: str) -> None:
+        lifetime = self._lifetime
+        lifetime.tell(Refused(lifetime.facts, datetime.now(UTC), "", reason, ReasonClass.TLS))
+        self.abort(Cause.REFUSED, reason)
 
     def _too_late(self) -> None:
         self.abort(Cause.TIMEOUT, f"no TLS handshake within {self._lifetime.listener.policy.artim:g} s")
-
-
-def _refuse(lifetime: Lifetime, stage: Lifetime | _Securing, error: Exception) -> None:
-    reason = f"TLS: {error}"
-    lifetime.server.tell(Refused(lifetime.id, datetime.now(UTC), "", reason))
-    stage.abort(Cause.REFUSED, reason)

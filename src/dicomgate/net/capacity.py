@@ -7,15 +7,10 @@ which limit it is over. There are only as many of those as may be unauthenticate
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from ..kit.addresses import source_of
-
-_log = logging.getLogger("dicomgate.gateway")
-_SUMMARY = 1.0  # seconds between two lines of the log, however many connections are dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,23 +116,3 @@ class Slot:
         if self._counts and not self._counts[-1]:
             del self._sources[self._source]
         self._counts = ()
-
-
-class DropLog:
-    """Tells the operator of connections that were closed unanswered, in at most one line a second."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._count = 0
-        self._last = "", ""
-
-    def __call__(self, address: str, limit: str) -> None:
-        """One more, from this address, because of this limit."""
-        if not self._count:
-            self._loop.call_later(_SUMMARY, self._write)
-        self._count += 1
-        self._last = address, limit
-
-    def _write(self) -> None:
-        _log.warning("connections closed unanswered: %d, the last of them from %s: %s", self._count, *self._last)
-        self._count = 0

@@ -1,6 +1,7 @@
 """One association from its accept to the close of both connections: slot, records, expiry.
 
-Rule: it has one Opened record and one Closed record, which has the first cause that was named.
+Rule: it has one Opened record, and one Closed record, which has the first cause that was named. Both are written only
+once there is something to tell: a health check, which connects and closes, is counted.
 
 Three stages take it over from each other: the TLS handshake (arrival), the DICOM handshake (session), the relay.
 """
@@ -14,12 +15,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import ParamSpec, Protocol
 
-from ..events.events import Cause, Closed, Opened
+from ..events.events import Cause, Closed, Event, Facts, Opened
 from .capacity import Slot
 from .relay import Direction
 from .server_state import ListenerSnapshot, ServerState
 
 _log = logging.getLogger("dicomgate.gateway")
+_connections = logging.getLogger("dicomgate.association")
 _EXPIRY_CHECK = 30.0  # seconds
 _P = ParamSpec("_P")
 
@@ -37,10 +39,10 @@ class Lifetime:
     `began` is when it was accepted (seconds of the event loop's clock), `over` becomes true with the Closed record.
     """
 
-    __slots__ = ("_expiry", "_open", "_slot", "began", "id", "listener", "over", "server", "stage")
+    __slots__ = ("_expiry", "_facts", "_open", "_opened", "_slot", "began", "id", "listener", "over", "server", "stage")
 
     def __init__(self, server: ServerState, listener: ListenerSnapshot, slot: Slot, address: tuple[str, int]) -> None:
-        """Writes the Opened record. `address` is the client's."""
+        """`address` is the client's."""
         self.id = secrets.token_hex(6)
         self.server = server
         self.listener = listener
@@ -50,9 +52,28 @@ class Lifetime:
         self._slot = slot
         self._open = 0
         self._expiry: asyncio.TimerHandle | None = None
+        self._facts = Facts(self.id, listener.policy.listener, *address)
+        self._opened: datetime | None = datetime.now(UTC)  # None once that is told
+        _connections.debug("%s: connected: %s port %d, listener %s", self.id, *address, listener.policy.listener)
         server.associations.add(self)
         listener.acquire()
-        server.tell(Opened(self.id, datetime.now(UTC), listener.policy.listener, *address))
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of it, by the records that it has."""
+        return self._facts
+
+    def heard(self) -> None:
+        """Its client has sent something: from now on it has records."""
+        if self._opened is not None:
+            opened, self._opened = self._opened, None
+            self.server.tell(Opened(self._facts, opened))
+
+    def tell(self, event: Event) -> None:
+        """Write a record, after the Opened record."""
+        self.heard()
+        self._facts = event.facts
+        self.server.tell(event)
 
     @property
     def over_limit(self) -> str:
@@ -120,8 +141,11 @@ class Lifetime:
         self.stage = _OVER  # the stage refers to this: what is over needs no garbage collector
         if self._expiry is not None:
             self._expiry.cancel()
+        if cause is Cause.NOTHING_SENT and self._opened is not None:
+            self.server.count_silent(self._facts.address)
+            return
         seconds = self.server.loop.time() - self.began
-        self.server.tell(Closed(self.id, datetime.now(UTC), cause, detail, seconds, *relayed))
+        self.tell(Closed(self._facts, datetime.now(UTC), cause, detail, seconds, *relayed))
 
     def _forget_if_gone(self) -> None:
         if self.over and not self._open:

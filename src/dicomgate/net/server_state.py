@@ -31,12 +31,14 @@ class Association(Protocol):
 class ServerState:
     """What all associations of a gateway share.
 
+    `count_silent` is called with the address of each client that closed its connection without having sent anything.
     `buffer` and its `view` belong to the callback that is running; nothing is kept in them between two callbacks.
     `turns` is for the steps of those who have not logged in.
     """
 
     loop: asyncio.AbstractEventLoop
     tell: Sink
+    count_silent: Callable[[str], None]
     capacity: Capacity
     guard: Guard
     buffer: bytearray = field(default_factory=lambda: bytearray(RECEIVE_SIZE))

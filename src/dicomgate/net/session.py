@@ -81,6 +81,7 @@ class Session:
             self._broken(end, error)
             return
         if count:
+            self._lifetime.heard()
             self._carry_out(data(bytes(view[:count])))
         else:
             connection.pause_reading()
@@ -120,7 +121,7 @@ class Session:
                     if self._upstream is not None:
                         _send(self._upstream, pdu)
                 case do.Emit(event):
-                    lifetime.server.tell(event)
+                    lifetime.tell(event)
                 case do.Timer(seconds):
                     self._timer.cancel()
                     self._timer = lifetime.server.loop.call_later(seconds, self._deadline)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ssl
 
+from .tls_words import reason_in_words, verification_in_words
+
 TlsContext = ssl.SSLContext
 """What the modules that do not import `ssl` call it."""
 
@@ -26,14 +28,14 @@ class WantsToWrite(BlockingIOError):
     """Nothing is read before the answers to earlier records are sent, for example to key updates (RFC 8446 4.6.3)."""
 
 
-def words(error: OSError) -> str:
-    """An error of a connection in words for the operator."""
+def words(error: OSError, peer: str = "the server") -> str:
+    """An error of a connection in words for the operator; `peer` is "the client" or "the server"."""
     if isinstance(error, TlsError):
         return str(error)
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate does not verify: {error.verify_message}"
+        return verification_in_words(error.verify_message, peer)
     if isinstance(error, ssl.SSLError):
-        return (error.reason or "broken off").lower().replace("_", " ")
+        return reason_in_words(error.reason or "", peer)
     if isinstance(error, TimeoutError):
         return "not in time"
     return error.strerror or "the connection ended"

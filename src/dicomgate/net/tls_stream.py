@@ -54,7 +54,7 @@ class TlsStream:
         except OSError as error:
             with suppress(OSError):  # the alert
                 self._flush()
-            raise TlsError(words(error)) from error
+            raise TlsError(words(error, "the client" if self._object.server_side else "the server")) from error
         except ValueError as error:
             raise TlsError("no handshake") from error
 

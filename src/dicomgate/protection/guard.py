@@ -37,12 +37,13 @@ from functools import partial
 from ..auth.chain import Chain, Verdict
 from ..auth.link import Pending
 from ..contract import Accept, Attempt, Decision, Identity, Pass, Reject, Unavailable
+from ..events.events import ReasonClass
 from ..state.protocol import SharedState, StateUnavailable
 from .recent_credentials import Outcome, Recent, RecentCredentials
 from .throttle import Charge, Subject, Throttle, subject_of
 
 _log = logging.getLogger("dicomgate.auth")
-_AGAIN = Reject("the same credential was refused a moment ago")
+_AGAIN = Verdict(Reject("the same credential was refused a moment ago"), reason_class=ReasonClass.WRONG_CREDENTIAL)
 
 
 @dataclass(slots=True)
@@ -82,7 +83,7 @@ class Guard:
         if known is Outcome.ACCEPTED:
             return chain.begin(attempt, partial(self._known, self._throttle, subject, recent, done))
         if known is Outcome.REFUSED:
-            return asyncio.get_running_loop().call_soon(done, Verdict(_AGAIN))
+            return asyncio.get_running_loop().call_soon(done, _AGAIN)
         judging = partial(self._judge, chain, self._throttle, subject, digest, attempt, known, recent)
         task = asyncio.get_running_loop().create_task(_call(done, judging))
         if known is Outcome.UNKNOWN:
@@ -97,10 +98,10 @@ class Guard:
         while known is Outcome.UNDER_WAY:
             await recent.ended()
             if self._recent.is_refused(recent, waited=True):
-                return Verdict(_AGAIN)
+                return _AGAIN
             known, recent = self._recent.compare(subject.key, digest)
         if known is Outcome.REFUSED:
-            return Verdict(_AGAIN)
+            return _AGAIN
         if known is Outcome.ACCEPTED:
             verdict = await chain.consult(attempt)
             self._check_known(throttle, subject, recent, verdict)
@@ -126,7 +127,7 @@ class Guard:
             # Wait only for attempts on the same counter. An attempt from elsewhere would gain nothing by waiting for
             # the owner's, and the wait would tell that the owner is logging in.
             if (gate := self._gates.get(counter)) is None:
-                return Verdict(Reject(why_not))
+                return Verdict(Reject(why_not), reason_class=ReasonClass.THROTTLED)
             await gate.one_ended.wait()
         gate = self._gates.setdefault(counter, _Gate())
         gate.under_way += 1
@@ -186,7 +187,8 @@ class Guard:
             why = f"the credential may be used once, and the replay cache cannot be asked: {error}"
             return replace(verdict, decision=Unavailable(why))
         if not first:
-            return replace(verdict, decision=Reject("the credential may be used once, and was used before"))
+            used = Reject("the credential may be used once, and was used before")
+            return replace(verdict, decision=used, reason_class=ReasonClass.REPLAYED)
         return replace(verdict, decision=replace(decision, once=None))
 
     def _write(self, writing: Callable[[], Awaitable[object]]) -> None:

@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from ..association.admission import Admit, Policy, Refuse, before_asking, settle
+from ..association.admission import Admit, Policy, Refuse, before_asking, facts_of, settle
 from ..auth.chain import Chain
 from ..auth.link import DEFAULT_DEADLINE, DEFAULT_WORKERS, Link, answered
 from ..config.load import Configuration, load
@@ -33,7 +33,7 @@ from ..config.schema import EmbeddedTables, ListenerTable
 from ..contract import Attempt, Authenticator
 from ..errors import ConfigError, Problem
 from ..events.audit import Audit
-from ..events.events import Event, Refused
+from ..events.events import Event, Facts, ReasonClass, Refused
 from ..events.log import write_log
 from ..protection.guard import Guard
 from ..wire.reject_abort import REFUSED_IDENTITY, TRY_LATER, AssociateReject, PduError
@@ -54,6 +54,7 @@ __all__ = [
 
 _log = logging.getLogger("dicomgate.embedding")
 _UNNAMED = "embedded"
+_NO_ANSWER = Refuse(TRY_LATER, "a defect of dicomgate", ReasonClass.UNAVAILABLE)
 
 
 class LoginService:
@@ -164,34 +165,41 @@ class LoginService:
         if the request has none. `secured`: the connection is TLS. `always`: the only refusal that the program can send,
         if it cannot choose.
         """
+        facts: Facts = facts_of(attempt)
+        answer: Admit | Refuse = _NO_ANSWER
         try:
             async with asyncio.timeout(self.deadline):
-                answer = await self._judge(attempt, user_identity, self._secured if secured else self._in_the_clear)
+                facts, answer = await self._judge(
+                    attempt, user_identity, self._secured if secured else self._in_the_clear
+                )
         except TimeoutError:
-            answer = Refuse(TRY_LATER, f"no decision within {self.deadline:g} s")
+            answer = Refuse(TRY_LATER, f"no decision within {self.deadline:g} s", ReasonClass.DEADLINE)
         except Exception:  # noqa: BLE001 (rule 2)
             _log.exception("%s: a defect", attempt.id)
-            answer = Refuse(TRY_LATER, "a defect of dicomgate")
         if isinstance(answer, Refuse):
             answer = replace(answer, refusal=always or answer.refusal)
-            titles = attempt.called_ae_title, attempt.calling_ae_title
-            self._tell(Refused(attempt.id, datetime.now(UTC), str(answer.refusal), answer.reason, *titles))
+            told = Refused(facts, datetime.now(UTC), str(answer.refusal), answer.reason, answer.reason_class)
+            self._tell(told)
         return answer
 
-    async def _judge(self, attempt: Attempt, user_identity: bytes | None, policy: Policy) -> Admit | Refuse:
+    async def _judge(
+        self, attempt: Attempt, user_identity: bytes | None, policy: Policy
+    ) -> tuple[Facts, Admit | Refuse]:
+        """What is known now, and the answer."""
         if user_identity is not None:
             try:
                 attempt = replace(attempt, identity=read_identity(user_identity, policy.fallback_encoding))
             except PduError as error:
-                return Refuse(REFUSED_IDENTITY, str(error))
+                return facts_of(attempt), Refuse(REFUSED_IDENTITY, str(error), ReasonClass.MALFORMED_IDENTITY)
         if (refuse := before_asking(attempt.identity, policy)) is not None:
-            return refuse
+            return facts_of(attempt), refuse
         verdict = await answered(partial(self._guard.begin, self._chain, attempt))
         decided, answer = settle(attempt, verdict, datetime.now(UTC))
         self._tell(decided)
         if isinstance(answer, Admit) and len(answer.server_response or b"") > LONGEST_RESPONSE:
-            return Refuse(TRY_LATER, f"{answer.authenticator}: its response does not fit")
-        return answer
+            why = f"{answer.authenticator}: its response does not fit"
+            answer = Refuse(TRY_LATER, why, ReasonClass.UNAVAILABLE)
+        return decided.facts, answer
 
     def _tell(self, event: Event) -> None:
         write_log(event)

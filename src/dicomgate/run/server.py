@@ -20,11 +20,12 @@ from ..events.events import Event
 from ..events.log import write_log
 from ..kit.addresses import show_address
 from ..net.arrival import arrive
-from ..net.capacity import Capacity, DropLog, Limits
+from ..net.capacity import Capacity, Limits
 from ..net.descriptors import affordable
 from ..net.listener import Address, Listener
 from ..net.server_state import ListenerSnapshot, ServerState
 from ..net.session import Session
+from ..net.tally import dropped, silent
 from .generation import Generation, prepare
 
 _log = logging.getLogger("dicomgate.server")
@@ -44,8 +45,8 @@ class Server:
         self._generation = generation
         self._listeners: dict[Address, Listener] = {}
         self._retiring: set[asyncio.Task[None]] = set()
-        capacity = Capacity(_limits(self._gateway), DropLog(loop))
-        self._state = ServerState(loop, self._tell, capacity, generation.protection.guard)
+        capacity = Capacity(_limits(self._gateway), dropped(loop).count)
+        self._state = ServerState(loop, self._tell, silent(loop).count, capacity, generation.protection.guard)
         self._adopt(generation)
 
     @classmethod

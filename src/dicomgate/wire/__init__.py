@@ -10,6 +10,7 @@ Law 4: use memory in proportion to the bytes received, never to the bytes declar
 Modules:
 
     associate         A-ASSOCIATE-RQ and A-ASSOCIATE-AC (PS3.8 9.3.2, 9.3.3): strict parse to a value, canonical encode
+    foreign           Which other protocol a peer speaks, by its first bytes
     items             Walk and build the variable items of the A-ASSOCIATE PDUs (PS3.8 9.3.2, PS3.7 annex D.3)
     pdu               Cut a stream into PDUs before the association is established (PS3.8 9.3.1)
     presentation      Presentation contexts: proposed by 20H (PS3.8 9.3.2.2), answered by 21H (PS3.8 9.3.3.2)

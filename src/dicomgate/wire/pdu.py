@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from enum import IntEnum
 from struct import Struct
 
-from .reject_abort import INVALID_PARAMETER, UNEXPECTED_PDU, UNRECOGNIZED_PDU, Abort, PduError
+from .foreign import foreign_protocol
+from .reject_abort import INVALID_PARAMETER, UNEXPECTED_PDU, UNRECOGNIZED_PDU, Abort, NotDicom, PduError
 
 HEADER = Struct(">BxL")
 """PDU-type, a reserved byte "not tested to this value when received", PDU-length."""
@@ -97,13 +98,6 @@ class PduReader:
             return PduError(f"{PduType(kind)!s} out of turn", self.out_of_turn)
         except ValueError:
             answer = UNRECOGNIZED_PDU if self.out_of_turn == UNEXPECTED_PDU else self.out_of_turn
-            return PduError(f"not a DICOM PDU: type {kind:02X}H{_guess(bytes(self._received))}", answer)
-
-
-def _guess(start: bytes) -> str:
-    """The most likely misconfiguration: what the peer seems to speak instead of DICOM."""
-    if start[:2] == b"\x16\x03"[: len(start)]:
-        return " (a TLS ClientHello: the peer uses TLS, this listener does not)"
-    if start[:1] in b"GPHO" and start[:4] in (b"GET ", b"POST", b"HEAD", b"OPTI", b"PUT "):
-        return " (an HTTP request)"
-    return ""
+            spoken = foreign_protocol(bytes(self._received))
+            what = f"not DICOM: the peer speaks {spoken}" if spoken else f"not a DICOM PDU: its type is {kind:02X}H"
+            return NotDicom(what, answer)

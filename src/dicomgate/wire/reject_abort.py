@@ -87,6 +87,10 @@ class PduError(DicomgateError):
         super().__init__(message)
 
 
+class NotDicom(PduError):
+    """The peer speaks another protocol."""
+
+
 def decode_refusal(pdu: bytes | bytearray) -> Refusal:
     """From a whole A-ASSOCIATE-RJ or A-ABORT PDU of 10 bytes; values that the standard reserves are kept."""
     return AssociateReject(pdu[7], pdu[8], pdu[9]) if pdu[0] == 3 else Abort(pdu[8], pdu[9])
