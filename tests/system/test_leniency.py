@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
+from pynetdicom import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
 from pynetdicom.sop_class import CTImageStorage, StudyRootQueryRetrieveInformationModelGet
 
 from dicomgate.testing import raw
@@ -45,6 +46,19 @@ def test_ten_megabytes_pass_at_an_odd_maximum_length_of_either_side(
         assert received == pacs.stored
         assert len(received[image.SOPInstanceUID]) > 10_000_000
     running.wait_for("Closed", 2, cause="released")
+
+
+def test_every_class_in_every_transfer_syntax_fits_the_limit(gateway: StartGateway, spy: Spy) -> None:
+    """The longest request that pynetdicom makes."""
+    syntaxes = [raw.item(0x40, uid.encode()) for uid in ALL_TRANSFER_SYNTAXES]
+    classes = [str(context.abstract_syntax).encode() for context in AllStoragePresentationContexts[:128]]
+    contexts = [raw.proposed(2 * at + 1, raw.item(0x30, uid), *syntaxes) for at, uid in enumerate(classes)]
+    request = raw.rq(LOGIN, context=b"".join(contexts))
+    assert len(request) > 150_000
+    running = gateway(configuration(spy.address))
+    with RawClient(running.address) as client:
+        assert len(AssociateAccept.parse(client.ask(request)).contexts) == 128
+        assert client.release() == raw.RELEASE_RP
 
 
 def test_an_untidy_request_reaches_the_pacs_tidy(gateway: StartGateway, spy: Spy) -> None:
