@@ -110,7 +110,7 @@ async def test_a_full_disk_changes_nothing_and_may_have_room_again(path: Path) -
     state = SqliteState(path, QUICK)
 
     def pages(most: int) -> None:
-        state._thread.submit(state._connection.execute, f"PRAGMA max_page_count = {most}").result()
+        state._thread.submit(state._opened_connection().execute, f"PRAGMA max_page_count = {most}").result()
 
     pages(1)  # no more than there are
     with pytest.raises(StateUnavailable, match="database or disk is full"):  # noqa: PT012
@@ -186,6 +186,40 @@ async def test_a_damaged_file_does_not_end_the_start_and_lets_no_credential_be_u
     assert not caplog.text
 
 
+async def test_a_file_that_is_damaged_while_it_is_in_use_is_replaced_as_well(path: Path) -> None:
+    state = SqliteState(path, PATIENT, mend=True)
+    for number in range(200):
+        assert await state.first_use(f"ticket {number}", SOON)
+    state._thread.submit(state._opened_connection().execute, "PRAGMA wal_checkpoint(TRUNCATE)").result()
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(os.urandom(path.stat().st_size - 4096))
+    state._thread.submit(state._opened_connection().execute, "PRAGMA shrink_memory").result()
+    with pytest.raises(StateUnavailable, match="malformed"):
+        await state.first_use("ticket 1", SOON)
+    with pytest.raises(StateUnavailable, match="is not known"):
+        await state.first_use("ticket 1", SOON)
+    assert await state.take("alice", [], ALICE) == Grant(False)
+    await state.close()
+
+
+async def test_a_file_that_is_locked_at_the_start_is_opened_later(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    state = SqliteState(path, Limits(deadline=1), mend=True)
+    assert "out of reach for now: database is locked" in caplog.text
+    with pytest.raises(StateUnavailable):
+        await state.take("", (), ALICE)
+    other.close()
+    while True:
+        try:
+            assert await state.take("", (), ALICE) == Grant(False)
+            break
+        except StateUnavailable:  # a busy machine
+            await asyncio.sleep(0.01)
+    await state.close()
+
+
 async def test_a_sound_file_is_left_alone_and_loses_nothing(path: Path) -> None:
     await use(path, first=True)
     state = SqliteState(path, PATIENT, mend=True)
@@ -208,7 +242,7 @@ async def test_a_loss_of_an_unknown_time_ago_is_forgotten_after_a_day(path: Path
     state = SqliteState(path, PATIENT, mend=True)
     with pytest.raises(StateUnavailable):
         await state.first_use("ticket", SOON)
-    state._thread.submit(state._connection.execute, "UPDATE lost SET at = at - 86401").result()
+    state._thread.submit(state._opened_connection().execute, "UPDATE lost SET at = at - 86401").result()
     assert await state.first_use("ticket", SOON)
     await state.close()
 

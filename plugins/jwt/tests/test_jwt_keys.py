@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from dicomgate import Accept, ConfigError, Reject
+from dicomgate.testing.watching import no_descriptor_left
 from dicomgate_jwt import Jwt
 from dicomgate_jwt.keys import BadKeyError, read_pem, read_set, secret_key
 from plugins.jwt.tests.mint import (
@@ -277,6 +278,13 @@ class TestAFileThatChanges:
             assert accepts(judge, source.old, source.new)
         assert caplog.text.count("loaded, 1 keys") == 4
         assert SECRET.private.decode() not in caplog.text
+
+    def test_a_removed_key_is_not_trusted_because_one_read_failed(self, tmp_path: Path, source: Source) -> None:
+        judge, path = source.judge(tmp_path)
+        replaced(path, source.after, source.mode)
+        with no_descriptor_left():
+            assert judge.keys.algorithms  # type: ignore[union-attr]
+        assert accepts(judge, source.new, source.old)
 
     def test_a_bad_one_at_the_start(self, tmp_path: Path, source: Source) -> None:
         source.judge(tmp_path)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dicomgate import ConfigError
+from dicomgate.testing.watching import no_descriptor_left
 from dicomgate_passcode import watched_users
 from dicomgate_passcode.dummy_hash import DummyHash, DummyHashes
 from dicomgate_passcode.hashing import HashingFailedError
@@ -75,6 +76,15 @@ def test_the_last_good_file_stays_and_the_change_is_logged_once(
     users_file.parent.chmod(0o755)
     users_file.write_text(good.replace("alice", "clara"))
     users_file.chmod(0o600)
+    assert set(watched.current().users) == {"clara", "bert"}
+
+
+def test_a_removed_user_is_not_trusted_because_one_read_failed(watched: WatchedUsers, users_file: Path) -> None:
+    new = users_file.with_name("new")
+    new.write_text(users_file.read_text().replace("alice", "clara"))
+    new.replace(users_file)
+    with no_descriptor_left():
+        assert "alice" in watched.current().users
     assert set(watched.current().users) == {"clara", "bert"}
 
 

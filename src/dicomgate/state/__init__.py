@@ -4,7 +4,7 @@ Rule: the two stores answer alike (tests/state/test_model.py).
 
 Modules:
 
-    damage            A damaged file of the SQLite state: found when the gateway starts, and moved aside
+    damage            A damaged file of the SQLite state: found when the gateway opens it, and moved aside
     protocol          What gateways share, as a protocol: counters of attempts, known subjects, used credentials
     redis             The state in a Redis or Valkey, shared by the gateways of several machines
     redis_connection  Connections of redis-py to the first address of a host that answers, whichever is silent

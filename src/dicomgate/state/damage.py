@@ -1,4 +1,4 @@
-"""A damaged file of the SQLite state: found when the gateway starts, and moved aside.
+"""A damaged file of the SQLite state: found when the gateway opens it, and moved aside.
 
 Rule 1: a damaged state must not end every start: a running gateway survives it as well. What was counted is lost.
 Rule 2: no file is removed, and none is moved that may be something else: a `path` may be wrong.
@@ -22,8 +22,12 @@ _OPCODES = 10_000  # of SQLite's virtual machine, between two looks at the clock
 
 def is_damage(error: BaseException) -> bool:
     """True if the file is damaged, and not only out of reach: locked, full, not ours to write."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary result code
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return _primary(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def is_passing(error: BaseException) -> bool:
+    """True for what passes without a change of the file or the configuration: a lock, a full disk, a failing disk."""
+    return _primary(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
 def look_for_damage(connection: sqlite3.Connection, seconds: float) -> None:
@@ -53,3 +57,8 @@ def move_aside(path: Path) -> Path | None:
         with suppress(FileNotFoundError):
             Path(f"{path}{companion}").rename(f"{aside}{companion}")
     return aside
+
+
+def _primary(error: BaseException) -> int:
+    """The primary result code of SQLite; 0 for an error that is not its own."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

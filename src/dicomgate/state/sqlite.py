@@ -19,13 +19,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from ..errors import StartError, StateUnavailable
-from .damage import is_damage, look_for_damage, move_aside
+from .damage import is_damage, is_passing, look_for_damage, move_aside
 from .protocol import Backoff, Count, Grant, Limits
-from .sqlite_tables import Ledger, note_loss, prepare
+from .sqlite_tables import Ledger, prepare
 
 _log = logging.getLogger("dicomgate.state")
 _PATIENCE = 0.8  # of the deadline: how long one process waits for the lock of another
@@ -39,16 +40,21 @@ class SqliteState:
     def __init__(self, path: Path | None = None, limits: Limits | None = None, *, mend: bool = False) -> None:
         """Open the file; create it, readable for its owner alone, if it is missing. Raises StartError.
 
-        `mend`: look for damage, and begin a new file in the place of a damaged one, which is moved aside.
+        `mend`, for a gateway that serves: a damaged file is moved aside, and a new one begun; one that is out of reach
+        for now (locked, a full disk) is opened by a later question.
         """
         self._path = path
         self._mend = mend
         self._limits = limits or Limits()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dicomgate-state")
+        self._connection: sqlite3.Connection | None = None
+        self._opened: tuple[int, int] | None = None
         try:
-            self._connection = self._thread.submit(self._open).result(self._limits.deadline)
-            self._opened = self._identity()
+            self._thread.submit(self._opened_connection).result(self._limits.deadline)
         except (OSError, TimeoutError, sqlite3.Error) as error:
+            if mend and (isinstance(error, TimeoutError) or is_passing(error)):
+                _log.error("state %s: out of reach for now: %s", path, self._words(error))
+                return
             self._thread.shutdown(wait=False)
             raise StartError(f"state {path}: cannot be opened: {self._words(error)}") from error
 
@@ -106,9 +112,16 @@ class SqliteState:
 
     # From here on in the thread.
 
+    def _opened_connection(self) -> sqlite3.Connection:
+        """The connection; made now if there is none."""
+        if self._connection is None:
+            self._connection = self._open()
+            self._opened = self._identity()
+        return self._connection
+
     def _open(self) -> sqlite3.Connection:
         try:
-            return self._connected()
+            return self._connected(prepare)
         except sqlite3.DatabaseError as error:
             if not self._mend or self._path is None or not is_damage(error):
                 raise
@@ -119,11 +132,9 @@ class SqliteState:
                 "state %s: damaged (%s): moved aside as %s, and begun anew. Counters and known addresses are lost. A "
                 "credential of single use is refused unless it is made from now on", self._path, error, aside
             )  # fmt: skip
-        connection = self._connected()
-        _transaction(connection, lambda: note_loss(connection, time.time()))
-        return connection
+        return self._connected(partial(prepare, lost=time.time()))
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connected(self, make: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
         if self._path is not None:
             # SQLite gives its other files the mode of this one. A file that exists must not be opened here: closing it
             # again would release the locks that this process has on it.
@@ -137,7 +148,7 @@ class SqliteState:
             connection.execute("PRAGMA synchronous = NORMAL")
             if self._mend:  # before anything is written to it
                 look_for_damage(connection, self._limits.deadline * _LOOKING)
-            _transaction(connection, lambda: prepare(connection))
+            _transaction(connection, lambda: make(connection))
         except BaseException:
             connection.close()
             raise
@@ -159,13 +170,20 @@ class SqliteState:
 
     def _close(self) -> None:
         with suppress(sqlite3.Error):
-            self._connection.close()
+            if self._connection is not None:
+                self._connection.close()
 
     def _transact(self, work: Callable[[Ledger], _Answer]) -> _Answer:
+        connection = self._opened_connection()
         if self._identity() != self._opened:
             raise sqlite3.OperationalError("the file was replaced while it was in use; restart the gateway")
-        connection = self._connection
-        return _transaction(connection, lambda: work(Ledger(connection, self._limits, time.time())))
+        try:
+            return _transaction(connection, lambda: work(Ledger(connection, self._limits, time.time())))
+        except sqlite3.DatabaseError as error:
+            if self._mend and is_damage(error):  # the next question opens it anew, and looks for the damage
+                self._close()
+                self._connection = None
+            raise
 
     def _identity(self) -> tuple[int, int] | None:
         """Device and inode: if the file is replaced, other processes count in the new one. Raises OSError."""

@@ -58,8 +58,8 @@ class Row(NamedTuple):
 _NO_ROW = Row(0, 0.0, 0.0, 0.0, None)
 
 
-def prepare(connection: sqlite3.Connection) -> None:
-    """Create the tables if they do not exist. Raises sqlite3.Error."""
+def prepare(connection: sqlite3.Connection, lost: float | None = None) -> None:
+    """Create the tables if they do not exist. `lost`: what was used before then is not known. Raises sqlite3.Error."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version == 0:
         for statement in _SCHEMA:
@@ -67,13 +67,10 @@ def prepare(connection: sqlite3.Connection) -> None:
     elif version != _VERSION:
         raise sqlite3.DatabaseError(f"its tables have version {version}, this release needs {_VERSION}")
     connection.execute("CREATE TABLE IF NOT EXISTS lost (at REAL NOT NULL)")  # version 1 began without it
+    if lost is not None:
+        connection.execute("INSERT INTO lost VALUES (?)", (lost,))
     # Even if it is set already: a file that cannot be written must be found now.
     connection.execute(f"PRAGMA user_version = {_VERSION}")
-
-
-def note_loss(connection: sqlite3.Connection, now: float) -> None:
-    """What was used before now is not known. Raises sqlite3.Error."""
-    connection.execute("INSERT INTO lost VALUES (?)", (now,))
 
 
 class Ledger:
