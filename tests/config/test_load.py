@@ -205,6 +205,7 @@ WRONG_LINES = [
     ("gateway", 'artim = "long"', "artim: a duration is a number with a unit"),
     ("gateway", 'artim = "0s"', "artim: must be longer than 0"),
     ("gateway", 'idle_timeout = "0s"', "idle_timeout: must be longer"),
+    ("gateway", 'keepalive = "10h"', 'keepalive: must be "1s" to "9h", or "0s" for none'),
     ("gateway", "max_associations = 0", "max_associations: must be 1 or more"),
     ("gateway", "max_associations_per_source = 0", "max_associations_per_source: must be 1 or more"),
     ("gateway", "max_unauthenticated = 0", "max_unauthenticated: must be 1 or more"),

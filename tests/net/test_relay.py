@@ -42,13 +42,13 @@ class Relayed:
     ended: list[tuple[Cause, str, int, int]] = field(default_factory=list)
     gone: list[bool] = field(default_factory=list)
 
-    def start(self, *, idle: float = 60, early: bytes = b"") -> None:
+    def start(self, *, idle: float = 60, keepalive: float = 0, early: bytes = b"") -> None:
         def ended(cause: Cause, detail: str, from_client: Direction, from_upstream: Direction) -> None:
             self.ended.append((cause, detail, from_client.bytes, from_upstream.bytes))
 
         loop, streams = asyncio.get_running_loop(), (PdvStream({1, 3}, 0), PdvStream({1, 3}, 0))
         gone = partial(self.gone.append, True)
-        self.relay = Relay(loop, bytearray(BUFFER), *self.connections, streams, idle, ended, gone)
+        self.relay = Relay(loop, bytearray(BUFFER), *self.connections, streams, idle, keepalive, ended, gone)
         self.relay.start(early)
 
     def peers(self, from_client: bool) -> tuple[socket.socket, socket.socket]:

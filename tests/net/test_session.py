@@ -49,7 +49,7 @@ class Server:
         self.state = ServerState(loop, self.events.append, self.silent.append, self.capacity, cast(Guard, None))
         policy = Policy("clinical", artim=artim)
         use, done = partial(self._use, 1), partial(self._use, -1)
-        self.snapshot = ListenerSnapshot(policy, Chain([]), {}, tls, 60, use, done)
+        self.snapshot = ListenerSnapshot(policy, Chain([]), {}, tls, 60, 0, use, done)
         self._listener = Listener(loop, (sock := listen("127.0.0.1", 0)), self._accept)
         self.address: Address = sock.getsockname()[:2]
 

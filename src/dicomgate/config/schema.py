@@ -38,6 +38,12 @@ def _fingerprint(value: str) -> str:
     return plain
 
 
+def _keepalive(value: timedelta) -> timedelta:
+    if value and not timedelta(seconds=1) <= value <= timedelta(hours=9):  # the kernel takes up to 32767 s
+        raise ValueError('must be "1s" to "9h", or "0s" for none')
+    return value
+
+
 def _several(value: object) -> object:
     if isinstance(value, dict):
         raise ValueError("there can be several of these tables: write the name in double brackets, [[like_this]]")  # noqa: TRY004
@@ -66,6 +72,7 @@ class GatewayTable(_Table):
     max_request_bytes: int = Field(default=262_144, ge=1024, le=4_194_304)
     artim: Deadline = timedelta(seconds=30)
     idle_timeout: Deadline = timedelta(minutes=30)
+    keepalive: Annotated[Duration, AfterValidator(_keepalive)] = timedelta(seconds=60)
     drain_timeout: Duration = timedelta(seconds=30)
 
 

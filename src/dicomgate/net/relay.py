@@ -22,6 +22,7 @@ from ..association.established import LINGER, Association
 from ..association.pdv_stream import PdvStream
 from ..events.events import Cause
 from .connection import Connection
+from .keepalive import keep_alive
 from .lingering import linger_close
 
 _log = logging.getLogger("dicomgate.gateway")
@@ -54,8 +55,8 @@ class Direction:
 class Relay:
     """Takes over both connections. `ended` is called once with the cause, `gone` for each connection that is closed."""
 
-    __slots__ = ("_active", "_association", "_buffer", "_ended", "_gone", "_loop", "_quiet", "_timer", "_view",
-                 "directions")  # fmt: skip
+    __slots__ = ("_active", "_association", "_buffer", "_ended", "_gone", "_keepalive", "_loop", "_quiet", "_timer",
+                 "_view", "directions")  # fmt: skip
 
     def __init__(
         self,
@@ -65,6 +66,7 @@ class Relay:
         upstream: Connection,
         streams: tuple[PdvStream, PdvStream],
         idle_timeout: float,
+        keepalive: float,
         ended: Ended,
         gone: Callable[[], None],
     ) -> None:
@@ -80,7 +82,8 @@ class Relay:
         )
         self._active = loop.time()
         self._quiet = idle_timeout
-        self._timer = loop.call_later(idle_timeout, self._check_silence)
+        self._keepalive = keepalive
+        self._timer = loop.call_later(min(idle_timeout, keepalive or idle_timeout), self._check_silence)
         for connection in (client, upstream):
             connection.on_drained = connection.on_broken = connection.turns = None
 
@@ -216,6 +219,10 @@ class Relay:
         self._carry_out(self._association.deadline())
 
     def _check_silence(self) -> None:
+        if self._keepalive:
+            # Four system calls, which most associations are too short for; the client's connection has it anyway.
+            keep_alive(self.directions[1].source.stream, self._keepalive)
+            self._keepalive = 0
         since, why = self._active, "nothing was sent"
         for direction in self.directions:
             # A peer that sends and does not read is no better than one that does neither.

@@ -63,5 +63,6 @@ class ListenerSnapshot:
     upstreams: Mapping[str, Upstream]
     tls: TlsContext | None
     idle_timeout: float
+    keepalive: float
     acquire: Callable[[], None]
     release: Callable[[], None]

@@ -150,10 +150,11 @@ class Session:
             raise RuntimeError("established without an upstream")
         self._timer.cancel()
         lifetime = self._lifetime
-        server, idle = lifetime.server, lifetime.listener.idle_timeout
+        server, listener = lifetime.server, lifetime.listener
         flows = effect.from_client, effect.from_upstream
         connections = self._client, self._upstream
-        relay = Relay(server.loop, server.buffer, *connections, flows, idle, lifetime.relayed, lifetime.closed)
+        patience = listener.idle_timeout, listener.keepalive
+        relay = Relay(server.loop, server.buffer, *connections, flows, *patience, lifetime.relayed, lifetime.closed)
         lifetime.established(relay)
         relay.start(effect.early)
         if effect.ends is not None:

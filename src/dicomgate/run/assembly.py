@@ -110,9 +110,10 @@ def assemble(path: Path) -> Assembly:
             problems += configuration.located(error, "listener", index).problems
             continue
         chains[table.name] = chain
-        idle_timeout = configuration.tables.gateway.idle_timeout.total_seconds()
+        gateway = configuration.tables.gateway
+        patience = gateway.idle_timeout.total_seconds(), gateway.keepalive.total_seconds()
         policy = make_policy(configuration, table, chain)
-        listener = ListenerSnapshot(policy, chain, upstreams, tls, idle_timeout, users.acquire, users.release)
+        listener = ListenerSnapshot(policy, chain, upstreams, tls, *patience, users.acquire, users.release)
         listeners |= dict.fromkeys(table.bind, listener)
     if problems:
         raise ConfigError(problems)

@@ -22,6 +22,7 @@ from ..kit.addresses import show_address
 from ..net.arrival import arrive
 from ..net.capacity import Capacity, Limits
 from ..net.descriptors import affordable
+from ..net.keepalive import keep_alive
 from ..net.listener import Address, Listener
 from ..net.server_state import ListenerSnapshot, ServerState
 from ..net.session import Session
@@ -126,6 +127,7 @@ class Server:
         self._state.guard = generation.protection.guard
         self._state.guard.forget()
         for address, sock in generation.sockets.items():
+            keep_alive(sock, generation.assembly.listeners[address].keepalive)
             if address not in self._listeners:
                 self.bound[address] = sock.getsockname()[:2]
                 self._listeners[address] = Listener(self._state.loop, sock, partial(self._accept, address))
