@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
+
+from dicomgate.testing.commandline import DICOMGATE
 
 
 def test_a_right_configuration_is_described(gate: Path, run: Any) -> None:
@@ -79,6 +84,27 @@ def test_a_plugin_that_is_broken_is_told_from_one_that_is_not_there(
     assert "canary-secret" not in line
 
 
+def test_what_a_start_would_fail_at_fails_the_check(gate: Path, run: Any, one_line: Any, serving: Any) -> None:
+    gate.write_text(gate.read_text().replace("audit.jsonl", "nowhere/audit.jsonl"))
+    line = one_line(run("check", "--config", gate), 3)
+    assert line == f"the audit file {gate.parent}/nowhere/audit.jsonl cannot be written: No such file or directory\n"
+    with serving(gate) as gateway:
+        assert gateway.finished() == 3
+    assert gateway.lines[-1].endswith(line.rstrip())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_root_checks_what_the_user_of_the_service_may_read(gate: Path, run: Any, one_line: Any) -> None:
+    assert run("check", "--config", gate, "--user", "root").exit_code == 0
+    assert "there is no user 'nosuchuser'" in one_line(run("check", "--config", gate, "--user", "nosuchuser"), 2)
+    # In a process of its own: it does not become root again.
+    asked = [sys.executable, *DICOMGATE[1:], "check", "--config", str(gate), "--user", "nobody"]
+    result = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 2
+    assert result.stdout == "checked as user nobody\n"
+    assert result.stderr == f"{gate}: cannot be read: Permission denied\n"
+
+
 def test_check_connects_to_the_upstreams(gate: Path, run: Any, pacs: int) -> None:
     alone = run("check", "--config", gate, "--connect")
     assert alone.exit_code == 3
@@ -86,7 +112,9 @@ def test_check_connects_to_the_upstreams(gate: Path, run: Any, pacs: int) -> Non
     gate.write_text(gate.read_text().replace("127.0.0.1:1", f"127.0.0.1:{pacs}"))
     result = run("check", "--config", gate, "--connect")
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[-1] == "upstream pacs: reached"
+    assert result.stdout.splitlines()[-1] == (
+        "upstream pacs: reached, a C-ECHO from DICOMGATE to PACS is answered with status 0000H"
+    )
     gate.write_text(gate.read_text().replace("[[authenticator]]", "tls = {}\n[[authenticator]]"))
     without_tls = run("check", "--config", gate, "--connect")
     assert without_tls.exit_code == 3

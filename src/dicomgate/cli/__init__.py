@@ -8,8 +8,9 @@ Rule 3: a secret comes from the terminal, hidden, from standard input or from a 
 
 Modules:
 
+    as_user          Become the user of the service: what root may read says nothing about what that user may
     ask              `dicomgate ask`: ask the configured authenticators about one identity, and explain each answer
-    check            `dicomgate check`: the configuration and, with `--connect`, the upstreams
+    check            `dicomgate check`: whether the gateway would start and, with `--connect`, whether all answers
     echo             `dicomgate echo`: log in, send a C-ECHO, and print what the server answers
     exit_status      How a command fails: one line on standard error, and its exit status
     group            The command group: our own commands, and those that plugins add
@@ -19,6 +20,7 @@ Modules:
     output           What commands print: rows, as a table on a terminal and with tabs for a program; decisions in words
     plugin_commands  What a plugin's commands import: what is configured, and how a command speaks and ends
     plugins          `dicomgate plugins`: list the installed authenticators and their keys; `plugins new` begins one
+    probing          What `dicomgate check --connect` asks: upstreams, the authenticators' servers, a shared state
     scaffold         `dicomgate plugins new NAME`: write a distribution with a working authenticator, to change
     serve            `dicomgate serve`: run the gateway until a signal ends it
     throttle         `dicomgate throttle list | clear`: the counters of failed logins

@@ -1,40 +1,77 @@
-"""`dicomgate check`: the configuration and, with `--connect`, the upstreams."""
+"""`dicomgate check`: whether the gateway would start and, with `--connect`, whether all answers."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Annotated
 
 import typer
 
 from ..errors import StartError
 from ..kit.addresses import show_address
-from ..net.dial import Upstream
+from ..kit.certificates import described, read_certificates
 from ..run.assembly import Assembly, assemble
+from ..run.rehearsal import in_use, rehearsed
+from .as_user import become
 from .logs import configure
 from .options import DEFAULT_CONFIG, ConfigOption
+from .probing import asked
 
 
 def check(
     config: ConfigOption = DEFAULT_CONFIG,
-    connect: Annotated[bool, typer.Option("--connect", help="Also connect to each upstream, with its TLS.")] = False,
+    connect: Annotated[
+        bool, typer.Option("--connect", help="Also ask everything on the network that a login depends on.")
+    ] = False,
+    user: Annotated[
+        str | None, typer.Option(help="As root: check as this user; default: dicomgate, if there is one.")
+    ] = None,
 ) -> None:
-    """Check the configuration and everything that it names, without listening.
+    """Try all that a start would try, without listening.
 
     Exit status: 0 it is right, 2 it is wrong (with file, line and key),
-    3 an upstream cannot be reached.
+    3 the machine prevents a start, or something cannot be reached.
     """
+    if name := become(user):
+        typer.echo(f"checked as user {name}")
     configure()
     assembly = assemble(config)
-    for line in describe(assembly):
-        typer.echo(line)
-    for warning in assembly.warnings:
-        typer.echo(f"warning: {warning}", err=True)
-    if connect:
-        # What is logged on the way is in our own line.
-        logging.getLogger("dicomgate.upstream").setLevel(logging.CRITICAL)
-        asyncio.run(_connect_all(assembly))
+    asyncio.run(_check(assembly, connect))
+
+
+async def _check(assembly: Assembly, connect: bool) -> None:
+    # With --connect there is a line for each answer: what is logged on the way would say it twice.
+    with _silence() if connect else nullcontext():
+        async with rehearsed(assembly) as busy:
+            for line in [*describe(assembly), *map(in_use, busy)]:
+                typer.echo(line)
+            for warning in assembly.warnings:
+                typer.echo(f"warning: {warning}", err=True)
+            if connect:
+                await _ask_all(assembly)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+async def _ask_all(assembly: Assembly) -> None:
+    wrong = []
+    for line in await asked(assembly):
+        if line.problem:
+            wrong.append(f"{line.what}: {line.problem}")
+        else:
+            typer.echo(f"{line.what}: {line.detail}")
+    if wrong:
+        raise StartError("\n".join(wrong))
 
 
 def describe(assembly: Assembly) -> list[str]:
@@ -47,6 +84,9 @@ def describe(assembly: Assembly) -> list[str]:
         names = " then ".join(link.name for link in snapshot.chain.links)
         tls = "TLS" if listener.tls else "no TLS"
         lines.append(f"listener {listener.name}: {where}, {tls}, identity {listener.identity}, asks {names}")
+        if listener.tls is not None:
+            (own, *_) = read_certificates(assembly.configuration.folder / listener.tls.certificate)
+            lines.append(f"listener {listener.name}: certificate {described(own)}")
     for authenticator in tables.authenticator:
         deadline = f"{authenticator.timeout.total_seconds():g} s"
         lines.append(f"authenticator {authenticator.title}: {authenticator.use}, has {deadline} for its answer")
@@ -57,29 +97,3 @@ def describe(assembly: Assembly) -> list[str]:
         where = show_address(*upstream.address)
         lines.append(f"upstream {upstream.name}: {where}, {tls}, called AE title {titles}, identity {identity}")
     return lines
-
-
-async def _connect_all(assembly: Assembly) -> None:
-    reasons = await asyncio.gather(
-        *(
-            _reason_against(assembly.upstreams[table.name], table.timeout.total_seconds())
-            for table in assembly.configuration.tables.upstream
-        )
-    )
-    wrong = []
-    for upstream, reason in zip(assembly.upstreams.values(), reasons, strict=True):
-        if reason:
-            wrong.append(f"upstream {upstream.name}: cannot be reached: {reason}")
-        else:
-            typer.echo(f"upstream {upstream.name}: reached")
-    if wrong:
-        raise StartError("\n".join(wrong))
-
-
-async def _reason_against(upstream: Upstream, seconds: float) -> str:
-    """Connect and close again: why that failed, or ""."""
-    try:
-        (await upstream.open(seconds)).close()
-    except StartError as error:
-        return str(error)
-    return ""

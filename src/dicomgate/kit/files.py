@@ -9,6 +9,7 @@ Rule 4: messages name the path, never the content.
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
@@ -84,6 +85,25 @@ def check_folders(path: Path) -> None:
         status = folder.stat()
         if not status.st_mode & stat.S_ISVTX and (writer := _other_writer(status)):
             raise ConfigError(f"{path}: {writer[0]} may write the folder {folder}; chmod {writer[1]}")
+
+
+def try_to_write(path: Path, *, beside_it: bool = False) -> None:
+    """Raise the OSError that opening the file for writing would raise, without creating it.
+
+    `beside_it`: its folder must be writable too, because further files will be made there.
+    """
+    target = Path(os.path.realpath(path))
+    exists = target.exists()
+    if exists:
+        os.close(os.open(target, os.O_RDWR | os.O_NONBLOCK if beside_it else os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK))
+    if beside_it or not exists:
+        target.parent.stat()
+        if not target.parent.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if os.statvfs(target.parent).f_flag & os.ST_RDONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        if not os.access(target.parent, os.W_OK | os.X_OK, effective_ids=True):
+            raise PermissionError(errno.EACCES, f"{os.strerror(errno.EACCES)} (the folder {target.parent})")
 
 
 def file_stamp(path: Path) -> FileStamp:

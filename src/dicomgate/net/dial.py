@@ -97,7 +97,12 @@ class Upstream:
 
 def dialled(upstream: Upstream, seconds: float) -> socket.socket | BlockingTls:
     """A blocking connection, TLS included, for a client without an event loop. Raises StartError like `open`."""
-    stream = asyncio.run(upstream.open(seconds)).stream
+    return waiting(asyncio.run(upstream.open(seconds)))
+
+
+def waiting(connection: Connection) -> socket.socket | BlockingTls:
+    """An open connection as one that waits, for use outside of the event loop."""
+    stream = connection.stream
     if isinstance(stream, TlsStream):
         return BlockingTls(stream)
     stream.setblocking(True)

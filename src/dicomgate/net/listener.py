@@ -16,6 +16,10 @@ _log = logging.getLogger("dicomgate.listener")
 _BACKLOG = 1024
 _AT_ONCE = 16  # connections accepted in one callback; one in each would cost a fifth more
 _PAUSE = 0.5  # seconds, after the file descriptors ran out
+_REMEDIES = {
+    errno.EACCES: "; a port below 1024 needs AmbientCapabilities=CAP_NET_BIND_SERVICE in the unit",
+    errno.EADDRNOTAVAIL: "; this machine does not have the address, or not yet",
+}
 _OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 Address: TypeAlias = tuple[str, int]
@@ -25,6 +29,17 @@ Accepted: TypeAlias = Callable[[socket.socket, Address], None]
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; on an IPv6 address, for IPv6 alone. Raises StartError, which names address and reason."""
+    sock = bind(host, port)
+    try:
+        sock.listen(_BACKLOG)
+    except OSError as error:  # another program listens there since a moment ago
+        sock.close()
+        raise _cannot(host, port, error) from error
+    return sock
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that is bound, and does not listen yet. Raises as `listen` does."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = None
     try:
@@ -34,12 +49,16 @@ def listen(host: str, port: int) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
         sock.bind((host, port))
-        sock.listen(_BACKLOG)
     except OSError as error:
         if sock is not None:
             sock.close()
-        raise StartError(f"cannot listen on {show_address(host, port)}: {error.strerror or error}") from error
+        raise _cannot(host, port, error) from error
     return sock
+
+
+def _cannot(host: str, port: int, error: OSError) -> StartError:
+    remedy = _REMEDIES.get(error.errno or 0, "")
+    return StartError(f"cannot listen on {show_address(host, port)}: {error.strerror or error}{remedy}")
 
 
 class Listener:

@@ -1,0 +1,95 @@
+"""What `dicomgate check --connect` asks: upstreams, the authenticators' servers, a shared state.
+
+Rule: all are asked at the same time, each within its own time, and each answer is one line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from cryptography import x509
+
+from ..association.admission import ANY_AE_TITLE
+from ..auth.link import Link
+from ..auth.members import probed
+from ..config.load import Configuration
+from ..config.schema import UpstreamTable
+from ..contract import Probed
+from ..errors import NegativeAnswer, StartError, StateUnavailable
+from ..kit.certificates import described
+from ..net.connection import Connection
+from ..net.dial import Upstream, waiting
+from ..net.tls_stream import TlsStream
+from ..run.assembly import Assembly
+from ..run.protection import configured_state
+from ..scu.login import verification_request
+from .options import DEFAULT_CALLED, DEFAULT_CALLING
+
+_PATIENCE = 10.0
+"""Seconds that an authenticator has for all that it depends on."""
+
+
+async def asked(assembly: Assembly) -> list[Probed]:
+    """A line for each; the authenticators have been entered."""
+    tables = assembly.configuration.tables
+    answers = await asyncio.gather(
+        *(_of_link(link) for link in assembly.links.values()),
+        _of_state(assembly.configuration),
+        *(_of_upstream(assembly.upstreams[table.name], table) for table in tables.upstream),
+    )
+    return [line for lines in answers for line in lines]
+
+
+async def _of_link(link: Link) -> list[Probed]:
+    if link.members.probe is None:
+        return []
+    found = await probed(link.members.probe, _PATIENCE)
+    return [Probed(f"authenticator {link.name}: {one.what}", one.problem, one.detail or "answers") for one in found]
+
+
+async def _of_state(configuration: Configuration) -> Sequence[Probed]:
+    if configuration.tables.state.url is None:
+        return []
+    state = configured_state(configuration)
+    try:
+        await state.counters()
+    except StateUnavailable as error:
+        return [Probed("state", str(error).removeprefix("state "))]
+    finally:
+        await state.close()
+    return [Probed("state", detail="answers")]
+
+
+async def _of_upstream(upstream: Upstream, table: UpstreamTable) -> Sequence[Probed]:
+    what, seconds = f"upstream {table.name}", table.timeout.total_seconds()
+    deadline = time.monotonic() + seconds
+    try:
+        connection = await upstream.open(seconds)
+    except StartError as error:
+        return [Probed(what, f"cannot be reached: {error}")]
+    certificate = ""
+    if isinstance(connection.stream, TlsStream) and (der := connection.stream.peer_certificate()):
+        certificate = f"; its certificate: {described(x509.load_der_x509_certificate(der))}"
+    called = next((title for title in table.called_ae_titles if title != ANY_AE_TITLE), DEFAULT_CALLED)
+    try:
+        said = await asyncio.to_thread(_echo, connection, called, deadline)
+    except StartError as error:
+        return [Probed(what, f"reached, but a C-ECHO failed: {error}{certificate}")]
+    return [Probed(what, detail=f"reached, {said}{certificate}")]
+
+
+def _echo(connection: Connection, called: str, deadline: float) -> str:
+    """What the upstream says to a C-ECHO. Raises StartError if that is no DICOM answer."""
+    from ..scu.client import Client  # pydicom is slow to import
+
+    try:
+        with Client(waiting(connection), deadline) as client:
+            client.associate(verification_request(DEFAULT_CALLING, called, None))
+            status = client.echo()
+            client.release()
+    except NegativeAnswer as error:
+        # The answer is DICOM's. Whether it knows the calling AE titles of the clients, only they can find out.
+        return f"a C-ECHO from {DEFAULT_CALLING} to {called} is {error}"
+    return f"a C-ECHO from {DEFAULT_CALLING} to {called} is answered with status {status:04X}H"

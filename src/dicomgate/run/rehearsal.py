@@ -1,0 +1,77 @@
+"""A start without listening: what `dicomgate check` tries, in the order of `generation.prepare`.
+
+Rule: nothing is created or changed, and a running gateway does not notice. So the audit and the state are not opened
+where opening would make them, and an address is bound, but not listened on.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ..config.load import Configuration
+from ..errors import ConfigError, StartError
+from ..kit.addresses import show_address
+from ..kit.files import check_trusted, try_to_write
+from ..net.listener import Address, bind
+from ..state import open_state
+from .assembly import Assembly
+
+
+@asynccontextmanager
+async def rehearsed(assembly: Assembly) -> AsyncIterator[list[Address]]:
+    """Try to start with this assembly, and keep its authenticators entered while a `with` lasts.
+
+    Yields the addresses that are in use: by the running gateway, or by another program. Raises what a start would
+    raise: ConfigError and StartError.
+    """
+    _try_audit(assembly.configuration)
+    await _try_state(assembly.configuration)
+    await assembly.open()
+    try:
+        yield [address for address in assembly.listeners if _is_in_use(address)]
+    finally:
+        await assembly.retire()
+
+
+def _try_audit(configuration: Configuration) -> None:
+    name = configuration.tables.gateway.audit
+    if name is None:
+        return
+    path = configuration.folder / name
+    try:
+        try_to_write(path)
+    except OSError as error:
+        raise StartError(f"the audit file {path} cannot be written: {error.strerror}") from error
+
+
+async def _try_state(configuration: Configuration) -> None:
+    table = configuration.tables.state
+    path = configuration.folder / table.path
+    try:
+        if table.url is not None:
+            await open_state(None, table.url).close()
+            return
+        if path.exists():
+            check_trusted(path)
+        try_to_write(path, beside_it=True)
+    except ConfigError as error:
+        raise configuration.located(error, "state", "path" if table.url is None else "url") from error
+    except OSError as error:
+        raise StartError(f"state {path}: cannot be opened: {error.strerror}") from error
+
+
+def _is_in_use(address: Address) -> bool:
+    try:
+        bind(*address).close()
+    except StartError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE:
+            return True
+        raise
+    return False
+
+
+def in_use(address: Address) -> str:
+    """The line about an address that is in use."""
+    return f"{show_address(*address)} is in use: by the running gateway, or by another program"
