@@ -79,7 +79,7 @@ def test_a_type_out_of_turn_is_judged_on_its_first_byte(kind: int, out_of_turn: 
     ("out_of_turn", "answer"), [(UNEXPECTED_PDU, UNRECOGNIZED_PDU), (Abort(2, 2), UNRECOGNIZED_PDU), (BY_USER, BY_USER)]
 )
 def test_a_type_that_does_not_exist(kind: int, out_of_turn: Abort, answer: Abort) -> None:
-    with pytest.raises(PduError, match=f"type {kind:02X}H") as refused:
+    with pytest.raises(PduError, match=f"its type is {kind:02X}H") as refused:
         reader(bytes((kind,)), out_of_turn=out_of_turn).next_pdu()
     assert refused.value.answer == answer
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dicomgate.testing import raw
+from dicomgate.wire import presentation
 from dicomgate.wire.presentation import AnsweredContext, ProposedContext, read_answered, read_proposed
 from dicomgate.wire.reject_abort import INVALID_PARAMETER, PduError
 
@@ -35,7 +36,7 @@ def test_a_proposal() -> None:
         ((ABSTRACT, IMPLICIT, raw.item(0x10)), "item 10H does not belong"),
         ((ABSTRACT, raw.item(0x30, b"x"), IMPLICIT), "presentation context 1: two abstract syntaxes"),
         ((raw.item(0x30, b"x"), ABSTRACT, IMPLICIT), "two abstract syntaxes"),
-        ((ABSTRACT, IMPLICIT * 128), "too many items"),
+        ((ABSTRACT, IMPLICIT * 80), "too many items"),
         ((ABSTRACT, IMPLICIT, b"\0"), "1 bytes left over"),
         ((ABSTRACT, raw.item(0x40, raw.IMPLICIT, length=18)), "declares 18 bytes, 17 are left"),
     ],
@@ -55,7 +56,7 @@ def test_a_malformed_proposal(syntaxes: tuple[bytes, ...], message: str) -> None
         ((raw.item(0x30, b"1" * 200), IMPLICIT), 3, "(200 bytes) is not a UID"),
         ((ABSTRACT,), 4, "no transfer syntax (abstract syntax 1.2.840.10008.1.1)"),
         ((ABSTRACT, raw.item(0x40, b"1.2a"), raw.item(0x40)), 4, 'not UIDs: 2 of 2, the first is "1.2" and then 61H'),
-        ((ABSTRACT, IMPLICIT * 127), None, ""),
+        ((ABSTRACT, IMPLICIT * 79), None, ""),
         ((raw.item(0x30, raw.VERIFICATION + b" \0"), raw.item(0x40, raw.IMPLICIT + b"\0")), None, ""),
         ((ABSTRACT, raw.item(0x40, b"x"), IMPLICIT), None, "transfer syntaxes that are not UIDs: 1 of 2"),
     ],
@@ -126,3 +127,13 @@ def test_an_unknown_result_is_no_acceptance(result: int) -> None:
     told: list[str] = []
     assert read_answered(raw.answered(3, result)[4:], told) == AnsweredContext(3, 2, b"")
     assert told == [f"presentation context 3: its result {result}, which the standard does not know"]
+
+
+def test_long_contexts_are_not_remembered() -> None:
+    def kept_after(data: bytes) -> int:
+        read(data)
+        return presentation._remembered_syntaxes.cache_info().currsize
+
+    presentation._remembered_syntaxes.cache_clear()
+    assert kept_after(raw.proposed(1, ABSTRACT, raw.item(0x40, raw.IMPLICIT + bytes(2048)))) == 0
+    assert kept_after(raw.proposed(1)) == 1

@@ -25,7 +25,6 @@ KNOWN = frozenset((0x10, 0x20, 0x21, 0x30, 0x40, *range(0x50, 0x5A)))
 _UID = re.compile(rb"[0-9]+(?:\.[0-9]+)*")
 _DIGITS_AND_DOTS = re.compile(rb"[0-9.]{0,64}")
 _LONGEST_UID = 64
-_LONGEST_FIELD = 128  # a UID with its padding; some write it from a fixed array
 
 MOST_ITEMS = 1024
 """The most items in one PDU or item: far more than any client sends, and few enough to be walked in a millisecond."""
@@ -78,12 +77,6 @@ def counted(data: bytes, start: int, where: str) -> tuple[bytes, int]:
 
 def find_uid(field: bytes) -> bytes | None:
     """The UID in a field, without the NULs or spaces that pad it at its end; None if there is none."""
-    return _find_uid(field) if len(field) <= _LONGEST_FIELD else None
-
-
-@lru_cache(maxsize=2048)
-def _find_uid(field: bytes) -> bytes | None:
-    """Remembered, because every request has the same few hundred."""
     uid = field.rstrip(b"\0 ")  # at its end only: of "1.2" NUL ".3" one reader takes "1.2" and another all of it
     return uid if len(uid) <= _LONGEST_UID and _UID.fullmatch(uid) else None
 

@@ -10,8 +10,8 @@ from .reject_abort import PduError
 
 IMPLICIT_VR_LITTLE_ENDIAN = b"1.2.840.10008.1.2"
 """The transfer syntax of an answer in which it is not significant; every peer knows it (PS3.5 10.1)."""
-_MOST_SYNTAXES = 128  # twice as many as the standard has transfer syntaxes
-_REMEMBERED = 2048
+_MOST_SYNTAXES = 80  # the standard has 59 transfer syntaxes, retired ones included
+_REMEMBERED = 2048  # bytes, so that what is remembered is little
 
 RESULTS = {
     0: "acceptance",
