@@ -63,9 +63,11 @@ class AuthenticatorContract:
         _check_response(*ask(authenticator, replace(good, identity=identity)))
 
     def test_the_bad_attempt_is_rejected(self, authenticator: Authenticator, bad: Attempt) -> None:
-        """Looked at, and not genuine: neither passed on nor excused by an Unavailable."""
+        """Looked at, and not genuine: neither passed on nor excused by an Unavailable. It stands, if it can say so."""
         (decision,) = ask(authenticator, bad)
         _require(isinstance(decision, Reject) and bool(decision.reason), f"no Reject with a reason: {decision}")
+        stands = getattr(decision, "stands", None)
+        _require(stands is None or stands() is True, "its refusal does not stand, although nothing has changed")
 
     def test_a_damaged_credential_is_never_accepted(self, authenticator: Authenticator, good: Attempt) -> None:
         """Empty, cut, reversed, too long, not text; of another user: no Accept, and no exception either."""
