@@ -322,6 +322,24 @@ def test_the_client_leaves_at_every_stage() -> None:
         assert talk.client_data(b"late") == talk.decided(YES) == talk.upstream_opened() == talk.deadline() == []
 
 
+# decision: D37
+def test_nothing_goes_upstream_before_a_record_that_is_required() -> None:
+    def recording() -> Handshake:
+        talk = deciding(policy=replace(POLICY, audit_required=True))
+        (record,) = talk.decided(YES)
+        assert isinstance(record, do.Record)
+        assert isinstance(record.event, Decided)
+        return talk
+
+    assert recording().recorded("") == [do.Timer(10), do.Connect("pacs")]
+    lost, late = recording(), recording()
+    for talk, effects in ((lost, lost.recorded("a full disk")), (late, late.deadline())):
+        assert to_client(effects) == AssociateReject(2, 2, 1).encode()
+        assert talk.recorded("") == [], "what is written too late changes nothing"
+        (refused,) = told(effects, Refused)
+        assert talk is late or refused.reason == "a full disk"
+
+
 # decision: D22, D24
 def test_deadlines_at_every_stage() -> None:
     assert handshake().deadline() == [do.Close(Cause.TIMEOUT, "no A-ASSOCIATE-RQ within 30 s")]  # AA-2, no PDU

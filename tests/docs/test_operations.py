@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dicomgate.events import events
-from dicomgate.events.audit import record
+from dicomgate.events.audit import record, record_of_loss
 from dicomgate.testing.pages import DOCS, ROOT, blocks, rows, section, text
 
 OPERATIONS = DOCS / "operations.md"
@@ -47,7 +47,8 @@ def test_the_audit_records_that_are_shown_are_whole() -> None:
     (shown,) = blocks(OPERATIONS, "json")
     kinds = {event.__name__: event for event in EVENTS}
     seen = set()
-    for line in shown.text.splitlines():
+    *of_associations, lost = shown.text.splitlines()
+    for line in of_associations:
         values = json.loads(line)
         event = kinds[values["event"]]
         seen.add(values["event"])
@@ -57,11 +58,15 @@ def test_the_audit_records_that_are_shown_are_whole() -> None:
         made = event(facts, *[_as_python(values[name], name) for name in own])
         assert record(made, node=values["node"]) == values
     assert seen == set(kinds)
+    values = json.loads(lost)
+    names = [field.name for field in fields(events.Lost)]
+    assert [row[0].strip("`") for row in rows(section(OPERATIONS, "Lost"))] == names
+    assert record_of_loss(events.Lost(*[_as_python(values[name], name) for name in names]), values["node"]) == values
 
 
 def _as_python(value: Any, field: str) -> Any:
     enums = {"outcome": events.Outcome, "cause": events.Cause, "reason_class": events.ReasonClass}
-    if field == "time":
+    if field in ("time", "since", "until"):
         return datetime.fromisoformat(value)
     return enums[field](value) if field in enums else value
 

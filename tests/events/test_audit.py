@@ -11,6 +11,7 @@ import sys
 from dataclasses import fields, replace
 from datetime import timedelta, timezone
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -48,6 +49,13 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
+def kept(audit: Audit, event: Event) -> str:
+    """Write its record and wait for the answer."""
+    answers: SimpleQueue[str] = SimpleQueue()
+    audit.keep(event, answers.put)
+    return answers.get(timeout=30)
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "audit.jsonl"
@@ -63,6 +71,7 @@ def audit(path: Path) -> Any:
 def test_the_fields_are_exactly_these(audit: Audit, path: Path) -> None:
     for event in EVENTS:
         audit(event)
+    audit.close()
     address = {"listener": "clinical", "address": "192.0.2.1", "port": 50000}
     claimed = {"calling_ae_title": "CT1", "called_ae_title": "PACS", "identity_type": 2, "claimed": "alice"}
     unknown = {"calling_ae_title": "", "called_ae_title": "", "identity_type": None, "claimed": None}
@@ -101,6 +110,7 @@ def test_no_text_forges_a_record(audit: Audit, path: Path) -> None:
     written: list[Event] = [evil for event in EVENTS for text in NASTY for evil in poisoned(event, text)]
     for event in written:
         audit(event)
+    audit.close()
     raw = path.read_bytes()
     assert printable(raw)
     assert raw.count(b"\n") == len(written)
@@ -113,6 +123,7 @@ def test_no_naughty_string_forges_a_record(audit: Audit, path: Path) -> None:
     for text in strings:
         facts = ACCEPTED.facts._replace(claimed=text)
         audit(replace(ACCEPTED, facts=facts, reason=text, groups=(text,), attributes={"name": text}))
+    audit.close()
     raw = path.read_bytes()
     assert printable(raw)
     read = lines(path)
@@ -154,16 +165,32 @@ def test_records_are_appended_and_readable_by_owner_and_group_alone(path: Path) 
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
-def test_after_a_rotation_the_path_is_opened_anew(audit: Audit, path: Path) -> None:
+def test_after_a_rotation_the_path_is_opened_anew_and_else_its_writer_goes_on(audit: Audit, path: Path) -> None:
     audit(OPENED)
+    same = Audit(path, "gate-1", running=audit)
+    assert audit.goes_on_in(same), "nothing was rotated: no second writer gets between the records of the first"
+    same(REFUSED)
     rotated = path.rename(path.with_suffix(".1"))
     audit(ACCEPTED)
     # What a reload does: the new one is there before the old one is closed.
-    fresh = Audit(path, "n")
-    audit.close()
+    fresh = Audit(path, "gate-1", running=same)
+    assert not same.goes_on_in(fresh)
+    same.close()
     fresh(CLOSED)
     fresh.close()
-    assert [it["event"] for it in lines(rotated)] == ["Opened", "Decided"]
+    assert [it["event"] for it in lines(rotated)] == ["Opened", "Refused", "Decided"]
+    assert [it["event"] for it in lines(path)] == ["Closed"]
+
+
+@pytest.mark.parametrize("how", ["truncated", "deleted"])
+def test_a_file_that_is_truncated_or_deleted_under_it_is_written_all_the_same(
+    how: str, audit: Audit, path: Path
+) -> None:
+    kept(audit, OPENED)
+    path.write_bytes(b"")
+    if how == "deleted":
+        path.unlink()
+    assert kept(audit, CLOSED) == ""
     assert [it["event"] for it in lines(path)] == ["Closed"]
 
 
@@ -176,13 +203,31 @@ def test_a_file_that_cannot_be_written_is_a_start_error(tmp_path: Path, name: st
 
 def test_a_full_disk_is_logged_and_raises_nothing(caplog: pytest.LogCaptureFixture) -> None:
     audit = Audit(Path("/dev/full"), "n")
-    for _ in range(3):
-        audit(OPENED)
-    audit(CLOSED)
+    audit(OPENED)
+    assert kept(audit, ACCEPTED) == audit.trouble == "No space left on device"
     audit.close()
-    kinds = ["Opened"] * 3 + ["Closed"]
-    assert caplog.messages == [f"a1: the audit record {kind} is lost: No space left on device" for kind in kinds]
+    assert caplog.messages == [
+        "the audit file /dev/full cannot be written: No space left on device; at most 10000 records wait for it",
+        "the audit file /dev/full: 2 audit records are lost at its end: No space left on device",
+    ]
     assert {it.levelno for it in caplog.records} == {logging.ERROR}
+
+
+def test_a_pipe_with_a_name_needs_a_reader_and_may_lose_it(tmp_path: Path) -> None:
+    fifo = tmp_path / "audit"
+    os.mkfifo(fifo)
+    with pytest.raises(StartError, match="nobody reads this pipe"):
+        Audit(fifo, "n")
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    audit = Audit(fifo, "n")
+    assert kept(audit, OPENED) == ""
+    os.close(reader)
+    assert kept(audit, ACCEPTED) == "Broken pipe"
+    with fifo.open("rb") as again:
+        assert kept(audit, CLOSED) == ""
+        audit.close()
+        told = [json.loads(line)["event"] for line in again]
+    assert told == ["Opened", "Decided", "Closed"], "what nobody had read waited for a reader"
 
 
 def test_a_disk_that_takes_half_a_record_tears_no_other(path: Path) -> None:
@@ -198,6 +243,8 @@ told = lambda id: audit(Opened(Facts(id, "clinical", "192.0.2.1", 1), datetime.n
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 resource.setrlimit(resource.RLIMIT_FSIZE, (650, hard))
 [told(id) for id in "abcd"]
+while not audit.trouble:
+    pass
 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 told("e")
 audit.close()
@@ -209,18 +256,18 @@ audit.close()
             whole.append(json.loads(line)["id"])
         except ValueError:
             torn += 1
-    assert whole == ["a", "b", "e"]
+    assert whole == ["a", "b", "c", "d", "e"], "each in its place, whole"
     assert torn == 1, "the positive control: there was half a record"
-    assert "c: the audit record Opened is lost: only a part of it was written" in ended.stderr
-    assert "d: the audit record Opened is lost: File too large" in ended.stderr
+    assert "cannot be written: File too large" in ended.stderr
+    assert "can be written again" in ended.stderr
 
 
-def test_without_a_path_records_go_to_standard_output(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
-    audit = Audit(None, "n")
-    audit(replace(OPENED, facts=ADDRESS._replace(listener="\x1b\u202e\x7f")))
-    audit.close()
-    audit(CLOSED)
-    out = capsysbinary.readouterr().out.splitlines()
+def test_without_a_path_records_go_to_standard_output(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    for event in (replace(OPENED, facts=ADDRESS._replace(listener="\x1b\u202e\x7f")), CLOSED):
+        audit = Audit(None, "n")
+        audit(event)
+        audit.close()
+    out = capfdbinary.readouterr().out.splitlines()
     assert [json.loads(line)["event"] for line in out] == ["Opened", "Closed"], "closing leaves standard output open"
     assert out[0].isascii()
     assert b"\x1b" not in out[0]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from struct import pack
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import trustme
@@ -46,7 +46,9 @@ class Server:
         self.capacity = Capacity(Limits(9, 9, 9, 9), lambda *_: None)
         # No association of these tests comes as far as the guard.
         self.silent: list[str] = []
-        self.state = ServerState(loop, self.events.append, self.silent.append, self.capacity, cast(Guard, None))
+        self.state = ServerState(
+            loop, self.events.append, cast(Any, None), str, self.silent.append, self.capacity, cast(Guard, None)
+        )
         policy = Policy("clinical", artim=artim)
         use, done = partial(self._use, 1), partial(self._use, -1)
         self.snapshot = ListenerSnapshot(policy, Chain([]), {}, tls, 60, 0, use, done)

@@ -47,14 +47,15 @@ VERDICTS = [
     Verdict(Reject("no"), "staff"), Verdict(Pass("mine not"), ""), Verdict(Unavailable("down"), "staff"),
 ]  # fmt: skip
 POLICY = Policy("clinical", routes={"ORTHANC": Route("pacs")})
+RECORDED = replace(POLICY, audit_required=True)
 PEER = Peer("127.0.0.1", 1)
 # The way that leads on, taken most of the time: a uniform choice would hardly ever get past the request.
-ONWARDS = {State.REQUEST: 0, State.DECISION: 2, State.CONNECTION: 3, State.ANSWER: 5}
+ONWARDS = {State.REQUEST: 0, State.DECISION: 2, State.RECORDING: 9, State.CONNECTION: 3, State.ANSWER: 5}
 
 
 def step(chance: random.Random, talk: Handshake) -> tuple[str, do.Effects]:
     """One random input and its effects."""
-    kind = ONWARDS.get(talk.state, 0) if chance.random() < 0.8 else chance.randrange(9)
+    kind = ONWARDS.get(talk.state, 0) if chance.random() < 0.8 else chance.randrange(10)
     match kind:
         case 0 | 1:
             data = CLIENT[0] if chance.random() < 0.5 else chance.choice(CLIENT)
@@ -76,6 +77,9 @@ def step(chance: random.Random, talk: Handshake) -> tuple[str, do.Effects]:
             return "upstream_gone", talk.upstream_gone()
         case 7:
             return "client_gone", talk.client_gone()
+        case 9:
+            lost = chance.choice(["", "", "", "No space left on device"])
+            return "lost" if lost else "recorded", talk.recorded(lost)
         case _:
             return "late", talk.deadline() if chance.random() < 0.7 else talk.stopped()
 
@@ -83,19 +87,22 @@ def step(chance: random.Random, talk: Handshake) -> tuple[str, do.Effects]:
 def play(seed: int) -> str:
     """Play one sequence, check the rules, and say how far it came."""
     chance = random.Random(seed)
-    talk = Handshake("a", PEER, POLICY)
+    talk = Handshake("a", PEER, RECORDED if seed % 2 else POLICY)
+    recorded = not seed % 2  # where the audit is not required, nobody waits for it
     accepted = opened = closed = handed_over = False
     answers = 0
     for _ in range(chance.randrange(1, 12)):
         before = talk.state
         name, effects = step(chance, talk)
         accepted = accepted or (name == "accept" and before is State.DECISION)
+        recorded = recorded or (name == "recorded" and before is State.RECORDING)
         opened = opened or (name == "upstream_opened" and before is State.CONNECTION)
         for effect in effects:
             assert not closed, "an effect behind Close"
             assert not handed_over or isinstance(effect, do.Relay), "an effect behind the hand-over"
             if isinstance(effect, do.Connect):
                 assert accepted, "a connection before Accept"
+                assert recorded, "a connection before its record"
             elif isinstance(effect, do.ToUpstream):
                 assert accepted, "a PDU upstream before Accept"
                 assert opened, "a PDU upstream before there is a connection"

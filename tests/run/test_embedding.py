@@ -242,6 +242,20 @@ async def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, staff: str) -
         )
 
 
+@pytest.mark.parametrize(("audit", "expected"), [("audit.jsonl", None), ("/dev/full", TRY_LATER)])
+async def test_no_login_without_its_record_where_that_is_required(
+    audit: str, expected: Refusal | None, tmp_path: Path, staff: str
+) -> None:
+    settings = GATEWAY.replace("audit.jsonl", audit)
+    assert await refusals(LoginService.configured(write(tmp_path, settings + staff)), ALICE) == [None]
+    required = LoginService.configured(write(tmp_path, f"{settings}audit_required = true\n{staff}"))
+    given = await answers(required, ALICE, ALICE)
+    assert [one.refusal if isinstance(one, Refuse) else None for one in given] == [expected] * 2
+    for one in given:
+        why = "no login without its audit record (audit_required): No space left on device"
+        assert isinstance(one, Admit) or one.reason == why
+
+
 async def test_the_state_is_the_gateways(tmp_path: Path, staff: str) -> None:
     """What two of them count, they count together."""
     path = write(tmp_path, GATEWAY + "[throttle]\nfree = 1\n" + staff)

@@ -43,6 +43,7 @@ class Policy:
     request_limit: int = 262_144
     artim: float = 30.0
     decision_timeout: float = 10.0
+    audit_required: bool = False
 
     def route(self, called_ae_title: str) -> Route | None:
         """The route of a called AE title; None if there is none."""

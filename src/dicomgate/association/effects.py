@@ -73,6 +73,13 @@ class Emit:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """Tell the log and the audit; call `recorded` once the audit has written the record, or cannot do so in time."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Close both connections once what was sent is on its way, cancel what was asked. The last effect of all.
 
@@ -84,7 +91,7 @@ class Close:
     at_once: bool = False
 
 
-Effect: TypeAlias = Decide | Connect | ToClient | ToUpstream | CloseUpstream | Timer | Relay | Emit | Close
+Effect: TypeAlias = Decide | Connect | ToClient | ToUpstream | CloseUpstream | Timer | Relay | Emit | Record | Close
 """An effect of the handshake."""
 Effects: TypeAlias = list[Effect]
 

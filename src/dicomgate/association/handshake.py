@@ -1,6 +1,6 @@
 """One association from its first byte to its hand-over: inputs in, effects out, no sockets.
 
-Rule 1: nothing reaches the upstream before Accept, not even a connection.
+Rule 1: nothing reaches the upstream before Accept, not even a connection; nor before its record, if that is required.
 Rule 2: the client gets no A-ASSOCIATE-AC before the upstream's, and nothing in it that it did not propose.
 Rule 3: whatever happens, at most one of A-ASSOCIATE-AC, -RJ and A-ABORT answers the request, and `Close` comes once.
 
@@ -35,11 +35,7 @@ _ONLY_ABORT = {PduType.ABORT: SHORT}
 _IGNORED: Mapping[PduType, tuple[int, int]] = {
     kind: (0, _LONGEST) for kind in PduType if kind is not PduType.ASSOCIATE_RQ
 }
-_ANSWERS = {
-    PduType.ASSOCIATE_AC: (SHORTEST_ASSOCIATE, _LONGEST),
-    PduType.ASSOCIATE_RJ: SHORT,
-    PduType.ABORT: SHORT,
-}
+_ANSWERS = {PduType.ASSOCIATE_AC: (SHORTEST_ASSOCIATE, _LONGEST), PduType.ASSOCIATE_RJ: SHORT, PduType.ABORT: SHORT}
 _input = input_of(HANDSHAKE, HandshakeInput)
 _Data = TypeVar("_Data", Asked, Admitted)
 
@@ -111,8 +107,17 @@ class Handshake:
         except DoesNotFit as error:
             why = f"the identity cannot be forwarded: {error}"
             return [told, *self._refuse(refusal.TRY_LATER, why, ReasonClass.MALFORMED_IDENTITY)]
-        self.state, self._facts = HandshakeState.CONNECTION, record.facts._replace(upstream=asked.route.upstream)
-        return [told, do.Timer(asked.route.answer_timeout), do.Connect(asked.route.upstream)]
+        self.state = HandshakeState.RECORDING
+        return [do.Record(record)] if self._policy.audit_required else [told, *self.recorded()]
+
+    @_input
+    def recorded(self, lost: str = "") -> do.Effects:
+        """The audit has the record of the decision; or why it has not."""
+        if lost:
+            return self._refuse(refusal.TRY_LATER, lost, ReasonClass.AUDIT_UNAVAILABLE)
+        self.state, route = HandshakeState.CONNECTION, self._known(Admitted).route
+        self._facts = self._facts._replace(upstream=route.upstream)
+        return [do.Timer(route.answer_timeout), do.Connect(route.upstream)]
 
     @_input
     def upstream_opened(self) -> do.Effects:
@@ -162,13 +167,12 @@ class Handshake:
             return self._leave(Cause.TIMEOUT, f"no A-ASSOCIATE-RQ within {self._policy.artim:g} s")
         if self.state is HandshakeState.CLOSING:
             return self._leave(Cause.REFUSED, "")
-        if self.state is HandshakeState.DECISION:
+        if self.state in (HandshakeState.DECISION, HandshakeState.RECORDING):
             why = f"no decision within {self._policy.decision_timeout:g} s"
             return self._refuse(refusal.TRY_LATER, why, ReasonClass.DEADLINE)
         missed = "connected" if self.state is HandshakeState.CONNECTION else "answered"
         route = self._known(Admitted).route
-        why = f"{route.upstream}: not {missed} within {route.answer_timeout:g} s"
-        why = f"{why}: {so_far}" if so_far else why
+        why = f"{route.upstream}: not {missed} within {route.answer_timeout:g} s{so_far and ': '}{so_far}"
         return self._refuse(refusal.CONGESTION, why, ReasonClass.UPSTREAM_DOWN)
 
     @_input
@@ -193,12 +197,10 @@ class Handshake:
             return self._leave(Cause.ABORTED_BY_CLIENT, str(decode_refusal(after[1])))
         if self._over_limit:
             return self._refuse(refusal.LOCAL_LIMIT, self._over_limit, ReasonClass.LIMIT)
-        route = self._policy.route(request.called_ae_title)
-        if route is None:
+        if (route := self._policy.route(request.called_ae_title)) is None:
             why = f"no upstream takes the called AE title {request.called_ae_title!r}"
             return self._refuse(refusal.CALLED_AE_TITLE, why, ReasonClass.NO_ROUTE)
-        refuse = before_asking(request.identity, self._policy)
-        if refuse is not None:
+        if (refuse := before_asking(request.identity, self._policy)) is not None:
             return self._refuse(refuse.refusal, refuse.reason, refuse.reason_class)
         self.state = HandshakeState.DECISION
         self._data = Asked.about(attempt, route, request, pdu)
@@ -212,11 +214,8 @@ class Handshake:
             return self._refuse(refusal.TRY_LATER, reason, ReasonClass.UNAVAILABLE)
         established = admitted.established(self._clock(), self._facts, answer)
         self.state, self._data = HandshakeState.RELAYING, None
-        return [
-            do.ToClient(pdu),
-            do.Emit(established),
-            admitted.handed_over(answer, self._upstream.rest(), self._policy),
-        ]
+        relay = admitted.handed_over(answer, self._upstream.rest(), self._policy)
+        return [do.ToClient(pdu), do.Emit(established), relay]
 
     def _out_of_step(self, error: PduError) -> do.Effects:
         """The client's bytes are not DICOM's: answer once, and look at nothing that follows."""
@@ -227,7 +226,7 @@ class Handshake:
         return self._refuse(error.answer, str(error), reason_class_of(error))
 
     def _refuse(
-        self, answer: Refusal, reason: str, reason_class: ReasonClass, to_upstream: bytes | None = _GIVEN_UP
+        self, answer: Refusal, why: str, kind: ReasonClass, to_upstream: bytes | None = _GIVEN_UP
     ) -> do.Effects:
         """Answer the client and wait for its close. An upstream that was asked is sent `to_upstream` first."""
         effects: do.Effects = []
@@ -237,7 +236,7 @@ class Handshake:
             effects.append(do.CloseUpstream())
         self.state, self._data = HandshakeState.CLOSING, None
         self._client.expected = _IGNORED
-        told = Refused(self._facts, self._clock(), str(answer), reason, reason_class)
+        told = Refused(self._facts, self._clock(), str(answer), why, kind)
         return [*effects, do.ToClient(answer.encode()), do.Emit(told), do.Timer(self._policy.artim)]
 
     def _leave(self, cause: Cause, detail: str, *to_client: do.ToClient) -> do.Effects:

@@ -46,7 +46,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Admitted:
-    """In CONNECTION and ANSWER: who is admitted. `to_upstream` is the PDU that asks the upstream."""
+    """In RECORDING, CONNECTION and ANSWER: who is admitted. `to_upstream` is the PDU that asks the upstream."""
 
     route: Route
     request: AssociateRequest

@@ -25,6 +25,7 @@ class HandshakeState(_Member):
 
     REQUEST = "waiting for the A-ASSOCIATE-RQ (Sta2)"
     DECISION = "asking the authenticators (Sta3)"
+    RECORDING = "waiting until the audit has the decision's record (Sta3)"
     CONNECTION = "connecting to the upstream (Sta3)"
     ANSWER = "waiting for the upstream's A-ASSOCIATE-AC (Sta3)"
     RELAYING = "no longer in charge: the relay is (Sta6)"
@@ -38,6 +39,7 @@ class HandshakeInput(_Member):
     CLIENT_DATA = "the client sent bytes"
     CLIENT_GONE = "the client closed or lost its connection"
     DECIDED = "the authenticators have decided"
+    RECORDED = "the audit has the decision's record, or cannot have it"
     UPSTREAM_OPENED = "the upstream is connected"
     UPSTREAM_FAILED = "the upstream cannot be connected"
     UPSTREAM_DATA = "the upstream sent bytes"
@@ -62,7 +64,14 @@ HANDSHAKE: Transitions[HandshakeState, HandshakeInput] = {
     _S.DECISION: {
         _I.CLIENT_DATA: (_S.DECISION, _S.CLOSING, _S.CLOSED),
         _I.CLIENT_GONE: (_S.CLOSED,),
-        _I.DECIDED: (_S.CONNECTION, _S.CLOSING),
+        _I.DECIDED: (_S.RECORDING, _S.CONNECTION, _S.CLOSING),
+        _I.DEADLINE: (_S.CLOSING,),
+        _I.STOPPED: (_S.CLOSED,),
+    },
+    _S.RECORDING: {
+        _I.CLIENT_DATA: (_S.RECORDING, _S.CLOSING, _S.CLOSED),
+        _I.CLIENT_GONE: (_S.CLOSED,),
+        _I.RECORDED: (_S.CONNECTION, _S.CLOSING),
         _I.DEADLINE: (_S.CLOSING,),
         _I.STOPPED: (_S.CLOSED,),
     },

@@ -23,6 +23,7 @@ Modules:
     probing          What `dicomgate check --connect` asks: upstreams, the authenticators' servers, a shared state
     scaffold         `dicomgate plugins new NAME`: write a distribution with a working authenticator, to change
     serve            `dicomgate serve`: run the gateway until a signal ends it
+    stderr           Standard error, where the log goes: in `serve` by a thread of its own, from other commands directly
     throttle         `dicomgate throttle list | clear`: the counters of failed logins
 """
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 import traceback
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -20,6 +19,7 @@ from types import TracebackType
 from ..auth.loading import installed
 from ..events.audit import record as audit_record
 from ..kit.text import one_line
+from .stderr import DirectHandler, QueueHandler
 
 _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -92,23 +92,14 @@ class PlainFormatter(_Formatter):
         return one_line(f"{record.levelname.lower()}: {record.getMessage()}")
 
 
-class _StderrHandler(logging.Handler):
-    """Writes to what standard error is now."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            sys.stderr.write(self.format(record) + "\n")
-            sys.stderr.flush()
-        except Exception:  # noqa: BLE001 (a log that cannot be written ends nothing)
-            self.handleError(record)
-
-
-def configure(level: Level = Level.WARNING, formatter: logging.Formatter | None = None) -> None:
-    """Log to standard error, from `level` on; without a formatter for a command that ends at once."""
-    handler = _StderrHandler()
+def configure(
+    level: Level = Level.WARNING, formatter: logging.Formatter | None = None, handler: logging.Handler | None = None
+) -> None:
+    """Log to standard error, from `level` on; without formatter and handler for a command that ends at once."""
+    handler = handler or DirectHandler()
     handler.setFormatter(formatter or PlainFormatter())
     root = logging.getLogger()
-    for other in [handler for handler in root.handlers if isinstance(handler, _StderrHandler)]:
+    for other in [handler for handler in root.handlers if isinstance(handler, DirectHandler | QueueHandler)]:
         root.removeHandler(other)
     root.addHandler(handler)
     root.setLevel(max(logging.WARNING, logging.getLevelName(level.name)))

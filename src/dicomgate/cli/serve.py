@@ -24,6 +24,7 @@ from ..run.server import Server
 from .exit_status import CANNOT, WRONG, abandon
 from .logs import Format, JsonFormatter, Level, TextFormatter, configure
 from .options import DEFAULT_CONFIG, ConfigOption
+from .stderr import QueueHandler, nothing_but_the_log
 
 _log = logging.getLogger("dicomgate.serve")
 _PATIENCE = 1.0  # seconds, for a reload that is under way, and for tasks that authenticators left
@@ -44,15 +45,19 @@ def serve(
     Exit status: 0 ended by a signal, 2 the configuration is wrong,
     3 it cannot start (a port in use).
     """
-    configure(log_level, JsonFormatter() if log_format is Format.JSON else TextFormatter())
+    configure(log_level, JsonFormatter() if log_format is Format.JSON else TextFormatter(), QueueHandler())
     _log.info("dicomgate %s, configuration %s", __version__, config)
     try:
-        asyncio.run(_run(config))
+        with nothing_but_the_log():
+            asyncio.run(_run(config))
     except (ConfigError, StartError) as error:
         # To the log, so that each line has the log's format.
         for line in str(error).splitlines():
             _log.error("%s", line)
         raise typer.Exit(WRONG if isinstance(error, ConfigError) else CANNOT) from None
+    except Exception:  # noqa: BLE001 (a traceback would go to standard error directly, and wait for whoever reads it)
+        _log.exception("a defect ends the gateway")
+        raise typer.Exit(CANNOT) from None
 
 
 async def _run(path: Path) -> None:

@@ -65,6 +65,7 @@ class GatewayTable(_Table):
 
     node: str = Field(default_factory=socket.gethostname)
     audit: FilePath | None = None
+    audit_required: bool = False
     max_associations: int = Field(default=500, ge=1)
     max_associations_per_source: int = Field(default=100, ge=1)
     max_unauthenticated: int = Field(default=200, ge=1)

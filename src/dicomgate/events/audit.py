@@ -1,30 +1,33 @@
 """The audit: one JSON object a line, for other programs to keep and search.
 
 Every string is cut to 256 characters and written in ASCII: no newline, escape sequence or right-to-left override in a
-username can forge a record or mislead a terminal. Every record is written on its own: if one is lost on a full disk, no
-other is lost with it.
+username can forge a record or mislead a terminal. A record is made when the event happens, in the event loop, and
+written later (events/writer.py): made in the thread, it would hold up the loop just as long, but at any time.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
 import sys
 from collections.abc import Mapping
 from dataclasses import fields
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from operator import attrgetter
 from pathlib import Path
-from typing import BinaryIO, cast, get_args
+from typing import cast, get_args
 
 from ..errors import StartError
-from .events import Event, Facts
+from .events import Event, Facts, Lost
+from .writer import MOST, PATIENCE, Done, Loss, Writer
 
 _log = logging.getLogger("dicomgate.audit")
 _LONGEST = 256
 _MODE = 0o640
+_STANDARD_OUTPUT = 1  # and not sys.stdout, which a program may have replaced, and which has a lock
 _encode = json.JSONEncoder(ensure_ascii=True, check_circular=False).encode  # no record contains itself
 
 _OWN_FIELDS = {kind: tuple(field.name for field in fields(kind))[1:] for kind in get_args(Event)}
@@ -44,6 +47,12 @@ def record(event: Event, **head: object) -> dict[str, object]:
     return found
 
 
+def record_of_loss(lost: Lost, node: str) -> dict[str, object]:
+    """The JSON object that tells of records that are missing."""
+    values = ((field.name, _plain(getattr(lost, field.name))) for field in fields(Lost))
+    return {"event": "Lost", "node": node, **dict(values)}
+
+
 def _plain(value: object) -> object:
     if isinstance(value, datetime):  # first: every record has one
         return value.isoformat(timespec="milliseconds")
@@ -59,40 +68,86 @@ def _plain(value: object) -> object:
 
 
 class Audit:
-    """Writes events to a file, or to standard output if `path` is None. Call it with an event."""
+    """Writes events to a file, or to standard output if `path` is None. Call it with an event.
 
-    def __init__(self, path: Path | None, node: str) -> None:
-        """Raises StartError if the file cannot be opened for appending."""
+    `running` is the audit so far; if it writes to this file already, its writer goes on.
+    """
+
+    def __init__(self, path: Path | None, node: str, *, running: Audit | None = None) -> None:
+        """May block on the file. Raises StartError if it cannot be opened for appending."""
         self._path = path
         self._node = node
-        self._stream = self._open()
-        self._torn = False
+        descriptor = self._open()
+        if running is not None and running._writes_to(descriptor, node):
+            os.close(descriptor)
+            self._writer: Writer = running._writer
+        else:
+            reopen = self._open_file if path is not None else None
+            self._writer = Writer(descriptor, self._lost, failing=self._failing, reopen=reopen)
 
-    def _open(self) -> BinaryIO:
-        if self._path is None:
-            return sys.stdout.buffer
-        try:
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
-        except OSError as error:
-            raise StartError(f"the audit file {self._path} cannot be written: {error.strerror}") from error
-        # Unbuffered: a buffer would write the rest of a lost record in front of a later one.
-        return cast(BinaryIO, os.fdopen(descriptor, "wb", buffering=0))
+    @property
+    def trouble(self) -> str:
+        """Why a record cannot be kept now; "" if nothing is known against it."""
+        return self._writer.trouble
 
     def __call__(self, event: Event) -> None:
-        """Write one line. If that fails, it is logged; associations go on."""
-        line = f"{_encode(record(event, node=self._node))}\n".encode("ascii")
-        if self._torn:
-            line = b"\n" + line
-        try:
-            self._torn = self._stream.write(line) < len(line)
-            self._stream.flush()
-            lost = "only a part of it was written" if self._torn else ""
-        except OSError as error:
-            lost = error.strerror or str(error)
-        if lost:
-            _log.error("%s: the audit record %s is lost: %s", event.facts.id, type(event).__name__, lost)
+        """Write its record, without waiting for that."""
+        self._writer.put(self._line(event))
 
-    def close(self) -> None:
-        """Close the file; standard output stays open."""
-        if self._path is not None:
-            self._stream.close()
+    def keep(self, event: Event, done: Done) -> None:
+        """Write its record, and call `done` once, in any thread: with "" when it is written, or with why it is not."""
+        self._writer.put(self._line(event), done)
+
+    def flush(self, seconds: float = PATIENCE) -> None:
+        """Wait until the records so far are written, or so many seconds. Not in the event loop."""
+        self._writer.flush(seconds)
+
+    def goes_on_in(self, successor: Audit) -> bool:
+        """True if the successor writes to the same file, so that this audit must not be closed."""
+        return self._writer is successor._writer
+
+    def close(self, seconds: float = PATIENCE) -> None:
+        """Write the records that wait, for at most so many seconds, and close the file."""
+        if left := self._writer.close(seconds):
+            why = self._writer.trouble or f"there was no time to write them within {seconds:g} s"
+            _log.error("%s: %d audit records are lost at its end: %s", self._name, left, why)
+
+    def _writes_to(self, descriptor: int, node: str) -> bool:
+        return self._node == node and os.path.sameopenfile(descriptor, self._writer.descriptor)
+
+    @property
+    def _name(self) -> str:
+        return "the audit on standard output" if self._path is None else f"the audit file {self._path}"
+
+    def _line(self, event: Event) -> bytes:
+        return f"{_encode(record(event, node=self._node))}\n".encode("ascii")
+
+    def _open(self) -> int:
+        if self._path is None and sys.__stdout__ is None:
+            raise StartError(f"{self._name} cannot be written: there is none; name a file, [gateway] audit")
+        try:
+            return os.dup(_STANDARD_OUTPUT) if self._path is None else self._open_file()
+        except OSError as error:
+            why = error.strerror
+            if error.errno == errno.ENXIO:
+                why = "nobody reads this pipe; start its reader first"
+            raise StartError(f"{self._name} cannot be written: {why}") from error
+
+    def _open_file(self) -> int:
+        # A pipe with a name: O_WRONLY alone would wait for its reader. The descriptor is ours, and nobody shares it.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+        descriptor = os.open(cast(Path, self._path), flags, _MODE)
+        os.set_blocking(descriptor, True)
+        return descriptor
+
+    def _failing(self, reason: str) -> None:
+        if reason:
+            _log.error("%s cannot be written: %s; at most %d records wait for it", self._name, reason, MOST)
+        else:
+            _log.warning("%s can be written again", self._name)
+
+    def _lost(self, loss: Loss) -> bytes:
+        since, until = (moment.isoformat(timespec="milliseconds") for moment in (loss.since, loss.until))
+        _log.error("%s: %d records are lost, from %s to %s: %s", self._name, loss.lines, since, until, loss.reason)
+        lost = record_of_loss(Lost(datetime.now(UTC), loss.lines, loss.since, loss.until, loss.reason), self._node)
+        return f"{_encode(lost)}\n".encode("ascii")

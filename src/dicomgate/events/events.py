@@ -63,6 +63,7 @@ class ReasonClass(Enum):
     MALFORMED = "malformed"
     NOT_DICOM = "not_dicom"
     TLS = "tls"
+    AUDIT_UNAVAILABLE = "audit_unavailable"
 
 
 class Facts(NamedTuple):
@@ -143,6 +144,17 @@ class Closed:
     bytes_from_upstream: int = 0
     pdus_from_client: int = 0
     pdus_from_upstream: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Of the audit itself: so many records before this one are missing, the first at `since`, the last at `until`."""
+
+    time: datetime
+    count: int
+    since: datetime
+    until: datetime
+    reason: str
 
 
 Event: TypeAlias = Opened | Decided | Refused | Established | Closed

@@ -9,7 +9,8 @@ from typing import Protocol
 
 from ..association.admission import Policy
 from ..auth.chain import Chain
-from ..events.events import Sink
+from ..events.events import Event, Sink
+from ..events.writer import Done
 from ..protection.guard import Guard
 from .capacity import Capacity
 from .dial import Upstream
@@ -31,6 +32,9 @@ class Association(Protocol):
 class ServerState:
     """What all associations of a gateway share.
 
+    `tell` writes the record of an event, later. `keep` does so too, and then calls `done` in the loop: with "", or with
+    why the record is not written. `trouble` is why none can be kept now, "" if nothing is known.
+
     `count_silent` is called with the address of each client that closed its connection without having sent anything.
     `buffer` and its `view` belong to the callback that is running; nothing is kept in them between two callbacks.
     `turns` is for the steps of those who have not logged in.
@@ -38,6 +42,8 @@ class ServerState:
 
     loop: asyncio.AbstractEventLoop
     tell: Sink
+    keep: Callable[[Event, Done], None]
+    trouble: Callable[[], str]
     count_silent: Callable[[str], None]
     capacity: Capacity
     guard: Guard

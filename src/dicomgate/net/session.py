@@ -15,7 +15,8 @@ from ..association.established import LINGER
 from ..association.handshake import Handshake
 from ..auth.chain import Verdict
 from ..auth.link import Pending
-from ..events.events import Cause
+from ..contract import Attempt, Unavailable
+from ..events.events import Cause, ReasonClass
 from ..kit.race import Race
 from .arrival import Arrived
 from .connection import Connection
@@ -98,6 +99,9 @@ class Session:
         self._pending = None
         self._input(self._handshake.decided, verdict)
 
+    def _recorded(self, lost: str) -> None:
+        self._input(self._handshake.recorded, lost)
+
     def _upstream_opened(self, upstream: Connection) -> None:
         self._pending = None
         self._upstream = upstream
@@ -125,8 +129,10 @@ class Session:
                 case do.Timer(seconds):
                     self._timer.cancel()
                     self._timer = lifetime.server.loop.call_later(seconds, self._deadline)
+                case do.Record(event):
+                    lifetime.server.keep(event, self._recorded)
                 case do.Decide(attempt):
-                    self._pending = lifetime.server.guard.begin(lifetime.listener.chain, attempt, self._decided)
+                    self._decide(attempt)
                 case do.Connect(name):
                     self._connect(name)
                 case do.CloseUpstream():
@@ -135,6 +141,16 @@ class Session:
                     self._hand_over(effect)
                 case do.Close(cause, detail):
                     self._close(cause, detail)
+
+    def _decide(self, attempt: Attempt) -> None:
+        server, listener = self._lifetime.server, self._lifetime.listener
+        if listener.policy.audit_required and (trouble := server.trouble()):
+            # Before anybody is asked: it would use up a credential that may be used once, and its client comes again.
+            self._pending = server.loop.call_soon(
+                self._decided, Verdict(Unavailable(trouble), reason_class=ReasonClass.AUDIT_UNAVAILABLE)
+            )
+        else:
+            self._pending = server.guard.begin(listener.chain, attempt, self._decided)
 
     def _connect(self, name: str) -> None:
         lifetime = self._lifetime

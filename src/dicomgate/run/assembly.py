@@ -222,6 +222,7 @@ def make_policy(configuration: Configuration, table: ListenerTable, chain: Chain
         request_limit=gateway.max_request_bytes,
         artim=gateway.artim.total_seconds(),
         decision_timeout=decision_timeout(chain),
+        audit_required=gateway.audit_required,
     )
 
 
@@ -231,7 +232,11 @@ def decision_timeout(chain: Chain) -> float:
     return sum(link.deadline for link in chain.links) + groups + _SLACK
 
 
-def open_audit(configuration: Configuration) -> Audit:
-    """Open the audit that `[gateway]` names. Raises StartError if its file cannot be written."""
+def open_audit(configuration: Configuration, running: Audit | None = None) -> Audit:
+    """Open the audit that `[gateway]` names; may block on its file. `running` is the audit so far.
+
+    Raises StartError if it cannot be written.
+    """
     gateway = configuration.tables.gateway
-    return Audit(configuration.folder / gateway.audit if gateway.audit else None, gateway.node)
+    path = configuration.folder / gateway.audit if gateway.audit else None
+    return Audit(path, gateway.node, running=running)

@@ -26,20 +26,20 @@ from pathlib import Path
 from types import TracebackType
 
 from ..association.admission import Admit, Policy, Refuse, before_asking, facts_of, settle
-from ..auth.chain import Chain
+from ..auth.chain import Chain, Verdict
 from ..auth.link import DEFAULT_DEADLINE, DEFAULT_WORKERS, Link, answered
 from ..config.load import Configuration, load
 from ..config.schema import EmbeddedTables, ListenerTable
-from ..contract import Attempt, Authenticator
+from ..contract import Attempt, Authenticator, Unavailable
 from ..errors import ConfigError, Problem
 from ..events.audit import Audit
-from ..events.events import Event, Facts, ReasonClass, Refused
-from ..events.log import write_log
+from ..events.events import Facts, ReasonClass, Refused
 from ..protection.guard import Guard
 from ..wire.reject_abort import REFUSED_IDENTITY, TRY_LATER, AssociateReject, PduError
 from ..wire.user_identity import LONGEST_RESPONSE, read_identity
 from .assembly import decision_timeout, make_links, make_policy, open_audit
 from .protection import Protection
+from .records import Records
 
 __all__ = [
     "DEFAULT_DEADLINE",
@@ -82,7 +82,7 @@ class LoginService:
         self._in_the_clear = replace(policy, passcodes_allowed=cleartext_passcodes)
         self._make_audit = make_audit
         self._configuration = configuration
-        self._audit: Audit | None = None
+        self._records = Records(None)
         self._guard: Guard
         self._stack = AsyncExitStack()
 
@@ -101,7 +101,8 @@ class LoginService:
         table = _listener(path, configuration, listener)
         if table is None:
             chain = Chain(list(links.values()))
-            policy = Policy(_UNNAMED, decision_timeout=decision_timeout(chain))
+            required = configuration.tables.gateway.audit_required
+            policy = Policy(_UNNAMED, decision_timeout=decision_timeout(chain), audit_required=required)
         else:
             chain = Chain([links[name] for name in table.authenticators or links])
             policy = make_policy(configuration, table, chain)
@@ -135,9 +136,9 @@ class LoginService:
 
     async def __aenter__(self) -> LoginService:
         async with AsyncExitStack() as stack:
-            self._audit = self._make_audit()
-            if self._audit is not None:
-                stack.callback(self._audit.close)
+            self._records.audit = audit = self._make_audit()
+            if audit is not None:
+                stack.push_async_callback(asyncio.to_thread, audit.close)
             protection = Protection(self._configuration)
             stack.push_async_callback(protection.close)
             self._guard = protection.guard
@@ -179,7 +180,7 @@ class LoginService:
         if isinstance(answer, Refuse):
             answer = replace(answer, refusal=always or answer.refusal)
             told = Refused(facts, datetime.now(UTC), str(answer.refusal), answer.reason, answer.reason_class)
-            self._tell(told)
+            self._records.tell(told)
         return answer
 
     async def _judge(
@@ -193,18 +194,19 @@ class LoginService:
                 return facts_of(attempt), Refuse(REFUSED_IDENTITY, str(error), ReasonClass.MALFORMED_IDENTITY)
         if (refuse := before_asking(attempt.identity, policy)) is not None:
             return facts_of(attempt), refuse
-        verdict = await answered(partial(self._guard.begin, self._chain, attempt))
+        if policy.audit_required and (trouble := self._records.trouble()):
+            verdict = Verdict(Unavailable(trouble), reason_class=ReasonClass.AUDIT_UNAVAILABLE)
+        else:
+            verdict = await answered(partial(self._guard.begin, self._chain, attempt))
         decided, answer = settle(attempt, verdict, datetime.now(UTC))
-        self._tell(decided)
+        if isinstance(answer, Refuse) or not policy.audit_required:
+            self._records.tell(decided)
+        elif lost := await self._records.kept(decided):
+            return decided.facts, Refuse(TRY_LATER, lost, ReasonClass.AUDIT_UNAVAILABLE)
         if isinstance(answer, Admit) and len(answer.server_response or b"") > LONGEST_RESPONSE:
             why = f"{answer.authenticator}: its response does not fit"
             answer = Refuse(TRY_LATER, why, ReasonClass.UNAVAILABLE)
         return decided.facts, answer
-
-    def _tell(self, event: Event) -> None:
-        write_log(event)
-        if self._audit is not None:
-            self._audit(event)
 
 
 def _listener(path: Path, configuration: Configuration, name: str | None) -> ListenerTable | None:

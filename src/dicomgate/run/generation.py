@@ -28,7 +28,12 @@ class Generation:
     sockets: Mapping[Address, socket.socket]
 
     async def retire(self, successor: Generation | None) -> None:
-        """Close what the successor does not use, once no association needs it. The sockets are the listeners' own."""
+        """Close what the successor does not use, once no association needs it. The sockets are the listeners' own.
+
+        The records that still wait are written before the audit's file is closed, if that takes them in time.
+        """
+        if successor is None or not self.audit.goes_on_in(successor.audit):
+            await asyncio.to_thread(self.audit.close)
         await self.assembly.retire()
         if successor is None or successor.protection is not self.protection:
             await self.protection.close()
@@ -43,8 +48,10 @@ async def prepare(path: Path, running: Generation | None) -> Generation:
     loop = asyncio.get_running_loop()
     assembly = await loop.run_in_executor(None, assemble, path)
     async with AsyncExitStack() as undo:
-        audit = open_audit(assembly.configuration)
-        undo.callback(audit.close)
+        old_audit = None if running is None else running.audit
+        audit = await loop.run_in_executor(None, open_audit, assembly.configuration, old_audit)
+        if old_audit is None or not old_audit.goes_on_in(audit):
+            undo.callback(audit.close)
         if running is not None and running.protection.serves(assembly.configuration):
             protection = running.protection
         else:

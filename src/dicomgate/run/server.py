@@ -16,8 +16,7 @@ from pathlib import Path
 from ..association.established import LINGER
 from ..config.schema import GatewayTable
 from ..errors import DicomgateError, place
-from ..events.events import Event
-from ..events.log import write_log
+from ..events.audit import Audit
 from ..kit.addresses import show_address
 from ..net.arrival import arrive
 from ..net.capacity import Capacity, Limits
@@ -28,6 +27,7 @@ from ..net.server_state import ListenerSnapshot, ServerState
 from ..net.session import Session
 from ..net.tally import dropped, silent
 from .generation import Generation, prepare
+from .records import Records
 
 _log = logging.getLogger("dicomgate.server")
 _POLL = 0.02  # seconds
@@ -47,13 +47,20 @@ class Server:
         self._listeners: dict[Address, Listener] = {}
         self._retiring: set[asyncio.Task[None]] = set()
         capacity = Capacity(_limits(self._gateway), dropped(loop).count)
-        self._state = ServerState(loop, self._tell, silent(loop).count, capacity, generation.protection.guard)
+        self._records = Records(generation.audit)
+        told = self._records.tell, self._records.keep, self._records.trouble
+        self._state = ServerState(loop, *told, silent(loop).count, capacity, generation.protection.guard)
         self._adopt(generation)
 
     @classmethod
     async def start(cls, path: Path) -> Server:
         """Listen. Raises ConfigError or StartError, and leaves nothing open then."""
         return cls(path, asyncio.get_running_loop(), await prepare(path, None))
+
+    @property
+    def audit(self) -> Audit:
+        """The audit that is written now."""
+        return self._generation.audit
 
     @property
     def associations(self) -> int:
@@ -70,7 +77,6 @@ class Server:
                 _log.error("reload: %s", line)
             _log.error("reload: the configuration is as it was before")
             return False
-        running.audit.close()
         self._retire(running, new)
         self._adopt(new)
         _log.info("reload: new associations use the configuration as it is now")
@@ -101,15 +107,10 @@ class Server:
         for task in hanging:
             task.cancel()
             _log.error("an authenticator does not close; it is abandoned")
-        self._generation.audit.close()
 
     @property
     def _gateway(self) -> GatewayTable:
         return self._generation.assembly.configuration.tables.gateway
-
-    def _tell(self, event: Event) -> None:
-        write_log(event)
-        self._generation.audit(event)
 
     def _retire(self, old: Generation, successor: Generation | None) -> None:
         """Close it in the background, as soon as no association needs it."""
@@ -120,6 +121,7 @@ class Server:
     def _adopt(self, generation: Generation) -> None:
         """New associations use this generation."""
         self._generation = generation
+        self._records.audit = generation.audit
         for address in [address for address in self._listeners if address not in generation.sockets]:
             self._listeners.pop(address).close()
             del self.bound[address]

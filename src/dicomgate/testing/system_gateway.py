@@ -125,6 +125,7 @@ class Gateway:
     @property
     def events(self) -> list[dict[str, Any]]:
         """The audit so far."""
+        self.server.audit.flush()
         with suppress(FileNotFoundError):
             whole, _, _ = (self.folder / "audit.jsonl").read_text("ascii").rpartition("\n")
             return [json.loads(line) for line in whole.splitlines()]

@@ -1,0 +1,63 @@
+"""Tell the log and the audit what happened; wait for the audit where a login needs its record."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+
+from ..events.audit import Audit
+from ..events.events import Event
+from ..events.log import write_log
+from ..events.writer import Done
+
+_TIMEOUT = 2.0  # seconds for a record to be written
+_NO_LOGIN = "no login without its audit record (audit_required): "
+
+
+class Records:
+    """Log and audit. Another `audit` counts from the next record on; None writes none."""
+
+    def __init__(self, audit: Audit | None) -> None:
+        self.audit = audit
+
+    def tell(self, event: Event) -> None:
+        """Log the event and write its record, without waiting for that."""
+        write_log(event)
+        if self.audit is not None:
+            self.audit(event)
+
+    def keep(self, event: Event, done: Done) -> None:
+        """The same; then call `done` in the running loop: with "", or with why the record is not written in time."""
+        self._begin(event).add_done_callback(lambda answer: done(answer.result()))
+
+    async def kept(self, event: Event) -> str:
+        """The same as a coroutine: "", or the reason."""
+        return await self._begin(event)
+
+    def trouble(self) -> str:
+        """Why no login can have its record now; "" if nothing is known."""
+        why = "there is no audit" if self.audit is None else self.audit.trouble
+        return f"{_NO_LOGIN}{why}" if why else ""
+
+    def _begin(self, event: Event) -> asyncio.Future[str]:
+        write_log(event)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[str] = loop.create_future()
+        timer = loop.call_later(_TIMEOUT, _resolve, answer, f"not written within {_TIMEOUT:g} s")
+        answer.add_done_callback(lambda _: timer.cancel())
+        if self.audit is None:
+            _resolve(answer, "there is no audit")
+        else:
+            self.audit.keep(event, partial(_resolve_in, loop, answer))
+        return answer
+
+
+def _resolve(answer: asyncio.Future[str], why: str) -> None:
+    if not answer.done():
+        answer.set_result(f"{_NO_LOGIN}{why}" if why else "")
+
+
+def _resolve_in(loop: asyncio.AbstractEventLoop, answer: asyncio.Future[str], why: str) -> None:
+    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        loop.call_soon_threadsafe(_resolve, answer, why)
