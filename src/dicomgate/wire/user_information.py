@@ -123,13 +123,16 @@ class NegotiationReader:
         if kind == 0x51:
             self._length = _read_maximum_length(body)
         elif kind == 0x52:
-            self._class_uid = self._known("the implementation class UID", find_uid(body))
+            self._class_uid = self._known("an implementation class UID that is not a UID", find_uid(body))
         elif kind == 0x53:
             self._window = _read_window(body)
         elif kind == 0x54:
             self._add(self._roles, _read_role_selection(body), "a role selection")
         elif kind == 0x55:
-            self._version_name = self._known("the implementation version name", _read_version_name(body))
+            self._version_name = self._known(
+                "an implementation version name that is not 1 to 16 printable ASCII characters",
+                _read_version_name(body),
+            )
         elif kind == 0x56:
             self._add(self._extended, _read_extended(body), "an extended negotiation")
         else:
@@ -149,7 +152,7 @@ class NegotiationReader:
 
     def _known(self, what: str, value: bytes | None) -> bytes | None:
         if value is None:
-            self._left_out.append(f"{what}, which is none")
+            self._left_out.append(what)
         return value
 
     def _add(self, known: dict[bytes, _PerClass], new: _PerClass | None, what: str) -> None:
