@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,9 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
+
+from dicomgate.state import open_state
+from dicomgate.state.protocol import Backoff
 
 ANSWERS = {
     "yes": "Accept('al', frozenset({'ct', 'mr'}), b'response')",
@@ -16,6 +20,7 @@ ANSWERS = {
     "broken": "1 / 0",
     "shown": "Accept(str((a.calling_ae_title, a.called_ae_title, a.peer.address, a.peer.certificate and 'cert', "
     "a.listener, a.identity.primary.decode())))",
+    "once": "Accept('al', once=Once('key', a.time + timedelta(hours=1)))",
     "long": "Accept('al', server_response=bytes(65_535))",
 }
 
@@ -23,7 +28,7 @@ ANSWERS = {
 @pytest.fixture
 def chain(gate: Path, configuration: Any, distribution: Any) -> Any:
     """Write a configuration whose authenticators answer as told, in this order."""
-    source = "from dicomgate import Accept, Pass, Reject, Unavailable\n"
+    source = "from datetime import timedelta\nfrom dicomgate import Accept, Once, Pass, Reject, Unavailable\n"
     points = "[dicomgate.authenticators]\n"
     for name, answer in ANSWERS.items():
         source += f"class {name.title()}Login:\n    def authenticate(self, a):\n        return {answer}\n"
@@ -97,7 +102,9 @@ def test_the_attempt_is_as_the_options_say(encoding: Encoding, chain: Any, ask: 
 def test_what_no_authenticator_sees(chain: Any, ask: Any, run: Any, one_line: Any) -> None:
     config = chain("yes")
     assert "the listener requires one" in one_line(ask(config), 1)
-    assert "1,1,7" in one_line(run("ask", "--config", config, "--called", "NOBODY"), 1)
+    nobody = one_line(run("ask", "--config", config, "--called", "NOBODY"), 1)
+    assert "1,1,7" in nobody
+    assert "called_ae_titles has: PACS; choose one with --called" in nobody
     assert "has control characters" in one_line(ask(config, "--user", "a\tb", "--no-passcode"), 1)
     listener = '[[listener]]\nname = "bare"\nbind = "127.0.0.1:0"\n'
     tokens = chain("tokens", listeners=listener)
@@ -146,3 +153,60 @@ def test_an_empty_passcode_is_not_asked(gate: Path, ask: Any, one_line: Any) -> 
 def test_the_passcode_is_the_first_line_of_a_file(gate: Path, ask: Any, tmp_path: Path, passcode: str) -> None:
     (tmp_path / "passcode").write_text(f"{passcode}\r\nsecond line\n")
     assert ask(gate, "--user", "alice", "--passcode-file", tmp_path / "passcode", stdin="wrong").exit_code == 0
+
+
+def test_the_called_title_is_the_first_that_the_configuration_names(chain: Any, run: Any) -> None:
+    config = chain("shown")
+    config.write_text(config.read_text().replace('["PACS"]', '["*", "ARCHIVE", "PACS"]'))
+    assert "('DICOMGATE', 'ARCHIVE', " in run("ask", "--config", config, "--user", "al", stdin="secret").stdout
+
+
+def test_a_throttled_account_is_refused_as_the_gateway_refuses_it(
+    gate: Path, ask: Any, run: Any, passcode: str
+) -> None:
+    async def count() -> None:
+        state = open_state(gate.parent / "dicomgate-state.sqlite", None)
+        for _ in range(5):
+            await state.take("", (), [Backoff("account:alice", 5, 43, 3600)])
+        await state.close()
+
+    asyncio.run(count())
+    before = run("throttle", "list", "--config", gate).stdout
+    for _ in range(2):
+        result = ask(gate, "--user", "Alice", stdin=passcode)
+        assert result.exit_code == 1
+        assert result.stdout.startswith("throttle\tno\tthrottled: too many attempts in a row, account:alice waits 4")
+        assert "staff\tnot asked\tthe throttle refuses it before" in result.stdout
+        assert "(dicomgate throttle clear account:alice)" in result.stderr
+    assert run("throttle", "list", "--config", gate).stdout == before
+    assert run("throttle", "clear", "account:alice", "--config", gate).exit_code == 0
+    assert ask(gate, "--user", "alice", stdin=passcode).exit_code == 0
+    assert run("throttle", "list", "--config", gate).stdout == "", "nothing was counted"
+
+
+def test_a_credential_of_single_use_is_not_used_up(
+    chain: Any, ask: Any, run: Any, serving: Any, pacs: int, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("a.b.c\n")
+    config = chain("once", upstream=pacs)
+    for _ in range(2):
+        result = ask(config, "--jwt", tmp_path / "token")
+        assert result.exit_code == 0, result.output
+        assert "replay cache\tyes\tnot used yet" in result.stdout
+    with serving(config, environment={"PYTHONPATH": str(tmp_path / "site")}) as gateway:
+        gateway.wait_for("listening on")
+        server = f"127.0.0.1:{gateway.port('plain')}"
+        assert run("echo", server, "--called", "PACS", "--jwt", tmp_path / "token").exit_code == 0
+        used = ask(config, "--jwt", tmp_path / "token")
+    assert used.exit_code == 1
+    assert "replay cache\tno\tthe credential may be used once, and was used before" in used.stdout
+
+
+@pytest.mark.parametrize(("what", "status"), [("local", 0), ("refuse", 3)])
+def test_a_state_that_is_out_of_reach_is_told(what: str, status: int, chain: Any, ask: Any) -> None:
+    config = chain("yes")
+    state = f'[state]\nurl = "redis://127.0.0.1:1/0"\n[throttle]\non_unreachable = "{what}"\n'
+    config.write_text(config.read_text() + state)
+    result = ask(config, "--user", "alice")
+    assert result.exit_code == status, result.output
+    assert "state redis://127.0.0.1:1/0: cannot be reached" in result.stderr

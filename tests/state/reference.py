@@ -33,16 +33,13 @@ class Reference:
 
     def take(self, subject: str, known: Sequence[Backoff], unknown: Sequence[Backoff]) -> Grant:
         self.counted = self.alive()
-        is_known = self.known.get(subject, 0) > self.now
-        backoffs = known if is_known else unknown
+        grant = self.look(subject, known, unknown)
+        backoffs = known if grant.known else unknown
         for backoff in backoffs:
             if (it := self.counted.get(backoff.key)) is not None:
                 it.until = min(it.until, self.now + backoff.longest)
-        holding = [(wait, backoff.key) for backoff in backoffs if (wait := self.wait(backoff)) > 0]
-        if holding:
-            longest = max(wait for wait, _ in holding)
-            held = next(key for wait, key in holding if wait == longest)
-            return Grant(is_known, held, None if longest == float("inf") else longest)
+        if grant.held:
+            return grant
         for backoff in backoffs:
             it = self.counted.pop(backoff.key, Counter(0, 0, 0, 0, False))
             n = it.n + 1
@@ -52,10 +49,19 @@ class Reference:
         others = [(it.n, it.last, key) for key, it in self.counted.items() if key not in mine]
         for _, _, key in sorted(others)[: max(0, len(self.counted) - self.limits.counters)]:
             del self.counted[key]
-        return Grant(is_known)
+        return grant
+
+    def look(self, subject: str, known: Sequence[Backoff], unknown: Sequence[Backoff]) -> Grant:
+        is_known = self.known.get(subject, 0) > self.now
+        holding = [
+            (wait, backoff.key) for backoff in (known if is_known else unknown) if (wait := self.wait(backoff)) > 0
+        ]
+        longest = max((wait for wait, _ in holding), default=0)
+        held = next((key for wait, key in holding if wait == longest), "")
+        return Grant(is_known, held, None if longest == float("inf") else longest)
 
     def wait(self, backoff: Backoff) -> float:
-        it = self.counted.get(backoff.key)
+        it = self.alive().get(backoff.key)
         if it is None:
             return 0
         locked = backoff.most is not None and it.n >= backoff.most
@@ -80,12 +86,15 @@ class Reference:
 
     def first_use(self, key: str, until: int) -> bool | None:
         self.used = {key: until for key, until in self.used.items() if until > self.now}
-        if key in self.used:
+        if first := self.unused(key, until):
+            self.used[key] = max(self.now, until) + self.limits.skew
+        return first
+
+    def unused(self, key: str, until: int) -> bool | None:
+        used = [key for key, until in self.used.items() if until > self.now]
+        if key in used:
             return False
-        if len(self.used) >= self.limits.used:
-            return None
-        self.used[key] = max(self.now, until) + self.limits.skew
-        return True
+        return True if len(used) < self.limits.used else None
 
     def counters(self) -> dict[str, tuple[int, float, float, bool]]:
         return {key: (it.n, it.until, it.last, it.locked) for key, it in self.alive().items()}

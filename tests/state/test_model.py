@@ -31,11 +31,11 @@ BACKOFFS = st.lists(
 )
 STEPS = st.one_of(
     st.tuples(st.just("take"), PAIRS, BACKOFFS, BACKOFFS),
-    st.tuples(st.just("take"), PAIRS, BACKOFFS, BACKOFFS),
+    st.tuples(st.sampled_from(["take", "look"]), PAIRS, BACKOFFS, BACKOFFS),
     st.tuples(st.just("wait"), st.sampled_from([0, 1, 7, 8, 30, 499, 500, 901, -40])),
     st.tuples(st.just("refund"), SEVERAL),
     st.tuples(st.just("succeeded"), PAIRS, st.lists(KEYS, max_size=4, unique=True), st.integers(0, 4)),
-    st.tuples(st.just("first_use"), KEYS, st.integers(-20, 60)),
+    st.tuples(st.sampled_from(["first_use", "unused"]), KEYS, st.integers(-20, 60)),
     st.tuples(st.just("clear"), st.none() | SEVERAL),
 )
 
@@ -55,14 +55,15 @@ async def test_a_store_answers_as_the_reference_does(clocked: Any, steps: list[t
             if what == "succeeded":
                 pair, keys, several = given
                 given = [pair, keys[:several], keys[several:]]
-            elif what == "first_use":
+            single_use = what in ("first_use", "unused")
+            if single_use:
                 given[1] += clock.now
             expected = getattr(reference, what)(*given)
-            if what == "first_use":
+            if single_use:
                 given[1] = datetime.fromtimestamp(given[1], UTC)
-            if what == "first_use" and expected is None:
+            if single_use and expected is None:
                 with pytest.raises(StateUnavailable, match="no room"):
-                    await state.first_use(*given)
+                    await getattr(state, what)(*given)
             else:
                 assert await getattr(state, what)(*given) == expected
             counts = await state.counters()

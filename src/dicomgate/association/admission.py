@@ -19,6 +19,7 @@ from ..wire.associate import AssociateRequest
 from ..wire.reject_abort import REFUSED_IDENTITY, TRY_LATER, NotDicom, PduError, Refusal
 
 ANY_AE_TITLE = "*"
+_MOST_TITLES = 8  # in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,11 @@ class Policy:
     def route(self, called_ae_title: str) -> Route | None:
         """The route of a called AE title; None if there is none."""
         return self.routes.get(called_ae_title) or self.routes.get(ANY_AE_TITLE)
+
+    def no_route(self, called_ae_title: str) -> str:
+        """Why a called AE title has no route."""
+        known = ", ".join(list(self.routes)[:_MOST_TITLES])
+        return f"no upstream takes the called AE title {called_ae_title!r}; called_ae_titles has: {known or 'none'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,7 +198,7 @@ class Handshake:
         if self._over_limit:
             return self._refuse(refusal.LOCAL_LIMIT, self._over_limit, ReasonClass.LIMIT)
         if (route := self._policy.route(request.called_ae_title)) is None:
-            why = f"no upstream takes the called AE title {request.called_ae_title!r}"
+            why = self._policy.no_route(request.called_ae_title)
             return self._refuse(refusal.CALLED_AE_TITLE, why, ReasonClass.NO_ROUTE)
         if (refuse := before_asking(request.identity, self._policy)) is not None:
             return self._refuse(refuse.refusal, refuse.reason, refuse.reason_class)

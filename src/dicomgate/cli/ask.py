@@ -1,7 +1,7 @@
 """`dicomgate ask`: ask the configured authenticators about one identity, and explain each answer.
 
-The request is encoded, parsed, routed, shown to the authenticators, and admitted or refused as in an association; only
-the upstream is not connected.
+The request is encoded, parsed, routed, judged by throttle, authenticators and replay cache, and admitted or refused as
+in an association. Only the upstream is not connected, nothing is counted, and no credential is used up.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from typing import Annotated
 
 import typer
 
-from ..association.admission import Admit, Policy, Refuse, attempt_of, before_asking, settle
+from ..association.admission import ANY_AE_TITLE, Admit, Policy, Refuse, attempt_of, before_asking, settle
 from ..auth.chain import Chain, Verdict
-from ..contract import Attempt, Identity, Peer
+from ..contract import Accept, Attempt, Identity, Peer
 from ..errors import ConfigError, DoesNotFit, NegativeAnswer, StartError
 from ..net.server_state import ListenerSnapshot
 from ..net.tls_context import read_certificate
+from ..protection.rehearsal import Rehearsal
 from ..run.assembly import Assembly, assemble
+from ..run.protection import rehearsal
 from ..scu.login import CONTEXT, verification_request
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.presentation import AnsweredContext
@@ -29,7 +31,6 @@ from .options import (
     DEFAULT_CALLED,
     DEFAULT_CALLING,
     DEFAULT_CONFIG,
-    CalledOption,
     CallingOption,
     ConfigOption,
     IdentityOptions,
@@ -44,7 +45,10 @@ def ask(
     config: ConfigOption = DEFAULT_CONFIG,
     listener: Annotated[str | None, typer.Option(help="The listener; required if there are several.")] = None,
     calling: CallingOption = DEFAULT_CALLING,
-    called: CalledOption = DEFAULT_CALLED,
+    called: Annotated[
+        str | None,
+        typer.Option(metavar="AE", help="The called AE title. Default: the first one that the configuration names."),
+    ] = None,
     address: Annotated[str, typer.Option(metavar="IP", help="The client's IP address.")] = "127.0.0.1",
     certificate: Annotated[Path | None, typer.Option(help="The client's TLS certificate, PEM or DER.")] = None,
     *,
@@ -52,19 +56,21 @@ def ask(
 ) -> None:
     """Ask the configured authenticators about one identity, and explain each answer.
 
-    Nothing is sent to the upstream.
+    Nothing is sent to the upstream, counted by the throttle, or used up.
 
     Exit status: 0 accepted, 1 not accepted, 2 wrong usage or configuration,
     3 an authenticator is unavailable.
     """
     configure()
-    snapshot = _listener(assemble(config), listener)
+    assembly = assemble(config)
+    snapshot = _listener(assembly, listener)
     identity = who.identity()
     der = read_certificate(certificate) if certificate else None
-    request, pdu = _as_received(verification_request(ae_title(calling), ae_title(called), identity), snapshot.policy)
+    titles = ae_title(calling), ae_title(called or _first_called(snapshot.policy))
+    request, pdu = _as_received(verification_request(*titles, identity), snapshot.policy)
     _check_cheaply(request, snapshot.policy)
     attempt = attempt_of("ask", request, pdu, Peer(address, 0, der), snapshot.policy, datetime.now(UTC))
-    verdict = asyncio.run(_consult(snapshot.chain, attempt))
+    verdict = asyncio.run(_consult(rehearsal(assembly.configuration), snapshot.chain, attempt))
     print_table(("authenticator", "answer", ""), _explained(snapshot.chain, verdict, request.identity))
     _, outcome = settle(attempt, verdict, datetime.now(UTC))
     _conclude(outcome, request)
@@ -82,6 +88,11 @@ def _listener(assembly: Assembly, name: str | None) -> ListenerSnapshot:
     return snapshots[name]
 
 
+def _first_called(policy: Policy) -> str:
+    """A called AE title that an upstream takes: where some are named, the authenticators may know them, too."""
+    return next((title for title in policy.routes if title != ANY_AE_TITLE), DEFAULT_CALLED)
+
+
 def _as_received(request: AssociateRequest, policy: Policy) -> tuple[AssociateRequest, bytes]:
     """The request as the gateway would read it, and the PDU that it would read."""
     try:
@@ -96,21 +107,25 @@ def _as_received(request: AssociateRequest, policy: Policy) -> tuple[AssociateRe
 def _check_cheaply(request: AssociateRequest, policy: Policy) -> None:
     """What is refused before an authenticator sees it."""
     if policy.route(request.called_ae_title) is None:
-        raise _no(CALLED_AE_TITLE, f"no upstream takes the called AE title {request.called_ae_title!r}")
+        raise _no(CALLED_AE_TITLE, f"{policy.no_route(request.called_ae_title)}; choose one with --called")
     if refuse := before_asking(request.identity, policy):
         raise _no(refuse.refusal, refuse.reason)
 
 
-async def _consult(chain: Chain, attempt: Attempt) -> Verdict:
-    async with chain:
-        return await chain.consult(attempt)
+async def _consult(guard: Rehearsal, chain: Chain, attempt: Attempt) -> Verdict:
+    try:
+        async with chain:
+            return await guard.consult(chain, attempt)
+    finally:
+        await guard.close()
 
 
 def _explained(chain: Chain, verdict: Verdict, identity: Identity | None) -> list[tuple[str, str, str]]:
-    """One row for each link, in the order of the chain."""
+    """One row for each link, in the order of the chain; and for the throttle or the replay cache, if it decided."""
     kind = None if identity is None else identity.type
     answers = dict(verdict.answers)
-    rows = []
+    rows = [] if answers or not verdict.reason_class else [("throttle", *in_words(verdict.decision))]
+    earlier = "the throttle refuses it before" if rows else "an earlier one has answered"
     for link in chain.links:
         if link.name in answers:
             rows.append((link.name, *in_words(answers[link.name])))
@@ -118,7 +133,10 @@ def _explained(chain: Chain, verdict: Verdict, identity: Identity | None) -> lis
             what = "attempts without identity" if kind is None else f"identities of type {kind.value}"
             rows.append((link.name, "not asked", f"it does not handle {what}"))
         else:
-            rows.append((link.name, "not asked", "an earlier one has answered"))
+            rows.append((link.name, "not asked", earlier))
+    if any(isinstance(answer, Accept) and answer.once is not None for answer in answers.values()):
+        used = None if isinstance(verdict.decision, Accept) else in_words(verdict.decision)
+        rows.append(("replay cache", *(used or ("yes", "not used yet; a login with it uses it up"))))
     return rows
 
 

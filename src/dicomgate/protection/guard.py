@@ -28,10 +28,9 @@ Cancelling what `begin` returned stops the attempt at any step; what was counted
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from ..auth.chain import Chain, Verdict
@@ -40,6 +39,7 @@ from ..contract import Accept, Attempt, Decision, Identity, Pass, Reject, Unavai
 from ..events.events import ReasonClass
 from ..state.protocol import SharedState, StateUnavailable
 from .recent_credentials import Outcome, Recent, RecentCredentials
+from .single_use import redeemed
 from .throttle import Charge, Subject, Throttle, subject_of
 
 _log = logging.getLogger("dicomgate.auth")
@@ -176,20 +176,7 @@ class Guard:
 
     async def _redeemed(self, verdict: Verdict) -> Verdict:
         """The verdict after the replay cache has seen it."""
-        decision = verdict.decision
-        if not isinstance(decision, Accept) or decision.once is None:
-            return verdict
-        # Hashed because the key may be long, and those who can read the store need not see what it was made from.
-        key = hashlib.sha256(f"{verdict.authenticator}\0{decision.once.key}".encode("utf-8", "surrogatepass"))
-        try:
-            first = await self._state.first_use(key.hexdigest(), decision.once.until, decision.once.made)
-        except StateUnavailable as error:
-            why = f"the credential may be used once, and the replay cache cannot be asked: {error}"
-            return replace(verdict, decision=Unavailable(why))
-        if not first:
-            used = Reject("the credential may be used once, and was used before")
-            return replace(verdict, decision=used, reason_class=ReasonClass.REPLAYED)
-        return replace(verdict, decision=replace(decision, once=None))
+        return await redeemed(verdict, self._state.first_use)
 
     def _write(self, writing: Callable[[], Awaitable[object]]) -> None:
         """Write after the verdict, which need not wait for it."""

@@ -26,6 +26,7 @@ each further one waits twice as long as the one before, and after `most` in a ro
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -39,6 +40,7 @@ from .account_key import LONGEST_NAME, account_key
 _log = logging.getLogger("dicomgate.throttle")
 _TOO_LONG = "\0"
 """The account of a name that is too long. No name has this key."""
+_NAME_TOO_LONG = "throttled: the name is too long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,25 @@ class Throttle:
         charge is the counter that the attempt would be counted by. Raises StateUnavailable if no store can count.
         """
         if subject.account == _TOO_LONG:
-            return "throttled: the name is too long", Charge(self._state, False, subject.counters[:1])
+            return _NAME_TOO_LONG, Charge(self._state, False, subject.counters[:1])
+        known, unknown = self._backoffs(subject)
+        state, grant = await self._ask(subject.key, known, unknown)
+        keys = [backoff.key for backoff in (known if grant.known else unknown)]
+        return _why_not(grant), Charge(state, grant.known, keys)
+
+    async def look(self, subject: Subject) -> str:
+        """Why an attempt would have to wait now, or ""; nothing is counted. Raises StateUnavailable."""
+        if subject.account == _TOO_LONG:
+            return _NAME_TOO_LONG
+        return _why_not(await self._state.look(subject.key, *self._backoffs(subject)))
+
+    @property
+    def counts_alone(self) -> bool:
+        """True if attempts are counted by this gateway alone while the state is out of reach."""
+        return self._fallback is not None
+
+    def _backoffs(self, subject: Subject) -> tuple[list[Backoff], list[Backoff]]:
+        """The counters of a subject that is known, and of one that is not."""
         settings = self._settings
         waits = settings.first_wait, settings.longest_wait
         elsewhere, at_home, source = subject.counters
@@ -117,9 +137,7 @@ class Throttle:
         else:
             known, unknown = [Backoff(at_home, settings.source_free, *waits)], []
         unknown.append(Backoff(source, settings.source_free, *waits))
-        state, grant = await self._ask(subject.key, known, unknown)
-        keys = [backoff.key for backoff in (known if grant.known else unknown)]
-        return _why_not(grant), Charge(state, grant.known, keys)
+        return known, unknown
 
     async def succeeded(self, subject: Subject, charge: Charge) -> None:
         """A secret proved the attempt genuine: the subject is known from now on, and its account's counters are reset.
@@ -158,6 +176,6 @@ class Throttle:
 def _why_not(grant: Grant) -> str:
     if not grant.held:
         return ""
-    if grant.wait is None:
-        return f"throttled: too many attempts in a row, {grant.held} is locked until an operator clears it"
-    return f"throttled: too many attempts in a row, {grant.held} waits {grant.wait:.0f} s more"
+    until = "is locked until it is cleared" if grant.wait is None else f"waits {grant.wait:.0f} s more"
+    how = f"dicomgate throttle clear {shlex.quote(grant.held)}"
+    return f"throttled: too many attempts in a row, {grant.held} {until} ({how})"

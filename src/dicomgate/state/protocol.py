@@ -105,6 +105,10 @@ class SharedState(Protocol):
         """
         ...
 
+    async def look(self, subject: str, known: Sequence[Backoff], unknown: Sequence[Backoff]) -> Grant:
+        """What `take` would answer now; nothing is counted."""
+        ...
+
     async def refund(self, keys: Sequence[str]) -> None:
         """Undo the last attempt of each counter, and the wait that it began."""
         ...
@@ -122,6 +126,10 @@ class SharedState(Protocol):
         `made` (aware): when the credential was made, if that is known. A store that has lost what was used before, and
         knows it, raises StateUnavailable for a credential that may be older than the loss.
         """
+        ...
+
+    async def unused(self, key: str, until: datetime, made: datetime | None = None) -> bool:
+        """What `first_use` would answer now, or raise; nothing is used up."""
         ...
 
     async def counters(self) -> list[Count]:

@@ -76,11 +76,9 @@ end
 
 local run = {}
 
--- {1 if the subject is known, number of the backoff that holds it or 0, seconds: "inf" if locked}
-function run.take()
-    for _, key in ipairs(over(FORGET)) do
-        forget(key)
-    end
+-- The answer: {1 if the subject is known, number of the backoff that holds it or 0, seconds: "inf" if locked};
+-- then what it rests on: the backoffs, and their rows.
+local function judge()
     local is_known = kept(KNOWN, given.subject)
     local backoffs = is_known and given.known or given.unknown
     local rows, held, wait = {}, 0, 0
@@ -88,8 +86,7 @@ function run.take()
         local row = read(backoff.key)
         -- No wait is longer than the longest, even if the clock was wrong when it began.
         if row.until_ > now + backoff.longest then
-            row.until_ = now + backoff.longest
-            write(backoff.key, row)
+            row.until_, row.cut = now + backoff.longest, true
         end
         local its_wait = row.until_ - now
         if backoff.most >= 0 and row.n >= backoff.most then
@@ -100,17 +97,35 @@ function run.take()
         end
         rows[number] = row
     end
-    if held == 0 then
-        for number, backoff in ipairs(backoffs) do
-            local row = rows[number]
+    return { is_known and 1 or 0, held, string.format('%.17g', wait) }, backoffs, rows
+end
+
+function run.look()
+    local answer = judge()
+    return answer
+end
+
+function run.take()
+    for _, key in ipairs(over(FORGET)) do
+        forget(key)
+    end
+    local answer, backoffs, rows = judge()
+    local held = answer[2] ~= 0
+    for number, backoff in ipairs(backoffs) do
+        local row = rows[number]
+        if not held then
             row.n, row.before, row.last = row.n + 1, row.until_, now
             row.until_ = now + wait_after(backoff, row.n)
             row.ends = backoff.most >= 0 and row.n >= backoff.most and math.huge or now + limits.forget_counter
+        end
+        if not held or row.cut then
             write(backoff.key, row)
         end
+    end
+    if not held then
         make_room(backoffs)
     end
-    return { is_known and 1 or 0, held, string.format('%.17g', wait) }
+    return answer
 end
 
 function run.refund()
@@ -139,18 +154,22 @@ function run.succeeded()
 end
 
 -- 1 for the first use, 0 for another, -1 without room
+function run.unused()
+    if kept(USED, given.key) then
+        return 0
+    end
+    return redis.call('ZCARD', USED) - #over(USED) < limits.used and 1 or -1
+end
+
 function run.first_use()
     for _, key in ipairs(over(USED)) do
         redis.call('ZREM', USED, key)
     end
-    if kept(USED, given.key) then
-        return 0
+    local answer = run.unused()
+    if answer == 1 then
+        redis.call('ZADD', USED, string.format('%.17g', now + given.seconds), given.key)
     end
-    if redis.call('ZCARD', USED) >= limits.used then
-        return -1
-    end
-    redis.call('ZADD', USED, string.format('%.17g', now + given.seconds), given.key)
-    return 1
+    return answer
 end
 
 -- {now, {counter, its value, ...}}: the caller sorts them, because other commands wait while this script runs

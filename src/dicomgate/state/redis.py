@@ -70,7 +70,13 @@ class RedisState:
 
     async def take(self, subject: str, known: Sequence[Backoff], unknown: Sequence[Backoff]) -> Grant:
         """See SharedState."""
+        return await self._judged("take", subject, known, unknown)
 
+    async def look(self, subject: str, known: Sequence[Backoff], unknown: Sequence[Backoff]) -> Grant:
+        """See SharedState."""
+        return await self._judged("look", subject, known, unknown)
+
+    async def _judged(self, what: str, subject: str, known: Sequence[Backoff], unknown: Sequence[Backoff]) -> Grant:
         def read(answer: Any) -> Grant:
             is_known, number, wait = answer
             if not number:
@@ -78,7 +84,7 @@ class RedisState:
             held = (known if is_known else unknown)[number - 1].key
             return Grant(bool(is_known), held, None if wait == "inf" else float(wait))
 
-        return await self._run("take", read, subject=subject, known=_plain(known), unknown=_plain(unknown))
+        return await self._run(what, read, subject=subject, known=_plain(known), unknown=_plain(unknown))
 
     async def refund(self, keys: Sequence[str]) -> None:
         """See SharedState."""
@@ -92,7 +98,14 @@ class RedisState:
         """See SharedState. What a server lost when it was restarted is not noticed here: `made` makes no difference."""
         # A duration, because the server keeps keys by its own clock.
         seconds = max(0.0, until.timestamp() - time.time()) + self._limits.skew
-        found = await self._run("first_use", {1: True, 0: False, -1: None}.__getitem__, key=key, seconds=seconds)
+        return await self._first("first_use", key, seconds)
+
+    async def unused(self, key: str, until: datetime, made: datetime | None = None) -> bool:
+        """See SharedState, and `first_use`."""
+        return await self._first("unused", key)
+
+    async def _first(self, what: str, key: str, seconds: float = 0.0) -> bool:
+        found = await self._run(what, {1: True, 0: False, -1: None}.__getitem__, key=key, seconds=seconds)
         if found is None:
             raise StateUnavailable(f"state {self._where}: no room for one more used key")
         return found

@@ -62,6 +62,10 @@ class SqliteState:
         """See SharedState."""
         return await self._ask(lambda ledger: ledger.take(subject, known, unknown))
 
+    async def look(self, subject: str, known: Sequence[Backoff], unknown: Sequence[Backoff]) -> Grant:
+        """See SharedState."""
+        return await self._ask(lambda ledger: ledger.look(subject, known, unknown))
+
     async def refund(self, keys: Sequence[str]) -> None:
         """See SharedState."""
         await self._ask(lambda ledger: ledger.refund(keys))
@@ -78,8 +82,14 @@ class SqliteState:
 
     async def first_use(self, key: str, until: datetime, made: datetime | None = None) -> bool:
         """See SharedState."""
-        since = None if made is None else made.timestamp()
-        first = await self._ask(lambda ledger: ledger.first_use(key, until.timestamp(), since))
+        return await self._first(lambda ledger: ledger.first_use(key, until.timestamp(), _seconds(made)))
+
+    async def unused(self, key: str, until: datetime, made: datetime | None = None) -> bool:
+        """See SharedState."""
+        return await self._first(lambda ledger: ledger.unused(key, _seconds(made)))
+
+    async def _first(self, work: Callable[[Ledger], bool | None]) -> bool:
+        first = await self._ask(work)
         if first is None:
             raise StateUnavailable(f"state {self._path}: no room for one more used key")
         return first
@@ -208,6 +218,10 @@ def _transaction(connection: sqlite3.Connection, work: Callable[[], _Answer]) ->
             connection.execute("ROLLBACK")
         raise
     return answer
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
 
 
 def _moment(seconds: float) -> datetime:

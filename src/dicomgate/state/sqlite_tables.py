@@ -84,23 +84,36 @@ class Ledger:
     def take(self, subject: str, known: Sequence[Backoff], unknown: Sequence[Backoff]) -> Grant:
         """Count an attempt, or say which counter holds it."""
         self._sweep("counter", "forget")
-        is_known = self._is_kept("known", subject)
-        backoffs = known if is_known else unknown
-        rows = [self._at_most_longest(backoff) for backoff in backoffs]
-        wait, held = 0.0, ""
-        for backoff, row in zip(backoffs, rows, strict=True):
-            its_wait = math.inf if backoff.most is not None and row.n >= backoff.most else row.until - self._now
-            if its_wait > wait:
-                wait, held = its_wait, backoff.key
-        if held:
-            return Grant(is_known, held, None if wait == math.inf else wait)
-        for backoff, row in zip(backoffs, rows, strict=True):
+        grant, rows = self._judged(subject, known, unknown)
+        if grant.held:
+            for backoff, row in rows:
+                if row != self._row(backoff.key):
+                    self._write(backoff.key, row)
+            return grant
+        for backoff, row in rows:
             n = row.n + 1
             ended = backoff.most is not None and n >= backoff.most
             forget = None if ended else self._now + self._limits.forget_counter
             self._write(backoff.key, Row(n, self._now + backoff.wait(n), row.until, self._now, forget))
-        self._make_room(backoff.key for backoff in backoffs)
-        return Grant(is_known)
+        self._make_room(backoff.key for backoff, _ in rows)
+        return grant
+
+    def look(self, subject: str, known: Sequence[Backoff], unknown: Sequence[Backoff]) -> Grant:
+        """What `take` would answer."""
+        return self._judged(subject, known, unknown)[0]
+
+    def _judged(
+        self, subject: str, known: Sequence[Backoff], unknown: Sequence[Backoff]
+    ) -> tuple[Grant, list[tuple[Backoff, Row]]]:
+        """Whether an attempt may be verified, and the rows that say so."""
+        is_known = self._is_kept("known", subject)
+        rows = [(backoff, self._at_most_longest(backoff)) for backoff in (known if is_known else unknown)]
+        wait, held = 0.0, ""
+        for backoff, row in rows:
+            its_wait = math.inf if backoff.most is not None and row.n >= backoff.most else row.until - self._now
+            if its_wait > wait:
+                wait, held = its_wait, backoff.key
+        return Grant(is_known, held, None if wait == math.inf else wait), rows
 
     def refund(self, keys: Iterable[str]) -> None:
         """One attempt less for each."""
@@ -120,6 +133,16 @@ class Ledger:
             self._do("DELETE FROM known WHERE key IN (SELECT key FROM known ORDER BY until, key LIMIT ?)", (excess,))
 
     def first_use(self, key: str, until: float, made: float | None = None) -> bool | None:
+        """Use the key: True if it was not used before; None if there is no room to remember it.
+
+        Raises StateUnavailable as `unused` does.
+        """
+        self._sweep("used", "until")
+        if first := self.unused(key, made):
+            self._keep("used", key, max(until, self._now) + self._limits.skew)
+        return first
+
+    def unused(self, key: str, made: float | None = None) -> bool | None:
         """True if the key was not used before; None if there is no room to remember it.
 
         Raises StateUnavailable for a credential that may have been used before the state was lost: one that was not
@@ -131,13 +154,11 @@ class Ledger:
                 f"what was used before {_shown(lost)} is not known, because the state was damaged then: a credential "
                 f"must be made after {_shown(lost + self._limits.skew)}"
             )
-        self._sweep("used", "until")
         if self._is_kept("used", key):
             return False
-        if self._size("used") >= self._limits.used:
-            return None
-        self._keep("used", key, max(until, self._now) + self._limits.skew)
-        return True
+        over = "SELECT count(*) FROM (SELECT 1 FROM used WHERE until <= ? LIMIT ?)"
+        (swept_next,) = self._do(over, (self._now, self._limits.sweep)).fetchone()
+        return True if self._size("used") - swept_next < self._limits.used else None
 
     def counters(self) -> list[tuple[str, Row]]:
         """All counters, most attempts first."""
@@ -159,10 +180,7 @@ class Ledger:
     def _at_most_longest(self, backoff: Backoff) -> Row:
         """Its row. No wait is longer than the longest, even if the clock was wrong when it began."""
         row = self._row(backoff.key)
-        if row.until > (latest := self._now + backoff.longest):
-            row = row._replace(until=latest)
-            self._write(backoff.key, row)
-        return row
+        return row._replace(until=min(row.until, self._now + backoff.longest))
 
     def _row(self, key: str) -> Row:
         found = self._do("SELECT n, until, before, last, forget FROM counter WHERE key = ?", (key,)).fetchone()
