@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -217,6 +218,22 @@ async def test_a_file_that_is_locked_at_the_start_is_opened_later(path: Path, ca
             break
         except StateUnavailable:  # a busy machine
             await asyncio.sleep(0.01)
+    await state.close()
+
+
+async def test_a_damaged_file_that_cannot_be_moved_ends_no_start_either(
+    path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_bytes(b"no database at all" * 100)
+    with monkeypatch.context() as fixed:
+        fixed.setattr(Path, "rename", Mock(side_effect=PermissionError(13, "Permission denied")))
+        state = SqliteState(path, PATIENT, mend=True)
+        assert "it cannot be moved aside: Permission denied; move it yourself" in caplog.text
+        with pytest.raises(StateUnavailable, match="move it yourself"):
+            await state.first_use("ticket", SOON)
+    with pytest.raises(StateUnavailable, match="is not known"):
+        await state.first_use("ticket", SOON)
+    assert await state.take("alice", [], ALICE) == Grant(False)
     await state.close()
 
 

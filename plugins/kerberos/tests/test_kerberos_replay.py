@@ -245,3 +245,15 @@ def test_a_cache_that_cannot_be_written_lets_nobody_in(kerberos: Make, tmp_path:
     assert decision.reason
     cache.rmdir()
     assert accepted(judge, fresh(form))
+
+
+@pytest.mark.parametrize("damage", [b"damaged" * 1000, b"x"])
+def test_a_damaged_cache_costs_no_login_and_remembers_the_next_one(
+    kerberos: Make, tmp_path: Path, damage: bytes
+) -> None:
+    cache = tmp_path / "cache"
+    cache.write_bytes(damage)
+    cache.chmod(0o600)
+    judge, token = kerberos(replay_cache=cache), fresh()
+    accepted(judge, token)
+    assert ask(judge, token) == Reject(REPLAY)

@@ -59,6 +59,13 @@ def move_aside(path: Path) -> Path | None:
     return aside
 
 
+def stuck(damage: sqlite3.DatabaseError, failure: OSError) -> sqlite3.OperationalError:
+    """What to raise where a damaged file cannot be moved aside: it passes as soon as the operator does that."""
+    error = sqlite3.OperationalError(f"{damage}, and it cannot be moved aside: {failure.strerror}; move it yourself")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+    return error
+
+
 def _primary(error: BaseException) -> int:
     """The primary result code of SQLite; 0 for an error that is not its own."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import StartError, StateUnavailable
-from .damage import is_damage, is_passing, look_for_damage, move_aside
+from .damage import is_damage, is_passing, look_for_damage, move_aside, stuck
 from .protocol import Backoff, Count, Grant, Limits
 from .sqlite_tables import Ledger, prepare
 
@@ -135,7 +135,10 @@ class SqliteState:
         except sqlite3.DatabaseError as error:
             if not self._mend or self._path is None or not is_damage(error):
                 raise
-            aside = move_aside(self._path)
+            try:
+                aside = move_aside(self._path)
+            except OSError as failure:
+                raise stuck(error, failure) from error
             if aside is None:
                 raise
             _log.error(

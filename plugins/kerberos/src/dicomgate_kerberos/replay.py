@@ -7,6 +7,7 @@ obey KRB5RCACHETYPE or krb5.conf, and both can say "none".
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import stat
 from pathlib import Path
@@ -15,6 +16,9 @@ from dicomgate import ConfigError
 from dicomgate.kit.files import check_folders
 
 NAME = "KRB5RCACHENAME"
+_log = logging.getLogger(__name__)
+_SEED = 16
+"""Bytes at the beginning of a cache. In a file that is shorter, but not empty, libkrb5 finds no token again."""
 _DEFAULT = "dfl:"
 """One file for each system user, refused if another user owns it: krb5_UID.rcache2 in /var/tmp."""
 
@@ -67,3 +71,6 @@ def _check(path: Path) -> None:
             )
     if not os.access(path.parent if found is None else path, os.R_OK | os.W_OK):
         raise ConfigError(f"replay_cache: {path}: cannot be written")
+    if found is not None and 0 < found.st_size < _SEED:
+        _log.error("%s: damaged, and emptied: it is shorter than a replay cache can be", path)
+        os.truncate(path, 0)
