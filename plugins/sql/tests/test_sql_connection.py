@@ -17,7 +17,7 @@ HERE = "postgresql://gate@127.0.0.1/users"
 def server(
     url: str = HERE, password_file: Path | None = None, ca: Path | None = None, cleartext: bool = False
 ) -> Connection:
-    return postgresql(url, password_file, ca, cleartext=cleartext, connections=3)
+    return postgresql(url, password_file, ca, cleartext=cleartext, connections=3, timeout=1)
 
 
 def test_one_of_file_and_url(tmp_path: Path) -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import socket
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from dicomgate import Accept, Reject, Unavailable
-from dicomgate.testing.peers.loopback import wait_until
+from dicomgate.testing.fixtures import names
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.loopback import HOST, wait_until
 from dicomgate.testing.peers.postgresql import Postgresql
+from dicomgate.testing.peers.silence import Names, silent
 from plugins.sql.tests.backend import (
     ALICE,
     GOOD,
@@ -25,6 +30,8 @@ from plugins.sql.tests.backend import (
     recovered,
     unavailable,
 )
+
+__all__ = ["names"]
 
 pytestmark = pytest.mark.anyio
 
@@ -43,6 +50,36 @@ async def test_down_and_up_again(postgresql_backend: Backend, postgresql: Postgr
         await unavailable(sql, "the database: connection failed: ")
         postgresql.start()
         await recovered(sql)
+
+
+@pytest.mark.parametrize("silence", ["TCP", "TLS", "the first of two hosts"])
+async def test_an_address_or_a_host_that_is_silent_holds_up_no_login(
+    silence: str,
+    postgresql_backend: Backend,
+    postgresql: Postgresql,
+    certificates: Certificates,
+    names: Names,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    port = postgresql.address[1]
+    names.addresses |= {"localhost": ["127.0.0.3", HOST], "db.test": ["127.0.0.3"]}
+    url = f"postgresql://gate@localhost:{port}/users"
+    options: dict[str, Any] = {"ca": certificates.ca}
+    if silence == "the first of two hosts":
+        url, options = f"postgresql://gate@/users?host=db.test:{port}&host={HOST}:{port}", {"cleartext": True}
+    mute = socket.create_server(("127.0.0.3", port)) if silence == "TLS" else silent("127.0.0.3", port)
+    with mute:
+        async with postgresql_backend.make(url=url, **options) as sql:
+            for _ in range(2):
+                assert await in_time(sql) == ALICE
+    assert caplog.text.count(f"127.0.0.3:{port}: no answer within 0.") == 1
+
+
+async def test_addresses_that_are_all_silent_are_named(postgresql_backend: Backend, names: Names) -> None:
+    with silent("127.0.0.3") as (_, port), silent("127.0.0.4", port):
+        names.addresses["db.test"] = ["127.0.0.3", "127.0.0.4"]
+        async with postgresql_backend.make(url=f"postgresql://gate@db.test:{port}/users", cleartext=True) as sql:
+            await unavailable(sql, f"127.0.0.4:{port}: no answer within ")
 
 
 async def test_restarted_between_two_logins(postgresql_backend: Backend, postgresql: Postgresql) -> None:
@@ -78,7 +115,8 @@ async def test_hung_from_the_start_to_the_end(
         start = time.monotonic()
     assert time.monotonic() - start < TIMEOUT + 2 + SLACK
     assert asyncio.all_tasks() == tasks
-    assert "sql: all logins fail for now: the database: no answer within 1.5 s" in caplog.text
+    where = f"{HOST}:{postgresql.address[1]}"
+    assert f"sql: all logins fail for now: the database: connection failed: {where}: no answer within 1." in caplog.text
 
 
 @pytest.mark.parametrize("asked", [0, 1])

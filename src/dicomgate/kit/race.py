@@ -107,7 +107,8 @@ class Race(Generic[T]):
 
     def _answered(self, address: Address, opened: T) -> None:
         _, began = self._running.pop(address)
-        self._passed_over(began)
+        if self._running:
+            self._passed_over(began)
         if self._reasons:
             self._log.warning("%s: %s; %s answers", self._kind, "; ".join(self._reasons), address)
         self._host.answered(address)

@@ -103,12 +103,17 @@ class Sql:
     def _make_connection(self) -> Connection:
         if self.ca is not None and self.cleartext:
             raise ConfigError("ca and cleartext contradict each other")
+        timeout = self.database_timeout.total_seconds()
         if self.url is not None and self.file is None:
             return postgresql(
-                self.url, self.password_file, self.ca, cleartext=self.cleartext, connections=self.connections
+                self.url,
+                self.password_file,
+                self.ca,
+                cleartext=self.cleartext,
+                connections=self.connections,
+                timeout=timeout,
             )
         if self.file is not None and self.url is None:
-            timeout = self.database_timeout.total_seconds()
             return sqlite(self.file, writes=self.update is not None, timeout=timeout)
         raise ConfigError("one of file (SQLite) and url (PostgreSQL) is needed, and only one")
 

@@ -25,6 +25,8 @@ from dicomgate import ConfigError
 from dicomgate.kit.authorities import client_context
 from dicomgate.kit.files import check_trusted, read_secret_text
 
+from .dialling import Dialler
+
 _AS_TEXT = ("date", "timestamp", "timestamptz")
 """Types that are read as text: Python has no `infinity`, and no year before 1 or after 9999."""
 
@@ -60,7 +62,7 @@ def sqlite(file: Path, *, writes: bool, timeout: float) -> Connection:
 
 
 def postgresql(
-    address: str, password_file: Path | None, ca: Path | None, *, cleartext: bool, connections: int
+    address: str, password_file: Path | None, ca: Path | None, *, cleartext: bool, connections: int, timeout: float
 ) -> Connection:
     """A PostgreSQL server. Raises ConfigError if the address, the password file or the CA is wrong."""
     url = _parsed(address)
@@ -79,6 +81,7 @@ def postgresql(
         "gssencmode": "disable",
         "prepare_threshold": None,  # a prepared statement fails once after a column has changed
         "context": _adapters(),
+        "async_creator_fn": Dialler(timeout * 0.9).connect,
         **(_verified(ca) if ca is not None or not (cleartext or _is_here(url)) else {"sslmode": "disable"}),
     }
     pool = {"pool_size": connections, "max_overflow": 0, "pool_pre_ping": True, "pool_use_lifo": True}
