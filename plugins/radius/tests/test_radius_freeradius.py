@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dicomgate import Accept, Reject, Unavailable
+from dicomgate import Accept, Probed, Reject, Unavailable
 from dicomgate.testing.evidence import ALICE, WRONG
-from dicomgate.testing.peers.freeradius import FreeRadius
+from dicomgate.testing.peers.freeradius import FreeRadius, free_udp_port
 from dicomgate_radius import Radius
 from plugins.radius.tests.conftest import MakeRadius, ask, login
 
@@ -96,3 +96,13 @@ async def test_more_at_once_than_there_are_identifiers(own_freeradius: FreeRadiu
         )
         assert all(isinstance(decision, Accept) for decision in decisions[::2])
         assert all(isinstance(decision, Reject) for decision in decisions[1::2])
+
+
+async def test_a_probe_asks_for_the_status_and_logs_nobody_in(freeradius: FreeRadius, radius: MakeRadius) -> None:
+    closed = f"127.0.0.1:{free_udp_port()}"
+    async with radius(freeradius.address, closed, seconds=4) as authenticator:
+        up, down = await authenticator.probe()
+    assert up == Probed(f"RADIUS server {freeradius.address}", detail="answers Status-Server")
+    assert down.what == f"RADIUS server {closed}"
+    assert "refused" in down.problem
+    assert "RFC 5997" in down.problem

@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+from ..contract import Probed
 from ..errors import FetchError
 
 T = TypeVar("T")
@@ -107,6 +108,13 @@ class Refreshed(Generic[T]):
         if self._failed:
             raise self._unavailable()
         return self.latest()
+
+    async def probe(self) -> Probed:
+        """For an authenticator's `probe`: fetch it again, unless the last fetch was a moment ago."""
+        try:
+            return Probed(self._what, detail=self._describe(await self.newest()))
+        except FetchError as error:
+            return Probed(self._what, str(error))
 
     async def settled(self) -> None:
         """Wait until no fetch is under way. A caller that is cancelled here does not cancel the fetch."""

@@ -27,6 +27,7 @@ Modules:
     fixtures        The fixtures of the project's own tests: gateways, peers, certificates
     gateway         A whole gateway for a test: a configuration, one authenticator, a PACS after it, and clients
     kdc             A real KDC on loopback: MIT's krb5kdc as a plain process, with a realm of its own
+    linked          An authenticator as the gateway has it, behind a `Link` and entered, for one visit of a test
     pacs            A PACS that knows nothing of users: it accepts every C-ECHO and C-STORE, and keeps no data set
     page_contract   The laws of an authenticator's page, as tests: its tables are what the code does
     pages           The documents as the tests read them: pages, headings, tables, fenced blocks

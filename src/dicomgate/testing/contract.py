@@ -6,22 +6,35 @@ Every question goes through the gateway's own `Link`: what is tested here is wha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 from ..auth import loading
 from ..auth.link import Link
-from ..contract import Accept, Attempt, Authenticator, Decision, Identity, IdentityType, Pass, Reject, Unavailable
+from ..auth.members import probed, read_members
+from ..contract import (
+    Accept,
+    Attempt,
+    Authenticator,
+    Decision,
+    Identity,
+    IdentityType,
+    Pass,
+    Probed,
+    Reject,
+    Unavailable,
+)
 from ..errors import ConfigError, PluginError
 from ..wire.user_identity import LONGEST_RESPONSE
+from .linked import DEADLINE, abandoning, linked, visited
 from .variants import damaged, forms, nonsense, of_others
 from .watching import Belongings, logged, longest_stall
 
 _T = TypeVar("_T")
-_DEADLINE, _HASTE = timedelta(seconds=30), timedelta(milliseconds=1)
+_HASTE = timedelta(milliseconds=1)
 _AT_ONCE = 8
 _ROUNDS = 4
 _LONGEST_STALL = 1.0  # seconds; a machine may be busy, an event loop must not wait for a directory
@@ -34,7 +47,7 @@ def ask(authenticator: Authenticator, *attempts: Attempt) -> list[Decision]:
     async def together(link: Link) -> list[Decision]:
         return list(await asyncio.gather(*map(link.ask, attempts)))
 
-    return _linked(authenticator, together)
+    return linked(authenticator, together)
 
 
 class AuthenticatorContract:
@@ -111,7 +124,7 @@ class AuthenticatorContract:
                 await asyncio.wait((call,))
             return await link.ask(good)
 
-        _accepted(_abandoning(authenticator, abandon))
+        _accepted(abandoning(authenticator, abandon))
 
     def test_a_missed_deadline_lets_nobody_in_and_leaves_it_usable(
         self, authenticator: Authenticator, good: Attempt, bad: Attempt
@@ -121,7 +134,7 @@ class AuthenticatorContract:
         async def hurry(link: Link) -> list[Decision]:
             return list(await asyncio.gather(*map(link.ask, (bad, good) * _AT_ONCE)))
 
-        for decision in _abandoning(authenticator, hurry, _HASTE)[::2]:
+        for decision in abandoning(authenticator, hurry, _HASTE)[::2]:
             _require(not isinstance(decision, Accept), "in haste, the bad attempt is accepted")
         accept, reject = ask(authenticator, good, bad)
         _accepted(accept)
@@ -133,7 +146,7 @@ class AuthenticatorContract:
         async def watch(link: Link) -> float:
             return await longest_stall(asyncio.gather(link.ask(good), link.ask(bad)))
 
-        stall = _linked(authenticator, watch)
+        stall = linked(authenticator, watch)
         _require(stall < _LONGEST_STALL, f"it blocked the event loop for {stall:.1f} s: await it, or use a plain def")
 
     def test_it_leaves_nothing_behind(self, authenticator: Authenticator, good: Attempt, bad: Attempt) -> None:
@@ -148,11 +161,11 @@ class AuthenticatorContract:
 
         async def run() -> list[str]:
             start = Belongings()
-            await _visited(authenticator, visit)  # it may make once what it keeps for good, for example a pool
+            await visited(authenticator, visit)  # it may make once what it keeps for good, for example a pool
             await start.settle()
             before = Belongings()
             for _ in range(_ROUNDS):
-                await _visited(authenticator, visit)
+                await visited(authenticator, visit)
             grown = await before.grown_by(_ROUNDS)
             await start.settle()
             return grown
@@ -168,6 +181,20 @@ class AuthenticatorContract:
             _require(words in message, f"{words!r} is not in what the operator is told: {message!r}")
             for secret in self.secrets:
                 _require(secret not in message, f"what is told of the keys {list(table)} tells a secret")
+
+    def test_a_probe_ends_in_time_and_tells_no_secret(self, authenticator: Authenticator) -> None:
+        """If it has one: it says of everything it depends on whether that can be used, for `check --connect`."""
+        probe = read_members("it", authenticator).probe
+        if probe is None:
+            return
+
+        async def ask_all(_: Link) -> Sequence[Probed]:
+            return await probed(probe, DEADLINE.total_seconds())
+
+        for found in linked(authenticator, ask_all):
+            _require(not found.problem, f"{found.what}, which the good attempt needs: {found.problem}")
+            for secret in self.secrets:
+                _require(secret not in str(found), f"the probe of {found.what} tells a secret")
 
     def test_no_secret_is_told(self, authenticator: Authenticator, good: Attempt, bad: Attempt) -> None:
         """Neither in its repr nor in a decision nor in the log, at any level."""
@@ -191,29 +218,6 @@ def _refusal(factory: Callable[..., object], table: Mapping[str, object]) -> str
     except ConfigError as error:
         return str(error)
     raise AssertionError(f"a table with the keys {list(table)} is taken")
-
-
-def _linked(authenticator: Authenticator, use: Callable[[Link], Coroutine[Any, Any, _T]]) -> _T:
-    return asyncio.run(_visited(authenticator, use))
-
-
-def _abandoning(
-    authenticator: Authenticator, use: Callable[[Link], Coroutine[Any, Any, _T]], deadline: timedelta = _DEADLINE
-) -> _T:
-    async def run() -> _T:
-        before = Belongings()
-        result = await _visited(authenticator, use, deadline)
-        await before.settle()
-        return result
-
-    return asyncio.run(run())
-
-
-async def _visited(
-    authenticator: Authenticator, use: Callable[[Link], Coroutine[Any, Any, _T]], deadline: timedelta = _DEADLINE
-) -> _T:
-    async with Link("it", authenticator, deadline=deadline, workers=4) as link:
-        return await use(link)
 
 
 def _require(condition: bool, message: str) -> None:

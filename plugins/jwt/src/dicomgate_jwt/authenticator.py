@@ -15,7 +15,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
-from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Once, Pass, Reject, Unavailable, always
+from dicomgate import (
+    Accept,
+    Attempt,
+    ConfigError,
+    Decision,
+    IdentityType,
+    Once,
+    Pass,
+    Probed,
+    Reject,
+    Unavailable,
+    always,
+)
 from dicomgate.kit.fetch import Fetcher, FetchError
 from dicomgate.kit.inspect import ClaimProblem, rejected
 
@@ -173,6 +185,10 @@ class Jwt:
     async def __aexit__(self, *_: object) -> None:
         if isinstance(self.keys, RemoteKeys):
             await self.keys.close()
+
+    async def probe(self) -> list[Probed]:
+        """Ask for the keys, if they are fetched."""
+        return [await self.keys.probe()] if isinstance(self.keys, RemoteKeys) else []
 
     async def authenticate(self, attempt: Attempt, /) -> Decision:
         """Judge one attempt. It occupies the event loop for less than a millisecond, or a few for a hostile token."""

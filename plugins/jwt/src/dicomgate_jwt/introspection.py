@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Pass, Reject, Unavailable, always
+from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Pass, Probed, Reject, Unavailable, always
 from dicomgate.kit.fetch import Fetcher, FetchError
 from dicomgate.kit.files import read_secret_text
 from dicomgate.kit.inspect import ClaimProblem
@@ -30,6 +30,7 @@ from .token import looks_like_one, plain
 _log = logging.getLogger(__name__)
 
 _LONGEST = 4096
+_NOBODYS = "dicomgate-check"
 _B64TOKEN = re.compile(rb"[A-Za-z0-9._~+/-]+=*")
 """RFC 6750 2.1: the form of a bearer token."""
 _BEARER = ("bearer", "access_token")
@@ -116,6 +117,15 @@ class Introspection:
 
     async def __aexit__(self, *_: object) -> None:
         await self._answers.close()
+
+    async def probe(self) -> list[Probed]:
+        """Ask the server about a token that nobody has."""
+        what = f"introspection server {self.url or self.issuer}"
+        try:
+            await self._answers.claims(_NOBODYS)
+        except FetchError as error:
+            return [Probed(what, str(error))]
+        return [Probed(what)]
 
     async def authenticate(self, attempt: Attempt, /) -> Decision:
         """Judge one attempt, within `fetch_timeout`."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import ClassVar
 
-from dicomgate import Accept, Attempt, Decision, IdentityType, Reject, Unavailable
+from dicomgate import Accept, Attempt, Decision, IdentityType, Probed, Reject, Unavailable
 from dicomgate.kit.credentials import Credentials, credentials_of
 from dicomgate.kit.equal_time import MeasuredFloor, seconds_left
 from dicomgate.kit.failover import Failover, NoAnswerError
@@ -109,6 +109,18 @@ class Ldap(Settings):
             # Directories match names that differ: a certificate's " alice" must not have alice's groups.
             raise LookupError(f"the directory calls it {answer.user!r}, not {user!r}")
         return answer.groups
+
+    async def probe(self) -> list[Probed]:
+        """Ask each directory as for an unknown user."""
+        self._servers()
+        return list(await asyncio.gather(*(self._probed(*one) for one in self._directories.items())))
+
+    async def _probed(self, url: str, directory: Directory) -> Probed:
+        try:
+            await directory.verify("", DECOY, self.deadline.total_seconds())
+        except NoAnswerError as error:
+            return Probed(f"directory {url}", str(error))
+        return Probed(f"directory {url}", detail=f"answers{f' {self.bind_dn}' if self.bind_dn else ''}")
 
     def _problem(self, credentials: Credentials) -> str:
         """Why a directory cannot be asked about exactly these credentials; "" if it can."""

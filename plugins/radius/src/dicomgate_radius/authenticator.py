@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from dicomgate import Attempt, ConfigError, Decision, IdentityType, Reject, Unavailable
+from dicomgate import Attempt, ConfigError, Decision, IdentityType, Probed, Reject, Unavailable
 from dicomgate.kit.addresses import parse_address, show_address
 from dicomgate.kit.credentials import Credentials, credentials_of
 from dicomgate.kit.failover import Failover, NoAnswerError
@@ -105,6 +105,17 @@ class Radius:
     async def __aexit__(self, *_: object) -> None:
         for server in self._servers.values():
             await server.close()
+
+    async def probe(self) -> list[Probed]:
+        """Ask each server for its status (RFC 5997): no login is tried."""
+        return list(await asyncio.gather(*(self._probed(*one) for one in self._servers.items())))
+
+    async def _probed(self, name: str, server: Server) -> Probed:
+        try:
+            await server.ask(None, self.attempt_timeout.total_seconds())
+        except NoAnswerError as error:
+            return Probed(f"RADIUS server {name}", f"{error}; or it does not answer Status-Server (RFC 5997)")
+        return Probed(f"RADIUS server {name}", detail="answers Status-Server")
 
     async def authenticate(self, attempt: Attempt, /) -> Decision:
         """The decision about one attempt, within `attempt_timeout`."""

@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from pyrad.client_async import ClientAsync, DatagramProtocolClient
-from pyrad.packet import AuthPacket, Packet, PacketError
+from pyrad.packet import AccessRequest, AuthPacket, Packet, PacketError, StatusServer
 
 from dicomgate.kit.failover import BusyError, NoAnswerError
 
@@ -54,12 +54,15 @@ class Conversation:
             await self._client.deinitialize_transports()
             raise
 
-    async def ask(self, question: Question, seconds: float) -> Packet:
-        """The answer, verified. Raises BusyError, and NoAnswerError after `seconds` at the latest."""
+    async def ask(self, question: Question | None, seconds: float) -> Packet:
+        """The answer, verified; None asks for the server's status. Raises BusyError, and NoAnswerError in `seconds`."""
         if self._under_way >= MOST:
             raise BusyError("too many logins are waiting for it already")
-        packet = self._client.CreateAuthPacket()
-        write_request(packet, question)
+        packet = self._client.CreateAuthPacket(code=AccessRequest if question is not None else StatusServer)
+        if question is not None:
+            write_request(packet, question)
+        else:
+            packet.add_message_authenticator()  # RFC 5997 3: it MUST have one
         self._under_way += 1
         try:
             async with asyncio.timeout(seconds):
@@ -94,8 +97,11 @@ class _Protocol(DatagramProtocolClient):  # type: ignore[misc] # pyrad has no ty
         super().datagram_received(data, addr)
         # A request that got its answer is no longer pending.
         pending = self.pending_requests.get(data[1]) if len(data) > 1 else None
-        if pending is not None:
-            self.doubts[data[1]] = _doubt(pending["packet"], data)
+        if pending is None:
+            return
+        self.doubts[data[1]] = doubt = _doubt(pending["packet"], data)
+        if doubt is _UNSIGNED and pending["packet"].code == StatusServer and not pending["future"].done():
+            pending["future"].set_result(None)  # it lets nobody in, so it need not be signed
 
     def error_received(self, exc: Exception) -> None:
         """An ICMP message, such as "port unreachable": there is no need to wait for the deadline."""

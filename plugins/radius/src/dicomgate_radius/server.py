@@ -44,8 +44,8 @@ class Server:
         await asyncio.wait((self._host.look_up(),), timeout=seconds)
         return "" if self._host.addresses() else self._host.trouble()
 
-    async def ask(self, question: Question, seconds: float) -> Packet:
-        """The answer, verified. Raises BusyError, and NoAnswerError after `seconds` at the latest."""
+    async def ask(self, question: Question | None, seconds: float) -> Packet:
+        """The answer, verified; None asks for the server's status. Raises BusyError, and NoAnswerError in `seconds`."""
         end = asyncio.get_running_loop().time() + seconds
         if not self._host.addresses() and (problem := await self.begin(seconds)):
             raise NoAnswerError(problem)
@@ -64,7 +64,7 @@ class Server:
         for address in list(self._conversations):
             await self._conversations.pop(address).end()
 
-    async def _ask_one(self, question: Question, end: float, address: Address) -> Packet:
+    async def _ask_one(self, question: Question | None, end: float, address: Address) -> Packet:
         conversation = await self._conversation_with(address)
         try:
             return await conversation.ask(question, max(0.0, end - asyncio.get_running_loop().time()))

@@ -15,7 +15,19 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Once, Pass, Reject, Unavailable, always
+from dicomgate import (
+    Accept,
+    Attempt,
+    ConfigError,
+    Decision,
+    IdentityType,
+    Once,
+    Pass,
+    Probed,
+    Reject,
+    Unavailable,
+    always,
+)
 from dicomgate.kit.fetch import Fetcher, FetchError
 from dicomgate.kit.inspect import ClaimProblem, rejected
 from dicomgate.kit.refreshed import Refreshed
@@ -175,6 +187,10 @@ class Saml:
     async def __aexit__(self, *_: object) -> None:
         if isinstance(self.source, Refreshed):
             await self.source.close()
+
+    async def probe(self) -> list[Probed]:
+        """Ask for the metadata, if it is fetched."""
+        return [await self.source.probe()] if isinstance(self.source, Refreshed) else []
 
     def authenticate(self, attempt: Attempt, /) -> Decision:
         """Judge one attempt, in a thread of this authenticator's own."""

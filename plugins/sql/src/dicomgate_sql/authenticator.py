@@ -24,7 +24,7 @@ from typing import Any, ClassVar, Literal, ParamSpec, TypeVar
 
 from sqlalchemy import TextClause
 
-from dicomgate import Accept, Attempt, ConfigError, Decision, Identity, IdentityType, Pass, Reject, Unavailable
+from dicomgate import Accept, Attempt, ConfigError, Decision, Identity, IdentityType, Pass, Probed, Reject, Unavailable
 from dicomgate.kit.credentials import name_of
 from dicomgate.kit.threads import ComputingThreads, QueueFullError
 from dicomgate_passcode import HashingFailedError, make_hash
@@ -140,6 +140,15 @@ class Sql:
             await asyncio.gather(*late, return_exceptions=True)
         await self._database.close()
         self._threads.close()
+
+    async def probe(self) -> list[Probed]:
+        """Ask for a user whom nobody is."""
+        what = f"database {self.file or self.url}"
+        try:
+            await self._look_up("")
+        except UnavailableError as error:
+            return [Probed(what, str(error))]
+        return [Probed(what)]
 
     async def authenticate(self, attempt: Attempt, /) -> Decision:
         """Accept or reject one attempt; Unavailable if the database or this machine gives no answer."""

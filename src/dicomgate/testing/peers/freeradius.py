@@ -29,6 +29,7 @@ log {{
   destination = stdout
 }}
 security {{
+  status_server = yes
   reject_delay = {reject_delay}
 }}
 modules {{

@@ -1,0 +1,42 @@
+"""An authenticator as the gateway has it, behind a `Link` and entered, for one visit of a test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from ..auth.link import Link
+from ..contract import Authenticator
+from .watching import Belongings
+
+_T = TypeVar("_T")
+DEADLINE = timedelta(seconds=30)
+
+
+def linked(authenticator: Authenticator, use: Callable[[Link], Coroutine[Any, Any, _T]]) -> _T:
+    """What `use` makes of it, in an event loop of its own."""
+    return asyncio.run(visited(authenticator, use))
+
+
+def abandoning(
+    authenticator: Authenticator, use: Callable[[Link], Coroutine[Any, Any, _T]], deadline: timedelta = DEADLINE
+) -> _T:
+    """The same, for a use that gives up questions: wait until nothing of them is left."""
+
+    async def run() -> _T:
+        before = Belongings()
+        result = await visited(authenticator, use, deadline)
+        await before.settle()
+        return result
+
+    return asyncio.run(run())
+
+
+async def visited(
+    authenticator: Authenticator, use: Callable[[Link], Coroutine[Any, Any, _T]], deadline: timedelta = DEADLINE
+) -> _T:
+    """What `use` makes of it, in this event loop."""
+    async with Link("it", authenticator, deadline=deadline, workers=4) as link:
+        return await use(link)
