@@ -2,7 +2,7 @@
 # `make demo` and `make test` set everything up by themselves; each step is quick when nothing changed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz pythons stamina bench check format lock build docs clean
+.PHONY: help setup demo test fuzz pythons stamina bench check format lock build bundle docs clean
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 
@@ -51,6 +51,9 @@ lock: setup            ## remake requirements.lock with the newest versions that
 
 build: setup           ## wheels and source archives of dicomgate and its plugins, in dist/
 	@scripts/build.sh
+
+bundle: setup          ## one archive to install from without a package index, in dist/: wheels, hashes, SBOM, install.sh
+	@$(BIN)/python scripts/bundle.py
 
 docs: setup            ## the documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

@@ -100,7 +100,7 @@ def test_all_rows_are_right(
         ["P-DATA before the answer", "A-ABORT 2,2", "nothing"],
         *(TICKETS if kerberos else []),
     ]
-    missing = "a KDC (apt-get install krb5-kdc" if find_spec("gssapi") else "dicomgate[kerberos]"
+    missing = "a KDC (apt-get install krb5-kdc" if find_spec("gssapi") else "the kerberos plugin"
     assert (f"Kerberos are left out: they need {missing}" in text) is not kerberos
     assert not [name for name in os.environ if name.startswith("KRB5")]
     assert ("5 slices, 2.6 MB in " if kerberos else "4 slices, 2.1 MB in ") in text
@@ -200,7 +200,7 @@ def test_what_is_missing_is_named(
     assert end.value.exit_code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert missing in line
-    assert "pip install 'dicomgate[demo]'" in line
+    assert "pip install . ./plugins/passcode" in line
 
 
 def test_the_command_is_there_without_pynetdicom() -> None:

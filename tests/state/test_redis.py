@@ -395,6 +395,6 @@ async def test_the_url_counts_where_there_is_a_path_too(tmp_path: Path) -> None:
 async def test_without_the_package_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "dicomgate.state.redis", raising=False)
     monkeypatch.setitem(sys.modules, "redis", None)
-    with pytest.raises(ConfigError, match=r"pip install 'dicomgate\[redis\]'"):
+    with pytest.raises(ConfigError, match=r"pip install redis"):
         open_state(None, "redis://127.0.0.1")
     await open_state(None, None).close()

@@ -53,7 +53,9 @@ def plugin_command(name: str) -> Any:
             return get_group(point.load())
         except Exception as error:
             raise PluginError(f"the {name} plugin does not import: {type(error).__name__}: {error}") from error
-    raise PluginError(f"the {name} plugin is not installed: pip install 'dicomgate[{name}]'")
+    raise PluginError(
+        f"the {name} plugin is not installed. The bundle has it; from the checkout: pip install ./plugins/{name}"
+    )
 
 
 def _of_plugin(name: str) -> Any:

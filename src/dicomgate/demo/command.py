@@ -31,7 +31,8 @@ def demo(
     something is not installed, 3 the machine or network prevents it.
     """
     if missing := _missing():
-        typer.echo(f"the demonstration needs {missing}: pip install 'dicomgate[demo]'", err=True)
+        how = "pip install . ./plugins/passcode ./plugins/jwt ./plugins/saml pynetdicom"
+        typer.echo(f"the demonstration needs {missing}. The bundle has it; from the checkout: {how}", err=True)
         raise typer.Exit(2)
     # Imported here: these need pynetdicom, and the command line imports this file without it.
     from .output import make_console

@@ -107,7 +107,9 @@ def missing() -> str:
     """What must be installed for Kerberos, in words; empty if all is there."""
     found = []
     if "kerberos" not in installed() or find_spec("gssapi") is None:
-        found.append("dicomgate[kerberos], which needs gcc, python3-dev and libkrb5-dev")
+        found.append(
+            "the kerberos plugin (pip install ./plugins/kerberos), which needs gcc, python3-dev and libkrb5-dev"
+        )
     if NEEDED:
         found.append("a KDC (apt-get install krb5-kdc krb5-admin-server krb5-user)")
     return " and ".join(found)

@@ -52,7 +52,7 @@ class SingleSignOn:
         except ImportError as error:
             raise ConfigError(
                 f"--kerberos needs python-gssapi ({error}): apt-get install gcc python3-dev libkrb5-dev, "
-                "then pip install 'dicomgate[kerberos]'"
+                "then pip install gssapi"
             ) from None
         gssapi = self._gssapi
         try:

@@ -36,5 +36,7 @@ def open_state(path: Path | None, url: str | None, *, mend: bool = False) -> Sha
     try:
         from .redis import RedisState
     except ImportError as error:
-        raise ConfigError("a Redis URL needs the package redis: pip install 'dicomgate[redis]'") from error
+        raise ConfigError(
+            "a Redis URL needs the package redis. The bundle has it; otherwise: pip install redis"
+        ) from error
     return RedisState(url)

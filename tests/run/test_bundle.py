@@ -1,0 +1,97 @@
+"""The bundle: made, unpacked and installed without an index, and its demonstration is right."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from dicomgate.testing.pages import DOCS, PAGES, ROOT, blocks, name, text
+
+OFFLINE = {
+    "PATH": os.environ["PATH"],
+    "PIP_CONFIG_FILE": os.devnull,
+    "PIP_NO_INDEX": "1",
+    "https_proxy": "http://127.0.0.1:9",  # nobody listens there: who asks a network fails
+    "http_proxy": "http://127.0.0.1:9",
+}
+
+
+def run(*command: object, where: Path, status: int = 0) -> str:
+    """What an installed program says, without an index and without this environment."""
+    told = subprocess.run([*map(str, command)], cwd=where, env=OFFLINE | {"HOME": str(where)}, capture_output=True,
+                          text=True, timeout=240)  # fmt: skip
+    assert told.returncode == status, told
+    return told.stdout + told.stderr
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = subprocess.run([sys.executable, ROOT / "scripts" / "bundle.py"], capture_output=True, text=True, timeout=240)
+    if "dist/" not in made.stdout and re.search("No matching distribution|Connection|Temporary failure", made.stderr):
+        pytest.skip("no package index can be reached to make a bundle from")
+    assert made.returncode == 0, made.stderr
+    archive, folder = ROOT / made.stdout.split()[-1], tmp_path_factory.mktemp("bundle")
+    with tarfile.open(archive) as opened:
+        opened.extractall(folder, filter="data")
+    archive.unlink()
+    (there,) = folder.iterdir()
+    return there
+
+
+def test_it_is_installed_offline_and_works(unpacked: Path, tmp_path: Path) -> None:
+    told = run(unpacked / "install.sh", "--root", tmp_path, where=unpacked)
+    assert "systemctl daemon-reload" in told
+    current = tmp_path / "opt" / "dicomgate" / "current"
+    assert (tmp_path / "etc" / "systemd" / "system" / "dicomgate.service").exists()
+    assert str((tmp_path / "usr" / "local" / "bin" / "dicomgate").readlink()) == "/opt/dicomgate/current/bin/dicomgate"
+    release = str(current.readlink())
+    dicomgate = current / "bin" / "dicomgate"
+    assert release in run(dicomgate, "--version", where=tmp_path)
+    assert "jwt" in run(dicomgate, "plugins", where=tmp_path)
+    assert "ok" in run(dicomgate, "demo", where=tmp_path)
+    run(unpacked / "install.sh", "--root", tmp_path, where=unpacked)  # an upgrade to the same version changes nothing
+    assert str(current.readlink()) == release
+
+
+def test_a_damaged_bundle_is_not_installed(unpacked: Path, tmp_path: Path) -> None:
+    torn = shutil.copytree(unpacked, tmp_path / "torn")
+    with (torn / "requirements.txt").open("a") as file:
+        file.write("# more\n")
+    told = run(torn / "install.sh", "--only-into", tmp_path / "venv", where=torn, status=3)
+    assert "a file of the bundle is damaged or missing: fetch it again" in told
+    assert not (tmp_path / "venv").exists()
+
+
+def test_the_bill_of_materials_names_every_wheel_with_its_hash(unpacked: Path) -> None:
+    bom = json.loads((unpacked / "sbom.cdx.json").read_text("utf-8"))
+    assert (bom["bomFormat"], bom["specVersion"]) == ("CycloneDX", "1.6")
+    hashes = {one["hashes"][0]["content"] for one in bom["components"]}
+    sums = dict(line.split()[::-1] for line in (unpacked / "SHA256SUMS").read_text("ascii").splitlines())
+    assert hashes == {value for path, value in sums.items() if path.startswith("wheels/")}
+    assert {"dicomgate", "dicomgate-jwt", "pydicom", "cryptography"} <= {one["name"] for one in bom["components"]}
+
+
+def test_the_unit_of_the_page_is_the_one_that_is_installed() -> None:
+    (unit,) = [block.text for block in blocks(DOCS / "operations.md", "ini") if "[Unit]" in block.text]
+    assert unit.strip() == (ROOT / "deploy" / "systemd" / "dicomgate.service").read_text("utf-8").strip()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_no_page_installs_a_package_that_is_on_no_index(page: Path) -> None:
+    assert re.findall(r"pip install [^`\n]*(?<![./\w-])dicomgate[\w\[-]*", text(page)) == []
+
+
+def test_no_message_installs_a_package_that_is_on_no_index() -> None:
+    sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "plugins").glob("*/src/**/*.py")]
+    told = {
+        str(path.relative_to(ROOT)): re.findall(r"pip install '?dicomgate[\w\[{-]*", text(path)) for path in sources
+    }
+    assert {path: found for path, found in told.items() if found} == {}
