@@ -16,7 +16,19 @@ from typing import Any
 
 import pytest
 
-from dicomgate import Accept, Attempt, ConfigError, Decision, Identity, IdentityType, Pass, Peer, Reject, Unavailable
+from dicomgate import (
+    Accept,
+    Attempt,
+    ConfigError,
+    Decision,
+    Identity,
+    IdentityType,
+    Pass,
+    Peer,
+    Probed,
+    Reject,
+    Unavailable,
+)
 from dicomgate.testing import AuthenticatorContract, ask, attempt, jwt, kerberos, passcode, saml, username, watching
 
 SECRET = "canary-7f3a91"
@@ -44,6 +56,9 @@ class Awaited(Staff):
     async def authenticate(self, attempt: Attempt) -> Decision:  # type: ignore[override]
         await asyncio.sleep(0)
         return super().authenticate(attempt)
+
+    async def probe(self) -> list[Probed]:
+        return [Probed("directory ldaps://dc1")]
 
 
 class TestSync(AuthenticatorContract):
@@ -203,6 +218,13 @@ def configured(act: Callable[[str, str], None]) -> Callable[[], Staff]:
     return broken(Configured, act=staticmethod(act))
 
 
+def probing(*found: Probed) -> Any:
+    async def probe(self: object) -> list[Probed]:
+        return [found[0]]
+
+    return broken(probe=probe)
+
+
 TABLE = {"url": "nowhere", "secret": "hush-19"}
 EXPLAINED = {"wrong_tables": ((TABLE, "'nowhere' is no address"),), "secrets": ("hush-19",)}
 
@@ -261,6 +283,9 @@ BROKEN: dict[str, tuple[Callable[[], Any], str]] = {
         type("Broken", (Staff,), {"__init__": lambda self, timeout=5: None}),
         "test_a_wrong_table_is_explained",
     ),
+    "probe of what is down": (probing(Probed("directory", "down")), "test_a_probe_ends_in_time_and_tells_no_secret"),
+    "probe that raises": (probing(), "test_a_probe_ends_in_time_and_tells_no_secret"),
+    "probe that tells": (probing(Probed("hush-19")), "test_a_probe_ends_in_time_and_tells_no_secret"),
     "has a configured secret in its repr": (broken(__repr__=lambda _: "Staff(hush-19)"), "test_no_secret_is_told"),
     "repr": (broken(__repr__=lambda _: f"Staff(secret={SECRET!r})"), "test_no_secret_is_told"),
     "log": (broken(judge=telling), "test_no_secret_is_told"),
