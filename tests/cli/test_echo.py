@@ -14,8 +14,12 @@ import trustme
 
 from dicomgate.scu.login import verification_request
 from dicomgate.testing.commandline import DICOMGATE
+from dicomgate.testing.fixtures import names
+from dicomgate.testing.peers.silence import Names, silent
 from dicomgate.wire.associate import AssociateAccept
 from dicomgate.wire.presentation import AnsweredContext
+
+__all__ = ["names"]
 
 RELEASE_RP = bytes((6, 0, 0, 0, 0, 4, 0, 0, 0, 0))
 ABORT = bytes((7, 0, 0, 0, 0, 4, 0, 0, 2, 2))
@@ -157,6 +161,16 @@ def test_what_a_server_may_do(
 def test_a_server_that_is_silent(answering: Any, run: Any, one_line: Any) -> None:
     with answering(b"", b"") as port:
         assert "no answer: not in time" in one_line(run("echo", f"127.0.0.1:{port}", "--timeout", "300ms"), 3)
+
+
+def test_an_address_of_the_server_that_is_silent(answering: Any, run: Any, one_line: Any, names: Names) -> None:
+    names.addresses["gate.test"] = ["127.0.0.2", "127.0.0.1"]
+    with answering(_accept(), _response(), RELEASE_RP) as port, silent("127.0.0.2", port):
+        result = run("echo", f"gate.test:{port}")
+    assert (result.exit_code, result.stderr) == (0, ""), result.output
+    names.addresses["gate.test"] = None
+    said = one_line(run("echo", "gate.test:1", "--timeout", "300ms"), 3)
+    assert said == "the server cannot be reached: no name server has answered yet where gate.test is\n"
 
 
 def test_a_server_that_is_not_there(run: Any, one_line: Any) -> None:
