@@ -85,7 +85,7 @@ def start(
         faulty = {"use": use, "name": "faulty", "timeout": f"{TIMEOUT:g}s", "workers": 2}
         tables["authenticator"] = [faulty, *tables["authenticator"]]
         running = gateway(tables)
-        running.expected_defect = "faulty"
+        running.expected_defect = "defect: "
         return running
 
     return start
