@@ -19,6 +19,7 @@ import pytest
 from dicomgate import StartError
 from dicomgate.events.audit import Audit, record
 from dicomgate.events.events import Event, Facts
+from dicomgate.events.writer import MOST
 from tests.events.examples import (
     ACCEPTED,
     ADDRESS,
@@ -228,6 +229,33 @@ def test_a_pipe_with_a_name_needs_a_reader_and_may_lose_it(tmp_path: Path) -> No
         audit.close()
         told = [json.loads(line)["event"] for line in again]
     assert told == ["Opened", "Decided", "Closed"], "what nobody had read waited for a reader"
+
+
+def test_records_that_nobody_takes_are_counted_and_told_in_their_place(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fifo = tmp_path / "audit"
+    os.mkfifo(fifo)
+    with os.fdopen(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+        os.set_blocking(reader.fileno(), True)
+        audit = Audit(fifo, "gate-1")
+        while not caplog.messages:
+            audit(OPENED)
+        for _ in range(99):
+            audit(OPENED)
+        assert len(caplog.messages) == 1, "once, not for each record"
+        told: list[dict[str, Any]] = []
+        while not told or told[-1]["event"] != "Lost":
+            told.append(json.loads(reader.readline()))
+        audit(CLOSED)
+        assert json.loads(reader.readline())["event"] == "Closed"
+        audit.close()
+    lost = told.pop()
+    assert (lost["node"], lost["count"], lost["since"] <= lost["until"] <= lost["time"]) == ("gate-1", 100, True)
+    assert len(told) >= MOST
+    assert {it["event"] for it in told} == {"Opened"}
+    assert caplog.messages[0].startswith(f"the audit file {fifo} cannot be written: ")
+    assert f"the audit file {fifo}: 100 records are lost, from " in caplog.messages[1]
 
 
 def test_a_disk_that_takes_half_a_record_tears_no_other(path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from ..events.writer import Loss, Writer
 
 _log = logging.getLogger("dicomgate.printed")
 _STANDARD_ERROR = 2  # and not sys.stderr, which has a lock for which the interpreter would wait at its end
+_LINE_END = re.compile(r"[\r\n]")
+_LONGEST = 4096  # characters of a line that does not end
 _PATIENCE = 2.0  # seconds for what waits at the end of the process
 
 
@@ -39,7 +42,9 @@ class QueueHandler(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self._writer = Writer(os.dup(_STANDARD_ERROR), self._lost)
+        # If it was closed before the start, its number may be another file's by now.
+        none = sys.__stderr__ is None
+        self._writer = Writer(os.open(os.devnull, os.O_WRONLY) if none else os.dup(_STANDARD_ERROR), self._lost)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write it later; no caller waits."""
@@ -80,7 +85,7 @@ def nothing_but_the_log() -> Iterator[None]:
 
 def _log_uncaught(what: threading.ExceptHookArgs | sys.UnraisableHookArgs) -> None:
     error = what.exc_value
-    if error is not None:
+    if error is not None and not isinstance(error, SystemExit):  # which ends a thread as it should
         _log.error("an exception that nobody caught", exc_info=(type(error), error, what.exc_traceback))
 
 
@@ -98,7 +103,9 @@ class _Printed(io.TextIOBase):
         return _STANDARD_ERROR
 
     def write(self, text: str) -> int:
-        *lines, self._begun = (self._begun + text).split("\n")
+        *lines, self._begun = _LINE_END.split(self._begun + text)
+        if len(self._begun) > _LONGEST:
+            lines, self._begun = [*lines, self._begun], ""
         for line in lines:
             if line:
                 _log.warning("printed: %s", line)

@@ -142,8 +142,7 @@ class Writer:
 
     def _run(self) -> None:
         while not self._ending.is_set():
-            at_once = self._wake.get()
-            if not at_once:
+            if not self._wake.get():
                 with suppress(Empty):
                     self._wake.get(timeout=_LULL)
             self._awake = False

@@ -32,11 +32,13 @@ class Generation:
 
         The records that still wait are written before the audit's file is closed, if that takes them in time.
         """
-        if successor is None or not self.audit.goes_on_in(successor.audit):
-            await asyncio.to_thread(self.audit.close)
-        await self.assembly.retire()
+        await asyncio.gather(self._close_audit(successor), self.assembly.retire())
         if successor is None or successor.protection is not self.protection:
             await self.protection.close()
+
+    async def _close_audit(self, successor: Generation | None) -> None:
+        if successor is None or not self.audit.goes_on_in(successor.audit):
+            await asyncio.to_thread(self.audit.close)
 
 
 async def prepare(path: Path, running: Generation | None) -> Generation:
