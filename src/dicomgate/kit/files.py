@@ -39,11 +39,12 @@ def read_with_mode(path: Path, longest: int) -> tuple[bytes, int]:
     return _read(path, longest, _WRITABLE)
 
 
-def check_trusted(path: Path) -> None:
-    """What `read_trusted` checks, for a file that a library opens. Raises ConfigError."""
+def check_trusted(path: Path, *, folders: bool = True) -> None:
+    """What `read_trusted` checks, for a file that a library opens; the folders too, or not. Raises ConfigError."""
     try:
         _check_mode(path, path.stat(), _WRITABLE)
-        check_folders(path)
+        if folders:
+            check_folders(path)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
 

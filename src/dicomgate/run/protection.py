@@ -55,7 +55,7 @@ def configured_state(configuration: Configuration, *, mend: bool = False) -> Sha
     path = configuration.folder / table.path
     try:
         if table.url is None and path.exists():
-            check_trusted(path)
+            check_trusted(path, folders=False)  # a volume of a container may be open to everybody
         return open_state(path, table.url, mend=mend)
     except ConfigError as error:
         raise configuration.located(error, "state", "path" if table.url is None else "url") from error

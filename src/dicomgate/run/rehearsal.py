@@ -54,7 +54,7 @@ async def _try_state(configuration: Configuration) -> None:
             await open_state(None, table.url).close()
             return
         if path.exists():
-            check_trusted(path)
+            check_trusted(path, folders=False)  # a volume of a container may be open to everybody
         try_to_write(path, beside_it=True)
     except ConfigError as error:
         raise configuration.located(error, "state", "path" if table.url is None else "url") from error
