@@ -99,6 +99,14 @@ ONE_MISTAKE = {
         swap('"gate-1"', "\u201cgate-1\u201d"),
         "2: not TOML: a typographic quotation mark, \u201c: write straight ones",
     ),
+    "a smart quote at the end": (
+        swap('gate-1"', "gate-1\u201d"),
+        "2: not TOML: a typographic quotation mark, \u201d: write straight ones",
+    ),
+    "smart quotes in a comment": (
+        swap('"gate-1"', "gate-1 # \u201cone\u201d"),
+        "2: not TOML: text must be in quotes: node = ",
+    ),
     "a colon": (swap("node =", "node:"), "2: not TOML: write a key and its value as: key = value (column 5)"),
     "a Windows path": (swap("gate.pem", "C:\\gate.pem"), "7: not TOML: a backslash begins an escape"),
     "an open quote": (swap('gate-1"', "gate-1"), "2: not TOML: the quotes of this text are not closed"),

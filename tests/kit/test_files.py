@@ -83,6 +83,13 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         read_secret(tmp_path / "fifo")
 
 
+def test_a_secret_from_a_shell_of_windows(secret_file: Path) -> None:
+    for encoding in ("utf-16", "utf-16-be"):
+        secret_file.write_bytes(("\ufeff" if encoding == "utf-16-be" else "").encode(encoding) + "a".encode(encoding))
+        with pytest.raises(ConfigError, match=f"{secret_file}: is UTF-16, not UTF-8: save the file as UTF-8"):
+            read_secret(secret_file)
+
+
 def test_a_secret_that_is_text(secret_file: Path) -> None:
     secret_file.write_text(" ä \n", "utf-8")
     assert read_secret_text(secret_file) == " ä "

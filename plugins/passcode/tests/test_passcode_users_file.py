@@ -63,6 +63,8 @@ def test_a_wrong_line_refuses_the_file_and_is_named(line: bytes, said: str, good
 
 def test_a_byte_order_mark_is_passed_over(good: bytes) -> None:
     assert list(parse(PATH, b"\xef\xbb\xbfalice:" + good + b"\r\n").users) == ["alice"]
+    with pytest.raises(ConfigError, match="is UTF-16, not UTF-8: save the file as UTF-8"):
+        parse(PATH, f"alice:{good.decode()}".encode("utf-16"))
 
 
 def test_a_user_twice_is_refused_with_both_lines(good: bytes) -> None:

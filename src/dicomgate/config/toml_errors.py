@@ -14,6 +14,8 @@ _KEY = re.compile(r"\s*([\w.-]+)\s*[:=]")
 _NOT_LOWER = re.compile(r"(?i:true|false)\b|(?i:yes|no|on|off)\s*(?:#.*)?$")
 _UNQUOTED = re.compile(r"[\w/.*~-]")
 
+_OPEN_QUOTES = ("Illegal character '\\n'", "Unterminated string")
+
 _WORDS = (
     ("Unescaped '\\'", "a backslash begins an escape in double quotes: write the text in single quotes, or with /"),
     ("Expected '=' after a key", "write a key and its value as: key = value"),
@@ -37,7 +39,9 @@ def describe(error: Exception, text: str) -> tuple[int | None, str]:
     number, column = int(found[2]), int(found[3])
     lines = text.split("\n")
     line = lines[number - 1] if number <= len(lines) else ""
-    if mark := _TYPOGRAPHIC.search(line):
+    mark = _TYPOGRAPHIC.search(line)
+    # In a comment, or between straight quotes, it is no mistake.
+    if mark and (mark.start() == column - 1 or found[1].startswith(_OPEN_QUOTES)):
         why = f"a typographic quotation mark, {mark[0]}: write straight ones, \" or '"
         return number, f"not TOML: {why} (column {mark.start() + 1})"
     return number, f"not TOML: {_words(found[1], line, line[column - 1 :])} (column {column})"

@@ -17,7 +17,7 @@ import stat
 from pathlib import Path
 
 from ..errors import ConfigError
-from .text import read_text, without_mark
+from .text import read_text, utf_16_problem, without_mark
 
 LONGEST_SECRET = 1024
 """Bytes."""
@@ -62,6 +62,8 @@ def read_secret(path: Path) -> bytes:
     line = without_mark(read_private(path, LONGEST_SECRET + len("\ufeff\r\n".encode())))
     secret = line.removesuffix(b"\n").removesuffix(b"\r")
     if not 1 <= len(secret) <= LONGEST_SECRET or any(byte < 0x20 for byte in secret):
+        if problem := utf_16_problem(secret):
+            raise ConfigError(f"{path}: {problem}")
         raise ConfigError(f"{path}: must be one line of 1 to {LONGEST_SECRET} bytes, without control characters")
     return secret
 

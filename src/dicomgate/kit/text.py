@@ -19,14 +19,19 @@ def without_mark(data: bytes) -> bytes:
     return data.removeprefix(_BYTE_ORDER_MARK)
 
 
+def utf_16_problem(data: bytes) -> str:
+    """What to do about a file that some editors and shells of Windows write; "" if it is not UTF-16."""
+    return f"is UTF-16, not UTF-8: {_SAVE_AS_UTF_8}" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else ""
+
+
 def read_text(data: bytes) -> str:
     """The text of a file that a person wrote: UTF-8, with or without a byte order mark, lines ended by LF or CRLF.
 
     Lines end with LF alone in the result. Raises ValueError, which names the line and what to do, and does not repeat
     the content.
     """
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise ValueError(f"is UTF-16, not UTF-8: {_SAVE_AS_UTF_8}")
+    if problem := utf_16_problem(data):
+        raise ValueError(problem)
     try:
         return without_mark(data).decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:

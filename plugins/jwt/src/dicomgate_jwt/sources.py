@@ -13,6 +13,7 @@ from dicomgate import ConfigError
 from dicomgate.kit.fetch import Fetcher, FetchError, check_url
 from dicomgate.kit.files import read_secret, read_trusted
 from dicomgate.kit.refreshed import Refreshed
+from dicomgate.kit.text import without_mark
 from dicomgate.kit.watched import Watched
 
 from .discovery import discovered
@@ -24,7 +25,7 @@ COOL_DOWN = 20.0
 """Seconds between two fetches. A new key may stay unknown for this long; an issuer can bear three fetches a minute."""
 
 READERS: Mapping[str, Callable[[Path], KeySet]] = {
-    "jwks_file": lambda path: read_set(read_trusted(path, _LONGEST)),
+    "jwks_file": lambda path: read_set(without_mark(read_trusted(path, _LONGEST))),
     "public_key_file": lambda path: read_pem(read_trusted(path, _LONGEST)),
     "secret_file": lambda path: secret_key(read_secret(path)),
 }

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from dicomgate.kit.text import without_mark
+from dicomgate.kit.text import utf_16_problem, without_mark
 
 from .hashing import READABLE, read_cost
 from .policy import unfit
@@ -43,6 +43,8 @@ def parse(data: bytes, refused: Collection[str], minimum_length: int) -> tuple[l
     lines: dict[str, int] = {}
     if len(data) > LARGEST_FILE:
         return [], [f"the file is larger than {LARGEST_FILE} bytes"]
+    if problem := utf_16_problem(data):
+        return [], [f"the file {problem}"]
     # Spreadsheets write a byte order mark. As in the users file, only a line feed ends a line.
     for number, raw in enumerate(without_mark(data).split(b"\n"), start=1):
         line = raw.removesuffix(b"\r")
@@ -70,7 +72,8 @@ def _parse_line(raw: bytes, minimum_length: int) -> Entry:
     try:
         line = raw.decode("utf-8")
     except UnicodeDecodeError:
-        raise ValueError("not UTF-8") from None  # the original error contains the line, and with it the passcode
+        # Not the original error: it contains the line, and with it the passcode.
+        raise ValueError("not UTF-8; save the file as UTF-8") from None
     name, _, text = line.partition(":")
     if read_cost(text) is not None:
         entry = Entry(name, hash=text)

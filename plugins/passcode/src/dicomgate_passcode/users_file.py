@@ -19,7 +19,7 @@ from pathlib import Path
 
 from dicomgate import ConfigError
 from dicomgate.kit.files import read_with_mode
-from dicomgate.kit.text import without_mark
+from dicomgate.kit.text import utf_16_problem, without_mark
 
 from .hashing import READABLE, Cost, read_cost
 
@@ -55,6 +55,8 @@ def read_users_file(path: Path) -> UsersFile:
 
 def parse(path: Path, data: bytes, mode: int = 0o600) -> UsersFile:
     """The users of a file with this content and mode. Raises ConfigError: one line that names every wrong one."""
+    if problem := utf_16_problem(data):
+        raise ConfigError(f"{path}: {problem}")
     users: dict[str, User] = {}
     problems: list[str] = []
     warnings: list[str] = []
