@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The real peers of the tests: Debian's DCMTK, Orthanc, slapd, Redis, PostgreSQL, FreeRADIUS, and what
+# The real peers of the tests: Debian's DCMTK, Orthanc, slapd, Samba, Redis, PostgreSQL, FreeRADIUS, and what
 # signs and verifies SAML; on node dcmjs-dimse, an OpenID provider and a SAML one.
 # What cannot be installed is said here in one line, and its tests are skipped: never a failure.
 set -euo pipefail
@@ -16,12 +16,13 @@ need() {
     echo "test: $1 is missing (apt-get install $2): $3"
 }
 
-# need_server COMMAND "PACKAGE..." SERVICE WHAT-IS-LOST: a server that this very run installed must not keep running, nor
-# start at boot. One that was there before is its owner's: the tests use free ports and folders of their own.
+# need_server COMMAND "PACKAGE..." "SERVICE..." WHAT-IS-LOST: a server that this very run installed must not keep running,
+# nor start at boot. One that was there before is its owner's: the tests use free ports and folders of their own.
 need_server() {
     has "$1" && return
     need "$1" "$2" "$4"
-    if has "$1"; then silence "$3"; fi
+    has "$1" || return 0
+    for service in $3; do silence "$service"; done
 }
 
 silence() {
@@ -55,6 +56,7 @@ need_server haproxy "haproxy" haproxy "the tests of getscu and movescu with cert
 need storescu "dcmtk" "the tests with DCMTK are skipped"
 need_server Orthanc "orthanc" orthanc "the tests with Orthanc are skipped"
 need_server slapd "slapd ldap-utils" slapd "the tests with a directory are skipped"
+need_server samba "samba-ad-dc samba-ad-provision" "samba-ad-dc smbd nmbd winbind" "the tests with Active Directory are skipped"
 need_server redis-server "redis-server redis-tools" redis-server "the tests with Redis are skipped"
 need_server freeradius "freeradius" freeradius "the tests with RADIUS are skipped"
 need_server postgres "postgresql" postgresql "the tests with PostgreSQL are skipped"

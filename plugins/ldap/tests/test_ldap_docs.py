@@ -21,15 +21,14 @@ from dicomgate.testing.system_gateway import StartGateway
 from dicomgate_ldap import Ldap, authenticator
 from plugins.ldap.tests.conftest import Decided
 from plugins.ldap.tests.conftest import login as from_alice
-from plugins.ldap.tests.standin import Asked, StandIn, bound, found
 
 LDAP = DOCS / "ldap.md"
 
 
 def shown() -> list[dict[str, Any]]:
-    """The page's pieces of configuration: a whole one, Active Directory's table, and one with a direct bind."""
-    whole, active_directory, direct, _ = configurations(LDAP)
-    return [whole, active_directory["authenticator"][0], direct["authenticator"][0]]
+    """The page's pieces of configuration that are tried here; test_ldap_samba.py tries that of Active Directory."""
+    whole, _, direct, _ = configurations(LDAP)
+    return [whole, direct["authenticator"][0]]
 
 
 def here(table: dict[str, Any], slapd: Slapd, **others: Any) -> dict[str, Any]:
@@ -64,31 +63,8 @@ def test_the_configuration_of_the_page_logs_people_in(gateway: StartGateway, spy
 
 
 @pytest.mark.anyio
-async def test_the_table_for_active_directory(decided: Decided, slapd: Slapd) -> None:
-    """A stand-in knows the filters of the page, and no others."""
-    table = shown()[1]
-    dn = f"CN=Alice,OU=Staff,{table['base']}"
-
-    def answer(asked: Asked) -> list[bytes]:
-        if asked.passcode or asked.scope == 0:
-            right = asked.passcode != WRONG.decode()
-            return (bound() if right else bound(49)) if asked.passcode else found((asked.name, {}))
-        if asked.filter == table["filter"].format(name="alice"):
-            return found((dn, {table["name_attribute"]: ["Alice"]}))
-        if asked.filter == f"(member:1.2.840.113556.1.4.1941:={dn})" and asked.name == table["group_base"]:
-            return found((f"CN=imaging,{table['group_base']}", {}))
-        return found()
-
-    with StandIn(answer) as server:
-        keys = made_of(here(table, slapd, servers=[server.url], cleartext=True))
-        right, wrong = await decided(keys, from_alice(), from_alice(secret=WRONG))
-    assert right == Accept("Alice", frozenset({"imaging"}), attributes={"dn": dn})
-    assert wrong == Reject("wrong passcode")
-
-
-@pytest.mark.anyio
 async def test_the_table_with_a_direct_bind(decided: Decided, slapd: Slapd) -> None:
-    keys = made_of(here(shown()[2], slapd, servers=[slapd.plain]))
+    keys = made_of(here(shown()[1], slapd, servers=[slapd.plain]))
     right, wrong = await decided(keys, from_alice(), from_alice(secret=WRONG))
     assert isinstance(right, Accept)
     assert right.user == "alice"

@@ -19,6 +19,7 @@ from .peers.certificates import Certificates, make_certificates
 from .peers.dcmtk import StoreScp, run_storescp
 from .peers.orthanc import Orthanc, run_orthanc
 from .peers.pynetdicom_pacs import PynetdicomPacs
+from .peers.samba import Samba, run_samba
 from .peers.silence import Names
 from .peers.spy import RELEASE_RP, Spy, accept_all
 from .system_gateway import StartGateway, gateways
@@ -82,6 +83,13 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """Two authorities, and certificates of theirs for a server and for clients."""
     return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def samba(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Samba]:
+    """One domain controller of Active Directory for a folder of tests."""
+    with run_samba(tmp_path_factory.mktemp("samba")) as running:
+        yield running
 
 
 @pytest.fixture

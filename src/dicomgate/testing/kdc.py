@@ -37,7 +37,7 @@ _KRB5_CONF = """\
     {extra}
 [realms]
     {realm} = {{
-        kdc = 127.0.0.1:{port}
+        kdc = {kdc}
     }}
 """
 _KDC_CONF = """\
@@ -55,6 +55,11 @@ _KDC_CONF = """\
 [logging]
     kdc = FILE:{folder}/kdc.log
 """
+
+
+def krb5_conf(realm: str, kdc: str, extra: str = "") -> str:
+    """The krb5.conf of a client of this realm, whose KDC is at an address with a port."""
+    return _KRB5_CONF.format(realm=realm, kdc=kdc, extra=extra)
 
 
 @dataclass
@@ -145,7 +150,7 @@ def run_kdc(
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    (folder / "krb5.conf").write_text(_KRB5_CONF.format(realm=realm, port=port, extra=extra))
+    (folder / "krb5.conf").write_text(krb5_conf(realm, f"127.0.0.1:{port}", extra))
     (folder / "kdc.conf").write_text(_KDC_CONF.format(realm=realm, port=port, folder=folder, enctypes=enctypes))
     (folder / "kadm5.acl").touch()
     environment = {

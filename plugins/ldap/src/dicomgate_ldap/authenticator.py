@@ -77,8 +77,9 @@ class Ldap(Settings):
         if not isinstance(credentials, Credentials):
             return credentials
         begin = time.monotonic()
-        problem = credentials.problem or self._problem(credentials)
-        name, passcode = ("", DECOY) if problem else (credentials.name, credentials.passcode.decode("utf-8"))
+        name = self.without_domain(credentials.name)
+        problem = credentials.problem or self._problem(name, credentials.passcode)
+        name, passcode = ("", DECOY) if problem else (name, credentials.passcode.decode("utf-8"))
         try:
             _, answer = await self._servers().ask(lambda one, seconds: one.verify(name, passcode, seconds))
         except NoAnswerError as error:
@@ -122,16 +123,16 @@ class Ldap(Settings):
             return Probed(f"directory {url}", str(error))
         return Probed(f"directory {url}", detail=f"answers{f' {self.bind_dn}' if self.bind_dn else ''}")
 
-    def _problem(self, credentials: Credentials) -> str:
-        """Why a directory cannot be asked about exactly these credentials; "" if it can."""
+    def _problem(self, name: str, passcode: bytes) -> str:
+        """Why a directory cannot be asked about exactly this name and passcode; "" if it can."""
         by_template = self.direct_bind is not None and not self.binds_a_dn
-        if by_template and not _NOT_IN_ACTIVE_DIRECTORY.isdisjoint(credentials.name):
+        if by_template and not _NOT_IN_ACTIVE_DIRECTORY.isdisjoint(name):
             return "no username of Active Directory has such a character"
-        if b"\0" in credentials.passcode:
+        if b"\0" in passcode:
             # For directories written in C it may end there, and the part before it may be right.
             return "a passcode with a NUL"
         try:
-            credentials.passcode.decode("utf-8")
+            passcode.decode("utf-8")
         except UnicodeDecodeError:
             return "the passcode is not UTF-8"
         return ""

@@ -8,6 +8,7 @@ Rule 3: the name of the user is what the entry says, never what the client sent.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -26,6 +27,9 @@ from .settings import fill, read_dn
 _NESTED = "(member:1.2.840.113556.1.4.1941:={dn})"
 """LDAP_MATCHING_RULE_IN_CHAIN of [MS-ADTS] 3.1.1.3.4.4.3: Active Directory follows groups in groups itself."""
 
+_WANTED = {"memberof": ("memberOf",), "nested": ("objectSid", "primaryGroupID")}
+"""What is read from an entry for each kind of `groups`, besides the name."""
+
 _MOST_GROUPS = 2000
 
 DECOY = "dicomgate-decoy"
@@ -37,11 +41,12 @@ _AMBIGUOUS = "ambiguous: more than one entry has this name"
 
 
 class _Person(NamedTuple):
-    """What an entry says of a user."""
+    """What an entry says of a user. `primary_group` is the SID of that group, as in a filter, or ""."""
 
     dn: str
     name: str
     member_of: tuple[str, ...] = ()
+    primary_group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,10 @@ class Directory:
                     raise NoAnswerError(f"the passcode is right, but {len(entries)} entries were found")
                 person = self._person(entries[0])
                 groups = await self._groups(connection, person)
+            if not settings.binds_a_dn:
+                # One user's userPrincipalName may be another's sAMAccountName: is it the passcode of the entry found?
+                async with self._server.bound(person.dn, passcode, "the passcode of another user"):
+                    pass
         except RefusedError as error:
             return Answer(refusal=str(error))
         return self._admitted(person, groups) if name else Answer(refusal=_UNKNOWN)
@@ -136,7 +145,7 @@ class Directory:
         return await self._search(connection, self._settings.base, ldap.SCOPE_SUBTREE, expression)
 
     async def _search(self, connection: Connection, base: str, scope: int, expression: str) -> list[Entry]:
-        wanted = [self._settings.name_attribute, *(["memberOf"] if self._settings.groups == "memberof" else [])]
+        wanted = [self._settings.name_attribute, *_WANTED.get(self._settings.groups, ())]
         try:
             return await connection.search(base, scope, expression, wanted, 2)
         except ldap.SIZELIMIT_EXCEEDED:
@@ -157,13 +166,15 @@ class Directory:
             raise NoAnswerError(f"{dn}: a name is not UTF-8") from None
         if len(names) != 1 or not names[0] or not names[0].isprintable():
             raise NoAnswerError(f"{dn}: must have one {attribute}, and has {len(names)}")
-        return _Person(dn, names[0], member_of)
+        return _Person(dn, names[0], member_of, _primary_group(values))
 
     async def _groups(self, connection: Connection, person: _Person) -> frozenset[str]:
         """The names of the groups below `group_base`: of each, the first value in its DN."""
         settings, dns = self._settings, person.member_of
         if settings.searches_for_groups:
             template = _NESTED if settings.groups == "nested" else settings.group_filter
+            if person.primary_group:
+                template = f"(|{template}(objectSid={person.primary_group}))"
             values = {"dn": escape_filter_chars(person.dn), "name": escape_filter_chars(person.name)}
             sought = settings.group_base or settings.base, ldap.SCOPE_SUBTREE, fill(template, **values)
             try:
@@ -171,6 +182,15 @@ class Directory:
             except ldap.SIZELIMIT_EXCEEDED:
                 raise NoAnswerError(f"{person.dn} is in more than {_MOST_GROUPS} groups") from None
         return frozenset(read_dn(dn)[0][1] for dn in dns if is_below(dn, settings.group_base or settings.base))
+
+
+def _primary_group(values: Mapping[str, Sequence[bytes]]) -> str:
+    """The SID of the primary group: that of the user, with `primaryGroupID` as its last part ([MS-DTYP] 2.4.2.2)."""
+    sid, number = (values.get(name, (b"",))[0] for name in ("objectsid", "primarygroupid"))
+    if not (sid and number.isdigit()):
+        return ""
+    last = (int(number) & 0xFFFFFFFF).to_bytes(4, "little")
+    return "".join(f"\\{byte:02x}" for byte in sid[:-4] + last)
 
 
 def is_below(dn: str, base: str) -> bool:

@@ -55,6 +55,9 @@ class Settings:
     filter: str = "(uid={name})"
     """The filter that finds the entry of a user."""
 
+    domain: str | None = None
+    """The NetBIOS name of an Active Directory domain, which users may type: HOSPITAL\\alice is looked for as alice."""
+
     name_attribute: str = "uid"
     """The attribute with the user's canonical name."""
 
@@ -95,6 +98,8 @@ class Settings:
         _check_template("group_filter", self.group_filter, ("dn", "name"), is_filter=True)
         if not re.fullmatch(r"[A-Za-z][\w-]*", self.name_attribute):
             raise ConfigError("name_attribute: is not the name of an attribute")
+        if self.domain is not None and not re.fullmatch(r"[^\\@{}\s]{1,15}", self.domain):
+            raise ConfigError('domain: is not a NetBIOS name such as "HOSPITAL", of at most 15 characters')
         if self.required_group is not None and (self.groups == "none" or not self.required_group):
             raise ConfigError('required_group: is empty, or groups = "none" finds no group')
         if (self.bind_dn is None) != (self.bind_password_file is None):
@@ -109,6 +114,11 @@ class Settings:
             _check_template("direct_bind", self.direct_bind, ("name",))
             if self.binds_a_dn:
                 _check_dn("direct_bind", fill(self.direct_bind, name="x"))
+
+    def without_domain(self, typed: str) -> str:
+        """The name that the directory is asked for: what was typed, without the `domain` before it."""
+        domain, backslash, name = typed.partition("\\")
+        return name if backslash and self.domain and domain.casefold() == self.domain.casefold() else typed
 
     @property
     def binds_a_dn(self) -> bool:

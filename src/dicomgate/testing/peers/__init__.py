@@ -9,6 +9,7 @@
     pynetdicom_scu    pynetdicom as a client
     dcmjs             dcmjs-dimse on node, as a client
     slapd             an OpenLDAP server with one hospital's people and groups
+    samba             Active Directory: a domain controller with LDAP and a KDC
     postgresql        a PostgreSQL server that stops, starts and hangs
     issuer            an https server that answers each path as a test tells it to
     answers           what that server may answer, good or bad

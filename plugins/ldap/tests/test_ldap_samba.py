@@ -1,0 +1,115 @@
+"""What is decided, asked of a real Active Directory: Samba's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dicomgate import Accept, Reject
+from dicomgate.testing.evidence import WRONG
+from dicomgate.testing.pages import DOCS, configurations
+from dicomgate.testing.peers.samba import GROUPS, STAFF, THRESHOLD, Samba
+from plugins.ldap.tests.conftest import Decided, login
+
+pytestmark = pytest.mark.anyio
+
+
+def keys_of_the_page(samba: Samba, **others: Any) -> dict[str, Any]:
+    """The page's table for Active Directory, with the files and servers of this test."""
+    table = configurations(DOCS / "ldap.md")[1]["authenticator"][0]
+    del table["use"], table["name"]
+    return {**table, **samba.keys(), **others}
+
+
+def direct_keys(samba: Samba, template: str) -> dict[str, Any]:
+    return keys_of_the_page(samba, bind_dn=None, bind_password_file=None, direct_bind=template)
+
+
+@pytest.mark.parametrize(
+    ("user", "reason"),
+    [
+        ("bert", "the account is disabled"),
+        ("carl", "the passcode has expired"),
+        ("dora", "the passcode must be changed first"),
+        ("emil", "the account has expired"),
+        ("gert", "logins are not permitted at this time"),
+        ("hugo", "logins are not permitted from this computer"),
+        ("ines", "wrong passcode"),  # a smart card is required, and the directory does not say so
+    ],
+)
+async def test_the_states_of_an_account(decided: Decided, samba: Samba, user: str, reason: str) -> None:
+    right, wrong, control = await decided(keys_of_the_page(samba), login(user), login(user, WRONG), login("alice"))
+    assert right == Reject(reason)
+    assert wrong == Reject("wrong passcode")
+    assert isinstance(control, Accept)
+
+
+async def test_a_few_guesses_lock_an_account_for_all_that_it_is_used_for(decided: Decided, samba: Samba) -> None:
+    keys = keys_of_the_page(samba)
+    assert isinstance((await decided(keys, login("fritz")))[0], Accept)
+    for _ in range(THRESHOLD):
+        assert await decided(keys, login("fritz", WRONG)) == [Reject("wrong passcode")]
+    assert await decided(keys, login("fritz")) == [Reject("the account is locked")]
+
+
+@pytest.mark.parametrize(
+    ("typed", "user"),
+    [
+        ("ALICE", "alice"),
+        ("Alice@HOSPITAL.example", "alice"),
+        ("hospital\\Alice", "alice"),
+        ("anna.meier@hospital.example", "ameier"),
+        ("HOSPITAL\\ameier", "ameier"),
+        ("ameier@hospital.example", ""),  # has another userPrincipalName
+        ("OTHER\\alice", ""),
+        ("HOSPITAL\\HOSPITAL\\alice", ""),
+        ("HOSPITAL\\", ""),
+        ("HOSPITAL\\*", ""),
+        ("\\alice", ""),
+    ],
+)
+async def test_each_way_to_write_a_name(decided: Decided, samba: Samba, typed: str, user: str) -> None:
+    right, wrong = await decided(keys_of_the_page(samba), login(typed), login(typed, WRONG))
+    assert isinstance(wrong, Reject)
+    if user:
+        assert isinstance(right, Accept), right
+        assert right.user == user
+    else:
+        assert right == Reject("unknown user")
+
+
+@pytest.mark.parametrize(
+    ("keys", "groups"),
+    [
+        ({}, {"radiology", "imaging"}),
+        ({"group_base": None}, {"radiology", "imaging", "Domain Users"}),
+        ({"groups": "memberof"}, {"radiology"}),
+        ({"groups": "memberof", "group_base": None}, {"radiology"}),
+        ({"groups": "search", "group_filter": "(member={dn})"}, {"radiology"}),
+    ],
+)
+async def test_groups(decided: Decided, samba: Samba, keys: dict[str, Any], groups: set[str]) -> None:
+    (decision,) = await decided(keys_of_the_page(samba, **{"group_base": GROUPS, **keys}), login("alice"))
+    assert decision == Accept("alice", frozenset(groups), attributes={"dn": f"CN=Alice,{STAFF}"})
+
+
+@pytest.mark.parametrize("template", ["{name}@hospital.example", "HOSPITAL\\{name}"])
+async def test_users_bind_directly(decided: Decided, samba: Samba, template: str) -> None:
+    keys = direct_keys(samba, template)
+    right, wrong, disabled = await decided(keys, login("Alice"), login("alice", WRONG), login("bert"))
+    assert isinstance(right, Accept)
+    assert (right.user, "imaging" in right.groups) == ("alice", True)
+    assert wrong == Reject("unknown user or wrong passcode")
+    assert disabled == Reject("the account is disabled")
+
+
+async def test_a_name_of_two_users_is_the_one_whose_passcode_it_is(decided: Decided, samba: Samba) -> None:
+    """otto's userPrincipalName is rita@clinic.example, and rita is another user."""
+    keys = direct_keys(samba, "{name}@clinic.example")
+    assert await decided(keys, login("rita")) == [Reject("the passcode of another user")]
+    (control,) = await decided(keys | {"filter": "(userPrincipalName={name}@clinic.example)"}, login("rita"))
+    assert isinstance(control, Accept)
+    assert control.user == "otto"
+    by_search = await decided(keys_of_the_page(samba), login("rita"), login("rita@clinic.example"))
+    assert [getattr(one, "user", "") for one in by_search] == ["", "otto"]
