@@ -46,7 +46,7 @@ def released(side: Side = CLIENT) -> Conversation:
 
 def half_open(side: Side = CLIENT) -> Conversation:
     talk = opened()
-    assert talk.machine.ended(side) == [do.HalfClose(side.other), do.Silence(LINGER)]
+    assert talk.machine.ended(side) == [do.HalfClose(side.other)]
     assert talk.machine.state is EstablishedState.HALF_OPEN
     return talk
 
@@ -84,27 +84,35 @@ def test_data_before_a_release_and_the_beginning_of_what_comes_after_it(side: Si
     assert talk.send(side, DATA + raw.RELEASE_RQ + raw.ABORT[:3]) == []
     assert talk.received[side.other] == DATA + raw.RELEASE_RQ
     assert talk.held(side) == raw.ABORT[:3]
-    assert talk.send(side, raw.ABORT[3:]) == [do.Close(ABORTED[side], str(Abort(2, 6)))]
+    abort = do.Abort(side.other, raw.ABORT)
+    assert talk.send(side, raw.ABORT[3:]) == [abort, do.Close(ABORTED[side], str(Abort(2, 6)))]
 
 
 @sides
-def test_a_collision_of_releases(side: Side) -> None:
+def test_a_collision_of_releases_lasts_until_both_are_answered(side: Side) -> None:
     talk = releasing(side)
     assert talk.send(side.other, raw.RELEASE_RQ) == []
-    assert talk.send(side, raw.RELEASE_RP) == [do.Timer(LINGER)]
-    assert talk.send(side.other, raw.RELEASE_RP) == []
+    assert talk.send(side, raw.RELEASE_RP) == talk.machine.deadline() == []
+    assert talk.send(side.other, raw.RELEASE_RP) == [do.Timer(LINGER)]
     assert talk.machine.deadline() == [do.Close(Cause.RELEASED, "", at_once=True)]
 
 
 @sides
 @stages
-def test_an_abort_passes_and_ends_it(make: Callable[[], Conversation], side: Side) -> None:
+def test_an_abort_ends_it_and_is_passed_on(make: Callable[[], Conversation], side: Side) -> None:
     talk = make()
     before = bytes(talk.received[side.other])
     cause, detail = ENDS[make] or (ABORTED[side], str(Abort(2, 6)))
-    assert talk.send(side, raw.ABORT + DATA) == [do.Close(cause, detail)]
-    assert talk.received[side.other] == before + raw.ABORT
+    assert talk.send(side, raw.ABORT + DATA) == [do.Abort(side.other, raw.ABORT), do.Close(cause, detail)]
+    assert talk.received[side.other] == before
     assert talk.machine.state is EstablishedState.CLOSED
+
+
+@sides
+def test_an_abort_is_passed_on_with_codes_that_the_standard_knows(side: Side) -> None:
+    abort, close = opened().send(side, bytes.fromhex("07 ff 00000004 aabb 01 63"))
+    assert abort == do.Abort(side.other, NOT_SPECIFIED.encode())
+    assert close == do.Close(ABORTED[side], "A-ABORT 1,99 (reserved)"), "the log names what came"
 
 
 @sides
@@ -136,15 +144,20 @@ def test_whoever_is_in_the_middle_of_a_pdu_has_its_connection_broken(side: Side)
     assert effects[:2] == [do.Reset(side.other), do.Reset(side)]
 
 
+WITHOUT_RP = "the client closed without waiting for the A-RELEASE-RP"
+
+
 @sides
 @stages
 def test_a_lost_connection(make: Callable[[], Conversation], side: Side) -> None:
     end = ENDS[make]
     effects = make().machine.lost(side, "Connection reset by peer")
-    if end is None:
+    if (make, side) == (releasing, CLIENT):
+        assert effects == [do.Close(Cause.RELEASED, WITHOUT_RP)], "it has asked for it"
+    elif end is None:
         assert effects == [do.Abort(side.other, GIVEN_UP), do.Close(GONE[side], "Connection reset by peer")]
     else:
-        assert effects == [do.Close(*end, at_once=end[0] is Cause.RELEASED)]
+        assert effects == [do.Close(*end, at_once=make is released)]
 
 
 @sides
@@ -160,9 +173,9 @@ def test_the_end_of_a_stream(make: Callable[[], Conversation], side: Side) -> No
     end = ENDS[make]
     effects = make().machine.ended(side)
     if end is None:
-        assert effects == [do.HalfClose(side.other), do.Silence(LINGER)]
+        assert effects == [do.HalfClose(side.other)]
     else:
-        assert effects == [do.Close(*end, at_once=end[0] is Cause.RELEASED)]
+        assert effects == [do.Close(*end, at_once=make is released)]
 
 
 @sides
@@ -173,12 +186,23 @@ def test_the_other_side_of_a_half_open_association_may_finish(side: Side) -> Non
     assert talk.machine.ended(side.other) == [do.Close(GONE[side], "without a release")]
 
 
-def test_a_release_that_is_answered_after_its_asker_has_gone_is_no_release() -> None:
+@pytest.mark.parametrize("answered", [True, False])
+@sides
+def test_a_release_is_one_whichever_side_closes_first(side: Side, answered: bool) -> None:
+    """The client asks; then `side` closes, and with `answered` the upstream's answer comes, if it still can."""
     talk = releasing()
-    talk.machine.ended(CLIENT)
-    assert talk.send(UPSTREAM, raw.RELEASE_RP) == []
-    assert talk.machine.state is EstablishedState.HALF_OPEN
-    assert talk.machine.silent("") == [do.Close(Cause.CLIENT_GONE, "without a release")]
+    assert talk.machine.ended(side) == [do.HalfClose(side.other)]
+    if answered and side is CLIENT:
+        assert talk.send(UPSTREAM, raw.RELEASE_RP) == []
+    detail = WITHOUT_RP if side is CLIENT else "the upstream closed instead of sending an A-RELEASE-RP"
+    assert talk.machine.ended(side.other) == [do.Close(Cause.RELEASED, detail)]
+
+
+@sides
+def test_a_release_that_is_asked_for_after_the_other_side_has_gone_is_none(side: Side) -> None:
+    talk = half_open(side.other)
+    assert talk.send(side, raw.RELEASE_RQ) == []
+    assert talk.machine.ended(side) == [do.Close(GONE[side.other], "without a release")]
 
 
 @pytest.mark.parametrize("make", [opened, releasing])

@@ -382,6 +382,19 @@ def test_the_upstreams_refusal_passes_as_it_is(pdu: AssociateReject | Abort) -> 
     assert told(effects, Refused)[0].answer == str(pdu)
 
 
+@pytest.mark.parametrize(
+    ("came", "passed_on"), [(AssociateReject(9, 1, 4), AssociateReject(1, 1, 1)), (Abort(1, 77), Abort(2, 0))]
+)
+def test_a_refusal_with_codes_that_the_standard_does_not_know(
+    came: AssociateReject | Abort, passed_on: AssociateReject | Abort
+) -> None:
+    effects = awaiting().upstream_data(came.encode())
+    assert to_client(effects) == passed_on.encode()
+    (refused,) = told(effects, Refused)
+    assert refused.answer == str(passed_on)
+    assert str(came) in refused.reason, "the log names what came"
+
+
 def hostile(**changes: Any) -> bytes:
     return replace(ANSWER, **changes).encode(REQUEST)
 

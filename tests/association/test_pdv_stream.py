@@ -167,15 +167,14 @@ class TestRelease:
 
     def test_an_abort_behind_a_release(self) -> None:
         here = flow()
-        stream = raw.RELEASE_RQ + raw.ABORT
-        assert walked(here, flow(), [stream]) == (stream, b"", None)
+        assert walked(here, flow(), [raw.RELEASE_RQ + raw.ABORT]) == (raw.RELEASE_RQ, raw.ABORT, None)
         assert here.aborted == Abort(2, 6)
 
 
-def test_nothing_passes_behind_an_abort() -> None:
+def test_no_abort_passes_and_nothing_behind_it() -> None:
     here = flow()
     forwarded, rest, _ = walked(here, flow(), [GOOD + raw.ABORT + GOOD + b"GET"])
-    assert (forwarded, rest) == (GOOD + raw.ABORT, GOOD + b"GET")
+    assert (forwarded, rest) == (GOOD, raw.ABORT + GOOD + b"GET")
     assert here.aborted == Abort(2, 6)
     assert here.pdus == 2
     # Nor in a later piece.

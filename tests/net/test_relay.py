@@ -10,6 +10,7 @@ import hashlib
 import random
 import socket
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -42,13 +43,13 @@ class Relayed:
     ended: list[tuple[Cause, str, int, int]] = field(default_factory=list)
     gone: list[bool] = field(default_factory=list)
 
-    def start(self, *, idle: float = 60, keepalive: float = 0, early: bytes = b"") -> None:
+    def start(self, *, idle: float = 60, keepalive: float = 0, early: bytes = b"", buffer: int = BUFFER) -> None:
         def ended(cause: Cause, detail: str, from_client: Direction, from_upstream: Direction) -> None:
             self.ended.append((cause, detail, from_client.bytes, from_upstream.bytes))
 
         loop, streams = asyncio.get_running_loop(), (PdvStream({1, 3}, 0), PdvStream({1, 3}, 0))
         gone = partial(self.gone.append, True)
-        self.relay = Relay(loop, bytearray(BUFFER), *self.connections, streams, idle, keepalive, ended, gone)
+        self.relay = Relay(loop, bytearray(buffer), *self.connections, streams, idle, keepalive, ended, gone)
         self.relay.start(early)
 
     def peers(self, from_client: bool) -> tuple[socket.socket, socket.socket]:
@@ -343,7 +344,56 @@ async def test_a_reader_that_stalls_for_too_long_ends_it(it: Relayed) -> None:
             await send(it.upstream, DATA)  # it sends, and does not read
             await asyncio.sleep(0.01)
     pouring.cancel()
-    assert it.ended[0][:2] == (Cause.IDLE, "what was sent was not taken for 0.2 s")
+    assert it.ended[0][:2] == (Cause.IDLE, "what was sent was not taken by the upstream for 0.2 s")
+
+
+async def test_a_reader_that_is_slow_but_moves_is_not_idle(it: Relayed) -> None:
+    it.connections[1].stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    data = raw.p_data(raw.pdv(1, bytes(9990))) * 30
+    it.start(idle=0.5, buffer=1_000_000)
+    pouring = asyncio.ensure_future(send(it.client, data))
+    received, began = 0, asyncio.get_running_loop().time()
+    while received < len(data):  # nothing is read from the client before all that came at once is on its way
+        assert it.ended == []
+        received += len(await read(it.upstream, min(2000, len(data) - received)))
+        await asyncio.sleep(0.01)
+    assert asyncio.get_running_loop().time() - began > 3 * 0.5
+    await pouring
+    assert it.ended == []
+    assert (await it.over())[0] is Cause.CLIENT_GONE
+
+
+async def test_what_is_unsent_at_the_end_goes_to_a_reader_that_moves(
+    it: Relayed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also after a half-close: the other side may read on, for as long as it does."""
+    monkeypatch.setattr(relay_module, "LINGER", 0.3)
+    it.connections[0].stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    data = raw.p_data(raw.pdv(1, bytes(9990))) * 8
+    it.start()
+    it.client.shutdown(socket.SHUT_WR)
+    assert await read(it.upstream) == b""
+    await send(it.upstream, data)
+    it.upstream.close()
+    received = b""
+    while piece := await read(it.client, 2000):
+        received += piece
+        await asyncio.sleep(0.02)
+    assert received == data
+    assert (await it.over())[0] is Cause.CLIENT_GONE
+
+
+@pytest.mark.parametrize("from_client", [True, False])
+async def test_a_client_that_closes_after_its_release_request_has_released(it: Relayed, from_client: bool) -> None:
+    it.start()
+    await send(it.client, raw.RELEASE_RQ)
+    assert await read(it.upstream, 10) == raw.RELEASE_RQ
+    first, last = it.peers(from_client)
+    first.close()
+    with suppress(BrokenPipeError):
+        await send(last, raw.RELEASE_RP if from_client else raw.ABORT)
+    last.close()
+    assert (await it.closed())[0] is Cause.RELEASED
 
 
 async def test_the_gateway_ends_it(it: Relayed) -> None:
@@ -358,7 +408,7 @@ async def test_the_gateway_ends_it(it: Relayed) -> None:
 async def test_a_peer_that_never_closes_is_closed(it: Relayed, released: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay_module, "LINGER", 0.05)
     monkeypatch.setattr(established, "LINGER", 0.05)
-    it.start()
+    it.start(idle=60 if released else 0.1)
     if released:
         await send(it.client, raw.RELEASE_RQ)
         await read(it.upstream, 10)

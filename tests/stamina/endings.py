@@ -164,8 +164,8 @@ _BY_EITHER = (
     # which of them the gateway meets with is chance.
     Row(Stage.STALLED,            Left(GONE, END, ABORT), Left(GONE, ABORT),      Silence(IDLE, QUIET, ABORT, REST),
         killed=Left(GONE, ABORT)),
-    Row(Stage.RELEASE_ASKED,      Left(GONE, END),        Left(GONE, ABORT),      Silence(IDLE, QUIET, ABORT, ABORT)),
-    Row(Stage.OTHER_ASKED,        Left(GONE, END),        Left(GONE, ABORT),      Silence(IDLE, QUIET, ABORT, ABORT)),
+    Row(Stage.RELEASE_ASKED,      Left(RELEASED, END),    Left(RELEASED, END),    Silence(IDLE, QUIET, ABORT, ABORT)),
+    Row(Stage.OTHER_ASKED,        Left(RELEASED, END),    Left(GONE, ABORT),      Silence(IDLE, QUIET, ABORT, ABORT)),
     # Either may close now; where neither does, the gateway does.
     Row(Stage.RELEASED,           Left(RELEASED, END),    Left(RELEASED, END),    Silence(LINGER, RELEASED, END, END)),
     Row(Stage.OTHER_RELEASED,     Left(RELEASED, END),    Left(RELEASED, END),    Silence(LINGER, RELEASED, END, END)),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from itertools import product
 
 import pytest
 
 from dicomgate.testing import raw
 from dicomgate.wire import reject_abort as refusal
-from dicomgate.wire.reject_abort import decode_refusal
+from dicomgate.wire.reject_abort import Abort, AssociateReject, Refusal, decode_refusal, known
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,33 @@ def test_every_value_is_read_and_named(kind: int, name: str) -> None:
         assert str(refused).startswith(name)
         assert refused.encode()[8:] == pdu[8:]
     assert "reserved" in str(refused)
+
+
+@pytest.mark.parametrize(
+    ("came", "passed_on"),
+    [
+        (AssociateReject(1, 2, 1), AssociateReject(1, 2, 1)),
+        (AssociateReject(2, 3, 2), AssociateReject(2, 3, 2)),
+        (AssociateReject(9, 3, 2), AssociateReject(1, 3, 2)),
+        (AssociateReject(2, 1, 5), AssociateReject(2, 1, 1)),
+        (AssociateReject(2, 2, 7), AssociateReject(2, 2, 1)),
+        (AssociateReject(2, 3, 0), AssociateReject(2, 1, 1)),
+        (AssociateReject(0, 0, 0), AssociateReject(1, 1, 1)),
+        (Abort(0, 0), Abort(0, 0)),
+        (Abort(0, 6), Abort(0, 0)),
+        (Abort(2, 6), Abort(2, 6)),
+        (Abort(2, 3), Abort(2, 0)),
+        (Abort(1, 6), Abort(2, 0)),
+    ],
+)
+def test_what_is_passed_on_has_codes_that_the_standard_knows(came: Refusal, passed_on: Refusal) -> None:
+    assert known(came) == passed_on
+
+
+def test_no_code_that_is_passed_on_is_reserved() -> None:
+    codes = (0, 1, 2, 3, 4, 5, 6, 7, 8, 99, 255)
+    rejections = [AssociateReject(*each) for each in product(codes, repeat=3)]
+    aborts = [Abort(*each) for each in product(codes, repeat=2)]
+    for came in [*map(known, rejections), *map(known, aborts)]:
+        assert "reserved" not in str(came)
+        assert known(came) == came

@@ -47,7 +47,7 @@ class CloseUpstream:
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """Call `deadline` after so many seconds. It replaces every earlier `Timer` and `Silence`."""
+    """Call `deadline` after so many seconds. It replaces every earlier `Timer`, and the watch for silence."""
 
     seconds: float
 
@@ -156,13 +156,6 @@ class HalfClose:
     to: Side
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """Call `silent` once nothing has moved for so many seconds. It replaces every earlier `Timer` and `Silence`."""
-
-    seconds: float
-
-
-EstablishedEffect: TypeAlias = Forward | Keep | Reply | Abort | Reset | HalfClose | Timer | Silence | Close
+EstablishedEffect: TypeAlias = Forward | Keep | Reply | Abort | Reset | HalfClose | Timer | Close
 """An effect of the established association."""
 EstablishedEffects: TypeAlias = list[EstablishedEffect]

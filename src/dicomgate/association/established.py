@@ -2,7 +2,8 @@
 
 Rule 1: what breaks the protocol is not forwarded. It is answered by an A-ABORT to both sides; a side that is in the
 middle of a PDU has its connection broken instead.
-Rule 2: the first cause of the end is the one that is recorded, and `Close` comes once.
+Rule 2: the first cause of the end is the one that is recorded, and `Close` comes once. A release that was asked for is
+a release, whichever side closes first.
 
 Nearly all that passes is P-DATA in order, and the machine is not asked about it. The caller has the direction's
 `PdvStream.walk` look at what was read, forwards what may pass, and calls `found` only if something was found there.
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 from ..events.events import Cause
 from ..wire.pdu import PduType
-from ..wire.reject_abort import NOT_SPECIFIED, PduError, Refusal
+from ..wire.reject_abort import NOT_SPECIFIED, PduError, Refusal, known
 from . import effects as do
 from .effects import Side
 from .message_stream import MessageStream
@@ -68,7 +69,7 @@ class Association:
             if isinstance(found, PduError):
                 return [*effects, *self._violated(side, found)]
             if stream.aborted is not None:
-                return [*effects, *self._aborted(side, stream.aborted, withheld=bool(stream.skipped))]
+                return [*effects, *self._aborted(side, stream.aborted)]
             if isinstance(stream, MessageStream) and isinstance(found, Message | Mark):
                 effects += self._take_message(stream, side, found)
             else:
@@ -89,20 +90,27 @@ class Association:
         """A side ended its stream: the other hears of it, and may still finish."""
         if self._end is not None:
             return self._finish(*self._end)
+        if self.state is EstablishedState.RELEASING:
+            asked = self._from(side).release_requested
+            what = "without waiting for the A-RELEASE-RP" if asked else "instead of sending an A-RELEASE-RP"
+            self._end = Cause.RELEASED, f"the {side.value} closed {what}"
+        else:
+            self._end = _CAUSES[side].gone, "without a release"
         self.state = EstablishedState.HALF_OPEN
-        self._end = _CAUSES[side].gone, "without a release"
-        return [do.HalfClose(side.other), do.Silence(LINGER)]
+        return [do.HalfClose(side.other)]
 
     @_input
     def lost(self, side: Side, detail: str) -> do.EstablishedEffects:
         """The connection of a side broke, and is closed."""
         if self._end is not None:
             return self._finish(*self._end)
+        if self._from(side).release_requested:
+            return self._finish(Cause.RELEASED, f"the {side.value} closed without waiting for the A-RELEASE-RP")
         return [self._abort(side.other, _GIVEN_UP), *self._finish(_CAUSES[side].gone, detail)]
 
     @_input
     def silent(self, detail: str) -> do.EstablishedEffects:
-        """Nothing has moved for the time of the last `Silence`."""
+        """Nothing has moved for the idle time."""
         return self._finish(*self._end) if self._end is not None else self._abort_both(Cause.IDLE, detail)
 
     @_input
@@ -119,11 +127,17 @@ class Association:
         """What follows from something that is found and does not end the association at once."""
         if found is PduType.RELEASE_RQ and self.state is EstablishedState.OPEN:
             self.state = EstablishedState.RELEASING
-        elif found is PduType.RELEASE_RP and self.state is EstablishedState.RELEASING:
+        elif found is PduType.RELEASE_RP and self.state is EstablishedState.RELEASING and self._answered:
             self.state = EstablishedState.RELEASED
             self._end = Cause.RELEASED, ""
             return [do.Timer(LINGER)]
         return []
+
+    @property
+    def _answered(self) -> bool:
+        """True if each side that asked for the release has its answer; after a collision both have asked."""
+        client, upstream = self._from_client, self._from_upstream
+        return client.release_requested <= upstream.released and upstream.release_requested <= client.released
 
     def _take_message(self, stream: MessageStream, side: Side, found: Message | Mark) -> do.EstablishedEffects:
         """What follows at the beginning and at the end of a message."""
@@ -137,10 +151,9 @@ class Association:
             replies += [do.Reply(side, pdu) for pdu in other.insert(stream.answer())]
         return replies
 
-    def _aborted(self, side: Side, answer: Refusal, *, withheld: bool) -> do.EstablishedEffects:
-        # An abort passes as it came, unless what came before it was withheld.
-        passed = [self._abort(side.other, answer.encode())] if withheld else []
-        return [*passed, *self._finish(_CAUSES[side].aborted, str(answer))]
+    def _aborted(self, side: Side, answer: Refusal) -> do.EstablishedEffects:
+        # It does not pass as it came: its codes may be none that the standard knows.
+        return [self._abort(side.other, known(answer).encode()), *self._finish(_CAUSES[side].aborted, str(answer))]
 
     def _violated(self, side: Side, error: PduError) -> do.EstablishedEffects:
         answer = error.answer.encode()
@@ -155,5 +168,6 @@ class Association:
         return [*aborts, *self._finish(cause, detail)]
 
     def _finish(self, cause: Cause, detail: str) -> do.EstablishedEffects:
+        at_once = self.state is EstablishedState.RELEASED and cause is Cause.RELEASED
         self.state = EstablishedState.CLOSED
-        return [do.Close(*(self._end or (cause, detail)), at_once=cause is Cause.RELEASED)]
+        return [do.Close(*(self._end or (cause, detail)), at_once)]

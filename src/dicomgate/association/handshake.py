@@ -22,7 +22,7 @@ from ..events.events import Cause, Facts, ReasonClass, Refused
 from ..wire import reject_abort as refusal
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
-from ..wire.reject_abort import Abort, PduError, Refusal, decode_refusal
+from ..wire.reject_abort import Abort, PduError, Refusal, decode_refusal, known
 from . import effects as do
 from .accept_check import check_accept
 from .admission import Policy, Refuse, attempt_of, before_asking, facts_of, reason_class_of, settle
@@ -142,8 +142,9 @@ class Handshake:
             if pdu is None:
                 return []
             if pdu[0] is not PduType.ASSOCIATE_AC:
-                answer = decode_refusal(pdu[1])
-                return self._refuse(answer, f"{upstream} refused", ReasonClass.UPSTREAM_REJECTED, None)
+                said = decode_refusal(pdu[1])
+                odd = "" if known(said) == said else f" with {said}, whose codes are not the standard's"
+                return self._refuse(known(said), f"{upstream} refused{odd}", ReasonClass.UPSTREAM_REJECTED, None)
             accept = check_accept(admitted.request, AssociateAccept.parse(pdu[1]))
         except PduError as error:
             # An A-ASSOCIATE-RJ may answer a request; what answers an A-ASSOCIATE-AC is an A-ABORT.

@@ -176,11 +176,9 @@ class MessageStream(PdvStream):
             raise PduError("a release inside a message", UNEXPECTED_PDU)
         if not self._control(buffer, position, left, other):
             return self._stop(start, position)
-        position += SHORT_PDU
-        if self.aborted is None or not self._withheld:
-            return position
-        self.skipped = position - start  # the abort does not pass either: it would come after what was withheld
-        return start
+        if self.aborted is not None:
+            return start if self._withheld else position
+        return position + SHORT_PDU
 
     @property
     def _withheld(self) -> bool:

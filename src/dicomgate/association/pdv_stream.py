@@ -43,7 +43,7 @@ class Mark(Enum):
 
 
 Found: TypeAlias = PduType | PduError | Message | Mark
-"""What `walk` found besides P-DATA that passes: a release or an abort (which passes too), a violation, a message."""
+"""What `walk` found besides P-DATA that passes: a release (which passes), an abort, a violation, a message."""
 
 
 @lru_cache(maxsize=128)
@@ -87,11 +87,10 @@ class PdvStream:
         """Check what is in `buffer[start:end]`; return the offset up to which it may be forwarded now.
 
         The rest must be at the start of what is walked next: at most `MOST_HELD` bytes of an unfinished header or, with
-        `more`, what there was no time for.
-        `other` is the opposite direction. If there was anything besides P-DATA, `found` tells the last of it: a release
-        or an abort passes, and nothing after an abort is looked at. A violation does not pass; `boundary` then says
-        whether the receiver is between two PDUs at the returned offset. In the middle of a PDU it would read an A-ABORT
-        as data.
+        `more`, what there was no time for. `other` is the opposite direction. If there was anything besides P-DATA,
+        `found` tells the last of it: a release passes, an abort does not, and nothing behind it is looked at. Nor does
+        a violation pass; `boundary` then says whether the receiver is between two PDUs at the returned offset. In the
+        middle of a PDU it would read an A-ABORT as data.
         """
         self.more = False
         if self.aborted is not None:
@@ -117,9 +116,9 @@ class PdvStream:
                 if buffer[position] != PduType.P_DATA_TF or self.release_requested or self.released:
                     if not self._control(buffer, position, left, other):
                         return position
-                    position += SHORT_PDU
                     if self.aborted is not None:
                         return position
+                    position += SHORT_PDU
                     continue
                 if left < HEADER.size:
                     return position

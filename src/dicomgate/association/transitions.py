@@ -106,9 +106,9 @@ class EstablishedState(_Member):
     """Where an established association is; in brackets the states of PS3.8 table 9-10 that its two sides may be in."""
 
     OPEN = "relaying (Sta6)"
-    RELEASING = "relaying, and one side or both have asked for the release (Sta7 to Sta12)"
+    RELEASING = "relaying, and a side that has asked for the release has no answer yet (Sta7 to Sta12)"
     RELEASED = "waiting for both sides to close, after a release (Sta13)"
-    HALF_OPEN = "relaying from one side only: the other has ended its stream without a release"
+    HALF_OPEN = "relaying from one side only: the other has ended its stream before all was said"
     CLOSED = "finished (Sta1)"
 
 
@@ -118,7 +118,7 @@ class EstablishedInput(_Member):
     FOUND = "a side sent something other than P-DATA that passes"
     ENDED = "a side ended its stream"
     LOST = "the connection of a side broke"
-    SILENT = "nothing has moved for the time of the last `Silence`"
+    SILENT = "nothing has moved for the idle time"
     DEADLINE = "the time of the last `Timer` is over"
     STOPPED = "the gateway ends the association"
 

@@ -11,7 +11,9 @@ import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from fcntl import ioctl
 from struct import pack
+from termios import TIOCOUTQ
 
 from .tls import WantsToWrite
 from .tls_stream import TlsStream
@@ -34,6 +36,7 @@ class Connection:
         "_due",
         "_ended",
         "_on_readable",
+        "_queued",
         "_reading",
         "_stalled",
         "_tls",
@@ -64,6 +67,7 @@ class Connection:
         self.loop = loop
         self._due = False  # a call of its own is due, in a later turn of the loop
         self._reading = False
+        self._queued = bytes(4)  # what the kernel had and the peer's had not acknowledged: the C int of the last look
         self._stalled = False  # nothing can be read before TLS has sent something
         self._writing = False
         self._ended = False
@@ -151,6 +155,17 @@ class Connection:
         self.unsent += data
         self._write_later()
         return False
+
+    def look_for_progress(self) -> None:
+        """Count it as taken if the peer's system has acknowledged something since the last call.
+
+        The kernel takes megabytes at once; a slow reader may need minutes for them.
+        """
+        if not self.closed:
+            queued = ioctl(self.fileno, TIOCOUTQ, bytes(4))
+            if queued != self._queued:
+                self._queued = queued
+                self.moved = self.loop.time()
 
     def end(self) -> None:
         """Send nothing after what is unsent: half-close."""

@@ -25,6 +25,7 @@ from .connection import Connection
 from .keepalive import keep_alive
 from .lingering import linger_close
 
+_LOOKS = 4  # in the idle time: whether the peers' systems have acknowledged something
 _log = logging.getLogger("dicomgate.gateway")
 
 
@@ -83,7 +84,7 @@ class Relay:
         self._active = loop.time()
         self._quiet = idle_timeout
         self._keepalive = keepalive
-        self._timer = loop.call_later(min(idle_timeout, keepalive or idle_timeout), self._check_silence)
+        self._timer = loop.call_later(min(idle_timeout / _LOOKS, keepalive or idle_timeout), self._check_silence)
         for connection in (client, upstream):
             connection.on_drained = connection.on_broken = connection.turns = None
 
@@ -208,10 +209,6 @@ class Relay:
                 case do.Timer(seconds):
                     self._timer.cancel()
                     self._timer = self._loop.call_later(seconds, self._deadline)
-                case do.Silence(seconds):
-                    self._quiet = seconds
-                    self._timer.cancel()
-                    self._timer = self._loop.call_later(seconds, self._check_silence)
                 case do.Close(cause, detail, at_once):
                     self._close(cause, detail, at_once)
 
@@ -223,14 +220,17 @@ class Relay:
             # Four system calls, which most associations are too short for; the client's connection has it anyway.
             keep_alive(self.directions[1].source.stream, self._keepalive)
             self._keepalive = 0
-        since, why = self._active, "nothing was sent"
+        for direction in self.directions:
+            direction.sink.look_for_progress()
+        since, why = max(self._active, *(direction.sink.moved for direction in self.directions)), "nothing was sent"
         for direction in self.directions:
             # A peer that sends and does not read is no better than one that does neither.
-            if direction.waiting is not None and direction.waiting < since:
-                since, why = direction.waiting, "what was sent was not taken"
+            if direction.waiting is not None:
+                why = f"what was sent was not taken by the {direction.side.other.value}"
+                since = min(since, max(direction.waiting, direction.sink.moved))
         quiet = self._loop.time() - since
         if quiet < self._quiet:
-            self._timer = self._loop.call_later(self._quiet - quiet, self._check_silence)
+            self._timer = self._loop.call_later(min(self._quiet - quiet, self._quiet / _LOOKS), self._check_silence)
         else:
             self._carry_out(self._association.silent(f"{why} for {self._quiet:g} s"))
 

@@ -96,6 +96,23 @@ def decode_refusal(pdu: bytes | bytearray) -> Refusal:
     return AssociateReject(pdu[7], pdu[8], pdu[9]) if pdu[0] == 3 else Abort(pdu[8], pdu[9])
 
 
+def known(refusal: Refusal) -> Refusal:
+    """The same with codes that the standard knows: what a peer sent, as it may be passed on (PS3.8 9.3.4, 9.3.8).
+
+    Unknown results become permanent. Unknown reasons become none given: of their source, if that may give none;
+    otherwise of the service-user in a rejection, and of the service-provider in an abort.
+    """
+    if isinstance(refusal, Abort):
+        # PS3.8 table 9-26: with another source than the service-provider the reason "shall not be significant".
+        if refusal.source == 2 and refusal.reason in _ABORT_REASONS:
+            return refusal
+        return Abort(0 if refusal.source == 0 else 2, 0)
+    result = refusal.result if refusal.result in _RESULTS else 1
+    if (refusal.source, refusal.reason) in _REASONS:
+        return refusal._replace(result=result)
+    return AssociateReject(result, 2 if refusal.source == 2 else 1, 1)
+
+
 REFUSED_IDENTITY = AssociateReject(1, 2, 1)
 """The one answer to every identity that is not admitted: it does not tell the reasons apart."""
 TRY_LATER = AssociateReject(2, 2, 1)
