@@ -160,6 +160,17 @@ class TestBeforeItsAnswer:
                 assert log_in(running.address, [login("alice", ALICE)])[0] == 2
         assert running.log().count(f"127.0.0.2:{spy.address[1]}: no answer within 0.") == 1
 
+    def test_one_of_its_addresses_takes_connections_and_says_nothing(
+        self, gateway: StartGateway, names: Names, spy: Spy
+    ) -> None:
+        """One client is refused, and the next gets through to the other address."""
+        with socket.create_server(("127.0.0.2", spy.address[1])):
+            names.addresses["pacs.test"] = ["127.0.0.2", HOST]
+            running = gateway(configuration(("pacs.test", spy.address[1]), upstream={"timeout": "1s"}))
+            assert log_in(running.address, [login("alice", ALICE)]) == CONGESTION
+            assert log_in(running.address, [login("alice", ALICE)])[0] == 2
+        assert f"not answered within 1 s: 127.0.0.2:{spy.address[1]}" in running.log()
+
     @pytest.mark.parametrize(
         ("steps", "reason", "timeout"),
         [

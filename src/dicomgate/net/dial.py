@@ -12,6 +12,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from ..errors import StartError
@@ -75,6 +76,17 @@ class Upstream:
         if isinstance(reached, str):
             raise StartError(reached)
         return reached
+
+    def did_not_answer(self, connection: Connection) -> str:
+        """This connection's address took it and did not answer the A-ASSOCIATE-RQ: try it last for a while.
+
+        Returns the address as text, or "" if the connection has just broken.
+        """
+        with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno)) as same:
+            address = Address(same.family, same.getpeername())
+            self.host.failed(address, "no answer to the A-ASSOCIATE-RQ")
+            return str(address)
+        return ""
 
     async def close(self) -> None:
         """Wait for no look-up any longer."""

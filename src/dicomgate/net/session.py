@@ -34,7 +34,7 @@ _TakeEnd: TypeAlias = Callable[[str], do.Effects]
 class Session:
     """The stage of an association from the arrival of its client to its end, or to the relay."""
 
-    __slots__ = ("_client", "_handshake", "_lifetime", "_pending", "_timer", "_upstream")
+    __slots__ = ("_client", "_dialled", "_handshake", "_lifetime", "_pending", "_timer", "_upstream")
 
     def __init__(self, lifetime: Lifetime, arrived: Arrived) -> None:
         policy, loop = lifetime.listener.policy, lifetime.server.loop
@@ -92,7 +92,11 @@ class Session:
         self._input(end, error.strerror or str(error))
 
     def _deadline(self) -> None:
-        so_far = self._pending.so_far() if isinstance(self._pending, Race) else ""
+        so_far = ""
+        if isinstance(self._pending, Race):
+            so_far = self._pending.so_far()
+        elif self._upstream is not None:
+            so_far = self._dialled.did_not_answer(self._upstream)
         self._input(self._handshake.deadline, so_far)
 
     def _decided(self, verdict: Verdict) -> None:
@@ -155,7 +159,7 @@ class Session:
     def _connect(self, name: str) -> None:
         lifetime = self._lifetime
         lifetime.admitted()
-        upstream = lifetime.listener.upstreams[name]
+        self._dialled = upstream = lifetime.listener.upstreams[name]
         self._pending = connecting = upstream.connect(
             lifetime.server.loop, self._upstream_opened, self._upstream_failed
         )

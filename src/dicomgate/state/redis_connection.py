@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from typing import Any
 
 from redis.asyncio import Connection, ConnectionPool, SSLConnection
@@ -36,6 +37,11 @@ class _Raced(Connection):
         try:
             sock = await connected(address)
             try:
+                if self.socket_keepalive:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                    options: Any = self.socket_keepalive_options
+                    for option, value in options.items():
+                        sock.setsockopt(socket.IPPROTO_TCP, option, value)
                 name = self.host if tls else None
                 return await asyncio.open_connection(sock=sock, ssl=tls, server_hostname=name)
             except BaseException:

@@ -82,6 +82,7 @@ def postgresql(
         "prepare_threshold": None,  # a prepared statement fails once after a column has changed
         "context": _adapters(),
         "async_creator_fn": Dialler(timeout * 0.9).connect,
+        "keepalives_idle": 60,
         **(_verified(ca) if ca is not None or not (cleartext or _is_here(url)) else {"sslmode": "disable"}),
     }
     pool = {"pool_size": connections, "max_overflow": 0, "pool_pre_ping": True, "pool_use_lifo": True}

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -61,10 +63,15 @@ async def _connect(options: dict[str, Any], host: Host, seconds: float) -> Async
     try:
         async with asyncio.timeout(seconds):
             open_one = partial(_open, options, host)
-            return await first(host, open_one, _discard, kind=kind, log=_log, stagger=min(STAGGER, seconds / 4))
+            opened = await first(host, open_one, _discard, kind=kind, log=_log, stagger=min(STAGGER, seconds / 4))
     except TimeoutError:
         addresses = host.trouble() if host.is_name else ""
         raise NoAnswerError(addresses or f"no answer within {seconds:.2g} s") from None
+    # A server that has vanished acknowledges nothing. The question hears of it in time to try a new connection, and the
+    # pool drops the other kept ones, which would cost one login each. A statement that takes long is acknowledged.
+    with socket.socket(fileno=os.dup(opened.fileno())) as same:
+        same.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds / 3 * 1000))
+    return opened
 
 
 async def _open(options: dict[str, Any], host: Host, address: Address) -> AsyncConnection[Any]:
