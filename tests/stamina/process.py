@@ -149,8 +149,9 @@ class GatewayProcess:
             assert asking.recv(10) == CONGESTION  # accepted, but there is no PACS for inspectors
             asking.shutdown(socket.SHUT_WR)
             assert asking.recv(1) == b""  # when this comes, the descriptor of this very connection is closed
-        [opened] = [event for event in self.told("Opened", port=port) if event["listener"] == "inspection"]
-        [decided] = self.told("Decided", id=opened["id"])
+        mine = {"port": port, "listener": "inspection"}
+        wait_until(lambda: bool(self.told("Decided", **mine)), "the record of the inspection")  # it is written later
+        [decided] = self.told("Decided", **mine)
         return {name: int(count) for name, count in decided["attributes"].items()}
 
     def log(self, since: int = 0) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from bench.processes import PYTHON, Running, running
 from dicomgate.testing.peers.certificates import Certificates
-from dicomgate.testing.peers.loopback import HOST
+from dicomgate.testing.peers.loopback import HOST, wait_until
 from tests.stamina.measure import report, scaled
 from tests.stamina.process import GatewayProcess, tables_for
 from tests.stamina.traffic import BLOCK, Account
@@ -74,6 +74,7 @@ def test_all_arrives_as_it_was_sent(
 
 def check_audit(gateway: GatewayProcess, clients: dict[int, Account], pacs: dict[int, Account]) -> None:
     """Each Closed record says what was sent, with the PDUs of the release."""
+    wait_until(lambda: len(gateway.told("Closed")) >= len(clients), "the records of all ends")
     numbers = {record["id"]: int(record["calling_ae_title"]) for record in gateway.told("Established")}
     closed = {numbers[record["id"]]: record for record in gateway.told("Closed")}
     assert sorted(closed) == sorted(clients)

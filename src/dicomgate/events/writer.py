@@ -31,7 +31,7 @@ PATIENCE = 5.0
 _LULL = 0.05  # seconds from the first line to its write: a thread that wakes for each line costs more than the write
 _RETRY = 1.0  # seconds
 _STALLED = 2.0  # seconds for one write; a disk or a reader that takes longer is not to be relied on
-_MOST_BYTES = 1_048_576  # of one write to a file
+_MOST_BYTES = 65_536  # of one write to a file
 
 Done: TypeAlias = Callable[[str], None]
 
@@ -112,6 +112,9 @@ class Writer:
 
     def flush(self, seconds: float) -> None:
         """Wait until the lines so far are written or have failed once, or so many seconds."""
+        if self._ending.is_set():
+            self._thread.join(seconds)
+            return
         written = threading.Event()
         self.put(b"", lambda _: written.set())
         written.wait(seconds)
@@ -127,8 +130,9 @@ class Writer:
     def _lose(self) -> str:
         now, loss = datetime.now(UTC), self._loss
         if loss is None:
-            loss = Loss(0, now, now, self.trouble or "they are not taken as fast as they come")
-            if self._failing is not None and not self._reason:
+            ended = "they come after its end" if self._ending.is_set() else ""
+            loss = Loss(0, now, now, ended or self.trouble or "they are not taken as fast as they come")
+            if self._failing is not None and not self._reason and not ended:
                 self._failing(loss.reason)
         self._loss = loss._replace(lines=loss.lines + 1, until=now)
         return loss.reason
