@@ -137,7 +137,10 @@ ONE_MISTAKE = {
     # -- what is missing
     "a key is missing": (swap('name = "clinical"\n', ""), "4: listener[0].name: is missing"),
     "a key of tls is missing": (swap('certificate = "gate.pem", ', ""), "7: listener[0].tls.certificate: is missing"),
-    "no authenticator": (GOOD[: GOOD.index("[[authenticator")], "1: authenticator: is missing"),
+    "no authenticator": (
+        GOOD[: GOOD.index("[[authenticator")],
+        "1: authenticator: is missing: write at least one [[authenticator]] table",
+    ),
     "an empty array": (
         "authenticator = []\n" + GOOD[: GOOD.index("[[authenticator")],
         "1: authenticator: must have at least 1 entry",

@@ -30,7 +30,7 @@ def check(
         str | None, typer.Option(help="As root: check as this user; default: dicomgate, if there is one.")
     ] = None,
 ) -> None:
-    """Try all that a start would try, without listening.
+    """Check the configuration: try all that a start would try, without listening.
 
     Exit status: 0 it is right, 2 it is wrong (with file, line and key),
     3 the machine prevents a start, or something cannot be reached.

@@ -46,7 +46,7 @@ def load(path: Path, schema: type[Tables] = Tables) -> Configuration:
         tables = schema.model_validate(data)
     except ValidationError as error:
         found = describe_problems(error, data, known_keys)
-        raise ConfigError([_located(path, text, keys, message) for keys, message in found]) from error
+        raise ConfigError([_located(path, text, keys, _in_full(keys, message)) for keys, message in found]) from error
     found = [*contradictions(tables), *open_secrets(tables, mode)]
     problems = [_located(path, text, keys, message) for keys, message in found]
     if problems:
@@ -61,6 +61,13 @@ def _read(path: Path) -> tuple[str, int]:
         return read_text(data), mode
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def _in_full(keys: tuple[str | int, ...], message: str) -> str:
+    """A table that is missing is not simply a key."""
+    return (
+        f"{message}: write at least one [[{keys[0]}]] table" if len(keys) == 1 and message == "is missing" else message
+    )
 
 
 def _located(path: Path, text: str, keys: tuple[str | int, ...], message: str) -> Problem:
