@@ -12,6 +12,7 @@ import pytest
 from dicomgate.kit.connecting import first
 from dicomgate.kit.failover import BusyError, NoAnswerError
 from dicomgate.kit.host import Address, Host
+from dicomgate.kit.race import AT_ONCE
 from dicomgate.testing.fixtures import names
 from dicomgate.testing.peers.silence import Names
 
@@ -27,6 +28,7 @@ class Hosts:
         self.behaviour = behaviour
         self.tried: list[str] = []
         self.discarded: list[str] = []
+        self.open_now = self.most = 0
 
     async def open(self, address: Address) -> str:
         last = str(address.socket_address[0]).rpartition(".")[2]
@@ -34,12 +36,16 @@ class Hosts:
         outcome = self.behaviour[f"at_{last}"]
         if isinstance(outcome, Exception):
             raise outcome
+        self.open_now += 1
+        self.most = max(self.most, self.open_now)
         try:
             await asyncio.sleep(outcome)
         except asyncio.CancelledError:
             if outcome < 9:  # it is too late to give up
                 return last
             raise
+        finally:
+            self.open_now -= 1
         return last
 
 
@@ -62,6 +68,15 @@ async def test_the_first_that_succeeds_is_remembered(race: Any) -> None:
     assert hosts.tried == ["2", "3", "3"]
     hosts.behaviour = {"at_2": 0, "at_3": NoAnswerError("stopped")}
     assert await ask() == "2"
+
+
+async def test_many_silent_addresses_are_not_all_tried_at_once(race: Any, names: Names) -> None:
+    names.addresses["pacs.test"] = [f"127.0.0.{number}" for number in range(2, 9)]
+    hosts = Hosts(**{f"at_{number}": 30 for number in range(2, 8)}, at_8=0)
+    _, ask = race(hosts)
+    assert await ask() == "8"
+    assert hosts.tried == [*"2345678"]
+    assert hosts.most <= AT_ONCE
 
 
 async def test_what_a_loser_has_opened_is_discarded(race: Any) -> None:

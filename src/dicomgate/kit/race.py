@@ -18,6 +18,8 @@ from .host import Address, Host
 
 STAGGER = 0.25
 """Seconds until the next address is tried beside one that is silent. RFC 8305 5 recommends them."""
+AT_ONCE = 4
+"""Attempts beside each other. A name with dozens of silent addresses must not use up the file descriptors."""
 PATIENCE = 1.0
 """Seconds that a race waits for a look-up after all known addresses have failed."""
 
@@ -97,6 +99,8 @@ class Race(Generic[T]):
         if not self._waiting:
             self._look_again()
             return
+        if len(self._running) >= AT_ONCE:
+            self._give_up_the_first()
         address = self._waiting.pop(0)
         attempt = self._attempt(address)
         self._tried.append(address)
@@ -115,6 +119,14 @@ class Race(Generic[T]):
         won = self._won
         self._end()
         won(opened)
+
+    def _give_up_the_first(self) -> None:
+        address = next(iter(self._running))
+        attempt, began = self._running.pop(address)
+        attempt.cancel()
+        silence = _silence(self._loop.time() - began)
+        self._host.failed(address, silence)
+        self._reasons.append(f"{address}: {silence}")
 
     def _passed_over(self, before: float) -> None:
         """Those that had more time than the winner."""
