@@ -24,7 +24,7 @@ LAST_FRAGMENT = 2  # PS3.8 annex E.2: the bit of the message control header
 SHORT_PDU = 10  # A-RELEASE-RQ, A-RELEASE-RP and A-ABORT, whole
 _ASSOCIATE = (PduType.ASSOCIATE_RQ, PduType.ASSOCIATE_AC, PduType.ASSOCIATE_RJ)
 MOST_HELD = HEADER.size + PDV_HEADER - 1
-MOST_HEADERS = 1024
+MOST_HEADERS = 512
 """How many headers are looked at in one walk: a buffer full of the smallest PDUs would take 50 ms."""
 
 

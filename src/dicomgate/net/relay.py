@@ -25,6 +25,7 @@ from .connection import Connection
 from .keepalive import keep_alive
 from .lingering import linger_close
 
+_FEW = 65_536
 _LOOKS = 4  # in the idle time: whether the peers' systems have acknowledged something
 _log = logging.getLogger("dicomgate.gateway")
 
@@ -39,7 +40,7 @@ class Ended(Protocol):
 class Direction:
     """From one connection to the other. `opposite` are the PDVs of the other direction."""
 
-    __slots__ = ("bytes", "ended", "held", "opposite", "pdvs", "side", "sink", "source", "waiting")
+    __slots__ = ("bytes", "ended", "held", "most", "opposite", "pdvs", "side", "sink", "source", "waiting")
 
     def __init__(self, side: Side, source: Connection, sink: Connection, pdvs: PdvStream, opposite: PdvStream) -> None:
         self.side = side
@@ -48,6 +49,7 @@ class Direction:
         self.pdvs = pdvs
         self.opposite = opposite
         self.held = b""  # read, and not forwarded yet
+        self.most = _FEW  # bytes to read next: the less, the smaller the PDUs, for what is held is copied in each turn
         self.bytes = 0
         self.ended = False
         self.waiting: float | None = None  # since when the sink has not taken all that was sent
@@ -127,7 +129,7 @@ class Relay:
             self._forward(direction, held)
             return
         try:
-            count = direction.source.receive(self._view[held:])
+            count = direction.source.receive(self._view[held : held + direction.most])
         except BlockingIOError:
             return
         except OSError as error:
@@ -148,14 +150,14 @@ class Relay:
         passed = pdvs.walk(self._buffer, end, direction.opposite)
         if passed and not self._pass(direction, 0, passed):
             return
-        direction.held = b""
-        if pdvs.found is None:
-            if passed < end:
-                direction.held = bytes(self._view[passed:end])
-        else:
+        direction.held = bytes(self._view[passed:end]) if passed < end and pdvs.found is None else b""
+        if pdvs.found is not None:
             self._carry_out(self._association.found(direction.side, self._buffer, passed, end))
         if pdvs.more:
+            direction.most = max(direction.most // 2, _FEW)
             direction.source.read_again()
+        elif direction.most < end * 2:
+            direction.most = end * 4
 
     def _pass(self, direction: Direction, start: int, end: int) -> bool:
         """Send this part of the buffer; False if the connection that takes it is broken."""
@@ -176,7 +178,6 @@ class Relay:
         if direction.waiting is None:
             direction.waiting = self._loop.time()
         direction.sink.on_drained = partial(self._resume, direction)
-        # The sink of one direction is the source of the other.
         direction.sink.on_broken = partial(self._lost, self._from(direction.side.other))
 
     def _lost(self, direction: Direction, error: OSError) -> None:
