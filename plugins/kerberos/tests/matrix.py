@@ -28,6 +28,8 @@ def row(reason: str = "", key: Key = CURRENT, version: int = 3, **fields: Any) -
     return reason, partial(ap_req, key, version=version, **fields)
 
 
+UPPER = f"{SERVICE.partition('@')[0].upper()}@{REALM}"
+"""What Active Directory writes into the ticket of a client that typed it so."""
 _OTHER = f"the ticket is for {OTHER_SERVICE}, not for {SERVICE}"
 _NO_KEY = f"Cannot find key for {SERVICE} kvno"
 _TIME = "made too long ago, or the clocks differ"
@@ -37,6 +39,7 @@ _NAME = "its name is empty, too long, or has characters that are not accepted"
 
 MATRIX: dict[str, Row] = {
     "good": row(),
+    "our service in other letters": row(service=UPPER),
     "another service's ticket under our name": row(ANOTHER_KEY, OTHER),
     "a key of nobody": row(ANOTHER_KEY, STRANGER),
     "the previous key, still in the keytab": row(key=PREVIOUS, version=2),
@@ -67,12 +70,21 @@ MATRIX: dict[str, Row] = {
         "its realm 'WELLKNOWN:ANONYMOUS' is not among the realms", client="WELLKNOWN/ANONYMOUS@WELLKNOWN:ANONYMOUS"
     ),
     "a line end in the name": row(_NAME, client=f"alice\nroot@{REALM}"),
-    "an @ in the name": row(_NAME, client=f"alice@{REALM}@{REALM}"),
+    "an @ in the name": row(
+        f"'alice@{REALM}' is an enterprise name (RFC 6806), not that of an account", client=f"alice@{REALM}@{REALM}"
+    ),
     "without mutual authentication": row(mutual=False, gss_flags=0),
     "channel bindings, which nobody verifies here": row(bindings=b"\x5a" * 16),
     "delegation without a credential": row(gss_flags=MUTUAL | DELEGATE),
 }
-PASSED_ON = {"another service, its key is in the keytab": row(_OTHER, OTHER, service=OTHER_SERVICE)}
+PASSED_ON = {
+    "another service, its key is in the keytab": row(_OTHER, OTHER, service=OTHER_SERVICE),
+    "a service in other letters with another key": row(
+        f"the ticket is for {UPPER}, not for {SERVICE}", OTHER, service=UPPER
+    ),
+    "and with a key version of its own": row(f"the ticket is for {UPPER}, not for {SERVICE}", OTHER, 5, service=UPPER),
+    "our service in a realm in other letters": row("the ticket is for", service=SERVICE.lower()),
+}
 GSS_ALONE = {
     "three messages instead of two": row("Invalid token was supplied", gss_flags=MUTUAL | DCE_STYLE),
     "delegation of nonsense": row("ASN.1", gss_flags=MUTUAL | DELEGATE, delegated=b"nonsense"),

@@ -27,6 +27,7 @@ _LONGEST_SHOWN = 200
 LONGEST_NAME = 256
 """Characters of a principal, realm included."""
 _ANONYMOUS = "WELLKNOWN/"
+_CANONICALIZE = "the client must request its ticket with canonicalize = true in krb5.conf, or kinit -C"
 _PRINCIPAL = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*@([A-Za-z0-9_.-]+)")
 
 
@@ -46,6 +47,9 @@ class Realms:
         if name.startswith(_ANONYMOUS) or realm.startswith("WELLKNOWN:"):
             raise NeverGoodError("it is anonymous")
         # libkrb5 escapes special characters of a name with backslashes.
+        if r"\@" in name and principal.isprintable():
+            typed = name.replace("\\", "")[:_LONGEST_SHOWN]
+            raise NeverGoodError(f"{typed!r} is an enterprise name (RFC 6806), not that of an account: {_CANONICALIZE}")
         if not name or len(principal) > LONGEST_NAME or not principal.isprintable() or "\\" in name or "@" in name:
             raise NeverGoodError("its name is empty, too long, or has characters that are not accepted")
         return name if realm in self.stripped else principal
@@ -100,8 +104,11 @@ class Kerberos:
             return Pass("not a Kerberos token")
         try:
             request = read_field(identity.primary)
-            if request.service != self.principal:
-                return self._pass_on(request, attempt)
+        except KerberosError as error:
+            return Reject(str(error), always)
+        if not self._may_be_for_us(request.service):
+            return self._pass_on(request, attempt)
+        try:
             if request.form not in self._forms:
                 return Reject(f"{request.form.value}: this form is not among the configured forms")
             accepted = self.acceptor.accept(request)
@@ -109,14 +116,24 @@ class Kerberos:
         except KerberosError as error:
             if error.unavailable:
                 return Unavailable(str(error))
+            if error.not_for_us:
+                return self._pass_on(request, attempt, f": {error}")
             return Reject(str(error), always if isinstance(error, NeverGoodError) else None)
         return self._accept(request, accepted, user)
 
-    def _pass_on(self, request: ApReq, attempt: Attempt) -> Pass:
+    def _may_be_for_us(self, service: str) -> bool:
+        """True if the names are the same but for upper and lower case: Active Directory writes what the client typed.
+
+        The key decides. A service in other letters that has a key of its own is another one, and is passed on.
+        """
+        (name, _, realm), (own, _, own_realm) = service.rpartition("@"), self.principal.rpartition("@")
+        return realm == own_realm and name.lower() == own.lower()
+
+    def _pass_on(self, request: ApReq, attempt: Attempt, why: str = "") -> Pass:
         """Another table may be for that service. If none is, this log line tells the operator what went wrong."""
-        reason = f"the ticket is for {request.service[:_LONGEST_SHOWN]}, not for {self.principal}"
+        reason = f"the ticket is for {request.service[:_LONGEST_SHOWN]}, not for {self.principal}{why}"
         _log.info("%s: %s", attempt.id, reason)
-        return Pass(reason, always)
+        return Pass(reason, None if why else always)  # another keytab may have the key
 
     def _accept(self, request: ApReq, accepted: Accepted, user: str) -> Accept:
         # A token may be dated up to one clock skew ahead of our clock, and is accepted until one skew after its date.

@@ -27,19 +27,22 @@ _MACHINE = (
     errno.ENOENT, errno.ENOLCK, errno.ENOMEM, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS,
 )  # fmt: skip
 _UNAVAILABLE = {*_REPLAY_CACHE, *_CONFIGURATION, _KEYTAB_UNREADABLE, *_MACHINE} - {_REPLAYED}
+_NOT_US = _BASE + 35  # KRB5KRB_AP_ERR_NOT_US: the ticket's service has another name, and no key of ours
 
 
 class KerberosError(Exception):
     """A token that is not accepted. The text is for the log.
 
     `number` is an error of libkrb5, or 0 for one of our own rules. `unavailable` is true if the token could not be
-    verified: this machine or its configuration is at fault, not the token.
+    verified: this machine or its configuration is at fault, not the token. `not_for_us` is true if the
+    ticket is for a service of another name, and no key of ours decrypts it.
     """
 
     def __init__(self, words: str, number: int = 0) -> None:
         super().__init__(_WORDS.get(words, words))
         self.number = (number + 2**31) % 2**32 - 2**31  # the GSS-API passes the 32 bits on as unsigned
         self.unavailable = self.number in _UNAVAILABLE
+        self.not_for_us = self.number == _NOT_US
 
 
 class NeverGoodError(KerberosError):

@@ -76,11 +76,15 @@ def _change(dn: str, **values: str | int) -> str:
     return f"dn: {dn}\nchangetype: modify\n{lines}\n"
 
 
+def _passcode(passcode: str) -> str:
+    # [MS-ADTS] 3.1.1.3.1.5.1: in quotes, in UTF-16.
+    quoted = f'"{passcode}"'
+    return f"unicodePwd:: {base64.b64encode(quoted.encode('utf-16-le')).decode()}"
+
+
 def person(name: str, *lines: str, passcode: str = ALICE.decode(), control: int = _NORMAL | _NO_EXPIRY) -> str:
     """The LDIF of one account."""
-    # [MS-ADTS] 3.1.1.3.1.5.1: in quotes, in UTF-16.
-    quoted = base64.b64encode(f'"{passcode}"'.encode("utf-16-le")).decode()
-    own = [f"sAMAccountName: {name}", f"userAccountControl: {control}", f"unicodePwd:: {quoted}", *lines]
+    own = [f"sAMAccountName: {name}", f"userAccountControl: {control}", _passcode(passcode), *lines]
     return _entry(f"CN={name.title()},{STAFF}", "objectClass: user", *own)
 
 
@@ -160,6 +164,11 @@ class Samba(Service):
         environment = {**os.environ, "LDAPTLS_CACERT": str(self.ca)}
         self._run([*command, "-w", _ADMINISTRATOR], given=ldif, environment=environment)
 
+    def set_passcode(self, name: str, passcode: str) -> None:
+        """Give an account another passcode, and its Kerberos keys another version."""
+        lines = f"changetype: modify\nreplace: unicodePwd\n{_passcode(passcode)}\n"
+        self.change(f"dn: CN={name.title()},{STAFF}\n{lines}")
+
     def keytab(self, principal: str) -> Path:
         """A keytab with the keys of this service."""
         path = self._folder / "gateway.keytab"
@@ -167,6 +176,13 @@ class Samba(Service):
         self._run([*exported, f"--configfile={self.configuration}"])
         path.chmod(0o600)
         return path
+
+    def log_in(self, *options: str) -> dict[str, str]:
+        """Run kinit, whose last option is the name, and return the environment of a user that has the ticket."""
+        kinit = require("kinit", "krb5-user")
+        environment = {"KRB5_CONFIG": str(self.krb5_conf), "KRB5CCNAME": f"FILE:{self._folder}/tickets"}
+        self._run([kinit, *options], given=ALICE.decode() + "\n", environment={**os.environ, **environment})
+        return environment
 
     def _provision(self) -> None:
         for name in ("private", "lock", "state", "cache"):
