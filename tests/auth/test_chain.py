@@ -118,7 +118,10 @@ async def test_a_link_sees_only_what_it_handles() -> None:
         verdict = await chain.consult(attempt(identity))
         assert (verdict.authenticator, [name for name, _ in verdict.answers]) == (by, [by])
     for identity, what in (
-        (username("alice"), "an identity of type 1 (USERNAME)"),
+        (
+            username("alice"),
+            "an identity of type 1 (USERNAME), which has no passcode (storescu -usr without -pwd sends it)",
+        ),
         (passcode("alice", "pw"), "an identity of type 2 (USERNAME_AND_PASSCODE)"),
         (kerberos(b"n"), "an identity of type 3 (KERBEROS)"),
     ):

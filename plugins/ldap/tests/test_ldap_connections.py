@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import threading
 import time
 from datetime import timedelta
@@ -20,6 +21,8 @@ from dicomgate.testing.peers.silence import silent as silent_host
 from dicomgate.testing.peers.slapd import BASE, Slapd
 from dicomgate.testing.watching import Belongings, longest_stall
 from dicomgate_ldap import Ldap, relay
+from dicomgate_ldap.relay import _no_starttls, _why_unreachable
+from dicomgate_ldap.settings import Url
 from plugins.ldap.tests.conftest import Decided, login
 from plugins.ldap.tests.mischief import STARTTLS_SUCCEEDS, Conversation, Mischief, hangs_up, says, silent, slowly_to
 from plugins.ldap.tests.standin import BIND, Asked, StandIn, bound, found, tlv
@@ -272,3 +275,22 @@ async def test_connections_that_the_server_closed_are_replaced(own_slapd: Slapd)
         assert isinstance(await ldap.authenticate(RIGHT), Accept)
         own_slapd.restart()
         assert isinstance(await ldap.authenticate(RIGHT), Accept)
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        (Url("ldaps://a:389", "a", 389, True, False), "StartTLS: ldap://a, or ldaps:// without the port"),
+        (Url("ldap://a:636", "a", 636, True, True), "TLS begins at once: ldaps://a"),
+        (Url("ldaps://a", "a", 636, True, False), ""),
+    ],
+)
+async def test_the_port_of_the_other_scheme_is_named(url: Url, hint: str) -> None:
+    no_tls = ssl.SSLError(1, "wrong version number")
+    no_tls.reason = "WRONG_VERSION_NUMBER"
+    for said in (_why_unreachable(no_tls, url), str(_no_starttls(url))):
+        assert hint in said
+        assert bool(hint) == ("on port" in said)
+    unknown = ssl.SSLCertVerificationError(1, "x")
+    unknown.verify_message = "unable to get local issuer certificate"
+    assert "name the file with its authority as `ca`" in _why_unreachable(unknown, url)

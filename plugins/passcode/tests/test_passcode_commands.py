@@ -116,7 +116,7 @@ def test_list_is_plain_where_there_is_no_terminal(run: Run, users_file: Path) ->
         "bert\t-\tdisabled",
         "carol\targon2id\tcurrent",
         "dora\tbcrypt\toutdated",
-        "[red]eve\t-\tdisabled",
+        "[red]eve\tapr1 (MD5)\tcannot log in: its scheme is not read",
     ]
     assert "$" not in result.output
 
@@ -167,7 +167,9 @@ def test_the_file_of_the_configuration_here_is_relative_to_it(
     monkeypatch.chdir(config.parent)
     assert run("list", file=None).stdout.startswith("alice\t")
     monkeypatch.chdir(tmp_path)
-    assert "dicomgate.toml: cannot be read: No such file" in _refused(run("list", file=None), 2)
+    assert "dicomgate.toml: cannot be read: there is no such file; --config names another one" in _refused(
+        run("list", file=None), 2
+    )
 
 
 def test_a_name_picks_one_of_several(run: Run, users_file: Path, tmp_path: Path) -> None:
@@ -218,3 +220,10 @@ def test_at_a_terminal_the_list_is_a_table(users_file: Path, at_terminal: Any) -
     assert "scheme" in terminal.shown
     assert "argon2id" in terminal.shown
     assert "$argon2id" not in terminal.shown
+
+
+def test_hash_prints_what_a_database_needs_and_nothing_else(run: Run) -> None:
+    result = run("hash", "carol", stdin=f"{GOOD}\n", file=None)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert verify(GOOD.encode(), result.stdout.removesuffix("\n"))
+    assert "contains the name" in _refused(run("hash", "carol", stdin="carol's passcode\n", file=None), 2)

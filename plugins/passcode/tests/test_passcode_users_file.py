@@ -90,11 +90,11 @@ def test_all_that_is_wrong_is_said_at_once_but_not_without_end(good: bytes) -> N
         ("!", "disabled"),
         ("*", "disabled"),
         ("!HASH", "disabled"),
-        ("", "no hash of a readable scheme"),
-        ("hunter2", "no hash of a readable scheme"),
-        ("$apr1$salt$aaaaaaaaaaaaaaaaaaaaaa", "no hash of a readable scheme"),
-        ("{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", "no hash of a readable scheme"),
-        ("realm:0123456789abcdef", "no hash of a readable scheme"),
+        ("", "the scheme of its hash is unknown, none of"),
+        ("hunter2", "the scheme of its hash is unknown, none of"),
+        ("$apr1$salt$aaaaaaaaaaaaaaaaaaaaaa", "the scheme of its hash is apr1 (MD5), none of"),
+        ("{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", "the scheme of its hash is SHA-1, none of"),
+        ("realm:0123456789abcdef", "the scheme of its hash is unknown, none of"),
     ],
 )
 def test_an_unreadable_scheme_disables_one_user_with_one_warning(text: str, said: str, good: bytes) -> None:

@@ -135,5 +135,7 @@ class Consultation:
         what = "an attempt without identity"
         if identity is not None:
             what = f"an identity of type {identity.type.value} ({identity.type.name})"
+            if identity.type is IdentityType.USERNAME:
+                what += ", which has no passcode (storescu -usr without -pwd sends it)"
         why = "; ".join(f"{name}: {answer.reason}" for name, answer in self._answers if answer.reason)  # type: ignore[union-attr]
         return Verdict(Pass(f"no authenticator claims {what}{why and f' ({why})'}"), "", tuple(self._answers))

@@ -29,6 +29,7 @@ from .problems import Keys, describe_problems, nearest
 from .table import GATEWAY_KEYS
 
 GROUP = "dicomgate.authenticators"
+_PLUGINS = ("certificate", "jwt", "kerberos", "ldap", "network", "passcode", "radius", "saml", "sql")
 _MODULES = re.compile(r"\b(?:[a-z_]\w*\.)+")
 
 
@@ -47,10 +48,17 @@ def installed() -> dict[str, EntryPoint]:
     return {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
 
 
+def how_to_install(name: str) -> str:
+    """How to install a plugin that comes with dicomgate; "" for any other name."""
+    return f"The bundle has it; from the checkout: pip install ./plugins/{name}" if name in _PLUGINS else ""
+
+
 def find(use: str) -> Callable[..., object]:
     """The callable of this name. Raises PluginError if it is not installed, ambiguous, or fails to import."""
     points = [point for point in entry_points(group=GROUP) if point.name == use]
     if not points:
+        if how := how_to_install(use):
+            raise PluginError(f"authenticator {use!r} is not installed. {how}")
         names = ", ".join(installed()) or "none"
         raise PluginError(f"no authenticator is called {use!r}{nearest(use, installed())}; installed are: {names}")
     if len({point.value for point in points}) > 1:

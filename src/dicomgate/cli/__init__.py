@@ -1,7 +1,7 @@
 """The command line: the commands of `dicomgate`, and those that plugins add.
 
 Rule 1: exit status 0: done, or yes; 1: the answer is no; 2: wrong usage or configuration; 3: the machine or network
-        prevents it.
+        prevents it; 130: interrupted.
 Rule 2: errors go to standard error, one line each, without a traceback. Results go to standard output.
 Rule 3: a secret comes from the terminal, hidden, from standard input or from a file: never from the command line, which
         other users can read, or the environment, which child processes inherit and dumps contain.
@@ -14,6 +14,7 @@ Modules:
     echo             `dicomgate echo`: log in, send a C-ECHO, and print what the server answers
     exit_status      How a command fails: one line on standard error, and its exit status
     group            The command group: our own commands, and those that plugins add
+    help             `dicomgate help [COMMAND...]`: what `--help` prints, for those who type the word first
     init             `dicomgate init`: write a configuration that works at once, and a first user
     logs             The log on standard error: one record, one line, whatever a peer or a library sends
     options          Options that several commands have: the configuration file, and who logs in (PS3.7 D.3.3.7.1)
@@ -24,6 +25,7 @@ Modules:
     scaffold         `dicomgate plugins new NAME`: write a distribution with a working authenticator, to change
     serve            `dicomgate serve`: run the gateway until a signal ends it
     stderr           Standard error, where the log goes: in `serve` by a thread of its own, from other commands directly
+    streams          The standard streams: closed ones, letters that a terminal cannot show, output that nobody takes
     throttle         `dicomgate throttle list | clear`: the counters of failed logins
 """
 
@@ -41,11 +43,13 @@ from .. import __version__
 from .ask import ask
 from .check import check
 from .echo import echo
-from .exit_status import abandon
+from .exit_status import CANNOT, abandon
 from .group import Group
+from .help import help_of
 from .init import init
 from .plugins import plugins
 from .serve import serve
+from .streams import finish, prepare
 from .throttle import app as throttle
 
 _PATIENCE = 1.0  # seconds for threads that are about to end anyway
@@ -55,14 +59,15 @@ app = typer.Typer(
     cls=Group,
     help="The authentication gateway for DICOM: a login in front of any PACS.",
     epilog="Exit status: 0 done, 1 the answer is no, 2 wrong usage or configuration, "
-    "3 the machine or network prevents it.",
+    "3 the machine or network prevents it, 130 interrupted (Ctrl-C).",
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     pretty_exceptions_show_locals=False,
 )
 for _command in (init, serve, check, plugins, ask, echo):
     app.command()(_command)
+app.command("help")(help_of)
 app.add_typer(throttle, name="throttle")
 
 
@@ -83,8 +88,9 @@ def _root(
 
 def main() -> None:
     """The entry point of the command `dicomgate`: runs it and ends the process."""
+    prepare()
     try:
-        app()
+        app(prog_name="dicomgate")
     except SystemExit as end:
         _leave(end.code if isinstance(end.code, int) else int(end.code is not None))
 
@@ -102,4 +108,4 @@ def _leave(status: int) -> None:
     if any(thread.is_alive() for thread in others):
         logging.getLogger("dicomgate").warning("a thread of an authenticator still hangs; the process ends without it")
         abandon(status)
-    sys.exit(status)
+    sys.exit(status if finish() else status or CANNOT)

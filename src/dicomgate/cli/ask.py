@@ -19,9 +19,9 @@ from ..contract import Accept, Attempt, Identity, Peer
 from ..errors import ConfigError, DoesNotFit, NegativeAnswer, StartError
 from ..net.server_state import ListenerSnapshot
 from ..net.tls_context import read_certificate
-from ..protection.rehearsal import Rehearsal
+from ..protection.forecast import Forecast
 from ..run.assembly import Assembly, assemble
-from ..run.protection import rehearsal
+from ..run.protection import forecast
 from ..scu.login import CONTEXT, verification_request
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.presentation import AnsweredContext
@@ -70,7 +70,7 @@ def ask(
     request, pdu = _as_received(verification_request(*titles, identity), snapshot.policy)
     _check_cheaply(request, snapshot.policy)
     attempt = attempt_of("ask", request, pdu, Peer(address, 0, der), snapshot.policy, datetime.now(UTC))
-    verdict = asyncio.run(_consult(rehearsal(assembly.configuration), snapshot.chain, attempt))
+    verdict = asyncio.run(_consult(forecast(assembly.configuration), snapshot.chain, attempt))
     print_table(("authenticator", "answer", ""), _explained(snapshot.chain, verdict, request.identity))
     _, outcome = settle(attempt, verdict, datetime.now(UTC))
     _conclude(outcome, request)
@@ -112,7 +112,7 @@ def _check_cheaply(request: AssociateRequest, policy: Policy) -> None:
         raise _no(refuse.refusal, refuse.reason)
 
 
-async def _consult(guard: Rehearsal, chain: Chain, attempt: Attempt) -> Verdict:
+async def _consult(guard: Forecast, chain: Chain, attempt: Attempt) -> Verdict:
     try:
         async with chain:
             return await guard.consult(chain, attempt)

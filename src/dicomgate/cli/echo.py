@@ -44,6 +44,7 @@ _SUCCESS = 0x0000
 @with_identity_options
 def echo(
     server: Annotated[str, typer.Argument(metavar="HOST:PORT", help="The server; IPv6 in brackets.")],
+    port: Annotated[str | None, typer.Argument(metavar="[PORT]", help="The port, if it does not follow HOST:.")] = None,
     calling: CallingOption = DEFAULT_CALLING,
     called: CalledOption = DEFAULT_CALLED,
     tls: Annotated[bool, typer.Option("--tls", help="Connect with TLS; the server's certificate is verified.")] = False,
@@ -70,7 +71,9 @@ def echo(
     """
     from ..scu.client import Client  # pydicom is slow to import: only here, before a server waits for this client
 
-    host, port = parsed(_ADDRESS, server)
+    if port is not None:
+        server = f"[{server}]:{port}" if server.count(":") > 1 and "]" not in server else f"{server}:{port}"
+    address = parsed(_ADDRESS, server)
     deadline = time.monotonic() + _seconds(timeout)
     context = _context(tls, ca, server_name, certificate, key)
     if kerberos is not None and who.given():
@@ -78,7 +81,7 @@ def echo(
     single_sign_on = None if kerberos is None else SingleSignOn(kerberos)
     identity = who.identity() if single_sign_on is None else single_sign_on.identity
     request = _request(ae_title(calling), ae_title(called), identity)
-    sock = _connect(host, port, context, server_name, deadline)
+    sock = _connect(*address, context, server_name, deadline)
     typer.echo(f"connected to {server}{' with TLS' if context else ''}")
     _converse(Client(sock, deadline), request, single_sign_on)
 

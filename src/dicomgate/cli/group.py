@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
+from ..auth.loading import how_to_install
 from ..errors import PluginError
 from .exit_status import WRONG, errors_on_stderr
 
@@ -40,6 +41,11 @@ class Group(TyperGroup):
             command.name = cmd_name  # a `typer.Typer` need not know what it is called
         return command
 
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """Read the options before the command; `--version` and `--help` print here."""
+        with errors_on_stderr():
+            return super().make_context(*args, **options)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         with errors_on_stderr():
@@ -53,16 +59,20 @@ def plugin_command(name: str) -> Any:
             return get_group(point.load())
         except Exception as error:
             raise PluginError(f"the {name} plugin does not import: {type(error).__name__}: {error}") from error
-    raise PluginError(
-        f"the {name} plugin is not installed. The bundle has it; from the checkout: pip install ./plugins/{name}"
-    )
+    raise PluginError(_not_installed(name))
 
 
 def _of_plugin(name: str) -> Any:
     points = {point.value: point for point in entry_points(group=COMMANDS, name=name)}
     if len(points) > 1:
         return _broken(f"the command {name} is provided by more than one installed distribution")
+    if not points and how_to_install(name):
+        return _broken(_not_installed(name))
     return next((_load(point) for point in points.values()), None)
+
+
+def _not_installed(name: str) -> str:
+    return f"the {name} plugin is not installed. {how_to_install(name)}"
 
 
 def _load(point: EntryPoint) -> Any:

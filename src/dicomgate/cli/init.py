@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import ConfigError, StartError
+from .exit_status import INTERRUPTED
 from .group import plugin_command
 
 _CONFIG, _USERS, _USER = "dicomgate.toml", "users.htpasswd", "alice"
@@ -41,10 +42,13 @@ def init(
         raise StartError(f"{config}: cannot be written: {error.strerror}") from error
     typer.echo(f"{config} is written. The passcode of {_USER}, printed only once:", err=True)
     arguments = ["add", _USER, "--generate", "--file", str(users)]
+    added = False
     try:
         # The plugin knows how a users file is written, and prints the passcode that it makes.
-        add.main(arguments, prog_name="dicomgate passcode", standalone_mode=False)
-    except Exception:
-        config.unlink()  # otherwise the next `init` would refuse to overwrite it
-        raise
+        added = not add.main(arguments, prog_name="dicomgate passcode", standalone_mode=False)
+    finally:
+        if not added:
+            config.unlink()  # otherwise the next `init` would refuse to overwrite it
+    if not added:
+        raise typer.Exit(INTERRUPTED)
     typer.echo(_NEXT.format(folder=folder.absolute()), err=True)

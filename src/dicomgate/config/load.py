@@ -56,7 +56,13 @@ def load(path: Path, schema: type[Tables] = Tables) -> Configuration:
 
 def _read(path: Path) -> tuple[str, int]:
     """The text of the file and its mode."""
-    data, mode = read_with_mode(path, LARGEST)
+    try:
+        data, mode = read_with_mode(path, LARGEST)
+    except ConfigError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            how = "--config names another one, and `dicomgate init` writes a first one"
+            raise ConfigError(f"{path}: cannot be read: there is no such file; {how}") from error
+        raise
     try:
         return read_text(data), mode
     except ValueError as error:

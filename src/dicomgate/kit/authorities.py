@@ -10,6 +10,20 @@ from pathlib import Path
 
 from .certificates import read_certificates
 
+_NOT_TRUSTED = {
+    "unable to get local issuer certificate",
+    "self-signed certificate",
+    "self-signed certificate in certificate chain",
+}
+"""OpenSSL's words for a certificate whose authority is not among those that are trusted."""
+
+
+def verification_in_words(message: str) -> str:
+    """Why a server's certificate does not verify, and what to do if its authority is missing; `message`: OpenSSL's."""
+    if message in _NOT_TRUSTED:
+        return f"{message}: name the file with its authority as `ca` (without `ca`, the system's authorities count)"
+    return message.rstrip(".")
+
 
 def client_context(ca: Path | None) -> ssl.SSLContext:
     """TLS 1.2 or newer, the server's certificate verified against `ca` (PEM), None: the system's authorities.

@@ -25,7 +25,7 @@ from urllib.parse import quote_plus
 import httpx2 as httpx
 
 from ..errors import ConfigError, FetchError
-from .authorities import client_context
+from .authorities import client_context, verification_in_words
 from .connecting import first
 from .failover import NoAnswerError
 from .host import Address, Host
@@ -220,6 +220,8 @@ def _said(error: Exception) -> str:
     """The library's message on one line, for example why a certificate cannot be verified."""
     cause: BaseException | None = error
     while cause is not None:  # the library says "All connection attempts failed" of a single one
+        if message := getattr(cause, "verify_message", ""):
+            return f"its certificate is refused: {verification_in_words(message)}"
         if isinstance(cause, ConnectionError) and cause.strerror:
             return os.strerror(cause.errno or 0) if cause.errno else cause.strerror
         cause = cause.__cause__ or cause.__context__

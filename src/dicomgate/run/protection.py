@@ -11,9 +11,9 @@ from ..config.load import Configuration
 from ..config.schema import StateTable, ThrottleTable
 from ..errors import ConfigError
 from ..kit.files import check_trusted
+from ..protection.forecast import Forecast
 from ..protection.guard import Guard
 from ..protection.recent_credentials import RecentCredentials
-from ..protection.rehearsal import Rehearsal
 from ..protection.throttle import Throttle, ThrottleSettings
 from ..state import open_state
 from ..state.protocol import SharedState
@@ -61,13 +61,13 @@ def configured_state(configuration: Configuration, *, mend: bool = False) -> Sha
         raise configuration.located(error, "state", "path" if table.url is None else "url") from error
 
 
-def rehearsal(configuration: Configuration) -> Rehearsal:
+def forecast(configuration: Configuration) -> Forecast:
     """What judges an attempt as the gateway would, dry. Raises ConfigError with file and line, and StartError."""
     tables = configuration.tables
     begun = tables.state.url is not None or (configuration.folder / tables.state.path).exists()
     # A file that does not exist yet is the gateway's to make: nothing is counted, and nothing used.
     state = configured_state(configuration) if begun else open_state(None, None)
-    return Rehearsal(state, _throttle(tables.throttle, state, state))
+    return Forecast(state, _throttle(tables.throttle, state, state))
 
 
 def _throttle(table: ThrottleTable, state: SharedState, fallback: SharedState) -> Throttle | None:

@@ -18,6 +18,8 @@ from typing import Any, Literal, TypeAlias, TypeGuard
 from dicomgate.kit.inspect import ClaimProblem
 from dicomgate.kit.text import is_name, quoted
 
+from .discovery import told_apart
+
 TokenType: TypeAlias = Literal["access", "id", "either"]
 Scalar: TypeAlias = str | int | bool
 Wanted: TypeAlias = Mapping[str, Scalar | Sequence[Scalar]]
@@ -79,7 +81,7 @@ class TokenRules:
         """Every problem. `type_` is the header's `typ`, `certificate` the client's (DER), `now` is in Unix time."""
         yield from self._kind(type_, claims)
         if claims.get("iss") != self.issuer:
-            yield ClaimProblem("iss", f"{quoted(claims.get('iss'))}, not {self.issuer!r}")
+            yield ClaimProblem("iss", told_apart(claims.get("iss"), self.issuer))
         yield from audience_problems(claims, self.audiences)
         yield from time_problems(claims, leeway=self.leeway, now=now, needed=("exp", "iat"))
         yield from self._lifetime(claims)

@@ -16,6 +16,7 @@ import ssl
 from functools import partial
 from typing import Any
 
+from dicomgate.kit.authorities import verification_in_words
 from dicomgate.kit.connecting import connected, first
 from dicomgate.kit.failover import NoAnswerError
 from dicomgate.kit.host import Address, Host
@@ -25,6 +26,7 @@ from .settings import Url
 _log = logging.getLogger(__name__)
 _STARTTLS = bytes.fromhex("301d 020101 7718 8016") + b"1.3.6.1.4.1.1466.20037"
 """An LDAPMessage with the ExtendedRequest of RFC 4511 4.14.1."""
+_PLAIN_PORT, _TLS_PORT = 389, 636
 _EXTENDED_RESPONSE = b"\x78"
 _LONGEST_ANSWER = 8 << 20
 """Bytes. 2000 groups take less than one million."""
@@ -122,7 +124,7 @@ async def _side_of(url: Url, tls: ssl.SSLContext, address: Address) -> _Side:
         server = await connected(address)
         try:
             if url.starttls:
-                await _ask_for_tls(server)
+                await _ask_for_tls(server, url)
             options: dict[str, Any] = {"ssl": tls, "server_hostname": url.host} if url.tls else {}
             await asyncio.get_running_loop().create_connection(lambda: side, sock=server, **options)
         except BaseException:
@@ -130,47 +132,57 @@ async def _side_of(url: Url, tls: ssl.SSLContext, address: Address) -> _Side:
             server.close()
             raise
     except OSError as error:
-        raise NoAnswerError(_why_unreachable(error)) from None
+        raise NoAnswerError(_why_unreachable(error, url)) from None
     return side
 
 
-async def _ask_for_tls(server: socket.socket) -> None:
+async def _ask_for_tls(server: socket.socket, url: Url) -> None:
     """StartTLS (RFC 4511 4.14). Raises NoAnswerError, also for a refusal.
 
     Not a byte more than the answer is read. If somebody put an LDAP message after it, TLS finds that in place of its
     own first record, and fails.
     """
     await asyncio.get_running_loop().sock_sendall(server, _STARTTLS)
-    length = (await _read(server, 2))[1]
+    length = (await _read(server, 2, url))[1]
     if length & 0x80:
-        length = int.from_bytes(await _read(server, length & 0x7F), "big")
-    _, response, rest = (await _read(server, min(length, _LONGEST_ANSWER))).partition(_EXTENDED_RESPONSE)
+        length = int.from_bytes(await _read(server, length & 0x7F, url), "big")
+    _, response, rest = (await _read(server, min(length, _LONGEST_ANSWER), url)).partition(_EXTENDED_RESPONSE)
     # After the tag: a length of 1 to 5 bytes, and ENUMERATED resultCode 0.
     if not response or rest.find(bytes.fromhex("0a0100")) not in range(1, 6):
-        raise _no_starttls()
+        raise _no_starttls(url)
 
 
-async def _read(server: socket.socket, length: int) -> bytes:
+async def _read(server: socket.socket, length: int, url: Url) -> bytes:
     data = b""
     while len(data) < length:
         piece = await asyncio.get_running_loop().sock_recv(server, length - len(data))
         if not piece:
-            raise _no_starttls()
+            raise _no_starttls(url)
         data += piece
     return data
 
 
-def _no_starttls() -> NoAnswerError:
-    return NoAnswerError("it does not answer StartTLS with success")
+def _no_starttls(url: Url) -> NoAnswerError:
+    return NoAnswerError(f"it does not answer StartTLS with success{_other_scheme(url)}")
 
 
-def _why_unreachable(error: OSError) -> str:
+def _other_scheme(url: Url) -> str:
+    """What to try where TLS does not begin on the usual port of the other scheme."""
+    if url.tls and not url.starttls and url.port == _PLAIN_PORT:
+        return f"; on port {url.port} TLS begins with StartTLS: ldap://{url.host}, or ldaps:// without the port"
+    if url.starttls and url.port == _TLS_PORT:
+        return f"; on port {url.port} TLS begins at once: ldaps://{url.host}"
+    return ""
+
+
+def _why_unreachable(error: OSError, url: Url) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is refused: {error.verify_message}"
+        return f"its certificate is refused: {verification_in_words(error.verify_message)}"
     if isinstance(error, ssl.SSLError):
-        return f"no TLS: {error.reason or error}"
+        return f"no TLS: {error.reason or error}{_other_scheme(url)}"
     # asyncio puts words of its own, with the address, in place of the system's; a resolver's numbers are below 0.
     code = error.errno or 0
     if isinstance(error, ConnectionResetError):
         code = code or errno.ECONNRESET  # asyncio leaves it out while TLS begins
-    return os.strerror(code) if code > 0 else error.strerror or str(error) or type(error).__name__
+    said = os.strerror(code) if code > 0 else error.strerror or str(error) or type(error).__name__
+    return f"{said}{_other_scheme(url)}" if isinstance(error, ConnectionResetError) else said

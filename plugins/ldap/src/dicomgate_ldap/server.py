@@ -29,6 +29,8 @@ _T = TypeVar("_T")
 
 ANY = "(objectClass=*)"
 
+_WRONG_ACCOUNT = "wrong secret, or no such entry: see bind_dn and bind_password_file"
+"""Directories do not tell the two apart."""
 _IDLE = 60.0
 """Seconds after which a connection is no longer used: firewalls forget it, Active Directory closes it."""
 
@@ -125,7 +127,9 @@ class Server:
         # Read for each connection: a new secret counts without a restart.
         secret = None if settings.bind_password_file is None else read_secret_text(settings.bind_password_file)
         try:
-            own = await self._bind(settings.bind_dn, secret, "wrong secret")
+            own = await self._bind(settings.bind_dn, secret, _WRONG_ACCOUNT)
+        except ldap.INVALID_DN_SYNTAX:
+            raise NoAnswerError(f"bind_dn {settings.bind_dn!r} is not a DN, as cn=gateway,dc=example,dc=org") from None
         except RefusedError as error:
             raise NoAnswerError(f"it refuses the gateway's own account, {settings.bind_dn}: {error}") from None
         try:

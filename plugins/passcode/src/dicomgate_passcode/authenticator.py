@@ -20,6 +20,7 @@ from dicomgate.kit.credentials import name_of
 from dicomgate.kit.equal_time import seconds_left
 
 from .hashing import HashingFailedError
+from .users_file import why_not
 from .watched_users import Snapshot, WatchedUsers
 
 
@@ -73,7 +74,7 @@ class Passcode:
         if user is None:
             return Pass("unknown user") if self.unknown_user == "pass" else Reject("unknown user")
         if user.cost is None:
-            return Reject("the user cannot log in: disabled, or no readable hash")
+            return Reject(f"the user cannot log in: {why_not(user.hash)}")
         if with_passcode and wrong:
             return Reject(wrong)
         return Accept(user=user.name)

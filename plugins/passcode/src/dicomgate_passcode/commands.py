@@ -1,4 +1,4 @@
-"""`dicomgate passcode add | import | remove | list | verify`: the users file from the command line.
+"""`dicomgate passcode add | import | remove | list | verify | hash`: the users file from the command line.
 
 Rule 1: a passcode comes from the terminal, hidden, or from standard input; never from the command line, which every
         process of the machine can read.
@@ -23,12 +23,12 @@ from dicomgate.cli.plugin_commands import DEFAULT_CONFIG, ConfigOption, Negative
 
 from .file_writer import UserExistsError, check_writable, set_hashes
 from .file_writer import remove as remove_user
-from .hashing import HashingFailedError, cannot_be_right, make_hash
+from .hashing import HashingFailedError, cannot_be_right, foreign_scheme, make_hash
 from .hashing import verify as verify_hash
 from .import_file import Entry, parse
 from .policy import LONGEST_MINIMUM, SHORTEST, unfit
 from .policy import generate as generate_passcode
-from .users_file import LARGEST_FILE, User, name_problem, read_users_file
+from .users_file import LARGEST_FILE, User, is_disabled, name_problem, read_users_file, why_not
 
 # Never a traceback with local variables: one of them is a passcode.
 app = typer.Typer(help="Manage the users file.", no_args_is_help=True, pretty_exceptions_show_locals=False)
@@ -129,8 +129,23 @@ def remove(
 def list_users(file: _FileOption = None, config: ConfigOption = DEFAULT_CONFIG, name: _TableOption = None) -> None:
     """List the users, the scheme of their hash, and whether it is outdated or the user is disabled."""
     users = read_users_file(_users_file(file, config, name)).users.values()
-    rows = [(user.name, user.cost.scheme if user.cost else "-", _state(user)) for user in users]
+    rows = [(user.name, user.cost.scheme if user.cost else _foreign(user), _state(user)) for user in users]
     print_table(("user", "scheme", "state"), rows)
+
+
+@app.command("hash")
+@_told_in_one_line()
+def print_hash(
+    user: Annotated[
+        str, typer.Argument(metavar="[USER]", help="Whose passcode it is: it must not contain the name.")
+    ] = "",
+    minimum_length: _MinimumOption = SHORTEST,
+) -> None:
+    """Print the hash of a passcode, for a database. It is asked for twice, or the first line of standard input."""
+    passcode = plugin_commands.ask_for_passcode(user or "the user", twice=True)
+    if problem := unfit(passcode, user, minimum_length):
+        raise ConfigError(problem)
+    typer.echo(make_hash(passcode))
 
 
 @app.command()
@@ -144,7 +159,7 @@ def verify(
     if entry is None:
         raise NegativeAnswer(f"no user {user!r} in {path}")
     if entry.cost is None:
-        raise NegativeAnswer(f"{user} cannot log in: disabled, or no hash of a readable scheme")
+        raise NegativeAnswer(f"{user} cannot log in: {why_not(entry.hash)}")
     passcode = plugin_commands.ask_for_passcode(user)
     if cannot_be_right(passcode, entry.cost.scheme) or not verify_hash(passcode, entry.hash):
         raise NegativeAnswer("wrong passcode")
@@ -170,7 +185,11 @@ def _with_progress(entries: Sequence[Entry]) -> Iterable[Entry]:
     return track(entries, "hashing", console=Console(stderr=True), transient=True, disable=off)
 
 
+def _foreign(user: User) -> str:
+    return "-" if is_disabled(user.hash) else foreign_scheme(user.hash)
+
+
 def _state(user: User) -> str:
     if user.cost is None:
-        return "disabled"
+        return "disabled" if is_disabled(user.hash) else "cannot log in: its scheme is not read"
     return "outdated" if user.cost.outdated else "current"

@@ -62,6 +62,11 @@ _GRAMMARS = {
 }
 
 _SHA_CRYPT_DEFAULT_ROUNDS = 5000
+_FOREIGN = {
+    "$apr1$": "apr1 (MD5)", "$1$": "md5-crypt", "$y$": "yescrypt", "$7$": "scrypt", "$argon2i$": "argon2i",
+    "$argon2d$": "argon2d", "{SHA}": "SHA-1", "{SSHA}": "salted SHA-1", "{PBKDF2": "PBKDF2", "$pbkdf2": "PBKDF2",
+}  # fmt: skip
+"""Schemes that other programs write and that are not read here, by their prefix."""
 
 
 class HashingFailedError(MemoryError):
@@ -128,6 +133,11 @@ def read_cost(text: str) -> Cost | None:
     if cost.memory_kib < 8 * cost.lanes or not _canonical(scheme, text):
         raise ValueError(f"the {scheme} hash is damaged, or a parameter of it is too low")
     return cost
+
+
+def foreign_scheme(text: str) -> str:
+    """The name of a scheme that is not read, for a message; it does not repeat the text."""
+    return next((name for prefix, name in _FOREIGN.items() if text.startswith(prefix)), "unknown")
 
 
 def _canonical(scheme: str, text: str) -> bool:

@@ -21,7 +21,7 @@ from dicomgate import ConfigError
 from dicomgate.kit.files import read_with_mode
 from dicomgate.kit.text import utf_16_problem, without_mark
 
-from .hashing import READABLE, Cost, read_cost
+from .hashing import READABLE, Cost, foreign_scheme, read_cost
 
 LONGEST_NAME = 255
 LARGEST_FILE = 16 * 1024 * 1024
@@ -75,7 +75,7 @@ def parse(path: Path, data: bytes, mode: int = 0o600) -> UsersFile:
             continue
         users[user.name] = user
         if user.cost is None:
-            warnings.append(f"{path}, line {number}: user {user.name!r} cannot log in: {_why_not(user.hash)}")
+            warnings.append(f"{path}, line {number}: user {user.name!r} cannot log in: {why_not(user.hash)}")
     if problems:
         more = len(problems) - _MOST_PROBLEMS
         said = "; ".join(problems[:_MOST_PROBLEMS]) + (f"; and {more} more" if more > 0 else "")
@@ -122,5 +122,13 @@ def name_problem(name: str) -> str:
     return ""
 
 
-def _why_not(text: str) -> str:
-    return "disabled" if text.startswith(("!", "*")) else f"no hash of a readable scheme ({READABLE})"
+def is_disabled(text: str) -> bool:
+    """True for what stands in the place of a hash if the user is disabled."""
+    return text.startswith(("!", "*"))
+
+
+def why_not(text: str) -> str:
+    """Why nobody can log in with what is in the place of a hash, which `read_cost` cannot read."""
+    if is_disabled(text):
+        return "disabled"
+    return f"the scheme of its hash is {foreign_scheme(text)}, none of those that are read ({READABLE})"

@@ -25,7 +25,10 @@ MOST = 256
 
 _NOWHERE = logging.Logger("pyrad", logging.CRITICAL + 1)
 
-_SILENCE = "no answer within {:.1f} s: it is down, does not know this gateway as a client, or has another shared secret"
+_SILENCE = (
+    "no answer within {:.1f} s: it is down, does not know this gateway as a client, has another shared secret, or "
+    "answers from another of its addresses"
+)
 _UNSIGNED = (
     "its answers have no Message-Authenticator and are ignored, because anybody on the network path could have forged "
     "them (CVE-2024-3596); tell the server to send one"

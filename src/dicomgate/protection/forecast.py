@@ -18,7 +18,7 @@ from .throttle import Throttle, subject_of
 _log = logging.getLogger("dicomgate.throttle")
 
 
-class Rehearsal:
+class Forecast:
     """The steps of a guard, dry. `throttle` is None where attempts are not counted."""
 
     def __init__(self, state: SharedState, throttle: Throttle | None) -> None:
