@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dicomgate import Accept, Attempt, Decision, Identity, IdentityType, Once, Pass, Peer, Reject, Unavailable
-from dicomgate.association.admission import Admit, Policy, Refuse, Route, before_asking, settle
+from dicomgate.association.admission import Admit, Policy, Refuse, Route, before_asking, facts_of, settle
 from dicomgate.auth.chain import Verdict
 from dicomgate.events.events import Facts
 from dicomgate.kit.text import claimed_name
@@ -27,7 +27,7 @@ def identity(kind: int = 2, requested: bool = False) -> Identity:
 
 def judged(decision: Decision, who: Identity | None = None, by: str = "staff") -> Admit | Refuse:
     attempt = Attempt("a1", who, "CT1", "PACS", Peer("192.0.2.1", 1), "clinical", (), NOW)
-    record, outcome = settle(attempt, Verdict(decision, by), NOW)
+    record, outcome = settle(attempt, facts_of(attempt), Verdict(decision, by), NOW)
     user = decision.user if isinstance(decision, Accept) else None
     kind, claimed = (who.type.value, who.username) if who else (None, None)
     assert record.facts == Facts("a1", "clinical", "192.0.2.1", 1, "CT1", "PACS", kind, claimed, user, by)
@@ -143,7 +143,7 @@ def test_a_token_in_the_place_of_a_name_is_not_recorded(decision: Reject | Pass 
         who = Identity(IdentityType.USERNAME_AND_PASSCODE, name.encode(), b"pw")
         attempt = Attempt("a1", who, "CT1", "PACS", Peer("192.0.2.1", 1), "clinical", (), NOW)
         told = replace(decision, reason=decision.reason.format(name))
-        record, refuse = settle(attempt, Verdict(told, "staff"), NOW)
+        record, refuse = settle(attempt, facts_of(attempt), Verdict(told, "staff"), NOW)
         assert isinstance(refuse, Refuse)
         assert record.facts.claimed == shown
         assert record.reason == decision.reason.format(shown)

@@ -116,9 +116,9 @@ def before_asking(identity: Identity | None, policy: Policy) -> Refuse | None:
     return None
 
 
-def settle(attempt: Attempt, verdict: Verdict, now: datetime) -> tuple[Decided, Admit | Refuse]:
+def settle(attempt: Attempt, facts: Facts, verdict: Verdict, now: datetime) -> tuple[Decided, Admit | Refuse]:
     """What follows from the chain's verdict on an attempt: the record of it, and the answer. `now` is aware."""
-    return _record(attempt, verdict, now), _admit(verdict, attempt.identity, now)
+    return _record(attempt, facts, verdict, now), _admit(verdict, attempt.identity, now)
 
 
 def _admit(verdict: Verdict, identity: Identity | None, now: datetime) -> Admit | Refuse:
@@ -193,8 +193,8 @@ def facts_of(attempt: Attempt) -> Facts:
     )
 
 
-def _record(attempt: Attempt, verdict: Verdict, now: datetime) -> Decided:
-    decision, facts = verdict.decision, facts_of(attempt)
+def _record(attempt: Attempt, facts: Facts, verdict: Verdict, now: datetime) -> Decided:
+    decision = verdict.decision
     outcome = _OUTCOMES[type(decision)]
     if isinstance(decision, Accept):
         facts = facts._replace(user=decision.user, authenticator=verdict.authenticator)

@@ -98,7 +98,7 @@ class Handshake:
     def decided(self, verdict: Verdict) -> do.Effects:
         """The authenticators have decided."""
         asked = self._known(Asked)
-        record, answer = settle(asked.attempt, verdict, self._clock())
+        record, answer = settle(asked.attempt, self._facts, verdict, self._clock())
         told, self._facts = do.Emit(record), record.facts
         if isinstance(answer, Refuse):
             return [told, *self._refuse(answer.refusal, answer.reason, answer.reason_class)]

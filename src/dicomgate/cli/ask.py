@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from ..association.admission import ANY_AE_TITLE, Admit, Policy, Refuse, attempt_of, before_asking, settle
+from ..association.admission import ANY_AE_TITLE, Admit, Policy, Refuse, attempt_of, before_asking, facts_of, settle
 from ..auth.chain import Chain, Verdict
 from ..contract import Accept, Attempt, Identity, Peer
 from ..errors import ConfigError, DoesNotFit, NegativeAnswer, StartError
@@ -72,7 +72,7 @@ def ask(
     attempt = attempt_of("ask", request, pdu, Peer(address, 0, der), snapshot.policy, datetime.now(UTC))
     verdict = asyncio.run(_consult(forecast(assembly.configuration), snapshot.chain, attempt))
     print_table(("authenticator", "answer", ""), _explained(snapshot.chain, verdict, request.identity))
-    _, outcome = settle(attempt, verdict, datetime.now(UTC))
+    _, outcome = settle(attempt, facts_of(attempt), verdict, datetime.now(UTC))
     _conclude(outcome, request)
 
 

@@ -28,8 +28,8 @@ class Connection:
     """The gateway's end of one connection.
 
     `on_drained` is called when nothing is unsent any more; `on_broken`, with an OSError, when a delayed send fails.
-    `moved` is when the socket last took something (seconds of the loop's clock). With `turns`, what this peer sends is
-    read in turns that it shares with all who have not logged in.
+    `moved` is when the socket last took a part of what it could not take whole (seconds of the loop's clock). With
+    `turns`, what this peer sends is read in turns that it shares with all who have not logged in.
     """
 
     __slots__ = (
@@ -133,7 +133,8 @@ class Connection:
         if not count:
             self.peer_ended = True
             return 0
-        self._read_pending()
+        if self._tls is not None:
+            self._read_pending()
         if count < _SMALL:
             # A sender with Nagle's algorithm on, such as DCMTK, waits for the acknowledgement of what it sent before it
             # sends the rest of its PDU. The kernel delays that by 40 ms unless told to be quick, each time anew.
@@ -146,11 +147,12 @@ class Connection:
         if not self.unsent:
             try:
                 sent = self.stream.send(data)
-                self.moved = self.loop.time()
             except BlockingIOError:
                 sent = 0
             if sent == len(data):
                 return True
+            if sent:
+                self.moved = self.loop.time()
             data = data[sent:]
         self.unsent += data
         self._write_later()

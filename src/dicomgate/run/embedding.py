@@ -198,7 +198,7 @@ class LoginService:
             verdict = Verdict(Unavailable(trouble), reason_class=ReasonClass.AUDIT_UNAVAILABLE)
         else:
             verdict = await answered(partial(self._guard.begin, self._chain, attempt))
-        decided, answer = settle(attempt, verdict, datetime.now(UTC))
+        decided, answer = settle(attempt, facts_of(attempt), verdict, datetime.now(UTC))
         if isinstance(answer, Refuse) or not policy.audit_required:
             self._records.tell(decided)
         elif lost := await self._records.kept(decided):
