@@ -171,9 +171,10 @@ def test_a_throttled_account_is_refused_as_the_gateway_refuses_it(
         await state.close()
 
     asyncio.run(count())
+    gate.write_text(f'{gate.read_text()}\n[throttle]\ndomains = ["Hospital"]\n')
     before = run("throttle", "list", "--config", gate).stdout
-    for _ in range(2):
-        result = ask(gate, "--user", "Alice", stdin=passcode)
+    for typed in ("Alice", "HOSPITAL\\alice"):
+        result = ask(gate, "--user", typed, stdin=passcode)
         assert result.exit_code == 1
         assert result.stdout.startswith("throttle\tno\tthrottled: too many attempts in a row, account:alice waits 4")
         assert "staff\tnot asked\tthe throttle refuses it before" in result.stdout

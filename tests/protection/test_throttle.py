@@ -34,6 +34,24 @@ def test_the_spellings_of_a_name_are_one_account(typed: str) -> None:
     assert account(username(typed)) == "alice"
 
 
+@pytest.mark.parametrize(
+    ("typed", "counted"),
+    [
+        ("alice", "alice"),
+        ("HOSPITAL\\Alice", "alice"),
+        ("hospital \\alice", "alice"),
+        ("Alice@Hospital.Example", "alice"),
+        ("OTHER\\alice", "other\\alice"),  # may be somebody else
+        ("alice@elsewhere.example", "alice@elsewhere.example"),
+        ("HOSPITAL\\", "hospital\\"),
+        ("@hospital.example", "@hospital.example"),
+    ],
+)
+def test_a_name_is_counted_without_a_domain_that_is_known(typed: str, counted: str) -> None:
+    domains = {"hospital", "hospital.example"}
+    assert subject_of(attempt(passcode(typed, "x")), domains).account == counted
+
+
 def test_a_token_in_the_place_of_a_name_is_no_key() -> None:
     token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
     assert account(passcode(token, "x")) == account(username(token)) == f"token~{token_digest(token)}"

@@ -139,6 +139,7 @@ class ThrottleTable(_Table):
     source_free: int = Field(default=50, ge=1)
     repeat: Duration = timedelta(seconds=10)
     on_unreachable: Literal["local", "refuse"] = "local"
+    domains: list[Annotated[str, Field(min_length=1, max_length=255)]] = Field(default=[])
 
 
 class Tables(_Table):

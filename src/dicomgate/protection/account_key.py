@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from collections.abc import Collection
 from functools import lru_cache
 
 LONGEST_NAME = 256
@@ -25,6 +26,18 @@ def account_key(name: str) -> str:
     plain = "".join(map(_base, unicodedata.normalize("NFKD", name).casefold().translate(_ALIKE)))
     plain = "".join(letter for letter in unicodedata.normalize("NFKD", plain) if _counts(letter)) or "?"
     return plain if len(plain) <= _LONGEST_KEY else f"{plain[:60]}~{hashlib.sha256(plain.encode()).hexdigest()[:16]}"
+
+
+def without_domain(name: str, domains: Collection[str]) -> str:
+    r"""The name without a domain that was typed with it: `HOSPITAL\alice`, `alice@hospital.example`.
+
+    `domains` are account keys of domains. Any other domain stays: two people may have the same name in two of them.
+    """
+    domain, backslash, user = name.partition("\\")
+    if backslash and user and account_key(domain) in domains:
+        return user
+    user, at, domain = name.rpartition("@")
+    return user if at and user and account_key(domain) in domains else name
 
 
 def _base(letter: str) -> str:

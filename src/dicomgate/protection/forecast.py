@@ -13,7 +13,7 @@ from ..contract import Attempt, Reject, Unavailable
 from ..events.events import ReasonClass
 from ..state.protocol import SharedState, StateUnavailable
 from .single_use import redeemed
-from .throttle import Throttle, subject_of
+from .throttle import Throttle
 
 _log = logging.getLogger("dicomgate.throttle")
 
@@ -29,7 +29,7 @@ class Forecast:
         """The verdict that a client would get: the throttle's, the chain's, or the replay cache's."""
         if self._throttle is not None:
             try:
-                if why_not := await self._throttle.look(subject_of(attempt)):
+                if why_not := await self._throttle.look(self._throttle.subject_of(attempt)):
                     return Verdict(Reject(why_not), reason_class=ReasonClass.THROTTLED)
             except StateUnavailable as error:
                 if not self._throttle.counts_alone:

@@ -40,7 +40,7 @@ from ..events.events import ReasonClass
 from ..state.protocol import SharedState, StateUnavailable
 from .recent_credentials import Outcome, Recent, RecentCredentials
 from .single_use import redeemed
-from .throttle import Charge, Subject, Throttle, subject_of
+from .throttle import Charge, Subject, Throttle
 
 _log = logging.getLogger("dicomgate.auth")
 _AGAIN = Verdict(Reject("the same credential was refused a moment ago"), reason_class=ReasonClass.WRONG_CREDENTIAL)
@@ -77,7 +77,7 @@ class Guard:
         """Have the chain judge an attempt, and call `done` with the verdict: once, and never before this returns."""
         if self._throttle is None:
             return chain.begin(attempt, partial(self._redeem, done))
-        subject = subject_of(attempt)
+        subject = self._throttle.subject_of(attempt)
         digest = self._recent.digest(attempt)
         known, recent = self._recent.compare(subject.key, digest)
         if known is Outcome.ACCEPTED:

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ from ..contract import Attempt
 from ..kit.addresses import source_of
 from ..kit.text import looks_like_a_token, token_digest
 from ..state.protocol import Backoff, Grant, SharedState, StateUnavailable
-from .account_key import LONGEST_NAME, account_key
+from .account_key import LONGEST_NAME, account_key, without_domain
 
 _log = logging.getLogger("dicomgate.throttle")
 _TOO_LONG = "\0"
@@ -45,13 +45,17 @@ _NAME_TOO_LONG = "throttled: the name is too long"
 
 @dataclass(frozen=True, slots=True)
 class ThrottleSettings:
-    """Limits on failed attempts, as in `[throttle]` of the configuration. Waits are in seconds."""
+    """Limits on failed attempts, as in `[throttle]` of the configuration. Waits are in seconds.
+
+    `domains` are the account keys of the domains without which a name is counted.
+    """
 
     free: int = 5
     first_wait: float = 30.0
     longest_wait: float = 3600.0
     most: int = 25
     source_free: int = 50
+    domains: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +77,15 @@ class Subject:
         return f"account:{self.account}", f"known:{self.account or self.key}", f"source:{self.source}"
 
 
-def subject_of(attempt: Attempt) -> Subject:
-    """The subject that an attempt is counted for."""
+def subject_of(attempt: Attempt, domains: Collection[str] = ()) -> Subject:
+    """The subject that an attempt is counted for; `domains` as in `ThrottleSettings`."""
     name = attempt.identity.username if attempt.identity is not None else None
     if name and len(name) > LONGEST_NAME:
         account = _TOO_LONG
     elif name and looks_like_a_token(name):
         account = f"token~{token_digest(name)}"  # counters are listed, logged, and kept for a month
     else:
-        account = account_key(name) if name else ""
+        account = account_key(without_domain(name, domains)) if name else ""
     return Subject(account, source_of(attempt.peer.address))
 
 
@@ -101,6 +105,10 @@ class Throttle:
         self._state = state
         self._fallback = fallback
         self._out_of_reach = False
+
+    def subject_of(self, attempt: Attempt) -> Subject:
+        """The subject that an attempt is counted for."""
+        return subject_of(attempt, self._settings.domains)
 
     async def take(self, subject: Subject) -> tuple[str, Charge]:
         """Count one attempt, if it may be verified now.

@@ -11,6 +11,7 @@ from ..config.load import Configuration
 from ..config.schema import StateTable, ThrottleTable
 from ..errors import ConfigError
 from ..kit.files import check_trusted
+from ..protection.account_key import account_key
 from ..protection.forecast import Forecast
 from ..protection.guard import Guard
 from ..protection.recent_credentials import RecentCredentials
@@ -74,5 +75,6 @@ def _throttle(table: ThrottleTable, state: SharedState, fallback: SharedState) -
     if not table.enabled:
         return None
     waits = table.first_wait.total_seconds(), table.longest_wait.total_seconds()
-    settings = ThrottleSettings(table.free, *waits, table.most, table.source_free)
+    domains = frozenset(map(account_key, table.domains))
+    settings = ThrottleSettings(table.free, *waits, table.most, table.source_free, domains)
     return Throttle(settings, state, fallback if table.on_unreachable == "local" else None)
