@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import stat
 import tomllib
@@ -71,6 +72,9 @@ def test_init_writes_a_configuration_and_a_user_who_can_log_in(tmp_path: Path, r
     assert len(passcode) == 26
     assert passcode not in result.stderr
     assert all(word in result.stderr for word in ("check", "serve", "echo", "address", str(folder)))
+    schema = json.loads((folder / "dicomgate.schema.json").read_text("utf-8"))
+    assert schema == json.loads(run("schema").stdout)
+    assert TEMPLATE.startswith("#:schema ./dicomgate.schema.json\n")
     assert stat.S_IMODE((folder / "users.htpasswd").stat().st_mode) == 0o600
     tables = load(folder / "dicomgate.toml").tables
     assert (tables.listener[0].bind, tables.listener[0].cleartext_passcodes) == ([("127.0.0.1", 11112)], True)
@@ -81,7 +85,7 @@ def test_init_writes_a_configuration_and_a_user_who_can_log_in(tmp_path: Path, r
     assert run("ask", "--config", config, "--user", "alice", stdin=f"{passcode}x\n").exit_code == 1
 
 
-@pytest.mark.parametrize("name", ["dicomgate.toml", "users.htpasswd"])
+@pytest.mark.parametrize("name", ["dicomgate.toml", "users.htpasswd", "dicomgate.schema.json"])
 def test_init_overwrites_nothing(name: str, tmp_path: Path, run: Any, one_line: Any) -> None:
     (tmp_path / name).write_text("mine")
     assert name in one_line(run("init", tmp_path), 2)

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,18 @@ def test_a_plugin_of_ours_that_is_not_installed_is_told(
         assert "is not installed. The bundle has it; from the checkout: pip install ./plugins/saml" in one_line(
             run(*arguments), 2
         )
+
+
+def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
+    script = """eval "$(dicomgate --show-completion)"
+    complete() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _dicomgate_completion dicomgate; echo "${COMPREPLY[@]}"; }
+    complete dicomgate thr; complete dicomgate throttle cl; complete dicomgate check --conn"""
+    (tmp_path / "script").write_text(script)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", tmp_path / "script"], env=os.environ | {"PATH": path}, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.split() == ["throttle", "clear", "--connect"], done.stderr
 
 
 def test_echo_takes_the_port_as_a_word_of_its_own(run: Any, one_line: Any) -> None:

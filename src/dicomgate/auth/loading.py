@@ -126,6 +126,16 @@ def options(factory: Callable[..., object]) -> list[Option]:
     ]
 
 
+def options_adapter(factory: Callable[..., object]) -> TypeAdapter[Any]:
+    """What checks the options of an authenticator; for a schema of them. Raises PluginError."""
+    try:
+        return _schema(_parameters(factory), Path())
+    except PluginError:
+        raise
+    except Exception as error:
+        raise PluginError(f"the annotations of {factory!r} cannot be used: {type(error).__name__}: {error}") from error
+
+
 def _default(factory: Callable[..., object], parameter: inspect.Parameter) -> object:
     """The default of a key. For a `default_factory` of a dataclass, the signature does not show it."""
     field: Any = getattr(factory, "__dataclass_fields__", {}).get(parameter.name)

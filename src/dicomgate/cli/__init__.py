@@ -23,6 +23,7 @@ Modules:
     plugins          `dicomgate plugins`: list the installed authenticators and their keys; `plugins new` begins one
     probing          What `dicomgate check --connect` asks: upstreams, the authenticators' servers, a shared state
     scaffold         `dicomgate plugins new NAME`: write a distribution with a working authenticator, to change
+    schema           `dicomgate schema`: a JSON schema of the configuration file, for editors
     serve            `dicomgate serve`: run the gateway until a signal ends it
     stderr           Standard error, where the log goes: in `serve` by a thread of its own, from other commands directly
     streams          The standard streams: closed ones, letters that a terminal cannot show, output that nobody takes
@@ -48,6 +49,7 @@ from .group import Group
 from .help import help_of
 from .init import init
 from .plugins import plugins
+from .schema import schema
 from .serve import serve
 from .streams import finish, prepare
 from .throttle import app as throttle
@@ -67,6 +69,7 @@ app = typer.Typer(
 )
 for _command in (init, serve, check, plugins, ask, echo):
     app.command()(_command)
+app.command()(schema)
 app.command("help")(help_of)
 app.add_typer(throttle, name="throttle")
 
