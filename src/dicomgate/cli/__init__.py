@@ -11,12 +11,14 @@ Modules:
     as_user          Become the user of the service: what root may read says nothing about what that user may
     ask              `dicomgate ask`: ask the configured authenticators about one identity, and explain each answer
     check            `dicomgate check`: whether the gateway would start and, with `--connect`, whether all answers
+    doctor           `dicomgate doctor`: all that support needs to know, on one page and without a secret
     echo             `dicomgate echo`: log in, send a C-ECHO, and print what the server answers
     exit_status      How a command fails: one line on standard error, and its exit status
     group            The command group: our own commands, and those that plugins add
     help             `dicomgate help [COMMAND...]`: what `--help` prints, for those who type the word first
     init             `dicomgate init`: write a configuration that works at once, and a first user
     logs             The log on standard error: one record, one line, whatever a peer or a library sends
+    masked           A configuration for strangers' eyes: as it was written, without what may be a secret
     options          Options that several commands have: the configuration file, and who logs in (PS3.7 D.3.3.7.1)
     output           What commands print: rows, as a table on a terminal and with tabs for a program; decisions in words
     plugin_commands  What a plugin's commands import: what is configured, and how a command speaks and ends
@@ -27,6 +29,7 @@ Modules:
     serve            `dicomgate serve`: run the gateway until a signal ends it
     stderr           Standard error, where the log goes: in `serve` by a thread of its own, from other commands directly
     streams          The standard streams: closed ones, letters that a terminal cannot show, output that nobody takes
+    surroundings     What `dicomgate doctor` finds: programs, limits, files, certificates, state, refusals
     throttle         `dicomgate throttle list | clear`: the counters of failed logins
 """
 
@@ -43,6 +46,7 @@ import typer
 from .. import __version__
 from .ask import ask
 from .check import check
+from .doctor import doctor
 from .echo import echo
 from .exit_status import CANNOT, abandon
 from .group import Group
@@ -70,6 +74,7 @@ app = typer.Typer(
 for _command in (init, serve, check, plugins, ask, echo):
     app.command()(_command)
 app.command()(schema)
+app.command()(doctor)
 app.command("help")(help_of)
 app.add_typer(throttle, name="throttle")
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from ..errors import ConfigError, Problem
 from ..kit.certificates import name_of, read_certificates, read_private_key
 
+LIBRARY = ssl.OPENSSL_VERSION
+"""The library that computes, with its version."""
 # PS3.15 B.12.1: the four suites of the BCP 195 profile; TLS 1.3 has AEAD suites only.
 _TLS_1_2_SUITES = ":".join(
     f"ECDHE-{key}-{cipher}"

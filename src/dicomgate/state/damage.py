@@ -13,6 +13,7 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 _MAGIC = b"SQLite format 3\0"
 """https://www.sqlite.org/fileformat2.html, 1.3."""
@@ -69,3 +70,16 @@ def stuck(damage: sqlite3.DatabaseError, failure: OSError) -> sqlite3.Operationa
 def _primary(error: BaseException) -> int:
     """The primary result code of SQLite; 0 for an error that is not its own."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def verdict_on(path: Path, seconds: float = 2.0) -> str:
+    """Whether the file is whole, in words, as far as it can be read in this time. Nothing is changed."""
+    try:
+        connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=seconds)
+        try:
+            look_for_damage(connection, seconds)
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        return f"{'damaged' if is_damage(error) else 'cannot be read'}: {error}"
+    return "whole"
