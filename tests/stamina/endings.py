@@ -82,8 +82,9 @@ Causes = Mapping[Side, Cause]
 GONE: Causes = {Side.CLIENT: Cause.CLIENT_GONE, Side.UPSTREAM: Cause.UPSTREAM_GONE}
 HAS_ABORTED: Causes = {Side.CLIENT: Cause.ABORTED_BY_CLIENT, Side.UPSTREAM: Cause.ABORTED_BY_UPSTREAM}
 WAS_ABORTED: Causes = {Side.CLIENT: Cause.ABORTED_BY_UPSTREAM, Side.UPSTREAM: Cause.ABORTED_BY_CLIENT}
-REFUSED, RELEASED, LATE, QUIET = (
-    dict.fromkeys(Side, cause) for cause in (Cause.REFUSED, Cause.RELEASED, Cause.TIMEOUT, Cause.IDLE)
+UNHEARD, REFUSED, RELEASED, LATE, QUIET = (
+    dict.fromkeys(Side, cause)
+    for cause in (Cause.NOTHING_SENT, Cause.REFUSED, Cause.RELEASED, Cause.TIMEOUT, Cause.IDLE)
 )
 
 
@@ -119,9 +120,10 @@ class Row(NamedTuple):
 # fmt: off
 _BY_CLIENT = (
     #   stage                closes, is killed      resets                 falls silent
-    # The upstream hears nothing of it before its login. A TLS handshake that comes to nothing is a refusal.
-    Row(Stage.CONNECTED,     Left(GONE, NOBODY),    Left(GONE, NOBODY),    Silence(ARTIM, LATE, NOBODY, END), False),
-    Row(Stage.CONNECTED_TLS, Left(REFUSED, NOBODY), Left(REFUSED, NOBODY), Silence(ARTIM, LATE, NOBODY, END), True),
+    # The upstream hears nothing of it before its login. Who leaves without a byte has no record: a health check is like
+    # that. A TLS handshake that comes to nothing is a refusal.
+    Row(Stage.CONNECTED,     Left(UNHEARD, NOBODY), Left(UNHEARD, NOBODY), Silence(ARTIM, LATE, NOBODY, END), False),
+    Row(Stage.CONNECTED_TLS, Left(UNHEARD, NOBODY), Left(UNHEARD, NOBODY), Silence(ARTIM, LATE, NOBODY, END), True),
     Row(Stage.GREETING,      Left(REFUSED, NOBODY), Left(REFUSED, NOBODY), Silence(ARTIM, LATE, NOBODY, REST), True),
     Row(Stage.HALF_RQ,       Left(GONE, NOBODY),    Left(GONE, NOBODY),    Silence(ARTIM, LATE, NOBODY, END)),
     # After its A-ASSOCIATE-RQ it may be silent, since it is not its turn; here those whose turn it is are as well.
