@@ -125,7 +125,7 @@ class Files:
 
     def no_file(self) -> str:
         self.file.unlink()
-        return re.escape(f"{self.file}: cannot be read: No such file")
+        return re.escape(f"{self.file}: cannot be read: there is no such file")
 
     def no_toml(self) -> str:
         self.file.write_text(f"{self.file.read_text()}= =\n")
