@@ -191,6 +191,8 @@ class Authenticator(Protocol):
       wants a `client_ca` at the listener.
     * `answers_within`: a `timedelta`, the longest that its own deadlines let an answer take. `dicomgate check` warns if
       the `timeout` of its table is not longer.
+    * `locks_after`: how many wrong passcodes lock an account at the server that it asks, 0 if it does not know. It is
+      read after `__aenter__`; the operator is warned if `free` of `[throttle]` is not less.
     * `async def probe(self) -> Sequence[Probed]`: ask everything that it depends on (a directory, a database, an
       issuer's keys), for `dicomgate check --connect`. It is called after `__aenter__`, logs nobody in, changes nothing,
       and asks all at the same time, within some seconds.

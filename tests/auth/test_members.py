@@ -47,6 +47,7 @@ def test_what_an_authenticator_says_is_read() -> None:
     [
         ({"handles": 5}, "it: handles must be a collection"),
         ({"answers_within": 2}, "it: answers_within must be a timedelta"),
+        ({"locks_after": True}, "it: locks_after must be a number"),
         ({"probe": lambda self: []}, "it: probe must be an async def"),
     ],
 )

@@ -23,8 +23,14 @@ class Fake:
     """An authenticator whose table says what it says of itself."""
 
     def __init__(
-        self, *, handles: tuple[int, ...] = (2, 5), certificate: bool = False, within: timedelta | None = None
+        self,
+        *,
+        handles: tuple[int, ...] = (2, 5),
+        certificate: bool = False,
+        within: timedelta | None = None,
+        locks_after: int = 0,
     ) -> None:
+        self.locks_after = locks_after
         self.handles = [kind or None for kind in handles]
         self.needs_client_certificate = certificate
         self.answers_within = within
@@ -61,6 +67,16 @@ def warnings(folder: Path, text: str) -> list[str]:
         (RIGHT, []),
         (PLAIN + UPSTREAM + STAFF + "timeout = '2s'\nwithin = '1.9s'\n", []),
         (PLAIN + UPSTREAM + STAFF + "groups_from = 'more'\n" + STAFF.replace("staff", "more"), []),
+        (RIGHT + "locks_after = 6\n", []),
+        (
+            RIGHT + "locks_after = 5\n",
+            ["authenticator staff: 5 wrong passcodes lock an account for all that it is used for, and throttle lets 5"],
+        ),
+        (RIGHT + "locks_after = 3\n[throttle]\nfree = 2\n", []),
+        (
+            RIGHT + "locks_after = 9\n[throttle]\nenabled = false\n",
+            ["authenticator staff: 9 wrong passcodes lock an ac"],
+        ),
         (
             listener('identity = "optional"', "cleartext_passcodes = true") + UPSTREAM + STAFF,
             ["listener clinical: identity is optional, but no authenticator takes attempts without one"],

@@ -10,6 +10,7 @@ from dicomgate import Accept, Reject
 from dicomgate.testing.evidence import WRONG
 from dicomgate.testing.pages import DOCS, configurations
 from dicomgate.testing.peers.samba import GROUPS, STAFF, THRESHOLD, Samba
+from dicomgate_ldap import Ldap
 from plugins.ldap.tests.conftest import Decided, login
 
 pytestmark = pytest.mark.anyio
@@ -51,6 +52,14 @@ async def test_a_few_guesses_lock_an_account_for_all_that_it_is_used_for(decided
     for _ in range(THRESHOLD):
         assert await decided(keys, login("fritz", WRONG)) == [Reject("wrong passcode")]
     assert await decided(keys, login("fritz")) == [Reject("the account is locked")]
+
+
+async def test_the_limit_is_read_from_the_domain(samba: Samba) -> None:
+    """Wherever below it users are looked for. Users who bind directly are not asked."""
+    async with Ldap(**keys_of_the_page(samba, base=STAFF)) as ldap:
+        assert ldap.locks_after == THRESHOLD
+    async with Ldap(**direct_keys(samba, "{name}@hospital.example")) as ldap:
+        assert ldap.locks_after == 0
 
 
 @pytest.mark.parametrize(

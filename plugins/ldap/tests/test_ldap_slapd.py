@@ -12,6 +12,7 @@ from dicomgate import Accept, Reject, Unavailable
 from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.peers.slapd import BASE, GATE, PEOPLE, STUDENTS, Slapd
 from dicomgate_ldap import Ldap, server
+from dicomgate_ldap.lockout import domain_of
 from plugins.ldap.tests.conftest import Decided, login
 
 pytestmark = pytest.mark.anyio
@@ -134,6 +135,15 @@ async def test_the_directory_locks_the_account(decided: Decided, slapd: Slapd) -
     for _ in range(2):
         assert await decided(keys, login("fritz", WRONG)) == [Reject("wrong passcode")]
     assert await decided(keys, login("fritz")) == [Reject("the account is locked or disabled")]
+
+
+async def test_the_least_limit_is_read_from_the_policies(slapd: Slapd) -> None:
+    """An anonymous account may not read them here."""
+    async with Ldap(**slapd.keys()) as ldap:
+        assert ldap.locks_after == 2
+    async with Ldap(**slapd.keys(base=STUDENTS, bind_dn=None, bind_password_file=None)) as ldap:
+        assert ldap.locks_after == 0
+    assert (domain_of(STUDENTS), domain_of("ou=people,o=hospital")) == (BASE, "ou=people,o=hospital")
 
 
 class TestGroups:

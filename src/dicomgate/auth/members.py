@@ -26,6 +26,8 @@ class Members:
     needs_client_certificate: bool
     answers_within: timedelta | None
     probe: _Probe | None
+    locks_after: Callable[[], int]
+    """Asked once the authenticator is entered. 0: never, or it does not know."""
 
 
 def read_members(name: str, authenticator: Authenticator) -> Members:
@@ -36,8 +38,16 @@ def read_members(name: str, authenticator: Authenticator) -> Members:
     probe = getattr(authenticator, "probe", None)
     if probe is not None and not inspect.iscoroutinefunction(probe):
         raise PluginError(f"{name}: probe must be an async def")
+    if type(getattr(authenticator, "locks_after", 0)) is not int:
+        raise PluginError(f"{name}: locks_after must be a number")
     needs_certificate = getattr(authenticator, "needs_client_certificate", False) is True
-    return Members(_handles(name, authenticator), needs_certificate, within, cast("_Probe | None", probe))
+    return Members(
+        _handles(name, authenticator),
+        needs_certificate,
+        within,
+        cast("_Probe | None", probe),
+        lambda: getattr(authenticator, "locks_after", 0),
+    )
 
 
 def _handles(name: str, authenticator: Authenticator) -> frozenset[object] | None:

@@ -28,7 +28,7 @@ from ..net.listener import Address
 from ..net.server_state import ListenerSnapshot
 from ..net.tls import TlsContext
 from ..net.tls_context import client_context, server_context
-from .doubts import doubts
+from .doubts import doubts, lockouts
 
 _SLACK = 3.0  # seconds on top of the links' deadlines: the shared state is asked twice for a decision
 _CLEARTEXT = (
@@ -58,15 +58,20 @@ class UseCount:
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """What was made of one configuration. `warnings` name what is allowed, but probably not meant."""
+    """What was made of one configuration. `doubts` name what is allowed, but probably not meant."""
 
     configuration: Configuration
     links: dict[str, Link]
     upstreams: dict[str, Upstream]
     listeners: dict[Address, ListenerSnapshot]
     users: UseCount
-    warnings: tuple[str, ...]
+    doubts: tuple[str, ...]
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The doubts; once it is open, with what the authenticators know of the servers that they ask."""
+        return (*self.doubts, *lockouts(self.configuration.tables, self.links))
 
     async def open(self) -> None:
         """Enter the authenticators and look up the upstreams. If that fails, nothing stays open.
@@ -117,8 +122,8 @@ def assemble(path: Path) -> Assembly:
         listeners |= dict.fromkeys(table.bind, listener)
     if problems:
         raise ConfigError(problems)
-    warnings = tuple(doubts(configuration, links, chains))
-    return Assembly(configuration, links, upstreams, listeners, users, warnings)
+    found = tuple(doubts(configuration, links, chains))
+    return Assembly(configuration, links, upstreams, listeners, users, found)
 
 
 def make_links(configuration: Configuration, problems: list[Problem]) -> dict[str, Link]:

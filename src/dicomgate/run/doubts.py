@@ -54,6 +54,19 @@ def doubts(configuration: Configuration, links: Mapping[str, Link], chains: Mapp
             )
 
 
+def lockouts(tables: Tables, links: Mapping[str, Link]) -> Iterator[str]:
+    """What guesses do to accounts elsewhere; known once the authenticators have been entered."""
+    throttle = tables.throttle
+    for name, link in links.items():
+        most = link.members.locks_after()
+        if most and (not throttle.enabled or throttle.free >= most):
+            lets = f"lets {throttle.free} through at once" if throttle.enabled else "is not enabled"
+            yield (
+                f"authenticator {name}: {most} wrong passcodes lock an account for all that it is used for, "
+                f"and throttle {lets}: set its free to less than {most}"
+            )
+
+
 def _of_gateway(gateway: GatewayTable) -> Iterator[str]:
     for key, most in (
         ("max_associations_per_source", "max_associations"),

@@ -40,6 +40,7 @@ class Ldap(Settings):
     """The accounts of a directory. Raises ConfigError for wrong keys and files; entering logs whether it answers."""
 
     handles: ClassVar = frozenset({IdentityType.USERNAME_AND_PASSCODE})
+    locks_after: int = field(init=False, repr=False, default=0)
     _tls: Watched[ssl.SSLContext] = field(init=False, repr=False)
     _floor: MeasuredFloor = field(init=False, repr=False)
     _directories: dict[str, Directory] = field(init=False, repr=False, default_factory=dict)
@@ -59,6 +60,7 @@ class Ldap(Settings):
         """Ask once. If no directory answers, the log says so, and the gateway starts all the same."""
         try:
             await self._servers().ask(lambda directory, seconds: directory.verify("", DECOY, seconds))
+            _, self.locks_after = await self._servers().ask(lambda one, seconds: one.locks_after(seconds))
         except NoAnswerError as error:
             _log.error("no directory can be asked; logins are unavailable until one can: %s", error)
         except BaseException:

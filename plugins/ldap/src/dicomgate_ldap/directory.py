@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import ldap
@@ -21,6 +22,7 @@ from dicomgate.kit.failover import NoAnswerError
 
 from .bind_errors import MUST_CHANGE, must_change
 from .connection import Connection, Entry
+from .lockout import locks_after
 from .server import ANY, RefusedError, Server
 from .settings import fill, read_dn
 
@@ -83,6 +85,14 @@ class Directory:
         """What the directory says of a user whom another authenticator has verified."""
         answer, began = await self._server.in_time(lambda: self._look_up(name), seconds)
         return replace(answer, began=began)
+
+    async def locks_after(self, seconds: float) -> int:
+        """How many wrong passcodes lock an account, 0 if that is unknown."""
+        if self._settings.direct_bind is not None:  # there is no account to ask with
+            return 0
+        ask = partial(locks_after, base=self._settings.base)
+        number, _ = await self._server.in_time(lambda: self._server.on_our_own(ask), seconds)
+        return number
 
     async def _look_up(self, name: str) -> Answer:
         entries, person, groups = await self._server.on_our_own(lambda own: self._find_with_groups(own, name))
