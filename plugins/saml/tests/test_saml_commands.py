@@ -12,6 +12,7 @@ from onelogin.saml2.xml_utils import OneLogin_Saml2_XML
 
 from dicomgate.testing.commandline import dicomgate
 from plugins.saml.tests import mint as m
+from plugins.saml.tests import sealing
 from plugins.saml.tests.mint import ENTITY_ID, ISSUER, P256, RSA, USER, conditions, confirmation, mint, subject, written
 
 GATEWAY = f"""
@@ -102,6 +103,12 @@ def test_the_metadata(config: Path) -> None:
     assert root.get("entityID") == ENTITY_ID
     assert root.find(".//{*}AssertionConsumerService").get("Location") == ENTITY_ID
     assert [one.get("use") for one in root.iterfind(".//{*}KeyDescriptor")] == ["signing", "encryption"]
+    # saml-metadata-2.0-os 2.4.1.1: what it can decrypt, best first, for providers that choose by it.
+    methods = [
+        one.get("Algorithm") for one in root.iterfind(".//{*}KeyDescriptor[@use='encryption']/{*}EncryptionMethod")
+    ]
+    assert methods == [sealing.GCM[256], sealing.GCM[192], sealing.GCM[128], sealing.OAEP11, sealing.MGF1P]
+    assert len(root.findall(".//{*}EncryptionMethod")) == len(methods)
     plain = dicomgate("saml", "metadata", "other", "--config", config).output
     assert "KeyDescriptor" not in plain
     # It is a service provider's and cannot be taken for an identity provider's.

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomgate_saml import signature
+from dicomgate_saml import algorithms, signature
 from dicomgate_saml.document import RefusedError
 from dicomgate_saml.verification import read_assertion, verify
 from plugins.saml.tests.mint import DSIG_NAMESPACE, SAML_NAMESPACE
@@ -82,7 +82,7 @@ def certificates(documents: dict[str, bytes]) -> list[str]:
 @pytest.fixture
 def _relaxed(monkeypatch: pytest.MonkeyPatch) -> None:
     sha1 = f"{DSIG_NAMESPACE}sha1"
-    monkeypatch.setattr(signature, "SIGNATURES", {*signature.SIGNATURES, f"{DSIG_NAMESPACE}rsa-sha1"})
+    monkeypatch.setattr(signature, "SIGNATURES", {*algorithms.SIGNATURES, f"{DSIG_NAMESPACE}rsa-sha1"})
     monkeypatch.setattr(signature, "_DIGESTS", {**signature._DIGESTS, sha1: hashlib.sha1})
 
 

@@ -15,7 +15,18 @@ from lxml import etree
 from plugins.saml.tests import mint as m
 from plugins.saml.tests.conftest import NOT_THE_ISSUERS, IdP, assert_accepted, assert_forged, refusal
 from plugins.saml.tests.hostile import everything, key_infos
-from plugins.saml.tests.mint import DSIG_NAMESPACE, P256, RSA, STRANGER, Signer, assertion, response, sign_by_hand
+from plugins.saml.tests.mint import (
+    DSIG_NAMESPACE,
+    P256,
+    RSA,
+    STRANGER,
+    Reference,
+    Signer,
+    assertion,
+    refused,
+    response,
+    sign_by_hand,
+)
 
 TRAP = "http://127.0.0.1:9/trap"
 HOSTILE = everything(TRAP)
@@ -55,6 +66,19 @@ def test_what_is_accepted(idp: IdP, key: Signer, algorithm: str) -> None:
         f"http://www.w3.org/2001/04/xmlenc#{algorithm}"
     )  # fmt: skip
     assert_accepted(idp.judge, sign_by_hand(assertion(), key, method=method, references=[m.Reference(digest=digest)]))
+
+
+def test_a_refused_algorithm_is_named_with_what_to_set_instead(idp: IdP) -> None:
+    assert_accepted(idp.judge, sign_by_hand(assertion()))
+    instead = "which is not accepted: set the identity provider to RSA or ECDSA with SHA-256"
+    for method, called in (
+        (f"{DSIG_NAMESPACE}rsa-sha1", f"RSA and SHA-1 ({DSIG_NAMESPACE}rsa-sha1)"),
+        ("urn:mine", "'urn:mine'"),
+    ):
+        assert refused(idp.judge, sign_by_hand(assertion(), method=method)) == f"signed with {called}, {instead}"
+    digested = sign_by_hand(assertion(), references=[Reference(digest=f"{DSIG_NAMESPACE}sha1")])
+    told = f"signed with the digest SHA-1 ({DSIG_NAMESPACE}sha1), {instead}"
+    assert refused(idp.judge, digested) == told
 
 
 def values() -> dict[str, tuple[Signer, bytes]]:

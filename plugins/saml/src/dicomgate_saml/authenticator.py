@@ -31,7 +31,7 @@ from dicomgate import (
 from dicomgate.kit.fetch import Fetcher, FetchError
 from dicomgate.kit.inspect import ClaimProblem, rejected
 from dicomgate.kit.refreshed import Refreshed
-from dicomgate.kit.text import quoted
+from dicomgate.kit.text import told_apart
 
 from .claims import AssertionRules, is_one_time, last_use, read_time, session_end
 from .decryption import Decryptor
@@ -201,7 +201,7 @@ class Saml:
         try:
             assertion, signature = read_assertion(identity.primary, self.decryptor)
             if assertion[0].text != self.issuer:
-                return Pass(f"its issuer is {quoted(assertion[0].text)}", always)
+                return Pass(f"its issuer is {told_apart(assertion[0].text, self.issuer)}", always)
             keys = trusted(self.source, time.time())
             unchanged = partial(self.source.is_current, keys)
             verified = verify(signature, keys.certificates)

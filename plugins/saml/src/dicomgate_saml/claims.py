@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 
 from dicomgate.kit.inspect import ClaimProblem
-from dicomgate.kit.text import quoted
+from dicomgate.kit.text import quoted, told_apart
 
 from .document import BEARER, DSIG, ENTITY, HOLDER_OF_KEY, SAML, Element
 
@@ -45,7 +45,7 @@ class AssertionRules:
         """Every problem. `address` is the client's, `certificate` its TLS certificate (DER), `now` in Unix time."""
         issuer = assertion[0]
         if issuer.text != self.issuer:
-            yield ClaimProblem("Issuer", f"{quoted(issuer.text)}, not {self.issuer!r}")
+            yield ClaimProblem("Issuer", told_apart(issuer.text, self.issuer))
         if issuer.get("Format", ENTITY) != ENTITY:  # 2.2.5
             yield ClaimProblem("Issuer", f"its Format is {quoted(issuer.get('Format'))}")
         issued = read_time(assertion.get("IssueInstant"))
@@ -75,7 +75,9 @@ class AssertionRules:
         for restriction in restrictions:  # all of them must hold (2.5.1.4)
             audiences = [audience.text for audience in restriction.findall(f"{SAML}Audience")]
             if self.entity_id not in audiences:
-                yield ClaimProblem("Audience", f"{quoted(audiences)}, not {self.entity_id!r}")
+                yield ClaimProblem(
+                    "Audience", told_apart(audiences[0] if len(audiences) == 1 else audiences, self.entity_id)
+                )
 
     def _subject(
         self, assertion: Element, address: str, certificate: bytes | None, now: float
@@ -102,7 +104,7 @@ class AssertionRules:
         yield from self._window("SubjectConfirmationData", data, now)
         recipient = data.get("Recipient")
         if recipient != self.recipient and (recipient is not None or self.recipient_required):
-            yield ClaimProblem("Recipient", f"{quoted(recipient)}, not {self.recipient!r}")
+            yield ClaimProblem("Recipient", told_apart(recipient, self.recipient))
         if self.address_checked and not _is_address(data.get("Address", address), address):
             yield ClaimProblem("Address", f"{quoted(data.get('Address'))}, but the client's is {address}")
         if method == HOLDER_OF_KEY:

@@ -20,7 +20,7 @@ from dicomgate.cli.plugin_commands import DEFAULT_CONFIG, ConfigOption, authenti
 from dicomgate.kit.fetch import FetchError
 from dicomgate.kit.inspect import ClaimProblem, Finding, findings
 from dicomgate.kit.refreshed import Refreshed
-from dicomgate.kit.text import quoted
+from dicomgate.kit.text import quoted, told_apart
 
 from .authenticator import Saml
 from .document import SAML, Element, RefusedError
@@ -101,7 +101,7 @@ def _explain(judge: Saml, data: bytes, address: str, certificate: bytes | None) 
     yield Finding("form", "ok", "one assertion, with one signature")
     issuer = assertion[0].text
     if issuer != judge.issuer:
-        yield Finding("Issuer", "-", f"{quoted(issuer)}: not this table's")
+        yield Finding("Issuer", "-", f"{told_apart(issuer, judge.issuer)}: not this table's")
         return
     try:
         verified = verify(signature, trusted(judge.source, now).certificates)

@@ -22,21 +22,20 @@ from lxml import etree
 from dicomgate import ConfigError
 from dicomgate.kit.certificates import read_private_key
 
+from . import algorithms
+from .algorithms import INSTEAD_OF_ENCRYPTION, MORE, XENC11, not_accepted
 from .document import DSIG, XENC, Element, RefusedError
 
-_XENC11 = "http://www.w3.org/2009/xmlenc11#"
-_CONTENT = {f"{_XENC11}aes{bits}-gcm": bits // 8 for bits in (128, 192, 256)}
-_OAEP_MGF1P, _OAEP = f"{XENC[1:-1]}rsa-oaep-mgf1p", f"{_XENC11}rsa-oaep"
-_DIGEST_METHOD, _MGF = f"{DSIG}DigestMethod", f"{{{_XENC11}}}MGF"
+_DIGEST_METHOD, _MGF = f"{DSIG}DigestMethod", f"{{{XENC11}}}MGF"
 _SHA1 = f"{DSIG[1:-1]}sha1"
 _DIGESTS: Mapping[str | None, hashes.HashAlgorithm] = {
     _SHA1: hashes.SHA1(),  # noqa: S303 (collisions do not weaken OAEP: RFC 8017 B.1)
     f"{XENC[1:-1]}sha256": hashes.SHA256(),
-    "http://www.w3.org/2001/04/xmldsig-more#sha384": hashes.SHA384(),
+    f"{MORE}sha384": hashes.SHA384(),
     f"{XENC[1:-1]}sha512": hashes.SHA512(),
 }
 _MASKS: Mapping[str | None, hashes.HashAlgorithm] = {
-    f"{_XENC11}mgf1{hashed.name}": hashed for hashed in _DIGESTS.values()
+    f"{XENC11}mgf1{hashed.name}": hashed for hashed in _DIGESTS.values()
 }
 _IV = 12
 """xmlenc-core1 5.2.4: "a 96 bit Initialization Vector", before the ciphertext and its tag."""
@@ -74,21 +73,24 @@ def _taken_apart(encrypted: Element) -> tuple[OAEP, Element, int, Element]:
     (key_value,), (value,) = (_children(one, f"{XENC}CipherValue") for one in (key_cipher, cipher))
     for one in (method, key_value, value):
         _children(one)
-    size = _CONTENT.get(method.get("Algorithm"))
+    size = algorithms.CONTENT.get(method.get("Algorithm"))
     if size is None:
-        raise RefusedError("encrypted with an algorithm that is not accepted")
+        raise not_accepted("encrypted with", method.get("Algorithm"), INSTEAD_OF_ENCRYPTION)
     return _padding(key_method), key_value, size, value
 
 
 def _padding(method: Element) -> OAEP:
     """xmlenc-core1 5.5.2: the default is SHA-1 for both functions, and the older algorithm has no MGF element."""
     algorithm = method.get("Algorithm")
+    if algorithm not in (algorithms.OAEP, algorithms.OAEP_MGF1P):
+        raise not_accepted("its key is encrypted with", algorithm, INSTEAD_OF_ENCRYPTION)
     said = {child.tag: child.get("Algorithm") for child in method if not len(child)}
-    if len(said) != len(method) or not said.keys() <= {_DIGEST_METHOD, *[_MGF] * (algorithm == _OAEP)}:
+    if len(said) != len(method) or not said.keys() <= {_DIGEST_METHOD, *[_MGF] * (algorithm == algorithms.OAEP)}:
         raise RefusedError("EncryptionMethod with unexpected content")
-    digest, mask = _DIGESTS.get(said.get(_DIGEST_METHOD, _SHA1)), _MASKS.get(said.get(_MGF, f"{_XENC11}mgf1sha1"))
-    if algorithm not in (_OAEP, _OAEP_MGF1P) or digest is None or mask is None:
-        raise RefusedError("encrypted with an algorithm that is not accepted")
+    for tag, known in ((_DIGEST_METHOD, _DIGESTS), (_MGF, _MASKS)):
+        if tag in said and said[tag] not in known:
+            raise not_accepted("its key is encrypted with RSA-OAEP and", said[tag], "RSA-OAEP with SHA-1 or SHA-256")
+    mask, digest = _MASKS[said.get(_MGF, f"{XENC11}mgf1sha1")], _DIGESTS[said.get(_DIGEST_METHOD, _SHA1)]
     return OAEP(MGF1(mask), digest, None)
 
 

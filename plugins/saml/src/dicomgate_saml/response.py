@@ -23,6 +23,7 @@ from onelogin.saml2.utils import OneLogin_Saml2_Utils
 from dicomgate import ConfigError
 from dicomgate.kit.files import read_private, read_trusted
 
+from . import algorithms
 from .document import DSIG, LONGEST, METADATA, SAML, SAMLP, SUCCESS, Element
 
 _POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
@@ -77,3 +78,7 @@ def _add_key(service: Element, use: str, certificate: bytes) -> None:
     data = etree.SubElement(etree.SubElement(descriptor, f"{DSIG}KeyInfo"), f"{DSIG}X509Data")
     pem = load_pem_x509_certificate(certificate).public_bytes(Encoding.PEM).decode("ascii")
     etree.SubElement(data, f"{DSIG}X509Certificate").text = "".join(pem.splitlines()[1:-1])
+    if use == "encryption":
+        # saml-metadata-2.0-os 2.4.1.1, EncryptionMethod: "an algorithm and algorithm-specific settings supported".
+        for algorithm in (*algorithms.CONTENT, algorithms.OAEP, algorithms.OAEP_MGF1P):
+            etree.SubElement(descriptor, f"{METADATA}EncryptionMethod", Algorithm=algorithm)

@@ -18,16 +18,13 @@ from collections.abc import Iterable, Sequence
 from lxml import etree
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
+from .algorithms import INSTEAD_OF_SIGNATURE, MORE, SIGNATURES, not_accepted
 from .document import DSIG, EXCLUSIVE, Element, RefusedError, read_document
 
 _ENVELOPED = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
-_MORE = "http://www.w3.org/2001/04/xmldsig-more#"
-SIGNATURES = frozenset(
-    f"{_MORE}{kind}-{hashed}" for kind in ("rsa", "ecdsa") for hashed in ("sha256", "sha384", "sha512")
-)
 _DIGESTS = {
     "http://www.w3.org/2001/04/xmlenc#sha256": hashlib.sha256,
-    "http://www.w3.org/2001/04/xmldsig-more#sha384": hashlib.sha384,
+    f"{MORE}sha384": hashlib.sha384,
     "http://www.w3.org/2001/04/xmlenc#sha512": hashlib.sha512,
 }
 _ID = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,255}")
@@ -77,8 +74,9 @@ def _check_form(signature: Element, signed_id: str | None) -> tuple[str, bytes, 
         raise RefusedError("not exclusive canonicalisation without comments")
     if enveloped.get("Algorithm") != _ENVELOPED:
         raise RefusedError("a transform that is not accepted")
-    if algorithm.get("Algorithm") not in SIGNATURES or digest.get("Algorithm") not in _DIGESTS:
-        raise RefusedError("signed with an algorithm that is not accepted")
+    for what, used, known in (("signed with", algorithm, SIGNATURES), ("signed with the digest", digest, _DIGESTS)):
+        if used.get("Algorithm") not in known:
+            raise not_accepted(what, used.get("Algorithm"), INSTEAD_OF_SIGNATURE)
     try:
         expected = b64decode("".join((digest_value.text or "").split()), validate=True)
     except ValueError:

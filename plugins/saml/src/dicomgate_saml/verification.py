@@ -11,6 +11,8 @@ from typing import Any
 import onelogin.saml2
 from lxml import etree
 
+from dicomgate.kit.text import one_line
+
 from .decryption import Decryptor
 from .document import LONGEST, SAML, Element, RefusedError, read_document
 from .signature import read_signed
@@ -60,7 +62,7 @@ def check_schema(element: Element, name: str = "saml-schema-assertion-2.0.xsd") 
         schema = _load(name)
         if not schema.validate(element):
             said = " ".join(schema.error_log.last_error.message.split()) if len(schema.error_log) else ""
-            raise RefusedError(f"not valid by the schema: {ascii(said)[1:161]}")
+            raise RefusedError(f"not valid by the schema: {one_line(said)[:160]}")
 
 
 @cache
