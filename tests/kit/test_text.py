@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from dicomgate.kit.text import claimed_name, token_digest
+from dicomgate.kit.text import claimed_name, one_line, quoted, token_digest, told_apart
 
 HEADER = base64.urlsafe_b64encode(json.dumps({"alg": "RS256", "typ": "at+jwt"}).encode()).decode().rstrip("=")
 JWT = f"{HEADER}.eyJzdWIiOiJhZGEifQ.{'c2lnbmF0dXJl' * 8}"
@@ -40,3 +40,24 @@ def test_what_looks_like_a_token_is_never_shown(token: str) -> None:
     shown = claimed_name(token)
     assert shown == f"(looks like a token: {len(token)} characters, sha256 {token_digest(token)}...)"
     assert claimed_name(shown) == shown, "shown twice, it stays the same"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("Müller", "'Müller'"), ("医師", "'医師'"), (["é", 1, None], "['é', 1, None]"), (None, "None"),
+        ("a\nb", r"'a\nb'"), ("\x1b[2J", r"'\x1b[2J'"), ("a\u202eb", r"'a\u202eb'"), ("\ud800", r"'\ud800'"),
+        ("\u2028", r"'\u2028'"), ("ö" * 100, f"'{'ö' * 79}..."),
+    ],
+)  # fmt: skip
+def test_what_is_printable_is_quoted_as_it_is_and_the_rest_is_escaped(value: object, shown: str) -> None:
+    assert quoted(value) == shown
+    assert quoted(shown).isprintable()
+    assert one_line("Müller\u202e\n") == r"Müller\u202e\n"
+
+
+def test_identifiers_are_told_apart() -> None:
+    assert told_apart("https://a/", "https://a") == "'https://a/', not 'https://a' (the slash at the end counts)"
+    assert told_apart("https://\u0430", "https://a").endswith(", not 'https://a' (it has letters that are not ASCII)")
+    assert told_apart("https://ä", "https://ö") == "'https://ä', not 'https://ö'"
+    assert told_apart(None, "https://a") == "None, not 'https://a'"

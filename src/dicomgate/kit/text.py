@@ -57,13 +57,26 @@ def ae_title(value: str) -> str:
 
 
 def quoted(value: object, longest: int = _LONGEST_QUOTED) -> str:
-    """A value from outside for a log line: its `ascii`, cut after `longest` characters."""
-    text = ascii(value)
+    """A value from outside for a log line: its `repr` as `one_line` shows it, cut after `longest` characters."""
+    text = one_line(repr(value))
     return text if len(text) <= longest else f"{text[:longest]}..."
 
 
+def told_apart(found: object, configured: str) -> str:
+    """Two identifiers that differ, in words, also where the eye sees no difference: a slash, a look-alike."""
+    text, why = found if isinstance(found, str) else "", ""
+    if text and text.rstrip("/") == configured.rstrip("/"):
+        why = " (the slash at the end counts)"
+    elif not text.isascii() and configured.isascii():
+        why = " (it has letters that are not ASCII)"
+    return f"{quoted(found)}, not {configured!r}{why}"
+
+
 def one_line(text: str) -> str:
-    """The text with every unprintable character escaped: controls, line ends, marks that change the direction."""
+    """The rule for all text from outside: what is printable stays as it is, umlauts for example.
+
+    Everything else is escaped: controls, line ends, marks that change the direction.
+    """
     if text.isprintable():
         return text
     return "".join(

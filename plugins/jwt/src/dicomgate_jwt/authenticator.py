@@ -30,9 +30,9 @@ from dicomgate import (
 )
 from dicomgate.kit.fetch import Fetcher, FetchError
 from dicomgate.kit.inspect import ClaimProblem, rejected
+from dicomgate.kit.text import told_apart
 
 from .claims import Mapper, Scalar, TokenRules, TokenType, end, told
-from .discovery import told_apart
 from .keys import PUBLIC_KEY_ALGORITHMS, SECRET_ALGORITHMS
 from .response import Responder
 from .sources import READERS, LocalKeys, RemoteKeys
@@ -49,6 +49,9 @@ class Jwt:
 
     audience: str | list[str]
     """Whom they are for: `aud` must name one of these."""
+
+    audience_claim: str = "aud"
+    """The claim (dotted path) that names whom a token is for, where that is not `aud`. An `aud` must fit as well."""
 
     discovery: bool = False
     """Take the keys' URL from the issuer's discovery document, ISSUER/.well-known/openid-configuration."""
@@ -127,6 +130,8 @@ class Jwt:
             raise ConfigError("leeway: at most 60s; if clocks differ by more, set them")
         if self.maximum_lifetime <= timedelta() or not self.user_claim:
             raise ConfigError("maximum_lifetime and user_claim: must not be empty, or every login would be refused")
+        if not self.audience_claim:
+            raise ConfigError("audience_claim: must not be empty; without it, `aud` is the claim")
         self.rules = TokenRules(
             issuer=self.issuer,
             audiences=audiences,
@@ -136,6 +141,7 @@ class Jwt:
             required=self.required_claims,
             bound=self.certificate_bound,
             single_use=self.single_use,
+            audience_claim=self.audience_claim,
         )
         self.mapper = Mapper(self.user_claim, self.group_claims)
         self.algorithms = self._allowed()

@@ -16,9 +16,7 @@ from hashlib import sha256
 from typing import Any, Literal, TypeAlias, TypeGuard
 
 from dicomgate.kit.inspect import ClaimProblem
-from dicomgate.kit.text import is_name, quoted
-
-from .discovery import told_apart
+from dicomgate.kit.text import is_name, quoted, told_apart
 
 TokenType: TypeAlias = Literal["access", "id", "either"]
 Scalar: TypeAlias = str | int | bool
@@ -32,6 +30,8 @@ _TYPES: Mapping[TokenType, frozenset[str | None]] = {
 }
 _SPACED = frozenset(("scope", "scp"))
 """RFC 8693 4.2: "The value of the scope claim is a JSON string containing a space-separated list of scopes." """
+_ANY_CASE = frozenset(("token_type",))
+"""RFC 6749 5.1: "Value is case insensitive." All other values are compared as they are."""
 _MOST_GROUPS = 1000
 _TOLD = ("jti", "client_id", "azp")
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
@@ -74,6 +74,7 @@ class TokenRules:
     required: Wanted = field(default_factory=dict)
     bound: bool = False
     single_use: bool = False
+    audience_claim: str = "aud"
 
     def problems(
         self, claims: Mapping[str, Any], *, type_: str | None, certificate: bytes | None, now: float
@@ -82,13 +83,16 @@ class TokenRules:
         yield from self._kind(type_, claims)
         if claims.get("iss") != self.issuer:
             yield ClaimProblem("iss", told_apart(claims.get("iss"), self.issuer))
-        yield from audience_problems(claims, self.audiences)
+        yield from self._audience(claims)
         yield from time_problems(claims, leeway=self.leeway, now=now, needed=("exp", "iat"))
         yield from self._lifetime(claims)
         if self.single_use and not is_name(claims.get("jti")):
             yield ClaimProblem("jti", "is missing; without it a second use cannot be seen")
         if "jti" in claims and not isinstance(claims["jti"], str):
             yield ClaimProblem("jti", "not text")
+        if not isinstance(claims.get("sub"), str | None):
+            # null says as much as nothing; LemonLDAP::NG writes it into a client's own token.
+            yield ClaimProblem("sub", "not text")
         yield from value_problems(claims, self.required)
         yield from binding_problems(claims, certificate, bound=self.bound)
 
@@ -100,6 +104,12 @@ class TokenRules:
         if "events" in claims:  # RFC 8417; OpenID Connect Back-Channel Logout 2.4
             yield ClaimProblem("events", "a security event, for example a logout, is no login")
 
+    def _audience(self, claims: Mapping[str, Any]) -> Iterator[ClaimProblem]:
+        if self.audience_claim != "aud":
+            yield from audience_problems(claims, self.audiences, self.audience_claim)
+        if self.audience_claim == "aud" or "aud" in claims:  # one that is there binds the gateway, wherever it looks
+            yield from audience_problems(claims, self.audiences)
+
     def _lifetime(self, claims: Mapping[str, Any]) -> Iterator[ClaimProblem]:
         ends, begins = claims.get("exp"), claims.get("iat")
         if is_moment(ends) and is_moment(begins) and ends - begins > self.maximum_lifetime:
@@ -109,14 +119,16 @@ class TokenRules:
 _ARTICLE = {"access": "an access token (at+jwt)", "id": "an ID token", "either": "an access or ID token"}
 
 
-def audience_problems(claims: Mapping[str, Any], audiences: Sequence[str]) -> Iterator[ClaimProblem]:
-    """RFC 7519 4.1.3: a recipient that `aud` does not name must reject the token."""
-    audience = claims.get("aud")
+def audience_problems(
+    claims: Mapping[str, Any], audiences: Sequence[str], claim: str = "aud"
+) -> Iterator[ClaimProblem]:
+    """RFC 7519 4.1.3: a recipient that `aud` does not name must reject the token. `claim`: the path of another."""
+    audience = at(claims, claim)
     named = [audience] if isinstance(audience, str) else audience
     if not isinstance(named, list) or not named or not all(isinstance(one, str) for one in named):
-        yield ClaimProblem("aud", "is missing, or neither text nor a list of texts")
+        yield ClaimProblem(claim, "is missing, or neither text nor a list of texts")
     elif not set(audiences).intersection(named):
-        yield ClaimProblem("aud", f"{quoted(named)}, none of {', '.join(map(repr, audiences))}")
+        yield ClaimProblem(claim, f"{quoted(named)}, none of {', '.join(map(repr, audiences))}")
 
 
 def time_problems(
@@ -146,7 +158,7 @@ def value_problems(claims: Mapping[str, Any], required: Wanted) -> Iterator[Clai
     for path, wanted in required.items():
         any_of = wanted if isinstance(wanted, Sequence) and not isinstance(wanted, str) else [wanted]
         found = values(claims, path)
-        if not any(_same(one, value) for one in any_of for value in found):
+        if not any(_same(one, value, path) for one in any_of for value in found):
             yield ClaimProblem(path, f"{quoted(found) if found else 'is missing'}; required is {wanted!r}")
 
 
@@ -174,7 +186,9 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
-def _same(wanted: object, value: object) -> bool:
+def _same(wanted: object, value: object, path: str) -> bool:
+    if path in _ANY_CASE and isinstance(wanted, str) and isinstance(value, str):
+        return wanted.lower() == value.lower()
     return type(wanted) is type(value) and wanted == value  # 1 is not true, and "1" is neither of them
 
 
@@ -188,6 +202,8 @@ class Mapper:
     def user(self, claims: Mapping[str, Any]) -> str | ClaimProblem:
         """The user's name, or why there is none."""
         user = at(claims, self.user_claim)
+        if user is None:
+            return ClaimProblem(self.user_claim, "is missing; user_claim must say which claim has the user's name")
         return user if is_name(user) else ClaimProblem(self.user_claim, f"{quoted(user)} cannot be a user's name")
 
     def groups(self, claims: Mapping[str, Any]) -> frozenset[str]:

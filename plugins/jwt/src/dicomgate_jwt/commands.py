@@ -130,13 +130,19 @@ def _claims(jwt: Jwt, token: Token, now: float) -> dict[str, str | None]:
     """The claims that are checked, in the order of the table, with their values; None for one that is not there."""
     there = {name: quoted(token.claims[name]) for name in ("iss", "aud", "jti") if name in token.claims}
     shown: dict[str, str | None] = {name: there.get(name) for name in ("iss", "aud")}
+    if jwt.audience_claim != "aud":
+        shown[jwt.audience_claim] = _quoted(at(token.claims, jwt.audience_claim))
     shown |= {name: _moment(token.claims.get(name), now) for name in ("exp", "iat", "nbf")}
     shown["jti"] = there.get("jti")
     shown["cnf"] = "bound to the client certificate that was presented" if "cnf" in token.claims else None
     for path in (*jwt.rules.required, *jwt.mapper.group_claims):
         shown[path] = quoted(values(token.claims, path)) if values(token.claims, path) else None
-    shown[jwt.mapper.user_claim] = quoted(at(token.claims, jwt.mapper.user_claim))
+    shown[jwt.mapper.user_claim] = _quoted(at(token.claims, jwt.mapper.user_claim))
     return shown
+
+
+def _quoted(value: object) -> str | None:
+    return None if value is None else quoted(value)
 
 
 def _moment(value: object, now: float) -> str | None:

@@ -11,7 +11,7 @@ import logging
 from dicomgate import ConfigError
 from dicomgate.kit.fetch import Fetcher, FetchError, check_url, url_problem
 from dicomgate.kit.refreshed import Refreshed
-from dicomgate.kit.text import quoted
+from dicomgate.kit.text import told_apart
 
 from .strict_json import NotJsonError, read_object
 
@@ -66,12 +66,6 @@ async def discovered(fetcher: Fetcher, issuer: str, name: str, until: float | No
     if reason := url_problem(document.get(name)):
         raise FetchError(f"its discovery document: {name}: {reason}")
     return str(document[name])
-
-
-def told_apart(found: object, configured: str) -> str:
-    """Two issuers that differ, in words; issuers are compared byte for byte, and a slash at the end is one."""
-    slash = isinstance(found, str) and found.rstrip("/") == configured.rstrip("/")
-    return f"{quoted(found)}, not {configured!r}{' (the slash at the end counts)' if slash else ''}"
 
 
 def discovery_url(issuer: str) -> str:

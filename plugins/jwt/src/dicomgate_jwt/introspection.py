@@ -20,7 +20,7 @@ from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Pass
 from dicomgate.kit.fetch import Fetcher, FetchError
 from dicomgate.kit.files import read_secret_text
 from dicomgate.kit.inspect import ClaimProblem
-from dicomgate.kit.text import quoted
+from dicomgate.kit.text import quoted, told_apart
 
 from .claims import Mapper, Scalar, audience_problems, binding_problems, end, time_problems, told, value_problems
 from .discovery import IntrospectionEndpoint
@@ -149,7 +149,7 @@ class Introspection:
 
     def _problems(self, claims: Claims, certificate: bytes | None, now: float) -> Iterator[ClaimProblem]:
         if self.issuer is not None and "iss" in claims and claims["iss"] != self.issuer:
-            yield ClaimProblem("iss", f"{quoted(claims['iss'])}, not {self.issuer!r}")
+            yield ClaimProblem("iss", told_apart(claims["iss"], self.issuer))
         kind = claims.get("token_type", "bearer")
         if not isinstance(kind, str) or kind.lower() not in _BEARER:
             yield ClaimProblem("token_type", f"{quoted(kind)} is not the type of an access token")

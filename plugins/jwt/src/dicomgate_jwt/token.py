@@ -23,6 +23,7 @@ LONGEST = 32_768
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 _COMPACT = re.compile(rb"[^.]*\.[^.]*\.[^.]*")
+_SCHEME = b"bearer "
 _NAME = re.compile(r"[\x20-\x7e]{1,256}")
 _MEDIA_TYPE = re.compile(r"[\x21-\x7e]{1,64}")
 _NOT_UNDERSTOOD = ("crit", "b64", "enc", "zip")
@@ -56,7 +57,8 @@ class Token:
 
 def plain(data: bytes) -> bytes:
     """The field without a leading "Bearer " and one trailing line end, which some clients send with it."""
-    data = data.removeprefix(b"Bearer ")
+    if data[: len(_SCHEME)].lower() == _SCHEME:  # RFC 9110 11.1: "a case-insensitive token to identify the scheme"
+        data = data[len(_SCHEME) :]
     return data[:-1].removesuffix(b"\r") if data.endswith(b"\n") else data
 
 

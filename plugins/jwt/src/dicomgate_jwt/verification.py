@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import jwt
+from jwt.types import Options
 
 from dicomgate.kit.inspect import ClaimProblem
 from dicomgate.kit.text import quoted
@@ -46,7 +47,7 @@ def signature_problem(token: Token, keys: Sequence[Key], rules: TokenRules) -> C
                 audience=list(rules.audiences),
                 issuer=rules.issuer,
                 leeway=rules.leeway,
-                options={"require": ["exp", "iat", "iss", "aud"], "enforce_minimum_key_length": True},
+                options=_options(rules),
             )
         except jwt.InvalidSignatureError:
             continue
@@ -54,6 +55,17 @@ def signature_problem(token: Token, keys: Sequence[Key], rules: TokenRules) -> C
             return ClaimProblem("token", quoted(str(error)))
         return None
     return ClaimProblem("signature", "not made with this key, or the token was changed")
+
+
+def _options(rules: TokenRules) -> Options:
+    """What PyJWT is to check; `claims` has the rules for what it leaves."""
+    named = rules.audience_claim == "aud"
+    return {
+        "require": ["exp", "iat", "iss", *["aud"] * named],
+        "verify_aud": named,
+        "verify_sub": False,  # it would refuse null
+        "enforce_minimum_key_length": True,
+    }
 
 
 def problems(
