@@ -249,8 +249,9 @@ async def test_no_login_without_its_record_where_that_is_required(
     settings = GATEWAY.replace("audit.jsonl", audit)
     assert await refusals(LoginService.configured(write(tmp_path, settings + staff)), ALICE) == [None]
     required = LoginService.configured(write(tmp_path, f"{settings}audit_required = true\n{staff}"))
-    given = await answers(required, ALICE, ALICE)
-    assert [one.refusal if isinstance(one, Refuse) else None for one in given] == [expected] * 2
+    built = LoginService.of([Staff()], audit=tmp_path / audit, audit_required=True)
+    given = await answers(required, ALICE, ALICE) + await answers(built, ALICE)
+    assert [one.refusal if isinstance(one, Refuse) else None for one in given] == [expected] * 3
     for one in given:
         why = "no login without its audit record (audit_required): No space left on device"
         assert isinstance(one, Admit) or one.reason == why

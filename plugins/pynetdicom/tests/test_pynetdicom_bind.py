@@ -259,6 +259,8 @@ def test_given_authenticators_have_an_audit_too(tmp_path: Path) -> None:
     with bind([Ward(), Ward()], audit=audit) as login, entity(login) as address:
         assert log_in(address, 1, *GENUINE[1]) is None
     assert told(tmp_path)[0]["authenticator"] == "ward-1"
+    with bind(Ward(), audit="/dev/full", audit_required=True) as login, entity(*login.strict) as address:
+        assert log_in(address, 1, *GENUINE[1]) == TRY_LATER
 
 
 def test_whose_authenticators(tmp_path: Path, install_authenticator: Any) -> None:
@@ -286,6 +288,8 @@ def test_what_cannot_be_bound(tmp_path: Path) -> None:
         bind(tmp_path / "dicomgate.toml", cleartext_passcodes=True)
     with pytest.raises(ConfigError, match="only be given with a configuration file"):
         bind(Ward(), listener="ward")
+    with pytest.raises(ConfigError, match="audit_required: there is no audit; say in audit which file to write"):
+        bind(Ward(), audit_required=True)
     with pytest.raises(ConfigError, match="no authenticator was given"):
         bind([])
     with pytest.raises(PluginError, match="has no method authenticate"):

@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 import inspect
+import json
 import logging
+import os
 import re
+import shlex
+import ssl
+import subprocess
+import sys
 import tomllib
+from dataclasses import fields, replace
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
-from pynetdicom import AE, _config, evt
-from pynetdicom.transport import ThreadedAssociationServer
+from pynetdicom import _config, evt
 
 import dicomgate_pynetdicom
 from dicomgate.run.embedding import DEFAULT_DEADLINE
 from dicomgate.testing import ask, attempt, pages, passcode
-from dicomgate.testing.evidence import ALICE
+from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.page_contract import AuthenticatorPage, Keys
-from dicomgate.testing.peers.loopback import HOST, free_port
+from dicomgate.testing.peers.loopback import free_port
+from dicomgate.testing.peers.process import Service
+from dicomgate.testing.peers.pynetdicom_scu import associate, user_identity
+from dicomgate.testing.slices import ct_slice
 from dicomgate_passcode.hashing import make_hash
-from dicomgate_pynetdicom import adapt, bind, configured
+from dicomgate_pynetdicom import Principal, adapt, bind, configured
 from dicomgate_pynetdicom.event import RequestedAssociation
 from plugins.pynetdicom.tests.entities import REFUSED_IDENTITY, TRY_LATER, entity, log_in
 from plugins.pynetdicom.tests.wards import GENUINE, Ward
 
 PAGE = pages.DOCS / "pynetdicom.md"
 TEXT = pages.text(PAGE)
+CHOSEN = b"correct horse battery"
 
 
 def block(language: str, note: str) -> str:
@@ -53,33 +64,55 @@ def test_every_keyword() -> None:
     assert table("keyword")["deadline"][0] == f"{DEFAULT_DEADLINE.total_seconds():g} s"
 
 
-def test_the_ae_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its code and its file as they stand, but for the port and for the time that it runs."""
-    (tmp_path / "dicomgate.toml").write_text(block("toml", "ae"))
-    (tmp_path / "users.htpasswd").touch(mode=0o600)
-    (tmp_path / "users.htpasswd").write_text(f"alice:{make_hash(ALICE)}\n")
+def test_the_ae_of_the_page(tmp_path: Path) -> None:
+    """Its program, its file and its commands as they stand, but for the port and the time that a hash may take."""
+    port = str(free_port())
+    (tmp_path / "ward.py").write_text(block("python", "ae").replace("2762", port))
+    (tmp_path / "dicomgate.toml").write_text(block("toml", "ae") + 'timeout = "20s"\n')
+    certificate, add, serve, echo = block("sh", "ae").replace("2762", port).splitlines()
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+    def call(line: str, said: bytes = CHOSEN) -> int:
+        environment = {**os.environ, "PATH": path}
+        return subprocess.run(line, shell=True, cwd=tmp_path, input=said, timeout=60, env=environment).returncode  # noqa: S602 (our own page)
+
+    assert [call(line) for line in (certificate, add)] == [0, 0]
+    server = shlex.split(serve.removesuffix(" &"))
+    begin: list[str | Path] = ["sh", "-c", 'cd "$0" && exec "$@"', tmp_path, *server]
+    with Service(begin, log=tmp_path / "log", ports=[int(port)], environment={"PATH": path}):
+        assert [call(echo), call(echo, WRONG)] == [0, 1]
+        image = ct_slice(tmp_path / "ct.dcm")
+        trusting = ssl.create_default_context(cafile=tmp_path / "ward.pem")
+        identity = user_identity(2, b"alice", CHOSEN)
+        with associate(("localhost", int(port)), identity=identity, tls=trusting) as association:
+            assert association.send_c_store(tmp_path / "ct.dcm").Status == 0
+        assert f"alice stores {image.SOPInstanceUID}" in (tmp_path / "log").read_text()
+    reasons = [json.loads(line).get("reason") for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    assert "wrong passcode" in reasons
+    assert block("python", "ae") in (PAGE.parents[1] / "plugins/pynetdicom/README.md").read_text()
+
+
+def test_the_listener_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it allows, and what is refused without it."""
     monkeypatch.chdir(tmp_path)
-    answers: list[Any] = []
-    begin = AE.start_server
+    Path("users.htpasswd").touch(mode=0o600)
+    Path("users.htpasswd").write_text(f"alice:{make_hash(ALICE)}\n")
+    without = block("toml", "ae") + 'timeout = "20s"\n'
+    for text, answer in ((without, REFUSED_IDENTITY), (without + block("toml", "listener"), None)):
+        Path("dicomgate.toml").write_text(text)
+        with bind("dicomgate.toml") as login, entity(*login.strict) as address:
+            assert log_in(address, 2, b"alice", ALICE) == answer
+            assert log_in(address, None) == REFUSED_IDENTITY
+    assert "without TLS" in Path("audit.jsonl").read_text()
 
-    def start_server(ae: AE, address: tuple[str, int], evt_handlers: Any) -> None:
-        assert address == ("", 11112)
-        here = (HOST, free_port())
-        server = begin(ae, here, block=False, evt_handlers=evt_handlers)
-        assert isinstance(server, ThreadedAssociationServer)
-        answers.extend(log_in(here, *credential) for credential in ((2, b"alice", ALICE), (1, b"alice"), (None,)))
-        ae.shutdown()
 
-    monkeypatch.setattr(AE, "start_server", start_server)
-    exec(block("python", "ae"), vars(ModuleType("page")))  # noqa: S102
-    assert answers == [REFUSED_IDENTITY] * 3, "a passcode in the clear"
-    reasons = [re.search(r'"reason": "([^"]*)', line) for line in Path("audit.jsonl").read_text().splitlines()]
-    assert "without TLS" in str(reasons[0] and reasons[0][1])
-    tables = 'cleartext_passcodes = true\nname = "ward"\nbind = "127.0.0.1:0"\n'
-    (tmp_path / "dicomgate.toml").write_text(f'{block("toml", "ae")}\ntimeout = "20s"\n[[listener]]\n{tables}')
-    answers.clear()
-    exec(block("python", "ae"), vars(ModuleType("page")))  # noqa: S102
-    assert answers == [None, REFUSED_IDENTITY, REFUSED_IDENTITY]
+def test_who_of_the_page() -> None:
+    assert [*table("of who")] == [field.name for field in fields(Principal)]
+    alice = Principal("alice", "staff", frozenset({"radiographers"}), {}, None)
+    for who, status in ((alice, 0x0000), (replace(alice, groups=frozenset()), 0x0124), (None, 0x0124)):
+        page: dict[str, Any] = {"login": Mock(**{"who.return_value": who}), "store": lambda _, sent_by: 0x0000}
+        exec(block("python", "who"), page)  # noqa: S102
+        assert page["handle_store"](Mock()) == status
 
 
 def test_the_handler_of_the_page() -> None:

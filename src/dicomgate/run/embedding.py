@@ -118,16 +118,20 @@ class LoginService:
         workers: int = DEFAULT_WORKERS,
         cleartext_passcodes: bool = False,
         audit: Path | None = None,
+        audit_required: bool = False,
     ) -> LoginService:
         """From these authenticators, in this order; an identity is required. Attempts are counted in this process.
 
         An authenticator is named after its class. `deadline` and `workers` apply to each one separately; `audit` is the
-        file to write, None for none. Raises PluginError for an object that is not an authenticator.
+        file to write, None for none. `audit_required`: True if no login may be without its record in it. Raises
+        PluginError for an object that is not an authenticator, and ConfigError if a record is required of no audit.
         """
+        if audit_required and audit is None:
+            raise ConfigError("audit_required: there is no audit; say in audit which file to write")
         named = zip(_names(authenticators), authenticators, strict=True)
         links = [Link(name, one, deadline=deadline, workers=workers) for name, one in named]
         chain = Chain(links)
-        policy = Policy(_UNNAMED, decision_timeout=decision_timeout(chain))
+        policy = Policy(_UNNAMED, decision_timeout=decision_timeout(chain), audit_required=audit_required)
 
         def make_audit() -> Audit | None:
             return Audit(audit, socket.gethostname()) if audit is not None else None

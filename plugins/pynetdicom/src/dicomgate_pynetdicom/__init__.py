@@ -2,5 +2,6 @@
 
 from .adapter import adapt, configured
 from .binding import Binding, bind
+from .principals import Principal
 
-__all__ = ["Binding", "adapt", "bind", "configured"]
+__all__ = ["Binding", "Principal", "adapt", "bind", "configured"]

@@ -4,6 +4,8 @@ ae.start_server(("", 11112), evt_handlers=[bind("dicomgate.toml")])
 
 with bind("dicomgate.toml") as login:
     ae.start_server(("", 11112), evt_handlers=[*login.strict, (evt.EVT_C_STORE, handle_store)])
+
+In `handle_store`, `login.who(event.assoc)` tells who has logged in.
 """
 
 from __future__ import annotations
@@ -15,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from pynetdicom import evt
+from pynetdicom.association import Association
 
 from dicomgate import Authenticator, ConfigError
 from dicomgate.run.embedding import DEFAULT_DEADLINE, DEFAULT_WORKERS, LoginService
 
 from .handlers import Handlers
 from .login_thread import LoginThread
+from .principals import Principal, Principals
 
 Handler = tuple[Any, Callable[..., Any]]
 """An event of pynetdicom and the function to call."""
@@ -29,6 +33,7 @@ Handler = tuple[Any, Callable[..., Any]]
 class Binding(tuple[Any, Callable[..., Any]]):
     """An item for `evt_handlers`, (EVT_USER_ID, handler), and a context manager that closes it."""
 
+    _principals: Principals
     _thread: LoginThread
     strict: list[Handler]
     """Items for `evt_handlers` instead, before all others. They add what pynetdicom lacks: requests without identity
@@ -40,7 +45,7 @@ class Binding(tuple[Any, Callable[..., Any]]):
         thread = LoginThread(logins)
         handlers = Handlers(thread)
         self = super().__new__(cls, (evt.EVT_USER_ID, handlers.identified))
-        self._thread = thread
+        self._principals, self._thread = handlers.principals, thread
         self.strict = [
             (evt.EVT_REQUESTED, handlers.requested),
             (evt.EVT_USER_ID, handlers.admitted),
@@ -59,6 +64,16 @@ class Binding(tuple[Any, Callable[..., Any]]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def who(self, association: Association) -> Principal | None:
+        """Who has logged in on this association: in any handler, `login.who(event.assoc)`; may be called in any thread.
+
+        None if this binding has admitted nobody on it: with `login` alone, a client without a user identity. It is
+        known from EVT_ESTABLISHED on, for as long as the association object exists. Raises TypeError for anything else.
+        """
+        if not isinstance(association, Association):
+            raise TypeError(f"who: an association is expected, event.assoc, not {type(association).__name__}")
+        return self._principals.of(association)
+
     def close(self) -> None:
         """Leave the authenticators, close state and audit, end the thread. Every later login is refused."""
         self._thread.close()
@@ -72,17 +87,21 @@ def bind(
     workers: int | None = None,
     cleartext_passcodes: bool | None = None,
     audit: str | PathLike[str] | None = None,
+    audit_required: bool | None = None,
 ) -> Binding:
     """Let a chain answer EVT_USER_ID: that of a configuration file, or the given authenticators in this order.
 
     With a file: `listener` names the listener whose authenticators and rules apply; by default the only one, or all
     authenticators if the file has no listener. With authenticators: `deadline` for each one; `workers`, the threads for
     each one that is a plain method; `cleartext_passcodes`, True to accept passcodes without TLS; `audit`, the file to
-    write. Raises ConfigError with everything that is wrong.
+    write; `audit_required`, True if no login may be without its record in it. Raises ConfigError with everything that
+    is wrong.
     """
     if isinstance(what, str | PathLike):
-        if any(option is not None for option in (deadline, workers, cleartext_passcodes, audit)):
-            raise ConfigError("deadline, workers, cleartext_passcodes and audit are set in the configuration file")
+        if any(option is not None for option in (deadline, workers, cleartext_passcodes, audit, audit_required)):
+            raise ConfigError(
+                "deadline, workers, cleartext_passcodes, audit and audit_required are set in the configuration file"
+            )
         return Binding(LoginService.configured(Path(what), listener))
     if listener is not None:
         raise ConfigError("listener can only be given with a configuration file")
@@ -95,5 +114,6 @@ def bind(
         workers=workers or DEFAULT_WORKERS,
         cleartext_passcodes=bool(cleartext_passcodes),
         audit=None if audit is None else Path(audit),
+        audit_required=bool(audit_required),
     )
     return Binding(logins)

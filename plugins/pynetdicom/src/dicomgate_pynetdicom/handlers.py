@@ -8,9 +8,7 @@ Rule 2: an exception is logged by its type, never with its text, which may hold 
 from __future__ import annotations
 
 import logging
-import threading
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
@@ -18,6 +16,7 @@ from dicomgate import DicomgateError
 from dicomgate.run.embedding import TRY_LATER, Admit, AssociateReject, Refuse
 
 from .login_thread import LoginThread, end_at
+from .principals import Principals
 from .request import attempt_of, is_secured, user_identity_of
 
 _log = logging.getLogger("dicomgate.pynetdicom")
@@ -28,13 +27,15 @@ class Handlers:
 
     def __init__(self, thread: LoginThread) -> None:
         self._thread = thread
-        self._admitted: WeakKeyDictionary[Any, Admit] = WeakKeyDictionary()
-        self._lock = threading.Lock()
+        self.principals = Principals()
 
     def identified(self, event: Any) -> tuple[bool, bytes | None]:
         """EVT_USER_ID alone. pynetdicom does the rest: it answers every refusal with the same A-ASSOCIATE-RJ."""
         answer = self._ask(event.assoc, TRY_LATER)
-        return (True, answer.server_response) if isinstance(answer, Admit) else (False, None)
+        if not isinstance(answer, Admit):
+            return False, None
+        self.principals.add(event.assoc, answer)
+        return True, answer.server_response
 
     def requested(self, event: Any) -> None:
         """EVT_REQUESTED of `strict`: ask the chain before pynetdicom negotiates anything."""
@@ -46,8 +47,7 @@ class Handlers:
                     item = UserIdentityNegotiation()
                     item.server_response = answer.server_response
                     association.acceptor.add_negotiation_item(item)
-                with self._lock:
-                    self._admitted[association] = answer
+                self.principals.add(association, answer)
                 return
         except Exception as error:  # noqa: BLE001 (rule 1)
             _log.error("an admitted association cannot be answered: %s", type(error).__name__)
@@ -56,20 +56,18 @@ class Handlers:
 
     def admitted(self, event: Any) -> tuple[bool, bytes | None]:
         """EVT_USER_ID of `strict`: what `requested` decided. The response is in the negotiation already."""
-        with self._lock:
-            return event.assoc in self._admitted, None
+        return self.principals.of(event.assoc) is not None, None
 
     def established(self, event: Any) -> None:
         """EVT_ESTABLISHED of `strict`. If another handler raised, pynetdicom may not have called `requested`."""
-        with self._lock:
-            admitted = self._admitted.pop(event.assoc, None)
-        if admitted is None:
+        principal = self.principals.of(event.assoc)
+        if principal is None:
             _log.error(
                 "an association was established without being admitted, and is aborted: put dicomgate's handlers first"
             )
             event.assoc.abort(block=True)
-        elif admitted.accept.expires_at is not None and self._thread.end_with_credential:
-            end_at(admitted.accept.expires_at, event.assoc)
+        elif principal.expires_at is not None and self._thread.end_with_credential:
+            end_at(principal.expires_at, event.assoc)
 
     def _ask(self, association: Any, always: AssociateReject | None) -> Admit | Refuse:
         try:
