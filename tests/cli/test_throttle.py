@@ -72,6 +72,9 @@ def test_a_key_that_nothing_is_counted_under_is_no(counted: Path, run: Any, one_
     line = one_line(run("throttle", "clear", "account:bob\x1b", "--config", counted), 1)
     assert line == 'no counter is called "account:bob\\x1b"\n'
     one_line(run("throttle", "clear", "account:\udcff", "--config", counted), 1)
+    said = one_line(run("throttle", "clear", "Alice", "--config", counted), 1)
+    assert said == 'no counter is called "Alice"; did you mean account:alice?\n'
+    assert "begins with account:" in one_line(run("throttle", "clear", "carol", "--config", counted), 1)
     assert len(keys(run("throttle", "list", "--config", counted))) == 3
 
 

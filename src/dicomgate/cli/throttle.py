@@ -13,6 +13,8 @@ import typer
 from ..config.load import load
 from ..errors import ConfigError, NegativeAnswer, StartError, StateUnavailable
 from ..events.log import quoted
+from ..kit.text import one_line
+from ..protection.account_key import LONGEST_NAME, account_key
 from ..run.protection import configured_state
 from ..state.protocol import Count, SharedState
 from .options import DEFAULT_CONFIG, ConfigOption
@@ -55,10 +57,24 @@ def clear(
     if bool(keys) == everything:
         raise ConfigError("give the keys to clear, or --all")
     wanted = [key.encode(errors="replace").decode() for key in keys or ()]  # bytes of a command line need not be text
-    cleared = _asked(config, lambda state: state.clear(wanted or None))
+    cleared, there = _asked(config, lambda state: _clear(state, wanted))
     if wanted and not cleared:
-        raise NegativeAnswer(f"no counter is called {' or '.join(map(quoted, wanted))}")
+        raise NegativeAnswer(f"no counter is called {' or '.join(map(quoted, wanted))}{_meant(wanted, there)}")
     typer.echo(f"{cleared} cleared", err=True)
+
+
+async def _clear(state: SharedState, keys: list[str]) -> tuple[int, list[str]]:
+    """How many were cleared; if none of these keys was there, the keys that there are."""
+    cleared = await state.clear(keys or None)
+    return cleared, [] if cleared else [count.key for count in await state.counters()]
+
+
+def _meant(keys: list[str], there: list[str]) -> str:
+    """The counters of accounts and addresses whose names were given without their kind."""
+    names = {name for key in keys for name in (key, account_key(key[:LONGEST_NAME]))}
+    if found := [key for key in there if key.partition(":")[2] in names]:
+        return f"; did you mean {' or '.join(map(one_line, found))}?"
+    return "" if all(":" in key for key in keys) else "; a key begins with account:, known: or source:"
 
 
 def _asked(path: Path, question: Callable[[SharedState], Awaitable[_Answer]]) -> _Answer:

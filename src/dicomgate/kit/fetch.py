@@ -221,7 +221,7 @@ def _said(error: Exception) -> str:
     cause: BaseException | None = error
     while cause is not None:  # the library says "All connection attempts failed" of a single one
         if message := getattr(cause, "verify_message", ""):
-            return f"its certificate is refused: {verification_in_words(message)}"
+            return f"certificate verify failed: {verification_in_words(message)}"
         if isinstance(cause, ConnectionError) and cause.strerror:
             return os.strerror(cause.errno or 0) if cause.errno else cause.strerror
         cause = cause.__cause__ or cause.__context__

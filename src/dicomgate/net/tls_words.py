@@ -1,7 +1,8 @@
 """What went wrong in a TLS handshake, in words for the operator.
 
 They say whose certificate or setting it is, and what to do. In the
-tables `{peer}` is "the client" on a listener and "the server" towards an upstream.
+tables `{peer}` is "the client" on a listener and "the server" towards an upstream, and `{authorities}` the key of the
+file with the authorities that are trusted there.
 """
 
 from __future__ import annotations
@@ -33,13 +34,14 @@ _REASONS: Mapping[str, str] = {
     ),
 }
 """By OpenSSL's name of the reason."""
+_AUTHORITIES = {"the client": "`client_ca`", "the server": "`ca` (without `ca`, the system's authorities count)"}
 _VERIFY: Mapping[str, str] = {
     "certificate has expired": "it has expired: renew it",
     "certificate is not yet valid": "it is not valid yet: look at both clocks",
-    "self-signed certificate": "it is self-signed and not trusted here: put it into the file of authorities",
-    "self-signed certificate in certificate chain": "its root authority is not in the file of authorities",
+    "self-signed certificate": "it is self-signed and not trusted here: put it into the file of {authorities}",
+    "self-signed certificate in certificate chain": "its root authority is not in the file of {authorities}",
     "unable to get local issuer certificate": (
-        "its issuer is not in the file of authorities, or {peer} does not send the intermediate certificate"
+        "its issuer is not in the file of {authorities}, or {peer} does not send the intermediate certificate"
     ),
     "unsuitable certificate purpose": "it was not issued for this use (extended key usage clientAuth or serverAuth)",
     "unsupported certificate purpose": "it was not issued for this use (extended key usage clientAuth or serverAuth)",
@@ -55,5 +57,5 @@ def reason_in_words(reason: str, peer: str) -> str:
 
 def verification_in_words(message: str, peer: str) -> str:
     """Why a certificate does not verify. `message` is OpenSSL's."""
-    why = _VERIFY.get(message, message.rstrip(".")).format(peer=peer)
+    why = _VERIFY.get(message, message.rstrip(".")).format(peer=peer, authorities=_AUTHORITIES.get(peer, "`ca`"))
     return f"the certificate of {peer} does not verify: {why}"
