@@ -116,7 +116,8 @@ def test_from_an_empty_folder_to_a_login(tmp_path: Path, serving: Callable[..., 
     python = environment(tmp_path / "venv")
     pip = (sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "install", "--no-index")
     call(*pip, "--no-deps", "--no-build-isolation", "-q", "-e", folder)
-    assert "shifts\tlist[str]\trequired\tThe shifts that may log in." in call(python, *DICOMGATE[1:], "plugins", "ward")
+    keys = call(python, *DICOMGATE[1:], "plugins", "ward")
+    assert "shifts\tlist of texts\trequired\tThe shifts that may log in." in keys
     done("pip install -e ., dicomgate plugins ward")
     with Pacs() as pacs:
         path = tmp_path / "dicomgate.toml"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dicomgate.kit.durations import parse_duration
+from dicomgate.kit.durations import duration_text, parse_duration
 
 UNITS = {"ms": timedelta(milliseconds=1), "s": timedelta(seconds=1), "m": timedelta(minutes=1),
          "h": timedelta(hours=1), "d": timedelta(days=1)}  # fmt: skip
@@ -29,6 +29,7 @@ UNITS = {"ms": timedelta(milliseconds=1), "s": timedelta(seconds=1), "m": timede
 )
 def test_what_an_operator_writes(text: str, seconds: float) -> None:
     assert parse_duration(text) == timedelta(seconds=seconds)
+    assert duration_text(timedelta(seconds=seconds)) == {"0.001s": "1ms"}.get(text, text)
 
 
 @settings(deadline=None)

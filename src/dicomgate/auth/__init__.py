@@ -10,4 +10,5 @@ Modules:
     members         What an authenticator says of itself besides its answers: the optional members of the contract
     problems        What pydantic finds wrong with a table, in the words of an administrator
     table           The keys that every `[[authenticator]]` table has; all others are the options of its authenticator
+    type_words      The type of an option in an administrator's words: "text", "duration", "list of paths"
 """

@@ -24,13 +24,14 @@ from typing_extensions import TypedDict
 
 from ..contract import Authenticator
 from ..errors import ConfigError, DicomgateError, PluginError, place
-from ..kit.durations import Duration
+from ..kit.durations import Duration, duration_text
 from .problems import Keys, describe_problems, nearest
 from .table import GATEWAY_KEYS
+from .type_words import type_in_words
 
 GROUP = "dicomgate.authenticators"
 _PLUGINS = ("certificate", "jwt", "kerberos", "ldap", "network", "passcode", "radius", "saml", "sql")
-_MODULES = re.compile(r"\b(?:[a-z_]\w*\.)+")
+_RAISES = re.compile(r"\s*\bRaises \w+Error\b[^.;]*(?:\.|; (.))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +117,7 @@ def options(factory: Callable[..., object]) -> list[Option]:
     return [
         Option(
             parameter.name,
-            "any"
-            if parameter.annotation is parameter.empty
-            else _MODULES.sub("", inspect.formatannotation(parameter.annotation)).replace("timedelta", "duration"),
+            type_in_words(parameter.annotation),
             "" if parameter.default is parameter.empty else _as_toml(_default(factory, parameter)),
             parameter.default is parameter.empty,
         )
@@ -136,6 +135,12 @@ def options_adapter(factory: Callable[..., object]) -> TypeAdapter[Any]:
         raise PluginError(f"the annotations of {factory!r} cannot be used: {type(error).__name__}: {error}") from error
 
 
+def description(factory: Callable[..., object]) -> str:
+    """What its docstring says to an operator; what it raises is for programmers."""
+    said = _RAISES.sub(lambda raises: f" {raises[1].upper()}" if raises[1] else "", inspect.getdoc(factory) or "")
+    return said.strip()
+
+
 def _default(factory: Callable[..., object], parameter: inspect.Parameter) -> object:
     """The default of a key. For a `default_factory` of a dataclass, the signature does not show it."""
     field: Any = getattr(factory, "__dataclass_fields__", {}).get(parameter.name)
@@ -143,9 +148,11 @@ def _default(factory: Callable[..., object], parameter: inspect.Parameter) -> ob
 
 
 def _as_toml(value: object) -> str:
-    """A default as it would be written in the file."""
+    """A default as it would be written in the file; "none" for a key that is then absent."""
+    if value is None:
+        return "none"
     if isinstance(value, timedelta):
-        return f'"{value.total_seconds():g}s"'
+        return json.dumps(duration_text(value))
     if isinstance(value, Path):
         return json.dumps(str(value))
     plain = isinstance(value, str | bool | int | float | list | tuple) or value == {}

@@ -70,7 +70,7 @@ def _handles(factory: object) -> str:
 def _explain(name: str) -> None:
     factory = discovery.find(name)
     typer.echo(f"[[authenticator]] use = {name!r}".replace("'", '"'))
-    if documentation := inspect.getdoc(factory):
+    if documentation := discovery.description(factory):
         typer.echo(f"\n{documentation}")
     typer.echo()
     said = field_docstrings(factory)

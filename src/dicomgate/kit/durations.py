@@ -27,6 +27,14 @@ def parse_duration(text: object) -> timedelta:
     return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
 
 
+def duration_text(value: timedelta) -> str:
+    """A duration as `parse_duration` reads it, in the largest unit that needs no decimals; parts of a second in "s"."""
+    seconds = value.total_seconds()
+    fits = (unit for unit, size in reversed(_UNITS.items()) if seconds >= size and (size == 1 or not seconds % size))
+    unit = next(fits, "s" if not seconds else "ms")
+    return f"{seconds / _UNITS[unit]:g}{unit}"
+
+
 def _not_zero(value: timedelta) -> timedelta:
     if not value:
         raise ValueError("must be longer than 0: with no time at all every client would be refused")
