@@ -1,16 +1,17 @@
 """What the documentation needs to be a site: hooks of MkDocs (mkdocs.yml names this file).
 
 The pages are written for GitHub and stay as they are. On their way into the site links that lead out of docs/ are bent
-to where the site has it, the note behind a fence's language is dropped, and the diagrams are drawn here:
-GitHub's mermaid would be fetched from a content delivery network by every reader.
+to where the site has it, the note after a fence's language is dropped, charts are cut into their parts (a narrow screen
+shows them below each other), and the diagrams are drawn here: GitHub's mermaid would be fetched from a content delivery
+network by every reader.
 """
 
 from __future__ import annotations
 
-import inspect
 import re
 import sys
 from collections.abc import Iterator
+from math import ceil
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -21,6 +22,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from dicomgate.auth import loading as discovery
+from dicomgate.cli.plugins import field_docstrings
 from dicomgate.errors import PluginError
 
 sys.path.append(str(Path(__file__).parents[1]))  # MkDocs does not do so for hooks
@@ -38,6 +40,12 @@ LONG_CELL = 48
 
 _LINK = re.compile(r"\]\((?:\.\./|docs/)?([^)#\s]+)(#[^)\s]*)?\)")
 _NOTE = re.compile(r"^(```\w+) \w+$", re.MULTILINE)
+_TEXT = re.compile(r"^```text\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_COLUMNS = re.compile(r"\S {3,}\S")
+_CHART = re.compile(r"^!\[([^]]*)\]\((performance/[\w-]+\.svg)\)$", re.MULTILINE)
+_SIZE = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
+_AXES = re.compile(r'<g id="axes_\d+"><g id="patch_\d+"><path d="M [\d.]+ [\d.]+L ([\d.]+) ')
+_PICTURE = re.compile(r"^!\[[^]]*\]\((assets/[\w-]+\.svg)\)$", re.MULTILINE)
 _ROW = re.compile(r"^\|.*$", re.MULTILINE)
 _CODE = re.compile(r"`[^`]*`")
 _MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -83,8 +91,38 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     for name, there in ELSEWHERE.items():
         markdown = markdown.replace(f"](../{name})", f"]({there})")
     markdown = _NOTE.sub(r"\1", markdown)
+    markdown = _TEXT.sub(_drawing, markdown)
+    markdown = _CHART.sub(_parts, markdown)
+    markdown = _PICTURE.sub(lambda image: f'<div class="picture">{_svg(image[1])}</div>', markdown)
     markdown = _ROW.sub(lambda row: _CODE.sub(lambda code: code[0].replace("\\|", "|"), row[0]), markdown)
     return _MERMAID.sub(lambda block: machine_drawing.drawn(block[1]), markdown)
+
+
+def _drawing(block: re.Match[str]) -> str:
+    """Lines that are too long for a screen are continued below, but not where columns are drawn with spaces."""
+    return f"```{{.text .drawing}}\n{block[1]}```" if _COLUMNS.search(block[1]) else block[0]
+
+
+def _svg(name: str) -> str:
+    """A picture as a part of the page, so that its colours are the page's."""
+    return "".join(line.strip() for line in (ROOT / "docs" / name).read_text("utf-8").splitlines())
+
+
+def _parts(image: re.Match[str]) -> str:
+    """A chart of `bench`, with two columns, as an image for each of its parts."""
+    chart = _svg(image[2])
+    width, height = (float(number) for number in _SIZE.findall(chart)[0])
+    right_edges = [float(x) for x in _AXES.findall(chart)]
+    middle = right_edges[0] + 3
+    high = height / ceil(len(right_edges) / 2)
+    views = [(index % 2 * middle, index // 2 * high, index % 2) for index in range(len(right_edges))]
+    parts = [
+        f'<img alt="{image[1]}" src="{image[2]}#svgView(viewBox({left:g},{top:g},{wide:g},{high:g}))" '
+        f'style="aspect-ratio: {wide:g} / {high:g}">'
+        for left, top, second in views
+        for wide in [width - middle if second else middle]
+    ]
+    return f'<div class="chart">{"".join(parts)}</div>'
 
 
 KEYS = """\
@@ -108,7 +146,10 @@ def _keys_of(name: str) -> Iterator[str]:
     except PluginError as error:
         yield str(error)
         return
-    yield inspect.getdoc(factory) or ""
-    yield from ("", "| key | type | default |", "| --- | --- | --- |")
+    yield discovery.description(factory)
+    yield from ("", "| key | type | default | meaning |", "| --- | --- | --- | --- |")
+    said = field_docstrings(factory)
     for option in discovery.options(factory):
-        yield f"| `{option.name}` | `{option.type}` | {'required' if option.required else f'`{option.default}`'} |"
+        default = "required" if option.required else "none" if option.default == "none" else f"`{option.default}`"
+        meaning = said.get(option.name, "").replace("|", "\\|")
+        yield f"| `{option.name}` | {option.type} | {default} | {meaning} |"

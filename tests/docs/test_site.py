@@ -130,6 +130,23 @@ def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, Html]) -
     assert not any("mermaid" in page.classes for page in pages.values())
 
 
+def test_the_search_works_from_the_disk(site: Path, pages: dict[Path, Html]) -> None:
+    """Where a browser lets a page neither fetch its index nor start a worker: both come as scripts."""
+    index = (site / "search" / "search_index.js").read_text("utf-8")
+    assert index.startswith("var __index = {")
+    assert "A-ASSOCIATE-RJ" in index
+    assert all(any(path.endswith("assets/iframe-worker.js") for path in page.loaded) for page in pages.values())
+
+
+def test_every_chart_is_shown_in_parts(pages: dict[Path, Html], site: Path) -> None:
+    """Each part of a chart is an image of its own, so that a narrow screen shows all of it."""
+    shown = pages[site / "performance.html"].loaded
+    for chart in DOCS.glob("performance/*.svg"):
+        parts = len(re.findall(r'<g id="axes_\d+">', chart.read_text("utf-8")))
+        assert sum(path.startswith(f"performance/{chart.name}#svgView(viewBox(") for path in shown) == parts > 1
+    assert "<svg" in (site / "index.html").read_text("utf-8").partition('class="picture"')[2][:20]
+
+
 def test_every_page_is_in_the_navigation(site: Path, pages: dict[Path, Html]) -> None:
     home = {urldefrag(link)[0] for link in pages[site / "index.html"].links}
     written = {str(path.relative_to(DOCS).with_suffix(".html")) for path in DOCS.rglob("*.md")}

@@ -1,0 +1,219 @@
+"""What deploy/ has for administrators, and the pages about it: run where that is possible, compared otherwise."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import ssl
+import stat
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dicomgate import ConfigError
+from dicomgate.config.load import load
+from dicomgate.kit.files import read_private
+from dicomgate.testing.pages import DOCS, ROOT, blocks, text
+
+DEPLOY = ROOT / "deploy"
+HOOK = DEPLOY / "certbot" / "dicomgate.sh"
+KUBERNETES = DEPLOY / "kubernetes"
+
+
+def shell(script: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = ["sh", "-euc", script]
+    environment = {"PATH": os.environ["PATH"], **environment}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def lineage(folder: Path, key: str) -> Path:
+    """A folder as certbot's: `live` has links into `archive`, and root alone may read either."""
+    live, archive = folder / "live" / "gate.hospital.example", folder / "archive" / "gate.hospital.example"
+    for name, content in {"privkey": key, "fullchain": f"the certificate of {key}"}.items():
+        archive.mkdir(mode=0o700, parents=True, exist_ok=True)
+        live.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (archive / f"{name}1.pem").write_text(content)
+        (archive / f"{name}1.pem").chmod(0o600)
+        (live / f"{name}.pem").symlink_to(f"../../archive/gate.hospital.example/{name}1.pem")
+    return live
+
+
+def test_the_deploy_hook_of_certbot(tmp_path: Path) -> None:
+    given = {
+        "RENEWED_LINEAGE": str(lineage(tmp_path, "a key")),
+        "DICOMGATE_FOLDER": str(tmp_path / "tls"),
+        "DICOMGATE_GROUP": str(os.getgid()),
+        "DICOMGATE_RELOAD": "touch reloaded",
+    }
+    other = shell(str(HOOK), tmp_path, **{**given, "DICOMGATE_CERTIFICATE": "www.hospital.example"})
+    assert (other.returncode, (tmp_path / "tls").exists(), (tmp_path / "reloaded").exists()) == (0, False, False)
+    for _ in ("the first time", "a renewal"):
+        done = shell(str(HOOK), tmp_path, **given)
+        assert (done.returncode, done.stderr) == (0, "")
+        (tmp_path / "reloaded").unlink()
+        files = {path.name: path.read_text() for path in (tmp_path / "tls").iterdir()}
+        assert files == {"gate.key": "a key", "gate.pem": "the certificate of a key"}
+        assert read_private(tmp_path / "tls" / "gate.key", 100) == b"a key"
+        assert stat.S_IMODE((tmp_path / "tls" / "gate.key").stat().st_mode) == 0o640
+    assert shell(str(HOOK), tmp_path, **{**given, "DICOMGATE_RELOAD": "false"}).returncode != 0
+
+
+def manifests() -> dict[str, Any]:
+    yaml: Any = pytest.importorskip("yaml")
+    return {one["kind"]: one for one in yaml.safe_load_all(text(KUBERNETES / "dicomgate.yaml"))}
+
+
+def test_the_manifests_fit_the_configuration_and_the_image(tmp_path: Path) -> None:
+    made = manifests()
+    pod = made["Deployment"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    tables = load(KUBERNETES / "dicomgate.toml").tables
+    (listener,) = tables.listener
+    port = container["ports"][0]["containerPort"]
+    assert {bound for _, bound in listener.bind} == {port} == {made["Service"]["spec"]["ports"][0]["port"]}
+    for probe in ("readinessProbe", "livenessProbe"):
+        assert container[probe]["tcpSocket"]["port"] == container["ports"][0]["name"]
+    assert pod["terminationGracePeriodSeconds"] >= tables.gateway.drain_timeout.total_seconds() + 20
+    user = pod["securityContext"]["runAsUser"]
+    assert f"USER {user}:{pod['securityContext']['fsGroup']}\n" in text(DEPLOY / "container" / "Dockerfile")
+    mounted = [one["mountPath"] for one in container["volumeMounts"]]
+    assert tables.state is not None
+    assert listener.tls is not None
+    for path in (listener.tls.certificate, listener.tls.key, tables.state.path, "/etc/dicomgate/dicomgate.toml"):
+        assert str(Path(str(path)).parent) in mounted
+    secrets = [one["secret"] for one in pod["volumes"] if "secret" in one]
+    assert [
+        (one["defaultMode"], f"generic {one['secretName']} " in text(KUBERNETES / "dicomgate.yaml")) for one in secrets
+    ]
+    assert {one["defaultMode"] for one in secrets} == {0o440}
+    (shown,) = [block.text for block in blocks(DOCS / "containers.md", "toml") if block.note == "kubernetes"]
+    assert text(KUBERNETES / "dicomgate.toml").endswith(shown)
+
+
+@pytest.mark.parametrize(
+    ("folder", "file", "refused"),
+    [
+        pytest.param(0o1777, 0o440, "", id="a secret with a group"),
+        pytest.param(0o1777, 0o444, "everybody may read", id="a secret for everybody"),
+        pytest.param(0o777, 0o440, "everybody may write the folder", id="a ConfigMap"),
+    ],
+)
+def test_a_volume_as_kubernetes_makes_it(folder: int, file: int, refused: str, tmp_path: Path) -> None:
+    """The file is a link to a link: kubelet puts the content into a folder of its own, and exchanges `..data`."""
+    volume = tmp_path / "volume"
+    data = volume / "..2026_01_31"
+    data.mkdir(parents=True)
+    (data / "gate.key").write_bytes(b"key")
+    (data / "gate.key").chmod(file)
+    (volume / "..data").symlink_to(data.name)
+    (volume / "gate.key").symlink_to("..data/gate.key")
+    volume.chmod(folder)
+    if refused:
+        with pytest.raises(ConfigError, match=refused):
+            read_private(volume / "gate.key", 100)
+    else:
+        assert read_private(volume / "gate.key", 100) == b"key"
+
+
+def test_the_certificates_of_devices(tmp_path: Path) -> None:
+    script = "".join(block.text for block in blocks(DOCS / "tls.md", "sh") if block.note == "devices")
+    issued = shell(script, tmp_path)
+    assert issued.returncode == 0, issued.stderr
+    assert "ct-1.pem: OK" in issued.stdout
+    assert "sha256 Fingerprint=" in (tmp_path / "issued.txt").read_text()
+    names = shell("openssl x509 -in ct-1.pem -noout -ext subjectAltName,extendedKeyUsage", tmp_path).stdout
+    assert "DNS:ct-1.hospital.example" in names
+    assert "TLS Web Client Authentication" in names
+    assert shell("openssl verify -CAfile devices-ca.pem -purpose sslserver ct-1.pem", tmp_path).returncode != 0
+
+
+@pytest.fixture
+def old_tls(tmp_path: Path) -> str:
+    """The configuration of HAProxy that deploy/ has, with a certificate and the sections that Debian's file has."""
+    if shutil.which("haproxy") is None:
+        pytest.skip("haproxy is not installed")
+    made = "openssl req -x509 -newkey rsa:2048 -noenc -days 2 -subj /CN=localhost -keyout k.pem -out c.pem"
+    assert shell(f"{made} 2>&1 && cat c.pem k.pem > gate-rsa.pem", tmp_path).returncode == 0
+    shown = text(DEPLOY / "haproxy" / "old-tls.cfg").replace(
+        "/etc/haproxy/gate-rsa.pem", str(tmp_path / "gate-rsa.pem")
+    )
+    return f"global\n    log stderr format raw local0\n\ndefaults\n    log global\n\n{shown}"
+
+
+def test_old_devices_get_through_haproxy(old_tls: str, tmp_path: Path) -> None:
+    configuration = tmp_path / "haproxy.cfg"
+    configuration.write_text(old_tls)
+    checked = shell(f"haproxy -c -f {configuration}", tmp_path)
+    assert "Configuration file is valid" in checked.stdout, checked.stderr
+    assert "WARNING" not in checked.stderr
+    with socket.create_server(("127.0.0.1", 0)) as gateway, socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+        for there, here in {
+            "10.20.0.5:2763": f"127.0.0.1:{port}",
+            "127.0.0.1:11113": f"127.0.0.1:{gateway.getsockname()[1]}",
+            "src 10.20.1.7": "src 127.0.0.1",
+            "10.20.1.0/24": "127.0.0.0/8",
+        }.items():
+            assert there in old_tls
+            old_tls = old_tls.replace(there, here)
+        configuration.write_text(old_tls)
+        free.close()
+        sources: list[str] = []
+        thread = threading.Thread(target=lambda: sources.append(answered(gateway)))
+        thread.start()
+        haproxy = subprocess.Popen(["haproxy", "-db", "-f", configuration], stderr=subprocess.DEVNULL)
+        try:
+            assert said_over_old_tls(port) == ("TLSv1", "AES128-SHA", b"A-ASSOCIATE-RQ")
+            thread.join(10)
+        finally:
+            haproxy.terminate()
+            haproxy.wait(10)
+    assert sources == ["127.0.1.7"]
+
+
+def answered(server: socket.socket) -> str:
+    """Send one client back what it sends, and tell its address."""
+    server.settimeout(20)
+    client, (address, _) = server.accept()
+    with client:
+        client.sendall(client.recv(100))
+    return str(address)
+
+
+def said_over_old_tls(port: int) -> tuple[str | None, str, bytes]:
+    """What a device with TLS 1.0 and RSA key exchange has agreed, and what comes back to it."""
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+    old.set_ciphers("AES128-SHA:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
+        old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1
+    for _ in range(100):
+        try:
+            plain = socket.create_connection(("127.0.0.1", port), 10)
+            break
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+    with plain, old.wrap_socket(plain) as device:
+        device.sendall(b"A-ASSOCIATE-RQ")
+        cipher = device.cipher()
+        assert cipher is not None
+        return device.version(), cipher[0], device.recv(100)
+
+
+def test_the_pages_show_what_deploy_has() -> None:
+    unit = next(block.text for block in blocks(DOCS / "operations.md", "ini"))
+    assert unit == text(DEPLOY / "systemd" / "dicomgate.service")
+    (shown,) = [block.text for block in blocks(DOCS / "tls.md", "text") if block.note == "haproxy"]
+    assert text(DEPLOY / "haproxy" / "old-tls.cfg").endswith(shown)
+    for page, names in {
+        "tls.md": ("certbot/dicomgate.sh", "haproxy/old-tls.cfg"),
+        "containers.md": ("container", "kubernetes"),
+    }.items():
+        for name in names:
+            assert (DEPLOY / name).exists()
+            assert f"deploy/{name}" in text(DOCS / page)
