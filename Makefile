@@ -2,7 +2,7 @@
 # `make demo` and `make test` set everything up by themselves; each step is quick when nothing changed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz pythons stamina bench check format lock build bundle docs clean
+.PHONY: help setup demo test fuzz pythons stamina bench check format lock build bundle man docs clean
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 
@@ -54,6 +54,9 @@ build: setup           ## wheels and source archives of dicomgate and its plugin
 
 bundle: setup          ## one archive to install from without a package index, in dist/: wheels, hashes, SBOM, install.sh
 	@$(BIN)/python scripts/bundle.py
+
+man: setup             ## a manual page for each command, in dist/man/
+	@$(BIN)/python scripts/man_pages.py dist/man
 
 docs: setup            ## the documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

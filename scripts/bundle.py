@@ -169,6 +169,7 @@ def main() -> None:
         make_wheels(wheels, set(found))
         write_requirements(wheels, folder / "requirements.txt")
         write_sbom(wheels, folder / "sbom.cdx.json", version)
+        subprocess.run([sys.executable, ROOT / "scripts" / "man_pages.py", folder / "man"], check=True)
         for own in OWN_FILES:
             copy = shutil.copytree if (ROOT / own).is_dir() else shutil.copy2
             copy(ROOT / own, folder / own)
