@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dicomgate import Accept, Reject
+from dicomgate import Accept, Reject, Unavailable
 from dicomgate.testing.evidence import WRONG
 from dicomgate.testing.pages import DOCS, configurations
 from dicomgate.testing.peers.samba import GROUPS, STAFF, THRESHOLD, Samba
@@ -60,6 +60,28 @@ async def test_the_limit_is_read_from_the_domain(samba: Samba) -> None:
         assert ldap.locks_after == THRESHOLD
     async with Ldap(**direct_keys(samba, "{name}@hospital.example")) as ldap:
         assert ldap.locks_after == 0
+
+
+@pytest.mark.parametrize(
+    ("scheme", "port", "keys", "said"),
+    [
+        ("ldaps", 389, {}, "on port 389 TLS begins with StartTLS: ldap://127."),
+        ("ldap", 636, {}, "on port 636 TLS begins at once: ldaps://127."),
+        ("ldap", 636, {"cleartext": True}, "it closes the connection; on port 636 TLS begins at once: ldaps://127."),
+        ("ldap", 389, {"cleartext": True}, "Transport encryption required: it wants TLS, remove cleartext"),
+        ("ldaps", 636, {"ca": None}, "name the file with its authority as `ca`"),
+        ("ldaps", 636, {"bind_dn": f"CN=Nobody,{STAFF}"}, "wrong secret, or no such entry: see bind_dn"),
+        ("ldaps", 636, {"bind_dn": None, "bind_password_file": None}, "set bind_dn and bind_password_file"),
+        ("ldaps", 636, {"base": f"OU=Nowhere,{STAFF}"}, f"there is no entry OU=Nowhere,{STAFF}"),
+    ],
+)
+async def test_what_is_wrong_with_a_table_is_said(
+    decided: Decided, samba: Samba, scheme: str, port: int, keys: dict[str, Any], said: str
+) -> None:
+    servers = [f"{scheme}://{samba.address}:{port}"]
+    (decision,) = await decided(keys_of_the_page(samba, servers=servers, **keys), login("alice"))
+    assert isinstance(decision, Unavailable)
+    assert said in decision.reason
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,19 @@ _NOT_TRUSTED = {
 """OpenSSL's words for a certificate whose authority is not among those that are trusted."""
 
 
-def verification_in_words(message: str) -> str:
-    """Why a server's certificate does not verify, and what to do if its authority is missing; `message`: OpenSSL's."""
-    if message in _NOT_TRUSTED:
+def verification_in_words(message: str, ca: Path | None) -> str:
+    """Why a server's certificate does not verify by `ca`, and what to do. `message`: OpenSSL's."""
+    message = message.rstrip(".")
+    if message in _NOT_TRUSTED and ca is None:
         return f"{message}: name the file with its authority as `ca` (without `ca`, the system's authorities count)"
-    return message.rstrip(".")
+    if message in _NOT_TRUSTED:
+        return f"{message}: the authority that issued it is not in {ca} (`ca`), or it sends no intermediate certificate"
+    # RFC 9525 2: a name in the subject is not a name that a certificate is verified by.
+    if "mismatch" in message:
+        return f"{message}: only its alternative names count, not its subject; connect by one that it has, or renew it"
+    if message == "certificate has expired":
+        return f"{message}, or that of its authority: renew it, or set this machine's clock"
+    return message
 
 
 def client_context(ca: Path | None) -> ssl.SSLContext:

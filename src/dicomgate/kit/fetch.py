@@ -51,6 +51,7 @@ class Fetcher:
         if not timedelta(milliseconds=100) <= deadline <= timedelta(minutes=1):
             raise ConfigError("fetch_timeout: 100ms to 60s")
         self._deadline = deadline.total_seconds()
+        self._ca = ca
         try:
             self._tls = client_context(ca)
         except ConfigError as error:
@@ -90,7 +91,7 @@ class Fetcher:
             addresses = host.trouble() if host.is_name else ""
             raise FetchError(f"{where}: {addresses or f'no answer within {self._deadline:g} s'}") from None
         except httpx.HTTPError as error:
-            raise FetchError(f"{where}: {_said(error)}") from None
+            raise FetchError(f"{where}: {_said(error, self._ca)}") from None
         except (FetchError, NoAnswerError) as error:
             raise FetchError(f"{where}: {error}") from None
         finally:
@@ -121,7 +122,8 @@ class Fetcher:
             answer.cancel()
             raise
         if answer.done() and isinstance(error := answer.exception(), httpx.HTTPError):
-            raise NoAnswerError(f"proxy: {_said(error)}" if self._proxy and not connections.opened else _said(error))
+            said = _said(error, self._ca)
+            raise NoAnswerError(f"proxy: {said}" if self._proxy and not connections.opened else said)
         return answer
 
     async def _answer(self, request: httpx.Request, address: Address, connections: _Connections) -> bytes:
@@ -216,12 +218,12 @@ def _has_host(parts: httpx.URL, scheme: str) -> bool:
     return parts.scheme == scheme and bool(parts.host) and (parts.port or 0) < 65536
 
 
-def _said(error: Exception) -> str:
+def _said(error: Exception, ca: Path | None) -> str:
     """The library's message on one line, for example why a certificate cannot be verified."""
     cause: BaseException | None = error
     while cause is not None:  # the library says "All connection attempts failed" of a single one
         if message := getattr(cause, "verify_message", ""):
-            return f"certificate verify failed: {verification_in_words(message)}"
+            return f"certificate verify failed: {verification_in_words(message, ca)}"
         if isinstance(cause, ConnectionError) and cause.strerror:
             return os.strerror(cause.errno or 0) if cause.errno else cause.strerror
         cause = cause.__cause__ or cause.__context__

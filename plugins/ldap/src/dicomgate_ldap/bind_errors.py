@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import ldap
 from ldap.controls.ppolicy import PasswordPolicyControl
 
 from .connection import policy_of
+from .troubles import details, in_words
 
 EXPIRED = "the passcode has expired"
 MUST_CHANGE = "the passcode must be changed first"
@@ -37,7 +37,7 @@ _WRONG = (ldap.INVALID_CREDENTIALS, ldap.NO_SUCH_OBJECT, ldap.INAPPROPRIATE_AUTH
 
 def refusal_of_bind(error: ldap.LDAPError, wrong: str) -> str:
     """Why the directory refuses this login; `wrong` if it gives no reason, "" if the error is not about the login."""
-    if reason := refusal_by_policy(policy_of(_details(error).get("ctrls", ()))):
+    if reason := refusal_by_policy(policy_of(details(error).get("ctrls", ()))):
         return reason
     if isinstance(error, _SAYS_WHY):
         return f"the directory refuses the account: {in_words(error)}"
@@ -60,14 +60,3 @@ def must_change(error: ldap.LDAPError) -> bool:
     # OpenLDAP then answers a search with 50 and these words, 389 Directory Server with 53.
     restricted = isinstance(error, ldap.INSUFFICIENT_ACCESS) and "restricted" in in_words(error)
     return restricted or isinstance(error, ldap.UNWILLING_TO_PERFORM)
-
-
-def in_words(error: ldap.LDAPError) -> str:
-    """What the directory or libldap says."""
-    details = _details(error)
-    said = ". ".join(str(details[key]).strip(". \0") for key in ("desc", "info") if details.get(key))
-    return said or type(error).__name__
-
-
-def _details(error: ldap.LDAPError) -> dict[str, Any]:
-    return error.args[0] if error.args and isinstance(error.args[0], dict) else {}

@@ -8,35 +8,37 @@ Rule 3: of what a server sends before TLS, only its answer to StartTLS counts.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
-import os
 import socket
 import ssl
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from dicomgate.kit.authorities import verification_in_words
 from dicomgate.kit.connecting import connected, first
 from dicomgate.kit.failover import NoAnswerError
 from dicomgate.kit.host import Address, Host
 
 from .settings import Url
+from .troubles import closed, no_starttls, why_unreachable
 
 _log = logging.getLogger(__name__)
 _STARTTLS = bytes.fromhex("301d 020101 7718 8016") + b"1.3.6.1.4.1.1466.20037"
 """An LDAPMessage with the ExtendedRequest of RFC 4511 4.14.1."""
-_PLAIN_PORT, _TLS_PORT = 389, 636
 _EXTENDED_RESPONSE = b"\x78"
 _LONGEST_ANSWER = 8 << 20
 """Bytes. 2000 groups take less than one million."""
 
 
 class Target:
-    """A server by its URL, and its host, which may have several addresses: those of all domain controllers."""
+    """A server by its URL, and its host, which may have several addresses: those of all domain controllers.
 
-    def __init__(self, url: Url) -> None:
+    `ca` is the file of its authorities, for messages.
+    """
+
+    def __init__(self, url: Url, ca: Path | None) -> None:
         self.url = url
+        self.ca = ca
         self.host = Host(url.host, url.port)
 
 
@@ -77,10 +79,10 @@ class Relay:
         self._there.abort()
 
     async def _connect(self, target: Target, tls: ssl.SSLContext) -> None:
-        attempt = partial(_side_of, target.url, tls)
+        attempt = partial(_side_of, target, tls)
         there = await first(target.host, attempt, _Side.abort, kind=f"directory {target.url.text}", log=_log)
         if there.lost.done():
-            raise NoAnswerError("it closes the connection")
+            raise NoAnswerError(closed(target.url))
         self._here.other, there.other, self._there = there, self._here, there
 
 
@@ -117,9 +119,9 @@ class _Side(asyncio.Protocol):
             self.lost.set_result(None)
 
 
-async def _side_of(url: Url, tls: ssl.SSLContext, address: Address) -> _Side:
+async def _side_of(target: Target, tls: ssl.SSLContext, address: Address) -> _Side:
     """A connection to one address of the server, with TLS. Raises NoAnswerError."""
-    side = _Side()
+    side, url = _Side(), target.url
     try:
         server = await connected(address)
         try:
@@ -132,7 +134,7 @@ async def _side_of(url: Url, tls: ssl.SSLContext, address: Address) -> _Side:
             server.close()
             raise
     except OSError as error:
-        raise NoAnswerError(_why_unreachable(error, url)) from None
+        raise NoAnswerError(why_unreachable(error, url, target.ca)) from None
     return side
 
 
@@ -149,7 +151,7 @@ async def _ask_for_tls(server: socket.socket, url: Url) -> None:
     _, response, rest = (await _read(server, min(length, _LONGEST_ANSWER), url)).partition(_EXTENDED_RESPONSE)
     # After the tag: a length of 1 to 5 bytes, and ENUMERATED resultCode 0.
     if not response or rest.find(bytes.fromhex("0a0100")) not in range(1, 6):
-        raise _no_starttls(url)
+        raise NoAnswerError(no_starttls(url))
 
 
 async def _read(server: socket.socket, length: int, url: Url) -> bytes:
@@ -157,32 +159,6 @@ async def _read(server: socket.socket, length: int, url: Url) -> bytes:
     while len(data) < length:
         piece = await asyncio.get_running_loop().sock_recv(server, length - len(data))
         if not piece:
-            raise _no_starttls(url)
+            raise NoAnswerError(no_starttls(url))
         data += piece
     return data
-
-
-def _no_starttls(url: Url) -> NoAnswerError:
-    return NoAnswerError(f"it does not answer StartTLS with success{_other_scheme(url)}")
-
-
-def _other_scheme(url: Url) -> str:
-    """What to try where TLS does not begin on the usual port of the other scheme."""
-    if url.tls and not url.starttls and url.port == _PLAIN_PORT:
-        return f"; on port {url.port} TLS begins with StartTLS: ldap://{url.host}, or ldaps:// without the port"
-    if url.starttls and url.port == _TLS_PORT:
-        return f"; on port {url.port} TLS begins at once: ldaps://{url.host}"
-    return ""
-
-
-def _why_unreachable(error: OSError, url: Url) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is refused: {verification_in_words(error.verify_message)}"
-    if isinstance(error, ssl.SSLError):
-        return f"no TLS: {error.reason or error}{_other_scheme(url)}"
-    # asyncio puts words of its own, with the address, in place of the system's; a resolver's numbers are below 0.
-    code = error.errno or 0
-    if isinstance(error, ConnectionResetError):
-        code = code or errno.ECONNRESET  # asyncio leaves it out while TLS begins
-    said = os.strerror(code) if code > 0 else error.strerror or str(error) or type(error).__name__
-    return f"{said}{_other_scheme(url)}" if isinstance(error, ConnectionResetError) else said

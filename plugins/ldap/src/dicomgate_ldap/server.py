@@ -20,10 +20,11 @@ from dicomgate import ConfigError
 from dicomgate.kit.failover import BusyError, NoAnswerError
 from dicomgate.kit.files import read_secret_text
 
-from .bind_errors import in_words, refusal_by_policy, refusal_of_bind
+from .bind_errors import refusal_by_policy, refusal_of_bind
 from .connection import Connection
 from .relay import Target
 from .settings import Settings, Url
+from .troubles import why_not_asked
 
 _T = TypeVar("_T")
 
@@ -44,7 +45,7 @@ class Server:
 
     def __init__(self, settings: Settings, url: Url, tls: Callable[[], ssl.SSLContext]) -> None:
         self.settings = settings
-        self._target = Target(url)
+        self._target = Target(url, settings.ca)
         self._tls = tls
         self._free = asyncio.Semaphore(settings.connections)
         self._idle: list[tuple[Connection, float]] = []
@@ -71,7 +72,7 @@ class Server:
         except (RefusedError, ConfigError) as error:  # a refusal of the gateway's own account; its secret file
             raise NoAnswerError(str(error)) from None
         except ldap.LDAPError as error:
-            raise NoAnswerError(in_words(error)) from None
+            raise NoAnswerError(why_not_asked(error, self._target.url, self.settings.bind_dn)) from None
 
     async def on_our_own(self, ask: Callable[[Connection], Awaitable[_T]]) -> _T:
         """Ask on a connection of the gateway's own account. If a kept one fails, ask once more on a new one."""

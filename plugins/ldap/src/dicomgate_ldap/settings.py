@@ -19,7 +19,7 @@ from dicomgate.kit.addresses import parse_address
 from dicomgate.kit.authorities import client_context
 from dicomgate.kit.files import read_secret_text
 
-_PORTS = {"ldap": 389, "ldaps": 636}
+PORTS = {"ldap": 389, "ldaps": 636}
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 
 
@@ -135,10 +135,10 @@ def read_url(server: str, cleartext: bool) -> Url:
     """Read "ldaps://host" or "ldap://host:port". Raises ConfigError."""
     scheme, _, address = server.partition("://")
     try:
-        host, port = parse_address(address.removesuffix("/"), _PORTS.get(scheme))
+        host, port = parse_address(address.removesuffix("/"), PORTS.get(scheme))
     except ValueError:
         port = 0
-    if port == 0 or scheme not in _PORTS:
+    if port == 0 or scheme not in PORTS:
         raise ConfigError(f'servers: {server!r} is not like "ldaps://host" or "ldap://host:389"')
     starttls = scheme == "ldap" and not cleartext
     return Url(server, host, port, tls=starttls or scheme == "ldaps", starttls=starttls)
