@@ -17,6 +17,7 @@ from types import TracebackType
 
 from ..contract import Accept, Attempt, Decision, IdentityType, Pass, Reject, Unavailable
 from ..events.events import ReasonClass
+from ..kit.text import one_line
 from .groups import GroupSource
 from .link import Link, Pending, answered
 
@@ -117,7 +118,9 @@ class Consultation:
         elif isinstance(decision, Unavailable):
             self._unavailable = self._unavailable or (link.name, decision)
             if link.next_on_error:
-                _log.warning("%s: authenticator %s is unavailable: %a", self._attempt.id, link.name, decision.reason)
+                _log.warning(
+                    "%s: authenticator %s is unavailable: %s", self._attempt.id, link.name, one_line(decision.reason)
+                )
                 self._ask_next()
             else:
                 self._done(self._undecided())
