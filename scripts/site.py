@@ -37,6 +37,8 @@ ELSEWHERE = {
 }
 """Files that are not in docs/, and where the site has them."""
 LONG_CELL = 48
+FIRST_FOUND = {"passcode.md": 4}
+"""How much more a page counts in the search: one for "password" means this one."""
 
 _LINK = re.compile(r"\]\((?:\.\./|docs/)?([^)#\s]+)(#[^)\s]*)?\)")
 _NOTE = re.compile(r"^(```\w+) \w+$", re.MULTILINE)
@@ -86,6 +88,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """The page as Python's Markdown is to read it."""
+    if page.file.src_uri in FIRST_FOUND:
+        page.meta["search"] = {"boost": FIRST_FOUND[page.file.src_uri]}
     if page.file.src_uri in ELSEWHERE.values():
         markdown = _LINK.sub(lambda link: f"]({ELSEWHERE.get(link[1], link[1])}{link[2] or ''})", markdown)
     for name, there in ELSEWHERE.items():

@@ -149,7 +149,7 @@ ONE_MISTAKE = {
     # -- values
     "a port too high": (
         swap(":11112", ":70000"),
-        "6: listener[0].bind: 70000 is no port: a port is",
+        "6: listener[0].bind: 70000 is not a port: a port is",
     ),
     "no port": (swap(":4242", ""), '11: upstream[0].address: an address is "host:port"'),
     "IPv6 without brackets": (swap("0.0.0.0", "::1"), '6: listener[0].bind: an address is "host:port"'),

@@ -96,7 +96,7 @@ async def test_the_authenticator_of_the_page_works(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize(("defect", "passes"), [("", True), ('        return Accept("x")\n', False)])
 def test_the_tests_of_the_page_pass_and_can_fail(tmp_path: Path, defect: str, passes: bool) -> None:
-    first = '        """Is the passcode right? A file stands for what you want to ask."""\n'
+    first = '        """Is the passcode right? The file is an example: ask your own service instead."""\n'
     source = python_block("class Ward:")
     assert first in source
     (tmp_path / "dicomgate_ward.py").write_text(source.replace(first, first + defect), "utf-8")

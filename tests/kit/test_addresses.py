@@ -25,7 +25,9 @@ def test_an_address_is_read_and_shown_alike(text: str, host: str, port: int) -> 
     "text", ["", "11112", ":11112", "host", "host:", "host:65536", "::1:11112", "[::1]", "a b:1", "host:1x", 104, None]
 )
 def test_anything_else_is_none(text: object) -> None:
-    with pytest.raises(ValueError, match=r'an address is "host:port"|65536 is no port: a port is a number from 1 to'):
+    with pytest.raises(
+        ValueError, match=r'an address is "host:port"|65536 is not a port: a port is a number from 1 to'
+    ):
         parse_address(text)
 
 
@@ -39,7 +41,7 @@ def test_with_a_default_the_port_may_be_left_out(text: str) -> None:
     "text", ["", "host:", "::1", "host:65536", "host:x", "user@host", "radius://host", "a b", "x\n"]
 )
 def test_anything_else_is_none_with_a_default_either(text: str) -> None:
-    with pytest.raises(ValueError, match=r'an address is "host" or "host:port"|65536 is no port'):
+    with pytest.raises(ValueError, match=r'an address is "host" or "host:port"|65536 is not a port'):
         parse_address(text, 1812)
 
 

@@ -146,7 +146,7 @@ def test_a_file_with_a_key_is_a_secret_and_one_without_is_not(tmp_path: Path) ->
         ([GATE, ROOT], SERVER, "certificate 2 in the file, CN=Root, did not issue the one before it"),
         ([issue("gate", "Sub", ELSEWHERE)], SERVER, "the certificate of CN=gate's issuer, CN=Sub, is not in the file"),
         ([SUB, ROOT], None, None),
-        ([GATE], None, "CN=gate is no certificate authority: it stands for itself alone"),
+        ([GATE], None, "CN=gate is not a certificate authority: it vouches for no other certificate"),
         ([issue("Root", "Root", AUTHORITY, days=-0.5)], None, "CN=Root has expired on "),
     ],
 )

@@ -208,7 +208,7 @@ async def test_a_file_that_is_locked_at_the_start_is_opened_later(path: Path, ca
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     state = SqliteState(path, Limits(deadline=1), mend=True)
-    assert "out of reach for now: database is locked" in caplog.text
+    assert "cannot be reached for now: database is locked" in caplog.text
     with pytest.raises(StateUnavailable):
         await state.take("", (), ALICE)
     other.close()

@@ -109,7 +109,7 @@ def test_the_transfer_syntax_of_a_rejection_is_not_significant(result: int, synt
     [
         (0, (IMPLICIT, EXPLICIT), "two transfer syntaxes"),
         (0, (IMPLICIT, IMPLICIT), "two transfer syntaxes"),
-        (0, (UNKNOWN,), "no transfer syntax"),
+        (0, (UNKNOWN,), "without a transfer syntax"),
         (0, (raw.item(0x40),), r'presentation context 1: its transfer syntax "" \(0 bytes\) is not a UID'),
         (0, (ABSTRACT, IMPLICIT), "item 30H does not belong"),
         (3, (ABSTRACT,), "item 30H does not belong"),

@@ -36,7 +36,7 @@ def test_titles_that_are_none(title: str) -> None:
     [
         ({"networks": []}, "write either networks or anywhere = true"),
         ({"anywhere": True}, "write either networks or anywhere = true"),
-        ({"networks": ["ct-1.hospital.example"]}, "'ct-1.hospital.example' is no network: write it as 10.1.2.0/24"),
+        ({"networks": ["ct-1.hospital.example"]}, "'ct-1.hospital.example' is not a network: write it as 10.1.2.0/24"),
         ({"networks": ["10.1.2.7/24"]}, "for the network write 10.1.2.0/24, for the address 10.1.2.7"),
         ({"networks": ["10.1.2.0/33"]}, "networks: "),
         ({"networks": [""]}, "networks: "),

@@ -86,7 +86,7 @@ def nothing_but_the_log() -> Iterator[None]:
 def _log_uncaught(what: threading.ExceptHookArgs | sys.UnraisableHookArgs) -> None:
     error = what.exc_value
     if error is not None and not isinstance(error, SystemExit):  # which ends a thread as it should
-        _log.error("an exception that nobody caught", exc_info=(type(error), error, what.exc_traceback))
+        _log.error("an uncaught exception", exc_info=(type(error), error, what.exc_traceback))
 
 
 class _Printed(io.TextIOBase):

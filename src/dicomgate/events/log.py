@@ -20,7 +20,7 @@ _FAILED_LOGINS = (
     ReasonClass.THROTTLED,
     ReasonClass.REPLAYED,
 )
-"""Whoever comes with these again and again is guessing; the others are mistakes of a configuration, or faults."""
+"""A client that causes many of these is guessing; the other classes are mistakes in a configuration, or faults."""
 _LONGEST = 256
 
 
@@ -31,7 +31,7 @@ def quoted(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """A reason or an AE title, which stands without quotes."""
+    """A reason or an AE title, which has no quotes around it."""
     return one_line(text[:_LONGEST])
 
 
@@ -60,7 +60,7 @@ def _text(event: Decided | Refused | Established | Closed) -> str:
 
 
 def _what(event: Decided | Refused | Established | Closed) -> tuple[str, str]:
-    """The outcome in a word or two, and what is to be said of it beside the association's facts."""
+    """The outcome in a word or two, and the details that are not among the facts of the association."""
     if isinstance(event, Decided):
         return f"decided {event.outcome.value}", _plain(event.reason)
     if isinstance(event, Refused):

@@ -18,7 +18,7 @@ def parse_address(text: object, default_port: int | None = None) -> tuple[str, i
     match = _ADDRESS.fullmatch(text) if isinstance(text, str) else None
     port = int(match[3]) if match and match[3] else default_port
     if port is not None and port > _LAST_PORT:
-        raise ValueError(f"{port} is no port: a port is a number from 1 to {_LAST_PORT}")
+        raise ValueError(f"{port} is not a port: a port is a number from 1 to {_LAST_PORT}")
     if match is None or port is None:
         form = '"host:port"' if default_port is None else '"host" or "host:port"'
         raise ValueError(f'an address is {form}, with IPv6 in brackets: "[::1]:{default_port or 11112}"')

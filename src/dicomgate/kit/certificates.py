@@ -132,12 +132,12 @@ def described(certificate: x509.Certificate) -> str:
 def remarks(chain: Sequence[x509.Certificate], purpose: x509.ObjectIdentifier | None) -> Iterator[str]:
     """What peers will not like in a chain that is sent to them for this purpose: SERVER or CLIENT.
 
-    With None, the certificates are authorities that are trusted: each stands for itself.
+    With None, the certificates are authorities that are trusted: each is judged by itself.
     """
     for certificate in chain:
         yield from _of_dates(certificate)
         if purpose is None and not _is_authority(certificate):
-            yield f"{name_of(certificate)} is no certificate authority: it stands for itself alone"
+            yield f"{name_of(certificate)} is not a certificate authority: it vouches for no other certificate"
     if purpose is None:
         return
     own, top = chain[0], chain[-1]

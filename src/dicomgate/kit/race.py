@@ -19,7 +19,7 @@ from .host import Address, Host
 STAGGER = 0.25
 """Seconds until the next address is tried beside one that is silent. RFC 8305 5 recommends them."""
 AT_ONCE = 4
-"""Attempts beside each other. A name with dozens of silent addresses must not use up the file descriptors."""
+"""Attempts in parallel. A name with dozens of silent addresses must not use up the file descriptors."""
 PATIENCE = 1.0
 """Seconds that a race waits for a look-up after all known addresses have failed."""
 

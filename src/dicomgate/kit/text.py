@@ -50,7 +50,7 @@ def is_ae_title(value: str) -> bool:
 
 
 def ae_title(value: str) -> str:
-    """The AE title as it is. Raises ValueError, which says what an AE title is, if it is none."""
+    """The AE title as it is. Raises ValueError, which says what an AE title is, if it is not valid."""
     if not is_ae_title(value):
         raise ValueError(f"{value!r} is not an AE title (1 to 16 characters, no backslash, no space at its ends)")
     return value

@@ -8,7 +8,7 @@ Modules:
     capacity       How many connections there may be: in all and of one source, before and after their login
     connection     One side of an association: a non-blocking stream, and what is still to be sent on it
     descriptors    File descriptors: raise the soft limit to what the limits need, or lower the limits to what there is
-    dial           Connect to the PACS: its addresses beside each other, with TLS; nothing blocks the event loop
+    dial           Connect to the PACS: its addresses in parallel, with TLS; nothing blocks the event loop
     keepalive      TCP keepalive: notice a peer that has vanished without a word, such as one that was switched off
     lifetime       One association from its accept to the close of both connections: slot, records, expiry
     lingering      The last seconds of a connection: what is unsent goes out, and what still comes is discarded

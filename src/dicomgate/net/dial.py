@@ -1,4 +1,4 @@
-"""Connect to the PACS: its addresses beside each other, with TLS; nothing blocks the event loop.
+"""Connect to the PACS: its addresses in parallel, with TLS; nothing blocks the event loop.
 
 A host name is looked up when the configuration is loaded, and again in the background when an address fails or is
 silent. An association waits for the resolver only if there is no address left to try.

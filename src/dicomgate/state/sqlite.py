@@ -53,7 +53,7 @@ class SqliteState:
             self._thread.submit(self._opened_connection).result(self._limits.deadline)
         except (OSError, TimeoutError, sqlite3.Error) as error:
             if mend and (isinstance(error, TimeoutError) or is_passing(error)):
-                _log.error("state %s: out of reach for now: %s", path, self._words(error))
+                _log.error("state %s: cannot be reached for now: %s", path, self._words(error))
                 return
             self._thread.shutdown(wait=False)
             raise StartError(f"state {path}: cannot be opened: {self._words(error)}") from error

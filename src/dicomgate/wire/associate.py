@@ -179,8 +179,8 @@ def _read_ae_title(field: bytes, which: str) -> str:
     title = field.rstrip(b"\0 ").lstrip(b" ").decode("latin-1")
     if not is_ae_title(title):
         raise malformed(
-            f"the {which} AE title {field!r} is none: 1 to 16 ASCII characters, no backslash, no control character; "
-            "change it on the device"
+            f"the {which} AE title {field!r} is not valid: 1 to 16 ASCII characters, no backslash, "
+            "no control character; change it on the device"
         )
     return title
 

@@ -150,13 +150,13 @@ def _read_syntax(syntaxes: bytes, accepted: bool) -> bytes:
             misplaced(kind, "its answer")
         elif accepted:
             if transfer_syntax is not None:
-                raise malformed("two transfer syntaxes, and it is accepted")
+                raise malformed("accepted with two transfer syntaxes")
             transfer_syntax = find_uid(field)
             if transfer_syntax is None:
                 raise malformed(f"its transfer syntax {shown_uid(field)} is not a UID")
         # PS3.8 9.3.3.2: of a context that is not accepted the transfer syntax "shall not be significant".
     if accepted and transfer_syntax is None:
-        raise malformed("no transfer syntax, and it is accepted")
+        raise malformed("accepted without a transfer syntax")
     return transfer_syntax or b""
 
 

@@ -37,7 +37,7 @@ def _network(text: str) -> IpNetwork:
     try:
         wider, address = ip_network(text, strict=False), text.partition("/")[0]
     except ValueError:
-        raise ValueError(f"{text!r} is no network: write it as 10.1.2.0/24, or one address as 10.1.2.7") from None
+        raise ValueError(f"{text!r} is not a network: write it as 10.1.2.0/24, or one address as 10.1.2.7") from None
     raise ValueError(f"{text!r} is an address in a network: for the network write {wider}, for the address {address}")
 
 

@@ -2,7 +2,7 @@
 
 Rule 1: what two programs could read differently refuses the whole file: a line without a colon, a user twice, spaces
         around a name, bytes that are not UTF-8, a hash that is cut off. A byte order mark, which editors write unasked,
-        is passed over.
+        is ignored.
 Rule 2: a line whose hash is of no readable scheme is a user who cannot log in, and a warning. `!` or `*` before the
         hash disables a user.
 Rule 3: a file that everybody may write is refused.

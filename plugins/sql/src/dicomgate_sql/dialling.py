@@ -1,7 +1,7 @@
 """A connection to a PostgreSQL server of which an address, or a whole host, may be silent.
 
 psycopg tries one address after the other, each for two seconds at least, which is longer than a login waits. Here the
-hosts of the URL share the time, and the addresses of a host are tried beside each other.
+hosts of the URL share the time, and the addresses of a host are tried in parallel.
 """
 
 from __future__ import annotations
