@@ -94,7 +94,12 @@ def test_every_outcome_behind_the_gateway(gateway: Any, run: Any, one_line: Any,
     asked = run(*arguments, "--user", "alice", "-r", stdin=passcode)
     assert "server response (59H): 0 bytes" in asked.stdout
     assert "refused: A-ASSOCIATE-RJ 1,2,1" in one_line(run(*arguments, "--user", "alice", stdin="wrong"), 1)
-    assert "refused: A-ASSOCIATE-RJ 1,2,1" in one_line(run(*arguments), 1)
+    nobody = one_line(run(*arguments), 1)
+    assert "refused: A-ASSOCIATE-RJ 1,2,1" in nobody
+    assert "; no user identity was sent" in nobody
+    stranger = one_line(run(*arguments, "--called", "NOBODY", "--user", "alice", stdin="wrong"), 1)
+    assert "RJ 1,1,7" in stranger
+    assert "; the called AE title was NOBODY" in stranger
     assert "RJ 1,2,1" in one_line(run(*arguments, "--user", "alice", "--no-passcode"), 1)
     elsewhere = (*arguments[:-1], "NOBODY", "--user", "alice")
     assert "called-AE-title-not-recognized" in one_line(run(*elsewhere, stdin=passcode), 1)

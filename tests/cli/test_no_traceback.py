@@ -27,7 +27,7 @@ FILES: list[tuple[str, ...]] = [
     ("echo", "127.0.0.1:1", "--tls", "--certificate", "PATH"), ("jwt", "inspect", "PATH"), ("saml", "inspect", "PATH"),
     ("passcode", "import", "PATH"), ("passcode", "add", "bo", "--generate", "--file", "PATH/content/below"),
 ]  # fmt: skip
-PRINTING: list[tuple[str, ...]] = [("--version",), ("--help",), ("plugins",), ("plugins", "passcode"), ("help", "ask")]
+PRINTING: list[tuple[str, ...]] = [("--version",), ("plugins",), ("help", "ask")]
 
 
 @pytest.fixture(params=["a folder", "below a file", "a name too long", "a loop", "nothing"])

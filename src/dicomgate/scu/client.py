@@ -19,7 +19,7 @@ from ..net.tls_blocking import BlockingTls
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.items import malformed
 from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
-from ..wire.reject_abort import PduError, decode_refusal
+from ..wire.reject_abort import CALLED_AE_TITLE, REFUSED_IDENTITY, PduError, Refusal, decode_refusal
 from .dimse import C_ECHO_RQ, NO_DATA_SET, PDV_HEADER, RESPONSE, command_pdu, decode_command, fragments
 from .login import CONTEXT, MAXIMUM_LENGTH, VERIFICATION
 
@@ -61,7 +61,8 @@ class Client:
         answers = {PduType.ASSOCIATE_AC: (SHORTEST_ASSOCIATE, _LONGEST_ACCEPT), PduType.ASSOCIATE_RJ: SHORT, **_ABORT}
         kind, pdu = self._receive(answers)
         if kind is not PduType.ASSOCIATE_AC:
-            raise NegativeAnswer(f"refused: {decode_refusal(pdu)}")
+            refusal = decode_refusal(pdu)
+            raise NegativeAnswer(f"refused: {refusal}{_what_was_sent(refusal, request)}")
         accept = AssociateAccept.parse(pdu)
         # PS3.8 9.3.3.2: an answer to each proposed context, and a transfer syntax that was proposed for it.
         syntaxes = {context.id: context.transfer_syntaxes for context in request.contexts}
@@ -146,3 +147,10 @@ def _echo_request() -> Dataset:
     command.MessageID = _MESSAGE_ID
     command.CommandDataSetType = NO_DATA_SET
     return command
+
+
+def _what_was_sent(refusal: Refusal, request: AssociateRequest) -> str:
+    """What the refusal may be about, where the codes alone do not tell what to change."""
+    if refusal == CALLED_AE_TITLE:
+        return f"; the called AE title was {request.called_ae_title}"
+    return "; no user identity was sent" if refusal == REFUSED_IDENTITY and request.identity is None else ""
