@@ -85,6 +85,8 @@ def test_the_page_tells_what_is_there_and_no_secret(written: Path, run: Any, pas
     assert (written.parent / "page").read_text() == page
     assert stat.S_IMODE((written.parent / "page").stat().st_mode) == 0o600
     assert run("doctor", "--config", written, "--output", written.parent / "page").exit_code == 2
+    assert run("doctor", "--user", "no-such-user", "--output", written.parent / "other").exit_code == 2
+    assert not (written.parent / "other").exists()
 
 
 def test_a_password_in_a_url_is_left_out(gate: Path, run: Any) -> None:

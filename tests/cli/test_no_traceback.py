@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from dicomgate.auth.loading import how_to_install
 from dicomgate.testing.commandline import DICOMGATE, dicomgate
+from dicomgate.testing.pages import ROOT
 
 CONFIGURED: list[tuple[str, ...]] = [
     ("serve",), ("check",), ("ask",), ("ask", "--user", "alice"), ("throttle", "list"), ("throttle", "clear", "--all"),
@@ -165,6 +167,17 @@ def test_a_plugin_of_ours_that_is_not_installed_is_told(
         assert "is not installed. The bundle has it; from the checkout: pip install ./plugins/saml" in one_line(
             run(*arguments), 2
         )
+
+
+def test_a_plugin_of_ours_that_has_no_command_is_no_command(run: Any) -> None:
+    assert "No such command 'network'" in run("network").stderr
+    assert all(how_to_install(folder.name) for folder in (ROOT / "plugins").iterdir() if folder.is_dir())
+    assert how_to_install("acme") == ""
+
+
+def test_a_plugin_may_end_the_process_itself(run: Any, distribution: Any) -> None:
+    distribution("def acme(): raise SystemExit(7)\n", "[dicomgate.commands]\nacme = acme_login:acme\n")
+    assert run("acme").exit_code == 7
 
 
 def test_bash_completes_commands_and_options(tmp_path: Path) -> None:

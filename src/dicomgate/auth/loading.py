@@ -30,7 +30,7 @@ from .table import GATEWAY_KEYS
 from .type_words import type_in_words
 
 GROUP = "dicomgate.authenticators"
-_PLUGINS = ("certificate", "jwt", "kerberos", "ldap", "network", "passcode", "radius", "saml", "sql")
+_PLUGINS = ("certificate", "jwt", "kerberos", "ldap", "network", "passcode", "pynetdicom", "radius", "saml", "sql")
 _RAISES = re.compile(r"\s*\bRaises \w+Error\b[^.;]*(?:\.|; (.))")
 
 

@@ -66,7 +66,7 @@ def ask(
     snapshot = _listener(assembly, listener)
     identity = who.identity()
     der = read_certificate(certificate) if certificate else None
-    titles = ae_title(calling), ae_title(called or _first_called(snapshot.policy))
+    titles = ae_title(calling), ae_title(_first_called(snapshot.policy) if called is None else called)
     request, pdu = _as_received(verification_request(*titles, identity), snapshot.policy)
     _check_cheaply(request, snapshot.policy)
     attempt = attempt_of("ask", request, pdu, Peer(address, 0, der), snapshot.policy, datetime.now(UTC))

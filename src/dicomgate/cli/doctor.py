@@ -43,7 +43,12 @@ def doctor(
     be written.
     """
     file = None if output is None else _new(output)  # before this process becomes somebody else
-    name = become(user)
+    try:
+        name = become(user)
+    except ConfigError:
+        if output is not None:
+            output.unlink()
+        raise
     logging.disable(logging.CRITICAL)
     try:
         page = "\n".join(_page(config, name)) + "\n"

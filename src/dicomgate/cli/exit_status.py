@@ -35,8 +35,12 @@ def errors_on_stderr() -> Iterator[None]:
         _end(str(error), WRONG)
     except DicomgateError as error:
         _end(str(error), CANNOT)
-    except (BrokenPipeError, SystemExit):  # the second is what rich makes of the first
+    except BrokenPipeError:
         raise typer.Exit(CANNOT) from None  # who reads our output has gone: there is nobody to tell
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # rich makes that of it
+            raise typer.Exit(CANNOT) from None
+        raise
     except OSError as error:
         _end(_of_the_system(error), CANNOT)
     except (KeyboardInterrupt, typer.Abort):

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
-from ..auth.loading import how_to_install
+from ..auth.loading import how_to_install, installed
 from ..errors import PluginError
 from .exit_status import WRONG, errors_on_stderr
 
@@ -66,7 +66,7 @@ def _of_plugin(name: str) -> Any:
     points = {point.value: point for point in entry_points(group=COMMANDS, name=name)}
     if len(points) > 1:
         return _broken(f"the command {name} is provided by more than one installed distribution")
-    if not points and how_to_install(name):
+    if not points and how_to_install(name) and name not in installed():
         return _broken(_not_installed(name))
     return next((_load(point) for point in points.values()), None)
 
