@@ -294,12 +294,12 @@ def test_what_is_right_is_taken(tmp_path: Path, text: str) -> None:
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     for path, why in (
-        (tmp_path / "nowhere.toml", "cannot be read: No such file or directory"),
+        (tmp_path / "nowhere.toml", "cannot be read: there is no such file; --config names another one"),
         (tmp_path, "cannot be read: Is a directory"),
     ):
         with pytest.raises(ConfigError) as it:
             load(path)
-        assert str(it.value) == f"{path}: {why}"
+        assert str(it.value).startswith(f"{path}: {why}")
 
 
 @pytest.mark.parametrize(
