@@ -118,10 +118,12 @@ async def test_nested_groups_are_asked_for_by_the_matching_rule(decided: Decided
     ("code", "reason"),
     [
         ("52e", "wrong passcode"),
+        ("52f", "restrictions of the account forbid the login"),
         ("530", "logins are not permitted at this time"),
         ("531", "logins are not permitted from this computer"),
         ("532", "the passcode has expired"),
         ("533", "the account is disabled"),
+        ("569", "the account may not log in to the directory's server"),
         ("701", "the account has expired"),
         ("773", "the passcode must be changed first"),
         ("775", "the account is locked"),
@@ -186,7 +188,7 @@ async def test_right_for_nobody_is_not_enough(decided: Decided, keys: dict[str, 
         assert await decided(keys | {"servers": [empty.url]}, login("alice")) == [Reject("unknown user")]
         (lost,) = await decided(direct | {"servers": [empty.url]}, login("alice"))
         assert isinstance(lost, Unavailable)
-        assert "the passcode is right, but 0 entries were found" in lost.reason
+        assert "the passcode is right, but the filter finds 0 entries" in lost.reason
 
 
 @pytest.mark.parametrize("groups", ["none", "search"])

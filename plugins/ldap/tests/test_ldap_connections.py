@@ -22,7 +22,7 @@ from dicomgate.testing.peers.slapd import BASE, Slapd
 from dicomgate.testing.watching import Belongings, longest_stall
 from dicomgate_ldap import Ldap, relay
 from dicomgate_ldap.settings import Url
-from dicomgate_ldap.troubles import no_starttls, why_unreachable
+from dicomgate_ldap.troubles import other_scheme, why_unreachable
 from plugins.ldap.tests.conftest import Decided, login
 from plugins.ldap.tests.mischief import STARTTLS_SUCCEEDS, Conversation, Mischief, hangs_up, says, silent, slowly_to
 from plugins.ldap.tests.standin import BIND, Asked, StandIn, bound, found, tlv
@@ -293,7 +293,7 @@ async def test_connections_that_the_server_closed_are_replaced(own_slapd: Slapd)
 async def test_the_port_of_the_other_scheme_is_named(url: Url, hint: str) -> None:
     no_tls = ssl.SSLError(1, "wrong version number")
     no_tls.reason = "WRONG_VERSION_NUMBER"
-    for said in (why_unreachable(no_tls, url, None), no_starttls(url)):
+    for said in (why_unreachable(no_tls, url, None), other_scheme(url)):
         assert hint in said
         assert bool(hint) == ("on port" in said)
     unknown = ssl.SSLCertVerificationError(1, "x")

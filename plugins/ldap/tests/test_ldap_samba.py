@@ -9,7 +9,7 @@ import pytest
 from dicomgate import Accept, Reject, Unavailable
 from dicomgate.testing.evidence import WRONG
 from dicomgate.testing.pages import DOCS, configurations
-from dicomgate.testing.peers.samba import GROUPS, STAFF, THRESHOLD, Samba
+from dicomgate.testing.peers.samba import GATE, GROUPS, STAFF, THRESHOLD, Samba
 from dicomgate_ldap import Ldap
 from plugins.ldap.tests.conftest import Decided, login
 
@@ -58,6 +58,10 @@ async def test_the_limit_is_read_from_the_domain(samba: Samba) -> None:
     """Wherever below it users are looked for. Users who bind directly are not asked."""
     async with Ldap(**keys_of_the_page(samba, base=STAFF)) as ldap:
         assert ldap.locks_after == THRESHOLD
+        (told,) = await ldap.probe()
+    assert (told.what, told.problem) == (f"directory {samba.tls}", "")
+    assert f"answers {GATE}; {THRESHOLD} wrong passcodes lock an account; its certificate: CN=dc1," in told.detail
+    assert samba.address in told.detail
     async with Ldap(**direct_keys(samba, "{name}@hospital.example")) as ldap:
         assert ldap.locks_after == 0
 
@@ -133,6 +137,16 @@ async def test_users_bind_directly(decided: Decided, samba: Samba, template: str
     assert (right.user, "imaging" in right.groups) == ("alice", True)
     assert wrong == Reject("unknown user or wrong passcode")
     assert disabled == Reject("the account is disabled")
+
+
+async def test_a_direct_bind_finds_a_user_by_the_name_that_it_made(decided: Decided, samba: Samba) -> None:
+    by_upn = {"filter": "(|(sAMAccountName={name})(userPrincipalName={name}@hospital.example))"}
+    keys = direct_keys(samba, "{name}@hospital.example")
+    found, control = await decided(keys | by_upn, login("Anna.Meier"), login("alice"))
+    assert [getattr(one, "user", one) for one in (found, control)] == ["ameier", "alice"]
+    (lost,) = await decided(keys, login("Anna.Meier"))
+    assert isinstance(lost, Unavailable)
+    assert "the passcode is right, but the filter finds 0 entries" in lost.reason
 
 
 async def test_a_name_of_two_users_is_the_one_whose_passcode_it_is(decided: Decided, samba: Samba) -> None:

@@ -119,11 +119,16 @@ class Ldap(Settings):
         return list(await asyncio.gather(*(self._probed(*one) for one in self._directories.items())))
 
     async def _probed(self, url: str, directory: Directory) -> Probed:
+        seconds = self.deadline.total_seconds()
         try:
-            await directory.verify("", DECOY, self.deadline.total_seconds())
+            await directory.verify("", DECOY, seconds)
+            most = await directory.locks_after(seconds)
         except NoAnswerError as error:
             return Probed(f"directory {url}", str(error))
-        return Probed(f"directory {url}", detail=f"answers{f' {self.bind_dn}' if self.bind_dn else ''}")
+        facts = [f"answers{f' {self.bind_dn}' if self.bind_dn else ''}"]
+        facts += [f"{most} wrong passcodes lock an account"] if most else []
+        facts += [f"its certificate: {directory.certificate}"] if directory.certificate else []
+        return Probed(f"directory {url}", detail="; ".join(facts))
 
     def _problem(self, name: str, passcode: bytes) -> str:
         """Why a directory cannot be asked about exactly this name and passcode; "" if it can."""

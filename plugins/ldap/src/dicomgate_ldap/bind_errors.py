@@ -15,10 +15,12 @@ MUST_CHANGE = "the passcode must be changed first"
 
 _ACTIVE_DIRECTORY = re.compile(r"\bdata ([0-9a-f]{3,4})\b")
 _OF_ACTIVE_DIRECTORY = {
+    "52f": "restrictions of the account forbid the login",
     "530": "logins are not permitted at this time",
     "531": "logins are not permitted from this computer",
     "532": EXPIRED,
     "533": "the account is disabled",
+    "569": "the account may not log in to the directory's server",
     "701": "the account has expired",
     "773": MUST_CHANGE,
     "775": "the account is locked",

@@ -15,9 +15,11 @@ from functools import partial
 from typing import NamedTuple
 
 import ldap
+from cryptography import x509
 from ldap.dn import escape_dn_chars
 from ldap.filter import escape_filter_chars
 
+from dicomgate.kit.certificates import described
 from dicomgate.kit.failover import NoAnswerError
 
 from .bind_errors import MUST_CHANGE, must_change
@@ -75,6 +77,12 @@ class Directory:
         self._decoy = _Person(f"cn={DECOY},{self._settings.base}", DECOY)
         self.close = server.close
 
+    @property
+    def certificate(self) -> str:
+        """The server's certificate in words, "" if it has presented none."""
+        presented = self._server.target.certificate
+        return described(x509.load_der_x509_certificate(presented)) if presented else ""
+
     async def verify(self, name: str, passcode: str, seconds: float) -> Answer:
         """Whether this is the user's passcode. With an empty name as much is asked as for an unknown user."""
         ask = self._find_and_bind if self._settings.direct_bind is None else self._bind_and_read
@@ -126,7 +134,7 @@ class Directory:
                 else:
                     entries = await self._find(connection, sought)
                 if len(entries) != 1:
-                    raise NoAnswerError(f"the passcode is right, but {len(entries)} entries were found")
+                    raise NoAnswerError(f"the passcode is right, but the filter finds {len(entries)} entries")
                 person = self._person(entries[0])
                 groups = await self._groups(connection, person)
             if not settings.binds_a_dn:

@@ -20,7 +20,7 @@ from dicomgate.kit.failover import NoAnswerError
 from dicomgate.kit.host import Address, Host
 
 from .settings import Url
-from .troubles import closed, no_starttls, why_unreachable
+from .troubles import NO_STARTTLS, closed, other_scheme, why_unreachable
 
 _log = logging.getLogger(__name__)
 _STARTTLS = bytes.fromhex("301d 020101 7718 8016") + b"1.3.6.1.4.1.1466.20037"
@@ -33,12 +33,13 @@ _LONGEST_ANSWER = 8 << 20
 class Target:
     """A server by its URL, and its host, which may have several addresses: those of all domain controllers.
 
-    `ca` is the file of its authorities, for messages.
+    `ca` is the file of its authorities, for messages; `certificate` is what it presented last, in DER.
     """
 
     def __init__(self, url: Url, ca: Path | None) -> None:
         self.url = url
         self.ca = ca
+        self.certificate: bytes | None = None
         self.host = Host(url.host, url.port)
 
 
@@ -128,7 +129,9 @@ async def _side_of(target: Target, tls: ssl.SSLContext, address: Address) -> _Si
             if url.starttls:
                 await _ask_for_tls(server, url)
             options: dict[str, Any] = {"ssl": tls, "server_hostname": url.host} if url.tls else {}
-            await asyncio.get_running_loop().create_connection(lambda: side, sock=server, **options)
+            transport, _ = await asyncio.get_running_loop().create_connection(lambda: side, sock=server, **options)
+            if url.tls:
+                target.certificate = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
         except BaseException:
             side.abort()
             server.close()
@@ -149,9 +152,11 @@ async def _ask_for_tls(server: socket.socket, url: Url) -> None:
     if length & 0x80:
         length = int.from_bytes(await _read(server, length & 0x7F, url), "big")
     _, response, rest = (await _read(server, min(length, _LONGEST_ANSWER), url)).partition(_EXTENDED_RESPONSE)
+    if not response:
+        raise NoAnswerError(f"{NO_STARTTLS}{other_scheme(url)}")
     # After the tag: a length of 1 to 5 bytes, and ENUMERATED resultCode 0.
-    if not response or rest.find(bytes.fromhex("0a0100")) not in range(1, 6):
-        raise NoAnswerError(no_starttls(url))
+    if rest.find(bytes.fromhex("0a0100")) not in range(1, 6):
+        raise NoAnswerError(NO_STARTTLS)
 
 
 async def _read(server: socket.socket, length: int, url: Url) -> bytes:
@@ -159,6 +164,6 @@ async def _read(server: socket.socket, length: int, url: Url) -> bytes:
     while len(data) < length:
         piece = await asyncio.get_running_loop().sock_recv(server, length - len(data))
         if not piece:
-            raise NoAnswerError(no_starttls(url))
+            raise NoAnswerError(f"{NO_STARTTLS}{other_scheme(url)}")
         data += piece
     return data

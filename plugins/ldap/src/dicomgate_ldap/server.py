@@ -41,11 +41,11 @@ class RefusedError(Exception):
 
 
 class Server:
-    """The server at `url`. `tls` gives the context for a new connection."""
+    """The server at `url`, as `target` knows it. `tls` gives the context for a new connection."""
 
     def __init__(self, settings: Settings, url: Url, tls: Callable[[], ssl.SSLContext]) -> None:
         self.settings = settings
-        self._target = Target(url, settings.ca)
+        self.target = Target(url, settings.ca)
         self._tls = tls
         self._free = asyncio.Semaphore(settings.connections)
         self._idle: list[tuple[Connection, float]] = []
@@ -66,13 +66,13 @@ class Server:
             waited = began - asked
             if not 0 <= waited <= seconds / 2:
                 raise BusyError("all connections are busy") from None
-            host = self._target.host
+            host = self.target.host
             addresses = host.trouble() if host.is_name else ""
             raise NoAnswerError(addresses or f"no answer within {seconds - waited:.2g} s") from None
         except (RefusedError, ConfigError) as error:  # a refusal of the gateway's own account; its secret file
             raise NoAnswerError(str(error)) from None
         except ldap.LDAPError as error:
-            raise NoAnswerError(why_not_asked(error, self._target.url, self.settings.bind_dn)) from None
+            raise NoAnswerError(why_not_asked(error, self.target.url, self.settings.bind_dn)) from None
 
     async def on_our_own(self, ask: Callable[[Connection], Awaitable[_T]]) -> _T:
         """Ask on a connection of the gateway's own account. If a kept one fails, ask once more on a new one."""
@@ -103,7 +103,7 @@ class Server:
 
     async def close(self) -> None:
         """Close all connections."""
-        self._target.host.close()
+        self.target.host.close()
         self._idle.clear()
         for connection in list(self._open):
             connection.abort()
@@ -153,7 +153,7 @@ class Server:
         """A connection that is bound as the DN, or as nobody. Raises RefusedError if the directory refuses that."""
         if dn is not None and not (dn and secret):
             raise NoAnswerError("a bind without a name or a passcode, which would be anonymous")
-        connection = await Connection.open(self._target, self._tls())
+        connection = await Connection.open(self.target, self._tls())
         self._open.add(connection)
         connection.over.add_done_callback(lambda _: self._open.discard(connection))
         try:

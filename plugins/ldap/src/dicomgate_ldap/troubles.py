@@ -18,6 +18,9 @@ from dicomgate.kit.authorities import verification_in_words
 
 from .settings import PORTS, Url
 
+NO_STARTTLS = "it does not answer StartTLS with success"
+"""Then it is sent nothing."""
+
 
 def why_unreachable(error: OSError, url: Url, ca: Path | None) -> str:
     """Why there is no connection, or no TLS on it."""
@@ -36,11 +39,6 @@ def why_unreachable(error: OSError, url: Url, ca: Path | None) -> str:
 def closed(url: Url) -> str:
     """Where the server has ended the connection, which it may do because TLS did not begin."""
     return f"it closes the connection{'' if url.tls else other_scheme(url)}"
-
-
-def no_starttls(url: Url) -> str:
-    """Why the server is sent nothing after it was asked for TLS."""
-    return f"it does not answer StartTLS with success{other_scheme(url)}"
 
 
 def why_not_asked(error: ldap.LDAPError, url: Url, bind_dn: str | None) -> str:
