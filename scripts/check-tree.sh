@@ -21,7 +21,7 @@ refuse() {
 
 refuse "an address of a package index" -e 'https?://(pypi|registry|files|index|mirror)[.]' -e '--(extra-)?index-url'
 refuse "a download address" -e 'https?://[^ "]+[.](whl|tar[.]gz|tgz|zip|deb)("|$|#)'
-refuse "an address in the lock" -e 'https?://' -e 'file:' -- requirements.lock
+refuse "an address in the lock" -e 'https?://' -e 'file:' -- 'requirements*.lock'
 refuse "an address in the lock" -e '"resolved"' -- tests/clients/package-lock.json
 refuse "a path of one machine" -e '(^|[^A-Za-z0-9_.])/(home|Users|root|work)/[A-Za-z.]'
 refuse "the path of this checkout" -F -e "$PWD/"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The real peers of the tests: Debian's DCMTK, Orthanc, slapd, Samba, Redis, PostgreSQL, FreeRADIUS, and what
-# signs and verifies SAML; on node dcmjs-dimse, an OpenID provider and a SAML one.
+# The real peers of the tests: Debian's DCMTK, odil, Orthanc, slapd, Samba, Redis, PostgreSQL, FreeRADIUS, and what
+# signs and verifies SAML; in Python pynetdicom2 and tiny-pacs; on node dcmjs-dimse, an OpenID provider and a SAML one.
 # What cannot be installed is said here in one line, and its tests are skipped: never a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -35,15 +35,22 @@ silence() {
     fi >/dev/null 2>&1 || true
 }
 
+imports() { "$1" -c "import $2" >/dev/null 2>&1; }
+
+# locked MODULE LOCK: a library with what it needs, from a lock of its own.
+locked() {
+    echo "test: the packages of $2"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$2" \
+        && imports .venv/bin/python "$1"
+}
+
 # compile MODULE EXTRA HEADER "PACKAGE...": a library without wheels, from the lock of its extra.
 compile() {
     local module=$1 lock=requirements-$2.lock header=$3 packages="gcc libc6-dev python3-dev $4"
-    .venv/bin/python -c "import $module" >/dev/null 2>&1 && return
+    imports .venv/bin/python "$module" && return
     # shellcheck disable=SC2086
     if ! has gcc || [ ! -f "/usr/include/$header" ]; then scripts/apt-install.sh $packages || true; fi
-    echo "test: the packages of $lock"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock" \
-        && .venv/bin/python -c "import $module" >/dev/null 2>&1 && return
+    locked "$module" "$lock" && return
     echo "test: $module cannot be built (apt-get install $packages): the tests with it are skipped"
 }
 
@@ -67,6 +74,10 @@ need_server krb5kdc "krb5-kdc krb5-admin-server krb5-user" krb5-kdc "the tests w
 need faketime "faketime" "the tests with clocks that go wrong are skipped"
 compile ldap ldap sasl/sasl.h "libldap2-dev libsasl2-dev"
 compile gssapi kerberos gssapi/gssapi_krb5.h "libkrb5-dev"
+imports .venv/bin/python tiny_pacs || locked tiny_pacs requirements-clients.lock \
+    || echo "test: pynetdicom2 and tiny-pacs cannot be installed: the tests with them are skipped"
+imports /usr/bin/python3 odil || { scripts/apt-install.sh python3-odil && imports /usr/bin/python3 odil; } \
+    || echo "test: odil is missing (apt-get install python3-odil): the tests with it are skipped"
 
 clients=tests/clients
 stamp=$clients/node_modules/setup.sha256
