@@ -74,6 +74,30 @@ def test_a_secret_that_everybody_may_replace(secret_file: Path, tmp_path: Path) 
         assert read_secret(link) == SECRET
 
 
+@pytest.mark.parametrize("through", ["link to the file", "link to its folder"])
+def test_the_folder_of_each_link_on_the_way_counts(secret_file: Path, tmp_path: Path, through: str) -> None:
+    between, first = tmp_path / "open" / "second", tmp_path / "first"
+    between.parent.mkdir()
+    to_file = through == "link to the file"
+    between.symlink_to(secret_file if to_file else secret_file.parent)
+    first.symlink_to(Path("open", "second"))
+    path = first if to_file else first / secret_file.name
+    assert read_secret(path) == SECRET
+    between.parent.chmod(0o777)
+    with pytest.raises(ConfigError, match=f"everybody may write the folder {between.parent}"):
+        read_secret(path)
+    between.parent.chmod(0o1777)
+    assert read_secret(path) == SECRET
+    if os.geteuid() == 0:
+        os.lchown(between, 4711, 4711)
+        with pytest.raises(ConfigError, match=f"another user made {between}, where everybody may write; move it"):
+            read_secret(path)
+    first.unlink()
+    first.symlink_to(first)
+    with pytest.raises(ConfigError, match="Too many levels of symbolic links"):
+        read_secret(path)
+
+
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     for path in (tmp_path / "missing", tmp_path):
         with pytest.raises(ConfigError, match=str(path)):
@@ -143,18 +167,18 @@ def test_a_file_that_a_library_opens_is_checked_as_one_that_is_read(secret_file:
 
 @pytest.fixture
 def group(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """The group of every file has these members, and is the primary group of those users."""
+    """The group of every file has this name and these members, and is the primary group of those users."""
 
-    def have(*members: str, primary_of: Sequence[str] = (), known: bool = True) -> None:
+    def have(*members: str, primary_of: Sequence[str] = (), called: str | None = "owner") -> None:
         numbers = {"owner": os.getuid(), "root": 0, "mallory": 4711}
 
         def user(name: str) -> SimpleNamespace:
             return SimpleNamespace(pw_uid=numbers[name], pw_gid=os.getgid())
 
         def lookup(number: int) -> SimpleNamespace:
-            if not known:
+            if called is None:
                 raise KeyError(number)
-            return SimpleNamespace(gr_name="ward", gr_mem=list(members))
+            return SimpleNamespace(gr_name=called, gr_mem=list(members))
 
         monkeypatch.setattr("grp.getgrgid", lookup)
         monkeypatch.setattr("pwd.getpwnam", user)
@@ -164,23 +188,25 @@ def group(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize(
-    ("members", "primary_of", "known", "allowed"),
+    ("members", "primary_of", "called", "allowed"),
     [
-        ((), ("owner",), True, True),  # a user whose umask is 002, and who has a group of his own
-        ((), (), True, True),
-        (("owner", "root"), ("owner",), True, True),
-        (("mallory",), ("owner",), True, False),
-        ((), ("owner", "mallory"), True, False),
-        ((), ("owner",), False, False),
-        (("nobody-knows",), (), True, False),
+        ((), ("owner",), "owner", True),  # a user whose umask is 002, and who has a group of his own
+        ((), (), "owner", True),
+        (("owner", "root"), ("owner",), "owner", True),
+        (("mallory",), ("owner",), "owner", False),
+        ((), ("owner", "mallory"), "owner", False),
+        ((), ("owner",), None, False),
+        (("nobody-knows",), (), "owner", False),
+        ((), ("owner",), "domain users", False),  # of a directory that lists neither its users nor who is in a group
+        ((), (), "mallory", False),
     ],
 )
 def test_a_group_may_write_if_nobody_else_is_in_it(
-    secret_file: Path, tmp_path: Path, group: Any, members: Any, primary_of: Any, known: bool, allowed: bool
+    secret_file: Path, tmp_path: Path, group: Any, members: Any, primary_of: Any, called: str | None, allowed: bool
 ) -> None:
-    group(*members, primary_of=primary_of, known=known)
+    group(*members, primary_of=primary_of, called=called)
     assert read_secret(secret_file) == SECRET, "the group may not write"
-    name = "ward" if known else str(secret_file.stat().st_gid)
+    name = called or str(secret_file.stat().st_gid)
     for path, what in ((secret_file, "this file; chmod g-w"), (tmp_path, f"the folder {tmp_path}; chmod g-w")):
         before = stat.S_IMODE(path.stat().st_mode)
         path.chmod(before | 0o020)

@@ -1,8 +1,9 @@
 """Files on which a login depends: not writable by others, and secrets not readable by everybody.
 
 Rule 1: a file is as trustworthy as the folders on the way to it: anybody who can write those can replace the file.
-Rule 2: a group may write them only if nobody is in it but root, the file's owner and the user of this process. So the
-        files of a user whose umask is 002, and who has a group of his own, are fine (sshd on Debian has this rule too).
+Rule 2: a group may write them only if it has the name of root, of the file's owner or of the user of this process, and
+        nobody else is in it. So the files of a user with the umask 002 and a group of their own are fine (sshd
+        on Debian has this rule too). The name counts, since a directory need not list who is in "domain users".
 Rule 3: a group may read a secret: 0640, root:dicomgate.
 Rule 4: messages name the path, never the content.
 """
@@ -14,6 +15,8 @@ import grp
 import os
 import pwd
 import stat
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import ConfigError
@@ -24,6 +27,7 @@ LONGEST_SECRET = 1024
 
 _WRITABLE, _READABLE = stat.S_IWOTH, stat.S_IROTH
 _ROOT = 0
+_MOST_LINKS = 40  # path_resolution(7)
 
 FileStamp = tuple[int, ...] | None
 """What `file_stamp` returns. Two that differ: the file changed in between."""
@@ -79,15 +83,37 @@ def read_secret_text(path: Path) -> str:
 def check_folders(path: Path) -> None:
     """Refuse a file that others could replace, because they may write a folder on the way to it.
 
-    Folders with the sticky bit are allowed. For a symbolic link, the folders above the link and those above the file
-    that it finally leads to count; the links between them do not.
+    Folders with the sticky bit are allowed, if what is found in them is not another user's: whoever comes first can
+    make it there. Symbolic links count as what they are: the folder of each on the way is looked at.
 
     Raises ConfigError, and OSError if a folder cannot be examined.
     """
-    for folder in dict.fromkeys((*path.absolute().parents, *Path(os.path.realpath(path)).parents)):
+    for folder, name in dict.fromkeys(_steps(path)):
         status = folder.stat()
-        if not status.st_mode & stat.S_ISVTX and (writer := _other_writer(status)):
+        if not (writer := _other_writer(status)):
+            continue
+        if not status.st_mode & stat.S_ISVTX:
             raise ConfigError(f"{path}: {writer[0]} may write the folder {folder}; chmod {writer[1]}")
+        with suppress(FileNotFoundError):  # it is about to be made
+            if (folder / name).lstat().st_uid not in (_ROOT, status.st_uid, os.geteuid()):
+                raise ConfigError(f"{path}: another user made {folder / name}, where {writer[0]} may write; move it")
+
+
+def _steps(path: Path) -> Iterator[tuple[Path, str]]:
+    """The way to a file, as the system goes it: each folder, and the name that is looked for in it."""
+    names, folder, links = [*reversed(path.absolute().parts)], Path("/"), 0
+    while names:
+        name = names.pop()
+        if name in ("/", ".."):
+            folder = folder.parent if name == ".." else Path("/")
+            continue
+        yield folder, name
+        if not (folder / name).is_symlink():
+            folder /= name
+        elif (links := links + 1) > _MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        else:
+            names += reversed((folder / name).readlink().parts)
 
 
 def try_to_write(path: Path, *, beside_it: bool = False) -> None:
@@ -168,11 +194,12 @@ def _other_writer(status: os.stat_result) -> tuple[str, str] | None:
 
 
 def _is_our_own(group: int, users: set[int]) -> bool:
-    """True if nobody but these users is in the group, as far as the system can list its users."""
+    """True if the group has the name of one of these users and nobody else is in it, as far as the system tells."""
     try:
-        listed = {pwd.getpwnam(name).pw_uid for name in grp.getgrgid(group).gr_mem}
+        found = grp.getgrgid(group)
+        listed = {pwd.getpwnam(name).pw_uid for name in (found.gr_name, *found.gr_mem)}
     except KeyError:
-        return False  # an unknown group, or one with an unknown user
+        return False  # an unknown group, one that is no user's own, or one with an unknown user
     return listed | {user.pw_uid for user in pwd.getpwall() if user.pw_gid == group} <= users
 
 
