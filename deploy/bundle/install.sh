@@ -8,6 +8,7 @@
 # /opt/dicomgate/current is a link to the one in use: `ln -sfn VERSION /opt/dicomgate/current` goes back to another.
 # --root FOLDER puts everything below FOLDER, and makes no user: for packagers and tests.
 set -eu
+umask 022  # whatever root's is: the service must be able to read the programs, and nobody else may change them
 here=$(cd "$(dirname "$0")" && pwd)
 root= only=
 while [ $# -gt 0 ]; do
@@ -24,9 +25,10 @@ fail() { echo "install.sh: $1" >&2; exit 3; }
 version=$(cat "$here/PYTHON")
 python=$(command -v "python$version") || fail "this bundle is for Python $version, which is not installed"
 
+# -I: `python -m` would otherwise take its modules from the folder that root happens to be in, which may be /tmp.
 install_into() {
-    "$python" -m venv "$1" || fail "no virtual environment: install python$version-venv"
-    "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-index --find-links "$here/wheels" \
+    "$python" -I -m venv "$1" || fail "no virtual environment: install python$version-venv"
+    "$1/bin/python" -I -m pip install --quiet --disable-pip-version-check --no-index --find-links "$here/wheels" \
         --require-hashes -r "$here/requirements.txt"
     "$1/bin/dicomgate" --version
 }

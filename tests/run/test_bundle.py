@@ -47,9 +47,18 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_is_installed_offline_and_works(unpacked: Path, tmp_path: Path) -> None:
-    told = run(unpacked / "install.sh", "--root", tmp_path, where=unpacked)
+    hostile = tmp_path / "where root happens to be"
+    hostile.mkdir(mode=0o755)
+    for module in ("venv", "ensurepip", "pip"):
+        (hostile / f"{module}.py").write_text("raise SystemExit('not from this folder')")
+    before = os.umask(0)
+    try:
+        told = run(unpacked / "install.sh", "--root", tmp_path, where=hostile)
+    finally:
+        os.umask(before)
     assert "systemctl daemon-reload" in told
     current = tmp_path / "opt" / "dicomgate" / "current"
+    assert [path for path in tmp_path.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o022] == []
     assert (tmp_path / "etc" / "systemd" / "system" / "dicomgate.service").exists()
     assert str((tmp_path / "usr" / "local" / "bin" / "dicomgate").readlink()) == "/opt/dicomgate/current/bin/dicomgate"
     release = str(current.readlink())
