@@ -55,11 +55,10 @@ def written(gate: Path, distribution: Any) -> Path:
     return gate
 
 
-def _refuse(path: Path, claimed: str) -> None:
+def _refuse(path: Path, claimed: str | None, why: str = "", kind: ReasonClass = ReasonClass.WRONG_CREDENTIAL) -> None:
     facts = Facts("1", "plain", "192.0.2.7", 5, "CT1", "PACS", 2, claimed)
     audit = Audit(path, "gate-1")
-    why = f"staff: no user {claimed!r}"
-    audit(Refused(facts, datetime.now(UTC), "A-ABORT", why, ReasonClass.WRONG_CREDENTIAL))
+    audit(Refused(facts, datetime.now(UTC), "A-ABORT", why or f"staff: no user {claimed!r}", kind))
     audit.close()
 
 
@@ -87,6 +86,35 @@ def test_the_page_tells_what_is_there_and_no_secret(written: Path, run: Any, pas
     assert run("doctor", "--config", written, "--output", written.parent / "page").exit_code == 2
     assert run("doctor", "--user", "no-such-user", "--output", written.parent / "other").exit_code == 2
     assert not (written.parent / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("claimed", "why", "kind"),
+    [
+        ("Canary", "throttled: too many attempts in a row, account:canary waits 30 s more", ReasonClass.THROTTLED),
+        (None, "the username is not UTF-8: b'canary\\xe9'", ReasonClass.MALFORMED_IDENTITY),
+        (None, 'certificate: ambiguous: the user "canary" is another certificate\'s', ReasonClass.WRONG_CREDENTIAL),
+        ("caf\xe9 canary", "dir: no entry for 'caf\\xe9 canary", ReasonClass.WRONG_CREDENTIAL),  # cut off in the audit
+    ],
+)
+def test_a_refusal_tells_no_name_in_whatever_spelling(
+    gate: Path, run: Any, claimed: str | None, why: str, kind: ReasonClass
+) -> None:
+    _refuse(gate.parent / "audit.jsonl", claimed, why, kind)
+    refusals = run("doctor", "--config", gate).stdout.partition("## The last refusals")[2]
+    assert f"type 2: {kind.value}: " in refusals
+    assert "canary" not in refusals
+
+
+@pytest.mark.parametrize(
+    "url", ["user:canary@127.0.0.1:1", "redis://u:12/canary@127.0.0.1:1/0", "redis://u:12#canary@h"]
+)
+def test_a_url_that_is_none_is_left_out(gate: Path, run: Any, url: str) -> None:
+    gate.write_text(gate.read_text() + f'[state]\nurl = "{url}"\n')
+    gate.chmod(0o600)
+    page = run("doctor", "--config", gate).stdout
+    assert 'url = "(left out)"' in page
+    assert "canary" not in page.replace("canary-7f3a", "")
 
 
 def test_a_password_in_a_url_is_left_out(gate: Path, run: Any) -> None:

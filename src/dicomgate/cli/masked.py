@@ -2,7 +2,8 @@
 
 Rule 1: text is left out if its key or its form says that it may be a secret, and all text of an authenticator that does
         not come with dicomgate: what its keys mean is not known here.
-Rule 2: of a URL, user, password and options are left out. Of a file, the path is shown and the content is not.
+Rule 2: of a URL, user, password and options are left out; and all of it where it is not certain which part is which.
+        Of a file, the path is shown and the content is not.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ..kit.text import looks_like_a_token
 LEFT_OUT = "(left out)"
 _SECRET = re.compile(r"secret|passw|passcode|passphrase|credential|api_?key|(^|_)token($|_)", re.IGNORECASE)
 _FILE = "_file"
+_WITH_PASSWORD = re.compile(r":.*@")  # a URL without its scheme
 
 
 def masked(tables: Tables) -> Iterator[str]:
@@ -59,7 +61,7 @@ def _text(key: str, value: str, known: bool) -> str:
         return LEFT_OUT
     if "://" in value:
         return _url(value)
-    return LEFT_OUT if looks_like_a_token(value) else value
+    return LEFT_OUT if looks_like_a_token(value) or _WITH_PASSWORD.search(value) else value
 
 
 def _url(value: str) -> str:
@@ -67,6 +69,8 @@ def _url(value: str) -> str:
         parts = urlsplit(value)
         host = show_address(parts.hostname or "", parts.port) if parts.port else parts.hostname or ""
     except ValueError:
+        return LEFT_OUT
+    if "@" in value and "@" not in parts.netloc:  # a password with / ? or # in it
         return LEFT_OUT
     rest = f" {LEFT_OUT}" if "@" in parts.netloc or parts.query or parts.fragment else ""
     path = parts.path if not looks_like_a_token(parts.path) else f"/{LEFT_OUT}"

@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import pwd
+import re
 import resource
 import stat
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from .. import __version__
 from ..auth import loading
 from ..config.load import Configuration
 from ..errors import ConfigError
+from ..events.events import ReasonClass
 from ..events.log import quoted
 from ..kit.certificates import described, read_certificates
 from ..net.tls_context import LIBRARY
@@ -33,6 +35,8 @@ from ..state.damage import verdict_on
 
 _LIBRARIES = ("cryptography", "pydantic", "pydantic-core", "typer", "redis", "httpx2", "PyJWT", "python-ldap", "pyrad")
 _MOST_REFUSALS = 50
+_IN_QUOTES = re.compile(r"""(?:\bb|(?<!\w))'[^']*'?|"[^"]*"?""")
+"""In a reason: a name as Python writes it, which may be that of a certificate or token, or one that is not UTF-8."""
 _TAIL = 4_194_304
 """Bytes of the audit that are looked through, from its end."""
 
@@ -156,12 +160,16 @@ def refusals(configuration: Configuration) -> Iterator[str]:
             yield (
                 f"{record.get('time')} {record.get('address')} {record.get('listener')} "
                 f"{quoted(str(record.get('calling_ae_title')))} -> {quoted(str(record.get('called_ae_title')))} "
-                f"type {record.get('identity_type')}: {record.get('reason_class')}: {_without_name(record)}; "
+                f"type {record.get('identity_type')}: {record.get('reason_class')}: {_without_names(record)}; "
                 f"{record.get('answer')}"
             )
 
 
-def _without_name(record: dict[str, Any]) -> str:
+def _without_names(record: dict[str, Any]) -> str:
     """The reason without the claimed name, which may be a passcode that somebody typed into the wrong field."""
     reason, claimed = str(record.get("reason")), record.get("claimed")
-    return reason.replace(str(claimed), "(name)") if claimed else reason
+    if record.get("reason_class") == ReasonClass.THROTTLED.value:
+        return "(the name of a counter is that of its account)"
+    if claimed:
+        reason = reason.replace(str(claimed), "(name)")
+    return _IN_QUOTES.sub("'(name)'", reason)
