@@ -271,6 +271,22 @@ def test_a_link_stays_a_link(users_file: Path, tmp_path: Path) -> None:
     assert "carol" in read_users_file(users_file).users
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_nobody_else_chooses_which_file_a_command_writes(users_file: Path, tmp_path: Path, there: bool) -> None:
+    target, link = users_file if there else tmp_path / "safe" / "new", tmp_path / "ward" / "link"
+    target.parent.mkdir(exist_ok=True)
+    link.parent.mkdir()
+    link.symlink_to(target)
+    link.parent.chmod(0o777)
+    before = target.read_bytes() if there else None
+    with pytest.raises(ConfigError, match=f"everybody may write the folder {link.parent}"):
+        _set(link, "carol")
+    assert (target.read_bytes() if target.exists() else None) == before
+    link.parent.chmod(0o755)
+    _set(link, "carol")
+    assert "carol" in read_users_file(target).users
+
+
 def test_no_file_is_made_where_everybody_may_write(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     with pytest.raises(ConfigError, match="everybody may write the folder"):

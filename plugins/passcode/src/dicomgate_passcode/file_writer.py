@@ -99,10 +99,10 @@ def _update(path: Path, change: Callable[[bytes, Mapping[str, User]], bytes | No
     until = time.monotonic() + _PATIENCE
     with _locked(path, until):
         while True:
+            check_folders(path)  # also where it is missing: whoever made the link would choose which file is made
             target = Path(os.path.realpath(path))  # so that a symbolic link stays one
             there = os.path.lexists(target)
             if create and not there:
-                check_folders(target)
                 done = _created(target, change(b"", {}) or b"")
             else:
                 status = target.stat() if there else None
