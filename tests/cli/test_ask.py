@@ -139,6 +139,7 @@ def test_which_listener(chain: Any, ask: Any, one_line: Any) -> None:
         (["--user", "a", "--no-passcode", "--passcode-file", "x"], "either"),
         (["-r"], "is for an identity"),
         (["--jwt", "no-such-file"], "cannot be read"),
+        (["--address", "1::2::3"], "--address: '1::2::3' is not an IP address"),
         (["--calling", "SEVENTEEN-LETTERS"], "is not an AE title"),
     ],
 )

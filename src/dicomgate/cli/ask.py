@@ -35,6 +35,7 @@ from .options import (
     ConfigOption,
     IdentityOptions,
     ae_title,
+    client_address,
     with_identity_options,
 )
 from .output import in_words, print_table
@@ -65,11 +66,11 @@ def ask(
     assembly = assemble(config)
     snapshot = _listener(assembly, listener)
     identity = who.identity()
-    der = read_certificate(certificate) if certificate else None
+    peer = Peer(client_address(address), 0, read_certificate(certificate) if certificate else None)
     titles = ae_title(calling), ae_title(_first_called(snapshot.policy) if called is None else called)
     request, pdu = _as_received(verification_request(*titles, identity), snapshot.policy)
     _check_cheaply(request, snapshot.policy)
-    attempt = attempt_of("ask", request, pdu, Peer(address, 0, der), snapshot.policy, datetime.now(UTC))
+    attempt = attempt_of("ask", request, pdu, peer, snapshot.policy, datetime.now(UTC))
     verdict = asyncio.run(_consult(forecast(assembly.configuration), snapshot.chain, attempt))
     print_table(("authenticator", "answer", ""), _explained(snapshot.chain, verdict, request.identity))
     _, outcome = settle(attempt, facts_of(attempt), verdict, datetime.now(UTC))

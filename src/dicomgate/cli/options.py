@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from functools import wraps
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -137,6 +138,15 @@ def _read(path: Path) -> bytes:
 def ae_title(value: str) -> str:
     """The AE title, if it is one. Raises ConfigError."""
     return parsed(_TITLE, value)
+
+
+def client_address(value: str) -> str:
+    """The value of --address, if it is an IP address. Raises ConfigError."""
+    try:
+        ip_address(value)
+    except ValueError:
+        raise ConfigError(f"--address: {value!r} is not an IP address") from None
+    return value
 
 
 def parsed(adapter: TypeAdapter[_Value], value: str) -> _Value:

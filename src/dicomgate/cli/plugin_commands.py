@@ -20,7 +20,7 @@ from ..contract import Attempt, Authenticator, Decision, Identity, Peer
 from ..errors import ConfigError, NegativeAnswer, Problem
 from ..kit.inspect import Finding
 from ..net.tls_context import read_certificate
-from .options import DEFAULT_CONFIG, ConfigOption, ask_for_passcode
+from .options import DEFAULT_CONFIG, ConfigOption, ask_for_passcode, client_address
 from .output import conclude, in_words, print_table
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "NegativeAnswer",
     "ask_for_passcode",
     "authenticators",
+    "client_address",
     "conclude",
     "in_words",
     "inspect",

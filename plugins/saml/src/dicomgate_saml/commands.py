@@ -16,7 +16,14 @@ import typer
 
 from dicomgate import Attempt, ConfigError, Decision, Identity, IdentityType, Peer
 from dicomgate.cli import plugin_commands
-from dicomgate.cli.plugin_commands import DEFAULT_CONFIG, ConfigOption, authenticators, read_certificate, read_input
+from dicomgate.cli.plugin_commands import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    authenticators,
+    client_address,
+    read_certificate,
+    read_input,
+)
 from dicomgate.kit.fetch import FetchError
 from dicomgate.kit.inspect import ClaimProblem, Finding, findings
 from dicomgate.kit.refreshed import Refreshed
@@ -52,7 +59,7 @@ def inspect(
     configuration, 3 the keys cannot be fetched.
     """
     judges = cast(dict[str, Saml], authenticators(config, "saml"))
-    peer = Peer(address, 0, read_certificate(certificate) if certificate else None)
+    peer = Peer(client_address(address), 0, read_certificate(certificate) if certificate else None)
     identity = Identity(IdentityType.SAML, read_input(assertion_file))
     plugin_commands.inspect(judges, identity, peer, _ask, "assertion")
 
