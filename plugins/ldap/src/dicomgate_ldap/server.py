@@ -72,7 +72,8 @@ class Server:
         except (RefusedError, ConfigError) as error:  # a refusal of the gateway's own account; its secret file
             raise NoAnswerError(str(error)) from None
         except ldap.LDAPError as error:
-            raise NoAnswerError(why_not_asked(error, self.target.url, self.settings.bind_dn)) from None
+            anonymous = self.settings.bind_dn is None and self.settings.direct_bind is None
+            raise NoAnswerError(why_not_asked(error, self.target.url, anonymous=anonymous)) from None
 
     async def on_our_own(self, ask: Callable[[Connection], Awaitable[_T]]) -> _T:
         """Ask on a connection of the gateway's own account. If a kept one fails, ask once more on a new one."""

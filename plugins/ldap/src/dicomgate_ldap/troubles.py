@@ -41,15 +41,15 @@ def closed(url: Url) -> str:
     return f"it closes the connection{'' if url.tls else other_scheme(url)}"
 
 
-def why_not_asked(error: ldap.LDAPError, url: Url, bind_dn: str | None) -> str:
-    """What an error says that is not about a user's login."""
+def why_not_asked(error: ldap.LDAPError, url: Url, *, anonymous: bool) -> str:
+    """What an error says that is not about a user's login. `anonymous`: the gateway asks without an account."""
     if isinstance(error, ldap.SERVER_DOWN):
         return closed(url)
     said = in_words(error)
     if isinstance(error, ldap.STRONG_AUTH_REQUIRED | ldap.CONFIDENTIALITY_REQUIRED) and not url.tls:
         return f"{said}: it wants TLS, remove cleartext"
-    if isinstance(error, ldap.OPERATIONS_ERROR) and bind_dn is None:  # Active Directory's answer to who has not bound
-        return f"{said}: if it is asked by nobody in particular, set bind_dn and bind_password_file"
+    if isinstance(error, ldap.OPERATIONS_ERROR) and anonymous:  # Active Directory's answer to who has not bound
+        return f"{said}: it may not answer without an account, set bind_dn and bind_password_file"
     return said
 
 
