@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
-from math import ceil
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -26,7 +25,7 @@ from dicomgate.cli.plugins import field_docstrings
 from dicomgate.errors import PluginError
 
 sys.path.append(str(Path(__file__).parents[1]))  # MkDocs does not do so for hooks
-from scripts import machine_drawing
+from scripts import chart_parts, machine_drawing
 
 ROOT = Path(__file__).parents[1]
 ELSEWHERE = {
@@ -45,8 +44,6 @@ _NOTE = re.compile(r"^(```\w+) \w+$", re.MULTILINE)
 _TEXT = re.compile(r"^```text\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _COLUMNS = re.compile(r"\S {3,}\S")
 _CHART = re.compile(r"^!\[([^]]*)\]\((performance/[\w-]+\.svg)\)$", re.MULTILINE)
-_SIZE = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
-_AXES = re.compile(r'<g id="axes_\d+"><g id="patch_\d+"><path d="M [\d.]+ [\d.]+L ([\d.]+) ')
 _PICTURE = re.compile(r"^!\[[^]]*\]\((assets/[\w-]+\.svg)\)$", re.MULTILINE)
 _ROW = re.compile(r"^\|.*$", re.MULTILINE)
 _CODE = re.compile(r"`[^`]*`")
@@ -83,6 +80,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, there in ELSEWHERE.items():
         files.append(File.generated(config, there, content=(ROOT / name).read_text("utf-8")))
     files.append(File.generated(config, "reference/keys.md", content=keys()))
+    for chart in [file.src_uri for file in files if file.src_uri.startswith("performance/")]:
+        for number, part in enumerate(chart_parts.parts((ROOT / "docs" / chart).read_text("utf-8")), 1):
+            files.append(File.generated(config, _part_of(chart, number), content=part.svg))
     return files
 
 
@@ -96,7 +96,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         markdown = markdown.replace(f"](../{name})", f"]({there})")
     markdown = _NOTE.sub(r"\1", markdown)
     markdown = _TEXT.sub(_drawing, markdown)
-    markdown = _CHART.sub(_parts, markdown)
+    markdown = _CHART.sub(_in_parts, markdown)
     markdown = _PICTURE.sub(lambda image: f'<div class="picture">{_svg(image[1])}</div>', markdown)
     markdown = _ROW.sub(lambda row: _CODE.sub(lambda code: code[0].replace("\\|", "|"), row[0]), markdown)
     return _MERMAID.sub(lambda block: machine_drawing.drawn(block[1]), markdown)
@@ -112,21 +112,17 @@ def _svg(name: str) -> str:
     return "".join(line.strip() for line in (ROOT / "docs" / name).read_text("utf-8").splitlines())
 
 
-def _parts(image: re.Match[str]) -> str:
-    """A chart of `bench`, with two columns, as an image for each of its parts."""
-    chart = _svg(image[2])
-    width, height = (float(number) for number in _SIZE.findall(chart)[0])
-    right_edges = [float(x) for x in _AXES.findall(chart)]
-    middle = right_edges[0] + 3
-    high = height / ceil(len(right_edges) / 2)
-    views = [(index % 2 * middle, index // 2 * high, index % 2) for index in range(len(right_edges))]
-    parts = [
-        f'<img alt="{image[1]}" src="{image[2]}#svgView(viewBox({left:g},{top:g},{wide:g},{high:g}))" '
-        f'style="aspect-ratio: {wide:g} / {high:g}">'
-        for left, top, second in views
-        for wide in [width - middle if second else middle]
+def _in_parts(image: re.Match[str]) -> str:
+    """A chart of `bench` as an image for each of its parts."""
+    shown = [
+        f'<img alt="{image[1]}" src="{_part_of(image[2], number)}" style="aspect-ratio: {width:g} / {height:g}">'
+        for number, (width, height, _) in enumerate(chart_parts.parts((ROOT / "docs" / image[2]).read_text("utf-8")), 1)
     ]
-    return f'<div class="chart">{"".join(parts)}</div>'
+    return f'<div class="chart">{"".join(shown)}</div>'
+
+
+def _part_of(chart: str, number: int) -> str:
+    return f"{chart.removesuffix('.svg')}-{number}.svg"
 
 
 KEYS = """\
