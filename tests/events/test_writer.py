@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dicomgate.events.writer import MOST, Loss, Writer
+from dicomgate.events.writer import MOST, RESERVED, Loss, Writer
 
 _SMALL = 4096  # the smallest pipe that Linux makes
 LOSSES: list[Loss] = []
@@ -58,13 +58,18 @@ def test_what_nobody_reads_is_lost_counted_and_told_in_its_place(pipe: tuple[int
     for number in range(2 * MOST):
         writer.put(b"%d\n" % number)
     refused: list[str] = []
-    writer.put(b"asked for\n", refused.append)
-    assert refused
+    for _ in range(RESERVED):
+        writer.put(b"waited for\n", refused.append)
+    assert not refused, "a flood of other lines does not end all logins"
+    writer.put(b"one too many\n", refused.append)
+    assert len(refused) == 1
     lines = read(pipe[0], b"lost")
     (loss,) = LOSSES
     kept = 2 * MOST - loss.lines + 1
     assert kept >= MOST, "the positive control: so many could wait"
-    assert lines == [*(b"%d" % number for number in range(kept)), b"lost %d" % loss.lines]
+    written = [b"%d" % number for number in range(kept)] + RESERVED * [b"waited for"]
+    assert lines == [*written, b"lost %d" % loss.lines]
+    assert refused[1:] == RESERVED * [""]
     assert loss.since <= loss.until
     assert loss.reason in (*refused, "nobody takes what is written")
     writer.put(b"again\n")

@@ -2,6 +2,7 @@
 
 Rule 1: `put` never waits: nobody who stores or reads the lines can hold up the gateway. At most `MOST` lines wait for
         the thread. What comes then is lost; it is counted, and told in the output itself once that takes lines again.
+        Lines that somebody waits for have some room more: a flood of others must not end all logins.
 Rule 2: lines keep their order, and are written whole: but for a file, one write takes at most PIPE_BUF bytes of whole
         lines, or one longer line. pipe(7): "writes of less than PIPE_BUF bytes must be atomic", and log and audit may
         share a pipe.
@@ -26,6 +27,8 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple, TypeAlias
 
 MOST = 10_000
+RESERVED = 1_000
+"""So many more lines may wait, for each of which somebody waits."""
 PATIENCE = 5.0
 """Seconds that a writer has at its end to write what waits, as a connection has to close (`LINGER`)."""
 _LULL = 0.05  # seconds from the first line to its write: a thread that wakes for each line costs more than the write
@@ -96,11 +99,14 @@ class Writer:
         """
         with self._lock:
             # Once lines are lost, more are until half of the room is free: many small losses would fill the output.
-            lost = len(self._lines) >= (MOST // 2 if self._loss else MOST) or self._ending.is_set()
+            waiting = len(self._lines)
+            full = waiting >= (MOST // 2 if self._loss else MOST)
+            lost = (full and (done is None or waiting >= MOST + RESERVED)) or self._ending.is_set()
             if lost:
                 reason = self._lose()
             else:
-                self._tell_loss()
+                if not full:
+                    self._tell_loss()
                 self._lines.append((line, done))
         if done is not None:
             if lost:
