@@ -184,6 +184,11 @@ class TestGroups:
 
 
 class TestTheGatewaysOwnAccount:
+    async def test_a_name_that_is_no_dn_is_told(self, decided: Decided, slapd: Slapd) -> None:
+        (decision,) = await decided(slapd.keys(bind_dn="gateway@hospital.example"), login("alice"))
+        assert isinstance(decision, Unavailable)
+        assert "bind_dn 'gateway@hospital.example' is not a DN, and this directory" in decision.reason
+
     async def test_its_wrong_secret_is_not_the_users(self, decided: Decided, slapd: Slapd, tmp_path: Path) -> None:
         wrong = tmp_path / "wrong.secret"
         wrong.touch(mode=0o600)

@@ -131,7 +131,9 @@ class Server:
         try:
             own = await self._bind(settings.bind_dn, secret, _WRONG_ACCOUNT)
         except ldap.INVALID_DN_SYNTAX:
-            raise NoAnswerError(f"bind_dn {settings.bind_dn!r} is not a DN, as cn=gateway,dc=example,dc=org") from None
+            raise NoAnswerError(
+                f"bind_dn {settings.bind_dn!r} is not a DN, and this directory takes no other name"
+            ) from None
         except RefusedError as error:
             raise NoAnswerError(f"it refuses the gateway's own account, {settings.bind_dn}: {error}") from None
         try:
