@@ -41,6 +41,8 @@ def test_the_spellings_of_a_name_are_one_account(typed: str) -> None:
         ("HOSPITAL\\Alice", "alice"),
         ("hospital \\alice", "alice"),
         ("Alice@Hospital.Example", "alice"),
+        ("HOSPITAL\\Alice@Hospital.Example", "alice"),  # a directory takes this one, too
+        ("HOSPITAL\\alice@elsewhere.example", "alice@elsewhere.example"),
         ("OTHER\\alice", "other\\alice"),  # may be somebody else
         ("alice@elsewhere.example", "alice@elsewhere.example"),
         ("HOSPITAL\\", "hospital\\"),

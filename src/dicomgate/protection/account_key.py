@@ -29,15 +29,17 @@ def account_key(name: str) -> str:
 
 
 def without_domain(name: str, domains: Collection[str]) -> str:
-    r"""The name without a domain that was typed with it: `HOSPITAL\alice`, `alice@hospital.example`.
+    r"""The name without the domains that were typed with it: `HOSPITAL\alice`, `alice@hospital.example`, or both.
 
     `domains` are account keys of domains. Any other domain stays: two people may have the same name in two of them.
     """
     domain, backslash, user = name.partition("\\")
-    if backslash and user and account_key(domain) in domains:
-        return user
-    user, at, domain = name.rpartition("@")
-    return user if at and user and account_key(domain) in domains else name
+    if not (backslash and user and account_key(domain) in domains):
+        user, at, domain = name.rpartition("@")
+        if not (at and user and account_key(domain) in domains):
+            return name
+    # And again: a directory that takes the first away finds the user by the second, and it would be one more counter.
+    return without_domain(user, domains)
 
 
 def _base(letter: str) -> str:
