@@ -42,7 +42,7 @@ FIRST_FOUND = {"passcode.md": 4}
 _LINK = re.compile(r"\]\((?:\.\./|docs/)?([^)#\s]+)(#[^)\s]*)?\)")
 _NOTE = re.compile(r"^(```\w+) \w+$", re.MULTILINE)
 _TEXT = re.compile(r"^```text\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-_COLUMNS = re.compile(r"\S {3,}\S")
+_COLUMNS = re.compile(r"\S {3,}\S|-->")
 _CHART = re.compile(r"^!\[([^]]*)\]\((performance/[\w-]+\.svg)\)$", re.MULTILINE)
 _PICTURE = re.compile(r"^!\[[^]]*\]\((assets/[\w-]+\.svg)\)$", re.MULTILINE)
 _ROW = re.compile(r"^\|.*$", re.MULTILINE)
@@ -128,9 +128,8 @@ def _part_of(chart: str, number: int) -> str:
 KEYS = """\
 # Keys of each authenticator
 
-Made from the signatures and docstrings of what was installed when this site was built; `dicomgate plugins NAME` prints
-the same of what you have. The keys that every authenticator has are in
-[configuration](../configuration.md#authenticator).
+Made from the authenticators that were installed when this site was built; `dicomgate plugins NAME` prints the same of
+those that you have. The keys that every authenticator has are in [configuration](../configuration.md#authenticator).
 """
 
 
@@ -143,13 +142,15 @@ def _keys_of(name: str) -> Iterator[str]:
     yield from ("", f"## {name}", "")
     try:
         factory = discovery.find(name)
-    except PluginError as error:
-        yield str(error)
+    except PluginError:
+        page = name if (ROOT / "docs" / f"{name}.md").exists() else "configuration"
+        yield f"What it needs was not installed when this site was built. [Its page](../{page}.md) has the keys."
         return
     yield discovery.description(factory)
-    yield from ("", "| key | type | default | meaning |", "| --- | --- | --- | --- |")
     said = field_docstrings(factory)
+    heads = ("key", "type", "default", *(("meaning",) if said else ()))
+    yield from ("", f"| {' | '.join(heads)} |", f"| {' | '.join('---' for _ in heads)} |")
     for option in discovery.options(factory):
         default = "required" if option.required else "none" if option.default == "none" else f"`{option.default}`"
-        meaning = said.get(option.name, "").replace("|", "\\|")
-        yield f"| `{option.name}` | {option.type} | {default} | {meaning} |"
+        cells = (f"`{option.name}`", option.type, default, said.get(option.name, "").replace("|", "\\|"))
+        yield f"| {' | '.join(cells[: len(heads)])} |"
