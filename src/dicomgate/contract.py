@@ -111,10 +111,11 @@ class Once:
 class Accept:
     """The identity is genuine.
 
-    `user` is the canonical name, not what was typed if the two can differ. `server_response` is the content of sub-item
-    59H of the A-ASSOCIATE-AC (PS3.7 D.3.3.7.2); the gateway sends it if the client asked for one. `expires_at` (aware)
-    is when the credential ends; the association ends then too, unless the listener's `end_with_credential` is false.
-    `once` says that the credential may be used once. `attributes` are written to the audit.
+    `user` is the canonical name, not what was typed if the two can differ. `groups` must be a frozenset of text, and
+    `attributes`, which are written to the audit, a mapping of text to text. `server_response` is the content of
+    sub-item 59H of the A-ASSOCIATE-AC (PS3.7 D.3.3.7.2); the gateway sends it if the client asked for one. `expires_at`
+    (aware) is when the credential ends; the association ends then too, unless the listener's `end_with_credential` is
+    false. `once` says that the credential may be used once.
     """
 
     user: str

@@ -44,7 +44,7 @@ def test_each_handler_of_each_association_learns_its_own_user(strict: bool, tmp_
         told.append((event.event.name, event.assoc.requestor.ae_title, login.who(event.assoc)))
         return 0x0000
 
-    kinds = (evt.EVT_ESTABLISHED, evt.EVT_C_ECHO, evt.EVT_C_STORE, evt.EVT_RELEASED)
+    kinds = (evt.EVT_ESTABLISHED, evt.EVT_C_ECHO, evt.EVT_C_STORE, evt.EVT_RELEASED, evt.EVT_CONN_CLOSE)
     with login, entity(*(login.strict if strict else [login]), *((kind, tell) for kind in kinds)) as address:
 
         def client(name: str) -> None:
