@@ -20,7 +20,7 @@ OTHERS = """
 [[authenticator]]
 use = "acme"
 pin = "canary-of-another-author"
-nested = { inner = ["canary-of-another-author"] }
+nested = { canary = ["canary-of-another-author"], code = 73519 }
 
 [[authenticator]]
 use = "radius"
@@ -71,6 +71,7 @@ def test_the_page_tells_what_is_there_and_no_secret(written: Path, run: Any, pas
     page = result.stdout
     assert CANARY.findall(page.replace("acme_login", "")) == []
     assert passcode not in page
+    assert "73519" not in page
     assert "$argon2" not in page
     assert "PRIVATE" not in page
     for told in (

@@ -1,7 +1,7 @@
 """A configuration for strangers' eyes: as it was written, without what may be a secret.
 
-Rule 1: text is left out if its key or its form says that it may be a secret, and all text of an authenticator that does
-        not come with dicomgate: what its keys mean is not known here.
+Rule 1: text is left out if its key or its form says that it may be a secret, and every value of an authenticator that
+        does not come with dicomgate: what its keys mean is not known here.
 Rule 2: of a URL, user, password and options are left out; and all of it where it is not certain which part is which.
         Of a file, the path is shown and the content is not.
 """
@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..auth.loading import how_to_install, installed
+from ..auth.table import GATEWAY_KEYS
 from ..config.schema import Tables
 from ..kit.addresses import show_address
 from ..kit.text import looks_like_a_token
@@ -31,10 +32,11 @@ def masked(tables: Tables) -> Iterator[str]:
     """The tables in the form of TOML, one line for each key that the file has."""
     for name, found in tables.model_dump(exclude_unset=True).items():
         for table in found if isinstance(found, list) else [found]:
-            known = name != "authenticator" or _is_ours(table["use"])
+            ours = name != "authenticator" or _is_ours(table["use"])
             yield f"[[{name}]]" if isinstance(found, list) else f"[{name}]"
             for key, value in table.items():
-                yield f"{key} = {json.dumps(_shown(key, value, known or key == 'use'), ensure_ascii=False)}"
+                shown = _shown(key, value) if ours or key in GATEWAY_KEYS else LEFT_OUT
+                yield f"{key} = {json.dumps(shown, ensure_ascii=False)}"
 
 
 def _is_ours(use: str) -> bool:
@@ -42,22 +44,22 @@ def _is_ours(use: str) -> bool:
     return bool(point and point.dist and how_to_install(point.dist.name.removeprefix("dicomgate-")))
 
 
-def _shown(key: str, value: Any, known: bool) -> Any:
+def _shown(key: str, value: Any) -> Any:
     if isinstance(value, timedelta):
         return f"{value.total_seconds():g}s"
     if isinstance(value, Mapping):
-        return {str(name): _shown(str(name), inner, known) for name, inner in value.items()}
+        return {str(name): _shown(str(name), inner) for name, inner in value.items()}
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], int):
         return show_address(*value)
     if isinstance(value, list | tuple):
-        return [_shown(key, inner, known) for inner in value]
+        return [_shown(key, inner) for inner in value]
     if isinstance(value, str | Path):
-        return _text(key, str(value), known)
+        return _text(key, str(value))
     return value
 
 
-def _text(key: str, value: str, known: bool) -> str:
-    if not known or (_SECRET.search(key) and not key.endswith(_FILE)):
+def _text(key: str, value: str) -> str:
+    if _SECRET.search(key) and not key.endswith(_FILE):
         return LEFT_OUT
     if "://" in value:
         return _url(value)
