@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, Callable[[tuple[str, ...]], bool]] = {
     ),
     "httpx2": lambda module: module == ("kit", "fetch") or module[0] == "testing",
     "sqlite3": lambda module: module[0] == "state",
-    "redis": lambda module: module in (("state", "redis"), ("state", "redis_connection")),
+    "redis": lambda module: module[0] == "state" and module[-1].startswith("redis"),
     "logging": lambda module: module[0] != "wire",
     "pynetdicom": lambda module: module[0] in ("demo", "testing"),
 }

@@ -309,6 +309,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         (0o640, '[state]\nurl = "redis://:a-password@redis/0"\n' + GOOD, None),
         (0o644, '[state]\nurl = "redis://redis/0"\n' + GOOD, None),
         (0o644, '[state]\nurl = "redis://:a-password@redis/0"\n' + GOOD, ":2: state.url: holds a password, and everyb"),
+        (0o644, '[state]\nurl = "unix:///r.sock?password=x"\n' + GOOD, ":2: state.url: holds a password, and everyb"),
         (0o644, add('name = "staff"', 'proxy = "http://u:p@proxy:1"'), ":17: authenticator[0].proxy: holds a password"),
     ],
 )

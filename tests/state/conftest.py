@@ -13,6 +13,7 @@ import redis as client
 from dicomgate.state import redis, sqlite
 from dicomgate.state.protocol import Limits, SharedState
 from dicomgate.state.redis import RedisState
+from dicomgate.state.redis_words import SCRIPT
 from dicomgate.state.sqlite import SqliteState
 from dicomgate.testing.peers.redis import RedisServer, run_redis
 
@@ -80,8 +81,8 @@ def clocked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     direct = client.Redis.from_url(server.url)
     request.addfinalizer(direct.close)  # noqa: PT021
     clock = Clock(lambda now: direct.set("clock", now))
-    script = redis.SCRIPT.replace("redis.call('TIME')", "{redis.call('GET', 'clock'), 0}")
-    assert script != redis.SCRIPT
+    script = SCRIPT.replace("redis.call('TIME')", "{redis.call('GET', 'clock'), 0}")
+    assert script != SCRIPT
     monkeypatch.setattr(redis, "SCRIPT", script)
     monkeypatch.setattr(redis, "time", SimpleNamespace(time=lambda: clock.now))
 

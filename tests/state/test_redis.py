@@ -173,7 +173,8 @@ async def test_addresses_that_are_all_silent_are_named_and_a_moved_name_is_found
             assert await asyncio.wait_for(asyncio.to_thread(int), 5) == 0
             names.addresses["redis.test"] = [HOST]
             names.release()
-            await asyncio.wait((state._host.look_up(),))  # type: ignore[union-attr]
+            assert state._servers is not None
+            await asyncio.wait(((await state._servers.current()).look_up(),))
             await works(state)
 
 

@@ -10,8 +10,8 @@ from ..association.admission import ANY_AE_TITLE
 from ..errors import Problem
 from .schema import Tables, ThrottleTable
 
-_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
-"""In a URL (RFC 3986 3.2.1)."""
+_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@|[?&](?:sentinel_)?password=")
+"""In a URL (RFC 3986 3.2.1), or in the options of a Redis's."""
 
 
 def contradictions(tables: Tables) -> Iterator[Problem]:

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import TypeAlias
 
-from .certificates import read_certificates
+from ..errors import ConfigError
+from .certificates import read_certificates, read_private_key
+
+Context: TypeAlias = ssl.SSLContext
 
 _NOT_TRUSTED = {
     "unable to get local issuer certificate",
@@ -33,10 +37,11 @@ def verification_in_words(message: str, ca: Path | None) -> str:
     return message
 
 
-def client_context(ca: Path | None) -> ssl.SSLContext:
+def client_context(ca: Path | None, own: tuple[Path, Path] | None = None) -> Context:
     """TLS 1.2 or newer, the server's certificate verified against `ca` (PEM), None: the system's authorities.
 
-    An issuing authority is enough: the root above it need not be in the file. Raises ConfigError.
+    An issuing authority is enough: the root above it need not be in the file. `own`: the client's own certificate and
+    key, in PEM. Raises ConfigError.
     """
     context = ssl.create_default_context()
     if ca is not None:
@@ -45,4 +50,12 @@ def client_context(ca: Path | None) -> ssl.SSLContext:
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     # Python 3.13 sets it. It refuses authorities for formal faults that many internal ones have.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if own is not None:
+        certificate, key = own
+        read_certificates(certificate)
+        read_private_key(key)
+        try:
+            context.load_cert_chain(certificate, key, password="")
+        except ssl.SSLError:
+            raise ConfigError(f"{key}: is not the key of the certificate in {certificate}") from None
     return context

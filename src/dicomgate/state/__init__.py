@@ -8,6 +8,9 @@ Modules:
     protocol          What gateways share, as a protocol: counters of attempts, known subjects, used credentials
     redis             The state in a Redis or Valkey, shared by the gateways of several machines
     redis_connection  Connections of redis-py to the first address of a host that answers, whichever is silent
+    redis_sentinel    Which Redis is the master now, asked of its Sentinels by redis-py's own means
+    redis_url         The URL of a Redis in the configuration: which servers, with which login and which certificates
+    redis_words       What a Redis says that it will not do, in words of our own: what an operator must change there
     sqlite            The state in a file of SQLite, shared by the processes of one machine; or in this process's memory
     sqlite_tables     The tables of the SQLite state: counters, known subjects, used keys
 """

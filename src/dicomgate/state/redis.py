@@ -11,56 +11,51 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.resources import files
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from redis import exceptions
-from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio import ConnectionPool, Redis, UnixDomainSocketConnection
 
-from ..errors import ConfigError, StateUnavailable
-from ..kit.addresses import show_address
+from ..errors import StateUnavailable
 from .protocol import Backoff, Count, Grant, Limits
-from .redis_connection import race
+from .redis_connection import OneServer, Raced, Servers
+from .redis_sentinel import Masters
+from .redis_url import Target, read_url
+from .redis_words import SCRIPT, in_words
 
-SCRIPT = files("dicomgate.state").joinpath("redis.lua").read_text("utf-8")
 # A script needs all its keys on one node; a cluster places keys by what is in braces.
 _KEYS = [f"dicomgate:{{state}}:{name}" for name in ("counters", "next-to-go", "forget", "known", "used")]
 _CONNECTIONS = 16
-_WORDS: dict[type[Exception], str] = {
-    exceptions.AuthenticationError: "it refuses the user or the password",
-    exceptions.BusyLoadingError: "it is still loading its data",
-    exceptions.NoPermissionError: "its ACL forbids this user a command that the gateway needs",
-    exceptions.OutOfMemoryError: "its memory is full (maxmemory)",
-    exceptions.ReadOnlyError: "it is a replica, which cannot be written",
-}
 _Answer = TypeVar("_Answer")
 
 
 class RedisState:
-    """A `SharedState` in the server at `url`: redis://, rediss:// or unix://, with the options of redis-py."""
+    """A `SharedState` in the server at `url`, see `redis_url`."""
 
     def __init__(self, url: str, limits: Limits | None = None) -> None:
         """Does not connect yet. Raises ConfigError."""
         self._limits = limits or Limits()
         self._plain_limits = asdict(self._limits)
-        self._where = _shown(url)
-        try:
-            # No timeouts of the client: one deadline covers everything.
-            pool: Any = ConnectionPool.from_url(
-                url, max_connections=_CONNECTIONS, socket_timeout=None, socket_connect_timeout=None, retry=None,
-                decode_responses=True, protocol=2,
-            )  # fmt: skip
-            self._host = race(pool, self._limits.deadline)
-            pool.make_connection()
-        except Exception:  # noqa: BLE001 (an option can make it raise anything, and the text may quote a password)
-            raise ConfigError("redis-py does not know an option of this URL, or not its value") from None
+        target = read_url(url)
+        self._where = target.shown
+        self._servers = _servers(target, self._limits.deadline)
+        # No timeouts of the client: one deadline covers everything.
+        options: dict[str, Any] = {
+            "max_connections": _CONNECTIONS, "socket_timeout": None, "socket_connect_timeout": None, "retry": None,
+            "decode_responses": True, "protocol": 2, **target.login,
+        }  # fmt: skip
+        if self._servers is None:
+            options |= {"connection_class": UnixDomainSocketConnection, "path": target.path}
+        else:
+            # An address has a quarter of the time to itself, so that two that are silent leave half for the third.
+            options |= {"connection_class": Raced, "servers": self._servers, "context": target.tls}
+            options |= {"stagger": self._limits.deadline / 4}
+        pool: Any = ConnectionPool(**options)
         self._pool = pool
         self._client = Redis(connection_pool=pool)
         self._script = self._client.register_script(SCRIPT)
@@ -129,10 +124,11 @@ class RedisState:
 
     async def close(self) -> None:
         """See SharedState."""
-        if self._host is not None:
-            self._host.close()
         with suppress(Exception):
-            await asyncio.wait_for(self._client.aclose(close_connection_pool=True), self._limits.deadline)
+            async with asyncio.timeout(self._limits.deadline):
+                if self._servers is not None:
+                    await self._servers.close()
+                await self._client.aclose(close_connection_pool=True)
 
     async def _run(self, function: str, read: Callable[[Any], _Answer], deadlines: int = 1, **given: object) -> _Answer:
         """What `read` makes of the answer of a function in `redis.lua`. Raises StateUnavailable."""
@@ -144,12 +140,12 @@ class RedisState:
                 return read(await self._script(_KEYS, (function, text)))
         except Exception as error:  # noqa: BLE001 (redis-py can raise anything when a server sends nonsense)
             self._checked = False
-            if isinstance(error, TimeoutError):
+            if isinstance(error, TimeoutError | exceptions.ReadOnlyError):
                 await self._disconnect_idle()
             raise StateUnavailable(f"state {self._where}: {self._words(error)}") from None
 
     async def _disconnect_idle(self) -> None:
-        """If the server has vanished, each kept connection would be silent for one more question."""
+        """If the server has vanished or is no master any more, each kept connection would fail one more question."""
         for connection in list(self._pool._available_connections):
             with suppress(Exception):
                 await connection.disconnect(nowait=True)
@@ -169,25 +165,18 @@ class RedisState:
         if isinstance(error, StateUnavailable):
             return str(error)
         if isinstance(error, TimeoutError):
-            addresses = self._host.trouble() if self._host is not None and self._host.is_name else ""
+            addresses = self._servers.trouble() if self._servers is not None else ""
             return addresses or f"no answer within {self._limits.deadline:g} s"
         if type(error) is exceptions.ConnectionError:
             return f"cannot be reached: {error}"
-        return next((words for kind, words in _WORDS.items() if isinstance(error, kind)), type(error).__name__)
+        return in_words(error)
 
 
-def _shown(url: str) -> str:
-    """The URL without user, password and options. Raises ConfigError, which does not quote the URL."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "localhost", parts.port or 6379
-    except ValueError:
-        raise ConfigError("is not a URL; in its password, write : / ? # [ ] @ % as %3A and so on") from None
-    if parts.scheme == "unix" and parts.path:
-        return f"unix://{parts.path}"
-    if parts.scheme not in ("redis", "rediss") or not re.fullmatch("/?[0-9]*", parts.path):
-        raise ConfigError("is not redis://HOST:PORT/NUMBER, rediss://HOST:PORT/NUMBER or unix:///PATH")
-    return f"{parts.scheme}://{show_address(host, port)}{parts.path}"
+def _servers(target: Target, deadline: float) -> Servers | None:
+    """The servers of the URL; None for a socket in the file system."""
+    if target.master:
+        return Masters(target, deadline)
+    return OneServer(*target.hosts[0]) if not target.path else None
 
 
 def _plain(backoffs: Sequence[Backoff]) -> list[dict[str, object]]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from typing import Any
+from typing import Any, Protocol
 
-from redis.asyncio import Connection, ConnectionPool, SSLConnection
+from redis.asyncio import Connection
 
+from ..kit.authorities import Context
 from ..kit.connecting import connected, first
 from ..kit.failover import NoAnswerError
 from ..kit.host import Address, Host
@@ -21,19 +22,59 @@ _log = logging.getLogger("dicomgate.state")
 _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class _Raced(Connection):
-    def __init__(self, *, addresses: Host, stagger: float, **options: Any) -> None:
+class Servers(Protocol):
+    """Which server a connection is to be opened to."""
+
+    async def current(self) -> Host:
+        """The host of that server now. Raises NoAnswerError."""
+        ...
+
+    def trouble(self) -> str:
+        """What happened at each of its addresses, where nothing answered in time; or ""."""
+        ...
+
+    async def close(self) -> None:
+        """Wait for nothing any longer. Never raises."""
+        ...
+
+
+class OneServer:
+    """The server that the URL names."""
+
+    def __init__(self, name: str, port: int) -> None:
+        self._host = Host(name, port)
+
+    async def current(self) -> Host:
+        """See Servers."""
+        return self._host
+
+    def trouble(self) -> str:
+        """See Servers."""
+        return self._host.trouble() if self._host.is_name else ""
+
+    async def close(self) -> None:
+        """See Servers."""
+        self._host.close()
+
+
+class Raced(Connection):
+    """A connection to the current one of the `servers`; `context` is for TLS, None: without."""
+
+    def __init__(self, *, servers: Servers, stagger: float, context: Context | None, **options: Any) -> None:
         super().__init__(**options)
-        self._addresses = addresses
+        self._servers = servers
         self._stagger = stagger
+        self._tls = context
 
     async def _connect(self) -> None:
-        kind = f"state {self._host_error()}"
-        opened = await first(self._addresses, self._open, _close, kind=kind, log=_log, stagger=self._stagger)
-        self._reader, self._writer = opened
+        async with asyncio.timeout(self.socket_connect_timeout):
+            host = await self._servers.current()
+            self.host, self.port = host.name, host.port
+            kind = f"state {self._host_error()}"
+            opened = await first(host, self._open, _close, kind=kind, log=_log, stagger=self._stagger)
+            self._reader, self._writer = opened
 
     async def _open(self, address: Address) -> _Streams:
-        tls = self._connection_arguments().get("ssl")
         try:
             sock = await connected(address)
             try:
@@ -42,31 +83,13 @@ class _Raced(Connection):
                     options: Any = self.socket_keepalive_options
                     for option, value in options.items():
                         sock.setsockopt(socket.IPPROTO_TCP, option, value)
-                name = self.host if tls else None
-                return await asyncio.open_connection(sock=sock, ssl=tls, server_hostname=name)
+                name = self.host if self._tls else None
+                return await asyncio.open_connection(sock=sock, ssl=self._tls, server_hostname=name)
             except BaseException:
                 sock.close()
                 raise
         except OSError as error:
             raise NoAnswerError(error.strerror or str(error)) from None
-
-
-class _RacedTls(_Raced, SSLConnection):
-    pass
-
-
-def race(pool: ConnectionPool, within: float) -> Host | None:
-    """Have the pool connect so, each time within so many seconds. The host, or None for a socket file."""
-    kinds: dict[Any, type[_Raced]] = {Connection: _Raced, SSLConnection: _RacedTls}
-    raced = kinds.get(pool.connection_class)
-    if raced is None:
-        return None
-    options = pool.connection_kwargs
-    host = Host(options.get("host", "localhost"), int(options.get("port", 6379)))
-    pool.connection_class = raced
-    # An address has a quarter of the time to itself, so that two that are silent leave half for the third.
-    options |= {"addresses": host, "stagger": within / 4}
-    return host
 
 
 def _close(opened: _Streams) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,6 +45,30 @@ class RedisServer(Service):
         """What redis-cli says to this command. Raises subprocess.CalledProcessError where that is an error."""
         command = [require("redis-cli", "redis-tools"), "-e", "-h", HOST, "-p", str(self.port), *words]
         return subprocess.run(command, capture_output=True, check=True, text=True, timeout=10).stdout
+
+
+class Sentinel(Service):
+    """A Redis Sentinel that watches one master by the name `pacs`, alone; it declares it dead after half a second."""
+
+    def __init__(self, folder: Path, master: RedisServer, options: Sequence[str] = ()) -> None:
+        self.port = free_port()
+        self._file = folder / "sentinel.conf"
+        self._text = "\n".join(
+            (
+                f"port {self.port}\nbind {HOST}\ndir {folder}",
+                f"sentinel monitor pacs {HOST} {master.port} 1",
+                "sentinel down-after-milliseconds pacs 500\nsentinel failover-timeout pacs 2000",
+                *options,
+                "",
+            )
+        )
+        command: list[str | Path] = [require("redis-server", "redis-server"), self._file, "--sentinel"]
+        super().__init__(command, log=folder / "sentinel.log", ports=[self.port])
+
+    def start(self) -> None:
+        """Start it with the master that it was made for. Raises RuntimeError with its log."""
+        self._file.write_text(self._text)  # it writes into its file what it learns
+        super().start()
 
 
 @contextmanager
