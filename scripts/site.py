@@ -36,6 +36,7 @@ ELSEWHERE = {
 }
 """Files that are not in docs/, and where the site has them."""
 LONG_CELL = 48
+LONGEST_KEY = 34
 FIRST_FOUND = {"passcode.md": 4}
 """How much more a page counts in the search: one for "password" means this one."""
 
@@ -51,12 +52,17 @@ _MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 class _Heads(Treeprocessor):  # type: ignore[misc]  # Markdown has no types
-    """Give the cells of a table with long cells the head of their column: a narrow screen shows its rows as cards."""
+    """Give the cells of a table with long cells the head of their column: a narrow screen shows its rows as cards.
+
+    A table whose first column has phrases is marked: a key is never broken, a phrase is.
+    """
 
     def run(self, root: Element) -> None:
         for table in root.iter("table"):
             heads = ["".join(cell.itertext()) for cell in table.iter("th")]
             rows = [list(row) for row in table.iter("tr")][1:]
+            if any(len("".join(row[0].itertext())) > LONGEST_KEY for row in rows):
+                table.set("data-phrases", "")
             if any(len("".join(cell.itertext())) > LONG_CELL for row in rows for cell in row):
                 table.set("data-long", "")
                 for row in rows:
