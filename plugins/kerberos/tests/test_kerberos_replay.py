@@ -127,8 +127,8 @@ def test_a_flipped_bit(kerberos: Make, tmp_path: Path, form: str) -> None:
     """Every bit outside of the authenticator, and a thousand in it: no second login, and none of somebody else.
 
     Accepted are those bits of an AP-REQ that nothing protects: the options, one of which asks for the AP-REP
-    (RFC 4120 5.5.1), the kind of the service's name (6.2), and key version 0, which stands for any. Who can change them
-    has the token, and could as well send it as it is.
+    (RFC 4120 5.5.1), the kind of the service's name (6.2) and the case of its letters, and key version 0, which stands
+    for any. Who can change them has the token, and could as well send it as it is.
     """
     key = new_key()
     judge = kerberos(keytab=write_keytab(tmp_path / "crafted.keytab", (SERVICE, 1, key)))
@@ -150,7 +150,8 @@ def test_a_flipped_bit(kerberos: Make, tmp_path: Path, form: str) -> None:
             token = FORMS[form](ap_req(key))
     assert accepted(judge, token)
     # The name of Kerberos in SPNEGO and the one that old Windows gives it are one bit apart.
-    assert fields == Counter(options=35, kind=8, version=1, mechanism=int(form == "spnego"))
+    letters = sum(map(str.isalpha, SERVICE.partition("@")[0]))
+    assert fields == Counter(options=35, kind=8, version=1, letter=letters, mechanism=int(form == "spnego"))
 
 
 def _unprotected(token: bytes, at: int) -> str:
@@ -162,6 +163,8 @@ def _unprotected(token: bytes, at: int) -> str:
     version = raw.index(bytes.fromhex("a1 03 02 01 01"), kind) + 4
     if at < 0:
         return "mechanism"
+    if raw.index(b"dicom", kind) <= at < version and raw[at : at + 1].isalpha():
+        return "letter"
     return {kind: "kind", version: "version"}.get(at, "options" if options <= at < options + 5 else f"byte {at}")
 
 
@@ -225,7 +228,8 @@ def test_a_file_that_is_not_safe(kerberos: Make, tmp_path: Path, monkeypatch: py
     assert STRANGE in refused(cache)
     cache.chmod(0o600)
     with monkeypatch.context() as another:  # as if a stranger had made it: in /tmp, say
-        another.setattr(Path, "lstat", lambda path: os.stat_result((0o100600, 1, 1, 1, 4711, 0, 0, 0, 0, 0)))
+        real, strange = Path.lstat, os.stat_result((0o100600, 1, 1, 1, 4711, 0, 0, 0, 0, 0))
+        another.setattr(Path, "lstat", lambda path: strange if path == cache else real(path))
         assert STRANGE in refused(cache)
     with monkeypatch.context() as unwritable:
         unwritable.setattr(os, "access", lambda path, mode: False)
