@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -12,9 +12,11 @@ from typing import NamedTuple
 import pytest
 
 from dicomgate.state.protocol import Grant, Limits, SharedState, StateUnavailable
+from dicomgate.testing.peers.certificates import make_certificates
 from dicomgate.testing.peers.loopback import HOST, free_port, wait_until
-from dicomgate.testing.peers.redis import RedisServer, Sentinel
+from dicomgate.testing.peers.redis import RedisServer, Sentinel, tls_options
 from dicomgate.testing.peers.silence import silent
+from tests.state.servers import saying, serving
 from tests.state.test_redis import ALICE, CANARY, QUESTIONS, SOON, opened, unavailable, works
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +37,7 @@ class Group(NamedTuple):
 
 
 @contextmanager
-def run_group(folder: Path, *sentinel_options: str) -> Iterator[Group]:
+def run_group(folder: Path, sentinel_options: Mapping[str, str] | None = None) -> Iterator[Group]:
     for name in ("master", "replica"):
         (folder / name).mkdir()
     options = {"repl-diskless-sync-delay": "0", "user": USER}
@@ -98,6 +100,13 @@ FIRST = QUESTIONS[:1]
 async def test_what_is_wrong_is_told_without_a_secret(group: Group) -> None:
     async with opened(group.url(name="archive")) as state:
         await unavailable(state, "cannot be reached: the Sentinels name no master archive that is up", FIRST)
+    servers_port = group.url().replace(f":{group.sentinel.port}/", f":{group.master.port}/")
+    async with opened(servers_port) as state:
+        await unavailable(state, "cannot be reached: what answers is no Sentinel: is it the right port", FIRST)
+    async with serving(saying(b"*1\r\n*2\r\n$4\r\nport\r\n$3\r\n" + CANARY[:3].encode() + b"\r\n")) as url:
+        sentinel = url.replace("redis:", "redis+sentinel:").replace("/0", "/pacs/0")
+        async with opened(sentinel) as state:
+            await unavailable(state, "what answers is no Sentinel", FIRST)
     wrong = group.url().replace(f":{group.sentinel.port}/", f":{free_port()}/")
     async with opened(wrong) as state:
         await unavailable(state, "cannot be reached: no Sentinel can be reached that names a master pacs", FIRST)
@@ -105,8 +114,22 @@ async def test_what_is_wrong_is_told_without_a_secret(group: Group) -> None:
         await unavailable(state, "it refuses the user or the password", FIRST)
 
 
+async def test_sentinels_and_the_master_with_tls(tmp_path: Path) -> None:
+    certificates = make_certificates(tmp_path)
+    master = RedisServer(tmp_path)
+    master.options = {**tls_options(certificates), "tls-port": str(master.port)}
+    sentinel = Sentinel(tmp_path, master)
+    sentinel.options = {**tls_options(certificates), "tls-port": str(sentinel.port), "tls-replication": "yes"}
+    url = f"rediss+sentinel://{HOST}:{sentinel.port}/pacs/0"
+    with master, sentinel:
+        async with opened(f"{url}?ssl_ca_certs={certificates.ca}") as state:
+            await works(state)
+        async with opened(f"{url}?ssl_ca_certs={certificates.other_ca}") as state:
+            await unavailable(state, "no Sentinel can be reached", FIRST)
+
+
 async def test_a_sentinel_with_a_password(tmp_path: Path) -> None:
-    with run_group(tmp_path, f"requirepass {CANARY}") as group:
+    with run_group(tmp_path, {"requirepass": CANARY}) as group:
         async with opened(group.url(options=f"?sentinel_password={CANARY}")) as state:
             await works(state)
         async with opened(group.url()) as state:

@@ -180,6 +180,14 @@ def test_claims_that_are_not_there(inspect: Inspect) -> None:
     assert [rows(result)[name] for name in ("exp", "iat")] == [[("wrong", "is missing")]] * 2
 
 
+def test_groups_for_which_there_is_a_link(inspect: Inspect) -> None:
+    """As Entra ID does with more than 200 groups."""
+    for linked in ({"_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {}}}, {"hasgroups": True}):
+        found = rows(inspect(mint(**linked), group_claims=["groups", "roles"]))
+        assert found["groups"][0][1].startswith("left out by the provider")
+        assert found["roles"] == [("-", "not there")]
+
+
 def test_an_algorithm_that_is_not_allowed(inspect: Inspect) -> None:
     result = inspect(mint(), algorithms=["ES256"])
     assert result.exit_code == 1

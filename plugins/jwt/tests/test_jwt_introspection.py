@@ -138,6 +138,16 @@ def test_what_is_no_bearer_token_is_refused_without_asking(server: Introspector,
         assert server.asked.pop()["token"] == [good]
 
 
+@pytest.mark.parametrize("said", ["Bearer", "bearer", "BEARER"])
+def test_of_the_token_type_letters_do_not_count(server: Introspector, make: Make, said: str) -> None:
+    """RFC 6749 5.1; the page's own example requires "Bearer", and Glewlwyd says "bearer"."""
+    judge = make(required_claims={"token_type": "Bearer"}, cache=timedelta())
+    server.tokens[TOKEN] = {**ADA, "token_type": said}
+    assert isinstance(ask(judge, TOKEN), Accept)
+    server.tokens[TOKEN] = {**ADA, "token_type": "refresh_token"}
+    assert isinstance(ask(judge, TOKEN), Reject)
+
+
 def test_a_signed_token_is_shown_to_the_server_only_if_the_operator_says_so(server: Introspector, make: Make) -> None:
     signed = mint()
     server.tokens[signed] = ADA

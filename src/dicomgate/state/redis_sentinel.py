@@ -19,6 +19,8 @@ from ..kit.host import Host
 from .redis_connection import OneServer, Raced
 from .redis_url import Target
 
+_REFUSES = "a Sentinel refuses the gateway: check sentinel_username and sentinel_password"
+
 
 class Masters:
     """The Sentinels of one Redis."""
@@ -38,8 +40,10 @@ class Masters:
             name, port = await self._sentinels.discover_master(self._name)
         except MasterNotFoundError as error:
             raise NoAnswerError(self._words(str(error))) from None
-        except exceptions.RedisError:
-            raise NoAnswerError(self._words("AuthenticationError")) from None
+        except exceptions.NoPermissionError:
+            raise NoAnswerError(_REFUSES) from None
+        except Exception:  # noqa: BLE001 (redis-py can raise anything when a server sends nonsense)
+            raise NoAnswerError("what answers is no Sentinel: is it the right port?") from None
         if self._master is None or (self._master.name, self._master.port) != (name, port):
             if self._master is not None:
                 self._master.close()
@@ -49,7 +53,7 @@ class Masters:
     def _words(self, collected: str) -> str:
         """redis-py collects the errors of all Sentinels in one text, of which the classes are used here."""
         if "AuthenticationError" in collected:
-            return "a Sentinel refuses the gateway: check sentinel_username and sentinel_password"
+            return _REFUSES
         if " - " in collected:
             return f"no Sentinel can be reached that names a master {self._name}"
         return f"the Sentinels name no master {self._name} that is up"

@@ -97,7 +97,8 @@ async def _explain(jwt: Jwt, token: Token, certificate: bytes | None) -> list[Fi
         "signature": None if isinstance(keys, ClaimProblem) else "verified",
         **claims,
     }
-    found = list(findings(shown, _problems(jwt, token, keys, certificate, now), {"signature": "not verified"}))
+    absent = {"signature": "not verified", **_left_out(jwt, token)}
+    found = list(findings(shown, _problems(jwt, token, keys, certificate, now), absent))
     checked = {"events", *claims, *(path.partition(".")[0] for path in claims)}
     if others := sorted(token.claims.keys() - checked):
         found.append(Finding("others", "-", f"not checked: {quoted(others)}"))
@@ -143,6 +144,15 @@ def _claims(jwt: Jwt, token: Token, now: float) -> dict[str, str | None]:
 
 def _quoted(value: object) -> str | None:
     return None if value is None else quoted(value)
+
+
+def _left_out(jwt: Jwt, token: Token) -> dict[str, str]:
+    """The group claims in whose place the token has a link (OpenID Connect Core 5.6.2), as Entra ID gives one."""
+    names = token.claims.get("_claim_names")
+    linked = set(names) if isinstance(names, dict) else set()
+    linked |= {"groups"} if token.claims.get("hasgroups") is True else set()
+    why = "left out by the provider, which has too many of them for a token: the user has none of these groups"
+    return {path: why for path in jwt.mapper.group_claims if path in linked}
 
 
 def _moment(value: object, now: float) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,24 +50,20 @@ class RedisServer(Service):
 class Sentinel(Service):
     """A Redis Sentinel that watches one master by the name `pacs`, alone; it declares it dead after half a second."""
 
-    def __init__(self, folder: Path, master: RedisServer, options: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, master: RedisServer, options: Mapping[str, str] | None = None) -> None:
         self.port = free_port()
-        self._file = folder / "sentinel.conf"
-        self._text = "\n".join(
-            (
-                f"port {self.port}\nbind {HOST}\ndir {folder}",
-                f"sentinel monitor pacs {HOST} {master.port} 1",
-                "sentinel down-after-milliseconds pacs 500\nsentinel failover-timeout pacs 2000",
-                *options,
-                "",
-            )
-        )
+        self.options: Mapping[str, str] = options or {}
+        self._file, self._folder, self._master = folder / "sentinel.conf", folder, master
         command: list[str | Path] = [require("redis-server", "redis-server"), self._file, "--sentinel"]
         super().__init__(command, log=folder / "sentinel.log", ports=[self.port])
 
     def start(self) -> None:
-        """Start it with the master that it was made for. Raises RuntimeError with its log."""
-        self._file.write_text(self._text)  # it writes into its file what it learns
+        """Start it with the `options` as they are now. Raises RuntimeError with its log."""
+        lines = {"bind": HOST, "port": str(self.port), "dir": str(self._folder), **self.options}
+        text = "".join(f"{name} {value}\n" for name, value in lines.items())
+        text += f"sentinel monitor pacs {HOST} {self._master.port} 1\n"
+        text += "sentinel down-after-milliseconds pacs 500\nsentinel failover-timeout pacs 2000\n"
+        self._file.write_text(text)  # it writes into its file what it learns
         super().start()
 
 
