@@ -33,8 +33,10 @@ def test_failed_logins_are_found_and_nothing_else(journal: bool, tmp_path: Path,
         gateway.wait_for(": login refused: ", times=2)
         gateway.wait_for(": refused: ")
         lines = [line for line in gateway.lines if "refused: " in line]
+    (guess,) = (line for line in lines if "127.0.0.2" in line)
+    lines.append(guess.replace("127.0.0.2", "fe80::7%eth0"))  # as the system shows a neighbour on the same link
     shown = tmp_path / "gateway.log"
     shown.write_text("".join(f"{'gate1 dicomgate[4242]: ' * journal}{line}\n" for line in lines))
     command = [str(REGEX), "--out", "<ip>", str(shown), str(FILTER)]
     found = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert found.stdout.split() == ["127.0.0.2", "127.0.0.3"], found
+    assert found.stdout.split() == ["127.0.0.2", "127.0.0.3", "fe80::7"], found
