@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from dicomgate.state.redis_words import ACL
 from dicomgate.testing.commandline import dicomgate, logging_as_it_was
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import free_port
 from dicomgate.testing.peers.pynetdicom_pacs import PynetdicomPacs
+from dicomgate.testing.peers.redis import run_redis
 
 TABLES = """
 [state]
@@ -95,6 +97,30 @@ def test_what_cannot_be_reached_is_told_with_its_address_and_the_reason(tmp_path
     for line, begin in zip(problems, expected, strict=True):
         assert line.startswith(begin)
         assert str(closed) in line
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"user": f"gate on >{SECRET} {ACL}"}, None),
+        ({"user": f"gate on >{SECRET} {ACL} -zadd"}, "its ACL forbids this user the command zadd. Allow all of: "),
+        ({"user": f"gate on >{SECRET} {ACL}", "replicaof": "127.0.0.1 1"}, "it is a replica, which cannot be written"),
+    ],
+)
+def test_a_state_that_can_be_read_but_not_written_does_not_pass(
+    tmp_path: Path, options: dict[str, str], says: str | None
+) -> None:
+    (tmp_path / "users").touch(mode=0o600)
+    with run_redis(tmp_path, options) as redis, PynetdicomPacs() as pacs:
+        text = TABLES[: TABLES.index("[[authenticator]]")].format(closed=pacs.address[1])
+        url = redis.url.replace("//", f"//gate:{SECRET}@")
+        text = text.replace(f"redis://127.0.0.1:{pacs.address[1]}/0", url)
+        text += '[[authenticator]]\nuse = "passcode"\nfile = "users"\n'
+        (tmp_path / "gate.toml").touch(mode=0o600)
+        told, problems = check(tmp_path, text, 0 if says is None else 3)
+        assert redis.command("keys", "*").strip() == "", "nothing of the check stays"
+    assert ("state: answers" in told) == (says is None)
+    assert [one for one in problems if one.startswith(f"state: {redis.url}: {says}")] == problems
 
 
 @pytest.mark.parametrize("tls", [False, True])

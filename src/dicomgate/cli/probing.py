@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from cryptography import x509
 
@@ -25,10 +26,12 @@ from ..net.tls_stream import TlsStream
 from ..run.assembly import Assembly
 from ..run.protection import configured_state
 from ..scu.login import verification_request
+from ..state.protocol import Backoff, SharedState
 from .options import DEFAULT_CALLED, DEFAULT_CALLING
 
 _PATIENCE = 10.0
 """Seconds that an authenticator has for all that it depends on."""
+_NOBODY = "dicomgate-check"
 
 
 async def asked(assembly: Assembly) -> list[Probed]:
@@ -54,12 +57,25 @@ async def _of_state(configuration: Configuration) -> Sequence[Probed]:
         return []
     state = configured_state(configuration)
     try:
-        await state.counters()
+        await _try_out(state)
     except StateUnavailable as error:
         return [Probed("state", str(error).removeprefix("state "))]
     finally:
         await state.close()
     return [Probed("state", detail="answers")]
+
+
+async def _try_out(state: SharedState) -> None:
+    """What logins ask of it, by a name that no account has; nothing of it stays. Raises StateUnavailable.
+
+    A replica answers what only reads, and an ACL may forbid what only writes.
+    """
+    await state.counters()
+    try:
+        await state.take(_NOBODY, (), [Backoff(_NOBODY, 1, 0, 0)])
+        await state.unused(_NOBODY, datetime.now(UTC))
+    finally:
+        await state.clear([_NOBODY])
 
 
 async def _of_upstream(upstream: Upstream, table: UpstreamTable) -> Sequence[Probed]:
