@@ -87,7 +87,9 @@ def test_a_plugin_that_is_broken_is_told_from_one_that_is_not_there(
 def test_what_a_start_would_fail_at_fails_the_check(gate: Path, run: Any, one_line: Any, serving: Any) -> None:
     gate.write_text(gate.read_text().replace("audit.jsonl", "nowhere/audit.jsonl"))
     line = one_line(run("check", "--config", gate), 3)
-    assert line == f"the audit file {gate.parent}/nowhere/audit.jsonl cannot be written: No such file or directory\n"
+    folder = gate.parent / "nowhere"
+    why = f"there is no folder {folder}; make it, and give it to the gateway's user"
+    assert line == f"the audit file {folder}/audit.jsonl cannot be written: {why}\n"
     with serving(gate) as gateway:
         assert gateway.finished() == 3
     assert gateway.lines[-1].endswith(line.rstrip())

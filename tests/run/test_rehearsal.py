@@ -69,7 +69,7 @@ async def outcome(path: Path, *, really: bool) -> str:
 
 BROKEN = {
     "nothing": ({}, ""),
-    "no folder for the audit": ({"audit": "nowhere/audit.jsonl"}, "StartError: the audit file .*No such file"),
+    "no folder for the audit": ({"audit": "nowhere/audit.jsonl"}, "StartError: the audit file .*there is no folder"),
     "a folder as the audit": ({"audit": "folder"}, "StartError: the audit file .*Is a directory"),
     "a file as the audit's folder": ({"audit": "file/audit.jsonl"}, "StartError: the audit file .*Not a directory"),
     "no folder for the state": ({"state": "nowhere/state.sqlite"}, "StartError: state .*No such file"),

@@ -67,6 +67,15 @@ def _plain(value: object) -> object:
     return round(value, 3) if isinstance(value, float) else value
 
 
+def why_not(error: OSError, path: Path | None) -> str:
+    """Why the audit cannot be opened, and what to do."""
+    if error.errno == errno.ENXIO:
+        return "nobody reads this pipe; start its reader first"
+    if error.errno == errno.ENOENT and path is not None:
+        return f"there is no folder {path.parent}; make it, and give it to the gateway's user"
+    return error.strerror or str(error)
+
+
 class Audit:
     """Writes events to a file, or to standard output if `path` is None. Call it with an event.
 
@@ -128,10 +137,7 @@ class Audit:
         try:
             return os.dup(_STANDARD_OUTPUT) if self._path is None else self._open_file()
         except OSError as error:
-            why = error.strerror
-            if error.errno == errno.ENXIO:
-                why = "nobody reads this pipe; start its reader first"
-            raise StartError(f"{self._name} cannot be written: {why}") from error
+            raise StartError(f"{self._name} cannot be written: {why_not(error, self._path)}") from error
 
     def _open_file(self) -> int:
         # A pipe with a name: O_WRONLY alone would wait for its reader. The descriptor is ours, and nobody shares it.

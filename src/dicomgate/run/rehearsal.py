@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 
 from ..config.load import Configuration
 from ..errors import ConfigError, StartError
+from ..events.audit import why_not
 from ..kit.addresses import show_address
 from ..kit.files import check_trusted, try_to_write
 from ..net.listener import Address, bind
@@ -43,7 +44,7 @@ def _try_audit(configuration: Configuration) -> None:
     try:
         try_to_write(path)
     except OSError as error:
-        raise StartError(f"the audit file {path} cannot be written: {error.strerror}") from error
+        raise StartError(f"the audit file {path} cannot be written: {why_not(error, path)}") from error
 
 
 async def _try_state(configuration: Configuration) -> None:

@@ -72,7 +72,7 @@ def add(
         raise ConfigError(f"{problem}: {user!r}")
     seen = read_users_file(path).users if path.exists() else {}
     if not replace and user in seen:
-        raise UserExistsError  # before the passcode is asked for; set_hashes looks again
+        raise UserExistsError(user, path)  # before the passcode is asked for; set_hashes looks again
     if generate:
         passcode = generate_passcode(user, minimum_length)
     else:

@@ -34,8 +34,8 @@ _PATIENCE = 10.0
 class UserExistsError(ConfigError):
     """The user is already in the file, and `replace` is false."""
 
-    def __init__(self) -> None:
-        super().__init__("the user exists already; --replace gives a new passcode")
+    def __init__(self, name: str, path: Path) -> None:
+        super().__init__(f"{path}: has a user {name} already; --replace gives a new passcode")
 
 
 class FileBusyError(ConfigError):
@@ -57,8 +57,8 @@ def set_hashes(path: Path, hashes: Mapping[str, str], *, replace: bool, seen: Ma
     def change(data: bytes, known: Mapping[str, User]) -> bytes | None:
         if all(name in known and known[name].hash == text for name, text in hashes.items()):
             return None  # another program has copied our version, in the moment before it was taken back
-        if not replace and hashes.keys() & known.keys():
-            raise UserExistsError
+        if not replace and (there := hashes.keys() & known.keys()):
+            raise UserExistsError(min(there), path)
         for name in hashes:
             was, now = seen.get(name), known.get(name)
             if (was and was.hash) != (now and now.hash):
