@@ -198,6 +198,8 @@ def said_over_old_tls(port: int) -> tuple[str | None, str, bytes]:
             break
         except ConnectionRefusedError:
             time.sleep(0.1)
+    else:
+        pytest.fail("HAProxy does not listen")
     with plain, old.wrap_socket(plain) as device:
         device.sendall(b"A-ASSOCIATE-RQ")
         cipher = device.cipher()
