@@ -24,7 +24,11 @@ WRONG = b"correct horse-battery"
 REASONS = {
     "wrong passcode",
     "unknown user",
-    "the user cannot log in: disabled, or no readable hash",
+    "the user cannot log in: disabled",
+    (
+        "the user cannot log in: the scheme of its hash is apr1 (MD5), none of those that are read (argon2id, bcrypt,"
+        " sha512-crypt, sha256-crypt)"
+    ),
     "passcode longer than the 1024 bytes that argon2id is given",
 }
 

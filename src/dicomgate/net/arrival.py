@@ -66,14 +66,14 @@ def _start(lifetime: Lifetime, raw: socket.socket, address: tuple[str, int], beg
 class _Securing:
     """A client in its TLS handshake, which begins once its first byte is there, and is one of TLS."""
 
-    __slots__ = ("_arrived", "_begin", "_connection", "_handshake", "_lifetime", "_raw", "_timer", "_tls")
+    __slots__ = ("_begin", "_connection", "_handshake", "_lifetime", "_local_address", "_peer", "_raw", "_timer",
+                 "_tls")  # fmt: skip
 
     def __init__(self, lifetime: Lifetime, tls: TlsContext, raw: socket.socket, arrived: Arrived, begin: Begin) -> None:
         self._lifetime = lifetime
         self._tls = tls
         self._raw = raw
-        self._arrived = arrived
-        self._connection = arrived.connection
+        self._connection, self._peer, self._local_address = arrived
         self._begin = begin
         self._handshake: TlsHandshake | None = None
         # TLS gets no time of its own: the same ARTIM covers it and the A-ASSOCIATE-RQ (PS3.8 9.1.4).
@@ -123,9 +123,8 @@ class _Securing:
         self._lifetime.guard(self._hand_over, stream)
 
     def _hand_over(self, stream: TlsStream) -> None:
-        peer = self._arrived.peer
-        peer = Peer(peer.address, peer.port, stream.peer_certificate())
-        self._begin(self._lifetime, Arrived(self._connection, peer, self._arrived.local_address))
+        peer = Peer(self._peer.address, self._peer.port, stream.peer_certificate())
+        self._begin(self._lifetime, Arrived(self._connection, peer, self._local_address))
 
     def _failed(self, error: TlsError) -> None:
         self._refuse(f"TLS: {error}")

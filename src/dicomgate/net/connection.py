@@ -80,7 +80,7 @@ class Connection:
             if not self._reading:
                 self.loop.add_reader(self.fileno, self._readable)
                 self._reading = True
-            self._read_pending()
+            self.read_pending()
 
     def read_again(self) -> None:
         """Call back in a later turn of the loop, once, although the socket may not become readable."""
@@ -91,7 +91,8 @@ class Connection:
             else:
                 self.turns.later(self._called)
 
-    def _read_pending(self) -> None:
+    def read_pending(self) -> None:
+        """As `read_again`, if TLS holds what has come: the socket may not become readable for it."""
         if self._tls is not None and self._tls.pending():
             self.read_again()
 
@@ -125,7 +126,7 @@ class Connection:
             self._stalled = True
             raise
         except BlockingIOError:
-            self._read_pending()
+            self.read_pending()
             raise
         finally:
             if self._tls is not None and self._tls.owes:
@@ -134,7 +135,7 @@ class Connection:
             self.peer_ended = True
             return 0
         if self._tls is not None:
-            self._read_pending()
+            self.read_pending()
         if count < _SMALL:
             # A sender with Nagle's algorithm on, such as DCMTK, waits for the acknowledgement of what it sent before it
             # sends the rest of its PDU. The kernel delays that by 40 ms unless told to be quick, each time anew.
@@ -208,7 +209,7 @@ class Connection:
             self._stalled = False
             if self._reading:
                 self.loop.add_reader(self.fileno, self._readable)
-                self._read_pending()
+                self.read_pending()
         kept = bool(self.unsent)
         try:
             sent = self.stream.send(self.unsent)

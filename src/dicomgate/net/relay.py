@@ -4,8 +4,7 @@ Law: the two connections are read and written here and nothing is decided here. 
 reading of the other. There is exactly one Closed record.
 
 Both directions of all associations read into one buffer, which is emptied before any other callback runs: an idle
-association costs its sockets and a few small objects. What there was no time for is kept, and comes before what is read
-next (`PdvStream.more`).
+association costs its sockets and a few small objects. What there was no time for (`PdvStream.more`) is kept.
 """
 
 from __future__ import annotations
@@ -87,8 +86,8 @@ class Relay:
         self._quiet = idle_timeout
         self._keepalive = keepalive
         self._timer = loop.call_later(min(idle_timeout / _LOOKS, keepalive or idle_timeout), self._check_silence)
-        for connection in (client, upstream):
-            connection.on_drained = connection.on_broken = connection.turns = None
+        for one in (client, upstream):
+            one.on_drained = one.on_broken = one.turns = None
 
     def start(self, early: bytes) -> None:
         """Begin; `early` is what the upstream sent right after its A-ASSOCIATE-AC."""
@@ -127,6 +126,7 @@ class Relay:
         if direction.pdvs.more:
             self._buffer[:held] = direction.held
             self._forward(direction, held)
+            direction.source.read_pending()
             return
         try:
             count = direction.source.receive(self._view[held : held + direction.most])

@@ -109,7 +109,10 @@ class TlsStream:
         if filled:
             return filled
         if isinstance(self._end, OSError):
-            raise self._end
+            try:
+                raise self._end
+            finally:
+                self._end = True  # the error knows its frames, and they this: kept, it would need the garbage collector
         if self._end:
             return 0
         raise BlockingIOError
