@@ -15,6 +15,7 @@ import pytest
 
 from dicomgate.testing.pages import DOCS, PAGES, ROOT, blocks, name, text
 
+pytestmark = pytest.mark.timeout(300)
 OFFLINE = {
     "PATH": os.environ["PATH"],
     "PIP_CONFIG_FILE": os.devnull,

@@ -67,7 +67,7 @@ async def unavailable(state: RedisState, match: str, questions: Any = QUESTIONS)
         start = time.monotonic()
         with pytest.raises(StateUnavailable) as raised:
             await question(state)
-        assert time.monotonic() - start < deadline + 1
+        assert time.monotonic() - start < deadline + 5
         assert re.search(f"state redis.*{match}", str(raised.value)), raised.value
         assert CANARY not in str(raised.value)
 
@@ -137,7 +137,7 @@ async def test_closing_does_not_wait_for_a_server_that_hangs(own_redis: RedisSer
     try:
         start = time.monotonic()
         await state.close()
-        assert time.monotonic() - start < QUICK.deadline + 1
+        assert time.monotonic() - start < QUICK.deadline + 5
     finally:
         own_redis.go_on()
 

@@ -39,7 +39,7 @@ async def unavailable(asking: Coroutine[Any, Any, Any], match: str) -> None:
     start = time.monotonic()
     with pytest.raises(StateUnavailable, match=match):
         await asking
-    assert time.monotonic() - start < QUICK.deadline + 1
+    assert time.monotonic() - start < QUICK.deadline + 5
 
 
 async def test_the_files_are_for_their_owner_alone(path: Path) -> None:
@@ -104,7 +104,7 @@ async def test_closing_does_not_wait_for_a_disk_that_hangs(path: Path, goes_on: 
     state._thread.submit(goes_on.wait)
     start = time.monotonic()
     await state.close()
-    assert time.monotonic() - start < QUICK.deadline + 1
+    assert time.monotonic() - start < QUICK.deadline + 5
 
 
 async def test_a_full_disk_changes_nothing_and_may_have_room_again(path: Path) -> None:

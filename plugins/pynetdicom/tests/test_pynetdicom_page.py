@@ -64,6 +64,8 @@ def test_every_keyword() -> None:
     assert table("keyword")["deadline"][0] == f"{DEFAULT_DEADLINE.total_seconds():g} s"
 
 
+# pynetdicom's thread may meet our rejection and the client's close at once.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_the_ae_of_the_page(tmp_path: Path) -> None:
     """Its program, its file and its commands as they stand, but for the port and the time that a hash may take."""
     port = str(free_port())
