@@ -101,7 +101,7 @@ def test_a_user_added_meanwhile_is_not_replaced(
     monkeypatch.setattr(commands, "make_hash", while_somebody_adds)
     result = run("import", str(source))
     assert result.exit_code == 2
-    assert "exists already" in result.stderr
+    assert "has a user dora already" in result.stderr
     assert list(read_users_file(users_file).users) == ["alice", "bert", "dora"]
     assert run("verify", "dora", stdin="first come").exit_code == 0
 
