@@ -139,7 +139,8 @@ def test_one_login_at_all_the_gateways_together(tmp_path: Path, keytab: Path) ->
                 assert knock(other.address(), token) == REFUSED_IDENTITY
                 assert knock(one.address(), token) == REFUSED_IDENTITY
                 assert knock(stranger.address(), token) == ADMITTED  # it would have been accepted
-            reasons = [event["reason"] for event in other.told("Decided") if event["outcome"] == "reject"]
+            wait_until(lambda: len(other.told("Decided", outcome="reject")) == len(tokens), "the audit telling of them")
+            reasons = [event["reason"] for event in other.told("Decided", outcome="reject")]
             assert set(reasons) == {"the credential may be used once, and was used before"}
             wait_until(lambda: len(one.told("Opened")) == len(one.told("Closed")), "the last to leave")
 

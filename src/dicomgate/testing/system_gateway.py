@@ -164,7 +164,8 @@ class Gateway:
             self._running.close()
         assert not left, left
         assert not self.server.associations
-        assert not _open_sockets(self._own_ports, self._upstream_ports)
+        # A peer in another thread may be a moment late.
+        wait_until(lambda: not _open_sockets(self._own_ports, self._upstream_ports), "the last sockets closing")
         gc.collect()  # asyncio reports an exception that nothing retrieved when the task is collected
         assert not [thing for thing in gc.get_objects() if isinstance(thing, Session | Relay | Lifetime)]
         lines = [line for line in self.log().splitlines() if self.expected_defect not in line]
