@@ -99,7 +99,7 @@ def _update(path: Path, change: Callable[[bytes, Mapping[str, User]], bytes | No
     until = time.monotonic() + _PATIENCE
     with _locked(path, until):
         while True:
-            check_folders(path)  # also where it is missing: whoever made the link would choose which file is made
+            check_folders(path)  # a link without a target, too: its maker would choose which file is made
             target = Path(os.path.realpath(path))  # so that a symbolic link stays one
             there = os.path.lexists(target)
             if create and not there:
