@@ -23,28 +23,9 @@ from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, Star
 from dicomgate.auth import loading
 from dicomgate.run.assembly import Assembly, assemble
 from dicomgate.testing.peers.certificates import Certificates
+from tests.run.fake import LIFE, Fake
 
-LIFE: list[str] = []
 FINGERPRINT = "ab" * 32
-
-
-class Fake:
-    """An authenticator whose table says what it handles, and that says when it is entered and left."""
-
-    def __init__(self, handles: list[int | None] | None = None, fails: bool = False) -> None:
-        self.handles = None if handles is None else [kind or None for kind in handles]
-        self.fails = fails
-
-    async def __aenter__(self) -> None:
-        LIFE.append("enter")
-        if self.fails:
-            raise ConnectionRefusedError
-
-    async def __aexit__(self, *_: object) -> None:
-        LIFE.append("leave")
-
-    def authenticate(self, attempt: Attempt) -> Decision:
-        return Accept("alice")
 
 
 class Lazy:

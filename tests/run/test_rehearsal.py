@@ -8,38 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from dicomgate import Accept, Attempt, ConfigError, StartError
+from dicomgate import ConfigError, StartError
 from dicomgate.auth import loading
 from dicomgate.run.assembly import assemble
 from dicomgate.run.rehearsal import in_use, rehearsed
 from dicomgate.run.server import Server
+from tests.run.fake import LIFE, Fake
 
 pytestmark = pytest.mark.anyio
-LIFE: list[str] = []
-
-
-class Judge:
-    """Accepts everybody; cannot be entered if its table says so."""
-
-    def __init__(self, fails: bool = False) -> None:
-        self.fails = fails
-
-    async def __aenter__(self) -> None:
-        LIFE.append("enter")
-        if self.fails:
-            raise ConnectionRefusedError
-
-    async def __aexit__(self, *_: object) -> None:
-        LIFE.append("leave")
-
-    def authenticate(self, attempt: Attempt) -> Accept:
-        return Accept("alice")
 
 
 @pytest.fixture(autouse=True)
 def _judge(monkeypatch: pytest.MonkeyPatch) -> None:
     LIFE.clear()
-    monkeypatch.setattr(loading, "find", {"judge": Judge}.__getitem__)
+    monkeypatch.setattr(loading, "find", {"judge": Fake}.__getitem__)
 
 
 def write(folder: Path, *, audit: str = "audit.jsonl", state: str = "state.sqlite", url: str = "",

@@ -116,6 +116,11 @@ def before_asking(identity: Identity | None, policy: Policy) -> Refuse | None:
     return None
 
 
+def unrecorded(trouble: str) -> Verdict:
+    """The verdict without a question, where a login must have its audit record and can have none (`audit_required`)."""
+    return Verdict(Unavailable(trouble), reason_class=ReasonClass.AUDIT_UNAVAILABLE)
+
+
 def settle(attempt: Attempt, facts: Facts, verdict: Verdict, now: datetime) -> tuple[Decided, Admit | Refuse]:
     """What follows from the chain's verdict on an attempt: the record of it, and the answer. `now` is aware."""
     return _record(attempt, facts, verdict, now), _admit(verdict, attempt.identity, now)

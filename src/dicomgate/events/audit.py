@@ -67,13 +67,18 @@ def _plain(value: object) -> object:
     return round(value, 3) if isinstance(value, float) else value
 
 
-def why_not(error: OSError, path: Path | None) -> str:
-    """Why the audit cannot be opened, and what to do."""
+def cannot_be_written(path: Path | None, error: OSError) -> StartError:
+    """What to raise when the audit cannot be opened: it says why, and what to do. `path` as for `Audit`."""
+    why = error.strerror or str(error)
     if error.errno == errno.ENXIO:
-        return "nobody reads this pipe; start its reader first"
-    if error.errno == errno.ENOENT and path is not None:
-        return f"there is no folder {path.parent}; make it, and give it to the gateway's user"
-    return error.strerror or str(error)
+        why = "nobody reads this pipe; start its reader first"
+    elif error.errno == errno.ENOENT and path is not None:
+        why = f"there is no folder {path.parent}; make it, and give it to the gateway's user"
+    return StartError(f"{_called(path)} cannot be written: {why}")
+
+
+def _called(path: Path | None) -> str:
+    return "the audit on standard output" if path is None else f"the audit file {path}"
 
 
 class Audit:
@@ -126,7 +131,7 @@ class Audit:
 
     @property
     def _name(self) -> str:
-        return "the audit on standard output" if self._path is None else f"the audit file {self._path}"
+        return _called(self._path)
 
     def _line(self, event: Event) -> bytes:
         return f"{_encode(record(event, node=self._node))}\n".encode("ascii")
@@ -137,7 +142,7 @@ class Audit:
         try:
             return os.dup(_STANDARD_OUTPUT) if self._path is None else self._open_file()
         except OSError as error:
-            raise StartError(f"{self._name} cannot be written: {why_not(error, self._path)}") from error
+            raise cannot_be_written(self._path, error) from error
 
     def _open_file(self) -> int:
         # A pipe with a name: O_WRONLY alone would wait for its reader. The descriptor is ours, and nobody shares it.

@@ -61,10 +61,8 @@ class Host:
 
     def answered(self, address: Address) -> None:
         """Try this address first from now on."""
-        if address is not self._good:
-            self._good = address
-        if self._failed:
-            self._failed.pop(address, None)
+        self._good = address
+        self._failed.pop(address, None)
 
     def failed(self, address: Address, why: str) -> None:
         """Try this address after the others for a while."""

@@ -37,9 +37,10 @@ class Lifetime:
     """One of the associations of `server`, until its last connection is closed. `stage` is set by each stage in turn.
 
     `began` is when it was accepted (seconds of the event loop's clock), `over` becomes true with the Closed record.
+    `facts` are what is known of it, by the records that it has.
     """
 
-    __slots__ = ("_expiry", "_facts", "_open", "_opened", "_slot", "began", "id", "listener", "over", "server", "stage")
+    __slots__ = ("_expiry", "_open", "_opened", "_slot", "began", "facts", "id", "listener", "over", "server", "stage")
 
     def __init__(self, server: ServerState, listener: ListenerSnapshot, slot: Slot, address: tuple[str, int]) -> None:
         """`address` is the client's."""
@@ -52,27 +53,22 @@ class Lifetime:
         self._slot = slot
         self._open = 0
         self._expiry: asyncio.TimerHandle | None = None
-        self._facts = Facts(self.id, listener.policy.listener, *address)
+        self.facts = Facts(self.id, listener.policy.listener, *address)
         self._opened: datetime | None = datetime.now(UTC)  # None once that is told
         _connections.debug("%s: connected: %s port %d, listener %s", self.id, *address, listener.policy.listener)
         server.associations.add(self)
         listener.acquire()
 
-    @property
-    def facts(self) -> Facts:
-        """What is known of it, by the records that it has."""
-        return self._facts
-
     def heard(self) -> None:
         """Its client has sent something: from now on it has records."""
         if self._opened is not None:
             opened, self._opened = self._opened, None
-            self.server.tell(Opened(self._facts, opened))
+            self.server.tell(Opened(self.facts, opened))
 
     def tell(self, event: Event) -> None:
         """Write a record, after the Opened record."""
         self.heard()
-        self._facts = event.facts
+        self.facts = event.facts
         self.server.tell(event)
 
     @property
@@ -142,10 +138,10 @@ class Lifetime:
         if self._expiry is not None:
             self._expiry.cancel()
         if cause is Cause.NOTHING_SENT and self._opened is not None:
-            self.server.count_silent(self._facts.address)
+            self.server.count_silent(self.facts.address)
             return
         seconds = self.server.loop.time() - self.began
-        self.tell(Closed(self._facts, datetime.now(UTC), cause, detail, seconds, *relayed))
+        self.tell(Closed(self.facts, datetime.now(UTC), cause, detail, seconds, *relayed))
 
     def _forget_if_gone(self) -> None:
         if self.over and not self._open:

@@ -11,12 +11,13 @@ from functools import partial
 from typing import ParamSpec, TypeAlias
 
 from ..association import effects as do
+from ..association.admission import unrecorded
 from ..association.established import LINGER
 from ..association.handshake import Handshake
 from ..auth.chain import Verdict
 from ..auth.link import Pending
-from ..contract import Attempt, Unavailable
-from ..events.events import Cause, ReasonClass
+from ..contract import Attempt
+from ..events.events import Cause
 from ..kit.race import Race
 from .arrival import Arrived
 from .connection import Connection
@@ -150,9 +151,7 @@ class Session:
         server, listener = self._lifetime.server, self._lifetime.listener
         if listener.policy.audit_required and (trouble := server.trouble()):
             # Before anybody is asked: it would use up a credential that may be used once, and its client comes again.
-            self._pending = server.loop.call_soon(
-                self._decided, Verdict(Unavailable(trouble), reason_class=ReasonClass.AUDIT_UNAVAILABLE)
-            )
+            self._pending = server.loop.call_soon(self._decided, unrecorded(trouble))
         else:
             self._pending = server.guard.begin(listener.chain, attempt, self._decided)
 

@@ -25,12 +25,12 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from ..association.admission import Admit, Policy, Refuse, before_asking, facts_of, settle
-from ..auth.chain import Chain, Verdict
+from ..association.admission import Admit, Policy, Refuse, before_asking, facts_of, settle, unrecorded
+from ..auth.chain import Chain
 from ..auth.link import DEFAULT_DEADLINE, DEFAULT_WORKERS, Link, answered
 from ..config.load import Configuration, load
 from ..config.schema import EmbeddedTables, ListenerTable
-from ..contract import Attempt, Authenticator, Unavailable
+from ..contract import Attempt, Authenticator
 from ..errors import ConfigError, Problem
 from ..events.audit import Audit
 from ..events.events import Facts, ReasonClass, Refused
@@ -199,7 +199,7 @@ class LoginService:
         if (refuse := before_asking(attempt.identity, policy)) is not None:
             return facts_of(attempt), refuse
         if policy.audit_required and (trouble := self._records.trouble()):
-            verdict = Verdict(Unavailable(trouble), reason_class=ReasonClass.AUDIT_UNAVAILABLE)
+            verdict = unrecorded(trouble)
         else:
             verdict = await answered(partial(self._guard.begin, self._chain, attempt))
         decided, answer = settle(attempt, facts_of(attempt), verdict, datetime.now(UTC))

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 
 from ..config.load import Configuration
 from ..errors import ConfigError, StartError
-from ..events.audit import why_not
+from ..events.audit import cannot_be_written
 from ..kit.addresses import show_address
 from ..kit.files import check_trusted, try_to_write
 from ..net.listener import Address, bind
@@ -44,7 +44,7 @@ def _try_audit(configuration: Configuration) -> None:
     try:
         try_to_write(path)
     except OSError as error:
-        raise StartError(f"the audit file {path} cannot be written: {why_not(error, path)}") from error
+        raise cannot_be_written(path, error) from error
 
 
 async def _try_state(configuration: Configuration) -> None:
