@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import resource
 import threading
 import time
@@ -41,9 +42,14 @@ def logged() -> Iterator[list[str]]:
 
 @contextmanager
 def no_descriptor_left() -> Iterator[None]:
-    """Let the process open no file while the block lasts: each try fails with EMFILE."""
+    """Let the process open no file while the block lasts: each try fails with EMFILE.
+
+    The limit is the first number that is free, not zero: poll(2) refuses to watch more descriptors
+    than the limit, and would end other threads of the process.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    os.close(free := os.dup(0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
     try:
         yield
     finally:
