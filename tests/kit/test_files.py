@@ -268,5 +268,13 @@ def test_a_trust_stamp_changes_with_the_modes_of_the_folders_too(secret_file: Pa
         folder.chmod(0o755 if folder == link.parent else 0o700)
         assert file_stamp(link) == plain
     assert trust_stamp(link) == first
+    other = tmp_path / "other" / "file"
+    other.parent.mkdir(mode=0o777)
+    other.parent.chmod(0o777)
+    other.write_bytes(SECRET)
     link.unlink()
     assert trust_stamp(link) is None
+    link.symlink_to(other)
+    leads_elsewhere = trust_stamp(link)
+    other.parent.chmod(0o700)
+    assert trust_stamp(link) != leads_elsewhere, "the folder that counts is that of the other file now"

@@ -17,6 +17,7 @@ import pwd
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from ..errors import ConfigError
@@ -152,13 +153,16 @@ def trust_stamp(path: Path) -> FileStamp:
     """Like `file_stamp`; changes also with the modes of the file's folder, and of the folder that a link leads to."""
     file = file_stamp(path)
     try:
-        return file and (*file, *(os.stat(folder).st_mode for folder in _folders(path)))  # noqa: PTH116 - as above
+        return file and (*file, *(os.stat(folder).st_mode for folder in _folders(path, file)))  # noqa: PTH116 - as above
     except OSError:
         return None
 
 
-def _folders(path: Path) -> list[Path]:
-    return list(dict.fromkeys((path.parent, Path(os.path.realpath(path)).parent)))
+@lru_cache(maxsize=256)
+def _folders(path: Path, _: FileStamp) -> tuple[str, ...]:
+    # Looked up once for each version of the file. If a link leads elsewhere from now on, the file is another one; or it
+    # is the same one under another name, and replacing it there gives it another stamp.
+    return tuple(dict.fromkeys((str(path.parent), os.path.dirname(os.path.realpath(path)))))  # noqa: PTH120
 
 
 def _read(path: Path, longest: int, forbidden: int) -> tuple[bytes, int]:
