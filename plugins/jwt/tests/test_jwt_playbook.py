@@ -276,7 +276,7 @@ def test_what_generators_make_is_no_weak_secret(tmp_path: Path) -> None:
 
 
 def test_a_secret_is_for_hashes_that_are_not_longer(tmp_path: Path) -> None:
-    """RFC 7518 3.2, and PyJWT beside it."""
+    """RFC 7518 3.2."""
     secret = SECRET.private[:32]
     judge = authenticator(tmp_path, secret_file=written(tmp_path / "secret", secret, 0o600))
     key = Signer("x", "HS256", secret)

@@ -1,7 +1,6 @@
 """Project Wycheproof's vectors of JSON Web Signatures and JSON Web Keys, through what the plugin verifies tokens with.
 
-What they sign is no set of claims ("foo"), so they are judged up to the signature: PyJWT reads the payload behind
-it, and says then that it is none.
+What they sign is no set of claims ("foo"), so they are judged up to the signature.
 """
 
 from __future__ import annotations
@@ -16,13 +15,11 @@ import pytest
 
 from dicomgate.kit.inspect import ClaimProblem
 from dicomgate_jwt import token
-from dicomgate_jwt.claims import TokenRules
 from dicomgate_jwt.keys import BadKeyError, Key, KeySet, read_set, secret_key
 from dicomgate_jwt.token import BadTokenError, NotATokenError, read_token
 from dicomgate_jwt.verification import fitting, signature_problem
 
 VECTORS = Path(__file__).parents[4] / "shared" / "corpora" / "wycheproof"
-POLICY = TokenRules(issuer="i", audiences=["a"], tokens="access", leeway=0, maximum_lifetime=60)
 
 NO_VECTORS = {
     367: "it is called padded and invalid, but what stands there is the valid token of 357, byte for byte",
@@ -74,8 +71,7 @@ def signature_is_good(compact: str, keys: KeySet) -> bool:
     fit = fitting(read, keys.named(read.key_id))
     if isinstance(fit, ClaimProblem):
         return False
-    problem = signature_problem(read, fit, POLICY)
-    return problem is None or "Invalid payload string" in problem.why
+    return signature_problem(read, fit) is None
 
 
 def keys_of(group: dict[str, Any]) -> KeySet:

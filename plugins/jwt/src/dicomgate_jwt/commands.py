@@ -112,7 +112,7 @@ def _problems(
         yield ClaimProblem("alg", f"{token.algorithm!r} is not among the algorithms: {', '.join(jwt.algorithms)}")
     if isinstance(keys, ClaimProblem):
         yield keys
-    elif found := signature_problem(token, keys, jwt.rules):
+    elif found := signature_problem(token, keys):
         yield found
     yield from jwt.rules.problems(token.claims, type_=token.type, certificate=certificate, now=now)
     user = jwt.mapper.user(token.claims)

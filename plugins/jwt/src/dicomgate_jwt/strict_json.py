@@ -21,10 +21,10 @@ class NotJsonError(ValueError):
 def read_object(data: bytes) -> dict[str, Any]:
     """The JSON object in `data`. Raises NotJsonError, whose message repeats nothing of the data."""
     try:
-        value = _object(
-            json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_finite)
-        )
-        json.dumps(value, ensure_ascii=False).encode("utf-8")  # half of a surrogate pair has no UTF-8
+        text = data.decode("utf-8")
+        value = _object(_READER.decode(text), text)
+        if "\\u" in text:  # else no string has half of a surrogate pair: UTF-8 itself cannot spell it
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except NotJsonError:
         raise
     except UnicodeDecodeError:
@@ -43,9 +43,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _object(value: object) -> dict[str, Any]:
+def _object(value: object, text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise NotJsonError("not a JSON object")
+    if text.count("{") + text.count("[") <= _DEEPEST:  # it is not nested deeper than it has brackets
+        return value
     level: list[Any] = [value]
     for _ in range(_DEEPEST):
         within = (inner for one in level for inner in (one.values() if isinstance(one, dict) else one))
@@ -64,3 +66,6 @@ def _finite(text: str) -> float:
 
 def _no_number(_: str) -> NoReturn:
     raise NotJsonError("NaN or Infinity, which JSON does not have")
+
+
+_READER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_finite)

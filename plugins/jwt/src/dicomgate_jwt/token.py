@@ -14,6 +14,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from .strict_json import NotJsonError, read_object
@@ -21,8 +22,7 @@ from .strict_json import NotJsonError, read_object
 LONGEST = 32_768
 """Bytes of a token. The largest known ones, with 200 groups in them, have 12 kB."""
 
-_BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
-_COMPACT = re.compile(rb"[^.]*\.[^.]*\.[^.]*")
+_BASE64URL = re.compile(rb"[A-Za-z0-9_-]*")
 _SCHEME = b"bearer "
 _NAME = re.compile(r"[\x20-\x7e]{1,256}")
 _MEDIA_TYPE = re.compile(r"[\x21-\x7e]{1,64}")
@@ -40,9 +40,14 @@ class BadTokenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token, with what its header says. Its `claims` must not be believed before the signature is verified."""
+    """A token, with what its header says. Its `claims` must not be believed before the `signature` is verified.
+
+    The signature is that of the bytes in `signed`: the first two parts and the dot between them (RFC 7515 5.2).
+    """
 
     compact: str = field(repr=False)
+    signed: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
     algorithm: str
     key_id: str | None
     type: str | None
@@ -64,7 +69,7 @@ def plain(data: bytes) -> bytes:
 
 def looks_like_one(data: bytes) -> bool:
     """True for three parts with dots between them, whatever their content."""
-    return _COMPACT.fullmatch(plain(data)) is not None
+    return plain(data).count(b".") == 2
 
 
 def read_token(data: bytes) -> Token:
@@ -74,15 +79,21 @@ def read_token(data: bytes) -> Token:
     compact = plain(data)
     if len(compact) > LONGEST:
         raise BadTokenError(f"{len(compact)} bytes, more than {LONGEST}")
-    try:
-        text = compact.decode("ascii")
-    except UnicodeDecodeError:
-        raise BadTokenError("not ASCII") from None
-    parts = zip(text.split("."), ("header", "claims", "signature"), strict=True)
-    head, payload, signature = (_decoded(part, what) for part, what in parts)
+    if not compact.isascii():
+        raise BadTokenError("not ASCII")
+    signed, _, last = compact.rpartition(b".")
+    first, _, second = signed.partition(b".")
+    algorithm, key_id, type_ = _read_header(first)
+    payload, signature = _decoded(second, "claims"), _decoded(last, "signature")
     if not signature:
         raise BadTokenError("it is not signed")
-    header = _read(head, "header")
+    return Token(compact.decode("ascii"), signed, signature, algorithm, key_id, type_, _read(payload, "claims"))
+
+
+@lru_cache(maxsize=16)  # an issuer writes the same one into each of its tokens
+def _read_header(part: bytes) -> tuple[str, str | None, str | None]:
+    """The algorithm, the key's name and the type. Raises BadTokenError."""
+    header = _read(_decoded(part, "header"), "header")
     for name in _NOT_UNDERSTOOD:
         if name in header:
             raise BadTokenError(f"its header has {name!r}, which is not understood")
@@ -91,8 +102,7 @@ def read_token(data: bytes) -> Token:
         raise BadTokenError("its header names no algorithm")
     if (_text(header, "cty", _MEDIA_TYPE) or "").lower().removeprefix("application/") == "jwt":
         raise BadTokenError("a token within a token")
-    key_id, type_ = _text(header, "kid", _NAME), _text(header, "typ", _MEDIA_TYPE)
-    return Token(text, algorithm, key_id, type_, _read(payload, "claims"))
+    return algorithm, _text(header, "kid", _NAME), _text(header, "typ", _MEDIA_TYPE)
 
 
 def _read(decoded: bytes, what: str) -> dict[str, Any]:
@@ -102,12 +112,12 @@ def _read(decoded: bytes, what: str) -> dict[str, Any]:
         raise BadTokenError(f"its {what}: {error}") from None
 
 
-def _decoded(part: str, what: str) -> bytes:
+def _decoded(part: bytes, what: str) -> bytes:
     """RFC 7515 2: base64url "with all trailing '=' characters omitted" and without any other characters."""
     if _BASE64URL.fullmatch(part) is None or len(part) % 4 == 1:
         raise BadTokenError(f"its {what}: not base64url without padding")
-    decoded = urlsafe_b64decode(part + "=" * (-len(part) % 4))
-    if urlsafe_b64encode(decoded).rstrip(b"=") != part.encode():
+    decoded = urlsafe_b64decode(part + b"=" * (-len(part) % 4))
+    if urlsafe_b64encode(decoded).rstrip(b"=") != part:
         raise BadTokenError(f"its {what}: bits after the last byte")
     return decoded
 
