@@ -1,14 +1,17 @@
-"""Bulk data of one association: GB/s and CPU for each GB, by the length of the PDUs."""
+"""Bulk data of one association, without answers and as C-STOREs with their responses: GB/s, and CPU for each GB."""
 
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from .contestants import DIRECT, HAPROXY, HAPROXY_256, Contestant, left_out, make_certificate, relays
-from .load import send_bulk
-from .messages import bulk_block
+from .load import send_bulk, send_stores
+from .messages import bulk_block, store_rq
 from .pacs import pacs
 from .results import Bar, Comparison, Options, Sample, interleave
 
@@ -17,43 +20,64 @@ _BARS = {
     16 * KIB: (Bar(against=HAPROXY, least=1.4), Bar(against=HAPROXY_256, least=0.9), Bar("cpu", HAPROXY_256, most=1.2)),
     128 * KIB: (Bar(against=HAPROXY, least=1.4), Bar(against=HAPROXY_256, least=1), Bar("cpu", HAPROXY_256, most=0.8)),
 }
+_BARS_OF_STORES = (Bar(against=HAPROXY_256, least=1), Bar("cpu", HAPROXY_256, most=1))
+_BARS_OF_GREAT_OBJECTS = (Bar(against=HAPROXY_256, least=0.97),)
+
+
+class Load(NamedTuple):
+    """What is sent through each contestant in each round: how much, and how; `send` takes a port, returns seconds."""
+
+    gigabytes: float
+    send: Callable[[int], float]
 
 
 def run(options: Options, folder: Path) -> list[Comparison]:
     """Plain TCP, with PDUs of 16 KiB and of 128 KiB."""
-    total = 64 << 20 if options.quick else 3 << 30
+    total, slices, great = (64 << 20, 40, 1) if options.quick else (3 << 30, 4000, 20)
     comparisons = []
     with pacs(folder, make_certificate(folder)) as server, relays(folder, server.port) as contestants:
         for length, bars in _BARS.items():
-            comparisons.append(compare(f"PDUs of {length // KIB} KiB", contestants, length, total, bars, options))
+            title = f"PDUs of {length // KIB} KiB, without answers"
+            comparisons.append(compare(title, contestants, blocks(length, total), bars, options))
+        for length in _BARS:
+            title = f"C-STOREs of 512 KiB, PDUs of {length // KIB} KiB"
+            load = _stores(512 * KIB, length, slices)
+            comparisons.append(compare(title, contestants, load, _BARS_OF_STORES, options))
+        load = _stores(100 * 10**6, 128 * KIB, great)
+        title = "C-STOREs of 100 MB, PDUs of 128 KiB"
+        comparisons.append(compare(title, contestants, load, _BARS_OF_GREAT_OBJECTS, options))
     return comparisons
 
 
-def compare(
-    title: str,
-    contestants: dict[str, Contestant],
-    length: int,
-    total: int,
-    bars: tuple[Bar, ...],
-    options: Options,
-    context: ssl.SSLContext | None = None,
-) -> Comparison:
-    """Send `total` bytes in PDUs of `length` through each contestant in each round."""
+def blocks(length: int, total: int, context: ssl.SSLContext | None = None) -> Load:
+    """About `total` bytes in PDUs of `length`, which nobody answers."""
     block = bulk_block(length)
-    take = {name: partial(_take, contestant, block, total // len(block), context)
-            for name, contestant in contestants.items()}  # fmt: skip
+    count = total // len(block)
+    return Load(len(block) * count / 1e9, lambda port: send_bulk(port, block, count, context))
+
+
+def _stores(size: int, length: int, count: int) -> Load:
+    """So many objects of `size` bytes in PDUs of `length`, each after the response to the one before."""
+    request = store_rq(size, length)
+    return Load(len(request) * count / 1e9, lambda port: send_stores(port, request, count))
+
+
+def compare(
+    title: str, contestants: dict[str, Contestant], load: Load, bars: tuple[Bar, ...], options: Options
+) -> Comparison:
+    """Send it through each contestant in each round."""
+    take = {name: partial(_take, contestant, load) for name, contestant in contestants.items()}
     rounds = interleave(take, options.rounds)
     comparison = Comparison(title, "GB/s", rounds, (HAPROXY, HAPROXY_256), "s/GB", bars, left_out())
     fastest = max(comparison.median(name) or 0 for name in contestants if name != DIRECT)
     limit = (comparison.median(DIRECT) or 0) / fastest
     note = f"The generator and the server alone (direct) are {limit:.2f} times as fast as the fastest relay."
-    return Comparison(title, "GB/s", rounds, (HAPROXY, HAPROXY_256), "s/GB", bars, (note, *left_out()))
+    return replace(comparison, notes=(note, *comparison.notes))
 
 
-def _take(contestant: Contestant, block: bytes, count: int, context: ssl.SSLContext | None) -> Sample:
+def _take(contestant: Contestant, load: Load) -> Sample:
     contestant.check()
-    gigabytes = len(block) * count / 1e9
     before = contestant.cpu()
-    seconds = send_bulk(contestant.port, block, count, context)
-    cpu = (contestant.cpu() - before) / gigabytes if contestant.process else None
-    return Sample(gigabytes / seconds, cpu)
+    seconds = load.send(contestant.port)
+    cpu = (contestant.cpu() - before) / load.gigabytes if contestant.process else None
+    return Sample(load.gigabytes / seconds, cpu)

@@ -65,6 +65,18 @@ def send_bulk(port: int, block: bytes, count: int, context: ssl.SSLContext | Non
         return time.perf_counter() - start
 
 
+def send_stores(port: int, request: bytes, count: int) -> float:
+    """One association with `count` C-STOREs, each after the response to the one before; the seconds that they take."""
+    with closing(connect(port)) as connection:
+        exchange(connection, associate_rq(BULK), _AC)
+        start = time.perf_counter()
+        for _ in range(count):
+            exchange(connection, request, _DATA)
+        seconds = time.perf_counter() - start
+        exchange(connection, RELEASE_RQ, _RELEASE_RP)
+    return seconds
+
+
 def echo(port: int) -> tuple[float, float]:
     """One association with one C-ECHO: the seconds that it took in all, and those of the C-ECHO alone."""
     start = time.perf_counter()

@@ -9,14 +9,17 @@ from dicomgate.wire.associate import AssociateAccept, AssociateRequest
 from dicomgate.wire.presentation import AnsweredContext, ProposedContext
 from dicomgate.wire.user_information import Negotiation
 
+LAST_FRAGMENT = 2  # PS3.8 annex E.2: a bit of the message control header
 VERIFICATION = b"1.2.840.10008.1.1"
 IMPLICIT_VR_LITTLE_ENDIAN = b"1.2.840.10008.1.2"
 ECHO, BULK = "ECHO", "BULK"
-"""Calling AE titles: they tell the server whether to answer each P-DATA-TF or to swallow them all."""
+"""Calling AE titles: they tell the server whether to answer each P-DATA-TF or only the end of an object."""
 PASSCODE = b"correct horse battery"
 
 RELEASE_RQ = b"\x05\0\0\0\0\x04\0\0\0\0"
 RELEASE_RP = b"\x06\0\0\0\0\x04\0\0\0\0"
+OBJECT_END = b"END OF IT."
+"""The last bytes of an object: as long as an A-RELEASE-RQ, so that the server looks at nothing else."""
 _NO_LIMIT = Negotiation(0, b"1.2.3.4")  # PS3.8 D.1: a maximum length of 0 is no limit
 
 
@@ -39,6 +42,17 @@ def bulk_block(pdu_length: int, size: int = 1 << 20) -> bytes:
     return pdu * max(1, size // len(pdu))
 
 
+def store_rq(size: int, pdu_length: int) -> bytes:
+    """A C-STORE-RQ with an object of `size` bytes in PDUs of that length; it ends with OBJECT_END."""
+    piece, rest = pdu_length - 6, b"\x55" * (size - len(OBJECT_END)) + OBJECT_END
+    pdus = [_STORE_RQ]
+    for start in range(0, size, piece):
+        fragment = rest[start : start + piece]
+        last = LAST_FRAGMENT if start + piece >= size else 0
+        pdus.append(pack(">BxLLBB", 4, len(fragment) + 6, len(fragment) + 2, 1, last) + fragment)
+    return b"".join(pdus)
+
+
 def _command(*elements: tuple[int, bytes]) -> bytes:
     """A DIMSE command in one PDV of one P-DATA-TF (PS3.7 6.3.1, PS3.8 annex E)."""
     body = b"".join(pack("<HHL", 0, element, len(value)) + value for element, value in elements)
@@ -48,8 +62,25 @@ def _command(*elements: tuple[int, bytes]) -> bytes:
 
 
 _SOP_CLASS = (0x0002, VERIFICATION + b"\0")
+_INSTANCE = (0x1000, b"1.2.3.4\0")
 _NO_DATA_SET = (0x0800, pack("<H", 0x0101))
 ECHO_RQ = _command(_SOP_CLASS, (0x0100, pack("<H", 0x0030)), (0x0110, pack("<H", 1)), _NO_DATA_SET)
 ECHO_RSP = _command(
     _SOP_CLASS, (0x0100, pack("<H", 0x8030)), (0x0120, pack("<H", 1)), _NO_DATA_SET, (0x0900, pack("<H", 0))
+)
+_STORE_RQ = _command(
+    _SOP_CLASS,
+    (0x0100, pack("<H", 0x0001)),
+    (0x0110, pack("<H", 1)),
+    (0x0700, pack("<H", 0)),
+    (0x0800, pack("<H", 0x0000)),
+    _INSTANCE,
+)
+STORE_RSP = _command(
+    _SOP_CLASS,
+    (0x0100, pack("<H", 0x8001)),
+    (0x0120, pack("<H", 1)),
+    _NO_DATA_SET,
+    (0x0900, pack("<H", 0)),
+    _INSTANCE,
 )

@@ -1,7 +1,8 @@
-"""The server of every contestant: it answers C-ECHO at once and discards bulk data. A process of its own.
+"""The server of every contestant: it answers C-ECHO at once and discards bulk data and objects. A process of its own.
 
-It reads what the load generator sends and nothing else: a message of an echo comes in one piece, and bulk data ends
-with an A-RELEASE-RQ. `python -m bench.pacs FD TLS_FD CERTIFICATE` serves two listening sockets that it inherits.
+It reads what the load generator sends and nothing else: a message of an echo comes in one piece; bulk data ends with
+an A-RELEASE-RQ, and an object with bytes of its own, to which the C-STORE-RSP is the answer.
+`python -m bench.pacs FD TLS_FD CERTIFICATE` serves two listening sockets that it inherits.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .messages import BULK, ECHO, ECHO_RSP, RELEASE_RP, RELEASE_RQ, associate_ac
+from .messages import BULK, ECHO, ECHO_RSP, OBJECT_END, RELEASE_RP, RELEASE_RQ, STORE_RSP, associate_ac
 from .processes import PYTHON, Running, running
 
 _ACCEPT = {calling.encode().ljust(16): associate_ac(calling) for calling in (ECHO, BULK)}
 _BULK = BULK.encode().ljust(16)
+_ENDS = {RELEASE_RQ: RELEASE_RP, OBJECT_END: STORE_RSP}
 _BUFFER = 1 << 20
 
 
@@ -46,8 +48,8 @@ class Association:
             self.connection.sendall(_ACCEPT[self._calling])
         elif self._calling == _BULK:
             self._tail = (self._tail + buffer[max(0, count - 10) : count])[-10:]
-            if self._tail == RELEASE_RQ:
-                self.connection.sendall(RELEASE_RP)
+            if self._tail in _ENDS:
+                self.connection.sendall(_ENDS[self._tail])
         else:
             self.connection.sendall(ECHO_RSP if buffer[0] == 4 else RELEASE_RP)
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from .bulk import KIB, compare
+from .bulk import KIB, blocks, compare
 from .contestants import HAPROXY, HAPROXY_256, Contestant, make_certificate, relays
 from .load import connect, tls_context
 from .pacs import pacs
@@ -34,7 +34,7 @@ def run(options: Options, folder: Path) -> list[Comparison]:
             note = f"All negotiated {next(iter(suites.values()))}."
         for length in (16 * KIB, 128 * KIB):
             title = f"TLS, PDUs of {length // KIB} KiB"
-            comparison = compare(title, contestants, length, total, _BARS, options, context)
+            comparison = compare(title, contestants, blocks(length, total, context), _BARS, options)
             comparisons.append(replace(comparison, notes=(*comparison.notes, note)))
     return comparisons
 
