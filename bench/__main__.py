@@ -24,6 +24,7 @@ TITLES = {
     "storescu": "storescu to storescp",
     "stock": "An unchanged storescu",
     "rate": "Associations a second",
+    "syscalls": "System calls an association",
     "latency": "C-ECHO while others are busy",
     "idle": "Idle associations",
     "parse": "A-ASSOCIATE-RQ, parsed and encoded",

@@ -40,7 +40,7 @@ def run(options: Options, folder: Path) -> list[Comparison]:
     with pacs(folder, certificate) as server:
         for wanted, secured, kib in ((1000, False, 6), (5000, False, 6), (1000, True, 20)):
             count = min(wanted // 20 if options.quick else wanted, allowed)
-            notes = left_out()
+            notes = left_out(nginx=False)
             if allowed < wanted:
                 notes += (f"{wanted:,} were meant; the limit of file descriptors allows {allowed:,}.",)
             starts = _starts(folder, server.port, count + 2 * _WARM, certificate if secured else None)

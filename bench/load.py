@@ -1,17 +1,15 @@
 """The clients: prebuilt bytes on raw sockets, so that the contestant and not the generator is the limit.
 
-`python -m bench.load bulk PORT PDU_LENGTH` sends bulk data, and `python -m bench.load echo PORT AT_ONCE` makes
-associations, until it is stopped.
+`python -m bench.load PORT PDU_LENGTH` sends bulk data until it is stopped.
 """
 
 from __future__ import annotations
 
-import selectors
 import socket
 import ssl
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
@@ -89,53 +87,6 @@ def echo(port: int) -> tuple[float, float]:
     return time.perf_counter() - start, answered - asked
 
 
-def echo_for(port: int, seconds: float) -> tuple[int, float]:
-    """Associations one after the other: how many, and in how many seconds."""
-    start, count = time.perf_counter(), 0
-    while time.perf_counter() - start < seconds:
-        echo(port)
-        count += 1
-    return count, time.perf_counter() - start
-
-
-def echo_at_once(port: int, seconds: float, at_once: int) -> tuple[int, float]:
-    """The same with `at_once` associations under way all the time, in one thread."""
-    steps = ((0, _ECHO_REQUEST), (_AC, ECHO_RQ), (_DATA, RELEASE_RQ), (_RELEASE_RP, b""))
-    selector, count = selectors.DefaultSelector(), 0
-
-    def begin() -> None:
-        connection = socket.socket()
-        connection.setblocking(False)
-        connection.connect_ex(("127.0.0.1", port))
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        selector.register(connection, selectors.EVENT_WRITE, 0)
-
-    with ExitStack() as stack:
-        stack.callback(lambda: [key.fileobj.close() for key in list(selector.get_map().values())])  # type: ignore[union-attr]
-        for _ in range(at_once):
-            begin()
-        start = time.perf_counter()
-        while time.perf_counter() - start < seconds:
-            ready = selector.select(TIMEOUT)
-            if not ready:
-                raise BenchError(f"nothing happened for {TIMEOUT:g} s")
-            for key, _ in ready:
-                connection, step = key.fileobj, key.data
-                assert isinstance(connection, socket.socket)
-                expected, request = steps[step]
-                if step and (answer := connection.recv(65536))[:1] != bytes((expected,)):
-                    raise BenchError(f"expected a PDU of type {expected:02X}H, received {answer[:10].hex()}")
-                if request:
-                    connection.send(request)
-                    selector.modify(connection, selectors.EVENT_READ, step + 1)
-                else:
-                    selector.unregister(connection)
-                    connection.close()
-                    count += 1
-                    begin()
-        return count, time.perf_counter() - start
-
-
 def open_idle(port: int, count: int, context: ssl.SSLContext | None, kept: ExitStack) -> None:
     """Establish associations that then say nothing, until `kept` is closed."""
     for _ in range(count):
@@ -144,9 +95,9 @@ def open_idle(port: int, count: int, context: ssl.SSLContext | None, kept: ExitS
 
 
 @contextmanager
-def endless(kind: str, port: int, number: int, folder: Path, name: str) -> Iterator[Running]:
-    """A load without an end, from a process of its own; it is under way when the block begins. Raises BenchError."""
-    with running([PYTHON, "-m", "bench.load", kind, str(port), str(number)], folder, name) as process:
+def endless(module: str, numbers: Sequence[int], folder: Path, name: str) -> Iterator[Running]:
+    """A load without an end, `python -m MODULE NUMBERS`; it is under way when the block begins. Raises BenchError."""
+    with running([PYTHON, "-m", module, *map(str, numbers)], folder, name) as process:
         deadline = time.monotonic() + TIMEOUT
         while not process.log.stat().st_size:
             process.check()
@@ -159,16 +110,11 @@ def endless(kind: str, port: int, number: int, folder: Path, name: str) -> Itera
 
 def main() -> None:
     """Say when it is under way, and go on until stopped."""
-    kind, port, number = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    if kind == "bulk":
-        block = bulk_block(number)
-        send_bulk(port, block, _FIRST)
-        print("under way", flush=True)
-        send_bulk(port, block, sys.maxsize)
-    else:
-        echo(port)
-        print("under way", flush=True)
-        echo_at_once(port, float("inf"), number)
+    port, pdu_length = map(int, sys.argv[1:3])
+    block = bulk_block(pdu_length)
+    send_bulk(port, block, _FIRST)
+    print("under way", flush=True)
+    send_bulk(port, block, sys.maxsize)
 
 
 if __name__ == "__main__":

@@ -41,10 +41,14 @@ class Running:
         """The leader of the session."""
         return self.process.pid
 
+    def pids(self) -> list[int]:
+        """Its processes: the leader, and what it forked."""
+        return _members(self.pid)
+
     def cpu(self) -> float:
         """Seconds of CPU that its processes took so far, those that have ended included."""
         seconds = 0.0
-        for pid in _members(self.pid):
+        for pid in self.pids():
             with suppress(OSError):
                 fields = _stat(pid)
                 # utime and stime; of the leader also cutime and cstime, its ended children's
@@ -54,7 +58,7 @@ class Running:
     def memory(self) -> float:
         """KiB of its processes: proportional set size, which counts a shared page once."""
         total = 0
-        for pid in _members(self.pid):
+        for pid in self.pids():
             with suppress(OSError):
                 for line in Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines():
                     if line.startswith("Pss:"):

@@ -6,6 +6,7 @@ import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import Literal
 
@@ -102,7 +103,8 @@ class Comparison:
             limits.append(f"at least {bar.least:g}")
         if bar.most is not None:
             limits.append(f"at most {bar.most:g}")
-        words = f"{'CPU ' if bar.of == 'cpu' else ''}{' and '.join(limits)} {unit}"
+        whose = "" if bar.contestant == GATE else f"{bar.contestant}: "
+        words = f"{whose}{'CPU ' if bar.of == 'cpu' else ''}{' and '.join(limits)} {unit}"
         if value is None:
             return Judgement(words, None, None)
         reached = (bar.least is None or value >= bar.least) and (bar.most is None or value <= bar.most)
@@ -111,12 +113,26 @@ class Comparison:
 
 def interleave(contestants: Mapping[str, Callable[[], Sample]], rounds: int) -> list[dict[str, Sample]]:
     """Measure every contestant once a round, in an order that is random in each."""
-    taken = []
+
+    def one(take: Callable[[], Sample]) -> dict[str, Sample]:
+        return {"": take()}
+
+    return interleave_several({name: partial(one, take) for name, take in contestants.items()}, rounds)[""]
+
+
+def interleave_several(
+    contestants: Mapping[str, Callable[[], Mapping[str, Sample]]], rounds: int
+) -> dict[str, list[dict[str, Sample]]]:
+    """The same where a turn has several figures, which are by their titles; a contestant may lack some of them."""
+    taken: dict[str, list[dict[str, Sample]]] = {}
     for number in range(rounds):
         order = random.sample(list(contestants), len(contestants))
-        samples = {name: contestants[name]() for name in order}
-        taken.append({name: samples[name] for name in contestants})
-        tell(f"  round {number + 1}: " + ", ".join(f"{name} {short(taken[-1][name].figure)}" for name in contestants))
+        turns = {name: contestants[name]() for name in order}
+        for title in dict.fromkeys(title for turn in turns.values() for title in turn):
+            samples = {name: turns[name][title] for name in contestants if title in turns[name]}
+            taken.setdefault(title, []).append(samples)
+            figures = ", ".join(f"{name} {short(sample.figure)}" for name, sample in samples.items())
+            tell(f"  round {number + 1}: {f'{title}: ' if title else ''}{figures}")
     return taken
 
 

@@ -3,17 +3,26 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
+from contextlib import ExitStack
 from functools import partial
+from itertools import islice
+from math import inf
 from pathlib import Path
 
 import pytest
 
 from bench.__main__ import TITLES
+from bench.associations import ALICE, Refusal, at_once, at_rate
+from bench.messages import ECHO, ECHO_RSP, RELEASE_RP, associate_ac
+from bench.processes import BenchError
 from bench.report import PAGE, insert, table
 from bench.results import Bar, Comparison, Sample, interleave
+from dicomgate.testing.peers.spy import Spy, reject
 
 ROOT = Path(__file__).parent.parent.parent
 ROUNDS = [
@@ -83,6 +92,34 @@ def command_line(process: Path) -> str:
         return (process / "cmdline").read_text("utf-8", "replace").replace("\0", " ")
     except OSError:
         return ""
+
+
+def test_an_open_loop_does_not_wait_for_answers_and_counts_from_the_plan() -> None:
+    """A server that answers nobody before the last one has come."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        answering = threading.Thread(target=serve_together, args=(listener, 5))
+        answering.start()
+        lasted = at_rate(listener.getsockname()[1], 100, 5)
+        answering.join()
+    assert [seconds >= (4 - number) / 100 for number, seconds in enumerate(sorted(lasted, reverse=True))] == [True] * 5
+
+
+def serve_together(listener: socket.socket, count: int) -> None:
+    with ExitStack() as stack:
+        connections = [stack.enter_context(listener.accept()[0]) for _ in range(count)]
+        for answer in (associate_ac(ECHO), ECHO_RSP, RELEASE_RP):
+            for connection in connections:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+
+def test_a_refusal_is_an_error_unless_it_is_counted() -> None:
+    with Spy([reject(2, 2, 1)]) as spy:
+        with pytest.raises(BenchError, match="RJ 2,2,1"):
+            at_once(spy.address[1], 1, inf, islice(ALICE, 1))
+        refusals: list[Refusal] = []
+        assert at_once(spy.address[1], 2, inf, islice(ALICE, 3), refusals)[0] == []
+        assert [reason for _, reason in refusals] == ["2,2,1"] * 3
 
 
 def test_ratios_are_taken_within_a_round() -> None:
