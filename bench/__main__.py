@@ -25,6 +25,7 @@ TITLES = {
     "stock": "An unchanged storescu",
     "rate": "Associations a second",
     "syscalls": "System calls an association",
+    "logins": "Real logins",
     "latency": "C-ECHO while others are busy",
     "idle": "Idle associations",
     "parse": "A-ASSOCIATE-RQ, parsed and encoded",

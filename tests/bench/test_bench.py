@@ -49,6 +49,17 @@ def test_a_small_benchmark_runs_and_leaves_nothing_behind(tmp_path: Path) -> Non
     assert processes_that_name(tmp_path) == []
 
 
+def test_every_authenticator_has_logins_that_it_accepts() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "logins", "--quick"],
+        cwd=ROOT, capture_output=True, text=True, timeout=110, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for authenticator in ("trivial", "passcode file", "SQLite", "JWT RS256", "JWT ES256", "SAML"):
+        assert len(re.findall(rf"^\| {authenticator} \| [\d.,]+ ", done.stdout, re.MULTILINE)) == 2, done.stderr
+    assert "20 users, each for the first time" in done.stdout
+
+
 @pytest.mark.parametrize("repaired", [[], ["--repaired"]])
 def test_answers_that_pynetdicom_loses_are_counted(tmp_path: Path, repaired: list[str]) -> None:
     done = subprocess.run(
