@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from lxml import etree
-from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
+from dicomgate_saml import signature
 from dicomgate_saml.verification import read_assertion, verify
 from plugins.saml.tests import mint as m
 from plugins.saml.tests.conftest import NOT_THE_ISSUERS, IdP, assert_accepted, assert_forged, refusal
@@ -22,11 +22,11 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """What is handed to xmlsec, which takes everything for good."""
     documents: list[bytes] = []
 
-    def deceived(xml: Any, **_: object) -> bool:
-        documents.append(etree.tostring(xml))
+    def deceived(_: str, signature: Any) -> bool:
+        documents.append(etree.tostring(signature.getroottree()))
         return True
 
-    monkeypatch.setattr(OneLogin_Saml2_Utils, "validate_sign", deceived)
+    monkeypatch.setattr(signature, "_is_signed_with", deceived)
     return documents
 
 

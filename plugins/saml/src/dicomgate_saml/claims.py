@@ -173,9 +173,9 @@ def read_time(text: str | None) -> float | None:
 def _is_address(text: str, address: str) -> bool:
     """IPv6 addresses can be written in several ways (RFC 5952 2)."""
     try:
-        return ip_address(text) == ip_address(address)
+        return text == address or ip_address(text) == ip_address(address)
     except ValueError:
-        return text == address
+        return False
 
 
 def _binary(text: str | None) -> bytes:

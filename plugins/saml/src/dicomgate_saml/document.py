@@ -63,14 +63,25 @@ def read_document(data: bytes, longest: int = LONGEST) -> Element:
         raise RefusedError("a document type, an entity, a comment or a CDATA section")
     if body.count("<") > 2 * _MOST_ELEMENTS:
         raise RefusedError("too many elements")
-    try:
-        root = etree.fromstring(body.encode("utf-8"), _parser())
-    except (etree.XMLSyntaxError, ValueError):
-        raise RefusedError("not well-formed XML") from None
+    root = _parsed(body.encode("utf-8"))
     _check_namespaces(root)
     _check_size(root)
     _check_ids(root)
     return root
+
+
+def read_again(canonical: bytes, longest: int) -> Element:
+    """The root of what `read_document` has read, or of a part of it, from its canonical form. Raises RefusedError."""
+    if len(canonical) > longest:  # it may be longer than what was read
+        raise RefusedError(f"{len(canonical)} bytes, more than {longest}")
+    return _parsed(canonical)
+
+
+def _parsed(document: bytes) -> Element:
+    try:
+        return etree.fromstring(document, _parser())
+    except (etree.XMLSyntaxError, ValueError):
+        raise RefusedError("not well-formed XML") from None
 
 
 def _parser() -> Any:
@@ -113,7 +124,7 @@ def _check_ids(root: Element) -> None:
         for name, value in element.attrib.items():
             if name.startswith(_XML) and name not in _XML_ATTRIBUTES:
                 raise RefusedError("an attribute xml:id or xml:base")
-            if etree.QName(name).localname.lower() == "id":
+            if name.rpartition("}")[2].lower() == "id":
                 if value in seen:
                     raise RefusedError("two elements with the same ID")
                 seen.add(value)

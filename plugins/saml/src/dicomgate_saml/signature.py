@@ -14,13 +14,18 @@ import hmac
 import re
 from base64 import b64decode
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any
 
+import xmlsec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import load_pem_x509_certificate
 from lxml import etree
-from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
 from .algorithms import INSTEAD_OF_SIGNATURE, MORE, SIGNATURES, not_accepted
-from .document import DSIG, EXCLUSIVE, Element, RefusedError, read_document
+from .document import DSIG, EXCLUSIVE, Element, RefusedError, read_again
 
+xmlsec.enable_debug_trace(False)  # or it writes to standard error why it refuses
 _ENVELOPED = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
 _DIGESTS = {
     "http://www.w3.org/2001/04/xmlenc#sha256": hashlib.sha256,
@@ -42,13 +47,34 @@ def read_signed(signature: Element, certificates: Sequence[str], longest: int) -
     digest, expected, prefixes = _check_form(signature, signed.get("ID"))
     for key_info in signature.findall(f"{DSIG}KeyInfo"):
         signature.remove(key_info)
-    root, path = signed.getroottree().getroot(), _path(signature)
-    if not any(OneLogin_Saml2_Utils.validate_sign(root, cert=one, xpath=path) for one in certificates):
+    xmlsec.tree.add_ids(signed, ["ID"])
+    if not any(_is_signed_with(one, signature) for one in certificates):
         raise RefusedError("not signed with a key of the issuer, or changed after that")
     canonical = _canonical(signed, signature, prefixes)
     if not canonical or not hmac.compare_digest(_DIGESTS[digest](canonical).digest(), expected):
         raise RefusedError("the signed content differs from what would be read")
-    return read_document(canonical, longest)
+    return read_again(canonical, longest)
+
+
+def _is_signed_with(certificate: str, signature: Element) -> bool:
+    """Whether xmlsec finds the signature good with the key of this certificate (PEM)."""
+    context = xmlsec.SignatureContext()
+    context.key = _key(certificate)
+    context.set_enabled_key_data([xmlsec.KeyData.X509])
+    try:
+        context.verify(signature)
+    except xmlsec.Error:
+        return False
+    return True
+
+
+@lru_cache(maxsize=64)
+def _key(certificate: str) -> Any:
+    # Read once, and without the certificate around it, of which xmlsec makes a copy for each signature: together that
+    # takes as long as to verify one.
+    key = load_pem_x509_certificate(certificate.encode()).public_key()
+    pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return xmlsec.Key.from_memory(pem, xmlsec.KeyFormat.PEM)
 
 
 def _check_form(signature: Element, signed_id: str | None) -> tuple[str, bytes, list[str]]:
@@ -121,12 +147,6 @@ def _canonical(signed: Element, signature: Element, prefixes: Iterable[str]) -> 
         inclusive_ns_prefixes=list(prefixes) or None,
     )  # fmt: skip
     return bytes(canonical)
-
-
-def _path(element: Element) -> str:
-    """The path of the element by positions only: no prefix, name or ID of the document is used."""
-    parent = element.getparent()
-    return "/*" if parent is None else f"{_path(parent)}/*[{parent.index(element) + 1}]"
 
 
 def _name(element: Element) -> str:

@@ -33,7 +33,8 @@ def the_assertion(root: Element) -> Element:
 
 def check_assertion(root: Element, assertion: Element) -> Element:
     """The one Signature of `assertion`, which must be the only assertion of the document. Raises RefusedError."""
-    named = [_local(element) for element in root.iter()]
+    elements = list(root.iter())
+    named = [_local(element) for element in elements]
     if named.count("Assertion") != 1 or "EncryptedAssertion" in named:
         raise RefusedError("another assertion in the same document")
     if forbidden := sorted(_NOWHERE.intersection(named)):
@@ -42,7 +43,7 @@ def check_assertion(root: Element, assertion: Element) -> Element:
         raise RefusedError("the assertion's Version is not 2.0")
     # A Response may have a signature of its own, which is ignored: only the assertion's counts.
     places = [assertion] if root is assertion else [root, assertion]
-    signatures = [element for element in root.iter() if _local(element) == "Signature"]
+    signatures = [element for element, name in zip(elements, named, strict=True) if name == "Signature"]
     if any(signature.tag != _SIGNATURE or signature.getparent() not in places for signature in signatures):
         raise RefusedError("a signature in the wrong place")
     own = [child for child in assertion if child.tag == _SIGNATURE]
