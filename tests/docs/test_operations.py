@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dicomgate.events import events
-from dicomgate.events.audit import record, record_of_loss
+from dicomgate.events.audit import line_of_loss, record
 from dicomgate.testing.pages import DOCS, ROOT, blocks, rows, section, text
 
 OPERATIONS = DOCS / "operations.md"
@@ -56,12 +56,13 @@ def test_the_audit_records_that_are_shown_are_whole() -> None:
         assert list(values) == ["event", "node", *events.Facts._fields, *own]
         facts = events.Facts(*[values[name] for name in events.Facts._fields])
         made = event(facts, *[_as_python(values[name], name) for name in own])
-        assert record(made, node=values["node"]) == values
+        assert {**record(made), "node": values["node"]} == values
     assert seen == set(kinds)
     values = json.loads(lost)
     names = [field.name for field in fields(events.Lost)]
     assert [row[0].strip("`") for row in rows(section(OPERATIONS, "Lost"))] == names
-    assert record_of_loss(events.Lost(*[_as_python(values[name], name) for name in names]), values["node"]) == values
+    told = events.Lost(*[_as_python(values[name], name) for name in names])
+    assert json.loads(line_of_loss(told, values["node"])) == values
 
 
 def _as_python(value: Any, field: str) -> Any:

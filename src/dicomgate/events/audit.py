@@ -12,13 +12,15 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from enum import Enum
+from json.encoder import encode_basestring_ascii
 from operator import attrgetter
 from pathlib import Path
-from typing import cast, get_args
+from types import NoneType
+from typing import Any, TypeAlias, cast, get_args
 
 from ..errors import StartError
 from .events import Event, Facts, Lost
@@ -28,43 +30,71 @@ _log = logging.getLogger("dicomgate.audit")
 _LONGEST = 256
 _MODE = 0o640
 _STANDARD_OUTPUT = 1  # and not sys.stdout, which a program may have replaced, and which has a lock
-_encode = json.JSONEncoder(ensure_ascii=True, check_circular=False).encode  # no record contains itself
 
-_OWN_FIELDS = {kind: tuple(field.name for field in fields(kind))[1:] for kind in get_args(Event)}
-_FIELDS = {kind: (*Facts._fields, *own) for kind, own in _OWN_FIELDS.items()}
-_READ = {kind: attrgetter("facts", *own) for kind, own in _OWN_FIELDS.items()}
+_Encode: TypeAlias = Callable[[Any], str]
 
 
-def record(event: Event, **head: object) -> dict[str, object]:
-    """The JSON object of one event: its kind, then `head`, what is known of the association, the event's own fields."""
-    kind = type(event)
-    found: dict[str, object] = {"event": kind.__name__, **head}
-    facts, *own = _READ[kind](event)
-    for name, value in zip(_FIELDS[kind], (*facts, *own), strict=True):
-        # The quick way for short text and numbers: an association writes some 45 fields.
-        short = value.__class__ is str and len(value) <= _LONGEST
-        found[name] = value if short or value.__class__ is int or value is None else _plain(value)
+def record(event: Event) -> dict[str, object]:
+    """What the audit says of one event: its kind, what is known of the association, the event's own fields."""
+    found: dict[str, object] = json.loads(_line(event))
     return found
 
 
-def record_of_loss(lost: Lost, node: str) -> dict[str, object]:
-    """The JSON object that tells of records that are missing."""
-    values = ((field.name, _plain(getattr(lost, field.name))) for field in fields(Lost))
-    return {"event": "Lost", "node": node, **dict(values)}
+def _line(event: Event, head: str = "") -> str:
+    """The JSON object of one event, as a line; `head` is what stands behind its kind."""
+    facts, *own = _READ[event.__class__](event)
+    return _LINES[event.__class__] % (head, *[_ENCODE[value.__class__](value) for value in (*facts, *own)])
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):  # first: every record has one
-        return value.isoformat(timespec="milliseconds")
-    if isinstance(value, str):
-        return value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…"
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, Mapping):
-        return {_plain(str(key)): _plain(item) for key, item in value.items()}
-    return round(value, 3) if isinstance(value, float) else value
+def line_of_loss(lost: Lost, node: str) -> str:
+    """The line that tells of records that are missing."""
+    values = {field.name: getattr(lost, field.name) for field in fields(Lost)}
+    return f"{_object({'event': 'Lost', 'node': node, **values})}\n"
+
+
+def _text(value: str) -> str:
+    return encode_basestring_ascii(value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…")
+
+
+def _texts(values: Iterable[str]) -> str:
+    return f"[{', '.join(map(_text, values))}]"
+
+
+def _object(values: Mapping[str, object]) -> str:
+    pairs = [f"{_text(name)}: {_ENCODE[value.__class__](value)}" for name, value in values.items()]
+    return f"{{{', '.join(pairs)}}}"
+
+
+class _Encoders(dict[type, _Encode]):
+    """How a value becomes JSON, by its class. An association writes some 45; json.dumps would take twice as long."""
+
+    def __missing__(self, kind: type) -> _Encode:
+        """A subclass is written as its base."""
+        self[kind] = encode = next(encode for base, encode in _BY_BASE if issubclass(kind, base))
+        return encode
+
+
+_BY_BASE: tuple[tuple[type, _Encode], ...] = (
+    (str, _text),
+    (int, int.__repr__),
+    (float, lambda value: repr(round(value, 3))),
+    (NoneType, lambda _: "null"),
+    (datetime, lambda value: f'"{value.isoformat("T", "milliseconds")}"'),
+    (Enum, lambda value: _text(value.value)),
+    (Mapping, _object),
+    (Iterable, _texts),
+)
+_ENCODE = _Encoders(_BY_BASE)
+
+
+def _template(kind: type, names: Sequence[str]) -> str:
+    members = [f'"{name}": %s' for name in names]
+    return f'{{"event": "{kind.__name__}"%s, {", ".join(members)}}}\n'
+
+
+_OWN_FIELDS = {kind: tuple(field.name for field in fields(kind))[1:] for kind in get_args(Event)}
+_READ = {kind: attrgetter("facts", *own) for kind, own in _OWN_FIELDS.items()}
+_LINES = {kind: _template(kind, (*Facts._fields, *own)) for kind, own in _OWN_FIELDS.items()}
 
 
 def cannot_be_written(path: Path | None, error: OSError) -> StartError:
@@ -91,6 +121,7 @@ class Audit:
         """May block on the file. Raises StartError if it cannot be opened for appending."""
         self._path = path
         self._node = node
+        self._head = f', "node": {_text(node)}'  # of each record, behind its kind
         descriptor = self._open()
         if running is not None and running._writes_to(descriptor, node):
             os.close(descriptor)
@@ -134,7 +165,7 @@ class Audit:
         return _called(self._path)
 
     def _line(self, event: Event) -> bytes:
-        return f"{_encode(record(event, node=self._node))}\n".encode("ascii")
+        return _line(event, self._head).encode("ascii")
 
     def _open(self) -> int:
         if self._path is None and sys.__stdout__ is None:
@@ -160,5 +191,5 @@ class Audit:
     def _lost(self, loss: Loss) -> bytes:
         since, until = (moment.isoformat(timespec="milliseconds") for moment in (loss.since, loss.until))
         _log.error("%s: %d records are lost, from %s to %s: %s", self._name, loss.lines, since, until, loss.reason)
-        lost = record_of_loss(Lost(datetime.now(UTC), loss.lines, loss.since, loss.until, loss.reason), self._node)
-        return f"{_encode(lost)}\n".encode("ascii")
+        lost = Lost(datetime.now(UTC), loss.lines, loss.since, loss.until, loss.reason)
+        return line_of_loss(lost, self._node).encode("ascii")
