@@ -20,6 +20,7 @@ import typer
 
 from .. import __version__
 from ..errors import ConfigError, StartError
+from ..net.loop import Loop
 from ..run.server import Server
 from .exit_status import CANNOT, WRONG, abandon
 from .logs import Format, JsonFormatter, Level, TextFormatter, configure
@@ -48,8 +49,8 @@ def serve(
     configure(log_level, JsonFormatter() if log_format is Format.JSON else TextFormatter(), QueueHandler())
     _log.info("dicomgate %s, configuration %s", __version__, config)
     try:
-        with nothing_but_the_log():
-            asyncio.run(_run(config))
+        with nothing_but_the_log(), asyncio.Runner(loop_factory=Loop) as runner:
+            runner.run(_run(config))
     except (ConfigError, StartError) as error:
         # To the log, so that each line has the log's format.
         for line in str(error).splitlines():

@@ -13,6 +13,7 @@ Modules:
     lifetime       One association from its accept to the close of both connections: slot, records, expiry
     lingering      The last seconds of a connection: what is unsent goes out, and what still comes is discarded
     listener       Accept connections; when the system runs out of file descriptors, pause and go on
+    loop           asyncio's event loop, with callbacks for sockets that cost less than half
     relay          One established association on its sockets: carries out the effects of an `Association`
     server_state   What all associations share, and how the listener of each one is configured
     session        One association until it is established or refused: carries out the effects of its `Handshake`

@@ -13,6 +13,7 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from ..net.listener import Address
+from ..net.loop import Loop
 from ..run.server import Server
 
 _Result = TypeVar("_Result")
@@ -24,7 +25,7 @@ class RunningGateway:
 
     def __init__(self, configuration: Path, *, debug: bool = False) -> None:
         """With `debug`, asyncio complains of calls from a foreign thread, and logs at its most talkative."""
-        self._runner = asyncio.Runner(debug=debug)
+        self._runner = asyncio.Runner(debug=debug, loop_factory=Loop)
         self._configuration = configuration
         self.server: Server
 
