@@ -23,6 +23,8 @@ from dicomgate_saml.document import RefusedError
 from dicomgate_saml.verification import read_assertion, verify
 from plugins.saml.tests.mint import DSIG_NAMESPACE, SAML_NAMESPACE
 
+pytestmark = pytest.mark.filterwarnings("ignore:Parsed a serial number")  # of one certificate, which is negative
+
 CORPORA = Path(__file__).parents[4] / "shared" / "corpora"
 _VINCENT, _ONELOGIN = "vincent.vega@evil-corp.com", "492882615acf31c8096b627245d76ae53036c090"
 _OTHER, _PHP = "_2126dd19b8a9a28238d88fdc7385e60995004a7782", "25ddd7d34a7d79db69167625cda56a320adf2876"
@@ -96,7 +98,6 @@ def _relaxed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signature, "_DIGESTS", {**signature._DIGESTS, sha1: hashlib.sha1})
 
 
-@pytest.mark.filterwarnings("ignore:Parsed a serial number")  # of one of the certificates, which is negative
 @pytest.mark.usefixtures("_relaxed")
 def test_nobody_but_who_was_signed() -> None:
     documents = fixtures()
