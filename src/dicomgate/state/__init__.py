@@ -6,6 +6,7 @@ Modules:
 
     damage            A damaged file of the SQLite state: found when the gateway opens it, and moved aside
     protocol          What gateways share, as a protocol: counters of attempts, known subjects, used credentials
+    questions         Questions to a thread, which answers all those that are waiting in one turn
     redis             The state in a Redis or Valkey, shared by the gateways of several machines
     redis_connection  Connections of redis-py to the first address of a host that answers, whichever is silent
     redis_sentinel    Which Redis is the master now, asked of its Sentinels by redis-py's own means

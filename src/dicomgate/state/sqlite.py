@@ -2,8 +2,8 @@
 
 Rule 1: a thread of its own opens, uses and closes the file. Callers wait in the event loop, and no longer than the
         deadline; a caller that gives up before its turn leaves nothing behind.
-Rule 2: every method is one transaction that takes the write lock first (BEGIN IMMEDIATE): no process decides by what
-        another is about to change.
+Rule 2: a transaction takes the write lock first (BEGIN IMMEDIATE): no process decides by what another is about to
+        change. It answers all questions that are waiting, one after the other: writing it takes longer than they do.
 Rule 3: a process that is killed leaves whole transactions (WAL). If the machine itself fails, the last ones may be lost
         but the file is consistent (synchronous = NORMAL): no attempt waits for a disk.
 """
@@ -26,6 +26,7 @@ from typing import TypeVar
 from ..errors import StartError, StateUnavailable
 from .damage import is_damage, is_passing, look_for_damage, move_aside, stuck
 from .protocol import Backoff, Count, Grant, Limits
+from .questions import Question, Questions
 from .sqlite_tables import Ledger, prepare
 
 _log = logging.getLogger("dicomgate.state")
@@ -47,6 +48,7 @@ class SqliteState:
         self._mend = mend
         self._limits = limits or Limits()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dicomgate-state")
+        self._questions = Questions(self._thread, self._answer, (OSError, sqlite3.Error))
         self._connection: sqlite3.Connection | None = None
         self._opened: tuple[int, int] | None = None
         try:
@@ -113,10 +115,9 @@ class SqliteState:
 
     async def _ask(self, work: Callable[[Ledger], _Answer], deadlines: int = 1) -> _Answer:
         """What `work` returns, in time. Raises StateUnavailable."""
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._limits.deadline * deadlines):
-                return await loop.run_in_executor(self._thread, self._transact, work)
+                return await self._questions.ask(work)
         except (OSError, TimeoutError, sqlite3.Error) as error:
             raise StateUnavailable(f"state {self._path}: {self._words(error)}") from error
 
@@ -186,12 +187,21 @@ class SqliteState:
             if self._connection is not None:
                 self._connection.close()
 
-    def _transact(self, work: Callable[[Ledger], _Answer]) -> _Answer:
+    def _answer(self, questions: Sequence[Question]) -> None:
         connection = self._opened_connection()
         if self._identity() != self._opened:
             raise sqlite3.OperationalError("the file was replaced while it was in use; restart the gateway")
+
+        def work() -> None:
+            ledger = Ledger(connection, self._limits, time.time())
+            for question in questions:
+                try:
+                    question.found = question.work(ledger)
+                except StateUnavailable as error:  # an answer too: it has changed nothing
+                    question.error = error
+
         try:
-            return _transaction(connection, lambda: work(Ledger(connection, self._limits, time.time())))
+            _transaction(connection, work)
         except sqlite3.DatabaseError as error:
             if self._mend and is_damage(error):  # the next question opens it anew, and looks for the damage
                 self._close()

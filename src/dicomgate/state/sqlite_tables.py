@@ -74,12 +74,13 @@ def prepare(connection: sqlite3.Connection, lost: float | None = None) -> None:
 
 
 class Ledger:
-    """The tables at one moment, `now`: the methods of SharedState within one transaction."""
+    """The tables at one moment, `now`: the methods of SharedState, one or more of them within one transaction."""
 
     def __init__(self, connection: sqlite3.Connection, limits: Limits, now: float) -> None:
         self._do = connection.execute
         self._limits = limits
         self._now = now
+        self._swept: set[str] = set()
 
     def take(self, subject: str, known: Sequence[Backoff], unknown: Sequence[Backoff]) -> Grant:
         """Count an attempt, or say which counter holds it."""
@@ -148,17 +149,21 @@ class Ledger:
         Raises StateUnavailable for a credential that may have been used before the state was lost: one that was not
         made since then, by its issuer's clock; and one of an unknown age, as long as the loss is younger than a day.
         """
-        (lost,) = self._do("SELECT max(at) FROM lost").fetchone()
+        # In one statement: for each, the thread gives Python's lock away and waits for it to come back.
+        lost, kept_until, size, swept_next = self._do(
+            "SELECT (SELECT max(at) FROM lost), (SELECT until FROM used WHERE key = ?),"
+            " (SELECT n FROM size WHERE of = 'used'),"
+            " (SELECT count(*) FROM (SELECT 1 FROM used WHERE until <= ? LIMIT ?))",
+            (key, self._now, self._limits.sweep),
+        ).fetchone()
         if lost is not None and (self._now - _DAY if made is None else made - self._limits.skew) < lost:
             raise StateUnavailable(
                 f"what was used before {_shown(lost)} is not known, because the state was damaged then: a credential "
                 f"must be made after {_shown(lost + self._limits.skew)}"
             )
-        if self._is_kept("used", key):
+        if kept_until is not None and kept_until > self._now:
             return False
-        over = "SELECT count(*) FROM (SELECT 1 FROM used WHERE until <= ? LIMIT ?)"
-        (swept_next,) = self._do(over, (self._now, self._limits.sweep)).fetchone()
-        return True if self._size("used") - swept_next < self._limits.used else None
+        return True if size - swept_next < self._limits.used else None
 
     def counters(self) -> list[tuple[str, Row]]:
         """All counters, most attempts first."""
@@ -225,6 +230,9 @@ class Ledger:
 
     def _sweep(self, table: str, column: str) -> None:
         """Drop expired rows: a few in each transaction, so that none is long."""
+        if table in self._swept:
+            return
+        self._swept.add(table)
         self._do(
             f"DELETE FROM {table} WHERE key IN"  # noqa: S608
             f" (SELECT key FROM {table} WHERE {column} <= ? ORDER BY {column} LIMIT ?)",
