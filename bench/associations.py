@@ -10,12 +10,14 @@ on, until it is stopped.
 from __future__ import annotations
 
 import select
+import signal
 import socket
 import sys
 import time
 from collections.abc import Iterable
 from contextlib import closing
-from itertools import count, islice, repeat
+from itertools import count, islice, repeat, takewhile
+from math import inf
 
 from .messages import ECHO, ECHO_RQ, RELEASE_RQ, associate_rq
 from .processes import BenchError
@@ -98,21 +100,22 @@ def at_once(
 ) -> tuple[list[float], float]:
     """A closed loop: `most` are under way all the time, for so many seconds or until no request is left.
 
-    Returns how many seconds each of those took that were released, and the seconds of all. Refused ones are appended
-    to `refusals`. Raises BenchError for whatever else happens, and for a refusal where there is no such list.
+    Those that are under way then end uncounted: to the throttle, one that is broken off would be a failed login.
+    Returns how many seconds each took, and the seconds of all. Refused ones are appended to `refusals`. Raises
+    BenchError for whatever else happens, and for a refusal where there is no such list.
     """
     with closing(_Clients(port, requests, refusals, alone=most == 1)) as clients:
-        start = now = time.perf_counter()
+        start, made, taken = time.perf_counter(), 0, 0.0
         for _ in range(most):
             clients.begin(start)
-        poll, go_on, under_way = clients.poll.poll, clients.go_on, clients.open
-        while under_way and now - start < seconds:
+        poll, go_on, under_way, lasted = clients.poll.poll, clients.go_on, clients.open, clients.lasted
+        while under_way:
             # One alone need not be polled for.
             for descriptor in [*under_way] if most == 1 else [ready for ready, _ in poll()]:
-                if not go_on(descriptor):
-                    now = time.perf_counter()
+                if not go_on(descriptor) and ((now := time.perf_counter()) - start < seconds or not made):
+                    made, taken = len(lasted), now - start
                     clients.begin(now)
-        return clients.lasted, now - start
+        return lasted[:made], taken
 
 
 def at_rate(port: int, rate: float, most: int) -> list[float]:
@@ -145,12 +148,14 @@ def _reason(rejection: bytearray) -> str:
 
 
 def main() -> None:
-    """Say when the first was admitted, and go on until stopped. Raises BenchError if one is refused."""
+    """Say when the first was admitted, and go on until told to stop. Raises BenchError if one is refused."""
     port, most, first = map(int, sys.argv[1:4])
-    requests = (associate_rq(ECHO, newcomer(number).encode()) for number in count(first))
-    at_once(port, 1, float("inf"), islice(requests, 1))
+    told: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    logins = (associate_rq(ECHO, newcomer(number).encode()) for number in count(first))
+    at_once(port, 1, inf, islice(logins, 1))
     print("under way", flush=True)
-    at_once(port, most, float("inf"), requests)
+    at_once(port, most, inf, takewhile(lambda _: not told, logins))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from math import inf
 from pathlib import Path
 
 from argon2.low_level import Type, verify_secret
@@ -28,7 +29,7 @@ from .results import Bar, Comparison, Options, Sample, interleave_several, tell
 Users = Mapping[str, tuple[bytes, str]]
 """Names, with the passcode and its hash."""
 
-_CORES = "the cores, without a gateway"
+_CORES = "cores alone"
 _RATE, _REFUSED, _LONGEST, _IN_VAIN = "logins", "refused", "the longest wait", "the longest wait for a refusal"
 _UNITS = {_RATE: "logins/s", _REFUSED: "users", _LONGEST: "s", _IN_VAIN: "s"}
 _PATIENCE = 4
@@ -58,7 +59,7 @@ def all_for_the_first_time(options: Options, folder: Path, upstream: int) -> lis
     notes = tuple(f"Refused with RJ {reason}: {times}, in all rounds." for reason, times in sorted(reasons.items()))
     return [
         Comparison(
-            f"{count} users, each for the first time: {figure}",
+            f"{count} new users: {figure}",
             _UNITS[figure],
             taken,
             (_CORES,),
@@ -97,7 +98,7 @@ def _log_in(users: Users, most: int, file: Path, upstream: int, reasons: Counter
         asking(Path(own), upstream, {"use": "passcode", "file": file}) as gateway,
     ):
         before = gateway.cpu()
-        lasted, seconds = at_once(gateway.port, most, float("inf"), requests, refusals)
+        lasted, seconds = at_once(gateway.port, most, inf, requests, refusals)
         cpu = (gateway.cpu() - before) / len(users) * 1000
     waited = [seconds for seconds, _ in refusals]
     reasons.update(f"{reason} with {most} at once" for _, reason in refusals)

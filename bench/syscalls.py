@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import islice
+from math import inf
 from pathlib import Path
 
 from .associations import ALICE, at_once
@@ -44,9 +45,9 @@ def _compare(strace: str, most: int, contestants: dict[str, Contestant], options
     def take(name: str) -> Sample:
         contestant = contestants[name]
         assert contestant.process is not None
-        at_once(contestant.port, most, float("inf"), islice(ALICE, most))  # what only the first ones cost
+        at_once(contestant.port, most, inf, islice(ALICE, most))  # what only the first ones cost
         with _traced(strace, contestant.process, folder) as log:
-            lasted, _ = at_once(contestant.port, most, float("inf"), islice(ALICE, count))
+            lasted, _ = at_once(contestant.port, most, inf, islice(ALICE, count))
         calls = {call: int(times) / len(lasted) for times, call in _ROW.findall(log.read_text("ascii"))}
         total = calls.pop("total")
         told[name] = ", ".join(f"{call} {times:.1f}" for call, times in calls.items() if times >= _SHOWN)

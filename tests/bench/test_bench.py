@@ -57,7 +57,7 @@ def test_every_authenticator_has_logins_that_it_accepts() -> None:
     assert done.returncode == 0, done.stderr
     for authenticator in ("trivial", "passcode file", "SQLite", "JWT RS256", "JWT ES256", "SAML"):
         assert len(re.findall(rf"^\| {authenticator} \| [\d.,]+ ", done.stdout, re.MULTILINE)) == 2, done.stderr
-    assert "20 users, each for the first time" in done.stdout
+    assert "20 new users" in done.stdout
 
 
 @pytest.mark.parametrize("repaired", [[], ["--repaired"]])
