@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import pytest
 
-from dicomgate.net.loop import Loop
+from dicomgate.net.loop import Loop, _Table
 
 Pair: TypeAlias = tuple[socket.socket, socket.socket]
 _Result = TypeVar("_Result")
@@ -145,3 +145,28 @@ def test_asyncio_has_its_own_sockets_and_threads_beside_them(pairs: list[Pair]) 
         return heard, said
 
     assert run(main()) == (b"to a stream", "from a thread")
+
+
+def test_nothing_is_left_of_what_asyncio_has_waited_for(pairs: list[Pair], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the loop would find it ready in each turn, and never sleep again."""
+    selects: list[object] = []
+    select = _Table.select
+    monkeypatch.setattr(_Table, "select", lambda *given: selects.append(given) or select(*given))  # type: ignore[func-returns-value]
+
+    async def main() -> tuple[bytes, int]:
+        loop, ((ours, theirs), *_) = asyncio.get_running_loop(), pairs
+        loop.call_later(0.01, theirs.send, b"late")
+        heard = await loop.sock_recv(ours, 1)
+        theirs.setblocking(False)
+        sending = asyncio.create_task(loop.sock_sendall(ours, bytes(1 << 20)))
+        await turn()
+        while not sending.done():
+            theirs.recv(1 << 16)
+            await asyncio.sleep(0)
+        selects.clear()
+        await asyncio.sleep(0.1)
+        return heard, len(selects)
+
+    heard, turns = run(main())
+    assert heard == b"l"
+    assert turns < 10

@@ -43,8 +43,12 @@ class Loop(asyncio.SelectorEventLoop):
         """Do not call back any more; False if there was no callback."""
         number = fd if isinstance(fd, int) else fd.fileno()
         reader, writer = self._table.get(number)
+        if reader is None:
+            return self._remove_reader(
+                number
+            )  # `sock_recv` and its like take away by this method what is not in the table
         self._table.set(number, None, writer)
-        return reader is not None
+        return True
 
     def add_writer(self, fd: FileDescriptorLike, callback: Callable[[*_Args], Any], *args: *_Args) -> None:
         """Call back, with these arguments, whenever something can be written."""
@@ -55,8 +59,12 @@ class Loop(asyncio.SelectorEventLoop):
         """Do not call back any more; False if there was no callback."""
         number = fd if isinstance(fd, int) else fd.fileno()
         reader, writer = self._table.get(number)
+        if writer is None:
+            return self._remove_writer(
+                number
+            )  # `sock_recv` and its like take away by this method what is not in the table
         self._table.set(number, reader, None)
-        return writer is not None
+        return True
 
     def _failed(self, callback: _Callback, error: Exception) -> None:
         self.call_exception_handler({"message": f"Exception in callback {callback!r}", "exception": error})
