@@ -44,9 +44,8 @@ class Loop(asyncio.SelectorEventLoop):
         number = fd if isinstance(fd, int) else fd.fileno()
         reader, writer = self._table.get(number)
         if reader is None:
-            return self._remove_reader(
-                number
-            )  # `sock_recv` and its like take away by this method what is not in the table
+            # `sock_recv` and its like take away by this method what asyncio registers for them.
+            return number >= 0 and super().remove_reader(number)
         self._table.set(number, None, writer)
         return True
 
@@ -60,9 +59,8 @@ class Loop(asyncio.SelectorEventLoop):
         number = fd if isinstance(fd, int) else fd.fileno()
         reader, writer = self._table.get(number)
         if writer is None:
-            return self._remove_writer(
-                number
-            )  # `sock_recv` and its like take away by this method what is not in the table
+            # `sock_recv` and its like take away by this method what asyncio registers for them.
+            return number >= 0 and super().remove_writer(number)
         self._table.set(number, reader, None)
         return True
 
