@@ -112,7 +112,7 @@ def at_once(
         while under_way:
             # One alone need not be polled for.
             for descriptor in [*under_way] if most == 1 else [ready for ready, _ in poll()]:
-                if not go_on(descriptor) and ((now := time.perf_counter()) - start < seconds or not made):
+                if not go_on(descriptor) and ((now := time.perf_counter()) - start < seconds or not taken):
                     made, taken = len(lasted), now - start
                     clients.begin(now)
         return lasted[:made], taken

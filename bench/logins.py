@@ -7,6 +7,7 @@ left out, and a note says why.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from . import credentials
-from .associations import at_once
+from .associations import Refusal, at_once
 from .contestants import Contestant, asking, make_certificate
 from .credentials import Login, Requests
 from .newcomers import all_for_the_first_time
@@ -74,7 +75,7 @@ def run(options: Options, folder: Path) -> list[Comparison]:
             own.mkdir()
             try:
                 served[name] = stack.enter_context(_serve(own, make, server.port))
-            except (BenchError, ImportError, pytest.skip.Exception) as why:
+            except (BenchError, ImportError, RuntimeError, pytest.skip.Exception) as why:
                 notes.append(f"{name} was left out: {_in_short(why)}")
                 tell(f" {notes[-1]}")
         comparisons = [_compare(count, served, options, notes) for count in _TITLES]
@@ -91,18 +92,22 @@ def _serve(folder: Path, make: Callable[[Path, ExitStack], Login], upstream: int
 
 def _compare(count: int, served: dict[str, _Served], options: Options, notes: list[str]) -> Comparison:
     seconds = 0.2 if options.quick else 2.0
-    take = {name: partial(_take, one, count, seconds) for name, one in served.items()}
-    rounds = interleave(take, options.rounds)
-    return Comparison(_TITLES[count], "associations/s", rounds, (_TRIVIAL,), "ms", _BARS, tuple(notes))
+    refused = Counter[str]()
 
+    def take(name: str) -> Sample:
+        contestant, refusals = served[name].contestant, list[Refusal]()
+        requests = served[name].requests(int(seconds * _FASTEST))
+        contestant.check()
+        before = contestant.cpu()
+        lasted, taken = at_once(contestant.port, count, seconds, requests, refusals)
+        refused.update(f"{name}: refused with RJ {reason}" for _, reason in refusals)
+        if not lasted:
+            raise BenchError(f"{name}: no login succeeded")
+        return Sample(len(lasted) / taken, (contestant.cpu() - before) / len(lasted) * 1000)
 
-def _take(served: _Served, count: int, seconds: float) -> Sample:
-    requests = served.requests(int(seconds * _FASTEST))
-    contestant = served.contestant
-    contestant.check()
-    before = contestant.cpu()
-    lasted, taken = at_once(contestant.port, count, seconds, requests)
-    return Sample(len(lasted) / taken, (contestant.cpu() - before) / len(lasted) * 1000)
+    rounds = interleave({name: partial(take, name) for name in served}, options.rounds)
+    told = (f"{reason}: {times}, in all rounds." for reason, times in sorted(refused.items()))
+    return Comparison(_TITLES[count], "associations/s", rounds, (_TRIVIAL,), "ms", _BARS, (*notes, *told))
 
 
 def _in_short(why: BaseException) -> str:
