@@ -24,7 +24,7 @@ FLOORS = {
     "testing": 6, "demo": 6,
 }  # fmt: skip
 WINGS = {"wire", "auth", "state"}
-IN_THE_LOOP = {"connecting", "fetch", "host", "race", "refreshed", "threads"}
+IN_THE_LOOP = {"connecting", "fetch", "host", "line", "race", "refreshed", "threads", "verified", "watched"}
 MAY_IMPORT: dict[str, Callable[[tuple[str, ...]], bool]] = {
     "asyncio": lambda module: (
         module[0] in ("auth", "state", "protection")

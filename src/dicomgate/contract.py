@@ -155,9 +155,14 @@ def always() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """It could not be verified: the directory is down, the keys cannot be fetched. `reason` is for the operator."""
+    """It could not be verified: the directory is down, the keys cannot be fetched. `reason` is for the operator.
+
+    `looked`: the credential was compared with something all the same, so that the attempt counts as a guess. The
+    gateway sets it where right credentials are remembered (`dicomgate.kit.verified`).
+    """
 
     reason: str
+    looked: bool = field(default=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

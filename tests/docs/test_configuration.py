@@ -29,7 +29,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "`[throttle]`": schema.ThrottleTable,
     "`[[authenticator]]`": AuthenticatorTable,
 }
-OF_THE_MACHINE = {"node": "the host name", "workers": "the number of cores less one, at least 1"}
+OF_THE_MACHINE = {"node": "the host name", "workers": "the number of cores"}
 
 
 def default_in_words(key: str, field: FieldInfo) -> object:

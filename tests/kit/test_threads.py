@@ -1,25 +1,25 @@
-"""Computations in threads: so many at a time, so many that wait, and none that is left."""
+"""Computations in threads: so many at a time, and none that is left."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator
 
 import pytest
 
 from dicomgate.kit import threads as module
-from dicomgate.kit.threads import ComputingThreads, QueueFullError
+from dicomgate.kit.threads import ComputingThreads
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 async def threads(anyio_backend: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ComputingThreads]:
-    """Two threads, and three computations that wait or are computed."""
+    """Two threads."""
     monkeypatch.setattr(module, "THREADS", 2)
     made = ComputingThreads("computing")
-    monkeypatch.setattr(made, "_most", 3)
     yield made
     made.close()
 
@@ -34,26 +34,7 @@ async def test_what_the_work_raises_is_raised(threads: ComputingThreads) -> None
         await threads.run(int, "x")
 
 
-async def test_so_many_wait_and_no_more(threads: ComputingThreads) -> None:
-    go_on = threading.Event()
-    try:
-        waiting = [asyncio.ensure_future(threads.run(go_on.wait, 20)) for _ in range(3)]
-        await asyncio.sleep(0)
-        with pytest.raises(QueueFullError, match="3 computations are already waiting"):
-            await threads.run(go_on.wait, 20)
-        waiting.pop().cancel()  # a caller that gives up leaves the queue
-        await asyncio.sleep(0)
-        waiting.append(asyncio.ensure_future(threads.run(go_on.wait, 20)))
-        await asyncio.sleep(0)
-        go_on.set()
-        assert await asyncio.gather(*waiting) == [True] * 3
-        assert await threads.run(go_on.wait, 20)
-    finally:
-        go_on.set()
-
-
-async def test_at_most_so_many_at_a_time(threads: ComputingThreads, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_most", 10)
+async def test_at_most_so_many_at_a_time_and_a_caller_that_leaves_keeps_its_thread(threads: ComputingThreads) -> None:
     together, most, lock = 0, 0, threading.Lock()
 
     def work() -> None:
@@ -65,8 +46,19 @@ async def test_at_most_so_many_at_a_time(threads: ComputingThreads, monkeypatch:
         with lock:
             together -= 1
 
-    await asyncio.gather(*(threads.run(work) for _ in range(10)))
+    computing = [asyncio.ensure_future(threads.run(work)) for _ in range(20)]
+    await asyncio.sleep(0)
+    for leaver in computing[1], computing[7]:  # one is being computed, the other waits
+        leaver.cancel()
+    outcomes = await asyncio.gather(*computing, return_exceptions=True)
+    assert [type(one) for one in outcomes].count(asyncio.CancelledError) == 2
     assert most == 2
+
+
+async def test_the_event_loop_goes_first(threads: ComputingThreads) -> None:
+    assert await threads.run(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())) > os.getpriority(
+        os.PRIO_PROCESS, 0
+    )
 
 
 async def test_closing_drops_what_waits_and_ends_the_threads(threads: ComputingThreads) -> None:
@@ -82,15 +74,8 @@ async def test_closing_drops_what_waits_and_ends_the_threads(threads: ComputingT
     threads.close()
     go_on.set()
     outcomes = await asyncio.gather(*jobs, return_exceptions=True)
-    assert isinstance(outcomes[-1], asyncio.CancelledError)
+    assert isinstance(outcomes[-1], RuntimeError)
     for thread in threading.enumerate():
         if thread.name.startswith("computing"):
             thread.join(20)
             assert not thread.is_alive()
-
-
-def test_a_core_is_left_to_the_event_loop() -> None:
-    assert module.THREADS >= 1
-    made = ComputingThreads("computing")
-    assert made._most == module.THREADS * module.QUEUE_PER_THREAD
-    made.close()

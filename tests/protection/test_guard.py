@@ -263,7 +263,42 @@ async def test_many_who_share_an_account_may_come_at_once_from_many_places(desk:
         verdicts = await asyncio.gather(*(desk.log_in(address=f"192.0.2.{number}") for number in range(48)))
         assert accepted(list(verdicts)) == 48
         desk.guard.forget()
-    assert not desk.guard._gates
+    assert not desk.guard._under_way
+
+
+async def test_many_users_of_one_address_may_come_at_once(desk: Desk) -> None:
+    """More than the address has free: behind one router, or a proxy. Guesses from there gain nothing by it."""
+    names = [f"user{number}" for number in range(40)]
+    verdicts = await asyncio.gather(*(desk.log_in(name=name) for name in names))
+    assert accepted(list(verdicts)) == 40
+    assert not desk.guard._under_way
+    desk.directory.asked = 0
+    verdicts = await asyncio.gather(*(desk.log_in("guess", name=f"other{name}") for name in names))
+    assert desk.directory.asked == SETTINGS.source_free
+    assert accepted(list(verdicts)) == 0
+
+
+async def test_a_guess_that_was_compared_counts_although_nobody_could_decide(desk: Desk) -> None:
+    class Remembering(Directory):
+        looked = True
+
+        async def authenticate(self, attempt: Attempt) -> Decision:
+            decision = await super().authenticate(attempt)
+            return Unavailable("down", looked=self.looked) if isinstance(decision, Unavailable) else decision
+
+    desk.chain = Chain([Link("remembering", directory := Remembering())])
+    assert accepted([await desk.log_in()]) == 1
+    directory.down, directory.asked = True, 0
+    for number in range(20):
+        await desk.log_in(f"guess {number}")
+    assert directory.asked == 3
+    await desk.state.clear(None)
+    directory.down = False
+    assert accepted([await desk.log_in()]) == 1
+    directory.down, directory.looked, directory.asked = True, False, 0
+    for number in range(20):
+        await desk.log_in(f"guess {number}")
+    assert directory.asked == 20, "a control: nobody has looked"
 
 
 @REMEMBERING
@@ -298,7 +333,7 @@ async def test_an_answer_that_crosses_a_cancellation_is_dropped(desk: Desk) -> N
         for one in asked:
             one.cancel()
     await asyncio.sleep(0.05)
-    assert plain._queue == 0
+    assert not plain._workers._waiting
     assert asyncio.all_tasks() == before
     assert complaints == []
 
@@ -351,7 +386,7 @@ async def test_whatever_breaks_off_at_whatever_step_the_others_are_answered_and_
             assert told == had if number == leaver else len(told) == 1
             assert secrets[number] == RIGHT or not accepted(told)
         await desk.guard.flush()
-        assert not desk.guard._gates
+        assert not desk.guard._under_way
         assert Outcome.UNDER_WAY not in [recent.outcome for recent in desk.guard._recent._last.values()]
         assert asyncio.all_tasks() == before
 

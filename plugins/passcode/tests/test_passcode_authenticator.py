@@ -1,9 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import logging
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +17,8 @@ from dicomgate_passcode.hashing import HashingFailedError, read_cost
 from dicomgate_passcode.users_file import read_users_file
 from plugins.passcode.tests.users import cheap_hash, login, unchanged
 
+pytestmark = pytest.mark.anyio
+
 
 @dataclass
 class Clock:
@@ -30,8 +31,13 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    time = SimpleNamespace(monotonic=lambda: clock.now, sleep=clock.slept.append)
+    time = SimpleNamespace(monotonic=lambda: clock.now)
+
+    async def sleep(seconds: float) -> None:
+        clock.slept.append(seconds)
+
     monkeypatch.setattr(authenticator, "time", time)
+    monkeypatch.setattr(authenticator, "asyncio", SimpleNamespace(sleep=sleep))
     monkeypatch.setattr(equal_time, "time", time)
     return clock
 
@@ -52,12 +58,12 @@ def verified(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> list[tuple[str, s
     return seen
 
 
-def test_right_and_wrong(users_file: Path) -> None:
+async def test_right_and_wrong(users_file: Path) -> None:
     passcode = Passcode(file=users_file)
-    assert passcode.authenticate(login()) == Accept(user="alice")
-    assert passcode.authenticate(login(passcode=b"Secret")) == Reject("wrong passcode")
-    assert passcode.authenticate(login("zoe")) == Reject("unknown user")
-    decision = passcode.authenticate(login("bert"))
+    assert await passcode.authenticate(login()) == Accept(user="alice")
+    assert await passcode.authenticate(login(passcode=b"Secret")) == Reject("wrong passcode")
+    assert await passcode.authenticate(login("zoe")) == Reject("unknown user")
+    decision = await passcode.authenticate(login("bert"))
     assert isinstance(decision, Reject)
     assert "disabled" in decision.reason
 
@@ -66,17 +72,17 @@ def test_right_and_wrong(users_file: Path) -> None:
     "passcode",
     [b" secret", b"secret ", b"secret\n", b"secret\0", b"SECRET", b"", b"!", b"x" * 73, b"x" * 1025, b"x" * 5000],
 )
-def test_only_exactly_the_passcode_is_right(passcode: bytes, users_file: Path) -> None:
-    assert isinstance(Passcode(file=users_file).authenticate(login(passcode=passcode)), Reject)
+async def test_only_exactly_the_passcode_is_right(passcode: bytes, users_file: Path) -> None:
+    assert isinstance(await Passcode(file=users_file).authenticate(login(passcode=passcode)), Reject)
 
 
-def test_a_passcode_is_bytes(users_file: Path) -> None:
+async def test_a_passcode_is_bytes(users_file: Path) -> None:
     users_file.write_text(f"alice:{cheap_hash('é'.encode())}\nbob:{cheap_hash(bytes([0xE9]))}\n")
     passcode = Passcode(file=users_file)
-    assert passcode.authenticate(login("alice", b"\xc3\xa9")) == Accept(user="alice")
-    assert passcode.authenticate(login("alice", b"\xe9")) == Reject("wrong passcode")
-    assert passcode.authenticate(login("bob", b"\xe9")) == Accept(user="bob")
-    assert passcode.authenticate(login("bob", b"e\xcc\x81")) == Reject("wrong passcode")
+    assert await passcode.authenticate(login("alice", b"\xc3\xa9")) == Accept(user="alice")
+    assert await passcode.authenticate(login("alice", b"\xe9")) == Reject("wrong passcode")
+    assert await passcode.authenticate(login("bob", b"\xe9")) == Accept(user="bob")
+    assert await passcode.authenticate(login("bob", b"e\xcc\x81")) == Reject("wrong passcode")
 
 
 @pytest.mark.parametrize(
@@ -86,8 +92,8 @@ def test_a_passcode_is_bytes(users_file: Path) -> None:
         *("", "#", "# staff", b"alice\xff", b"\xff"),
     ],
 )
-def test_only_exactly_the_name_is_known(user: str | bytes, users_file: Path) -> None:
-    assert Passcode(file=users_file).authenticate(login(user)) == Reject("unknown user")
+async def test_only_exactly_the_name_is_known(user: str | bytes, users_file: Path) -> None:
+    assert await Passcode(file=users_file).authenticate(login(user)) == Reject("unknown user")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +113,7 @@ def test_only_exactly_the_name_is_known(user: str | bytes, users_file: Path) -> 
         ("dear", b"x\0", "dummy"),
     ],
 )
-def test_every_attempt_costs_one_verification_and_the_floor(
+async def test_every_attempt_costs_one_verification_and_the_floor(
     user: str,
     passcode: bytes,
     who: str,
@@ -122,58 +128,61 @@ def test_every_attempt_costs_one_verification_and_the_floor(
     monkeypatch.setattr(dummy_hash, "_make", lambda cost: dataclasses.replace(make(cost), floor=floors[cost.scheme]))
     authenticate = Passcode(file=users_file).authenticate
     verified.clear()
-    authenticate(login(user, passcode))
+    await authenticate(login(user, passcode))
     ((verifier, scheme),) = verified
     assert verifier == who
     assert scheme == ("bcrypt" if who == "dummy" or user == "dear" else "argon2id")
-    (slept,) = clock.slept
-    assert 0.2 <= slept <= 0.202, "the floor is filled up, not added"
+    if (user, passcode) == ("cheap", b"secret"):
+        assert clock.slept == [], "who is right need not wait"
+    else:
+        (slept,) = clock.slept
+        assert 0.2 <= slept <= 0.202, "the floor is filled up, not added"
 
 
-def test_unknown_users_may_be_passed_on_after_the_same_time(
+async def test_unknown_users_may_be_passed_on_after_the_same_time(
     users_file: Path, verified: list[tuple[str, str]], clock: Clock
 ) -> None:
     passcode = Passcode(file=users_file, unknown_user="pass")
     verified.clear()
-    assert passcode.authenticate(login("zoe")) == Pass("unknown user")
+    assert await passcode.authenticate(login("zoe")) == Pass("unknown user")
     assert verified == [("dummy", "argon2id")]
     assert len(clock.slept) == 1
     # Users of the file are not passed on, and an empty passcode never is.
-    assert isinstance(passcode.authenticate(login("bert")), Reject)
-    assert isinstance(passcode.authenticate(login(passcode=b"wrong")), Reject)
-    assert passcode.authenticate(login("zoe", b"")) == Reject("empty passcode")
-    assert passcode.authenticate(login("alice")) == Accept(user="alice")
+    assert isinstance(await passcode.authenticate(login("bert")), Reject)
+    assert isinstance(await passcode.authenticate(login(passcode=b"wrong")), Reject)
+    assert await passcode.authenticate(login("zoe", b"")) == Reject("empty passcode")
+    assert await passcode.authenticate(login("alice")) == Accept(user="alice")
 
 
-def test_a_username_alone_is_accepted_only_if_the_operator_says_so(
+async def test_a_username_alone_is_accepted_only_if_the_operator_says_so(
     users_file: Path, verified: list[tuple[str, str]], clock: Clock
 ) -> None:
     closed = Passcode(file=users_file)
     assert closed.handles == {IdentityType.USERNAME_AND_PASSCODE}
-    assert isinstance(closed.authenticate(login(passcode=None)), Pass)
+    assert isinstance(await closed.authenticate(login(passcode=None)), Pass)
 
     opened = Passcode(file=users_file, username_only=True)
     assert opened.handles == {IdentityType.USERNAME, IdentityType.USERNAME_AND_PASSCODE}
     verified.clear()
-    assert opened.authenticate(login(passcode=None)) == Accept(user="alice")
-    assert opened.authenticate(login("zoe", None)) == Reject("unknown user")
-    assert isinstance(opened.authenticate(login("bert", None)), Reject)
+    assert await opened.authenticate(login(passcode=None)) == Accept(user="alice")
+    assert await opened.authenticate(login("zoe", None)) == Reject("unknown user")
+    assert isinstance(await opened.authenticate(login("bert", None)), Reject)
     assert verified == [("dummy", "argon2id")] * 3
-    assert len(clock.slept) == 3
+    assert len(clock.slept) == 2
     # It changes nothing for type 2.
-    assert opened.authenticate(login(passcode=b"wrong")) == Reject("wrong passcode")
-    assert opened.authenticate(login(passcode=b"")) == Reject("empty passcode")
+    assert await opened.authenticate(login(passcode=b"wrong")) == Reject("wrong passcode")
+    assert await opened.authenticate(login(passcode=b"")) == Reject("empty passcode")
 
 
 @pytest.mark.parametrize("type_", [IdentityType.KERBEROS, IdentityType.SAML, IdentityType.JWT])
-def test_other_identities_are_not_judged(type_: IdentityType, users_file: Path) -> None:
+async def test_other_identities_are_not_judged(type_: IdentityType, users_file: Path) -> None:
     other = dataclasses.replace(login(), identity=Identity(type_, b"alice", b"secret"))
     passcode = Passcode(file=users_file, username_only=True)
-    assert isinstance(passcode.authenticate(other), Pass)
-    assert isinstance(passcode.authenticate(dataclasses.replace(other, identity=None)), Pass)
+    assert isinstance(await passcode.authenticate(other), Pass)
+    assert isinstance(await passcode.authenticate(dataclasses.replace(other, identity=None)), Pass)
 
 
-def test_a_hash_that_cannot_be_computed_is_unavailable(
+async def test_a_hash_that_cannot_be_computed_is_unavailable(
     users_file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def exhausted(passcode: bytes, text: str) -> bool:
@@ -181,47 +190,36 @@ def test_a_hash_that_cannot_be_computed_is_unavailable(
 
     passcode = Passcode(file=users_file)
     monkeypatch.setattr(dummy_hash, "verify", exhausted)
-    assert isinstance(passcode.authenticate(login()), Unavailable)
-    assert isinstance(passcode.authenticate(login("zoe")), Unavailable)
+    assert isinstance(await passcode.authenticate(login()), Unavailable)
+    assert isinstance(await passcode.authenticate(login("zoe")), Unavailable)
     assert len(clock.slept) == 2
 
 
 @pytest.mark.parametrize("scheme", ["bcrypt", "argon2id"])
-def test_a_login_never_writes_the_users_file(scheme: str, users_file: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_login_never_writes_the_users_file(
+    scheme: str, users_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Not even an outdated hash: an operator's tool may be removing the user at that moment."""
     caplog.set_level(logging.INFO)
     users_file.write_text(f"alice:{cheap_hash(scheme=scheme)}\nbert:!{cheap_hash(scheme=scheme)}\n")
     passcode = Passcode(file=users_file)
     status = users_file.stat()
     with unchanged(users_file):
-        assert passcode.authenticate(login()) == Accept(user="alice")
-        assert passcode.authenticate(login(passcode=b"wrong")) == Reject("wrong passcode")
+        assert await passcode.authenticate(login()) == Accept(user="alice")
+        assert await passcode.authenticate(login(passcode=b"wrong")) == Reject("wrong passcode")
     assert users_file.stat() == status
     assert "; 1 outdated hashes" in caplog.text
 
 
-def test_many_threads_at_once(users_file: Path) -> None:
+async def test_many_at_once(users_file: Path) -> None:
     names = [f"user{number}" for number in range(8)]
     users_file.write_text("".join(f"{name}:{cheap_hash(name.encode())}\n" for name in names))
     passcode = Passcode(file=users_file)
-    start = threading.Barrier(8)
-
-    def log_in(name: str) -> list[object]:
-        start.wait(10)
-        return [
-            decision
-            for _ in range(4)
-            for decision in (
-                passcode.authenticate(login(name, name.encode())),
-                passcode.authenticate(login(name, b"wrong")),
-            )
-        ]
-
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(log_in, names))
-    assert answers == [[Accept(user=name), Reject("wrong passcode")] * 4 for name in names]
-    users = read_users_file(users_file).users
-    assert list(users) == names
+    attempts = [login(name, secret) for _ in range(4) for name in names for secret in (name.encode(), b"wrong")]
+    answers = await asyncio.gather(*(passcode.authenticate(attempt) for attempt in attempts))
+    expected = [answer for name in names for answer in (Accept(user=name), Reject("wrong passcode"))]
+    assert answers == expected * 4
+    assert list(read_users_file(users_file).users) == names
 
 
 def test_no_secret_in_the_repr(users_file: Path) -> None:
@@ -232,11 +230,11 @@ def test_no_secret_in_the_repr(users_file: Path) -> None:
 
 @pytest.mark.parametrize("name", ["alice", "bert", "nobody"])
 @pytest.mark.parametrize("unknown_user", ["reject", "pass"])
-def test_a_refusal_stands_as_long_as_the_file(
+async def test_a_refusal_stands_as_long_as_the_file(
     name: str, unknown_user: Literal["reject", "pass"], users_file: Path, verified: object
 ) -> None:
     guard = Passcode(file=users_file, unknown_user=unknown_user)
-    refusal = guard.authenticate(login(name, b"wrong"))
+    refusal = await guard.authenticate(login(name, b"wrong"))
     assert isinstance(refusal, Reject | Pass)
     assert refusal.stands is not None
     assert refusal.stands()

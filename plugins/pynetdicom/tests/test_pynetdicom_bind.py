@@ -161,7 +161,7 @@ def test_a_blocked_event_loop_lets_nobody_in_and_holds_nobody_for_ever(strict: b
 
     class Blocking:
         async def authenticate(self, attempt: Any) -> Any:
-            time.sleep(7)
+            time.sleep(11)
             over.set()
 
     login = bind(Blocking(), deadline=timedelta(milliseconds=100))

@@ -167,7 +167,10 @@ async def test_every_attempt_costs_one_verification_in_a_thread_and_the_floor(
     ((verifier, _, thread),) = verified
     assert verifier == who
     assert thread.startswith("sql-hashing")
-    assert 0.3 <= slept[-1] <= 0.4
+    if who == "user" and secret == b"secret":
+        assert slept == [], "who is right need not wait"
+    else:
+        assert 0.29 <= slept[-1] <= 0.4, "the floor, and some of what the database takes"
 
 
 async def test_the_costliest_hash_is_learnt_from_a_login_right_or_wrong(

@@ -154,10 +154,10 @@ async def test_too_many_questions_for_a_database_that_hangs(
     async with postgresql_backend.make(connections=1) as sql:
         assert await in_time(sql) == ALICE
         postgresql.hang()
-        decisions = await asyncio.gather(*(in_time(sql) for _ in range(40)))
+        decisions = await asyncio.gather(*(in_time(sql) for _ in range(108)))
         reasons = [decision.reason for decision in decisions if isinstance(decision, Unavailable)]
-        assert reasons.count("32 questions are already waiting for the database") == 8
-        assert len(reasons) == 40
+        assert reasons.count("100 questions are already waiting for the database") == 8
+        assert len(reasons) == 108
         postgresql.go_on()
         await recovered(sql)
 

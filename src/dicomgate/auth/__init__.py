@@ -2,6 +2,7 @@
 
 Modules:
 
+    call            One call of one authenticator, and its time: the authenticator's to work, the attempt's to wait
     chain           The operator's order: the first answer that is not Pass wins
     decision_check  Hold an authenticator's answer against the contract: a decision, with fields of the right types
     groups          Groups from a second authenticator: a ticket says who the user is, a directory which groups it has

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import os
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
@@ -22,7 +23,9 @@ from typing import Protocol, TypeVar, cast
 
 from ..contract import Attempt, Authenticator, Decision, IdentityType, Unavailable
 from ..errors import DicomgateError, PluginError, StartError, place
-from ..kit.threads import QUEUE_PER_THREAD, THREADS
+from ..kit.line import Line, LineTooLongError
+from ..kit.patience import asking
+from .call import Call
 from .decision_check import Defect, check_decision
 from .groups import GroupSource
 from .members import read_members
@@ -30,8 +33,9 @@ from .members import read_members
 _log = logging.getLogger("dicomgate.auth")
 
 DEFAULT_DEADLINE = timedelta(seconds=2)
-DEFAULT_WORKERS = THREADS
-_QUEUE_PER_WORKER = QUEUE_PER_THREAD
+DEFAULT_PATIENCE = timedelta(seconds=4)
+"""Clients give up after five seconds or so, and come again: longer waits serve nobody."""
+DEFAULT_WORKERS = os.cpu_count() or 1
 _Answer = TypeVar("_Answer")
 
 
@@ -69,6 +73,7 @@ class Link:
         authenticator: Authenticator,
         *,
         deadline: timedelta = DEFAULT_DEADLINE,
+        patience: timedelta = DEFAULT_PATIENCE,
         workers: int = DEFAULT_WORKERS,
         next_on_error: bool = False,
         groups_from: GroupSource | None = None,
@@ -82,13 +87,12 @@ class Link:
         self.groups_from = groups_from
         self._authenticator = authenticator
         self.deadline = deadline.total_seconds()
+        self.patience = patience.total_seconds()
         self.members = read_members(name, authenticator)
         self._stack = AsyncExitStack()
         self._asynchronous = inspect.iscoroutinefunction(authenticate)
         self._authenticate: Callable[[Attempt], object] = authenticate
-        self._free_workers = asyncio.Semaphore(workers)
-        self._longest_queue = workers * _QUEUE_PER_WORKER
-        self._queue = 0
+        self._workers = Line(workers)
 
     def handles(self, kind: IdentityType | None) -> bool:
         """True if attempts of this identity type (None: without identity) are shown to the authenticator."""
@@ -121,18 +125,13 @@ class Link:
 
     def begin(self, attempt: Attempt, done: Callable[[Decision], None]) -> Pending:
         """As `ask`, but calls `done` with the decision: once, and never before this returns."""
-        loop = asyncio.get_running_loop()
-        if self._queue >= self._longest_queue:
-            why = f"{self._queue} attempts are waiting for it already"
-            return loop.call_soon(done, self._unavailable(attempt, why))
-        task = loop.create_task(self._decide(attempt))
-        if not self._asynchronous:  # only a plain method waits for a worker
-            self._queue += 1
-            task.add_done_callback(self._leave_queue)
-        return Call(task, self.deadline, partial(self._unavailable, attempt), done)
-
-    def _leave_queue(self, _: asyncio.Task[Decision | Defect]) -> None:
-        self._queue -= 1
+        call = Call(attempt.peer.address, self.deadline, self.patience, partial(self._unavailable, attempt), done)
+        before = asking.set(call)  # the task gets a copy of this context
+        try:
+            call.begin(self._decide(attempt))
+        finally:
+            asking.reset(before)
+        return call
 
     def _unavailable(self, attempt: Attempt, why: str) -> Unavailable:
         # Logged here because the chain may go on and another link accept: the decision's record would not show it.
@@ -146,12 +145,17 @@ class Link:
                 return check_decision(await cast(Awaitable[object], self._authenticate(attempt)))
             answer = await self._call_in_thread(attempt)
             return answer if isinstance(answer, Defect) else check_decision(answer)
+        except LineTooLongError as error:
+            return Unavailable(str(error))
         except BaseException as error:  # noqa: BLE001
             return Defect(place(error))
 
     async def _call_in_thread(self, attempt: Attempt) -> object:
+        # Waiting for a worker happens here, where giving up leaves nothing behind.
+        await self._workers.enter()
         loop = asyncio.get_running_loop()
         answered_by_thread = loop.create_future()
+        began = loop.time()
 
         def work() -> None:
             try:
@@ -162,66 +166,14 @@ class Link:
                 loop.call_soon_threadsafe(finish, answer)
 
         def finish(answer: object) -> None:
-            self._free_workers.release()
+            self._workers.leave(loop.time() - began)
             _resolve(answered_by_thread, answer)
 
-        # Waiting for a worker happens here, where giving up leaves nothing behind. The threads are daemons: those of an
-        # executor are joined when the process ends, and one that hangs would keep it alive for ever.
-        await self._free_workers.acquire()
+        # The threads are daemons: those of an executor are joined when the process ends, and one that hangs would keep
+        # it alive for ever.
         try:
             threading.Thread(target=work, name=f"authenticator {self.name}", daemon=True).start()
         except BaseException:
-            self._free_workers.release()
+            self._workers.leave(0)
             raise
         return await answered_by_thread
-
-
-class Call:
-    """One call of one authenticator: the task that it runs in, which may never end, and the deadline.
-
-    `done` is called once with the decision. No second task waits for the first: that would double the cost of a login.
-    """
-
-    __slots__ = ("_done", "_task", "_timer", "_unavailable")
-
-    def __init__(
-        self,
-        task: asyncio.Task[Decision | Defect],
-        deadline: float,
-        unavailable: Callable[[str], Unavailable],
-        done: Callable[[Decision], None],
-    ) -> None:
-        """`deadline` is in seconds. `unavailable` logs why there is no decision, and makes one of it."""
-        self._task: asyncio.Task[Decision | Defect] | None = task
-        self._unavailable = unavailable
-        self._done = done
-        self._timer = asyncio.get_running_loop().call_later(deadline, self._too_late, deadline)
-        task.add_done_callback(self._answered)
-
-    def cancel(self) -> None:
-        """Give up: `done` is not called any more. No effect once it was."""
-        self._timer.cancel()
-        task, self._task = self._task, None
-        if task is not None:
-            task.remove_done_callback(self._answered)
-            task.cancel()
-        self._done = _ignore
-
-    def _too_late(self, deadline: float) -> None:
-        done = self._done
-        self.cancel()
-        done(self._unavailable(f"no answer within {deadline:g} s"))
-
-    def _answered(self, task: asyncio.Task[Decision | Defect]) -> None:
-        if self._task is None:
-            return  # it was cancelled while this callback was on its way
-        # The caller refers to this call. Without references back, nothing is left for the garbage collector.
-        self._task, done, self._done = None, self._done, _ignore
-        self._timer.cancel()
-        broken = task.cancelled() or task.exception() is not None
-        answer = Defect("it broke the task it ran in") if broken else task.result()
-        done(self._unavailable(f"defect: {answer.what}") if isinstance(answer, Defect) else answer)
-
-
-def _ignore(_: Decision) -> None:
-    """Called once the caller has its answer, or wants none."""

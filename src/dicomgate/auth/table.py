@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from ..kit.durations import Deadline
-from .link import DEFAULT_DEADLINE, DEFAULT_WORKERS
+from ..kit.durations import Deadline, Duration
+from .link import DEFAULT_DEADLINE, DEFAULT_PATIENCE, DEFAULT_WORKERS
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -31,6 +31,7 @@ class AuthenticatorTable(BaseModel):
     use: str
     name: Name | None = None
     timeout: Deadline = DEFAULT_DEADLINE
+    patience: Duration = DEFAULT_PATIENCE
     on_error: Literal["stop", "next"] = "stop"
     workers: int = Field(default=DEFAULT_WORKERS, ge=1, le=256)
     groups_from: Name | None = None

@@ -9,6 +9,7 @@ Rule 3: one log line for each change. A reload in one thread never makes another
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -59,6 +60,10 @@ class Watched(Generic[T]):
             finally:
                 self._reloading.release()
         return self._value
+
+    async def current_async(self) -> T:
+        """As `current`, for an event loop: what has changed is read in a thread."""
+        return self._value if self._stamp() == self._seen else await asyncio.to_thread(self.current)
 
     def is_current(self, value: T) -> bool:
         """True if this is the value, and no file has changed since it was read. Reads none."""

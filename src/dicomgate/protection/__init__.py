@@ -8,4 +8,5 @@ Modules:
     recent_credentials  The last credential of each subject: tells a client that repeats itself from one that guesses
     single_use          A credential that may be used once: an accepting verdict stands only for its first use
     throttle            Who may be verified now: failed attempts are counted, and the next one waits longer
+    under_way           The attempts that are being verified now, by the counters that have counted them
 """

@@ -16,8 +16,9 @@ unless they are the same:
     3. It was refused a moment ago, and nothing that this rests on has changed: refuse it again, neither counted nor
        verified.
     4. It is a guess. `Throttle.take` counts it, and it is verified; or the throttle says to wait. Then, if another
-       attempt on the same counter is being verified (`_Gate`), this one waits for that to end and asks again: clients
-       that share an account and come at once must not lock each other out. Otherwise it is refused.
+       attempt that the same counter has counted is being verified (`UnderWay`), this one waits for that to end and
+       asks again: clients that come at once, for one account or from one address, must not lock each other out.
+       Otherwise it is refused.
     5. The chain gives a verdict. An accepted credential with `once` is redeemed at the store, for its first use only.
     6. The charge is settled. Accepted with a secret: `succeeded`. Accepted without one, or unavailable for a known
        subject: `refund`. Anything else stays counted. At last the outcome is remembered for steps 1 to 3.
@@ -30,7 +31,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from functools import partial
 
 from ..auth.chain import Chain, Verdict
@@ -41,17 +41,10 @@ from ..state.protocol import SharedState, StateUnavailable
 from .recent_credentials import Outcome, Recent, RecentCredentials
 from .single_use import redeemed
 from .throttle import Charge, Subject, Throttle
+from .under_way import UnderWay
 
 _log = logging.getLogger("dicomgate.auth")
 _AGAIN = Verdict(Reject("the same credential was refused a moment ago"), reason_class=ReasonClass.WRONG_CREDENTIAL)
-
-
-@dataclass(slots=True)
-class _Gate:
-    """The attempts on one counter that are being verified; it exists while there are any."""
-
-    under_way: int = 0
-    one_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Guard:
@@ -61,7 +54,7 @@ class Guard:
         self._state = state
         self._throttle = throttle
         self._recent = recent
-        self._gates: dict[str, _Gate] = {}
+        self._under_way = UnderWay()
         self._writing: set[asyncio.Task[None]] = set()
 
     def forget(self) -> None:
@@ -121,25 +114,18 @@ class Guard:
         """Count the attempt, have it verified, settle the charge: steps 4 to 6."""
         while True:
             why_not, charge = await throttle.take(subject)
-            counter = charge.keys[0]
             if not why_not:
                 break
-            # Wait only for attempts on the same counter. An attempt from elsewhere would gain nothing by waiting for
-            # the owner's, and the wait would tell that the owner is logging in.
-            if (gate := self._gates.get(counter)) is None:
+            # Wait only for attempts that the same counter has counted. An attempt from elsewhere would gain nothing by
+            # waiting for the owner's, and the wait would tell that the owner is logging in.
+            if not await self._under_way.one_ended(charge.keys[0]):
                 return Verdict(Reject(why_not), reason_class=ReasonClass.THROTTLED)
-            await gate.one_ended.wait()
-        gate = self._gates.setdefault(counter, _Gate())
-        gate.under_way += 1
+        self._under_way.begin(charge.keys)
         try:
             verdict = await self._redeemed(await chain.consult(attempt))
             await self._settle(throttle, subject, charge, attempt.identity, verdict)
         finally:
-            gate.under_way -= 1
-            if not gate.under_way:
-                del self._gates[counter]
-            gate.one_ended.set()
-            gate.one_ended = asyncio.Event()
+            self._under_way.end(charge.keys)
         return verdict
 
     async def _settle(
@@ -210,8 +196,10 @@ def _shows_a_secret(identity: Identity | None) -> bool:
 
 def _nothing_learned(verdict: Verdict) -> bool:
     """True if no authenticator looked at it. With on_error = "next", one after the unavailable one may have."""
-    unavailable = isinstance(verdict.decision, Unavailable)
-    return unavailable and not any(isinstance(decision, Reject) for _, decision in verdict.answers)
+    return isinstance(verdict.decision, Unavailable) and not any(
+        isinstance(decision, Reject) or (isinstance(decision, Unavailable) and decision.looked)
+        for _, decision in verdict.answers
+    )
 
 
 # The two functions below get a callable, not a coroutine: a task that is cancelled before it begins then leaves nothing

@@ -113,14 +113,15 @@ class Throttle:
     async def take(self, subject: Subject) -> tuple[str, Charge]:
         """Count one attempt, if it may be verified now.
 
-        Returns "" and the charge; or, for the operator's log, why the attempt must wait, and then `keys[0]` of the
-        charge is the counter that the attempt would be counted by. Raises StateUnavailable if no store can count.
+        Returns "" and the charge; or, for the operator's log, why the attempt must wait, and then the only key of the
+        charge is that of the counter that holds it. Raises StateUnavailable if no store can count.
         """
         if subject.account == _TOO_LONG:
             return _NAME_TOO_LONG, Charge(self._state, False, subject.counters[:1])
         known, unknown = self._backoffs(subject)
         state, grant = await self._ask(subject.key, known, unknown)
-        keys = [backoff.key for backoff in (known if grant.known else unknown)]
+        counted = [backoff.key for backoff in (known if grant.known else unknown)]
+        keys = [grant.held] if grant.held else counted
         return _why_not(grant), Charge(state, grant.known, keys)
 
     async def look(self, subject: Subject) -> str:

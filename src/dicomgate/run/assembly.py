@@ -143,6 +143,7 @@ def make_links(configuration: Configuration, problems: list[Problem]) -> dict[st
                     table.title,
                     made[table.title],
                     deadline=table.timeout,
+                    patience=table.patience,
                     workers=table.workers,
                     next_on_error=table.on_error == "next",
                     groups_from=_group_source(table, tables, made),
@@ -234,7 +235,7 @@ def make_policy(configuration: Configuration, table: ListenerTable, chain: Chain
 def decision_timeout(chain: Chain) -> float:
     """The seconds after which a chain has decided, whatever its authenticators do."""
     groups = sum(link.groups_from.deadline for link in chain.links if link.groups_from is not None)
-    return sum(link.deadline for link in chain.links) + groups + _SLACK
+    return sum(link.deadline + link.patience for link in chain.links) + groups + _SLACK
 
 
 def open_audit(configuration: Configuration, running: Audit | None = None) -> Audit:

@@ -17,8 +17,10 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, ParamSpec, TypeVar
 
@@ -26,8 +28,9 @@ from sqlalchemy import TextClause
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, Identity, IdentityType, Pass, Probed, Reject, Unavailable
 from dicomgate.kit.credentials import name_of
-from dicomgate.kit.threads import ComputingThreads, QueueFullError
-from dicomgate_passcode import HashingFailedError, make_hash
+from dicomgate.kit.threads import ComputingThreads
+from dicomgate.kit.verified import Verified
+from dicomgate_passcode import Cost, DummyHash, HashingFailedError, make_hash
 
 from .account import Account, column_problem, read_account
 from .connection import Connection, postgresql, sqlite
@@ -84,6 +87,7 @@ class Sql:
     _time: EqualTime = field(init=False, repr=False)
     _database: Database = field(init=False, repr=False)
     _threads: ComputingThreads = field(init=False, repr=False)
+    _verified: Verified = field(init=False, repr=False)
     _afterwards: set[asyncio.Task[None]] = field(init=False, repr=False, default_factory=set)
     _renewal_failed: bool = field(init=False, repr=False, default=False)
 
@@ -124,6 +128,7 @@ class Sql:
 
     async def __aenter__(self) -> Sql:
         self._threads = ComputingThreads("sql-hashing")
+        self._verified = Verified()
         timeout = self.database_timeout.total_seconds()
         self._database = Database(self._connection, connections=self.connections, timeout=timeout)
         try:
@@ -139,6 +144,7 @@ class Sql:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         await self._database.close()
+        self._verified.forget()
         self._threads.close()
 
     async def probe(self) -> list[Probed]:
@@ -157,38 +163,43 @@ class Sql:
             return Pass("not a username with a passcode")
         if not identity.secondary:
             return Reject("empty passcode")
-        start = time.monotonic()
         try:
-            decision = await self._judge(identity)
+            return await self._judge(identity)
         except UnavailableError as error:
             return Unavailable(str(error))
-        await asyncio.sleep(self._time.seconds_left(start))
-        return decision
 
     async def _judge(self, identity: Identity) -> Decision:
-        passcode = identity.secondary
-        account = await self._look_up(name_of(identity))
+        account, seconds = await self._look_up(name_of(identity))
+        verify = partial(self._verify, identity.secondary, account, seconds)
+        # With the hash, which was just read: another one, or none, makes it another credential.
+        stored = "" if account is None else account.hash
+        decision = await self._verified.decide(identity.primary, identity.secondary, stored, verify=verify)
+        if account is not None and isinstance(decision, Accept):
+            return Accept(user=account.name, groups=account.groups)  # as they are now
+        return decision
+
+    async def _verify(self, passcode: bytes, account: Account | None, seconds: float) -> Decision:
+        """Verify the passcode of the user whom the database gave within so many seconds."""
         text, cost = ("", None) if account is None else (account.hash, account.cost)
-        wrong = await self._compute(self._time.dummy.what_is_wrong, passcode, text, cost)
+        began, wrong = await self._compute(_timed, self._time.dummy, passcode, text, cost)
+        if cost is not None and self._time.is_new(cost):
+            self._afterwards_do(self._learn())
+        if account is not None and cost is not None and not wrong:
+            if self._update is not None and cost.outdated:
+                self._afterwards_do(self._renew(self._update, account, passcode))
+            return Accept(user=account.name, groups=account.groups)
+        await asyncio.sleep(self._time.seconds_left(began - seconds))
         if account is None:
             return Pass("unknown user") if self.unknown_user == "pass" else Reject("unknown user")
-        if cost is None:
-            return Reject(f"the user cannot log in: {account.problem}")
-        if self._time.is_new(cost):
-            self._afterwards_do(self._learn())
-        if wrong:
-            return Reject(wrong)
-        if self._update is not None and cost.outdated:
-            self._afterwards_do(self._renew(self._update, account, passcode))
-        return Accept(user=account.name, groups=account.groups)
+        return Reject(f"the user cannot log in: {account.problem}" if cost is None else wrong)
 
-    async def _look_up(self, name: str) -> Account | None:
-        start = time.monotonic()
+    async def _look_up(self, name: str) -> tuple[Account | None, float]:
+        """The user of this name, and how many seconds that took."""
         answer = await self._database.ask(self._select, name=name)
-        self._time.looked_up(time.monotonic() - start)
+        self._time.looked_up(answer.seconds)
         if problem := column_problem(answer.columns):
             raise UnavailableError(f"select: {problem}")
-        return read_account(name, answer.rows)
+        return read_account(name, answer.rows), answer.seconds
 
     async def _learn(self) -> None:
         with suppress(UnavailableError):
@@ -198,8 +209,6 @@ class Sql:
         """Compute hashes in a thread. Raises UnavailableError."""
         try:
             return await self._threads.run(work, *arguments, **options)
-        except QueueFullError:
-            raise UnavailableError("too many passcodes are already waiting to be verified") from None
         except HashingFailedError:
             raise UnavailableError("a hash could not be computed: not enough memory") from None
 
@@ -219,6 +228,11 @@ class Sql:
 
     def _afterwards_do(self, work: Coroutine[Any, Any, None]) -> None:
         """Do this without making the login wait for it."""
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(work, context=Context())  # nobody's question: it may wait
         self._afterwards.add(task)
         task.add_done_callback(self._afterwards.discard)
+
+
+def _timed(dummy: DummyHash, passcode: bytes, text: str, cost: Cost | None) -> tuple[float, str]:
+    """When the verification began, and why the passcode is wrong; in a thread."""
+    return time.monotonic(), dummy.what_is_wrong(passcode, text, cost)

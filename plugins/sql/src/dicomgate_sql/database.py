@@ -9,6 +9,7 @@ Rule 4: no message contains a value of the question, which a database's message 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from dicomgate import ConfigError
 
 from .connection import Connection
 
-_WAITING_FOR_EACH_CONNECTION = 32
+_WAITING_FOR_EACH_CONNECTION = 100
 _CLOSING = 1.0
 """Seconds for the questions that are still being asked when the database is closed."""
 
@@ -38,11 +39,12 @@ class UnavailableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Columns and rows, or the number of rows that were changed."""
+    """Columns and rows, or the number of rows that were changed; the database took so many `seconds`."""
 
     columns: Sequence[str] = ()
     rows: Sequence[Mapping[str, object]] = ()
     changed: int = 0
+    seconds: float = 0.0
 
 
 class Database:
@@ -93,11 +95,13 @@ class Database:
     async def _execute(self, statement: TextClause, parameters: Mapping[str, str]) -> Answer:
         try:
             async with self._free, self._engine.connect() as connection:
+                began = time.monotonic()
                 result = await connection.execute(statement, parameters)
                 if not result.returns_rows:
                     return Answer(changed=result.rowcount)
                 columns = tuple(result.keys())
-                return Answer(columns, [dict(zip(columns, row, strict=True)) for row in result.all()])
+                rows = [dict(zip(columns, row, strict=True)) for row in result.all()]
+                return Answer(columns, rows, seconds=time.monotonic() - began)
         except Exception as error:  # noqa: BLE001 - where a server is no database, drivers raise anything
             said = in_words(error)
         raise UnavailableError(f"the database: {said}")  # outside of the block: its context would tell more

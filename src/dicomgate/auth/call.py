@@ -1,0 +1,106 @@
+"""One call of one authenticator, and its time: the authenticator's to work, the attempt's to wait.
+
+`kit.patience` says which of the two passes; that begins with the work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+
+from ..contract import Decision, Unavailable
+from ..kit.addresses import source_of
+from .decision_check import Defect
+
+
+class Call:
+    """The task that an authenticator runs in, which may never end, and a timer.
+
+    `done` is called once with the decision. No second task waits for the first: that would double the cost of a login.
+    """
+
+    __slots__ = ("_address", "_deadline", "_done", "_left", "_loop", "_task", "_timer", "_unavailable", "_waits",
+                 "looked", "patience")  # fmt: skip
+
+    def __init__(
+        self,
+        address: str,
+        deadline: float,
+        patience: float,
+        unavailable: Callable[[str], Unavailable],
+        done: Callable[[Decision], None],
+    ) -> None:
+        """The times are in seconds. `unavailable` logs why there is no decision, and makes one of it."""
+        self.patience = patience
+        self.looked = False
+        self._address = address
+        self._deadline = self._left = deadline
+        self._unavailable = unavailable
+        self._done = done
+        self._task: asyncio.Task[Decision | Defect] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._waits = False
+        self._timer = self._loop.call_later(deadline, self._too_late)
+
+    def begin(self, deciding: Coroutine[object, object, Decision | Defect]) -> None:
+        """Begin to decide."""
+        self._task = self._loop.create_task(deciding)
+        self._task.add_done_callback(self._answered)
+
+    @property
+    def source(self) -> str:
+        """Who asks, for the line."""
+        return source_of(self._address)
+
+    def wait(self) -> None:
+        """From now on the attempt waits, and its patience passes."""
+        if self._task is not None:
+            self._left = self._pass(self.patience)
+            self._waits = True
+
+    def work(self) -> None:
+        """From now on the authenticator works, and its deadline passes."""
+        if self._task is not None:
+            self.patience = self._pass(self._left)
+            self._waits = False
+
+    def _pass(self, seconds: float) -> float:
+        """Let this time pass from now on. Returns what is left of the one that has passed so far."""
+        left = self._timer.when() - self._loop.time()
+        self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._too_late)
+        return left
+
+    def cancel(self) -> None:
+        """Give up: `done` is not called any more. No effect once it was."""
+        self._timer.cancel()
+        task, self._task = self._task, None
+        if task is not None:
+            task.remove_done_callback(self._answered)
+            task.cancel()
+        self._done = _ignore
+
+    def _too_late(self) -> None:
+        done = self._done
+        why = "its turn did not come in time" if self._waits else f"no answer within {self._deadline:g} s"
+        self.cancel()
+        done(self._looked(self._unavailable(why)))
+
+    def _answered(self, task: asyncio.Task[Decision | Defect]) -> None:
+        if self._task is None:
+            return  # it was cancelled while this callback was on its way
+        # The caller refers to this call. Without references back, nothing is left for the garbage collector.
+        self._task, done, self._done = None, self._done, _ignore
+        self._timer.cancel()
+        broken = task.cancelled() or task.exception() is not None
+        answer = Defect("it broke the task it ran in") if broken else task.result()
+        decision = self._unavailable(f"defect: {answer.what}") if isinstance(answer, Defect) else answer
+        done(self._looked(decision) if isinstance(decision, Unavailable) else decision)
+
+    def _looked(self, unavailable: Unavailable) -> Unavailable:
+        return replace(unavailable, looked=True) if self.looked else unavailable
+
+
+def _ignore(_: Decision) -> None:
+    """Called once the caller has its answer, or wants none."""
