@@ -5,8 +5,9 @@ from contextlib import suppress
 from importlib.metadata import packages_distributions
 
 import pytest
+from passlib.hash import sha256_crypt, sha512_crypt
 
-from dicomgate_passcode import hashing
+from dicomgate_passcode import hashing, native_crypt
 from dicomgate_passcode.hashing import (
     LONGEST_PASSCODE,
     Cost,
@@ -179,3 +180,20 @@ def test_no_memory_for_a_hash_is_not_a_wrong_passcode(monkeypatch: pytest.Monkey
     monkeypatch.setattr(hashing, "CONTEXT", Exhausted())
     with pytest.raises(HashingFailedError):
         verify(b"secret", argon2())
+
+
+@pytest.mark.parametrize("native", [True, False], ids=["libcrypt", "passlib"])
+def test_sha_crypt_is_the_same_by_the_systems_library(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not native:
+        monkeypatch.setattr(native_crypt, "_crypt_rn", None)
+    elif native_crypt._crypt_rn is None:
+        pytest.skip("there is no libcrypt.so.1 here")
+    for handler in sha512_crypt, sha256_crypt:
+        for salt in "", "a", "saltsaltsaltsalt":
+            for rounds in 1000, 5000:
+                for passcode in (b"x", b"s\xc3\xa9cret\xff", b"x" * 128):
+                    text = handler.using(salt=salt, rounds=rounds).hash(passcode)
+                    if native:
+                        assert native_crypt.sha_crypt(passcode, text) == text
+                    assert verify(passcode, text)
+                    assert not verify(passcode[:-1] + b"?", text)

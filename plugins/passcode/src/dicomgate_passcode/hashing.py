@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from hmac import compare_digest
 
 from passlib.context import CryptContext
+
+from .native_crypt import sha_crypt
 
 DEFAULT_MEMORY_KIB = 19456
 DEFAULT_PASSES = 2
@@ -61,6 +64,7 @@ _GRAMMARS = {
     ),
 }
 
+_SHA_CRYPT = "$5$", "$6$"
 _SHA_CRYPT_DEFAULT_ROUNDS = 5000
 _FOREIGN = {
     "$apr1$": "apr1 (MD5)", "$1$": "md5-crypt", "$y$": "yescrypt", "$7$": "scrypt", "$argon2i$": "argon2i",
@@ -162,6 +166,8 @@ def cannot_be_right(passcode: bytes, scheme: str) -> str:
 
 def verify(passcode: bytes, text: str) -> bool:
     """True if `text`, which has a cost (`read_cost`), is the hash of exactly these bytes. Raises HashingFailedError."""
+    if text.startswith(_SHA_CRYPT) and (computed := sha_crypt(passcode, text)) is not None:
+        return compare_digest(computed, text)
     try:
         return CONTEXT.verify(passcode, text) is True
     except (ValueError, RuntimeError, MemoryError):
