@@ -278,6 +278,16 @@ async def test_many_users_of_one_address_may_come_at_once(desk: Desk) -> None:
     assert accepted(list(verdicts)) == 0
 
 
+async def test_who_waits_for_others_has_the_patience_of_one(desk: Desk) -> None:
+    desk.chain.patience = 0.05
+    desk.directory.slow.clear()
+    logins = [asyncio.ensure_future(desk.log_in(name=f"user{number}")) for number in range(SETTINGS.source_free + 1)]
+    assert isinstance((await logins.pop()).decision, Unavailable), "it comes again later"
+    desk.directory.slow.set()
+    assert accepted(await asyncio.gather(*logins)) == SETTINGS.source_free
+    assert accepted([await desk.log_in(name="last")]) == 1
+
+
 async def test_a_guess_that_was_compared_counts_although_nobody_could_decide(desk: Desk) -> None:
     class Remembering(Directory):
         looked = True

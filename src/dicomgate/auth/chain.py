@@ -42,6 +42,7 @@ class Chain:
 
     def __init__(self, links: Sequence[Link]) -> None:
         self.links = tuple(links)
+        self.patience = max((link.patience for link in links), default=0.0)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Chain:

@@ -24,7 +24,7 @@ from typing import Protocol, TypeVar, cast
 from ..contract import Attempt, Authenticator, Decision, IdentityType, Unavailable
 from ..errors import DicomgateError, PluginError, StartError, place
 from ..kit.line import Line, LineTooLongError
-from ..kit.patience import asking
+from ..kit.patience import asking, waited
 from .call import Call
 from .decision_check import Defect, check_decision
 from .groups import GroupSource
@@ -125,7 +125,8 @@ class Link:
 
     def begin(self, attempt: Attempt, done: Callable[[Decision], None]) -> Pending:
         """As `ask`, but calls `done` with the decision: once, and never before this returns."""
-        call = Call(attempt.peer.address, self.deadline, self.patience, partial(self._unavailable, attempt), done)
+        patience = max(0.0, self.patience - waited.get())
+        call = Call(attempt.peer.address, self.deadline, patience, partial(self._unavailable, attempt), done)
         before = asking.set(call)  # the task gets a copy of this context
         try:
             call.begin(self._decide(attempt))

@@ -31,6 +31,9 @@ class Asking(Protocol):
         """From now on its authenticator works on it."""
 
 
+waited: ContextVar[float] = ContextVar("waited", default=0.0)
+"""The seconds for which the attempt of this context waited before an authenticator was asked."""
+
 asking: ContextVar[Asking | None] = ContextVar("asking", default=None)
 """Set by the gateway around each question; None elsewhere, for example in a test, where nothing limits the waiting."""
 

@@ -37,6 +37,7 @@ from ..auth.chain import Chain, Verdict
 from ..auth.link import Pending
 from ..contract import Accept, Attempt, Decision, Identity, Pass, Reject, Unavailable
 from ..events.events import ReasonClass
+from ..kit.patience import waited
 from ..state.protocol import SharedState, StateUnavailable
 from .recent_credentials import Outcome, Recent, RecentCredentials
 from .single_use import redeemed
@@ -112,14 +113,20 @@ class Guard:
 
     async def _counted(self, chain: Chain, throttle: Throttle, subject: Subject, attempt: Attempt) -> Verdict:
         """Count the attempt, have it verified, settle the charge: steps 4 to 6."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         while True:
             why_not, charge = await throttle.take(subject)
             if not why_not:
                 break
             # Wait only for attempts that the same counter has counted. An attempt from elsewhere would gain nothing by
             # waiting for the owner's, and the wait would tell that the owner is logging in.
-            if not await self._under_way.one_ended(charge.keys[0]):
-                return Verdict(Reject(why_not), reason_class=ReasonClass.THROTTLED)
+            try:
+                if not await self._under_way.one_ended(charge.keys[0], began + chain.patience - loop.time()):
+                    return Verdict(Reject(why_not), reason_class=ReasonClass.THROTTLED)
+            except TimeoutError:
+                return Verdict(Unavailable("too many attempts for the account or from the address were before it"))
+        waited.set(loop.time() - began)
         self._under_way.begin(charge.keys)
         try:
             verdict = await self._redeemed(await chain.consult(attempt))
