@@ -33,6 +33,20 @@ def test_legal_pdus_pass_whole() -> None:
     assert here.between_pdus
 
 
+def test_pdus_with_the_same_header_are_all_counted_and_what_follows_them_is_judged() -> None:
+    same = raw.p_data(raw.pdv(1, b"ab", 0)) * 5
+    for behind, answer in ((raw.p_data(raw.pdv(5, b"ab", 0)), INVALID_PARAMETER), (raw.rq(), UNEXPECTED_PDU)):
+        here = flow()
+        result = walked(here, flow(), [same + behind])
+        assert (result.forwarded, refused(result)) == (same, answer)
+    here, one = flow(), len(same) // 5
+    assert walked(here, flow(), [same]) == (same, b"", None)
+    assert here.pdus == 5
+    here = flow()
+    assert here.walk(same, 2 * one + MOST_HELD, flow()) == 2 * one, "more of the same stands behind the end"
+    assert here.pdus == 2
+
+
 def test_the_last_fragment_of_a_data_set_may_be_odd() -> None:
     odd = raw.p_data(raw.pdv(1, b"abc")) + raw.p_data(raw.pdv(1, b"ab", 0), raw.pdv(1, b"", 3), raw.pdv(3, b"a", 2))
     for pieces in ([odd + GOOD], [odd[at : at + 1] for at in range(len(odd))]):

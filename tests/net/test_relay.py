@@ -159,6 +159,18 @@ async def test_what_came_is_sent_on_in_the_same_turn_of_the_loop(it: Relayed) ->
             assert moved == [(name, count, turn) for name in names]
 
 
+async def test_who_may_wait_for_an_acknowledgement_has_it_at_once(it: Relayed, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Connection] = []
+    monkeypatch.setattr(Connection, "acknowledge", lambda connection: told.append(connection))
+    it.start()
+    response = raw.p_data(raw.pdv(1, bytes.fromhex("0000 0008 02000000 0101"), 3))
+    for piece, expected in ((response, 0), (response[:12], 1), (response[12:], 1), (DATA, 2), (DATA + b"\4", 3)):
+        await send(it.upstream, piece)
+        passed = piece.removesuffix(b"\4")
+        assert await read(it.client, len(passed)) == passed
+        assert told == [it.connections[1]] * expected
+
+
 async def test_what_came_after_the_answer_goes_on(it: Relayed) -> None:
     it.start(early=DATA)
     assert await read(it.client, len(DATA)) == DATA

@@ -73,6 +73,7 @@ def test_legal_streams_pass(data: st.DataObject, maximum_length: int, asked: boo
 @given(st.data(), MAXIMUM_LENGTHS, st.booleans())
 def test_segments_do_not_matter(data: st.DataObject, maximum_length: int, asked: bool) -> None:
     parts = p_datas(ACCEPTED, maximum_length) | st.sampled_from([raw.RELEASE_RQ, raw.RELEASE_RP, raw.rq(), b""])
+    parts |= parts.map(lambda part: part * 3)  # PDUs with the same header
     stream = data.draw(damaged(st.lists(parts, min_size=1, max_size=4).map(b"".join).filter(bool)))
     stream += data.draw(st.sampled_from([b"", raw.ABORT, raw.p_data(raw.pdv(1, b"ab"))]))
     whole = outcome([stream], maximum_length, asked=asked)

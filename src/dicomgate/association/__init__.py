@@ -11,4 +11,5 @@ Modules:
     pdv_stream      One direction of an established association, header by header as it passes (PS3.8 9.3.5 to 9.3.8)
     stages          What a handshake knows in each of its states, and only there
     transitions     The legal moves of both machines: their states, their inputs, and which input leads where
+    waiting         Whether a sender waits for an answer: then nobody need hurry to acknowledge what it sent
 """

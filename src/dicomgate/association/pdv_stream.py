@@ -96,21 +96,18 @@ class PdvStream:
         if self.aborted is not None:
             return start
         unpack, accepted, greatest = _PDU_AND_PDV.unpack_from, self._accepted, self._greatest - 4
-        position, safe = start, -1
+        position, safe, headers = start + self._in_fragment, -1, MOST_HEADERS
+        self._in_fragment = 0
         try:
-            for _ in range(MOST_HEADERS):
+            while headers and position < end:
+                headers -= 1
                 left = end - position
-                if self._in_fragment >= left:
-                    self._in_fragment -= left
-                    return end
-                position += self._in_fragment
-                left -= self._in_fragment
-                self._in_fragment = 0
                 if self._in_pdu:
                     if left < PDV_HEADER:
                         return position
                     self._enter_pdv(*_PDV.unpack_from(buffer, position))
-                    position += PDV_HEADER
+                    position += PDV_HEADER + self._in_fragment
+                    self._in_fragment = 0
                     continue
                 safe = position
                 if buffer[position] != PduType.P_DATA_TF or self.release_requested or self.released:
@@ -134,14 +131,26 @@ class PdvStream:
                     and accepted[context]
                 ):
                     # One PDV that fills its PDU, as nearly all do: the same checks as below, without the calls.
-                    self._in_fragment = pdv_length - 2
+                    whole = HEADER.size + length
+                    if left > whole:
+                        # So do those behind it that begin with the same bytes.
+                        head = buffer[position : position + HEADER.size + PDV_HEADER]
+                        while headers and buffer.startswith(head, position + whole, end):
+                            headers -= 1
+                            self.pdus += 1
+                            position += whole
                     self.pdus += 1
+                    position += whole
                 else:
                     self._enter_pdu(length)
                     self._enter_pdv(pdv_length, context, buffer[position + HEADER.size + PDV_HEADER - 1])
-                position += HEADER.size + PDV_HEADER
-            self.more = position < end
-            return position
+                    position += HEADER.size + PDV_HEADER + self._in_fragment
+                    self._in_fragment = 0
+            if position < end:
+                self.more = True
+                return position
+            self._in_fragment = position - end
+            return end
         except PduError as error:
             self.found = error
             self.boundary = safe >= 0

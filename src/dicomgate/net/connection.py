@@ -21,7 +21,8 @@ from .turns import Turns
 
 Stream = socket.socket | TlsStream
 _AT_ONCE = pack("ii", 1, 0)
-_SMALL = 32_768  # bytes in one piece; after a larger one the kernel acknowledges by itself
+SMALL = 32_768
+"""Bytes in one piece; after a larger one the kernel acknowledges by itself."""
 
 
 class Connection:
@@ -118,8 +119,14 @@ class Connection:
 
     def receive(self, buffer: memoryview) -> int:
         """How much was read into the buffer, 0 at the end of the stream. Raises BlockingIOError, OSError."""
+        count = self.stream.recv_into(buffer) if self._tls is None else self._receive_tls(self._tls, buffer)
+        if not count:
+            self.peer_ended = True
+        return count
+
+    def _receive_tls(self, stream: TlsStream, buffer: memoryview) -> int:
         try:
-            count = self.stream.recv_into(buffer)
+            count = stream.recv_into(buffer)
         except WantsToWrite:
             # The socket stays readable, and would call back at once and for ever.
             self.loop.remove_reader(self.fileno)
@@ -129,19 +136,23 @@ class Connection:
             self.read_pending()
             raise
         finally:
-            if self._tls is not None and self._tls.owes:
+            if stream.owes:
                 self._write_later()
-        if not count:
-            self.peer_ended = True
-            return 0
-        if self._tls is not None:
+        if count:
             self.read_pending()
-        if count < _SMALL:
-            # A sender with Nagle's algorithm on, such as DCMTK, waits for the acknowledgement of what it sent before it
-            # sends the rest of its PDU. The kernel delays that by 40 ms unless told to be quick, each time anew.
-            with suppress(OSError):  # the connection has just broken; the next call shows it
-                self.stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         return count
+
+    def acknowledge(self) -> None:
+        """Have what was read acknowledged at once.
+
+        A sender with Nagle's algorithm on, such as DCMTK, waits for the acknowledgement of what it sent before it sends
+        the rest of its PDU. The kernel delays that by 40 ms unless told to be quick, each time anew; after a piece that
+        is not `SMALL` it acknowledges by itself.
+        """
+        try:  # noqa: SIM105 - `suppress` takes as long as the system call
+            self.stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        except OSError:
+            pass  # the connection has just broken; the next call shows it
 
     def send(self, data: bytes | memoryview) -> bool:
         """Send, or keep what cannot be sent yet; True if nothing is unsent. Raises OSError."""

@@ -19,8 +19,9 @@ from ..association import effects as do
 from ..association.effects import Side
 from ..association.established import LINGER, Association
 from ..association.pdv_stream import PdvStream
+from ..association.waiting import awaits_answer
 from ..events.events import Cause
-from .connection import Connection
+from .connection import SMALL, Connection
 from .keepalive import keep_alive
 from .lingering import linger_close
 
@@ -123,8 +124,8 @@ class Relay:
 
     def _read(self, direction: Direction) -> None:
         held = len(direction.held)
+        self._buffer[:held] = direction.held
         if direction.pdvs.more:
-            self._buffer[:held] = direction.held
             self._forward(direction, held)
             direction.source.read_pending()
             return
@@ -140,8 +141,9 @@ class Relay:
             direction.source.pause_reading()
             self._carry_out(self._association.ended(direction.side))
             return
-        self._buffer[:held] = direction.held
         self._forward(direction, held + count)
+        if count < SMALL and (direction.held or not awaits_answer(direction.pdvs, self._buffer, held + count)):
+            direction.source.acknowledge()
 
     def _forward(self, direction: Direction, end: int) -> None:
         """Pass on what may pass of the first `end` bytes of the buffer; the association says what else follows."""
@@ -209,12 +211,9 @@ class Relay:
                     self._from(to).source.end()
                 case do.Timer(seconds):
                     self._timer.cancel()
-                    self._timer = self._loop.call_later(seconds, self._deadline)
+                    self._timer = self._loop.call_later(seconds, lambda: self._carry_out(self._association.deadline()))
                 case do.Close(cause, detail, at_once):
                     self._close(cause, detail, at_once)
-
-    def _deadline(self) -> None:
-        self._carry_out(self._association.deadline())
 
     def _check_silence(self) -> None:
         if self._keepalive:

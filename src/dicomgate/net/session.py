@@ -84,7 +84,10 @@ class Session:
             return
         if count:
             self._lifetime.heard()
-            self._carry_out(data(bytes(view[:count])))
+            effects = data(bytes(view[:count]))
+            if not effects:  # the rest of a PDU is still to come
+                connection.acknowledge()
+            self._carry_out(effects)
         else:
             connection.pause_reading()
             self._carry_out(end(""))
