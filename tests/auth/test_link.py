@@ -299,7 +299,7 @@ async def test_what_waits_is_bounded_and_what_gave_up_is_forgotten(hanging: Hang
     link = Link("directory", hanging, deadline=SHORT, patience=SHORT, workers=2)
     first = await asyncio.gather(*(link.ask(ALICE) for _ in range(70)))
     assert first.count(Unavailable("no answer within 0.05 s")) == 2
-    assert first.count(Unavailable("its turn did not come in time")) == 68
+    assert sum("turn did not come" in decision.reason for decision in first if isinstance(decision, Unavailable)) == 68
     at_once = Unavailable("none of 2 logins under way has ended within 0.05 s")
     assert set(await asyncio.gather(*(link.ask(ALICE) for _ in range(64)))) == {at_once}
     for _ in range(2):

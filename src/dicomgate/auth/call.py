@@ -13,6 +13,8 @@ from ..contract import Decision, Unavailable
 from ..kit.addresses import source_of
 from .decision_check import Defect
 
+_NO_TURN = "more attempts came at once than can be verified, and this one's turn did not come within its patience"
+
 
 class Call:
     """The task that an authenticator runs in, which may never end, and a timer.
@@ -83,7 +85,7 @@ class Call:
 
     def _too_late(self) -> None:
         done = self._done
-        why = "its turn did not come in time" if self._waits else f"no answer within {self._deadline:g} s"
+        why = _NO_TURN if self._waits else f"no answer within {self._deadline:g} s"
         self.cancel()
         done(self._looked(self._unavailable(why)))
 
