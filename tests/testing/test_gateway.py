@@ -34,7 +34,7 @@ class Ward:
     """Alice, and what it was asked."""
 
     secret: str = "correct horse"
-    patience: timedelta = timedelta(seconds=1)
+    grace: timedelta = timedelta(seconds=1)
     answer: Decision | None = None
     asked: list[Attempt] = field(default_factory=list)
 
@@ -96,7 +96,7 @@ def test_by_class_by_object_and_by_name(gateway: StartGateway, tmp_path: Path) -
     ("authenticator", "keys", "words"),
     [
         (Ward, {"sekret": "x"}, "did you mean 'secret'"),
-        (Ward, {"patience": "soon"}, "patience"),
+        (Ward, {"grace": "soon"}, "grace"),
         (Ward(), {"secret": "x"}, "unknown key"),
         ("no-such-one", {}, "no authenticator is called 'no-such-one'"),
     ],
@@ -108,7 +108,7 @@ def test_a_wrong_table_is_what_check_would_say(
     with pytest.raises(ConfigError, match=words):
         gateway(authenticator, **keys)
     assert threading.active_count() == before
-    assert gateway(Ward, patience=timedelta(milliseconds=500)).echo(GOOD).established
+    assert gateway(Ward, grace=timedelta(milliseconds=500)).echo(GOOD).established
 
 
 def test_a_guess_is_not_throttled_and_what_is_down_is_told(gateway: StartGateway) -> None:
