@@ -32,8 +32,8 @@ Users = Mapping[str, tuple[bytes, str]]
 _CORES = "cores alone"
 _RATE, _REFUSED, _LONGEST, _IN_VAIN = "logins", "refused", "the longest wait", "the longest wait for a refusal"
 _UNITS = {_RATE: "logins/s", _REFUSED: "users", _LONGEST: "s", _IN_VAIN: "s"}
-_PATIENCE = 4
-"""Seconds that a login may wait for its verification to begin."""
+_PATIENCE = 4.25
+"""Seconds: the default patience, and a connection and its answer while all the others have theirs."""
 
 
 def all_for_the_first_time(options: Options, folder: Path, upstream: int) -> list[Comparison]:
