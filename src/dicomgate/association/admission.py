@@ -56,7 +56,7 @@ class Policy:
         return f"no upstream takes the called AE title {called_ae_title!r}; called_ae_titles has: {known or 'none'}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Admit:
     """Admit it. `server_response` is the content of sub-item 59H; None means no such item."""
 
@@ -65,7 +65,7 @@ class Admit:
     server_response: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Refuse:
     """Refuse it: what the client receives, and the reason, which only the operator is told."""
 

@@ -1,4 +1,8 @@
-"""What the two machines ask of the code that owns the sockets: carry these out, in their order."""
+"""What the two machines ask of the code that owns the sockets: carry these out, in their order.
+
+An effect is carried out as soon as it is returned, and nobody keeps it. So it is not frozen: making it would take three
+times as long.
+"""
 
 from __future__ import annotations
 
@@ -12,47 +16,47 @@ from ..events.events import Cause, Event
 from .pdv_stream import PdvStream
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decide:
     """Ask the authenticators, then call `decided` with the verdict."""
 
     attempt: Attempt
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Connect:
     """Open a connection to the upstream; then call `upstream_opened` or `upstream_failed`."""
 
     upstream: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ToClient:
     """Send this PDU to the client. It is not in the repr: a server response may be a ticket."""
 
     pdu: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ToUpstream:
     """Send this PDU to the upstream. It is not in the repr: a forwarded identity may hold a passcode."""
 
     pdu: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CloseUpstream:
     """Close the upstream's connection once what was sent is on its way, or stop connecting."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Timer:
     """Call `deadline` after so many seconds. It replaces every earlier `Timer`, and the watch for silence."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Relay:
     """Hand both connections over to the relay. `early` is what the upstream sent right after its A-ASSOCIATE-AC.
 
@@ -65,21 +69,21 @@ class Relay:
     ends: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Emit:
     """Tell the log and the audit."""
 
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Record:
     """Tell the log and the audit; call `recorded` once the audit has written the record, or cannot do so in time."""
 
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Close:
     """Close both connections once what was sent is on its way, cancel what was asked. The last effect of all.
 
@@ -108,7 +112,7 @@ class Side(Enum):
         return Side.UPSTREAM if self is Side.CLIENT else Side.CLIENT
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Forward:
     """Send `buffer[start:end]`, read from `sender`, to the other side."""
 
@@ -117,7 +121,7 @@ class Forward:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Keep:
     """Keep `buffer[start:end]`, and only that, of what `sender` sent: it goes before what is read next."""
 
@@ -126,7 +130,7 @@ class Keep:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """Send this side a PDU of the gateway's own."""
 
@@ -134,7 +138,7 @@ class Reply:
     pdu: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Abort:
     """Send this side an A-ABORT; the association ends."""
 
@@ -142,14 +146,14 @@ class Abort:
     pdu: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reset:
     """Break this side's connection: it is in the middle of a PDU, where it would read an A-ABORT as data."""
 
     to: Side
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HalfClose:
     """Send this side nothing after what was sent already: the other side has ended its stream."""
 

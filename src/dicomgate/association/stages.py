@@ -15,7 +15,7 @@ from .pdv_stream import PdvStream
 _LONG = 16_384
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False)
 class Asked:
     """In DECISION: the authenticators are asked about `attempt`.
 
@@ -44,7 +44,7 @@ class Asked:
         return Admitted(self.route, request, admit, replace(request, identity=forwarded).encode())
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False)
 class Admitted:
     """In RECORDING, CONNECTION and ANSWER: who is admitted. `to_upstream` is the PDU that asks the upstream."""
 

@@ -24,7 +24,7 @@ from .link import Link, Pending, answered
 _log = logging.getLogger("dicomgate.auth")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
     """The chain's decision; the link that made it ("" if none did); and the answer of each link that was asked.
 
