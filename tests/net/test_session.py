@@ -39,7 +39,7 @@ AUTHORITY = trustme.CA()
 class Server:
     """One listener without upstreams: it rejects every request for its called AE title."""
 
-    def __init__(self, tls: TlsContext | None = None, artim: float = 20) -> None:
+    def __init__(self, tls: TlsContext | None = None, artim: float = 20, host: str = "127.0.0.1") -> None:
         loop = asyncio.get_running_loop()
         self.events: list[Event] = []
         self.users = 0
@@ -52,7 +52,7 @@ class Server:
         policy = Policy("clinical", artim=artim)
         use, done = partial(self._use, 1), partial(self._use, -1)
         self.snapshot = ListenerSnapshot(policy, Chain([]), {}, tls, 60, 0, use, done)
-        self._listener = Listener(loop, (sock := listen("127.0.0.1", 0)), self._accept)
+        self._listener = Listener(loop, (sock := listen(host, 0)), self._accept)
         self.address: Address = sock.getsockname()[:2]
 
     def _use(self, more: int) -> None:
@@ -61,7 +61,7 @@ class Server:
     def _accept(self, connection: socket.socket, address: Address) -> None:
         slot = self.capacity.acquire(address[0])
         assert slot is not None
-        arrive(self.state, self.snapshot, connection, address, slot, Session)
+        arrive(self.state, self.snapshot, connection, address, self.address, slot, Session)
 
     async def association(self) -> Lifetime:
         """The one that is under way, once it is."""
@@ -85,8 +85,8 @@ class Server:
 def start() -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
-    def start(tls: TlsContext | None = None, artim: float = 20) -> Server:
-        servers.append(Server(tls, artim))
+    def start(tls: TlsContext | None = None, artim: float = 20, host: str = "127.0.0.1") -> Server:
+        servers.append(Server(tls, artim, host))
         return servers[-1]
 
     yield start
@@ -191,6 +191,25 @@ async def test_a_client_without_tls_is_refused_with_its_reason(
     assert refused.reason.startswith(reason)
     assert refused.reason_class is ReasonClass.TLS
     assert opened.facts == refused.facts == told.facts
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::"])
+async def test_authenticators_are_told_the_address_that_a_client_has_reached(
+    start: Callable[..., Server], host: str
+) -> None:
+    server = start(host=host)
+    reached = "::1" if host == "::" else "127.0.0.1"
+    with socket.create_connection((reached, server.address[1])):
+        association = await server.association()
+        assert isinstance(association.stage, Session)
+        assert association.stage._handshake._arrived_at == (reached, server.address[1])
+    await server.ended()
+
+
+async def test_each_association_has_an_id_of_its_own(start: Callable[..., Server]) -> None:
+    ids = [next(ids) for ids in (start().state.ids, start().state.ids) for _ in range(600)]
+    assert len(set(ids)) == len(ids)
+    assert {len(it) for it in ids} == {12}
 
 
 @pytest.mark.parametrize("end", ["closes", "resets"])

@@ -41,21 +41,28 @@ def arrive(
     listener: ListenerSnapshot,
     raw: socket.socket,
     address: tuple[str, int],
+    bound: tuple[str, int],
     slot: Slot,
     begin: Begin,
 ) -> None:
     """Take a connection that was just accepted, and call `begin` once its client has arrived.
 
+    `address` is the client's, `bound` that of the listening socket.
+
     A client whose TLS handshake fails, or is not complete when ARTIM expires, is closed; the audit has the reason.
     """
     lifetime = Lifetime(server, listener, slot, address)
-    lifetime.guard(_start, lifetime, raw, address, begin)
+    lifetime.guard(_start, lifetime, raw, address, bound, begin)
 
 
-def _start(lifetime: Lifetime, raw: socket.socket, address: tuple[str, int], begin: Begin) -> None:
+def _start(
+    lifetime: Lifetime, raw: socket.socket, address: tuple[str, int], bound: tuple[str, int], begin: Begin
+) -> None:
     tls = lifetime.listener.tls
     connection = Connection(lifetime.server.loop, raw, lifetime.server.turns)
-    arrived = Arrived(connection, Peer(*address), raw.getsockname()[:2])
+    every_address = bound[0] in ("0.0.0.0", "::")
+    local_address = raw.getsockname()[:2] if every_address else bound
+    arrived = Arrived(connection, Peer(*address), local_address)
     lifetime.opened()
     if tls is None:
         begin(lifetime, arrived)

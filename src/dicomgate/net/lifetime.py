@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import ParamSpec, Protocol
@@ -44,7 +43,7 @@ class Lifetime:
 
     def __init__(self, server: ServerState, listener: ListenerSnapshot, slot: Slot, address: tuple[str, int]) -> None:
         """`address` is the client's."""
-        self.id = secrets.token_hex(6)
+        self.id = next(server.ids)
         self.server = server
         self.listener = listener
         self.began = server.loop.time()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import secrets
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,6 +20,18 @@ from .turns import Turns
 
 RECEIVE_SIZE = 1_572_864
 """Bytes of the one receive buffer. More than anything else it decides the relay's speed: see docs/performance.md."""
+
+
+_ID_DIGITS = 12
+_IDS_AT_ONCE = 256
+
+
+def _random_ids() -> Iterator[str]:
+    """Hexadecimal digits at random. The system is asked for those of many ids at once."""
+    while True:
+        digits = secrets.token_hex(_ID_DIGITS // 2 * _IDS_AT_ONCE)
+        for start in range(0, len(digits), _ID_DIGITS):
+            yield digits[start : start + _ID_DIGITS]
 
 
 class Association(Protocol):
@@ -37,7 +50,7 @@ class ServerState:
 
     `count_silent` is called with the address of each client that closed its connection without having sent anything.
     `buffer` and its `view` belong to the callback that is running; nothing is kept in them between two callbacks.
-    `turns` is for the steps of those who have not logged in.
+    `turns` is for the steps of those who have not logged in. `ids` gives each association its own.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -49,6 +62,7 @@ class ServerState:
     guard: Guard
     buffer: bytearray = field(default_factory=lambda: bytearray(RECEIVE_SIZE))
     associations: set[Association] = field(default_factory=set)
+    ids: Iterator[str] = field(default_factory=_random_ids)
     view: memoryview = field(init=False)
     turns: Turns = field(init=False)
 

@@ -144,7 +144,8 @@ class Server:
         if slot is None:
             connection.close()
             return
-        arrive(self._state, self._generation.assembly.listeners[bound], connection, address, slot, Session)
+        listener = self._generation.assembly.listeners[bound]
+        arrive(self._state, listener, connection, address, self.bound[bound], slot, Session)
 
     def _close_listeners(self) -> None:
         for listener in self._listeners.values():
