@@ -11,7 +11,6 @@ An input that comes too late for its state has no effects: it crossed something 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -151,7 +150,8 @@ class Handshake:
             abort = error.answer if isinstance(error.answer, Abort) else refusal.INVALID_PARAMETER
             why = f"{upstream}: {error}"
             return self._refuse(refusal.CONGESTION, why, ReasonClass.UPSTREAM_VIOLATION, abort.encode())
-        return self._establish(admitted, replace(accept, server_response=admitted.admit.server_response))
+        accept.server_response = admitted.admit.server_response
+        return self._establish(admitted, accept)
 
     @_input
     def upstream_gone(self, detail: str = "") -> do.Effects:

@@ -37,11 +37,12 @@ class Asked:
         request = self.request
         if isinstance(request, bytes):
             request = AssociateRequest.parse(request, fallback_encoding)
-        forwarded = request.identity if self.route.forward_identity else None
-        if forwarded is not None:
+        if not self.route.forward_identity:
+            request.identity = None
+        elif request.identity is not None:
             # The gateway answers the client itself: it asks the upstream for no response.
-            forwarded = replace(forwarded, positive_response_requested=False)
-        return Admitted(self.route, request, admit, replace(request, identity=forwarded).encode())
+            request.identity = replace(request.identity, positive_response_requested=False)
+        return Admitted(self.route, request, admit, request.encode())
 
 
 @dataclass(slots=True, repr=False)
