@@ -17,6 +17,7 @@ from ..events.events import Cause, ReasonClass, Refused
 from ..wire.foreign import FIRST_BYTES, TLS_HANDSHAKE, foreign_protocol
 from .capacity import Slot
 from .connection import Connection
+from .deadlines import Deadline
 from .lifetime import Lifetime
 from .lingering import linger_close
 from .server_state import ListenerSnapshot, ServerState
@@ -26,11 +27,15 @@ from .tls_stream import TlsStream
 
 
 class Arrived(NamedTuple):
-    """A client that is ready for its A-ASSOCIATE-RQ. `local_address` is the gateway's own address and port."""
+    """A client that is ready for its A-ASSOCIATE-RQ. `local_address` is the gateway's own address and port.
+
+    `artim` has begun. Its call is for whoever has the client: for the one that this is given to, from now on.
+    """
 
     connection: Connection
     peer: Peer
     local_address: tuple[str, int]
+    artim: Deadline
 
 
 Begin: TypeAlias = Callable[[Lifetime, Arrived], object]
@@ -62,7 +67,9 @@ def _start(
     connection = Connection(lifetime.server.loop, raw, lifetime.server.turns)
     every_address = bound[0] in ("0.0.0.0", "::")
     local_address = raw.getsockname()[:2] if every_address else bound
-    arrived = Arrived(connection, Peer(*address), local_address)
+    # PS3.8 9.1.4: ARTIM starts with the transport connection, whatever its client does then. TLS has no other.
+    artim = lifetime.server.deadlines.after(lifetime.listener.policy.artim, lifetime.stop)
+    arrived = Arrived(connection, Peer(*address), local_address, artim)
     lifetime.opened()
     if tls is None:
         begin(lifetime, arrived)
@@ -73,23 +80,22 @@ def _start(
 class _Securing:
     """A client in its TLS handshake, which begins once its first byte is there, and is one of TLS."""
 
-    __slots__ = ("_begin", "_connection", "_handshake", "_lifetime", "_local_address", "_peer", "_raw", "_timer",
-                 "_tls")  # fmt: skip
+    __slots__ = ("_arrived", "_begin", "_connection", "_handshake", "_lifetime", "_raw", "_tls")
 
     def __init__(self, lifetime: Lifetime, tls: TlsContext, raw: socket.socket, arrived: Arrived, begin: Begin) -> None:
         self._lifetime = lifetime
         self._tls = tls
         self._raw = raw
-        self._connection, self._peer, self._local_address = arrived
+        self._arrived = arrived
+        self._connection = arrived.connection
         self._begin = begin
         self._handshake: TlsHandshake | None = None
-        # TLS gets no time of its own: the same ARTIM covers it and the A-ASSOCIATE-RQ (PS3.8 9.1.4).
-        self._timer = lifetime.server.loop.call_at(lifetime.began + lifetime.listener.policy.artim, self._too_late)
+        arrived.artim.call = self._too_late
         lifetime.stage = self
         self._connection.read_with(partial(lifetime.guard, self._look))
 
     def abort(self, cause: Cause, detail: str) -> None:
-        self._timer.cancel()
+        self._arrived.artim.cancel()
         if self._handshake is not None:
             self._handshake.cancel()
         self._lifetime.abort(cause, detail)
@@ -126,12 +132,12 @@ class _Securing:
         self._handshake.step()
 
     def _secured(self, stream: TlsStream) -> None:
-        self._timer.cancel()
         self._lifetime.guard(self._hand_over, stream)
 
     def _hand_over(self, stream: TlsStream) -> None:
-        peer = Peer(self._peer.address, self._peer.port, stream.peer_certificate())
-        self._begin(self._lifetime, Arrived(self._connection, peer, self._local_address))
+        _, peer, local_address, artim = self._arrived
+        peer = Peer(peer.address, peer.port, stream.peer_certificate())
+        self._begin(self._lifetime, Arrived(self._connection, peer, local_address, artim))
 
     def _failed(self, error: TlsError) -> None:
         self._refuse(f"TLS: {error}")

@@ -14,6 +14,7 @@ from ..events.events import Event, Sink
 from ..events.writer import Done
 from ..protection.guard import Guard
 from .capacity import Capacity
+from .deadlines import Deadlines
 from .dial import Upstream
 from .tls import TlsContext
 from .turns import Turns
@@ -50,7 +51,8 @@ class ServerState:
 
     `count_silent` is called with the address of each client that closed its connection without having sent anything.
     `buffer` and its `view` belong to the callback that is running; nothing is kept in them between two callbacks.
-    `turns` is for the steps of those who have not logged in. `ids` gives each association its own.
+    `turns` is for the steps of those who have not logged in, `deadlines` for times that are the same for many. `ids`
+    has one for each association.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -65,9 +67,11 @@ class ServerState:
     ids: Iterator[str] = field(default_factory=_random_ids)
     view: memoryview = field(init=False)
     turns: Turns = field(init=False)
+    deadlines: Deadlines = field(init=False)
 
     def __post_init__(self) -> None:
         self.turns = Turns(self.loop)
+        self.deadlines = Deadlines(self.loop)
         self.view = memoryview(self.buffer)
 
 

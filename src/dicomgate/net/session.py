@@ -38,13 +38,13 @@ class Session:
     __slots__ = ("_client", "_dialled", "_handshake", "_lifetime", "_pending", "_timer", "_upstream")
 
     def __init__(self, lifetime: Lifetime, arrived: Arrived) -> None:
-        policy, loop = lifetime.listener.policy, lifetime.server.loop
+        policy = lifetime.listener.policy
         self._lifetime = lifetime
         self._client = arrived.connection
         self._upstream: Connection | None = None
         self._pending: Pending | None = None  # the question to the chain, or the connection to the upstream
-        # PS3.8 9.1.4: ARTIM starts with the transport connection, whatever its client has done since then.
-        self._timer = loop.call_at(lifetime.began + policy.artim, self._deadline)
+        self._timer = arrived.artim
+        self._timer.call = self._deadline
         lifetime.stage = self  # from here on it closes the client's connection, whatever fails
         self._handshake = Handshake(
             lifetime.id, arrived.peer, policy, over_limit=lifetime.over_limit, arrived_at=arrived.local_address
@@ -136,7 +136,7 @@ class Session:
                     lifetime.tell(event)
                 case do.Timer(seconds):
                     self._timer.cancel()
-                    self._timer = lifetime.server.loop.call_later(seconds, self._deadline)
+                    self._timer = lifetime.server.deadlines.after(seconds, self._deadline)
                 case do.Record(event):
                     lifetime.server.keep(event, self._recorded)
                 case do.Decide(attempt):
