@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from dicomgate import Accept, Attempt, Decision, Reject, Unavailable
-from dicomgate.testing.evidence import WRONG
+from dicomgate.kit.equal_time import MeasuredFloor
+from dicomgate.testing.evidence import ALICE, WRONG
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import HOST
 from dicomgate.testing.peers.silence import Names
@@ -223,6 +224,7 @@ async def test_a_resolver_that_hangs_holds_up_nobody(slapd: Slapd, monkeypatch: 
 
 async def test_a_client_that_hangs_up_leaves_nothing_behind(slapd: Slapd) -> None:
     async with Ldap(**slapd.keys(connections=1)) as ldap:
+        assert isinstance(await ldap.authenticate(RIGHT), Accept)  # both connections that are kept are there
         before = Belongings()
         for steps in range(12):
             abandoned = ask(ldap)
@@ -270,6 +272,33 @@ async def test_when_one_kept_connection_is_silent_no_other_is_tried(slapd: Slapd
             vanished = True
             assert isinstance(await ldap.authenticate(RIGHT), Unavailable)
             assert isinstance(await ldap.authenticate(RIGHT), Accept)
+
+
+async def test_users_bind_one_after_the_other_on_a_kept_connection(slapd: Slapd) -> None:
+    """Each is asked about anew, with that user's own passcode; one that is refused leaves no connection behind."""
+    binds: list[Asked] = []
+
+    def answers(asked: Asked) -> list[bytes]:
+        if asked.what == BIND:
+            binds.append(asked)
+            return bound(49 if asked.passcode == WRONG.decode() else 0)
+        return found((asked.name, {"uid": ["alice"]}))
+
+    with StandIn(answers) as server:
+        async with Ldap(**slapd.keys(servers=[server.url], cleartext=True)) as ldap:
+            ldap._floor = MeasuredFloor(most=0.0)
+            del binds[:]
+            for secret, decided in (
+                (ALICE, Accept),
+                (ALICE, Accept),
+                (WRONG, Reject),
+                (ALICE, Accept),
+                (WRONG, Reject),
+            ):
+                assert isinstance(await ldap.authenticate(login("alice", secret)), decided)
+    users = [(bind.connection, bind.passcode) for bind in binds if bind.passcode != "dicomgate-decoy"]
+    assert [passcode for _, passcode in users] == [one.decode() for one in (ALICE, ALICE, WRONG, ALICE, WRONG)]
+    assert [connection - users[0][0] for connection, _ in users] == [0, 0, 0, 1, 1]
 
 
 async def test_connections_that_the_server_closed_are_replaced(own_slapd: Slapd) -> None:

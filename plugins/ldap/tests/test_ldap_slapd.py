@@ -230,15 +230,16 @@ class TestTheGatewaysOwnAccount:
         assert said in decision.reason
 
     @pytest.mark.parametrize(("idle", "kept"), [(60.0, True), (0.0, False)])
-    async def test_its_connection_is_kept_but_not_for_long(
+    async def test_its_connection_and_the_users_are_kept_but_not_for_long(
         self, slapd: Slapd, monkeypatch: pytest.MonkeyPatch, idle: float, kept: bool
     ) -> None:
         monkeypatch.setattr(server, "_IDLE", idle)
         async with Ldap(**slapd.keys()) as ldap:
-            own = []
+            used = []
             for _ in range(2):
                 assert isinstance(await ldap.authenticate(login("alice")), Accept)
-                own += ldap._directories[slapd.plain]._server._idle
+                own_server = ldap._directories[slapd.plain]._server
+                used.append((own_server._idle._connections[-1][0], own_server._spare._connections[-1][0]))
             await asyncio.sleep(0.2)
-            assert len(ldap._directories[slapd.plain]._server._open) == 1
-        assert (own[0][0] is own[-1][0]) is kept
+            assert len(own_server._open) == 2
+        assert [one is other for one, other in zip(*used, strict=True)] == [kept, kept]

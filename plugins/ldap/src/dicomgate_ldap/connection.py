@@ -76,10 +76,10 @@ class Connection:
         try:
             number = begin()
             while True:
+                await self._more_to_read()
                 kind, found, _, controls, *_ = self._libldap.result4(number, timeout=0)
                 if kind is not None:
                     return found, controls
-                await self._more_to_read()
         except (ValueError, PyAsn1Error) as error:  # text that is not UTF-8, a control that is not BER
             raise NoAnswerError(f"its answer cannot be read ({type(error).__name__})") from None
 

@@ -1,7 +1,7 @@
 """What is asked about a user: whether the passcode is right, and which name and groups the directory has.
 
-Rule 1: each login costs the server the same: one search, the search for groups if there is one, one bind on a
-        connection of its own. If there is no entry, a decoy takes its place.
+Rule 1: each login costs the server the same: one search, the search for groups if there is one, one bind on another
+        connection. If there is no entry, a decoy takes its place.
 Rule 2: a user is one entry. None is refused, two are refused.
 Rule 3: the name of the user is what the entry says, never what the client sent.
 """

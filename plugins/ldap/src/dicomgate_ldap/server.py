@@ -2,7 +2,8 @@
 
 Rule 1: an answer or a NoAnswerError comes in time, whatever the server does.
 Rule 2: no bind without a DN or without a passcode: that would be an anonymous one, and succeed (RFC 4513 5.1.2).
-Rule 3: connections of the gateway's own account are kept; one on which anything went wrong is closed.
+Rule 3: connections are kept: those of the gateway's own account, and those on which users bind, one after the other. A
+        bind replaces the one before it (RFC 4513 4). A connection on which anything went wrong is closed.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class Server:
         self.target = Target(url, settings.ca)
         self._tls = tls
         self._free = asyncio.Semaphore(settings.connections)
-        self._idle: list[tuple[Connection, float]] = []
+        self._idle = _Kept()
+        self._spare = _Kept()
         self._open: set[Connection] = set()
 
     async def in_time(self, ask: Callable[[], Awaitable[_T]], seconds: float) -> tuple[_T, float]:
@@ -77,43 +79,40 @@ class Server:
 
     async def on_our_own(self, ask: Callable[[Connection], Awaitable[_T]]) -> _T:
         """Ask on a connection of the gateway's own account. If a kept one fails, ask once more on a new one."""
-        while self._idle:
-            own, used = self._idle.pop()
-            if time.monotonic() - used < _IDLE:
-                try:
-                    return await self._ask_and_keep(own, ask)
-                except BaseException as error:
-                    # If the server has vanished, the other kept ones would be silent too, each for one more login.
-                    self._close_idle()
-                    if not isinstance(error, ldap.LDAPError):
-                        raise
-                break
-            own.close()
+        if (own := self._idle.pop()) is not None:
+            try:
+                return await self._ask_and_keep(own, ask)
+            except BaseException as error:
+                self._close_idle()
+                if not isinstance(error, ldap.LDAPError):
+                    raise
         return await self._ask_and_keep(await self._connect_as_the_gateway(), ask)
 
     @asynccontextmanager
     async def bound(self, dn: str, passcode: str, wrong: str) -> AsyncIterator[Connection]:
-        """A connection that is bound as this DN. Raises RefusedError, with `wrong` unless the directory says why."""
-        connection = await self._bind(dn, passcode, wrong)
+        """A connection that is bound as this DN. Raises RefusedError, with `wrong` unless the directory says why.
+
+        If a kept one turns out to be closed, a new one is opened.
+        """
+        connection = await self._bind_again(dn, passcode, wrong) or await self._bind(dn, passcode, wrong)
         try:
             yield connection
         except BaseException:
             connection.abort()
             raise
-        connection.close()
+        self._spare.push(connection)
 
     async def close(self) -> None:
         """Close all connections."""
         self.target.host.close()
-        self._idle.clear()
         for connection in list(self._open):
             connection.abort()
             await connection.over
 
     def _close_idle(self) -> None:
-        idle, self._idle = self._idle, []
-        for own, _ in idle:
-            own.abort()
+        # If the server has vanished, all kept connections are silent, each for one more login.
+        self._idle.abort()
+        self._spare.abort()
 
     async def _ask_and_keep(self, own: Connection, ask: Callable[[Connection], Awaitable[_T]]) -> _T:
         try:
@@ -121,7 +120,7 @@ class Server:
         except BaseException:
             own.abort()
             raise
-        self._idle.append((own, time.monotonic()))
+        self._idle.push(own)
         return answer
 
     async def _connect_as_the_gateway(self) -> Connection:
@@ -153,23 +152,72 @@ class Server:
         raise NoAnswerError(f"there is no entry {base}, or it may not be read")
 
     async def _bind(self, dn: str | None, secret: str | None, wrong: str) -> Connection:
-        """A connection that is bound as the DN, or as nobody. Raises RefusedError if the directory refuses that."""
-        if dn is not None and not (dn and secret):
-            raise NoAnswerError("a bind without a name or a passcode, which would be anonymous")
+        """A new connection that is bound as the DN, or as nobody. Raises RefusedError if the directory refuses that."""
+        _check_bind(dn, secret)
         connection = await Connection.open(self.target, self._tls())
         self._open.add(connection)
         connection.over.add_done_callback(lambda _: self._open.discard(connection))
-        try:
-            reason = refusal_by_policy(await connection.bind(dn or "", secret or ""))
-        except ldap.LDAPError as error:
-            connection.abort()
-            reason = refusal_of_bind(error, wrong)
-            if not reason:
-                raise
-        except BaseException:
-            connection.abort()
-            raise
-        if reason:
-            connection.abort()
-            raise RefusedError(reason)
+        await _bind_on(connection, dn, secret, wrong)
         return connection
+
+    async def _bind_again(self, dn: str, passcode: str, wrong: str) -> Connection | None:
+        """A kept connection, bound as this DN from now on; None if there is none. Raises RefusedError."""
+        _check_bind(dn, passcode)
+        spare = self._spare.pop()
+        if spare is not None:
+            try:
+                await _bind_on(spare, dn, passcode, wrong)
+            except RefusedError:
+                raise
+            except BaseException as error:
+                self._close_idle()
+                if not isinstance(error, ldap.SERVER_DOWN):
+                    raise
+                return None
+        return spare
+
+
+class _Kept:
+    """Connections that are not in use now, the one that was used last on top."""
+
+    def __init__(self) -> None:
+        self._connections: list[tuple[Connection, float]] = []
+
+    def push(self, connection: Connection) -> None:
+        self._connections.append((connection, time.monotonic()))
+
+    def pop(self) -> Connection | None:
+        """One that may still be used; those that may not are closed."""
+        while self._connections:
+            connection, used = self._connections.pop()
+            if not connection.over.done() and time.monotonic() - used < _IDLE:
+                return connection
+            connection.close()
+        return None
+
+    def abort(self) -> None:
+        """Close all at once."""
+        while self._connections:
+            self._connections.pop()[0].abort()
+
+
+def _check_bind(dn: str | None, secret: str | None) -> None:
+    if dn is not None and not (dn and secret):
+        raise NoAnswerError("a bind without a name or a passcode, which would be anonymous")
+
+
+async def _bind_on(connection: Connection, dn: str | None, secret: str | None, wrong: str) -> None:
+    """Bind; unless that succeeds, close the connection. Raises RefusedError, and as `Connection.bind` does."""
+    try:
+        reason = refusal_by_policy(await connection.bind(dn or "", secret or ""))
+    except ldap.LDAPError as error:
+        connection.abort()
+        reason = refusal_of_bind(error, wrong)
+        if not reason:
+            raise
+    except BaseException:
+        connection.abort()
+        raise
+    if reason:
+        connection.abort()
+        raise RefusedError(reason)
