@@ -22,6 +22,7 @@ from dicomgate.association.pdv_stream import PdvStream
 from dicomgate.events.events import Cause
 from dicomgate.net import relay as relay_module
 from dicomgate.net.connection import Connection, Stream
+from dicomgate.net.deadlines import Deadlines
 from dicomgate.net.relay import Direction, Relay
 from dicomgate.testing import raw
 from dicomgate.wire.reject_abort import INVALID_PARAMETER, Abort
@@ -49,7 +50,7 @@ class Relayed:
 
         loop, streams = asyncio.get_running_loop(), (PdvStream({1, 3}, 0), PdvStream({1, 3}, 0))
         gone = partial(self.gone.append, True)
-        self.relay = Relay(loop, bytearray(buffer), *self.connections, streams, idle, keepalive, ended, gone)
+        self.relay = Relay(Deadlines(loop), bytearray(buffer), *self.connections, streams, idle, keepalive, ended, gone)
         self.relay.start(early)
 
     def peers(self, from_client: bool) -> tuple[socket.socket, socket.socket]:

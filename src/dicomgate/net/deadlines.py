@@ -16,18 +16,18 @@ _AT_ONCE = 32  # called in one turn of the loop, so that others are served in be
 class Deadlines:
     """All deadlines on one event loop."""
 
-    __slots__ = ("_loop", "_queues")
+    __slots__ = ("_queues", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop = loop
         self._queues: dict[float, _Queue] = {}
 
     def after(self, seconds: float, call: Callable[[], object]) -> Deadline:
         """Call back after so many seconds, which must be one of few lengths, such as those of a configuration."""
         queue = self._queues.get(seconds)
         if queue is None:
-            queue = self._queues[seconds] = _Queue(self._loop)
-        return Deadline(queue, self._loop.time() + seconds, call)
+            queue = self._queues[seconds] = _Queue(self.loop)
+        return Deadline(queue, self.loop.time() + seconds, call)
 
 
 class Deadline:

@@ -22,6 +22,7 @@ from ..association.pdv_stream import PdvStream
 from ..association.waiting import awaits_answer
 from ..events.events import Cause
 from .connection import SMALL, Connection
+from .deadlines import Deadline, Deadlines
 from .keepalive import keep_alive
 from .lingering import linger_close
 
@@ -58,12 +59,12 @@ class Direction:
 class Relay:
     """Takes over both connections. `ended` is called once with the cause, `gone` for each connection that is closed."""
 
-    __slots__ = ("_active", "_association", "_buffer", "_ended", "_gone", "_keepalive", "_loop", "_quiet", "_timer",
-                 "_view", "directions")  # fmt: skip
+    __slots__ = ("_active", "_association", "_buffer", "_deadlines", "_ended", "_gone", "_keepalive", "_loop", "_quiet",
+                 "_timer", "_view", "directions")  # fmt: skip
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        deadlines: Deadlines,
         buffer: bytearray,
         client: Connection,
         upstream: Connection,
@@ -73,7 +74,8 @@ class Relay:
         ended: Ended,
         gone: Callable[[], None],
     ) -> None:
-        self._loop = loop
+        self._deadlines = deadlines
+        self._loop = deadlines.loop
         self._buffer = buffer
         self._view = memoryview(buffer)
         self._ended = ended
@@ -83,10 +85,9 @@ class Relay:
             Direction(Side.CLIENT, client, upstream, streams[0], streams[1]),
             Direction(Side.UPSTREAM, upstream, client, streams[1], streams[0]),
         )
-        self._active = loop.time()
-        self._quiet = idle_timeout
-        self._keepalive = keepalive
-        self._timer = loop.call_later(min(idle_timeout / _LOOKS, keepalive or idle_timeout), self._check_silence)
+        self._active, self._quiet, self._keepalive = self._loop.time(), idle_timeout, keepalive
+        look = min(idle_timeout / _LOOKS, keepalive or idle_timeout)
+        self._timer: Deadline | asyncio.TimerHandle = deadlines.after(look, self._check_silence)
         for one in (client, upstream):
             one.on_drained = one.on_broken = one.turns = None
 
@@ -211,7 +212,7 @@ class Relay:
                     self._from(to).source.end()
                 case do.Timer(seconds):
                     self._timer.cancel()
-                    self._timer = self._loop.call_later(seconds, lambda: self._carry_out(self._association.deadline()))
+                    self._timer = self._deadlines.after(seconds, lambda: self._carry_out(self._association.deadline()))
                 case do.Close(cause, detail, at_once):
                     self._close(cause, detail, at_once)
 

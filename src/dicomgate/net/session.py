@@ -176,7 +176,8 @@ class Session:
         flows = effect.from_client, effect.from_upstream
         connections = self._client, self._upstream
         patience = listener.idle_timeout, listener.keepalive
-        relay = Relay(server.loop, server.buffer, *connections, flows, *patience, lifetime.relayed, lifetime.closed)
+        told = lifetime.relayed, lifetime.closed
+        relay = Relay(server.deadlines, server.buffer, *connections, flows, *patience, *told)
         lifetime.established(relay)
         relay.start(effect.early)
         if effect.ends is not None:

@@ -80,18 +80,19 @@ class PduReader:
             raise self._wrong_type(received[0])
         if len(received) < HEADER.size:
             return None
-        kind, length = HEADER.unpack_from(received)
-        least, greatest = self.expected[PduType(kind)]
+        number, length = HEADER.unpack_from(received)
+        kind = PduType(number)
+        least, greatest = self.expected[kind]
         if not least <= length <= greatest:
-            hint = " (max_request_bytes of [gateway])" if kind == PduType.ASSOCIATE_RQ and length > greatest else ""
-            message = f"{PduType(kind)!s} of {length} bytes: {least} to {greatest} are allowed{hint}"
+            hint = " (max_request_bytes of [gateway])" if kind is PduType.ASSOCIATE_RQ and length > greatest else ""
+            message = f"{kind!s} of {length} bytes: {least} to {greatest} are allowed{hint}"
             raise PduError(message, INVALID_PARAMETER)
         end = HEADER.size + length
         if len(received) < end:
             return None
         pdu = bytes(received[:end])
         del received[:end]
-        return PduType(kind), pdu
+        return kind, pdu
 
     def _wrong_type(self, kind: int) -> PduError:
         try:
