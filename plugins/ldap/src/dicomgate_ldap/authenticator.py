@@ -4,6 +4,7 @@ Rule 1: an empty passcode is refused before any directory is asked: it would be 
         (RFC 4513 5.1.2).
 Rule 2: a directory that cannot be asked is `Unavailable`, and so is one that refuses the gateway's own account.
 Rule 3: every refusal costs the directory the same, whatever is wrong, and none comes before the floor.
+Rule 4: the directory is asked about each login, unless `remember` says for how long a right passcode is good.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import ssl
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import ClassVar
 
 from dicomgate import Accept, Attempt, Decision, IdentityType, Probed, Reject, Unavailable
 from dicomgate.kit.credentials import Credentials, credentials_of
 from dicomgate.kit.equal_time import MeasuredFloor, seconds_left
 from dicomgate.kit.failover import Failover, NoAnswerError
+from dicomgate.kit.verified import Verified
 from dicomgate.kit.watched import Watched
 
 from .directory import DECOY, Directory
@@ -45,11 +48,13 @@ class Ldap(Settings):
     _floor: MeasuredFloor = field(init=False, repr=False)
     _directories: dict[str, Directory] = field(init=False, repr=False, default_factory=dict)
     _failover: Failover[Directory] | None = field(init=False, repr=False, default=None)
+    _verified: Verified = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._tls = Watched([] if self.ca is None else [self.ca], lambda: tls_context(self.ca), log=_log)
         self._floor = MeasuredFloor(most=self.deadline.total_seconds() / 2)
+        self._verified = Verified(self.remember.total_seconds(), from_use=False)
 
     @property
     def answers_within(self) -> timedelta:
@@ -69,6 +74,7 @@ class Ldap(Settings):
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._verified.forget()
         directories, self._directories, self._failover = self._directories, {}, None
         for directory in directories.values():
             await directory.close()
@@ -78,6 +84,12 @@ class Ldap(Settings):
         credentials = credentials_of(attempt, LONGEST_NAME)
         if not isinstance(credentials, Credentials):
             return credentials
+        ask = partial(self._ask, credentials)
+        if not self.remember:
+            return await ask()
+        return await self._verified.decide(credentials.name, credentials.passcode, verify=ask)
+
+    async def _ask(self, credentials: Credentials) -> Decision:
         begin = time.monotonic()
         name = self.without_domain(credentials.name)
         problem = credentials.problem or self._problem(name, credentials.passcode)

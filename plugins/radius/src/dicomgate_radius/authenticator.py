@@ -3,6 +3,7 @@
 Rule 1: a passcode that is empty, or that RADIUS cannot carry exactly as it is, is refused without asking a server.
 Rule 2: no answer, or none that is authentic, is `Unavailable`: it is never taken for a rejection.
 Rule 3: requests carry a Message-Authenticator, and answers must have one. No key changes that.
+Rule 4: a server is asked about each login, unless `remember` says for how long a right passcode is good.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -21,6 +23,7 @@ from dicomgate.kit.addresses import parse_address, show_address
 from dicomgate.kit.credentials import Credentials, credentials_of
 from dicomgate.kit.failover import Failover, NoAnswerError
 from dicomgate.kit.files import read_secret
+from dicomgate.kit.verified import Verified
 
 from .messages import LONGEST_VALUE, Question, passcode_problem, read_answer
 from .server import Server
@@ -56,15 +59,22 @@ class Radius:
     retry_after: timedelta = timedelta(seconds=0.6)
     """A request without an answer is sent again each time this has passed."""
 
+    remember: timedelta = timedelta(0)
+    """How long a right passcode is accepted without asking again. Never with one-time codes: they would work twice."""
+
     handles: ClassVar = frozenset({IdentityType.USERNAME_AND_PASSCODE})
     _identifier: str = field(init=False, repr=False)
     _servers: dict[str, Server] = field(init=False, repr=False)
     _failover: Failover[Server] = field(init=False, repr=False)
+    _verified: Verified = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         seconds, again = self.attempt_timeout.total_seconds(), self.retry_after.total_seconds()
         if not 0.1 <= seconds <= 60 or not 0.1 <= again <= 60:
             raise ConfigError("attempt_timeout and retry_after: 100ms to 60s")
+        if not timedelta(0) <= self.remember <= timedelta(days=1):
+            raise ConfigError("remember: at most 24h")
+        self._verified = Verified(self.remember.total_seconds(), from_use=False)
         self._identifier = socket.gethostname() if self.nas_identifier is None else self.nas_identifier
         if not 1 <= len(self._identifier.encode()) <= LONGEST_VALUE or not self._identifier.isprintable():
             raise ConfigError(f"nas_identifier: must be 1 to {LONGEST_VALUE} printable bytes")
@@ -103,6 +113,7 @@ class Radius:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._verified.forget()
         for server in self._servers.values():
             await server.close()
 
@@ -131,6 +142,14 @@ class Radius:
             called_station=attempt.called_ae_title,
             nas_identifier=self._identifier,
         )
+        if not self.remember:
+            return await self._ask(question)
+        # With all that the server is told: it may accept a user at one address and not at another.
+        told = question.calling_station, question.called_station
+        ask = partial(self._ask, question)
+        return await self._verified.decide(credentials.name, credentials.passcode, *told, verify=ask)
+
+    async def _ask(self, question: Question) -> Decision:
         try:
             name, answer = await self._failover.ask(lambda server, seconds: server.ask(question, seconds))
         except NoAnswerError as error:
