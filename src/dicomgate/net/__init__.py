@@ -7,6 +7,7 @@ Modules:
     arrival        From the accept to a client whose address and certificate are known: TLS, where the listener has it
     capacity       How many connections there may be: in all and of one source, before and after their login
     connection     One side of an association: a non-blocking stream, and what is still to be sent on it
+    deadlines      Deadlines of the few lengths that all associations share, such as ARTIM
     descriptors    File descriptors: raise the soft limit to what the limits need, or lower the limits to what there is
     dial           Connect to the PACS: its addresses in parallel, with TLS; nothing blocks the event loop
     keepalive      TCP keepalive: notice a peer that has vanished without a word, such as one that was switched off

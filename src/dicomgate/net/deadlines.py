@@ -1,4 +1,4 @@
-"""Deadlines of the few lengths that all associations share: ARTIM, the decision, the upstream's answer, the close.
+"""Deadlines of the few lengths that all associations share, such as ARTIM.
 
 Of one length, the one that began first is due first. So a queue takes the place of the event loop's heap, and one timer
 of the loop waits for the first in it. A short association has five deadlines, and nearly all are cancelled.
