@@ -69,6 +69,27 @@ async def ask(authenticator: Any, *, deadline: timedelta = LONG) -> Decision:
         return await link.ask(ALICE)
 
 
+@pytest.mark.parametrize("late", [False, True])
+async def test_what_an_authenticator_begins_and_keeps_does_not_keep_the_passcode(late: bool) -> None:
+    """A connection that one attempt opens serves others for hours, in the context of the first."""
+    opened: list[asyncio.Task[bool]] = []
+
+    class Pool:
+        async def authenticate(self, attempt: Attempt) -> Decision:
+            opened.append(asyncio.create_task(asyncio.Event().wait()))
+            await asyncio.sleep(60 if late else 0)
+            return Accept("alice")
+
+    secret = bytes(bytearray(b"no other object"))
+    link = Link("pool", Pool(), deadline=SHORT if late else LONG)
+    before = sys.getrefcount(secret)
+    assert isinstance(await link.ask(attempt(passcode("alice", secret))), Unavailable if late else Accept)
+    await asyncio.sleep(0)
+    assert not opened[0].done(), "a control: it lives"
+    assert sys.getrefcount(secret) == before
+    opened[0].cancel()
+
+
 class SecretError(Exception):
     """It tells the passcode wherever an exception can tell anything."""
 

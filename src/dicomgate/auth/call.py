@@ -81,24 +81,32 @@ class Call:
         if task is not None:
             task.remove_done_callback(self._answered)
             task.cancel()
-        self._done = _ignore
+        self._forget()
 
     def _too_late(self) -> None:
-        done = self._done
+        done, unavailable = self._done, self._unavailable
         why = _NO_TURN if self._waits else f"no answer within {self._deadline:g} s"
         self.cancel()
-        done(self._looked(self._unavailable(why)))
+        done(self._looked(unavailable(why)))
 
     def _answered(self, task: asyncio.Task[Decision | Defect]) -> None:
         if self._task is None:
             return  # it was cancelled while this callback was on its way
-        # The caller refers to this call. Without references back, nothing is left for the garbage collector.
-        self._task, done, self._done = None, self._done, _ignore
+        done, unavailable = self._done, self._unavailable
+        self._task = None
+        self._forget()
         self._timer.cancel()
         broken = task.cancelled() or task.exception() is not None
         answer = Defect("it broke the task it ran in") if broken else task.result()
-        decision = self._unavailable(f"defect: {answer.what}") if isinstance(answer, Defect) else answer
+        decision = unavailable(f"defect: {answer.what}") if isinstance(answer, Defect) else answer
         done(self._looked(decision) if isinstance(decision, Unavailable) else decision)
+
+    def _forget(self) -> None:
+        """Refer to nothing: a connection that was opened meanwhile refers to this call as long as it lives.
+
+        The attempt has a passcode in it. And the caller refers to this call: nothing is left for the garbage collector.
+        """
+        self._done, self._unavailable = _ignore, Unavailable
 
     def _looked(self, unavailable: Unavailable) -> Unavailable:
         return replace(unavailable, looked=True) if self.looked else unavailable
