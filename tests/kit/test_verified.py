@@ -158,6 +158,33 @@ async def test_a_guess_while_the_server_is_down_is_told_from_an_outage() -> None
         directory.server.let.set()
 
 
+async def test_a_guess_while_the_owner_is_verified_is_told_from_an_outage() -> None:
+    """Else an overloaded gateway would compare guesses with a passcode that is under way, and count none of them."""
+
+    class Directory:
+        verified = Verified()
+        server = Server(Unavailable("too many wait"))
+
+        async def authenticate(self, attempt: Attempt) -> Decision:
+            identity = attempt.identity
+            assert identity is not None
+            return await self.verified.decide(identity.primary, identity.secondary, verify=self.server.verify)
+
+    link = Link("directory", directory := Directory())
+    directory.server.let.clear()
+    names = ("alice", "right"), ("alice", "right"), ("alice", "guess"), ("bob", "guess")
+    asking = [asyncio.ensure_future(link.ask(attempt(passcode(*name)))) for name in names]
+    await asyncio.sleep(0.01)
+    directory.verified.forget()  # as at a reload, which loses count of nobody
+    directory.server.let.set()
+    decisions = await asyncio.gather(*asking)
+    assert [getattr(decision, "looked", None) for decision in decisions] == [False, False, True, False]
+    decision = await link.ask(attempt(passcode("alice", "guess")))
+    assert isinstance(decision, Unavailable)
+    assert not decision.looked, "nothing is under way any more"
+    assert not directory.verified._users
+
+
 _FORK = """
 import asyncio, os
 from dicomgate import Accept, Reject

@@ -6,12 +6,13 @@ import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Literal
+from typing import Literal, cast
 
 import pytest
 
 from dicomgate import Accept, Identity, IdentityType, Pass, Reject, Unavailable
 from dicomgate.kit import equal_time
+from dicomgate.kit.patience import Asking, asking
 from dicomgate_passcode import Passcode, authenticator, dummy_hash, hashing
 from dicomgate_passcode.hashing import HashingFailedError, read_cost
 from dicomgate_passcode.users_file import read_users_file
@@ -94,6 +95,17 @@ async def test_a_passcode_is_bytes(users_file: Path) -> None:
 )
 async def test_only_exactly_the_name_is_known(user: str | bytes, users_file: Path) -> None:
     assert await Passcode(file=users_file).authenticate(login(user)) == Reject("unknown user")
+
+
+async def test_a_wrong_passcode_is_a_guess_even_if_its_refusal_comes_too_late(users_file: Path, clock: Clock) -> None:
+    """The right one is accepted in time also where a dear hash makes refusals later than the time-out."""
+    passcode = Passcode(file=users_file)
+    for secret, compared in (b"wrong", True), (b"secret", False):
+        question = SimpleNamespace(looked=False)
+        before = asking.set(cast(Asking, question))
+        await passcode.authenticate(login(passcode=secret))
+        asking.reset(before)
+        assert question.looked is compared
 
 
 @pytest.mark.parametrize(

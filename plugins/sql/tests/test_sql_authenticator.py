@@ -6,12 +6,13 @@ import logging
 import threading
 from datetime import timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from dicomgate import Accept, Identity, IdentityType, Pass, Reject, Unavailable
 from dicomgate.kit import equal_time
+from dicomgate.kit.patience import Asking, asking
 from dicomgate.testing import ask, attempt, passcode
 from dicomgate.testing.peers.loopback import wait_until
 from dicomgate_passcode import HashingFailedError, dummy_hash, make_hash
@@ -171,6 +172,17 @@ async def test_every_attempt_costs_one_verification_in_a_thread_and_the_floor(
         assert slept == [], "who is right need not wait"
     else:
         assert 0.29 <= slept[-1] <= 0.4, "the floor, and some of what the database takes"
+
+
+async def test_a_wrong_passcode_is_a_guess_even_if_its_refusal_comes_too_late(backend: Backend) -> None:
+    """The right one is accepted in time also where a dear hash makes refusals later than the time-out."""
+    async with backend.make() as sql:
+        for secret, compared in (b"wrong", True), (b"secret", False):
+            question = SimpleNamespace(looked=False)
+            before = asking.set(cast(Asking, question))
+            await sql.authenticate(attempt(passcode("alice", secret)))
+            asking.reset(before)
+            assert question.looked is compared
 
 
 async def test_the_costliest_hash_is_learnt_from_a_login_right_or_wrong(

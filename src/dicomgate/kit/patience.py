@@ -38,6 +38,13 @@ asking: ContextVar[Asking | None] = ContextVar("asking", default=None)
 """Set by the gateway around each question; None elsewhere, for example in a test, where nothing limits the waiting."""
 
 
+def compared() -> None:
+    """The credential was compared with something: the attempt is a guess, even if its answer does not come in time."""
+    question = asking.get()
+    if question is not None:
+        question.looked = True
+
+
 @contextmanager
 def waiting() -> Iterator[None]:
     """While the block lasts, the attempt waits: the `timeout` stands still, and `patience` passes. Do not nest it."""

@@ -7,8 +7,9 @@ Rule 2: a credential is remembered together with what it was verified against, f
         read anew for every login, nothing goes stale: with another hash, or none, it is not the same credential.
 Rule 3: in memory alone, and never a credential: what is kept is an HMAC under a key that is made for this object. It is
         forgotten when its authenticator ends, so at every reload, and in a child process.
-Rule 4: while it remembers a credential of a user, another one for the same user is a guess, and the throttle counts it
-        whatever else happens: a server that is down must not allow guesses without end.
+Rule 4: while it remembers a credential of a user, or one is being verified, another one for the same user is a guess,
+        and the throttle counts it whatever else happens: a server that is down, or overloaded, must not allow guesses
+        without end.
 Rule 5: the question whether something is remembered takes the same time whatever was asked. Only a right credential is
         answered sooner, and that it is right, the answer says anyway.
 """
@@ -25,7 +26,7 @@ from collections.abc import Awaitable, Callable
 from weakref import WeakSet
 
 from ..contract import Accept, Decision
-from .patience import asking, waiting
+from .patience import compared, waiting
 
 SECONDS = 600.0
 MOST = 20_000
@@ -49,7 +50,7 @@ class Verified:
         self._clock = clock
         self._key = bytearray(secrets.token_bytes(32))
         self._accepted: OrderedDict[bytes, tuple[float, Accept, str | bytes]] = OrderedDict()
-        self._users: Counter[str | bytes] = Counter()
+        self._users: Counter[str | bytes] = Counter()  # of what is remembered, and of what is under way
         self._under_way: dict[bytes, asyncio.Future[Decision]] = {}
         _all.add(self)
 
@@ -67,9 +68,10 @@ class Verified:
                 return under_way.result()
         if (accept := self._recall(digest)) is not None:
             return accept
-        if user in self._users and (question := asking.get()) is not None:
-            question.looked = True  # it was compared with what is remembered: a guess, even if the server is down
+        if user in self._users:
+            compared()
         outcome = self._under_way[digest] = asyncio.get_running_loop().create_future()
+        self._users[user] += 1
         try:
             decision = await verify()
             if isinstance(decision, Accept) and decision.once is None:
@@ -77,6 +79,7 @@ class Verified:
             outcome.set_result(decision)
         finally:
             del self._under_way[digest]
+            self._leave(user)
             outcome.cancel()  # no effect where there is a result
         return decision
 
@@ -115,10 +118,12 @@ class Verified:
 
     def _drop(self, digest: bytes) -> None:
         if (dropped := self._accepted.pop(digest, None)) is not None:
-            user = dropped[2]
-            self._users[user] -= 1
-            if not self._users[user]:
-                del self._users[user]
+            self._leave(dropped[2])
+
+    def _leave(self, user: str | bytes) -> None:
+        self._users[user] -= 1
+        if self._users[user] <= 0:  # less where everything was forgotten in between
+            del self._users[user]
 
 
 def _forget_all() -> None:

@@ -22,6 +22,7 @@ from typing import Literal
 from dicomgate import Accept, Attempt, Decision, Identity, IdentityType, Pass, Reject, Unavailable, always
 from dicomgate.kit.credentials import name_of
 from dicomgate.kit.equal_time import seconds_left
+from dicomgate.kit.patience import compared
 from dicomgate.kit.threads import ComputingThreads
 from dicomgate.kit.verified import Verified
 
@@ -88,6 +89,8 @@ class Passcode:
     async def _verify(self, identity: Identity, user: User | None, dummy: DummyHash) -> Decision:
         began, decision = await self._threads.run(self._timed, identity, user, dummy)
         if not isinstance(decision, Accept):
+            if not isinstance(decision, Unavailable):
+                compared()  # or refusals that the floor makes late would be guesses that nobody counts
             await asyncio.sleep(seconds_left(began, dummy.floor))
         return decision
 
