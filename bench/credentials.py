@@ -101,12 +101,18 @@ def ldap_remembering(folder: Path, stack: ExitStack) -> Login:
     return ldap(folder, stack, remember="10m")
 
 
-def radius(folder: Path, stack: ExitStack) -> Login:
+def radius(folder: Path, stack: ExitStack, **keys: Any) -> Login:
     """FreeRADIUS with a file of users."""
     from dicomgate.testing.peers.freeradius import SECRET, FreeRadius
 
     server = stack.enter_context(FreeRadius(folder / "raddb"))
-    return _again(use="radius", servers=[server.address], secret_file=_secret(folder / "radius.secret", SECRET))
+    secret = _secret(folder / "radius.secret", SECRET)
+    return _again(use="radius", servers=[server.address], secret_file=secret, **keys)
+
+
+def radius_remembering(folder: Path, stack: ExitStack) -> Login:
+    """The same; a passcode that the server has accepted is remembered."""
+    return radius(folder, stack, remember="10m")
 
 
 def jwt_rs256(folder: Path, stack: ExitStack) -> Login:

@@ -27,7 +27,8 @@ from .results import Bar, Comparison, Options, Sample, interleave, tell
 
 _TRIVIAL = "trivial"
 _PASSCODE, _SQLITE, _POSTGRESQL = "passcode file", "SQLite", "PostgreSQL"
-_LDAP, _REMEMBERING, _RADIUS = "LDAP", "LDAP with remember", "RADIUS"
+_LDAP, _LDAP_REMEMBERING = "LDAP", "LDAP with remember"
+_RADIUS, _RADIUS_REMEMBERING = "RADIUS", "RADIUS with remember"
 _RS256, _ES256, _SAML, _KERBEROS = "JWT RS256", "JWT ES256", "SAML", "Kerberos"
 
 _LOGINS: dict[str, Callable[[Path, ExitStack], Login]] = {
@@ -36,15 +37,16 @@ _LOGINS: dict[str, Callable[[Path, ExitStack], Login]] = {
     _SQLITE: credentials.sqlite,
     _POSTGRESQL: credentials.postgresql,
     _LDAP: credentials.ldap,
-    _REMEMBERING: credentials.ldap_remembering,
+    _LDAP_REMEMBERING: credentials.ldap_remembering,
     _RADIUS: credentials.radius,
+    _RADIUS_REMEMBERING: credentials.radius_remembering,
     _RS256: credentials.jwt_rs256,
     _ES256: credentials.jwt_es256,
     _SAML: credentials.saml_assertions,
     _KERBEROS: credentials.kerberos_tickets,
 }
 _LEAST = {
-    _PASSCODE: 0.9, _SQLITE: 0.6, _POSTGRESQL: 0.6, _REMEMBERING: 0.8, _RS256: 0.8, _ES256: 0.8, _SAML: 0.5,
+    _PASSCODE: 0.9, _SQLITE: 0.6, _POSTGRESQL: 0.6, _LDAP_REMEMBERING: 0.8, _RS256: 0.8, _ES256: 0.8, _SAML: 0.5,
     _KERBEROS: 0.5,
 }  # fmt: skip
 """Of the rate with the trivial authenticator."""
