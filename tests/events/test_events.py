@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, fields, is_dataclass
 from datetime import UTC, datetime
 from typing import get_args
 
@@ -18,13 +17,12 @@ def test_every_event_has_the_id_of_its_association_and_a_time() -> None:
     kinds = get_args(Event)
     assert {kind.__name__ for kind in kinds} == {"Opened", "Decided", "Refused", "Established", "Closed"}
     for kind in kinds:
-        assert is_dataclass(kind)
-        assert [field.name for field in fields(kind)][:2] == ["facts", "time"]
+        assert kind._fields[:2] == ("facts", "time")
 
 
 def test_what_was_told_cannot_be_changed() -> None:
     refused = Refused(FACTS, NOW, "A-ASSOCIATE-RJ", "why", ReasonClass.TLS)
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         refused.reason = "another"  # type: ignore[misc]
     with pytest.raises((AttributeError, TypeError)):
         refused.passcode = "x"  # type: ignore[attr-defined]
@@ -32,7 +30,7 @@ def test_what_was_told_cannot_be_changed() -> None:
 
 
 def test_no_field_could_hold_a_credential() -> None:
-    names = {*Facts._fields, *(field.name for kind in get_args(Event) for field in fields(kind))}
+    names = {*Facts._fields, *(name for kind in get_args(Event) for name in kind._fields)}
     assert names.isdisjoint({"identity", "primary", "secondary", "passcode", "ticket", "token", "server_response"})
     assert "claimed" in names
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import replace
 
 import pytest
 
@@ -48,12 +47,12 @@ WHO = f'{WHERE}, CT1 -> PACS, user "alice.liddell" (staff)'
             f'a1: login refused: {WHERE}, CT1 -> PACS, claimed user "alice": {WRONG}',
         ),
         (
-            replace(REFUSED, reason="down", reason_class=ReasonClass.UNAVAILABLE, facts=TICKET),
+            REFUSED._replace(reason="down", reason_class=ReasonClass.UNAVAILABLE, facts=TICKET),
             "ERROR",
             f"a1: refused: {WHERE}, CT1 -> PACS, identity type 3: down; answered with A-ASSOCIATE-RJ 1,2,1",
         ),
         (
-            replace(REFUSED, answer="", reason="no TLS", reason_class=ReasonClass.TLS, facts=ADDRESS),
+            REFUSED._replace(answer="", reason="no TLS", reason_class=ReasonClass.TLS, facts=ADDRESS),
             "WARNING",
             f"a1: refused: {WHERE}: no TLS; answered with a closed connection",
         ),
@@ -68,7 +67,7 @@ WHO = f'{WHERE}, CT1 -> PACS, user "alice.liddell" (staff)'
             f"a1: closed (released): {WHO}, upstream pacs: {RELAYED}",
         ),
         (
-            replace(CLOSED, cause=Cause.IDLE, detail="30m"),
+            CLOSED._replace(cause=Cause.IDLE, detail="30m"),
             "WARNING",
             f"a1: closed (idle for too long: 30m): {WHO}, upstream pacs: {RELAYED}",
         ),
@@ -82,17 +81,17 @@ def test_the_line_of_an_event(event: Event, level: str, line: str, caplog: pytes
 
 @pytest.mark.parametrize("cause", Cause)
 def test_every_cause_has_its_words(cause: Cause, caplog: pytest.LogCaptureFixture) -> None:
-    write_log(replace(CLOSED, cause=cause))
+    write_log(CLOSED._replace(cause=cause))
     assert cause.value in caplog.text
 
 
 def poisoned(text: str) -> list[Event]:
     return [
-        replace(REFUSED, facts=CLAIMED._replace(claimed=text)),
-        replace(REFUSED, reason=text),
-        replace(ESTABLISHED, facts=FACTS._replace(user=text)),
-        replace(ESTABLISHED, facts=FACTS._replace(called_ae_title=text, calling_ae_title=text)),
-        replace(CLOSED, detail=text),
+        REFUSED._replace(facts=CLAIMED._replace(claimed=text)),
+        REFUSED._replace(reason=text),
+        ESTABLISHED._replace(facts=FACTS._replace(user=text)),
+        ESTABLISHED._replace(facts=FACTS._replace(called_ae_title=text, calling_ae_title=text)),
+        CLOSED._replace(detail=text),
     ]
 
 
@@ -123,7 +122,7 @@ def test_quoted_shows_what_is_printable_and_escapes_the_rest() -> None:
 
 def test_a_line_ends_no_quote_early(caplog: pytest.LogCaptureFixture) -> None:
     """Nobody can put words of ours behind a name: the only quotes that are not escaped are those around it."""
-    write_log(replace(REFUSED, facts=CLAIMED._replace(claimed='x": staff: "y')))
+    write_log(REFUSED._replace(facts=CLAIMED._replace(claimed='x": staff: "y')))
     assert 'claimed user "x\\": staff: \\"y": staff: wrong passcode' in caplog.text
 
 

@@ -13,11 +13,10 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import Enum
 from json.encoder import encode_basestring_ascii
-from operator import attrgetter
 from pathlib import Path
 from types import NoneType
 from typing import Any, TypeAlias, cast, get_args
@@ -42,14 +41,13 @@ def record(event: Event) -> dict[str, object]:
 
 def _line(event: Event, head: str = "") -> str:
     """The JSON object of one event, as a line; `head` is what stands behind its kind."""
-    facts, *own = _READ[event.__class__](event)
+    facts, *own = event
     return _LINES[event.__class__] % (head, *[_ENCODE[value.__class__](value) for value in (*facts, *own)])
 
 
 def line_of_loss(lost: Lost, node: str) -> str:
     """The line that tells of records that are missing."""
-    values = {field.name: getattr(lost, field.name) for field in fields(Lost)}
-    return f"{_object({'event': 'Lost', 'node': node, **values})}\n"
+    return f"{_object({'event': 'Lost', 'node': node, **asdict(lost)})}\n"
 
 
 def _text(value: str) -> str:
@@ -92,9 +90,7 @@ def _template(kind: type, names: Sequence[str]) -> str:
     return f'{{"event": "{kind.__name__}"%s, {", ".join(members)}}}\n'
 
 
-_OWN_FIELDS = {kind: tuple(field.name for field in fields(kind))[1:] for kind in get_args(Event)}
-_READ = {kind: attrgetter("facts", *own) for kind, own in _OWN_FIELDS.items()}
-_LINES = {kind: _template(kind, (*Facts._fields, *own)) for kind, own in _OWN_FIELDS.items()}
+_LINES = {kind: _template(kind, (*Facts._fields, *kind._fields[1:])) for kind in get_args(Event)}
 
 
 def cannot_be_written(path: Path | None, error: OSError) -> StartError:

@@ -8,9 +8,10 @@ such as a health check, has no records: it is counted. Reasons are for the opera
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 
@@ -86,16 +87,14 @@ class Facts(NamedTuple):
     upstream: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """A connection was accepted."""
 
     facts: Facts
     time: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     """The authenticators were asked."""
 
     facts: Facts
@@ -103,11 +102,10 @@ class Decided:
     outcome: Outcome
     reason: str
     groups: tuple[str, ...] = ()
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """An association was refused. `answer` is what the client received, in words; "" if it was only closed."""
 
     facts: Facts
@@ -117,8 +115,7 @@ class Refused:
     reason_class: ReasonClass
 
 
-@dataclass(frozen=True, slots=True)
-class Established:
+class Established(NamedTuple):
     """The client has its A-ASSOCIATE-AC; from now on bytes are relayed. SOP classes accepted and rejected by UID.
 
     `left_out` says what of the request and the answer was not taken over, because it was not as the standard says.
@@ -131,8 +128,7 @@ class Established:
     left_out: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(NamedTuple):
     """The end. Bytes and PDUs are those relayed after Established."""
 
     facts: Facts
