@@ -20,7 +20,8 @@ unless they are the same:
        asks again: clients that come at once, for one account or from one address, must not lock each other out.
        Otherwise it is refused.
     5. The chain gives a verdict. An accepted credential with `once` is redeemed at the store, for its first use only.
-    6. The charge is settled. Accepted with a secret: `succeeded`. Accepted without one, or unavailable for a known
+    6. The charge is settled. Accepted with a secret: `succeeded`, or the charge is passed on to the next attempt
+       (`StandingCharges`), which step 4 then need not count. Accepted without one, or unavailable for a known
        subject: `refund`. Anything else stays counted. At last the outcome is remembered for steps 1 to 3.
 
 Cancelling what `begin` returned stops the attempt at any step; what was counted stays counted.
@@ -41,6 +42,7 @@ from ..kit.patience import waited
 from ..state.protocol import SharedState, StateUnavailable
 from .recent_credentials import Outcome, Recent, RecentCredentials
 from .single_use import redeemed
+from .standing import StandingCharges
 from .throttle import Charge, Subject, Throttle
 from .under_way import UnderWay
 
@@ -56,14 +58,17 @@ class Guard:
         self._throttle = throttle
         self._recent = recent
         self._under_way = UnderWay()
+        self._standing = StandingCharges(0 if throttle is None else throttle.ahead, self._write)
         self._writing: set[asyncio.Task[None]] = set()
 
     def forget(self) -> None:
         """Forget the recent credentials, not what is counted: authenticators may answer differently now."""
         self._recent.forget()
+        self._standing.end()
 
     async def flush(self) -> None:
-        """Wait for pending writes: no longer than a deadline or two of the state."""
+        """Take back what stands, and wait for pending writes: no longer than a deadline or two of the state."""
+        self._standing.end()
         if self._writing:
             await asyncio.wait(self._writing)
 
@@ -115,7 +120,7 @@ class Guard:
         """Count the attempt, have it verified, settle the charge: steps 4 to 6."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        while True:
+        while (charge := self._standing.pop(subject)) is None:
             why_not, charge = await throttle.take(subject)
             if not why_not:
                 break
@@ -141,7 +146,8 @@ class Guard:
         """What the verdict changes about what was counted."""
         accepted = isinstance(verdict.decision, Accept)
         if accepted and _shows_a_secret(identity):
-            await _logging_failure(partial(throttle.succeeded, subject, charge))
+            succeeded = partial(throttle.succeeded, subject, charge)
+            await _logging_failure(partial(self._standing.settle, subject, charge, succeeded))
         elif accepted or (charge.known and _nothing_learned(verdict)):
             # No refund for unknown subjects: an authenticator that accepts at once, and rejects only after its
             # deadline, would otherwise be an oracle.

@@ -25,6 +25,7 @@ each further one waits twice as long as the one before, and after `most` in a ro
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import shlex
 from collections.abc import Collection, Sequence
@@ -90,11 +91,15 @@ def subject_of(attempt: Attempt, domains: Collection[str] = ()) -> Subject:
 
 
 class Charge(NamedTuple):
-    """An attempt that was counted: in which store, with which counters, and whether its subject is known there."""
+    """An attempt that was counted: in which store, with which counters, and whether its subject is known there.
+
+    `at`: the time of the event loop at which the store was asked.
+    """
 
     state: SharedState
     known: bool
     keys: Sequence[str]
+    at: float
 
 
 class Throttle:
@@ -117,18 +122,24 @@ class Throttle:
         charge is that of the counter that holds it. Raises StateUnavailable if no store can count.
         """
         if subject.account == _TOO_LONG:
-            return _NAME_TOO_LONG, Charge(self._state, False, subject.counters[:1])
+            return _NAME_TOO_LONG, Charge(self._state, False, subject.counters[:1], 0.0)
+        began = asyncio.get_running_loop().time()
         known, unknown = self._backoffs(subject)
         state, grant = await self._ask(subject.key, known, unknown)
         counted = [backoff.key for backoff in (known if grant.known else unknown)]
         keys = [grant.held] if grant.held else counted
-        return _why_not(grant), Charge(state, grant.known, keys)
+        return _why_not(grant), Charge(state, grant.known, keys, began)
 
     async def look(self, subject: Subject) -> str:
         """Why an attempt would have to wait now, or ""; nothing is counted. Raises StateUnavailable."""
         if subject.account == _TOO_LONG:
             return _NAME_TOO_LONG
         return _why_not(await self._state.look(subject.key, *self._backoffs(subject)))
+
+    @property
+    def ahead(self) -> int:
+        """How many charges of one source may stand, see `standing`."""
+        return self._settings.source_free // 4
 
     @property
     def counts_alone(self) -> bool:
