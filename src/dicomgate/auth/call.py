@@ -42,7 +42,7 @@ class Call:
         self._done = done
         self._task: asyncio.Task[Decision | Defect] | None = None
         self._loop = asyncio.get_running_loop()
-        self._waits = False
+        self._waits = 0  # parts of the authenticator that wait now
         self._timer = self._loop.call_later(deadline, self._too_late)
 
     def begin(self, deciding: Coroutine[object, object, Decision | Defect]) -> None:
@@ -58,14 +58,16 @@ class Call:
     def wait(self) -> None:
         """From now on the attempt waits, and its patience passes."""
         if self._task is not None:
-            self._left = self._pass(self.patience)
-            self._waits = True
+            self._waits += 1
+            if self._waits == 1:
+                self._left = self._pass(self.patience)
 
     def work(self) -> None:
         """From now on the authenticator works, and its deadline passes."""
         if self._task is not None:
-            self.patience = self._pass(self._left)
-            self._waits = False
+            self._waits -= 1
+            if not self._waits:
+                self.patience = self._pass(self._left)
 
     def _pass(self, seconds: float) -> float:
         """Let this time pass from now on. Returns what is left of the one that has passed so far."""

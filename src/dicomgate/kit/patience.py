@@ -47,7 +47,7 @@ def compared() -> None:
 
 @contextmanager
 def waiting() -> Iterator[None]:
-    """While the block lasts, the attempt waits: the `timeout` stands still, and `patience` passes. Do not nest it."""
+    """While the block lasts, the attempt waits: the `timeout` stands still, and `patience` passes."""
     question = asking.get()
     if question is None:
         yield
