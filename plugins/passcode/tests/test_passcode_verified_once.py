@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from dicomgate import Accept, Reject
+from dicomgate import Accept, Pass, Reject
 from dicomgate.testing import ask
 from dicomgate_passcode import Passcode, dummy_hash, hashing
 from plugins.passcode.tests.users import cheap_hash, login
@@ -93,6 +94,19 @@ async def test_another_authenticator_and_the_same_one_after_a_reload_know_nothin
         verified.clear()
         assert await passcode.authenticate(login()) == ALICE
         assert verified == [b"secret"]
+
+
+async def test_a_line_without_a_hash_is_no_unknown_user_from_the_moment_it_is_there(users_file: Path) -> None:
+    """Also while the same is being verified for one who came before, and is passed on to the next authenticator."""
+    users_file.write_text("bert:\n")
+    async with Passcode(file=users_file, unknown_user="pass") as passcode:
+        before = asyncio.ensure_future(passcode.authenticate(login()))
+        while not passcode._verified._under_way:
+            await asyncio.sleep(0)
+        users_file.write_text("alice:\n")
+        passcode._users.current()  # in the same turn: before the other has its answer
+        after = asyncio.ensure_future(passcode.authenticate(login()))
+        assert [type(decision) for decision in await asyncio.gather(before, after)] == [Pass, Reject]
 
 
 async def test_a_name_alone_proves_nothing_that_could_be_remembered(users_file: Path) -> None:

@@ -78,8 +78,8 @@ class Passcode:
         verify = partial(self._verify, identity, user, snapshot.dummy)
         if identity.type is IdentityType.USERNAME_AND_PASSCODE:
             # With the hash: another one, or none, makes it another credential.
-            stored = "" if user is None else user.hash
-            decision = await self._verified.decide(identity.primary, identity.secondary, stored, verify=verify)
+            stored = () if user is None else (user.hash,)
+            decision = await self._verified.decide(identity.primary, identity.secondary, *stored, verify=verify)
         else:
             decision = await verify()
         if isinstance(decision, Reject | Pass):

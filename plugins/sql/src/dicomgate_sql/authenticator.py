@@ -173,8 +173,8 @@ class Sql:
         account, seconds = await self._look_up(name_of(identity))
         verify = partial(self._verify, identity.secondary, account, seconds)
         # With the hash, which was just read: another one, or none, makes it another credential.
-        stored = "" if account is None else account.hash
-        decision = await self._verified.decide(identity.primary, identity.secondary, stored, verify=verify)
+        stored = () if account is None else (account.hash,)
+        decision = await self._verified.decide(identity.primary, identity.secondary, *stored, verify=verify)
         if account is not None and isinstance(decision, Accept):
             return Accept(user=account.name, groups=account.groups)  # as they are now
         return decision
