@@ -19,6 +19,10 @@ from .errors import KerberosError
 _MUTUAL_REQUIRED = 0x20000000  # krb5.h: AP_OPTS_MUTUAL_REQUIRED
 _LONGEST_CREDENTIAL = 1024  # bytes; krb5.h: sizeof(krb5_creds) is less than 200
 _CLOCK_SKEW = 300  # seconds, if krb5.conf does not set it
+_AT_ONCE = ("krb5_parse_name", "krb5_unparse_name", "krb5_kt_resolve", "krb5_free_unparsed_name", "krb5_free_principal",
+            "krb5_free_ticket", "krb5_free_data_contents", "krb5_auth_con_free", "krb5_kt_close",
+            "krb5_free_context")  # fmt: skip
+"""What neither reads a file nor computes: to give Python's lock away for it, and wait for it, takes far longer."""
 
 
 class _Data(Structure):
@@ -63,9 +67,11 @@ class Accepted:
 def load() -> Any:
     """The library. Raises ConfigError if it is not installed."""
     try:
-        library = ctypes.CDLL("libkrb5.so.3")
+        library, keeping_the_lock = ctypes.CDLL("libkrb5.so.3"), ctypes.PyDLL("libkrb5.so.3")
     except OSError as error:
         raise ConfigError(f"{error}; install libkrb5-3 (Debian) or krb5-libs (Fedora)") from None
+    for function in _AT_ONCE:
+        setattr(library, function, getattr(keeping_the_lock, function))
     library.krb5_get_error_message.restype = c_void_p
     library.krb5_get_error_message.argtypes = (c_void_p, c_int32)
     for function in ("krb5_free_error_message", "krb5_free_unparsed_name", "krb5_free_principal",
