@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import threading
@@ -142,6 +143,36 @@ def test_nobody_waits_for_the_reload_of_another_thread(tmp_path: Path) -> None:
         finally:
             go_on.set()
         assert reload.result(10) == watched.current() == "new"
+
+
+async def reading_again(path: Path, changes: int) -> list[str]:
+    """What each of three tasks gets that come one after the other, the last ones while the first reads `path` anew."""
+    reading, go_on = threading.Event(), threading.Event()
+
+    def read() -> str:
+        text = path.read_text()
+        if text != "old":
+            reading.set()
+            assert go_on.wait(10)
+        return text
+
+    path.write_text("old")
+    watched = Watched([path], read, log=LOG)
+    path.write_text("new 1")
+    tasks = [asyncio.ensure_future(watched.current_async())]
+    assert await asyncio.to_thread(reading.wait, 10)
+    for change in range(2, changes + 1):
+        path.write_text(f"new {change}, longer")
+    tasks += [asyncio.ensure_future(watched.current_async()) for _ in range(2)]
+    await asyncio.sleep(0.05)
+    go_on.set()
+    return list(await asyncio.gather(*tasks))
+
+
+@pytest.mark.anyio
+async def test_a_task_that_comes_after_a_change_never_gets_what_was_before(tmp_path: Path) -> None:
+    assert await reading_again(tmp_path / "one", 1) == ["new 1"] * 3
+    assert (await reading_again(tmp_path / "two", 2))[1:] == ["new 2, longer"] * 2, "the first read came too soon"
 
 
 def test_a_change_while_the_files_are_read_is_seen_the_next_time(tmp_path: Path) -> None:

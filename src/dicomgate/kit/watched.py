@@ -4,7 +4,7 @@ Rule 1: a file that is missing, wrong or writable by everybody never replaces th
 Rule 2: a wrong file is not read again until it changes. A file that could not be read, for example because the process
         had no file descriptor left (EMFILE), is read again at the next use: a user or a key that the operator removed
         must not stay valid because of that.
-Rule 3: one log line for each change. A reload in one thread never makes another thread wait.
+Rule 3: one log line for each change. A reload in one thread never makes another thread wait, only tasks.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ from typing import Generic, TypeVar
 
 from ..errors import ConfigError
 from .files import FileStamp, trust_stamp
+from .patience import waiting
+
+_LOOK_AGAIN = 0.005
+"""Seconds after which who waits for a reload in another thread looks whether it is over."""
 
 T = TypeVar("T")
 _Stamp = tuple[FileStamp, ...]
@@ -62,8 +66,19 @@ class Watched(Generic[T]):
         return self._value
 
     async def current_async(self) -> T:
-        """As `current`, for an event loop: what has changed is read in a thread."""
-        return self._value if self._stamp() == self._seen else await asyncio.to_thread(self.current)
+        """As `current`, for an event loop: what has changed is read in a thread, and whoever comes meanwhile waits.
+
+        So a user whom the operator has just removed is not let in while the file is being read.
+        """
+        for _ in range(3):  # a reload under way may have begun before the last change, and one may fail each time
+            if self._stamp() == self._seen:
+                break
+            await asyncio.to_thread(self.current)
+            if self._reloading.locked():
+                with waiting():
+                    while self._reloading.locked():  # noqa: ASYNC110 (the thread belongs to no event loop)
+                        await asyncio.sleep(_LOOK_AGAIN)
+        return self._value
 
     def is_current(self, value: T) -> bool:
         """True if this is the value, and no file has changed since it was read. Reads none."""
