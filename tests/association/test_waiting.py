@@ -7,7 +7,7 @@ from struct import pack
 import pytest
 
 from dicomgate.association.pdv_stream import PdvStream
-from dicomgate.association.waiting import awaits_answer
+from dicomgate.association.waiting import awaits_answer, may_go_on
 from dicomgate.testing import raw
 
 
@@ -42,3 +42,11 @@ def test_who_waits(name: str) -> None:
     buffer = bytearray(pdus + RESPONSE)  # what stands behind the end is older
     stream.walk(buffer, len(pdus), PdvStream({1}, 0))
     assert awaits_answer(stream, buffer, len(pdus)) is (name in WAITS)
+
+
+@pytest.mark.parametrize(("control", "cut", "goes_on"), [(0, 0, True), (0, 1, False), (1, 0, True), (2, 0, False)])
+def test_who_stopped_between_two_pdus_of_a_data_set_or_command_set(control: int, cut: int, goes_on: bool) -> None:
+    for values in ([raw.pdv(1, b"ab", control)], [raw.pdv(1, b"ab", 3), raw.pdv(1, b"ab", control)]):
+        stream, pdus = PdvStream({1}, 0), raw.p_data(*values) * 2
+        stream.walk(pdus, len(pdus) - cut, PdvStream({1}, 0))
+        assert may_go_on(stream) is goes_on

@@ -21,7 +21,7 @@ from dicomgate.association import established
 from dicomgate.association.pdv_stream import PdvStream
 from dicomgate.events.events import Cause
 from dicomgate.net import relay as relay_module
-from dicomgate.net.connection import Connection, Stream
+from dicomgate.net.connection import SMALL, Connection, Stream
 from dicomgate.net.deadlines import Deadlines
 from dicomgate.net.relay import Direction, Relay
 from dicomgate.testing import raw
@@ -165,7 +165,9 @@ async def test_who_may_wait_for_an_acknowledgement_has_it_at_once(it: Relayed, m
     monkeypatch.setattr(Connection, "acknowledge", lambda connection: told.append(connection))
     it.start()
     response = raw.p_data(raw.pdv(1, bytes.fromhex("0000 0008 02000000 0101"), 3))
-    for piece, expected in ((response, 0), (response[:12], 1), (response[12:], 1), (DATA, 2), (DATA + b"\4", 3)):
+    great = raw.p_data(raw.pdv(1, bytes(SMALL), 0))
+    pieces = [(response, 0), (response[:12], 1), (response[12:], 1), (DATA, 2), (great, 3), (great[:-1], 3)]
+    for piece, expected in (*pieces, (great[-1:] + response + b"\4", 4)):
         await send(it.upstream, piece)
         passed = piece.removesuffix(b"\4")
         assert await read(it.client, len(passed)) == passed

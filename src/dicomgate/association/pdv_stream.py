@@ -60,8 +60,8 @@ class PdvStream:
     true if the last walk ended early, after `MOST_HEADERS`.
     """
 
-    __slots__ = ("_accepted", "_greatest", "_in_fragment", "_in_pdu", "aborted", "boundary", "found", "more",
-                 "pdus", "release_requested", "released")  # fmt: skip
+    __slots__ = ("_accepted", "_greatest", "_in_fragment", "_in_pdu", "aborted", "boundary", "control", "found",
+                 "more", "pdus", "release_requested", "released")  # fmt: skip
     skipped = 0
     """How many bytes must be passed over from the offset that `walk` returned: none, since everything passes."""
 
@@ -70,6 +70,7 @@ class PdvStream:
         self._greatest = maximum_length or 0xFFFF_FFFF
         self._in_fragment = 0  # bytes still to come of the fragment under way
         self._in_pdu = 0  # bytes still to come of the PDU after that fragment
+        self.control = 0  # the message control header that came last
         self.pdus = 0
         self.release_requested = False
         self.released = False
@@ -139,6 +140,7 @@ class PdvStream:
                             headers -= 1
                             self.pdus += 1
                             position += whole
+                    self.control = buffer[position + HEADER.size + PDV_HEADER - 1]
                     self.pdus += 1
                     position += whole
                 else:
@@ -175,6 +177,7 @@ class PdvStream:
             raise malformed(f"a presentation data value of {length} bytes, {self._in_pdu - 4} are left in its PDU")
         if not self._accepted[context]:
             raise malformed(f"a presentation data value on context {context}, which was not accepted")
+        self.control = control
         self._in_pdu -= 4 + length
         self._in_fragment = length - 2
         if 0 < self._in_pdu < PDV_HEADER:

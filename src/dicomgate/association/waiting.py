@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from struct import pack
 
-from .pdv_stream import PdvStream
+from .pdv_stream import LAST_FRAGMENT, PdvStream
 
 _LONGEST = 1_024  # bytes that are looked at; a command set has a few hundred
 # PS3.7 E.1: Command Data Set Type, and the Status that may be behind it, in the encoding of 6.3.1
@@ -27,3 +27,8 @@ def awaits_answer(stream: PdvStream, buffer: bytearray, end: int) -> bool:
         return True
     found = buffer.find(_NO_DATA_SET, 0, min(end, _LONGEST))
     return found >= 0 and not buffer.startswith(_PENDING, found + len(_NO_DATA_SET))
+
+
+def may_go_on(stream: PdvStream) -> bool:
+    """True if the sender has stopped between two PDUs of one command set or data set: it may hold the next one back."""
+    return stream.between_pdus and not stream.control & LAST_FRAGMENT

@@ -22,7 +22,7 @@ from .turns import Turns
 Stream = socket.socket | TlsStream
 _AT_ONCE = pack("ii", 1, 0)
 SMALL = 32_768
-"""Bytes in one piece; after a larger one the kernel acknowledges by itself."""
+"""Bytes in one piece; of a larger one the kernel acknowledges most by itself."""
 
 
 class Connection:
@@ -146,8 +146,8 @@ class Connection:
         """Have what was read acknowledged at once.
 
         A sender with Nagle's algorithm on, such as DCMTK, waits for the acknowledgement of what it sent before it sends
-        the rest of its PDU. The kernel delays that by 40 ms unless told to be quick, each time anew; after a piece that
-        is not `SMALL` it acknowledges by itself.
+        the rest of its PDU. The kernel delays that by 40 ms unless told to be quick, each time anew; of a piece that
+        is not `SMALL` it acknowledges most by itself.
         """
         try:  # noqa: SIM105 - `suppress` takes as long as the system call
             self.stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)

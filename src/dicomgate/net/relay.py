@@ -19,7 +19,7 @@ from ..association import effects as do
 from ..association.effects import Side
 from ..association.established import LINGER, Association
 from ..association.pdv_stream import PdvStream
-from ..association.waiting import awaits_answer
+from ..association.waiting import awaits_answer, may_go_on
 from ..events.events import Cause
 from .connection import SMALL, Connection
 from .deadlines import Deadline, Deadlines
@@ -143,7 +143,8 @@ class Relay:
             self._carry_out(self._association.ended(direction.side))
             return
         self._forward(direction, held + count)
-        if count < SMALL and (direction.held or not awaits_answer(direction.pdvs, self._buffer, held + count)):
+        pdvs, end = direction.pdvs, held + count
+        if direction.held or (may_go_on(pdvs) if count >= SMALL else not awaits_answer(pdvs, self._buffer, end)):
             direction.source.acknowledge()
 
     def _forward(self, direction: Direction, end: int) -> None:
