@@ -33,7 +33,7 @@ def test_the_time_to_work_and_the_time_to_wait_pass_once(steps: list[tuple[str, 
     answers: list[Decision] = []
 
     async def run() -> None:
-        call = Call("192.0.2.1", DEADLINE, PATIENCE, Unavailable, answers.append)
+        call = Call(loop, "192.0.2.1", DEADLINE, PATIENCE, Unavailable, answers.append)
         call.begin(never())
         waiting, worked, waited = 0, 0.0, 0.0
         for step, seconds in [*steps, *[("pass", 1.0)] * 7]:

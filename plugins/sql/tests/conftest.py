@@ -28,7 +28,7 @@ def _cheap_dummies(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _libraries_log_warnings_alone(caplog: pytest.LogCaptureFixture) -> None:
     """As in the gateway's own log."""
-    for name in ("aiosqlite", "psycopg", "sqlalchemy"):
+    for name in ("psycopg", "sqlalchemy"):
         caplog.set_level(logging.WARNING, name)
 
 

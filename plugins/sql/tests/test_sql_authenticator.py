@@ -171,7 +171,7 @@ async def test_every_attempt_costs_one_verification_in_a_thread_and_the_floor(
     if who == "user" and secret == b"secret":
         assert slept == [], "who is right need not wait"
     else:
-        assert 0.29 <= slept[-1] <= 0.4, "the floor, and some of what the database takes"
+        assert 0.25 <= slept[-1] <= 0.4, "the floor, and some of what the database takes"
 
 
 async def test_a_wrong_passcode_is_a_guess_even_if_its_refusal_comes_too_late(backend: Backend) -> None:

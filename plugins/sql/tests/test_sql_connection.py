@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -148,8 +149,16 @@ def test_a_file_that_is_no_authority(tmp_path: Path) -> None:
         sqlite(file, writes=False, timeout=1.0)
     file.touch(mode=0o600)
     made = sqlite(file, writes=False, timeout=1.0)
-    file.chmod(0o666)
-    with pytest.raises(ConfigError, match="everybody may write this file"):
-        made.for_each()
-    file.chmod(0o600)
-    made.for_each()
+    assert made.watched is not None
+    made.watched.check(pytest.fail)
+    for _ in range(2):
+        file.chmod(0o666)
+        with pytest.raises(ConfigError, match="everybody may write this file"):
+            made.watched.check(pytest.fail)
+        file.chmod(0o600)
+        changed = Mock()
+        made.watched.check(changed)
+        changed.assert_called_once()
+    file.unlink()
+    with pytest.raises(ConfigError, match="No such file"):
+        made.watched.check(pytest.fail)

@@ -27,6 +27,7 @@ class Call:
 
     def __init__(
         self,
+        loop: asyncio.AbstractEventLoop,
         address: str,
         deadline: float,
         patience: float,
@@ -41,7 +42,7 @@ class Call:
         self._unavailable = unavailable
         self._done = done
         self._task: asyncio.Task[Decision | Defect] | None = None
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._waits = 0  # parts of the authenticator that wait now
         self._timer = self._loop.call_later(deadline, self._too_late)
 

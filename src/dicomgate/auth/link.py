@@ -93,6 +93,7 @@ class Link:
         self._asynchronous = inspect.iscoroutinefunction(authenticate)
         self._authenticate: Callable[[Attempt], object] = authenticate
         self._workers = Line(workers)
+        self._loop: asyncio.AbstractEventLoop | None = None  # kept: before Python 3.12, to ask for it is a system call
 
     def handles(self, kind: IdentityType | None) -> bool:
         """True if attempts of this identity type (None: without identity) are shown to the authenticator."""
@@ -101,6 +102,7 @@ class Link:
 
     async def __aenter__(self) -> Link:
         """Raises StartError, with the authenticator's name."""
+        self._loop = asyncio.get_running_loop()
         if hasattr(self._authenticator, "__aenter__"):
             try:
                 await self._stack.enter_async_context(cast(AbstractAsyncContextManager[object], self._authenticator))
@@ -113,6 +115,7 @@ class Link:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._loop = None
         # A defect here must not keep the other authenticators from being left, nor the gateway from stopping.
         try:
             await self._stack.aclose()
@@ -126,7 +129,8 @@ class Link:
     def begin(self, attempt: Attempt, done: Callable[[Decision], None]) -> Pending:
         """As `ask`, but calls `done` with the decision: once, and never before this returns."""
         patience = max(0.0, self.patience - waited.get())
-        call = Call(attempt.peer.address, self.deadline, patience, partial(self._unavailable, attempt), done)
+        loop = self._loop or asyncio.get_running_loop()
+        call = Call(loop, attempt.peer.address, self.deadline, patience, partial(self._unavailable, attempt), done)
         before = asking.set(call)  # the task gets a copy of this context
         try:
             call.begin(self._decide(attempt))

@@ -1,7 +1,6 @@
 """One established association on its sockets: carries out the effects of an `Association`.
 
-Law: the two connections are read and written here and nothing is decided here. What one side does not take stops the
-reading of the other. There is exactly one Closed record.
+Law: nothing is decided here. What one side does not take stops the reading of the other. One Closed record ends it.
 
 Both directions of all associations read into one buffer, which is emptied before any other callback runs: an idle
 association costs its sockets and a few small objects. What there was no time for (`PdvStream.more`) is kept.
@@ -126,7 +125,8 @@ class Relay:
     def _read(self, direction: Direction) -> None:
         held = len(direction.held)
         self._buffer[:held] = direction.held
-        if direction.pdvs.more:
+        pdvs = direction.pdvs
+        if pdvs.more:
             self._forward(direction, held)
             direction.source.read_pending()
             return
@@ -142,8 +142,8 @@ class Relay:
             direction.source.pause_reading()
             self._carry_out(self._association.ended(direction.side))
             return
-        self._forward(direction, held + count)
-        pdvs, end = direction.pdvs, held + count
+        end = held + count
+        self._forward(direction, end)
         if direction.held or (may_go_on(pdvs) if count >= SMALL else not awaits_answer(pdvs, self._buffer, end)):
             direction.source.acknowledge()
 

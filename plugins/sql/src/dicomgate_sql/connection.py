@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, NullPool, make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from dicomgate import ConfigError
 from dicomgate.kit.authorities import client_context
-from dicomgate.kit.files import check_trusted, read_secret_text
+from dicomgate.kit.files import FileStamp, check_trusted, read_secret_text, trust_stamp
 
 from .dialling import Dialler
 
@@ -35,30 +35,45 @@ _AS_TEXT = ("date", "timestamp", "timestamptz")
 class Connection:
     """How to connect: `engine` are options of SQLAlchemy's engine, `arguments` those of the driver.
 
-    `for_each` gives more arguments for each new connection. It raises ConfigError if a file must not be trusted.
+    `for_each` gives more arguments for each new connection. `watched` is the file of a database that is one: questions
+    are asked in threads, and open connections are given up when it has changed. Both raise ConfigError if a file must
+    not be trusted.
     """
 
     url: URL
     arguments: Mapping[str, Any]
-    for_each: Callable[[], Mapping[str, str]] = field(repr=False)
     engine: Mapping[str, Any]
+    for_each: Callable[[], Mapping[str, str]] = field(repr=False, default=dict)
+    watched: WatchedFile | None = None
+
+
+class WatchedFile:
+    """A database file that may be replaced, or be given other permissions. Thread-safe."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ConfigError if it is missing or must not be trusted."""
+        self._path = path
+        self._seen: FileStamp = None
+        self.check(lambda: None)
+
+    def check(self, changed: Callable[[], object]) -> None:
+        """Call `changed` if it has changed. Raises ConfigError if it is missing, or must not be trusted now."""
+        stamp = trust_stamp(self._path)
+        if stamp is None or stamp != self._seen:
+            check_trusted(self._path)
+            changed()
+            self._seen = stamp
 
 
 def sqlite(file: Path, *, writes: bool, timeout: float) -> Connection:
     """An SQLite file. Raises ConfigError if it is missing or must not be trusted."""
-
-    def check() -> Mapping[str, str]:
-        check_trusted(file)
-        return {}
-
-    check()
     url = URL.create(
-        "sqlite+aiosqlite",
+        "sqlite+pysqlite",
         database=f"file:{quote(str(file.absolute()))}",
         query={"uri": "true", "mode": "rw" if writes else "ro"},  # otherwise SQLite creates a missing file
     )
-    # Opened for each question, so that a file that replaces an old one counts at once.
-    return Connection(url, {"timeout": timeout * 0.9}, check, {"poolclass": NullPool})
+    arguments = {"timeout": timeout * 0.9, "check_same_thread": False}
+    return Connection(url, arguments, {}, watched=WatchedFile(file))
 
 
 def postgresql(
@@ -86,7 +101,7 @@ def postgresql(
         **(_verified(ca) if ca is not None or not (cleartext or _is_here(url)) else {"sslmode": "disable"}),
     }
     pool = {"pool_size": connections, "max_overflow": 0, "pool_pre_ping": True, "pool_use_lifo": True}
-    return Connection(url, arguments, password, {**pool, "use_native_hstore": False})
+    return Connection(url, arguments, {**pool, "use_native_hstore": False}, password)
 
 
 def _adapters() -> object:

@@ -11,16 +11,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import TextClause, event
+import sqlalchemy
+from sqlalchemy import TextClause, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from dicomgate import ConfigError
 
-from .connection import Connection
+from .connection import Connection, WatchedFile
 
 _WAITING_FOR_EACH_CONNECTION = 100
 _CLOSING = 1.0
@@ -55,15 +57,20 @@ class Database:
         self._free = asyncio.Semaphore(connections)
         self._most = connections * _WAITING_FOR_EACH_CONNECTION
         self._asking: set[asyncio.Task[Answer]] = set()
-        self._engine = create_async_engine(
-            connection.url,
-            connect_args=dict(connection.arguments),
-            isolation_level="AUTOCOMMIT",  # one round trip for one statement
-            hide_parameters=True,
+        options = {
+            "connect_args": dict(connection.arguments),
+            "isolation_level": "AUTOCOMMIT",  # one round trip for one statement
+            "hide_parameters": True,
             **connection.engine,
-        )
+        }
+        self._watched = connection.watched
+        if self._watched is not None:
+            self._file = create_engine(connection.url, pool_size=connections, **options)
+            self._threads = ThreadPoolExecutor(connections, "sql")
+            return
+        self._server = create_async_engine(connection.url, **options)
 
-        @event.listens_for(self._engine.sync_engine, "do_connect")
+        @event.listens_for(self._server.sync_engine, "do_connect")
         def before(dialect: object, record: object, arguments: object, options: dict[str, Any]) -> None:
             options.update(connection.for_each())
 
@@ -90,26 +97,45 @@ class Database:
                 task.cancel()
             if asking:
                 await asyncio.wait(asking, timeout=_CLOSING)
-        await self._engine.dispose()
+        if self._watched is None:
+            await self._server.dispose()
+        else:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._file.dispose()
 
     async def _execute(self, statement: TextClause, parameters: Mapping[str, str]) -> Answer:
         try:
-            async with self._free, self._engine.connect() as connection:
-                began = time.monotonic()
-                result = await connection.execute(statement, parameters)
-                if not result.returns_rows:
-                    return Answer(changed=result.rowcount)
-                columns = tuple(result.keys())
-                rows = [dict(zip(columns, row, strict=True)) for row in result.all()]
-                return Answer(columns, rows, seconds=time.monotonic() - began)
+            async with self._free:
+                if self._watched is not None:
+                    loop = asyncio.get_running_loop()
+                    return await loop.run_in_executor(
+                        self._threads, self._ask_file, self._watched, statement, parameters
+                    )
+                async with self._server.connect() as connection:
+                    return await connection.run_sync(_answer, statement, parameters)
         except Exception as error:  # noqa: BLE001 - where a server is no database, drivers raise anything
             said = in_words(error)
         raise UnavailableError(f"the database: {said}")  # outside of the block: its context would tell more
+
+    def _ask_file(self, file: WatchedFile, statement: TextClause, parameters: Mapping[str, str]) -> Answer:
+        file.check(self._file.dispose)
+        with self._file.connect() as connection:
+            return _answer(connection, statement, parameters)
 
     def _over(self, task: asyncio.Task[Answer]) -> None:
         self._asking.discard(task)
         if not task.cancelled():
             task.exception()  # retrieved, or asyncio logs that it never was
+
+
+def _answer(connection: sqlalchemy.Connection, statement: TextClause, parameters: Mapping[str, str]) -> Answer:
+    began = time.monotonic()
+    result = connection.execute(statement, parameters)
+    if not result.returns_rows:
+        return Answer(changed=result.rowcount)
+    columns = tuple(result.keys())
+    rows = [dict(zip(columns, row, strict=True)) for row in result.all()]
+    return Answer(columns, rows, seconds=time.monotonic() - began)
 
 
 def in_words(error: Exception) -> str:
