@@ -343,7 +343,7 @@ async def test_an_answer_that_crosses_a_cancellation_is_dropped(desk: Desk) -> N
         for one in asked:
             one.cancel()
     await asyncio.sleep(0.05)
-    assert not plain._workers._waiting
+    assert not plain._line._waiting
     assert asyncio.all_tasks() == before
     assert complaints == []
 

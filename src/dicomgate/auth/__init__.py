@@ -12,4 +12,5 @@ Modules:
     problems        What pydantic finds wrong with a table, in the words of an administrator
     table           The keys that every `[[authenticator]]` table has; all others are the options of its authenticator
     type_words      The type of an option in an administrator's words: "text", "duration", "list of paths"
+    workers         The threads of an authenticator whose `authenticate` is a plain method, kept from call to call
 """

@@ -13,7 +13,6 @@ import asyncio
 import inspect
 import logging
 import os
-import threading
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from datetime import timedelta
@@ -29,6 +28,7 @@ from .call import Call
 from .decision_check import Defect, check_decision
 from .groups import GroupSource
 from .members import read_members
+from .workers import Workers
 
 _log = logging.getLogger("dicomgate.auth")
 
@@ -92,7 +92,8 @@ class Link:
         self._stack = AsyncExitStack()
         self._asynchronous = inspect.iscoroutinefunction(authenticate)
         self._authenticate: Callable[[Attempt], object] = authenticate
-        self._workers = Line(workers)
+        self._line = Line(workers)
+        self._workers = Workers(f"authenticator {name}")
         self._loop: asyncio.AbstractEventLoop | None = None  # kept: before Python 3.12, to ask for it is a system call
 
     def handles(self, kind: IdentityType | None) -> bool:
@@ -103,6 +104,7 @@ class Link:
     async def __aenter__(self) -> Link:
         """Raises StartError, with the authenticator's name."""
         self._loop = asyncio.get_running_loop()
+        self._workers.reopen()
         if hasattr(self._authenticator, "__aenter__"):
             try:
                 await self._stack.enter_async_context(cast(AbstractAsyncContextManager[object], self._authenticator))
@@ -116,6 +118,7 @@ class Link:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._loop = None
+        self._workers.close()
         # A defect here must not keep the other authenticators from being left, nor the gateway from stopping.
         try:
             await self._stack.aclose()
@@ -157,7 +160,7 @@ class Link:
 
     async def _call_in_thread(self, attempt: Attempt) -> object:
         # Waiting for a worker happens here, where giving up leaves nothing behind.
-        await self._workers.enter()
+        await self._line.enter()
         loop = asyncio.get_running_loop()
         answered_by_thread = loop.create_future()
         began = loop.time()
@@ -171,14 +174,12 @@ class Link:
                 loop.call_soon_threadsafe(finish, answer)
 
         def finish(answer: object) -> None:
-            self._workers.leave(loop.time() - began)
+            self._line.leave(loop.time() - began)
             _resolve(answered_by_thread, answer)
 
-        # The threads are daemons: those of an executor are joined when the process ends, and one that hangs would keep
-        # it alive for ever.
         try:
-            threading.Thread(target=work, name=f"authenticator {self.name}", daemon=True).start()
+            self._workers.run(work)
         except BaseException:
-            self._workers.leave(0)
+            self._line.leave(0)
             raise
         return await answered_by_thread
