@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomgate import Accept, Pass, Reject
+from dicomgate import Accept, Pass, Reject, Unavailable
 from dicomgate.testing import ask
 from dicomgate_passcode import Passcode, dummy_hash, hashing
 from plugins.passcode.tests.users import cheap_hash, login
@@ -68,6 +68,25 @@ async def test_who_is_no_longer_in_the_file_is_refused_at_once(
         assert isinstance(await passcode.authenticate(login()), Reject)
         users_file.write_text(f"alice:{cheap_hash()}\n")
         assert await passcode.authenticate(login()) == ALICE, "a control: back again"
+
+
+@pytest.mark.parametrize("harm", HARM.values(), ids=HARM)
+async def test_who_is_removed_while_the_passcode_is_verified_is_not_let_in(
+    harm: Callable[[Path], object], users_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meanwhile = [harm]
+
+    def verify(secret: bytes, text: str) -> bool:
+        meanwhile[0](users_file)
+        return hashing.verify(secret, text)
+
+    async with Passcode(file=users_file) as passcode:
+        monkeypatch.setattr(dummy_hash, "verify", verify)
+        assert isinstance(await passcode.authenticate(login()), Unavailable)
+        assert isinstance(await passcode.authenticate(login()), Reject)
+        users_file.write_text(f"alice:{cheap_hash()}\n")
+        meanwhile[0] = lambda file: file.write_text(f"# somebody else\nalice:{cheap_hash()}\n")
+        assert await passcode.authenticate(login()) == ALICE, "a control: what has changed is not about her"
 
 
 async def test_with_another_hash_of_the_same_passcode_it_is_verified_again(

@@ -88,7 +88,12 @@ class Passcode:
 
     async def _verify(self, identity: Identity, user: User | None, dummy: DummyHash) -> Decision:
         began, decision = await self._threads.run(self._timed, identity, user, dummy)
-        if not isinstance(decision, Accept):
+        if isinstance(decision, Accept):
+            # It may have waited for seconds, and the user be another one by now, or none.
+            now = (await self._users.current_async()).users.get(decision.user)
+            if now is None or user is None or now.hash != user.hash:
+                return Unavailable("the user was changed in the file while the login was verified")
+        else:
             if not isinstance(decision, Unavailable):
                 compared()  # or refusals that the floor makes late would be guesses that nobody counts
             await asyncio.sleep(seconds_left(began, dummy.floor))
