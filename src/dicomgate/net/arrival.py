@@ -80,26 +80,25 @@ def _start(
 class _Securing:
     """A client in its TLS handshake, which begins once its first byte is there, and is one of TLS."""
 
-    __slots__ = ("_arrived", "_begin", "_connection", "_handshake", "_lifetime", "_raw", "_tls")
+    __slots__ = ("_arrived", "_begin", "_handshake", "_lifetime", "_raw", "_tls")
 
     def __init__(self, lifetime: Lifetime, tls: TlsContext, raw: socket.socket, arrived: Arrived, begin: Begin) -> None:
         self._lifetime = lifetime
         self._tls = tls
         self._raw = raw
         self._arrived = arrived
-        self._connection = arrived.connection
         self._begin = begin
         self._handshake: TlsHandshake | None = None
         arrived.artim.call = self._too_late
         lifetime.stage = self
-        self._connection.read_with(partial(lifetime.guard, self._look))
+        arrived.connection.read_with(partial(lifetime.guard, self._look))
 
     def abort(self, cause: Cause, detail: str) -> None:
         self._arrived.artim.cancel()
         if self._handshake is not None:
             self._handshake.cancel()
         self._lifetime.abort(cause, detail)
-        linger_close(self._connection, self._lifetime.server.view, LINGER, self._lifetime.closed)
+        linger_close(self._arrived.connection, self._lifetime.server.view, LINGER, self._lifetime.closed)
 
     def _look(self) -> None:
         """What does the client speak? OpenSSL would not say, nor tell a health check from a broken handshake."""
@@ -109,7 +108,7 @@ class _Securing:
             return
         except OSError:
             start = b""
-        self._connection.pause_reading()
+        self._arrived.connection.pause_reading()
         if not start:
             self.abort(Cause.NOTHING_SENT, "")
             return
@@ -127,7 +126,8 @@ class _Securing:
         except (OSError, ValueError) as error:
             self._refuse(f"TLS: {error}")
             return
-        self._connection = Connection(loop, stream, turns)
+        # The one so far is let go: it refers to this, and each would keep the other for the garbage collector.
+        self._arrived = self._arrived._replace(connection=Connection(loop, stream, turns))
         self._handshake = TlsHandshake(loop, stream, partial(self._secured, stream), self._failed, turns)
         self._handshake.step()
 
@@ -135,9 +135,9 @@ class _Securing:
         self._lifetime.guard(self._hand_over, stream)
 
     def _hand_over(self, stream: TlsStream) -> None:
-        _, peer, local_address, artim = self._arrived
-        peer = Peer(peer.address, peer.port, stream.peer_certificate())
-        self._begin(self._lifetime, Arrived(self._connection, peer, local_address, artim))
+        address, port = self._arrived.peer.address, self._arrived.peer.port
+        peer = Peer(address, port, stream.peer_certificate())
+        self._begin(self._lifetime, self._arrived._replace(peer=peer))
 
     def _failed(self, error: TlsError) -> None:
         self._refuse(f"TLS: {error}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import resource
 import threading
 import time
@@ -44,12 +43,11 @@ def logged() -> Iterator[list[str]]:
 def no_descriptor_left() -> Iterator[None]:
     """Let the process open no file while the block lasts: each try fails with EMFILE.
 
-    The limit is the first number that is free, not zero: poll(2) refuses to watch more descriptors
-    than the limit, and would end other threads of the process.
+    The limit is three, of which standard input, output and error are in use. With none, poll(2) would refuse to watch
+    any, and end other threads of the process.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    os.close(free := os.dup(0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
     try:
         yield
     finally:

@@ -7,6 +7,7 @@ acceptor to the requestor, the one direction that no other service here uses.
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +27,7 @@ from pynetdicom.sop_class import (
 )
 
 from ..checkpoint import REPAIRED
-from .loopback import HOST, Address, free_port
+from .loopback import HOST, Address, free_port, wait_until
 
 _SUCCESS, _PENDING, _NO_SUCH_ACTION = 0x0000, 0xFF00, 0x0123
 _COMMITMENT_COMPLETE, _COMMITMENT_FAILURES = 1, 2  # event type IDs, PS3.4 J.3.3.1.1
@@ -113,10 +114,16 @@ class PynetdicomPacs:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # pynetdicom aborts what is left, and raises an exception where no request has arrived (Sta2 of PS3.8 9.2).
+        with suppress(TimeoutError):
+            wait_until(lambda: not self._without_request(), "connections without a request", timeout=2)
         self._entity.shutdown()
         for thread in self._threads:
             thread.join(timeout=_PATIENCE)
             assert not thread.is_alive(), f"{thread} did not end"
+
+    def _without_request(self) -> list[Any]:
+        return [one for one in self._entity.active_associations if one.dul.state_machine.current_state == "Sta2"]
 
     def _requested(self, event: Any) -> None:
         self._threads += [event.assoc, event.assoc.dul]
