@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,7 +19,7 @@ class Asked:
     """Questions to a thread that is held until it is let go; `turns` are those that it answered together."""
 
     def __init__(self, executor: ThreadPoolExecutor) -> None:
-        self.questions = Questions(executor, self._answer, (OSError,))
+        self.questions = Questions(executor, (OSError,))
         self.turns: list[int] = []
         self._go = threading.Event()
 
@@ -28,12 +28,15 @@ class Asked:
         for question in questions:
             question.found = question.work(self._go)
 
+    def ask(self, work: Callable[[Any], Any]) -> Coroutine[Any, Any, Any]:
+        return self.questions.ask(work, self._answer)
+
     async def while_busy(self, *works: Callable[[Any], Any]) -> list[asyncio.Task[Any]]:
         """These questions, put while the thread is busy with another."""
-        first = asyncio.create_task(self.questions.ask(lambda go: go.wait(20)))
+        first = asyncio.create_task(self.ask(lambda go: go.wait(20)))
         while not self.turns:
             await asyncio.sleep(0.001)
-        tasks = [first, *(asyncio.create_task(self.questions.ask(work)) for work in works)]
+        tasks = [first, *(asyncio.create_task(self.ask(work)) for work in works)]
         await asyncio.sleep(0)
         return tasks
 
@@ -56,7 +59,7 @@ async def test_those_that_wait_share_a_turn(asked: Asked) -> None:
     tasks = await asked.while_busy(*(lambda _, n=n: n for n in range(70)))
     assert await asked.let_go(tasks) == [True, *range(70)]
     assert asked.turns == [1, 64, 6]
-    assert await asked.questions.ask(lambda _: "later") == "later"
+    assert await asked.ask(lambda _: "later") == "later"
 
 
 async def test_who_is_at_fault_alone_fails_alone(asked: Asked) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 _Answer = TypeVar("_Answer")
 _MOST = 64
@@ -31,42 +31,43 @@ class Question:
         self.error: Exception | None = None
 
 
-class Questions:
-    """`answer` is called in the one thread of `executor`. It sets what was found for each question, or raises.
+AnswerAll: TypeAlias = Callable[[Sequence[Question]], None]
 
-    What it raises is the error of all questions if it is one of `of_all`; otherwise one question may be at fault, and
-    `answer` is called again for each alone. Used in one event loop at a time.
+
+class Questions:
+    """Questions to the one thread of `executor`. Used in one event loop at a time.
+
+    An error is that of all questions of a turn if it is one of `of_all`. Otherwise one of them may be at fault, and
+    each is asked again alone.
     """
 
-    def __init__(
-        self,
-        executor: Executor,
-        answer: Callable[[Sequence[Question]], None],
-        of_all: tuple[type[Exception], ...],
-    ) -> None:
+    def __init__(self, executor: Executor, of_all: tuple[type[Exception], ...]) -> None:
         self._executor = executor
-        self._answer = answer
         self._of_all = of_all
         self._waiting: deque[Question] = deque()
         self._lock = Lock()
         self._busy = False
 
-    async def ask(self, work: Callable[[Any], _Answer]) -> _Answer:
-        """What was found, or raise the error. A caller that is cancelled before its turn leaves nothing behind."""
+    async def ask(self, work: Callable[[Any], _Answer], answer_all: AnswerAll) -> _Answer:
+        """What was found, or raise the error. A caller that is cancelled before its turn leaves nothing behind.
+
+        `answer_all`, always the same, is called in the thread: it sets what was found for each question, or raises.
+        """
+        # It is not kept: it belongs to the owner of this, whose thread ends with it.
         answer: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
         question = Question(work, answer)
         with self._lock:
             self._waiting.append(question)
             idle, self._busy = not self._busy, True
         if idle:
-            self._executor.submit(self._answer_waiting)
+            self._executor.submit(self._answer_waiting, answer_all)
         return await answer
 
     # From here on in the thread.
 
-    def _answer_waiting(self) -> None:
+    def _answer_waiting(self, answer_all: AnswerAll) -> None:
         while questions := self._next():
-            self._answer_together(questions)
+            self._answer_together(questions, answer_all)
             with suppress(RuntimeError):  # the event loop has ended
                 questions[0].future.get_loop().call_soon_threadsafe(_tell, questions)
 
@@ -77,16 +78,16 @@ class Questions:
         wanted = [question for question in turn if not question.future.cancelled()]
         return wanted if wanted or not turn else self._next()
 
-    def _answer_together(self, questions: Sequence[Question]) -> None:
+    def _answer_together(self, questions: Sequence[Question], answer_all: AnswerAll) -> None:
         try:
-            self._answer(questions)
+            answer_all(questions)
         except Exception as error:  # noqa: BLE001 (the callers', who get it)
             for question in questions:
                 question.error = error
             if len(questions) > 1 and not isinstance(error, self._of_all):
                 for question in questions:
                     question.error = None
-                    self._answer_together([question])
+                    self._answer_together([question], answer_all)
 
 
 def _tell(questions: Sequence[Question]) -> None:

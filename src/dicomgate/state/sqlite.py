@@ -48,7 +48,7 @@ class SqliteState:
         self._mend = mend
         self._limits = limits or Limits()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dicomgate-state")
-        self._questions = Questions(self._thread, self._answer, (OSError, sqlite3.Error))
+        self._questions = Questions(self._thread, (OSError, sqlite3.Error))
         self._connection: sqlite3.Connection | None = None
         self._opened: tuple[int, int] | None = None
         try:
@@ -117,7 +117,7 @@ class SqliteState:
         """What `work` returns, in time. Raises StateUnavailable."""
         try:
             async with asyncio.timeout(self._limits.deadline * deadlines):
-                return await self._questions.ask(work)
+                return await self._questions.ask(work, self._answer)
         except (OSError, TimeoutError, sqlite3.Error) as error:
             raise StateUnavailable(f"state {self._path}: {self._words(error)}") from error
 

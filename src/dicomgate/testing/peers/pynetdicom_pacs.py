@@ -110,11 +110,13 @@ class PynetdicomPacs:
             (evt.EVT_C_MOVE, self._move),
             (evt.EVT_N_ACTION, self._commit),
         ]
-        self._entity.start_server(self.address, block=False, ssl_context=self.tls, evt_handlers=handlers)
+        context = self.tls
+        self._server = self._entity.start_server(self.address, block=False, ssl_context=context, evt_handlers=handlers)
         return self
 
     def __exit__(self, *_: object) -> None:
         # pynetdicom aborts what is left, and raises an exception where no request has arrived (Sta2 of PS3.8 9.2).
+        self._server.shutdown()
         with suppress(TimeoutError):
             wait_until(lambda: not self._without_request(), "connections without a request", timeout=2)
         self._entity.shutdown()
@@ -123,7 +125,9 @@ class PynetdicomPacs:
             assert not thread.is_alive(), f"{thread} did not end"
 
     def _without_request(self) -> list[Any]:
-        return [one for one in self._entity.active_associations if one.dul.state_machine.current_state == "Sta2"]
+        return [
+            one for one in self._entity.active_associations if one.dul.state_machine.current_state in ("Sta1", "Sta2")
+        ]
 
     def _requested(self, event: Any) -> None:
         self._threads += [event.assoc, event.assoc.dul]
