@@ -23,9 +23,11 @@ import secrets
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from weakref import WeakSet
 
 from ..contract import Accept, Decision
+from ..errors import ConfigError
 from .patience import compared, waiting
 
 SECONDS = 600.0
@@ -39,7 +41,7 @@ class Verified:
     """Remembers `Accept`s for so many `seconds` since their last use; at most `MOST`. For one event loop.
 
     With `from_use` false the time counts from the verification: for a server that cannot be asked each time whether
-    anything has changed. With no seconds nothing is remembered.
+    anything has changed. With no seconds nothing is remembered, and everything is verified.
     """
 
     def __init__(
@@ -60,6 +62,8 @@ class Verified:
         An `Accept` is remembered unless it is for one use. One verification serves all that bring the same parts while
         it is under way, right or wrong. Raises what `verify` raises; then those who waited verify for themselves.
         """
+        if not self._seconds:
+            return await verify()
         user, digest = parts[0], self._digest(parts)
         while (under_way := self._under_way.get(digest)) is not None:
             with waiting():
@@ -124,6 +128,13 @@ class Verified:
         self._users[user] -= 1
         if self._users[user] <= 0:  # less where everything was forgotten in between
             del self._users[user]
+
+
+def remembering(remember: timedelta) -> Verified:
+    """For the option `remember` of an authenticator that asks a server. Raises ConfigError for more than a day."""
+    if not timedelta(0) <= remember <= timedelta(days=1):
+        raise ConfigError("remember: at most 24h")
+    return Verified(remember.total_seconds(), from_use=False)
 
 
 def _forget_all() -> None:

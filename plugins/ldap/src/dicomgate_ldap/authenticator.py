@@ -22,7 +22,7 @@ from dicomgate import Accept, Attempt, Decision, IdentityType, Probed, Reject, U
 from dicomgate.kit.credentials import Credentials, credentials_of
 from dicomgate.kit.equal_time import MeasuredFloor, seconds_left
 from dicomgate.kit.failover import Failover, NoAnswerError
-from dicomgate.kit.verified import Verified
+from dicomgate.kit.verified import Verified, remembering
 from dicomgate.kit.watched import Watched
 
 from .directory import DECOY, Directory
@@ -54,7 +54,7 @@ class Ldap(Settings):
         super().__post_init__()
         self._tls = Watched([] if self.ca is None else [self.ca], lambda: tls_context(self.ca), log=_log)
         self._floor = MeasuredFloor(most=self.deadline.total_seconds() / 2)
-        self._verified = Verified(self.remember.total_seconds(), from_use=False)
+        self._verified = remembering(self.remember)
 
     @property
     def answers_within(self) -> timedelta:
@@ -85,8 +85,6 @@ class Ldap(Settings):
         if not isinstance(credentials, Credentials):
             return credentials
         ask = partial(self._ask, credentials)
-        if not self.remember:
-            return await ask()
         return await self._verified.decide(credentials.name, credentials.passcode, verify=ask)
 
     async def _ask(self, credentials: Credentials) -> Decision:

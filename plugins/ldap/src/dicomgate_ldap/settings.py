@@ -86,13 +86,11 @@ class Settings:
     """The number of logins that are put to a server at a time."""
 
     remember: timedelta = timedelta(0)
-    """How long a right passcode is accepted without asking again. A disabled account stays welcome for so long."""
+    """How long a right passcode is accepted without asking again. Until then a disabled account can still log in."""
 
     def __post_init__(self) -> None:
         if not self.servers or not 0.1 <= self.deadline.total_seconds() <= 60 or not 1 <= self.connections <= 64:
             raise ConfigError("servers: at least one; deadline: 100ms to 60s; connections: 1 to 64")
-        if not timedelta(0) <= self.remember <= timedelta(days=1):
-            raise ConfigError("remember: at most 24h")
         if self.cleartext and not any(server.startswith("ldap:") for server in self.servers):
             raise ConfigError("cleartext: no server is asked by ldap://")
         self.urls = [read_url(server, self.cleartext) for server in self.servers]

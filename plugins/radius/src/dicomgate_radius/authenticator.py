@@ -23,7 +23,7 @@ from dicomgate.kit.addresses import parse_address, show_address
 from dicomgate.kit.credentials import Credentials, credentials_of
 from dicomgate.kit.failover import Failover, NoAnswerError
 from dicomgate.kit.files import read_secret
-from dicomgate.kit.verified import Verified
+from dicomgate.kit.verified import Verified, remembering
 
 from .messages import LONGEST_VALUE, Question, passcode_problem, read_answer
 from .server import Server
@@ -72,9 +72,7 @@ class Radius:
         seconds, again = self.attempt_timeout.total_seconds(), self.retry_after.total_seconds()
         if not 0.1 <= seconds <= 60 or not 0.1 <= again <= 60:
             raise ConfigError("attempt_timeout and retry_after: 100ms to 60s")
-        if not timedelta(0) <= self.remember <= timedelta(days=1):
-            raise ConfigError("remember: at most 24h")
-        self._verified = Verified(self.remember.total_seconds(), from_use=False)
+        self._verified = remembering(self.remember)
         self._identifier = socket.gethostname() if self.nas_identifier is None else self.nas_identifier
         if not 1 <= len(self._identifier.encode()) <= LONGEST_VALUE or not self._identifier.isprintable():
             raise ConfigError(f"nas_identifier: must be 1 to {LONGEST_VALUE} printable bytes")
@@ -142,8 +140,6 @@ class Radius:
             called_station=attempt.called_ae_title,
             nas_identifier=self._identifier,
         )
-        if not self.remember:
-            return await self._ask(question)
         # With all that the server is told: it may accept a user at one address and not at another.
         told = question.calling_station, question.called_station
         ask = partial(self._ask, question)
