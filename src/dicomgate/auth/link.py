@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import os
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from datetime import timedelta
@@ -24,6 +23,7 @@ from ..contract import Attempt, Authenticator, Decision, IdentityType, Unavailab
 from ..errors import DicomgateError, PluginError, StartError, place
 from ..kit.line import Line, LineTooLongError
 from ..kit.patience import asking, waited
+from ..kit.threads import THREADS
 from .call import Call
 from .decision_check import Defect, check_decision
 from .groups import GroupSource
@@ -35,7 +35,7 @@ _log = logging.getLogger("dicomgate.auth")
 DEFAULT_DEADLINE = timedelta(seconds=2)
 DEFAULT_PATIENCE = timedelta(seconds=4)
 """Clients give up after five seconds or so, and come again: longer waits serve nobody."""
-DEFAULT_WORKERS = os.cpu_count() or 1
+DEFAULT_WORKERS = THREADS
 _Answer = TypeVar("_Answer")
 
 

@@ -28,7 +28,11 @@ _Args = TypeVarTuple("_Args")
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """A descriptor has one callback for reading and one for writing, and each of them is called once in a turn."""
+    """A descriptor has one callback for reading and one for writing, and each of them is called once in a turn.
+
+    What is removed and not in the table may be asyncio's own: `sock_recv` and its like register a descriptor with a
+    method of asyncio's, and remove it with these.
+    """
 
     def __init__(self) -> None:
         self._table = _Table(self._failed)
@@ -36,30 +40,28 @@ class Loop(asyncio.SelectorEventLoop):
 
     def add_reader(self, fd: FileDescriptorLike, callback: Callable[[*_Args], Any], *args: *_Args) -> None:
         """Call back, with these arguments, whenever there is something to read."""
-        number = fd if isinstance(fd, int) else fd.fileno()
-        self._table.set(number, partial(callback, *args) if args else callback, self._table.get(number)[1])
+        number = _number(fd)
+        self._table.set(number, _bound(callback, args), self._table.get(number)[1])
 
     def remove_reader(self, fd: FileDescriptorLike) -> bool:
         """Do not call back any more; False if there was no callback."""
-        number = fd if isinstance(fd, int) else fd.fileno()
+        number = _number(fd)
         reader, writer = self._table.get(number)
         if reader is None:
-            # `sock_recv` and its like take away by this method what asyncio registers for them.
             return number >= 0 and super().remove_reader(number)
         self._table.set(number, None, writer)
         return True
 
     def add_writer(self, fd: FileDescriptorLike, callback: Callable[[*_Args], Any], *args: *_Args) -> None:
         """Call back, with these arguments, whenever something can be written."""
-        number = fd if isinstance(fd, int) else fd.fileno()
-        self._table.set(number, self._table.get(number)[0], partial(callback, *args) if args else callback)
+        number = _number(fd)
+        self._table.set(number, self._table.get(number)[0], _bound(callback, args))
 
     def remove_writer(self, fd: FileDescriptorLike) -> bool:
         """Do not call back any more; False if there was no callback."""
-        number = fd if isinstance(fd, int) else fd.fileno()
+        number = _number(fd)
         reader, writer = self._table.get(number)
         if writer is None:
-            # `sock_recv` and its like take away by this method what asyncio registers for them.
             return number >= 0 and super().remove_writer(number)
         self._table.set(number, reader, None)
         return True
@@ -128,3 +130,11 @@ class _Table(selectors.EpollSelector):
         """Close both descriptors."""
         self._epoll.close()
         super().close()
+
+
+def _number(fd: FileDescriptorLike) -> int:
+    return fd if isinstance(fd, int) else fd.fileno()
+
+
+def _bound(callback: Callable[..., object], args: tuple[Any, ...]) -> _Callback:
+    return partial(callback, *args) if args else callback

@@ -123,9 +123,8 @@ class Relay:
             self.abort(Cause.DEFECT, "see the log")
 
     def _read(self, direction: Direction) -> None:
-        held = len(direction.held)
+        held, pdvs = len(direction.held), direction.pdvs
         self._buffer[:held] = direction.held
-        pdvs = direction.pdvs
         if pdvs.more:
             self._forward(direction, held)
             direction.source.read_pending()
