@@ -14,12 +14,12 @@ Modules:
     files         Files on which a login depends: not writable by others, and secrets not readable by everybody
     host          A host by its name: its addresses, looked up in a thread, and which of them is tried first
     inspect       What is wrong with a credential: as the reason of a refusal, and as `dicomgate NAME inspect` shows it
-    line          A line for a few places: first come, first served, but sources take turns, and nobody waits in vain
+    line          A waiting line for a few places: in the order of arrival, one of each source at a time
     patience      The time that an attempt waits for its turn is not the time that its authenticator works
     race          One connection to a host with several addresses: a silent one does not hold up the others (RFC 8305)
     refreshed     A value that is fetched again and again, for example an issuer's keys from its URL
     text          How text from outside may appear in a log line, an audit record or a name
-    threads       Computations in threads of their own, one for each core; whoever finds none free waits in line
+    threads       Computations in threads, one for each core; when all are busy, the next computation waits in line
     verified      Credentials that were verified to be right: the same one again costs no second verification
     watched       A value read from files that may change; a good change counts at the next use
 """

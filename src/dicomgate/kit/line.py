@@ -1,8 +1,8 @@
-"""A line for a few places: first come, first served, but sources take turns, and nobody waits in vain.
+"""A waiting line for a few places: in the order of arrival, one of each source at a time.
 
-A hospital's devices come all at once after a power cut, and some device opens a hundred associations by itself. Those
-who wait are served in the order of their arrival, one of each source at a time. Whoever could not be served in time
-anyway is turned away at once: then the client hears "try later" while it still listens.
+After a power cut all devices of a hospital come at once, and some devices open a hundred associations on their own. An
+attempt that would have to wait too long is refused at once, so that its client hears "try later" while it still
+listens.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MEMORY = 16
 
 
 class LineTooLongError(DicomgateError):
-    """Waiting would be in vain: the line is too long, or does not move."""
+    """It would have to wait too long: too many are before it, or the line does not move."""
 
 
 class Line:

@@ -1,4 +1,4 @@
-"""Computations in threads of their own, one for each core; whoever finds none free waits in line.
+"""Computations in threads, one for each core; when all are busy, the next computation waits in line.
 
 For an asynchronous authenticator that verifies hashes, which would block the event loop for milliseconds. The work must
 end by itself, since a thread cannot be stopped, and should be native code that releases the GIL.
