@@ -27,10 +27,9 @@ Write = Callable[[], Awaitable[object]]
 
 @dataclass(slots=True)
 class _Period:
-    """Times of the event loop. It begins when the counters are reset; that may still be under way."""
+    """`begin`: the time of the event loop at which the counters had been reset. Until then, none is late enough."""
 
     begin: float = math.inf
-    end: float = math.inf
     idle: list[Charge] = field(default_factory=list)
 
 
@@ -50,17 +49,17 @@ class StandingCharges:
     async def settle(self, subject: Subject, charge: Charge, reset: Write) -> None:
         """An attempt with this charge proved genuine; `reset` is what else would settle that. Raises what it raises."""
         period = self._periods.get(subject.key)
-        if subject.account or not self._most:
+        if subject.account:
             await reset()
         elif period is None:
             period = self._periods[subject.key] = _Period()
             try:
                 await reset()
             except BaseException:
-                del self._periods[subject.key]
+                self._end(subject.key, period)  # unless `end` has ended it meanwhile
                 raise
             loop = asyncio.get_running_loop()
-            period.begin, period.end = loop.time(), loop.time() + SECONDS
+            period.begin = loop.time()
             loop.call_later(SECONDS, self._end, subject.key, period)
         elif not charge.known:
             await charge.state.refund(charge.keys)
