@@ -6,7 +6,7 @@ Only "try later" is different, so that a client repeats instead of asking its us
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -15,6 +15,8 @@ from ..auth.chain import Verdict
 from ..contract import Accept, Attempt, Identity, IdentityType, Pass, Peer, Reject, Unavailable
 from ..events.events import Decided, Facts, Outcome, ReasonClass
 from ..kit.text import claimed_name, looks_like_a_token
+from ..rights.rights import Rights
+from ..rights.rule import Who
 from ..wire.associate import AssociateRequest
 from ..wire.reject_abort import REFUSED_IDENTITY, TRY_LATER, NotDicom, PduError, Refusal
 
@@ -33,7 +35,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What one listener requires of its associations. Times are in seconds, the limit in bytes."""
+    """What one listener requires of its associations. Times are in seconds, the limit in bytes.
+
+    `rights` are those of whoever is admitted; None without rules. Unless `enforce_rights`, they are only reported.
+    """
 
     listener: str
     identity_required: bool = True
@@ -45,6 +50,8 @@ class Policy:
     artim: float = 30.0
     decision_timeout: float = 10.0
     audit_required: bool = False
+    rights: Callable[[Who], Rights] | None = None
+    enforce_rights: bool = True
 
     def route(self, called_ae_title: str) -> Route | None:
         """The route of a called AE title; None if there is none."""

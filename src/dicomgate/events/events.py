@@ -1,7 +1,7 @@
 """The records of an association's life.
 
 Rule: each association has exactly one Opened and exactly one Closed, with its cause. Between them are at most one
-Decided, and at most one of Refused and Established. A connection whose client closes it without having sent anything,
+Decided, and at most one of Refused and Established; Denied for each kind of what its rights do not allow. A connection whose client closes it without having sent anything,
 such as a health check, has no records: it is counted. Reasons are for the operator; no record contains a secret.
 """
 
@@ -65,6 +65,7 @@ class ReasonClass(Enum):
     NOT_DICOM = "not_dicom"
     TLS = "tls"
     AUDIT_UNAVAILABLE = "audit_unavailable"
+    NOT_GRANTED = "not_granted"
 
 
 class Facts(NamedTuple):
@@ -95,7 +96,7 @@ class Opened(NamedTuple):
 
 
 class Decided(NamedTuple):
-    """The authenticators were asked."""
+    """The authenticators were asked. `rules` are the names of the rules that match who was accepted."""
 
     facts: Facts
     time: datetime
@@ -103,6 +104,7 @@ class Decided(NamedTuple):
     reason: str
     groups: tuple[str, ...] = ()
     attributes: Mapping[str, str] = MappingProxyType({})
+    rules: tuple[str, ...] = ()
 
 
 class Refused(NamedTuple):
@@ -128,8 +130,28 @@ class Established(NamedTuple):
     left_out: tuple[str, ...] = ()
 
 
+class Denied(NamedTuple):
+    """No rule grants what the client asked for. The first of its kind in an association; Closed counts them all.
+
+    `service` is a word of `dicomgate rules services`, or a SOP class UID; `operation` what was asked, in words, such as
+    "presentation context" or "C-MOVE-RQ"; `missing` the grant that a rule would need. `enforced` is false where
+    `rules = "report"`, so that it went on all the same.
+    """
+
+    facts: Facts
+    time: datetime
+    service: str
+    operation: str
+    missing: str
+    enforced: bool
+
+
 class Closed(NamedTuple):
-    """The end. Bytes and PDUs are those relayed after Established."""
+    """The end. Bytes and PDUs are those relayed after Established.
+
+    Where rules limit the association, `used` and `denied` count its requests by what they need, such as "store" or
+    "move WS_1".
+    """
 
     facts: Facts
     time: datetime
@@ -140,6 +162,8 @@ class Closed(NamedTuple):
     bytes_from_upstream: int = 0
     pdus_from_client: int = 0
     pdus_from_upstream: int = 0
+    used: Mapping[str, int] = MappingProxyType({})
+    denied: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,5 +177,5 @@ class Lost:
     reason: str
 
 
-Event: TypeAlias = Opened | Decided | Refused | Established | Closed
+Event: TypeAlias = Opened | Decided | Refused | Established | Denied | Closed
 Sink: TypeAlias = Callable[[Event], None]

@@ -14,7 +14,7 @@ from typing import ClassVar
 from dicomgate import Accept, Attempt, ConfigError, Decision, Pass, Reject, always
 from dicomgate.kit.text import ae_title
 
-from .networks import IpNetwork, is_everywhere, read_address, read_network
+from dicomgate.kit.networks import IpNetwork, is_everywhere, read_address, read_network
 
 _log = logging.getLogger(__name__)
 
