@@ -1,8 +1,9 @@
 """The records of an association's life.
 
 Rule: each association has exactly one Opened and exactly one Closed, with its cause. Between them are at most one
-Decided, and at most one of Refused and Established; Denied for each kind of what its rights do not allow. A connection whose client closes it without having sent anything,
-such as a health check, has no records: it is counted. Reasons are for the operator; no record contains a secret.
+Decided, and at most one of Refused and Established; Denied for each kind of what its rights do not allow. A connection
+whose client closes it without having sent anything, such as a health check, has no records: it is counted. Reasons are
+for the operator; no record contains a secret.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 
 from ..kit.text import one_line
-from .events import Cause, Closed, Decided, Established, Event, Facts, Opened, ReasonClass, Refused
+from .events import Cause, Closed, Decided, Denied, Established, Event, Facts, Opened, ReasonClass, Refused
 
 _log = logging.getLogger("dicomgate.association")
 _EXPECTED_ENDS = (Cause.RELEASED, Cause.DRAINED)
@@ -44,7 +44,7 @@ def write_log(event: Event) -> None:
         _log.log(level, "%s: %s", event.facts.id, _text(event), extra={"event": event})
 
 
-def _level(event: Decided | Refused | Established | Closed) -> int:
+def _level(event: Decided | Refused | Established | Denied | Closed) -> int:
     if isinstance(event, Refused):
         return logging.ERROR if event.reason_class is ReasonClass.UNAVAILABLE else logging.WARNING
     if isinstance(event, Established):
@@ -54,12 +54,12 @@ def _level(event: Decided | Refused | Established | Closed) -> int:
     return logging.DEBUG  # a step, or the close that follows a refusal
 
 
-def _text(event: Decided | Refused | Established | Closed) -> str:
+def _text(event: Decided | Refused | Established | Denied | Closed) -> str:
     what, detail = _what(event)
     return f"{what}: {_who(event.facts)}{detail and ': '}{detail}"
 
 
-def _what(event: Decided | Refused | Established | Closed) -> tuple[str, str]:
+def _what(event: Decided | Refused | Established | Denied | Closed) -> tuple[str, str]:
     """The outcome in a word or two, and the details that are not among the facts of the association."""
     if isinstance(event, Decided):
         return f"decided {event.outcome.value}", _plain(event.reason)
@@ -69,6 +69,9 @@ def _what(event: Decided | Refused | Established | Closed) -> tuple[str, str]:
     if isinstance(event, Established):
         left_out = f"; left out: {_plain('; '.join(event.left_out))}" if event.left_out else ""
         return "established", f"{len(event.accepted)} SOP classes accepted, {len(event.rejected)} rejected{left_out}"
+    if isinstance(event, Denied):
+        word = "denied" if event.enforced else "would be denied"
+        return word, _plain(f"{event.operation}; a rule with {event.missing} would grant it")
     relayed = f"{event.bytes_from_client} bytes from the client, {event.bytes_from_upstream} from the upstream"
     detail = event.detail and f": {_plain(event.detail)}"
     return f"closed ({event.cause.value}{detail})", f"after {event.seconds:.3f} s, {relayed}"

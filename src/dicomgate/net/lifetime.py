@@ -123,7 +123,7 @@ class Lifetime:
     def relayed(self, cause: Cause, detail: str, from_client: Direction, from_upstream: Direction) -> None:
         """The relay has ended it."""
         pdus = from_client.pdvs.pdus, from_upstream.pdvs.pdus
-        self._end(cause, detail, from_client.bytes, from_upstream.bytes, *pdus)
+        self._end(cause, detail, (from_client.bytes, from_upstream.bytes, *pdus))
 
     def abort(self, cause: Cause, detail: str) -> None:
         """End it before a relay took it over. The caller closes its connections."""
@@ -131,7 +131,7 @@ class Lifetime:
         self.listener.release()
         self._forget_if_gone()
 
-    def _end(self, cause: Cause, detail: str, *relayed: int) -> None:
+    def _end(self, cause: Cause, detail: str, relayed: tuple[int, int, int, int] = (0, 0, 0, 0)) -> None:
         self.over = True
         self.stage = _OVER  # the stage refers to this: what is over needs no garbage collector
         if self._expiry is not None:

@@ -10,7 +10,7 @@ from .rule import OWN, Rule, Who, is_one_of
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What an association may do. `everything`: all that the PACS allows. `rules` are the names of those that matched."""
+    """What an association may do. `everything`: all that the PACS allows. `rules` are the names of those that match."""
 
     everything: bool = False
     classes: frozenset[bytes] = frozenset()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..kit.networks import IpNetwork, read_address
@@ -32,8 +31,8 @@ class Who(NamedTuple):
 class Rule:
     """One `[[rule]]`. A criterion that is None concerns everybody.
 
-    `classes` are the SOP classes that it grants, `everything` is `"*"`. `destinations` are the AE titles that C-MOVE may
-    name, with `*` for any characters; None for all of them; `(OWN,)` for the client's own.
+    `classes` are the SOP classes that it grants, `everything` is `"*"`. `destinations` are the AE titles that C-MOVE
+    may name, with `*` for any characters; None for all of them; `(OWN,)` for the client's own.
     """
 
     name: str
@@ -44,7 +43,7 @@ class Rule:
     authenticators: frozenset[str] | None = None
     users: frozenset[str] | None = None
     groups: frozenset[str] | None = None
-    attributes: Mapping[str, frozenset[str]] = MappingProxyType({})
+    attributes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     networks: tuple[IpNetwork, ...] | None = None
     calling_ae_titles: tuple[str, ...] | None = None
     called_ae_titles: tuple[str, ...] | None = None

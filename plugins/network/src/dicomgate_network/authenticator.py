@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, Pass, Reject, always
-from dicomgate.kit.text import ae_title
-
 from dicomgate.kit.networks import IpNetwork, is_everywhere, read_address, read_network
+from dicomgate.kit.text import ae_title
 
 _log = logging.getLogger(__name__)
 
