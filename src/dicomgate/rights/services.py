@@ -84,3 +84,8 @@ def requests_of(sop_class: bytes) -> frozenset[CommandField]:
 
 
 _UNKNOWN = frozenset({_STORE})
+
+
+def named_on(sop_class: bytes) -> frozenset[bytes]:
+    """Other SOP classes that messages on a presentation context of this one name."""
+    return frozenset()

@@ -17,17 +17,18 @@ from ..errors import NegativeAnswer, StartError
 from ..net.tls import words
 from ..net.tls_blocking import BlockingTls
 from ..wire.associate import AssociateAccept, AssociateRequest
+from ..wire.dimse import NO_DATA_SET, PDV, RESPONSE, CommandField
 from ..wire.items import malformed
 from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
 from ..wire.reject_abort import CALLED_AE_TITLE, REFUSED_IDENTITY, PduError, Refusal, decode_refusal
-from .dimse import C_ECHO_RQ, NO_DATA_SET, PDV_HEADER, RESPONSE, command_pdu, decode_command, fragments
+from .dimse import command_pdu, decode_command, fragments
 from .login import CONTEXT, MAXIMUM_LENGTH, VERIFICATION
 
 _MESSAGE_ID = 1
 _LONGEST_ACCEPT = 262_144
 _RELEASE = {kind: bytes((kind, 0, 0, 0, 0, 4, 0, 0, 0, 0)) for kind in (PduType.RELEASE_RQ, PduType.RELEASE_RP)}
 _ABORT = {PduType.ABORT: SHORT}
-_DATA = {PduType.P_DATA_TF: (PDV_HEADER, MAXIMUM_LENGTH), PduType.RELEASE_RQ: SHORT, **_ABORT}
+_DATA = {PduType.P_DATA_TF: (PDV.size, MAXIMUM_LENGTH), PduType.RELEASE_RQ: SHORT, **_ABORT}
 
 
 class Client:
@@ -76,7 +77,8 @@ class Client:
         """C-ECHO: the status that the server answers (PS3.7 9.1.5)."""
         self._send(command_pdu(CONTEXT, _echo_request()))
         answer = decode_command(self._receive_command())
-        if answer.get("CommandField") != C_ECHO_RQ | RESPONSE or answer.get("MessageIDBeingRespondedTo") != _MESSAGE_ID:
+        expected = CommandField.C_ECHO_RQ | RESPONSE, _MESSAGE_ID
+        if (answer.get("CommandField"), answer.get("MessageIDBeingRespondedTo")) != expected:
             raise malformed("the answer to the C-ECHO-RQ is no C-ECHO-RSP")
         status = answer.get("Status")
         if not isinstance(status, int):
@@ -143,7 +145,7 @@ class Client:
 def _echo_request() -> Dataset:
     command = Dataset()
     command.AffectedSOPClassUID = VERIFICATION.decode()
-    command.CommandField = C_ECHO_RQ
+    command.CommandField = CommandField.C_ECHO_RQ
     command.MessageID = _MESSAGE_ID
     command.CommandDataSetType = NO_DATA_SET
     return command

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from io import BytesIO
-from struct import Struct
 from typing import NamedTuple
 
 from pydicom import Dataset
@@ -12,15 +11,9 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
+from ..wire.dimse import LAST_FRAGMENT, OF_COMMAND, PDV
 from ..wire.items import malformed
 from ..wire.pdu import HEADER, PduType
-
-C_STORE_RQ, C_ECHO_RQ, RESPONSE, NO_DATA_SET = 0x0001, 0x0030, 0x8000, 0x0101  # PS3.7 annex E
-SUCCESS = 0x0000
-
-_PDV = Struct(">LBB")  # item-length, presentation-context-ID, message control header (PS3.8 9.3.5.1, annex E.2)
-_OF_COMMAND, _LAST = 1, 2
-PDV_HEADER = _PDV.size
 
 
 class Fragment(NamedTuple):
@@ -36,13 +29,15 @@ def fragments(pdu: bytes) -> Iterator[Fragment]:
     """The fragments of a whole P-DATA-TF PDU. Raises PduError."""
     start = HEADER.size
     while start < len(pdu):
-        if len(pdu) - start < _PDV.size:
+        if len(pdu) - start < PDV.size:
             raise malformed("a PDV lacks its header")
-        length, context, control = _PDV.unpack_from(pdu, start)
-        start += _PDV.size
+        length, context, control = PDV.unpack_from(pdu, start)
+        start += PDV.size
         if not 2 <= length <= len(pdu) - start + 2:
             raise malformed("a PDV does not fit")
-        yield Fragment(context, bool(control & _OF_COMMAND), bool(control & _LAST), pdu[start : start + length - 2])
+        yield Fragment(
+            context, bool(control & OF_COMMAND), bool(control & LAST_FRAGMENT), pdu[start : start + length - 2]
+        )
         start += length - 2
 
 
@@ -50,7 +45,7 @@ def command_pdu(context: int, command: Dataset) -> bytes:
     """A P-DATA-TF PDU with the whole command set: implicit VR, little endian, its group length in front."""
     command.CommandGroupLength = len(_written(command))
     content = _written(command)
-    pdv = _PDV.pack(len(content) + 2, context, _OF_COMMAND | _LAST) + content
+    pdv = PDV.pack(len(content) + 2, context, OF_COMMAND | LAST_FRAGMENT) + content
     return HEADER.pack(PduType.P_DATA_TF, len(pdv)) + pdv
 
 
