@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from .messages import BULK, ECHO, ECHO_RQ, RELEASE_RQ, associate_rq, bulk_block
+from .messages import BULK, BULK_END, ECHO, ECHO_RQ, RELEASE_RQ, STORE_RQ, associate_rq, bulk_block
 from .processes import PYTHON, BenchError, Running, running
 
 TIMEOUT = 60.0
@@ -53,13 +53,14 @@ def exchange(connection: socket.socket, request: bytes, expected: int) -> None:
 
 
 def send_bulk(port: int, block: bytes, count: int, context: ssl.SSLContext | None = None) -> float:
-    """One association with `count` blocks; the seconds from the first to the answer to the release."""
+    """One association with an object of `count` blocks; the seconds from its start to the answer to the release."""
     with closing(connect(port, context)) as connection:
         exchange(connection, associate_rq(BULK), _AC)
         start = time.perf_counter()
+        connection.sendall(STORE_RQ)
         for _ in range(count):
             connection.sendall(block)
-        exchange(connection, RELEASE_RQ, _RELEASE_RP)
+        exchange(connection, BULK_END + RELEASE_RQ, _RELEASE_RP)
         return time.perf_counter() - start
 
 

@@ -11,6 +11,7 @@ from dicomgate.wire.user_information import Negotiation
 
 LAST_FRAGMENT = 2  # PS3.8 annex E.2: a bit of the message control header
 VERIFICATION = b"1.2.840.10008.1.1"
+CT_IMAGE_STORAGE = b"1.2.840.10008.5.1.4.1.1.2"
 IMPLICIT_VR_LITTLE_ENDIAN = b"1.2.840.10008.1.2"
 ECHO, BULK = "ECHO", "BULK"
 """Calling AE titles: they tell the server whether to answer each P-DATA-TF or only the end of an object."""
@@ -24,8 +25,12 @@ _NO_LIMIT = Negotiation(0, b"1.2.3.4")  # PS3.8 D.1: a maximum length of 0 is no
 
 
 def associate_rq(calling: str, user: bytes = b"alice") -> bytes:
-    """An A-ASSOCIATE-RQ for Verification with a username and passcode, as short as real ones for one context."""
-    context = ProposedContext(1, VERIFICATION, (IMPLICIT_VR_LITTLE_ENDIAN,))
+    """An A-ASSOCIATE-RQ with a username and passcode, as short as real ones for one context.
+
+    It proposes Verification; with BULK, CT Image Storage.
+    """
+    sop_class = CT_IMAGE_STORAGE if calling == BULK else VERIFICATION
+    context = ProposedContext(1, sop_class, (IMPLICIT_VR_LITTLE_ENDIAN,))
     identity = Identity(IdentityType.USERNAME_AND_PASSCODE, user, PASSCODE)
     return AssociateRequest("PACS", calling, (context,), _NO_LIMIT, identity).encode()
 
@@ -42,10 +47,14 @@ def bulk_block(pdu_length: int, size: int = 1 << 20) -> bytes:
     return pdu * max(1, size // len(pdu))
 
 
+BULK_END = pack(">BxLLBB", 4, 8, 4, 1, LAST_FRAGMENT) + b"\x55\x55"
+"""The last fragment of the object that blocks of bulk data are; STORE_RQ is before the first."""
+
+
 def store_rq(size: int, pdu_length: int) -> bytes:
     """A C-STORE-RQ with an object of `size` bytes in PDUs of that length; it ends with OBJECT_END."""
     piece, rest = pdu_length - 6, b"\x55" * (size - len(OBJECT_END)) + OBJECT_END
-    pdus = [_STORE_RQ]
+    pdus = [STORE_RQ]
     for start in range(0, size, piece):
         fragment = rest[start : start + piece]
         last = LAST_FRAGMENT if start + piece >= size else 0
@@ -62,14 +71,15 @@ def _command(*elements: tuple[int, bytes]) -> bytes:
 
 
 _SOP_CLASS = (0x0002, VERIFICATION + b"\0")
+_STORED_CLASS = (0x0002, CT_IMAGE_STORAGE + b"\0")
 _INSTANCE = (0x1000, b"1.2.3.4\0")
 _NO_DATA_SET = (0x0800, pack("<H", 0x0101))
 ECHO_RQ = _command(_SOP_CLASS, (0x0100, pack("<H", 0x0030)), (0x0110, pack("<H", 1)), _NO_DATA_SET)
 ECHO_RSP = _command(
     _SOP_CLASS, (0x0100, pack("<H", 0x8030)), (0x0120, pack("<H", 1)), _NO_DATA_SET, (0x0900, pack("<H", 0))
 )
-_STORE_RQ = _command(
-    _SOP_CLASS,
+STORE_RQ = _command(
+    _STORED_CLASS,
     (0x0100, pack("<H", 0x0001)),
     (0x0110, pack("<H", 1)),
     (0x0700, pack("<H", 0)),
@@ -77,7 +87,7 @@ _STORE_RQ = _command(
     _INSTANCE,
 )
 STORE_RSP = _command(
-    _SOP_CLASS,
+    _STORED_CLASS,
     (0x0100, pack("<H", 0x8001)),
     (0x0120, pack("<H", 1)),
     _NO_DATA_SET,
