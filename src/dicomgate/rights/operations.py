@@ -33,6 +33,15 @@ class Denial(NamedTuple):
     missing: str
 
 
+class _Context(NamedTuple):
+    """What is known of a presentation context: its SOP class, that class's service, and whether a rule grants it."""
+
+    sop_class: bytes
+    word: str
+    requests: frozenset[CommandField]
+    granted: bool
+
+
 class Operations:
     """The messages of one client over one association.
 
@@ -41,8 +50,8 @@ class Operations:
     requests by what they need, such as "store" or "move WS_1".
     """
 
-    __slots__ = ("_calling_ae_title", "_contexts", "_denied", "_maximum_length", "_rights", "_swallowed", "denied",
-                 "used")  # fmt: skip
+    __slots__ = ("_calling_ae_title", "_contexts", "_denied", "_known", "_maximum_length", "_rights", "_swallowed",
+                 "denied", "used")  # fmt: skip
 
     def __init__(
         self,
@@ -57,6 +66,7 @@ class Operations:
         self._maximum_length = maximum_length
         self._calling_ae_title = calling_ae_title
         self._denied = denied
+        self._known: dict[int, _Context] = {}
         self._swallowed: bytearray | None = None  # a bit for each Message ID: its last request was refused
         self.used: dict[str, int] = {}
         self.denied: dict[str, int] = {}
@@ -68,37 +78,42 @@ class Operations:
         breaks the law.
         """
         message = CommandSet.parse(command)
-        sop_class = self._contexts[context]
+        known = self._known.get(context) or self._look_up(context)
         if message.command is _CANCEL:
-            return self._cancel(message, context, sop_class)
+            return self._cancel(message, context, known)
+        sop_class = known.sop_class
+        named = message.sop_class or sop_class
         # A client asks as an SCU and answers as an SCP, or, with roles selected, also the other way round (PS3.7
         # D.3.3.4); N-EVENT-REPORT goes from SCP to SCU. So what may be asked on a context by either side may be
         # answered there by either: a C-STORE-RSP on a storage context, for C-GET, an N-EVENT-REPORT-RSP where the
         # service has reports. A response grants nothing: it has no Message ID, and no PACS takes it for a request.
-        named = message.sop_class or sop_class
-        if message.command not in requests_of(sop_class) or not _belongs(named, sop_class, message.command):
+        if message.command not in known.requests or not (
+            named == sop_class or _belongs(named, sop_class, message.command)
+        ):
             raise malformed(f"{message} with {named.decode()} on context {context} of {sop_class.decode()}")
         if message.response:
             return None
-        return self._request(message, context, sop_class, named)
+        if message.command is _MOVE or named != sop_class or not known.granted:
+            return self._judge_closely(message, context, known, named)
+        self._pass(message, known.word)
+        return None
 
-    def _request(self, message: CommandSet, context: int, sop_class: bytes, named: bytes) -> bytes | None:
+    def _judge_closely(self, message: CommandSet, context: int, known: _Context, named: bytes) -> bytes | None:
+        """As `judge`, of a request that needs more than the grant of its context, or lacks that."""
         rights, destination = self._rights, message.destination
-        classes = (sop_class,) if named == sop_class or named in named_on(sop_class) else (sop_class, named)
-        lacking = next((uid for uid in classes if not rights.grants(uid)), b"")
-        word = word_of(lacking or sop_class)
-        kind = f"{word} {destination}" if message.command is _MOVE else word
-        granted = not lacking
-        missing = f'allow "{word}"'
+        classes = {known.sop_class, named} - named_on(known.sop_class)
+        granted = known.granted and all(map(rights.grants, classes))
+        word = known.word if granted or not known.granted else word_of(named)
+        kind, missing = word, f'allow "{word}"'
         if message.command is _MOVE:
-            granted = granted and all(rights.may_move(uid, destination) for uid in classes)
+            kind = f"{word} {destination}"
+            granted = granted and all(rights.may_move(sop_class, destination) for sop_class in classes)
             missing += f' with destinations "{"own" if destination == self._calling_ae_title else destination}"'
         if granted:
-            self._swallow(message.message_id, swallowed=False)
-            _count(self.used, kind)
+            self._pass(message, kind)
             return None
         answered = message.command in (_STORE, _MOVE)
-        if not answered and lacking != sop_class:
+        if known.granted and not answered:
             # PS3.7 annex C: there is no "Refused: Not authorized" for C-FIND and others.
             raise malformed(f"{message} with {named.decode()}, which no rule grants, on context {context}")
         self._swallow(message.message_id, swallowed=True)
@@ -106,25 +121,34 @@ class Operations:
             self._denied(Denial(word, str(message), missing))
         return refused_response(message, context, self._maximum_length) if answered else b""
 
-    def _cancel(self, message: CommandSet, context: int, sop_class: bytes) -> bytes | None:
-        if requests_of(sop_class).isdisjoint(_CANCELLED) or message.sop_class not in (b"", sop_class):
-            raise malformed(f"{message} on context {context} of {sop_class.decode()}")
+    def _pass(self, message: CommandSet, kind: str) -> None:
+        if self._swallowed is not None:
+            self._swallow(message.message_id, swallowed=False)
+        _count(self.used, kind)
+
+    def _look_up(self, context: int) -> _Context:
+        sop_class = self._contexts[context]
+        known = _Context(sop_class, word_of(sop_class), requests_of(sop_class), self._rights.grants(sop_class))
+        self._known[context] = known
+        return known
+
+    def _cancel(self, message: CommandSet, context: int, known: _Context) -> bytes | None:
+        if known.requests.isdisjoint(_CANCELLED) or message.sop_class not in (b"", known.sop_class):
+            raise malformed(f"{message} on context {context} of {known.sop_class.decode()}")
         byte, bit = divmod(message.message_id, 8)
         return b"" if self._swallowed is not None and self._swallowed[byte] >> bit & 1 else None
 
     def _swallow(self, message_id: int, *, swallowed: bool) -> None:
         """From now on, drop a C-CANCEL of this Message ID, or let it pass."""
         if self._swallowed is None:
-            if not swallowed:
-                return
             self._swallowed = bytearray(0x10000 // 8)
         byte, bit = divmod(message_id, 8)
         self._swallowed[byte] = self._swallowed[byte] & ~(1 << bit) | swallowed << bit
 
 
 def _belongs(named: bytes, sop_class: bytes, command: CommandField) -> bool:
-    """Whether a message on a context of `sop_class` may name this SOP class."""
-    if named == sop_class or named in named_on(sop_class):
+    """Whether a message on a context of `sop_class` may name this other SOP class."""
+    if named in named_on(sop_class):
         return True
     same = SERVICE_OF.get(named, _STORAGE) is SERVICE_OF.get(sop_class, _STORAGE)
     return same and command in requests_of(named)
@@ -132,7 +156,9 @@ def _belongs(named: bytes, sop_class: bytes, command: CommandField) -> bool:
 
 def _count(counts: dict[str, int], kind: str) -> bool:
     """Count one of this kind; return whether it is the first."""
-    if kind not in counts and len(counts) >= MOST_KINDS:
+    count = counts.get(kind, 0)
+    if not count and len(counts) >= MOST_KINDS:
         kind = OTHER
-    counts[kind] = counts.get(kind, 0) + 1
-    return counts[kind] == 1
+        count = counts.get(kind, 0)
+    counts[kind] = count + 1
+    return not count
