@@ -50,8 +50,8 @@ class Operations:
     requests by what they need, such as "store" or "move WS_1".
     """
 
-    __slots__ = ("_calling_ae_title", "_contexts", "_denied", "_known", "_maximum_length", "_rights", "_swallowed",
-                 "denied", "used")  # fmt: skip
+    __slots__ = ("_calling_ae_title", "_contexts", "_denied", "_known", "_maximum_length", "_swallowed",
+                 "denied", "rights", "used")  # fmt: skip
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Operations:
         calling_ae_title: str,
         denied: Callable[[Denial], None],
     ) -> None:
-        self._rights = rights
+        self.rights = rights
         self._contexts = contexts
         self._maximum_length = maximum_length
         self._calling_ae_title = calling_ae_title
@@ -100,7 +100,7 @@ class Operations:
 
     def _judge_closely(self, message: CommandSet, context: int, known: _Context, named: bytes) -> bytes | None:
         """As `judge`, of a request that needs more than the grant of its context, or lacks that."""
-        rights, destination = self._rights, message.destination
+        rights, destination = self.rights, message.destination
         classes = {known.sop_class, named} - named_on(known.sop_class)
         granted = known.granted and all(map(rights.grants, classes))
         word = known.word if granted or not known.granted else word_of(named)
@@ -128,7 +128,7 @@ class Operations:
 
     def _look_up(self, context: int) -> _Context:
         sop_class = self._contexts[context]
-        known = _Context(sop_class, word_of(sop_class), requests_of(sop_class), self._rights.grants(sop_class))
+        known = _Context(sop_class, word_of(sop_class), requests_of(sop_class), self.rights.grants(sop_class))
         self._known[context] = known
         return known
 
