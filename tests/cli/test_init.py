@@ -23,13 +23,14 @@ from dicomgate.config.schema import (
     UpstreamTls,
 )
 from dicomgate.kit.durations import parse_duration
+from dicomgate.rights.table import RuleTable
 
 TEMPLATE = files("dicomgate.cli").joinpath("dicomgate.toml").read_text("utf-8")
 TABLES: dict[str, type[BaseModel]] = {
     "gateway": GatewayTable, "state": StateTable, "throttle": ThrottleTable, "listener": ListenerTable,
-    "upstream": UpstreamTable, "authenticator": AuthenticatorTable,
+    "upstream": UpstreamTable, "authenticator": AuthenticatorTable, "rule": RuleTable,
 }  # fmt: skip
-PARTS = dict(zip(TABLES, TEMPLATE.split("\n[")[1:], strict=True))
+PARTS = dict(zip(TABLES, re.split(r"\n(?:# )?\[", TEMPLATE)[1:], strict=True))
 
 
 def _value(part: str, key: str) -> Any:

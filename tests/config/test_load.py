@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import tomllib
 from datetime import timedelta
@@ -38,6 +39,7 @@ use = "passcode"
 name = "staff"
 file = "users.htpasswd"
 """
+RULES = GOOD + '[[rule]]\nname = "viewers"\nallow = ["echo", "move"]\n'
 PIN, TLS = "ab" * 32, 'tls = { certificate = "gate.pem", key = "gate.key" }'
 
 
@@ -201,6 +203,18 @@ ONE_MISTAKE = {
         swap('key = "gate.key"', 'client_certificate = "required"'),
         "7: listener[0].tls.client_certificate: client certificates are verified against client_ca",
     ),
+    "rules of nothing": (
+        add('name = "clinical"', 'rules = "enforce"'),
+        "6: listener[0].rules: there is no [[rule]], so nobody could do anything",
+    ),
+    "a rule twice": (
+        RULES + '[[rule]]\nname = "viewers"\nallow = "echo"\n',
+        "22: rule[1].name: a second rule is called 'viewers'",
+    ),
+    "whose group": (
+        RULES + 'groups = ["x"]\n[[authenticator]]\nuse = "certificate"\n',
+        "21: rule[0].groups: whose groups? name their authenticators beside them; there are: staff, certificate",
+    ),
 }
 
 
@@ -238,6 +252,29 @@ WRONG_LINES = [
     ("authenticator[0]", "timeout = 2", "timeout: a duration is a number with a unit"),
     ("authenticator[0]", 'on_error = "ignore"', 'on_error: must be "stop" or "next"'),
     ("authenticator[0]", "workers = 0", "workers: must be 1 or more"),
+    ("listener[0]", 'rules = "on"', 'rules: must be "enforce" or "report"'),
+    (
+        "rule[0]",
+        'destination = "own"',
+        "destination: unknown key, did you mean 'destinations'?; known are: name, allow",
+    ),
+    ("rule[0]", 'listeners = "clinicl"', "listeners: no listener is called 'clinicl', did you mean 'clinical'?; there"),
+    ("rule[0]", 'authenticators = ["stuff"]', "authenticators: no authenticator is called 'stuff', did you mean"),
+    ("rule[0]", 'upstreams = ["x", "pacs"]', "upstreams: no upstream is called 'x'; there are: pacs"),
+    ("rule[0]", 'called_ae_titles = ["ORTH"]', "called_ae_titles: no upstream takes the called AE title 'ORTH'; they"),
+    ("rule[0]", "groups = []", "groups: must have at least 1 entry"),
+    ("rule[0]", 'groups = [""]', "groups[0]: must"),
+    ("rule[0]", "attributes = { department = 5 }", "attributes.department: must be"),
+    ("rule[0]", 'networks = ["10.1.2.3/8"]', "networks[0]: '10.1.2.3/8' is an address in a network"),
+    ("rule[0]", 'calling_ae_titles = "A*B*C*D*E*F*G*H*I"', "calling_ae_titles: 'A*B*C*D*E*F*G*H*I' is not an AE title"),
+]
+WRONG_GRANTS = [
+    ('"fnd"', "allow: no service is called 'fnd', did you mean 'find'?; `dicomgate rules services` prints them"),
+    ('["find", "1.2.3.04"]', "allow[1]: no service is called '1.2.3.04'"),
+    ('["find", "*"]', 'allow: "*" is everything: remove the others, or "*"'),
+    ("[]", "allow: must have at least 1 entry"),
+    ('"*"\ndestinations = "own"', 'destinations: allow = "*" includes all destinations'),
+    ('["find", "1.2.3"]\ndestinations = "own"', 'destinations: only "move" needs them: add it to allow, or remove'),
 ]
 # No value is taken for one of another type: not by the gateway, and not by an authenticator (tests/auth).
 WRONG_TYPES = [
@@ -260,19 +297,36 @@ WHERE = {
     "listener[0]": ('name = "clinical"', 6),
     "upstream[0]": ('address = "127.0.0.1:4242"', 12),
     "authenticator[0]": ('name = "staff"', 17),
+    "rule[0]": ('name = "viewers"', 20),
 }
 
 
 @pytest.mark.parametrize(("table", "line", "message"), WRONG_LINES)
 def test_a_wrong_line_is_told_with_its_place(tmp_path: Path, table: str, line: str, message: str) -> None:
     after, number = WHERE[table]
-    (told,) = wrong(tmp_path, add(after, line))
+    (told,) = wrong(tmp_path, add(after, line, RULES))
     assert told.startswith(f"gate.toml:{number}: {table}.{message}")
+
+
+@pytest.mark.parametrize(("allow", "message"), WRONG_GRANTS)
+def test_a_wrong_grant_is_told_with_its_place(tmp_path: Path, allow: str, message: str) -> None:
+    (told,) = wrong(tmp_path, swap('["echo", "move"]', allow, RULES))
+    assert re.match(rf"gate.toml:2[01]: rule\[0\]\.{re.escape(message)}", told)
 
 
 @pytest.mark.parametrize(
     "text",
     [
+        RULES,
+        add('name = "clinical"', 'rules = "report"'),
+        add('name = "clinical"', 'rules = "enforce"', RULES),
+        RULES
+        + 'destinations = ["own", "WS_*"]\nlisteners = "clinical"\nupstreams = "pacs"\ncalled_ae_titles = ["ORTH*"]\n',
+        RULES + 'groups = "x"\nattributes = { a = "b", c = ["d", "e"] }\nnetworks = ["10.1.2.3", "fd00::/8"]\n',
+        swap("ORTHANC", "*", RULES) + 'called_ae_titles = "ANY"\n',
+        swap('["echo", "move"]', '["1.2.840.10008.5.1.4.43.3"]\ndestinations = ["A"]', RULES),
+        swap('["echo", "move"]', '"*"', RULES),
+        RULES + 'users = "alice"\nauthenticators = "staff"\n[[authenticator]]\nuse = "certificate"\n',
         swap("0.0.0.0:11112", "[::]:11112"),
         swap('"0.0.0.0:11112"', '["127.0.0.1:1", "[::1]:1"]'),
         swap("127.0.0.1:4242", "pacs.example.org:104"),

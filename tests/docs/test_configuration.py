@@ -14,6 +14,7 @@ from dicomgate.auth.table import AuthenticatorTable
 from dicomgate.config import load as config
 from dicomgate.config import schema
 from dicomgate.kit.durations import parse_duration
+from dicomgate.rights.table import RuleTable
 from dicomgate.testing.pages import DOCS, PAGES, Block, blocks, name, rows, section
 
 CONFIGURATION = DOCS / "configuration.md"
@@ -28,6 +29,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "`[state]`": schema.StateTable,
     "`[throttle]`": schema.ThrottleTable,
     "`[[authenticator]]`": AuthenticatorTable,
+    "`[[rule]]`": RuleTable,
 }
 OF_THE_MACHINE = {"node": "the host name", "workers": "the number of cores"}
 

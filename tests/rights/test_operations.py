@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dicomgate.rights.operations import MOST_KINDS, OTHER, Denial, Operations
-from dicomgate.rights.rights import Rights
+from dicomgate.rights.rights import Moves, Rights
 from dicomgate.wire.dimse import CommandSet, refused_response
 from dicomgate.wire.reject_abort import INVALID_PARAMETER, PduError
 from tests.wire import commands as c
@@ -13,7 +13,7 @@ from tests.wire.commands import command_set
 
 VIEWER = Rights(
     classes=frozenset({c.VERIFICATION, c.FIND_STUDIES, c.MOVE_STUDIES, c.GET_STUDIES}),
-    moves=((frozenset({c.MOVE_STUDIES}), ("WS_*", "TEACHING")),),
+    moves=(Moves(frozenset({c.MOVE_STUDIES}), ("WS_*", "TEACHING")),),
 )
 MODALITY = Rights(classes=frozenset({c.VERIFICATION, c.CT, c.MR}))
 CONTEXTS = {1: c.VERIFICATION, 3: c.CT, 5: c.FIND_STUDIES, 7: c.MOVE_STUDIES, 9: c.GET_STUDIES, 11: b"1.2.3"}

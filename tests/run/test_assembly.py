@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, StartError
 from dicomgate.auth import loading
+from dicomgate.rights.rule import Who
 from dicomgate.run.assembly import Assembly, assemble
 from dicomgate.testing.peers.certificates import Certificates
 from tests.run.fake import LIFE, Fake
@@ -183,6 +184,53 @@ def test_problems_of_all_parts_come_together_with_their_lines(tmp_path: Path) ->
         strict=True,
     ):
         assert line.partition(": ")[2].startswith(said)
+
+
+# -- rules ------------------------------------------------------------------------------------------------------------
+
+RULES = """
+[[rule]]
+name = "viewers"
+allow = ["echo", "find"]
+[[rule]]
+name = "ward"
+authenticators = "fake"
+listeners = "ward"
+allow = "store"
+"""
+WHO = Who("ward", "fake", "alice", frozenset(), {}, "10.1.2.7", "WS_1", "PACS", "pacs")
+
+
+def test_each_listener_has_the_rules_that_can_concern_it(tmp_path: Path) -> None:
+    tokens = FAKE + 'name = "tokens"\nhandles = [5]\n'
+    made = build(
+        tmp_path,
+        listener('authenticators = ["fake"]', "cleartext_passcodes = true", name="ward"),
+        listener('authenticators = ["tokens"]', 'rules = "report"', name="other", port=11113),
+        UPSTREAM, FAKE, tokens, RULES,
+    )  # fmt: skip
+    ward, other = (snapshot.policy for snapshot in made.listeners.values())
+    assert (ward.enforce_rights, other.enforce_rights) == (True, False)
+    assert ward.rights is not None
+    assert other.rights is not None
+    assert ward.rights(WHO).rules == ("viewers", "ward")
+    assert ward.rights(WHO._replace(authenticator="x")).rules == ("viewers",)
+    assert other.rights(WHO).rules == ("viewers",), "what the listener is, the gateway knows"
+
+
+@pytest.mark.parametrize(("line", "rules", "limited", "enforced"), [
+    ("", "", False, True),
+    ('rules = "report"', "", True, False),
+    ("", RULES.replace("ward", "clinical"), True, True),
+    ('rules = "enforce"', RULES.replace("ward", "clinical"), True, True),
+])  # fmt: skip
+def test_rules_are_enforced_where_there_are_any(
+    tmp_path: Path, line: str, rules: str, limited: bool, enforced: bool
+) -> None:
+    ((_, snapshot),) = build(
+        tmp_path, listener(line, "cleartext_passcodes = true"), UPSTREAM, FAKE, rules
+    ).listeners.items()
+    assert (snapshot.policy.rights is not None, snapshot.policy.enforce_rights) == (limited, enforced)
 
 
 # -- certificates -----------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from .plugins import field_docstrings
 
 NAME = "dicomgate.schema.json"
 TEMPLATE = "dicomgate.toml"
+_HEADING = re.compile(r"^(?:# )?\[{1,2}(?=[a-z]+\])", re.MULTILINE)  # commented out, where a table is not needed
 _REFERENCE = "#/definitions/{model}"
 _Schema = dict[str, Any]
 
@@ -52,8 +53,8 @@ def configuration_schema() -> _Schema:
     tables["ListenerTable"]["properties"]["bind"] = {"anyOf": [address, {"type": "array", "items": address}]}
     gateway_keys: _Schema = tables.pop("AuthenticatorTable")["properties"]
     gateway_keys["workers"].pop("default")  # that of this machine
-    for part in files(__package__).joinpath(TEMPLATE).read_text("utf-8").split("\n[")[1:]:
-        name = part.strip("[").partition("]")[0]
+    for part in _HEADING.split(files(__package__).joinpath(TEMPLATE).read_text("utf-8"))[1:]:
+        name = part.partition("]")[0]
         keys = gateway_keys if name == "authenticator" else tables[f"{name.title()}Table"]["properties"]
         _describe(keys, part)
     whole["properties"]["authenticator"]["items"] = {

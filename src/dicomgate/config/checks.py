@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..association.admission import ANY_AE_TITLE
+from ..auth.problems import nearest
 from ..errors import Problem
+from ..rights.rule import is_one_of
 from .schema import Tables, ThrottleTable
 
 _PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@|[?&](?:sentinel_)?password=")
@@ -22,7 +24,9 @@ def contradictions(tables: Tables) -> Iterator[Problem]:
     yield from _duplicates("authenticator", names)
     yield from _of_throttle(tables.throttle)
     yield from _of_upstreams(tables)
+    yield from _duplicates("rule", [table.name for table in tables.rule])
     yield from _of_listeners(tables, names)
+    yield from _of_rules(tables, names)
 
 
 def open_secrets(tables: Tables, mode: int) -> Iterator[Problem]:
@@ -76,11 +80,38 @@ def _of_listeners(tables: Tables, authenticators: list[str]) -> Iterator[Problem
                 message = f"listener {bound[address]!r} already has this address: choose another port"
                 yield Problem(("listener", index, "bind"), message)
             bound.setdefault(address, listener.name)
-        for name in listener.authenticators or ():
-            if name not in authenticators:
-                message = f"no authenticator is called {name!r}; there are: {', '.join(authenticators)}"
-                yield Problem(("listener", index, "authenticators"), message)
+        yield from _unknown(("listener", index), "authenticators", listener.authenticators, authenticators)
+        if listener.rules == "enforce" and not tables.rule:
+            message = 'there is no [[rule]], so nobody could do anything: write one, or rules = "report" to only record'
+            yield Problem(("listener", index, "rules"), message)
         tls = listener.tls
         if tls is not None and tls.client_ca is None and "client_certificate" in tls.model_fields_set:
             message = "client certificates are verified against client_ca, which is missing: name it"
             yield Problem(("listener", index, "tls", "client_certificate"), message)
+
+
+def _unknown(table: tuple[str, int], key: str, names: Iterable[str] | None, known: Sequence[str]) -> Iterator[Problem]:
+    """A key that names tables which do not exist; it is the plural of what they are."""
+    for name in names or ():
+        if name not in known:
+            message = (
+                f"no {key.removesuffix('s')} is called {name!r}{nearest(name, known)}; there are: {', '.join(known)}"
+            )
+            yield Problem((*table, key), message)
+
+
+def _of_rules(tables: Tables, authenticators: Sequence[str]) -> Iterator[Problem]:
+    titles = [title for upstream in tables.upstream for title in upstream.called_ae_titles]
+    for index, rule in enumerate(tables.rule):
+        at = ("rule", index)
+        yield from _unknown(at, "listeners", rule.listeners, [listener.name for listener in tables.listener])
+        yield from _unknown(at, "authenticators", rule.authenticators, authenticators)
+        yield from _unknown(at, "upstreams", rule.upstreams, [upstream.name for upstream in tables.upstream])
+        for key in ("users", "groups", "attributes"):
+            if getattr(rule, key) is not None and rule.authenticators is None and len(authenticators) > 1:
+                message = f"whose {key}? name their authenticators beside them; there are: {', '.join(authenticators)}"
+                yield Problem((*at, key), message)
+        for pattern in rule.called_ae_titles or ():
+            if ANY_AE_TITLE not in titles and not any(is_one_of(title, (pattern,)) for title in titles):
+                message = f"no upstream takes the called AE title {pattern!r}; they take: {', '.join(titles)}"
+                yield Problem((*at, "called_ae_titles"), message)

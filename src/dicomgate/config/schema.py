@@ -19,6 +19,7 @@ from ..auth.table import AuthenticatorTable, Name
 from ..kit.addresses import parse_address
 from ..kit.durations import Deadline, Duration
 from ..kit.text import ae_title
+from ..rights.table import RuleTable
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
@@ -96,6 +97,7 @@ class ListenerTable(_Table):
     fallback_encoding: Annotated[str, AfterValidator(_encoding)] | None = None
     end_with_credential: bool = True
     authenticators: Annotated[list[str], Field(min_length=1)] | None = None
+    rules: Literal["enforce", "report"] | None = None
     tls: ListenerTls | None = None
 
 
@@ -151,6 +153,7 @@ class Tables(_Table):
     listener: Annotated[list[ListenerTable], BeforeValidator(_several)] = Field(min_length=1)
     upstream: Annotated[list[UpstreamTable], BeforeValidator(_several)] = Field(min_length=1)
     authenticator: Annotated[list[AuthenticatorTable], BeforeValidator(_several)] = Field(min_length=1)
+    rule: Annotated[list[RuleTable], BeforeValidator(_several)] = Field(default_factory=list)
 
 
 class EmbeddedTables(Tables):
@@ -167,6 +170,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "listener": ListenerTable,
     "upstream": UpstreamTable,
     "authenticator": AuthenticatorTable,
+    "rule": RuleTable,
 }
 _TLS_TABLES: dict[str, type[BaseModel]] = {"listener": ListenerTls, "upstream": UpstreamTls}
 

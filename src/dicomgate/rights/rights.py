@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from .rule import OWN, Rule, Who, is_one_of
+
+
+class Moves(NamedTuple):
+    """Where one rule lets C-MOVE send to with its SOP classes: to `titles`, None for everywhere, and to `own`."""
+
+    classes: frozenset[bytes]
+    titles: tuple[str, ...] | None
+    own: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +24,7 @@ class Rights:
 
     everything: bool = False
     classes: frozenset[bytes] = frozenset()
-    moves: tuple[tuple[frozenset[bytes], tuple[str, ...] | None], ...] = ()
+    moves: tuple[Moves, ...] = ()
     rules: tuple[str, ...] = ()
 
     def grants(self, sop_class: bytes) -> bool:
@@ -22,23 +32,32 @@ class Rights:
         return self.everything or sop_class in self.classes
 
     def may_move(self, sop_class: bytes, destination: str) -> bool:
-        """Whether C-MOVE with this SOP class may name this destination."""
+        """Whether C-MOVE with this SOP class may name this destination, which is without padding."""
         return self.everything or any(
-            sop_class in classes and (titles is None or is_one_of(destination, titles))
-            for classes, titles in self.moves
+            sop_class in classes and (titles is None or destination == own or is_one_of(destination, titles))
+            for classes, titles, own in self.moves
         )
 
 
 def rights_of(rules: Sequence[Rule], who: Who) -> Rights:
-    """The rights of one who was admitted."""
+    """The rights of one who was admitted: of these rules, those that match."""
     matching = [rule for rule in rules if not rule.miss(who)]
     return Rights(
         any(rule.everything for rule in matching),
-        frozenset().union(*(rule.classes for rule in matching)),
-        tuple((rule.classes, _titles(rule, who)) for rule in matching),
+        _union(tuple(rule.classes for rule in matching)),
+        tuple(_moves(rule, who) for rule in matching),
         tuple(rule.name for rule in matching),
     )
 
 
-def _titles(rule: Rule, who: Who) -> tuple[str, ...] | None:
-    return (who.calling_ae_title,) if rule.destinations == (OWN,) else rule.destinations
+@lru_cache(1024)
+def _union(grants: tuple[frozenset[bytes], ...]) -> frozenset[bytes]:
+    return frozenset().union(*grants)
+
+
+def _moves(rule: Rule, who: Who) -> Moves:
+    titles = rule.destinations
+    if titles is None or OWN not in titles:
+        return Moves(rule.classes, titles)
+    # Apart: the client chose its title, and a "*" in it is a character.
+    return Moves(rule.classes, tuple(title for title in titles if title != OWN), who.calling_ae_title)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
-from ..kit.networks import IpNetwork, read_address
+from ..kit.networks import IpAddress, IpNetwork, read_address
 
 OWN = "own"
-"""As `destinations`: the calling AE title of the association itself."""
+"""Among `destinations`: the calling AE title of the association itself."""
 
 
 class Who(NamedTuple):
@@ -32,7 +33,7 @@ class Rule:
     """One `[[rule]]`. A criterion that is None concerns everybody.
 
     `classes` are the SOP classes that it grants, `everything` is `"*"`. `destinations` are the AE titles that C-MOVE
-    may name, with `*` for any characters; None for all of them; `(OWN,)` for the client's own.
+    may name, with `*` for any characters, and `OWN` for the client's own; None for all of them.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Rule:
     authenticators: frozenset[str] | None = None
     users: frozenset[str] | None = None
     groups: frozenset[str] | None = None
-    attributes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    attributes: Mapping[str, frozenset[str]] | None = None
     networks: tuple[IpNetwork, ...] | None = None
     calling_ae_titles: tuple[str, ...] | None = None
     called_ae_titles: tuple[str, ...] | None = None
@@ -51,35 +52,58 @@ class Rule:
 
     def miss(self, who: Who) -> str:
         """The first key of the table that does not fit, for example "groups"; "" if the rule matches."""
-        for key in ("listeners", "authenticators", "users", "upstreams"):
-            names: frozenset[str] | None = getattr(self, key)
-            if names is not None and getattr(who, key[:-1]) not in names:
-                return key
+        # Written out, and the slow ones last: each login asks every rule.
+        if self.listeners is not None and who.listener not in self.listeners:
+            return "listeners"
+        if self.authenticators is not None and who.authenticator not in self.authenticators:
+            return "authenticators"
+        if self.users is not None and who.user not in self.users:
+            return "users"
         if self.groups is not None and self.groups.isdisjoint(who.groups):
             return "groups"
-        for name, values in self.attributes.items():
-            if who.attributes.get(name) not in values:
-                return "attributes"
-        if self.networks is not None and not _within(who.address, self.networks):
-            return "networks"
+        if self.upstreams is not None and who.upstream not in self.upstreams:
+            return "upstreams"
+        if self.attributes is not None and not all(
+            who.attributes.get(name) in values for name, values in self.attributes.items()
+        ):
+            return "attributes"
         if self.calling_ae_titles is not None and not is_one_of(who.calling_ae_title, self.calling_ae_titles):
             return "calling_ae_titles"
         if self.called_ae_titles is not None and not is_one_of(who.called_ae_title, self.called_ae_titles):
             return "called_ae_titles"
+        if self.networks is not None and not _within(who.address, self.networks):
+            return "networks"
         return ""
+
+    def may_concern(self, listener: str, authenticators: Set[str]) -> bool:
+        """Whether it can match somebody who comes in by this listener, which asks these authenticators."""
+        return (self.listeners is None or listener in self.listeners) and (
+            self.authenticators is None or not self.authenticators.isdisjoint(authenticators)
+        )
 
 
 def is_one_of(title: str, patterns: tuple[str, ...]) -> bool:
-    """Whether an AE title fits one of these, in which `*` stands for any characters."""
-    return any(
-        title == pattern or ("*" in pattern and re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), title))
-        for pattern in patterns
-    )
+    """Whether an AE title fits one of these, in which `*` stands for any characters. PS3.5 6.2: case counts."""
+    return bool(patterns) and _compiled(patterns).fullmatch(title) is not None
+
+
+@lru_cache(1024)
+def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(re.escape(pattern).replace(r"\*", ".*") for pattern in patterns), re.DOTALL)
 
 
 def _within(address: str, networks: tuple[IpNetwork, ...]) -> bool:
+    found = _address(address)
+    if found is not None:
+        for network in networks:
+            if found in network:
+                return True
+    return False
+
+
+@lru_cache(1024)
+def _address(text: str) -> IpAddress | None:
     try:
-        found = read_address(address)
+        return read_address(text)
     except ValueError:
-        return False
-    return any(found in network for network in networks)
+        return None

@@ -7,9 +7,10 @@ it, when the last of those associations no longer needs its authenticators.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ..association.admission import Policy, Route
@@ -19,7 +20,7 @@ from ..auth.groups import GroupSource
 from ..auth.link import Link
 from ..auth.table import AuthenticatorTable
 from ..config.load import Configuration, load
-from ..config.schema import ListenerTable, UpstreamTable
+from ..config.schema import ListenerTable, Tables, UpstreamTable
 from ..contract import Authenticator, IdentityType
 from ..errors import ConfigError, Problem
 from ..events.audit import Audit
@@ -28,6 +29,8 @@ from ..net.listener import Address
 from ..net.server_state import ListenerSnapshot
 from ..net.tls import TlsContext
 from ..net.tls_context import client_context, server_context
+from ..rights.rights import Rights, rights_of
+from ..rights.rule import Who
 from .doubts import doubts, lockouts
 
 _SLACK = 3.0  # seconds on top of the links' deadlines: the shared state is asked twice for a decision
@@ -229,7 +232,18 @@ def make_policy(configuration: Configuration, table: ListenerTable, chain: Chain
         artim=gateway.artim.total_seconds(),
         decision_timeout=decision_timeout(chain),
         audit_required=gateway.audit_required,
+        rights=_rights(configuration.tables, table, chain),
+        enforce_rights=table.rules != "report",
     )
+
+
+def _rights(tables: Tables, listener: ListenerTable, chain: Chain) -> Callable[[Who], Rights] | None:
+    """Settles the rights of those who come in by this listener, by the rules that can concern them."""
+    if not tables.rule and listener.rules is None:
+        return None
+    names = {link.name for link in chain.links}
+    rules = [table.rule for table in tables.rule]
+    return partial(rights_of, [rule for rule in rules if rule.may_concern(listener.name, names)])
 
 
 def decision_timeout(chain: Chain) -> float:
