@@ -16,6 +16,7 @@ Modules:
     kit/          The second door: what authenticators share, and the core uses itself
     net/          The sockets: non-blocking, served by the callbacks of one event loop
     protection/   What happens before and after each question to the chain: throttle, replay cache, recent credentials
+    rights/       Who may do what, after the login: rules, rights, and what they mean for contexts and commands
     run/          From a configuration to a running gateway, or to a login service inside another program
     scu/          A small DICOM client: it logs in, echoes and stores, for the commands and the tests
     state/        The stores of what gateways share: one file of one machine, or one Redis for several machines

@@ -53,6 +53,7 @@ from .group import Group
 from .help import help_of
 from .init import init
 from .plugins import plugins
+from .rules import app as rules
 from .schema import schema
 from .serve import serve
 from .streams import finish, prepare
@@ -76,6 +77,7 @@ for _command in (init, serve, check, plugins, ask, echo):
 app.command()(schema)
 app.command()(doctor)
 app.command("help")(help_of)
+app.add_typer(rules, name="rules")
 app.add_typer(throttle, name="throttle")
 
 

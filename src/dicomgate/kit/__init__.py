@@ -15,6 +15,7 @@ Modules:
     host          A host by its name: its addresses, looked up in a thread, and which of them is tried first
     inspect       What is wrong with a credential: as the reason of a refusal, and as `dicomgate NAME inspect` shows it
     line          A waiting line for a few places: in the order of arrival, one of each source at a time
+    networks      Networks as an operator writes them, and the addresses of peers
     patience      The time that an attempt waits for its turn is not the time that its authenticator works
     race          One connection to a host with several addresses: a silent one does not hold up the others (RFC 8305)
     refreshed     A value that is fetched again and again, for example an issuer's keys from its URL
