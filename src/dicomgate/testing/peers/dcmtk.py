@@ -1,8 +1,8 @@
-"""DCMTK's storescp and storescu."""
+"""DCMTK's clients, its storescp, and its dcmqrscp."""
 
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +52,27 @@ def run_storescp(folder: Path, options: Sequence[str | Path] = ()) -> Iterator[S
         yield scp
 
 
+@contextmanager
+def run_dcmqrscp(folder: Path, titles: Sequence[str], destinations: Mapping[str, Address]) -> Iterator[Address]:
+    """Run dcmqrscp until the block ends. Each of its AE titles is a PACS of its own, with its images in `folder`/title.
+
+    It stores them as they came. `destinations` are the AE titles that C-MOVE may name.
+    """
+    program = require("dcmqrscp", "dcmtk")
+    address = (HOST, free_port())
+    areas = [f"{title} {folder / title} RW (1000, 4096mb) ANY" for title in titles]
+    hosts = [f"host{at} = ({title}, {host}, {port})" for at, (title, (host, port)) in enumerate(destinations.items())]
+    for title in titles:
+        (folder / title).mkdir()
+    lines = ["NetworkTCPPort = 104", "MaxPDUSize = 16384", "MaxAssociations = 16"]
+    lines += ["HostTable BEGIN", *hosts, "HostTable END", "VendorTable BEGIN", "VendorTable END"]
+    lines += ["AETable BEGIN", *areas, "AETable END"]
+    (folder / "dcmqrscp.cfg").write_text("\n".join(lines) + "\n")
+    command: list[str | Path] = [program, "-v", "+B", "-c", folder / "dcmqrscp.cfg", str(address[1])]
+    with Service(command, log=folder / "dcmqrscp.log", ports=[address[1]], environment=NO_DELAY):
+        yield address
+
+
 def storescu(
     address: Address, *files: Path, called: str = "ANY-SCP", options: Sequence[str | Path] = (), timeout: float = 60
 ) -> Finished:
@@ -60,7 +81,19 @@ def storescu(
     The options of an identity are `-usr -pwd -epw -kt --saml --jwt -rsp`; those of TLS come from `tls_options`.
     Raises subprocess.TimeoutExpired when it has not ended after `timeout` seconds.
     """
-    command = [require("storescu", "dcmtk"), "-v", "-aec", called, *options, address[0], str(address[1]), *files]
+    return run_scu("storescu", address, *files, called=called, options=options, timeout=timeout)
+
+
+def run_scu(
+    program: str,
+    address: Address,
+    *files: Path,
+    called: str = "ANY-SCP",
+    options: Sequence[str | Path] = (),
+    timeout: float = 60,
+) -> Finished:
+    """Run one of DCMTK's clients: echoscu, storescu, findscu, getscu, movescu. Raises subprocess.TimeoutExpired."""
+    command = [require(program, "dcmtk"), "-v", "-aec", called, *options, address[0], str(address[1]), *files]
     finished = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,

@@ -37,7 +37,7 @@ def echo_and_store(client: str, address: Address, file: Path, passcode: bytes, *
 
     Raises subprocess.CalledProcessError for every other failure.
     """
-    python = _python_with(client)
+    python = python_with(client)
     task = {
         "host": address[0],
         "port": address[1],
@@ -56,7 +56,7 @@ def echo_and_store(client: str, address: Address, file: Path, passcode: bytes, *
 @contextmanager
 def tiny_pacs(folder: Path) -> Iterator[Address]:
     """A PACS of pynetdicom2 that keeps what it gets in files below the folder. Its AE title is TINY_PACS."""
-    python = _python_with("tiny_pacs")
+    python = python_with("tiny_pacs")
     address = HOST, free_port()
     components = {"InMemoryStorage": {"on": False}, "FileStorage": {"on": True, "storage_dir": str(folder)}}
     configuration = folder / "tiny-pacs.yaml"  # JSON is YAML
@@ -66,7 +66,8 @@ def tiny_pacs(folder: Path) -> Iterator[Address]:
         yield address
 
 
-def _python_with(library: str) -> str:
+def python_with(library: str) -> str:
+    """The Python that has the library. Skips the test if there is none."""
     if library != "odil":
         if find_spec(library) is None:
             pytest.skip(f"{library} is not installed: pip install --require-hashes -r requirements-clients.lock")

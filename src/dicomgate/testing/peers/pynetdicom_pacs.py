@@ -6,10 +6,10 @@ acceptor to the requestor, the one direction that no other service here uses.
 
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from pydicom.dataset import Dataset
 from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
@@ -74,6 +74,8 @@ class ReceivedAssociation:
 class PynetdicomPacs:
     """A context manager: an acceptor on 127.0.0.1, and nothing of it left afterwards."""
 
+    services: ClassVar[Sequence[str]] = _SERVICES
+
     tls: ssl.SSLContext | None = None
     # The answer to an identity that asks for one: sent for types 3 to 5 only, so pynetdicom has it.
     server_response: bytes | None = None
@@ -97,22 +99,25 @@ class PynetdicomPacs:
         for context in AllStoragePresentationContexts:
             # Both roles: in a C-GET the requestor is the one that stores.
             self._entity.add_supported_context(context.abstract_syntax, scu_role=True, scp_role=True)
-        for service in _SERVICES:
+        for service in self.services:
             self._entity.add_supported_context(service)
         self.address = (HOST, free_port())
-        handlers = [
+        context, handlers = self.tls, self.handlers()
+        self._server = self._entity.start_server(self.address, block=False, ssl_context=context, evt_handlers=handlers)
+        return self
+
+    def handlers(self) -> list[tuple[Any, Any]]:
+        """What answers each request."""
+        return [
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_USER_ID, self._user_identity),
             (evt.EVT_C_ECHO, self._echo),
             (evt.EVT_C_STORE, self._store),
-            (evt.EVT_C_FIND, self._find),
+            (evt.EVT_C_FIND, self.find),
             (evt.EVT_C_GET, self._get),
             (evt.EVT_C_MOVE, self._move),
             (evt.EVT_N_ACTION, self._commit),
         ]
-        context = self.tls
-        self._server = self._entity.start_server(self.address, block=False, ssl_context=context, evt_handlers=handlers)
-        return self
 
     def __exit__(self, *_: object) -> None:
         # pynetdicom aborts what is left, and raises an exception where no request has arrived (Sta2 of PS3.8 9.2).
@@ -161,7 +166,8 @@ class PynetdicomPacs:
         self._instances.append(instance)
         return _SUCCESS
 
-    def _find(self, event: Any) -> Iterator[tuple[int, Dataset]]:
+    def find(self, event: Any) -> Iterator[tuple[int, Dataset]]:
+        """Answer a C-FIND, level by level."""
         query = event.identifier
         level = _UNIQUE_KEY[query.QueryRetrieveLevel]
         answered = set()
