@@ -74,6 +74,7 @@ class _Encoders(dict[type, _Encode]):
 
 _BY_BASE: tuple[tuple[type, _Encode], ...] = (
     (str, _text),
+    (bool, lambda value: "true" if value else "false"),  # before int, which it is, too
     (int, int.__repr__),
     (float, lambda value: repr(round(value, 3))),
     (NoneType, lambda _: "null"),

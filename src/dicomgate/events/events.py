@@ -151,7 +151,7 @@ class Closed(NamedTuple):
     """The end. Bytes and PDUs are those relayed after Established.
 
     Where rules limit the association, `used` and `denied` count its requests by what they need, such as "store" or
-    "move WS_1".
+    "move WS_1". None: nobody looked, which is not the same as a client that asked for nothing.
     """
 
     facts: Facts
@@ -163,8 +163,8 @@ class Closed(NamedTuple):
     bytes_from_upstream: int = 0
     pdus_from_client: int = 0
     pdus_from_upstream: int = 0
-    used: Mapping[str, int] = MappingProxyType({})
-    denied: Mapping[str, int] = MappingProxyType({})
+    used: Mapping[str, int] | None = None
+    denied: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
