@@ -24,11 +24,15 @@ Modules:
     plugin_commands  What a plugin's commands import: what is configured, and how a command speaks and ends
     plugins          `dicomgate plugins`: list the installed authenticators and their keys; `plugins new` begins one
     probing          What `dicomgate check --connect` asks: upstreams, the authenticators' servers, a shared state
+    rules            `dicomgate rules`: what may be written in rules, and rules for what clients do already
     scaffold         `dicomgate plugins new NAME`: write a distribution with a working authenticator, to change
     schema           `dicomgate schema`: a JSON schema of the configuration file, for editors
     serve            `dicomgate serve`: run the gateway until a signal ends it
+    services         `dicomgate rules services`: the services that a rule may allow, and the SOP classes of one
     stderr           Standard error, where the log goes: in `serve` by a thread of its own, from other commands directly
     streams          The standard streams: closed ones, letters that a terminal cannot show, output that nobody takes
+    suggest          `dicomgate rules suggest`: rules for what clients do already, made from the audit
+    suggestion       Suggested rules as TOML, for a person to read, edit and put into the configuration
     surroundings     What `dicomgate doctor` finds: programs, limits, files, certificates, state, refusals
     throttle         `dicomgate throttle list | clear`: the counters of failed logins
 """

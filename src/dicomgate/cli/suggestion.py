@@ -1,4 +1,4 @@
-"""Suggested rules as TOML: for a person, who reads and edits them and puts them into the configuration."""
+"""Suggested rules as TOML, for a person to read, edit and put into the configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The services of DICOM in an operator's words: which SOP classes each has, and which requests are made with them.
+"""The services of DICOM in an operator's words: which SOP classes each has, with which requests.
 
 A SOP class belongs to one service. Sources: PS3.4 (the DIMSE services of each class), PS3.6 table A-1 (UIDs). Where
 only older editions of PS3.4 define a retired class, it has all requests that classes of its kind have.

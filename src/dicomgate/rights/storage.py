@@ -1,4 +1,4 @@
-"""The SOP classes of storage: of PS3.4 B.5, and of PS3.4 GG.3 for what belongs to no patient; retired ones included."""
+"""The SOP classes of storage: those of PS3.4 B.5, of GG.3 for what belongs to no patient, and retired ones."""
 
 from __future__ import annotations
 

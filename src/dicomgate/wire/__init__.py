@@ -10,6 +10,7 @@ Law 4: use memory in proportion to the bytes received, never to the bytes declar
 Modules:
 
     associate         A-ASSOCIATE-RQ and A-ASSOCIATE-AC (PS3.8 9.3.2, 9.3.3): strict parse to a value, canonical encode
+    dimse             DIMSE command sets (PS3.7 6.3.1, annex E): strict decode of what came, and the gateway's responses
     foreign           Which other protocol a peer speaks, by its first bytes
     items             Walk and build the variable items of the A-ASSOCIATE PDUs (PS3.8 9.3.2, PS3.7 annex D.3)
     pdu               Cut a stream into PDUs before the association is established (PS3.8 9.3.1)

@@ -1,4 +1,4 @@
-"""DIMSE command sets (PS3.7 6.3.1, annex E): strict decode of what a peer sent, and responses of the gateway's own.
+"""DIMSE command sets (PS3.7 6.3.1, annex E): strict decode of what came, and the gateway's responses.
 
 Law: what two readers could read in two ways is refused. What has one reading passes: values padded with NULs or spaces,
 a missing Command Group Length, elements of group 0000H that the standard does not know.
