@@ -23,6 +23,32 @@ def test_a_right_configuration_is_described(gate: Path, run: Any) -> None:
     assert result.stderr == ""
 
 
+def test_rules_are_described(gate: Path, run: Any) -> None:
+    rules = """
+[[rule]]
+name = "readers"
+allow = ["find", "move"]
+destinations = ["own", "TEACHING"]
+groups = ["radiology", "surgery"]
+attributes = { site = "north" }
+[[rule]]
+name = "all"
+allow = "echo"
+"""
+    gate.write_text(gate.read_text() + rules)
+    result = run("check", "--config", gate)
+    assert result.stdout.splitlines()[0].endswith("asks staff, rules enforced")
+    assert result.stdout.splitlines()[-2:] == [
+        "rule readers: find, move, to own or TEACHING; for groups radiology or surgery, site north",
+        "rule all: echo; for everybody",
+    ]
+    assert result.stderr.startswith("warning: rule readers: destinations = ")
+    gate.write_text(gate.read_text().replace("cleartext", 'rules = "report"\ncleartext'))
+    result = run("check", "--config", gate)
+    assert result.stdout.splitlines()[0].endswith("asks staff, rules only reported")
+    assert result.stderr.startswith('warning: listener plain: rules = "report"')
+
+
 def test_what_is_right_but_not_meant_is_a_warning(gate: Path, run: Any) -> None:
     gate.write_text(gate.read_text().replace("cleartext", 'identity = "optional"\ncleartext'))
     result = run("check", "--config", gate)

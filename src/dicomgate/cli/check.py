@@ -13,6 +13,7 @@ import typer
 from ..errors import StartError
 from ..kit.addresses import show_address
 from ..kit.certificates import described, read_certificates
+from ..rights.table import RuleTable
 from ..run.assembly import Assembly, assemble
 from ..run.rehearsal import in_use, rehearsed
 from .as_user import become
@@ -81,9 +82,10 @@ def describe(assembly: Assembly) -> list[str]:
     for listener in tables.listener:
         where = ", ".join(show_address(*address) for address in listener.bind)
         snapshot = assembly.listeners[listener.bind[0]]
-        names = " then ".join(link.name for link in snapshot.chain.links)
+        policy, names = snapshot.policy, " then ".join(link.name for link in snapshot.chain.links)
         tls = "TLS" if listener.tls else "no TLS"
-        lines.append(f"listener {listener.name}: {where}, {tls}, identity {listener.identity}, asks {names}")
+        rules = f", rules {'enforced' if policy.enforce_rights else 'only reported'}" if policy.rights else ""
+        lines.append(f"listener {listener.name}: {where}, {tls}, identity {listener.identity}, asks {names}{rules}")
         if listener.tls is not None:
             (own, *_) = read_certificates(assembly.configuration.folder / listener.tls.certificate)
             lines.append(f"listener {listener.name}: certificate {described(own)}")
@@ -96,4 +98,12 @@ def describe(assembly: Assembly) -> list[str]:
         identity = "forwarded" if upstream.identity == "forward" else "stripped"
         where = show_address(*upstream.address)
         lines.append(f"upstream {upstream.name}: {where}, {tls}, called AE title {titles}, identity {identity}")
-    return lines
+    return [*lines, *map(_described, tables.rule)]
+
+
+def _described(rule: RuleTable) -> str:
+    where = f", to {' or '.join(rule.destinations)}" if rule.destinations else ""
+    conditions = rule.model_dump(exclude={"name", "allow", "destinations"}, exclude_none=True)
+    attributes = conditions.pop("attributes", {})
+    wanted = [f"{key} {' or '.join(values)}" for key, values in {**conditions, **attributes}.items()]
+    return f"rule {rule.name}: {', '.join(rule.allow)}{where}; for {', '.join(wanted) or 'everybody'}"

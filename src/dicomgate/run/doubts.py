@@ -16,6 +16,7 @@ from ..config.schema import GatewayTable, ListenerTable, Tables, UpstreamTable
 from ..contract import IdentityType
 from ..kit.addresses import show_address
 from ..kit.certificates import CLIENT, SERVER, read_certificates, remarks
+from .rule_doubts import doubts_of_rules
 
 _A_BUNDLE = 10
 """More authorities than this are a collection of somebody else's, not the operator's to renew."""
@@ -41,7 +42,9 @@ def doubts(configuration: Configuration, links: Mapping[str, Link], chains: Mapp
     for upstream in tables.upstream:
         for doubt in [*_of_upstream(upstream, tables), *_of_upstreams_files(upstream, folder)]:
             yield f"upstream {upstream.name}: {doubt}"
-    asked = {link.name for chain in chains.values() for link in chain.links}
+    by_listener = {name: {link.name for link in chain.links} for name, chain in chains.items()}
+    yield from doubts_of_rules(tables, by_listener)
+    asked = {name for names in by_listener.values() for name in names}
     asked |= {table.groups_from for table in tables.authenticator if table.groups_from is not None}
     for name, link in links.items():
         if name not in asked:
