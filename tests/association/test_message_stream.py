@@ -9,7 +9,7 @@ import pytest
 
 from dicomgate.association import effects as do
 from dicomgate.association.message_stream import LONGEST_COMMAND, MessageStream
-from dicomgate.association.pdv_stream import MOST_HELD, Message
+from dicomgate.association.pdv_stream import MOST_HELD
 from dicomgate.events.events import Cause
 from dicomgate.testing import raw
 from dicomgate.wire.reject_abort import INVALID_PARAMETER, UNEXPECTED_PDU, Abort
@@ -22,17 +22,17 @@ class Judged(Conversation):
     """Two peers whose messages are dropped, and answered, by their message id."""
 
     def __init__(self, drops: Mapping[int, bytes] | None = None, maximum_length: int = 0) -> None:
-        self.judged: list[Message] = []
+        self.judged: list[tuple[int, bytes]] = []
         self._drops = drops or {}
         accepted = {1, 3, 5}
         super().__init__(
             MessageStream(accepted, maximum_length, self._judge),
-            MessageStream(accepted, maximum_length, lambda _: None),
+            MessageStream(accepted, maximum_length),
         )
 
-    def _judge(self, found: Message) -> bytes | None:
-        self.judged.append(found)
-        number: int = unpack_from("<H", found.command, 8)[0]
+    def _judge(self, context: int, command: bytes) -> bytes | None:
+        self.judged.append((context, command))
+        number: int = unpack_from("<H", command, 8)[0]
         return self._drops.get(number)
 
 
@@ -47,8 +47,8 @@ def test_what_passes_is_byte_for_byte_what_came(size: int) -> None:
     for piece in pieces(stream, size):
         assert talk.send(CLIENT, piece) == []
     assert talk.received[UPSTREAM] == stream
-    assert [found.context for found in talk.judged] == [1, 3, 5]
-    assert talk.judged[1].command == command(2, data_set=False)
+    assert [context for context, _ in talk.judged] == [1, 3, 5]
+    assert talk.judged[1][1] == command(2, data_set=False)
     assert talk.streams[CLIENT].pdus == 6
 
 

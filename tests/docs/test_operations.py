@@ -18,7 +18,7 @@ from dicomgate.testing.pages import DOCS, ROOT, blocks, rows, section, text
 OPERATIONS = DOCS / "operations.md"
 
 
-EVENTS = (events.Opened, events.Decided, events.Refused, events.Established, events.Closed)
+EVENTS = (events.Opened, events.Decided, events.Refused, events.Established, events.Denied, events.Closed)
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.__name__)

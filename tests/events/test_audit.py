@@ -23,6 +23,7 @@ from tests.events.examples import (
     ACCEPTED,
     ADDRESS,
     CLOSED,
+    DENIED,
     ESTABLISHED,
     NASTY,
     NOW,
@@ -32,7 +33,7 @@ from tests.events.examples import (
     printable,
 )
 
-EVENTS: list[Event] = [OPENED, ACCEPTED, REFUSED, ESTABLISHED, CLOSED]
+EVENTS: list[Event] = [OPENED, ACCEPTED, REFUSED, ESTABLISHED, DENIED, CLOSED]
 
 
 def poisoned(event: Event, text: str) -> list[Event]:
@@ -82,7 +83,7 @@ def test_the_fields_are_exactly_these(audit: Audit, path: Path) -> None:
         {"event": "Opened", **head, **unknown, **nobody, **time},
         {
             "event": "Decided", **head, **claimed, **alice, **time, "outcome": "accept", "reason": "",
-            "groups": ["ct", "mr"], "attributes": {"dn": "cn=alice"},
+            "groups": ["ct", "mr"], "attributes": {"dn": "cn=alice"}, "rules": [],
         },
         {
             "event": "Refused", **head, **claimed, **nobody, **time, "answer": "A-ASSOCIATE-RJ 1,2,1",
@@ -93,9 +94,13 @@ def test_the_fields_are_exactly_these(audit: Audit, path: Path) -> None:
             "accepted": ["1.2.3"], "rejected": ["1.2.4"], "left_out": ["a name"],
         },
         {
+            "event": "Denied", **head, **claimed, **alice, "upstream": "pacs", **time, "service": "store",
+            "operation": "C-STORE-RQ", "missing": 'allow "store"', "enforced": True, "rules": ["readers"],
+        },
+        {
             "event": "Closed", **head, **claimed, **alice, "upstream": "pacs", **time, "cause": "released",
             "detail": "", "seconds": 1.235, "bytes_from_client": 1, "bytes_from_upstream": 2, "pdus_from_client": 3,
-            "pdus_from_upstream": 4,
+            "pdus_from_upstream": 4, "used": None, "denied": None,
         },
     ]  # fmt: skip
     assert all(list(line)[:5] == ["event", "node", "id", "listener", "address"] for line in lines(path))

@@ -15,7 +15,7 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 def test_every_event_has_the_id_of_its_association_and_a_time() -> None:
     kinds = get_args(Event)
-    assert {kind.__name__ for kind in kinds} == {"Opened", "Decided", "Refused", "Established", "Closed"}
+    assert {kind.__name__ for kind in kinds} == {"Opened", "Decided", "Refused", "Established", "Denied", "Closed"}
     for kind in kinds:
         assert kind._fields[:2] == ("facts", "time")
 

@@ -16,6 +16,7 @@ from tests.events.examples import (
     ADDRESS,
     CLAIMED,
     CLOSED,
+    DENIED,
     ESTABLISHED,
     FACTS,
     NASTY,
@@ -34,6 +35,8 @@ def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
 WHERE = "192.0.2.1 port 50000, listener clinical"
 WRONG = "staff: wrong passcode; answered with A-ASSOCIATE-RJ 1,2,1"
 RELAYED = "after 1.235 s, 1 bytes from the client, 2 from the upstream"
+LACKS = 'C-STORE-RQ; a rule with allow "store" would grant it'
+LACKS = 'C-STORE-RQ; a rule with allow "store" would grant it'
 WHO = f'{WHERE}, CT1 -> PACS, user "alice.liddell" (staff)'
 
 
@@ -60,6 +63,21 @@ WHO = f'{WHERE}, CT1 -> PACS, user "alice.liddell" (staff)'
             ESTABLISHED,
             "INFO",
             f"a1: established: {WHO}, upstream pacs: 1 SOP classes accepted, 1 rejected; left out: a name",
+        ),
+        (
+            DENIED,
+            "WARNING",
+            f"a1: denied: {WHO}, upstream pacs: {LACKS}; the rules that match now: readers",
+        ),
+        (
+            DENIED._replace(enforced=False, rules=()),
+            "INFO",
+            f"a1: would have been denied: {WHO}, upstream pacs: {LACKS}; no rule matches now",
+        ),
+        (
+            DENIED._replace(operation="two messages in a PDU", missing="", enforced=False),
+            "INFO",
+            f"a1: would have been aborted: {WHO}, upstream pacs: two messages in a PDU",
         ),
         (
             CLOSED,

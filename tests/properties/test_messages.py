@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from dicomgate.association.effects import Side
 from dicomgate.association.message_stream import MessageStream
-from dicomgate.association.pdv_stream import Message
 from dicomgate.testing import raw
 from tests.association.conversation import Conversation, command, message
 from tests.properties.strategies import examples
@@ -52,8 +51,8 @@ def test_messages_pass_or_are_dropped_whole_and_answers_stand_between(rng: Rando
     }
 
     def stream(side: Side) -> MessageStream:
-        def judge(found: Message) -> bytes | None:
-            number: int = unpack_from("<H", found.command, 8)[0]
+        def judge(_: int, command: bytes) -> bytes | None:
+            number: int = unpack_from("<H", command, 8)[0]
             return answers.get((side, number))
 
         return MessageStream(ACCEPTED, 0, judge)

@@ -15,10 +15,11 @@ from ..auth.chain import Verdict
 from ..contract import Accept, Attempt, Identity, IdentityType, Pass, Peer, Reject, Unavailable
 from ..events.events import Decided, Facts, Outcome, ReasonClass
 from ..kit.text import claimed_name, looks_like_a_token
+from ..rights.operations import Denial
 from ..rights.rights import Rights
 from ..rights.rule import Who
 from ..wire.associate import AssociateRequest
-from ..wire.reject_abort import REFUSED_IDENTITY, TRY_LATER, NotDicom, PduError, Refusal
+from ..wire.reject_abort import NO_CONTEXT, REFUSED_IDENTITY, TRY_LATER, NotDicom, PduError, Refusal
 
 ANY_AE_TITLE = "*"
 _MOST_TITLES = 8  # in a message
@@ -123,6 +124,21 @@ def before_asking(identity: Identity | None, policy: Policy) -> Refuse | None:
     return None
 
 
+def who_of(attempt: Attempt, accept: Accept, authenticator: str, upstream: str) -> Who:
+    """One who was admitted, as the rules see him."""
+    return Who(
+        attempt.listener,
+        authenticator,
+        accept.user,
+        accept.groups,
+        accept.attributes,
+        attempt.peer.address,
+        attempt.calling_ae_title,
+        attempt.called_ae_title,
+        upstream,
+    )
+
+
 def unrecorded(trouble: str) -> Verdict:
     """The verdict without a question, where a login must have its audit record and can have none (`audit_required`)."""
     return Verdict(Unavailable(trouble), reason_class=ReasonClass.AUDIT_UNAVAILABLE)
@@ -149,6 +165,14 @@ def _admit(verdict: Verdict, identity: Identity | None, now: datetime) -> Admit 
         why = f"{by}the credential may be used once, and there is no replay cache to enforce that"
         return Refuse(TRY_LATER, why, ReasonClass.UNAVAILABLE)
     return Admit(decision, verdict.authenticator, _response(decision, identity))
+
+
+def nothing_granted(withheld: tuple[Denial, ...], rights: Rights) -> Refuse:
+    """Refuse one who was admitted, none of whose presentation contexts is granted."""
+    matching = f"the rules that match now: {', '.join(rights.rules)}" if rights.rules else "no rule matches now"
+    missing = ", ".join(denial.missing for denial in withheld)
+    why = f"no rule grants anything that it asks for; missing: {missing}; {matching}"
+    return Refuse(NO_CONTEXT, why, ReasonClass.NOT_GRANTED)
 
 
 def _response(decision: Accept, identity: Identity | None) -> bytes | None:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from ..contract import Attempt
 from ..events.events import Cause, Event
+from ..rights.operations import Operations
 from .pdv_stream import PdvStream
 
 
@@ -60,13 +61,15 @@ class Timer:
 class Relay:
     """Hand both connections over to the relay. `early` is what the upstream sent right after its A-ASSOCIATE-AC.
 
-    At `ends` (aware) the gateway must end the association; None leaves the end to the peers.
+    At `ends` (aware) the gateway must end the association; None leaves the end to the peers. `operations` judge its
+    messages, and count them; None where nobody looks at them.
     """
 
     from_client: PdvStream
     from_upstream: PdvStream
     early: bytes = field(repr=False)
     ends: datetime | None = None
+    operations: Operations | None = None
 
 
 @dataclass(slots=True)

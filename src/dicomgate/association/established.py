@@ -21,10 +21,9 @@ from ..wire.reject_abort import NOT_SPECIFIED, PduError, Refusal, known
 from . import effects as do
 from .effects import Side
 from .message_stream import MessageStream
-from .pdv_stream import Found, Mark, Message, PdvStream
+from .pdv_stream import Found, Mark, PdvStream
 from .transitions import ESTABLISHED, EstablishedInput, EstablishedState, input_of
 
-_MOST_FOUND = 64  # in one call: each is followed by a walk
 LINGER = 5.0
 """Seconds that the peers have for closing their connections once the association is over."""
 
@@ -62,21 +61,19 @@ class Association:
         """`walk` found something in `buffer[:end]`, read from `side`; `buffer[:start]` has been forwarded."""
         stream, other = self._from(side), self._from(side.other)
         effects: do.EstablishedEffects = []
-        settled, left = start, _MOST_FOUND
+        settled = start
         while (found := stream.found) is not None:
-            stream.found, left = None, left - 1
+            stream.found = None
             settled += stream.skipped
             if isinstance(found, PduError):
                 return [*effects, *self._violated(side, found)]
             if stream.aborted is not None:
                 return [*effects, *self._aborted(side, stream.aborted)]
-            if isinstance(stream, MessageStream) and isinstance(found, Message | Mark):
-                effects += self._take_message(stream, side, found)
+            if found is Mark.END:
+                effects += self._answers(side)
             else:
                 effects += self._take(side, found)
-            if not left:
-                stream.more = settled < end
-            elif settled < end:
+            if settled < end:
                 passed = stream.walk(buffer, end, other, settled)
                 if passed > settled:
                     effects.append(do.Forward(side, settled, passed))
@@ -139,17 +136,13 @@ class Association:
         client, upstream = self._from_client, self._from_upstream
         return client.release_requested <= upstream.released and upstream.release_requested <= client.released
 
-    def _take_message(self, stream: MessageStream, side: Side, found: Message | Mark) -> do.EstablishedEffects:
-        """What follows at the beginning and at the end of a message."""
-        if isinstance(found, Message):
-            stream.decide(found)
-        if found is not Mark.END:
+    def _answers(self, side: Side) -> do.EstablishedEffects:
+        """A message of this side has ended: what of the gateway's own may be sent now, each way."""
+        stream, other = self._from(side), self._from(side.other)
+        if not isinstance(stream, MessageStream) or not isinstance(other, MessageStream):
             return []
-        other = self._from(side.other)
         replies: do.EstablishedEffects = [do.Reply(side.other, pdu) for pdu in stream.insert()]
-        if isinstance(other, MessageStream):
-            replies += [do.Reply(side, pdu) for pdu in other.insert(stream.answer())]
-        return replies
+        return replies + [do.Reply(side, pdu) for pdu in other.insert(stream.answer())]
 
     def _aborted(self, side: Side, answer: Refusal) -> do.EstablishedEffects:
         # It does not pass as it came: its codes may be none that the standard knows.

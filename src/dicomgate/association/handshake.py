@@ -18,13 +18,14 @@ from ..auth.chain import Verdict
 from ..contract import Peer
 from ..errors import DoesNotFit
 from ..events.events import Cause, Facts, ReasonClass, Refused
+from ..rights.operations import Denial
 from ..wire import reject_abort as refusal
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
 from ..wire.reject_abort import Abort, PduError, Refusal, decode_refusal, known
 from . import effects as do
 from .accept_check import check_accept
-from .admission import Policy, Refuse, attempt_of, before_asking, facts_of, reason_class_of, settle
+from .admission import Policy, Refuse, attempt_of, before_asking, facts_of, reason_class_of
 from .stages import Admitted, Asked
 from .transitions import HANDSHAKE, HandshakeInput, HandshakeState, input_of
 
@@ -43,7 +44,8 @@ class Handshake:
     """One handshake; make it when the client is connected, TLS included.
 
     `over_limit` names the limit that this association exceeds, "" for none: then the request is read and refused.
-    `arrived_at` is the gateway's own address and port. `clock` returns the (aware) time.
+    `arrived_at` is the gateway's own address and port. `clock` returns the (aware) time. `denied` is called after the
+    hand-over, with what the client asks for and its rights do not grant.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Handshake:
         over_limit: str = "",
         arrived_at: tuple[str, int] = ("", 0),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        denied: Callable[[Denial], None] = lambda _: None,
     ) -> None:
         self.state = HandshakeState.REQUEST
         self._facts = Facts(association_id, policy.listener, peer.address, peer.port)
@@ -63,6 +66,7 @@ class Handshake:
         self._over_limit = over_limit
         self._arrived_at = arrived_at
         self._clock = clock
+        self._denied = denied
         # PS3.8 table 9-10, Sta2: an A-ABORT closes the connection (AA-2), any other PDU is answered by AA-1.
         may_come = {PduType.ASSOCIATE_RQ: (SHORTEST_ASSOCIATE, policy.request_limit), PduType.ABORT: SHORT}
         self._client = PduReader(may_come, out_of_turn=refusal.BY_USER)
@@ -96,16 +100,11 @@ class Handshake:
     @_input
     def decided(self, verdict: Verdict) -> do.Effects:
         """The authenticators have decided."""
-        asked = self._known(Asked)
-        record, answer = settle(asked.attempt, self._facts, verdict, self._clock())
+        record, outcome = self._known(Asked).settled(verdict, self._facts, self._policy, self._clock())
         told, self._facts = do.Emit(record), record.facts
-        if isinstance(answer, Refuse):
-            return [told, *self._refuse(answer.refusal, answer.reason, answer.reason_class)]
-        try:
-            self._data = asked.admitted(answer, self._policy.fallback_encoding)
-        except DoesNotFit as error:
-            why = f"the identity cannot be forwarded: {error}"
-            return [told, *self._refuse(refusal.TRY_LATER, why, ReasonClass.MALFORMED_IDENTITY)]
+        if isinstance(outcome, Refuse):
+            return [told, *self._refuse(outcome.refusal, outcome.reason, outcome.reason_class)]
+        self._data = outcome
         self.state = HandshakeState.RECORDING
         return [do.Record(record)] if self._policy.audit_required else [told, *self.recorded()]
 
@@ -213,10 +212,10 @@ class Handshake:
         except DoesNotFit as error:
             reason = f"{admitted.admit.authenticator}: its response does not fit: {error}"
             return self._refuse(refusal.TRY_LATER, reason, ReasonClass.UNAVAILABLE)
-        established = admitted.established(self._clock(), self._facts, answer)
+        records = admitted.records(self._clock(), self._facts, answer, self._policy.enforce_rights)
         self.state, self._data = HandshakeState.RELAYING, None
-        relay = admitted.handed_over(answer, self._upstream.rest(), self._policy)
-        return [do.ToClient(pdu), do.Emit(established), relay]
+        relay = admitted.handed_over(answer, self._upstream.rest(), self._policy, self._denied)
+        return [do.ToClient(pdu), *map(do.Emit, records), relay]
 
     def _out_of_step(self, error: PduError) -> do.Effects:
         """The client's bytes are not DICOM's: answer once, and look at nothing that follows."""

@@ -7,17 +7,18 @@ message passes before its command set is complete and judged. What passes is byt
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from enum import Enum, auto
+from enum import Enum
 from struct import Struct
 from typing import TypeAlias
 
 from ..wire.items import malformed
 from ..wire.pdu import HEADER, PduType
 from ..wire.reject_abort import UNEXPECTED_PDU, PduError
-from .pdv_stream import LAST_FRAGMENT, MOST_HEADERS, MOST_HELD, PDV_HEADER, SHORT_PDU, Mark, Message, PdvStream
+from .pdv_stream import LAST_FRAGMENT, MOST_HEADERS, MOST_HELD, PDV_HEADER, SHORT_PDU, Mark, PdvStream
 
 LONGEST_COMMAND = 65_536
 """The most bytes that the PDUs of one command set may have, headers included."""
+_WORTH = 16  # headers that could be looked at while a message is judged
 _PDU_AND_PDV = Struct(">BxLLBB")  # as in pdv_stream, and the message control header
 _PDV = Struct(">LBB")
 _OF_COMMAND = 1  # PS3.8 annex E.2: a bit of the message control header
@@ -26,33 +27,34 @@ _US = Struct("<H")
 _DATA_SET_TYPE, _NO_DATA_SET = (0x0000, 0x0800), 0x0101  # PS3.7 E.1
 
 
-Judge: TypeAlias = Callable[[Message], bytes | None]
+Judge: TypeAlias = Callable[[int, bytes], bytes | None]
+"""Given a message's presentation context and its command set: None lets it pass; bytes drop it, and are the PDUs that
+answer it, b"" for none. Raises PduError for a message that breaks the protocol."""
+
+
+def _passes(_context: int, _command: bytes) -> None:
+    """The judge of a direction whose messages all pass."""
 
 
 class _Stage(Enum):
-    BETWEEN = auto()
-    """No message is under way."""
-    COMMAND = auto()
-    """Fragments of a command set come. None of them has passed."""
-    DATA = auto()
-    """Fragments of a data set come; the message passes or is dropped."""
-    DONE = auto()
-    """The last fragment of the message has come."""
+    BETWEEN = "no message is under way"
+    COMMAND = "fragments of a command set come; none of them has passed"
+    DATA = "fragments of a data set come; the message passes or is dropped"
 
 
 class MessageStream(PdvStream):
     """A direction whose messages are judged one by one.
 
-    `judge` is given each message: None lets it pass, bytes drop it and are the PDU that answers it, b"" for none.
-    `walk` stops where a command set is complete, and `found` is a `Message`: have it judged by `decide`, and walk on
-    from the returned offset. It stops again at the end of the message, and `found` is `Mark.END`. While a message is
-    dropped, `skipped` says how many bytes from the returned offset on must be passed over.
+    `judge` is called in `walk`, as soon as a command set is complete. `walk` stops at the end of a message that was
+    dropped, or behind which an answer waits; then `found` is `Mark.END`. While a message is dropped, `skipped` says
+    how many bytes from the returned offset on must be passed over. A walk that does not start at 0 goes on in the turn
+    of the last one that did: they share `MOST_HEADERS`.
     """
 
-    __slots__ = ("_answer", "_answers", "_command", "_context", "_dropping", "_judge", "_last", "_scanned", "_stage",
-                 "skipped")  # fmt: skip
+    __slots__ = ("_answer", "_answers", "_command", "_context", "_dropping", "_judge", "_last", "_left", "_scanned",
+                 "_stage", "skipped")  # fmt: skip
 
-    def __init__(self, accepted: Collection[int], maximum_length: int, judge: Judge) -> None:
+    def __init__(self, accepted: Collection[int], maximum_length: int, judge: Judge = _passes) -> None:
         super().__init__(accepted, maximum_length)
         self._judge = judge
         self._stage = _Stage.BETWEEN
@@ -60,6 +62,7 @@ class MessageStream(PdvStream):
         self._command = bytearray()
         self._last = False  # the fragment under way is the last one of its command set or data set
         self._scanned = 0  # bytes at the start of what is walked next that were looked at and may not pass yet
+        self._left = 0  # headers that may still be looked at in this turn
         self._dropping = False
         self._answer = b""  # to the message that is dropped
         self._answers: list[bytes] = []  # to messages of the other direction, to be sent in this one
@@ -68,18 +71,12 @@ class MessageStream(PdvStream):
     @property
     def between_messages(self) -> bool:
         """True if the receiver would read the next byte as the start of a message."""
-        return self._withheld or self._stage is _Stage.BETWEEN
+        return self._dropping or self._stage is not _Stage.DATA
 
     @property
     def between_pdus(self) -> bool:
         """True if the receiver would read the next byte as the start of a PDU."""
         return self.between_messages or super().between_pdus
-
-    def decide(self, message: Message) -> None:
-        """Let the message that was found pass, or drop it."""
-        answer = self._judge(message)
-        if answer is not None:
-            self._dropping, self._answer = True, answer
 
     def answer(self) -> bytes:
         """The answer to the message that has just ended; b"" if there is none."""
@@ -95,56 +92,83 @@ class MessageStream(PdvStream):
         return due
 
     def walk(self, buffer: bytearray | bytes, end: int, other: PdvStream, start: int = 0) -> int:
-        """As `PdvStream.walk`, but no further than to the next command set or the end of a message."""
+        """As `PdvStream.walk`, but no further than to the end of a message that something follows from."""
         self.more = False
         if self.aborted is not None:
             return start
-        position, safe = start + self._scanned, -1
+        # What passes is sure up to `safe`, the start of a PDU, or of a message that does not pass (yet).
+        position, safe = start + self._scanned, start if self._withheld else -1
+        headers = self._left if start else MOST_HEADERS
+        data, greatest = _Stage.DATA, self._greatest - 4
         self._scanned = self.skipped = 0
         try:
-            for _ in range(MOST_HEADERS):
-                position += self._take(buffer, position, end)
+            while True:
                 if self._in_fragment:
-                    return self._stop(start, position)
+                    position = self._take(buffer, position, end)
+                    if self._in_fragment:
+                        break
                 if self._last:
-                    self._last = False
-                    if self._stage is _Stage.COMMAND:
-                        return self._found_message(start, position)
-                    self._stage = _Stage.DONE
-                if self._stage is _Stage.DONE:
-                    return self._found_end(start, position)
+                    headers -= _WORTH
+                    if self._ended(position - safe):
+                        self._left = headers
+                        return self._found_end(safe, position)
                 left = end - position
+                if headers <= 0:
+                    self.more = left > 0
+                    break
+                headers -= 1
                 if self._in_pdu:
                     if left < PDV_HEADER:
-                        return self._stop(start, position)
+                        break
                     self._enter_fragment(*_PDV.unpack_from(buffer, position))
                     position += PDV_HEADER
                     continue
-                safe = position
+                if not self._withheld:
+                    safe = position
                 if left and (buffer[position] != PduType.P_DATA_TF or self.release_requested or self.released):
-                    return self._pass_control(buffer, start, position, left, other)
+                    return self._pass_control(buffer, safe, position, left, other)
                 if left <= MOST_HELD:
                     if left >= HEADER.size:
                         self._check_length(HEADER.unpack_from(buffer, position)[1])
-                    return self._stop(start, position)
-                _, length, *pdv = _PDU_AND_PDV.unpack_from(buffer, position)
+                    break
+                _, length, pdv_length, context, control = _PDU_AND_PDV.unpack_from(buffer, position)
+                if (
+                    not control
+                    and self._stage is data
+                    and context == self._context
+                    and length == pdv_length + 4
+                    and 2 <= pdv_length <= greatest
+                    and not pdv_length & 1
+                ):
+                    # One PDV of the data set that fills its PDU, and is not the last: as in PdvStream.
+                    whole = HEADER.size + length
+                    head = buffer[position : position + HEADER.size + PDV_HEADER]
+                    position += whole
+                    self.pdus += 1
+                    while headers and buffer.startswith(head, position, end):
+                        headers -= 1
+                        self.pdus += 1
+                        position += whole
+                    self.control = control
+                    if position > end:
+                        self._in_fragment, position = position - end, end
+                    continue
                 self._enter_pdu(length)
-                self._enter_fragment(*pdv)
+                self._enter_fragment(pdv_length, context, control)
                 position += HEADER.size + PDV_HEADER
-            self.more = position < end
-            return self._stop(start, position)
+            return self._stop(safe, position)
         except PduError as error:
             self.found = error
-            self.boundary = self.between_messages or safe >= 0
-            return start if self.between_messages else max(safe, start)
+            self.boundary = safe >= 0
+            return max(safe, start)
 
     def _take(self, buffer: bytearray | bytes, position: int, end: int) -> int:
-        """Look at what there is of the fragment under way; return how much that is."""
+        """Look at what there is of the fragment under way; return the offset behind that."""
         taken = min(self._in_fragment, end - position)
         if self._stage is _Stage.COMMAND:
             self._command += buffer[position : position + taken]
         self._in_fragment -= taken
-        return taken
+        return position + taken
 
     def _enter_fragment(self, length: int, context: int, control: int) -> None:
         self._enter_pdv(length, context, control)
@@ -156,50 +180,60 @@ class MessageStream(PdvStream):
             raise malformed(f"a fragment on context {context} that is not of the message under way")
         self._last = bool(control & LAST_FRAGMENT)
 
-    def _found_message(self, start: int, position: int) -> int:
-        self._withhold(position - start)
-        command, self._command = bytes(self._command), bytearray()
-        self._stage = _Stage.DATA if _has_data_set(command) else _Stage.DONE
-        self.found = Message(self._context, command)
-        return start
+    def _ended(self, withheld: int) -> bool:
+        """A last fragment has come: judge the command set; True if the message ends, and `walk` must stop.
 
-    def _found_end(self, start: int, position: int) -> int:
+        `withheld` is the length of all that is withheld, if it is a command set's.
+        """
+        self._last = False
+        if self._stage is _Stage.COMMAND:
+            _check_withheld(withheld)
+            command, self._command = bytes(self._command), bytearray()
+            has_data_set = _has_data_set(command)
+            answer = self._judge(self._context, command)
+            if answer is not None:
+                self._dropping, self._answer = True, answer
+            if has_data_set:
+                self._stage = _Stage.DATA
+                return False
         if self._in_pdu:
             raise malformed("a P-DATA-TF with fragments of two messages")
-        position = self._stop(start, position)
-        self._stage, self._dropping = _Stage.BETWEEN, False
-        self.found = Mark.END
-        return position
+        self._stage = _Stage.BETWEEN
+        return self._dropping or bool(self._answers)
 
-    def _pass_control(self, buffer: bytearray | bytes, start: int, position: int, left: int, other: PdvStream) -> int:
+    def _found_end(self, safe: int, position: int) -> int:
+        passes = self._stop(safe, position)
+        self._dropping, self.found = False, Mark.END
+        return passes
+
+    def _pass_control(self, buffer: bytearray | bytes, safe: int, position: int, left: int, other: PdvStream) -> int:
         if self._stage is not _Stage.BETWEEN and buffer[position] in (PduType.RELEASE_RQ, PduType.RELEASE_RP):
             raise PduError("a release inside a message", UNEXPECTED_PDU)
         if not self._control(buffer, position, left, other):
-            return self._stop(start, position)
-        if self.aborted is not None:
-            return start if self._withheld else position
-        return position + SHORT_PDU
+            return self._stop(safe, position)
+        return safe if self.aborted is not None else position + SHORT_PDU
 
     @property
     def _withheld(self) -> bool:
         return self._dropping or self._stage is _Stage.COMMAND
 
-    def _withhold(self, length: int) -> None:
-        if length > LONGEST_COMMAND:
-            raise malformed(f"a command set whose PDUs have more than {LONGEST_COMMAND} bytes")
-        self._scanned = length
-
-    def _stop(self, start: int, position: int) -> int:
+    def _stop(self, safe: int, position: int) -> int:
         """Nothing more can be said before more bytes come; return the offset up to which they pass."""
+        if self._dropping:
+            if position > safe:
+                self.skipped = position - safe
+                self.found = Mark.DROPPED
+            return safe
         if self._stage is _Stage.COMMAND:
-            self._withhold(position - start)
-            return start
-        if not self._dropping:
-            return position
-        if position > start:
-            self.skipped = position - start
-            self.found = Mark.DROPPED
-        return start
+            _check_withheld(position - safe)
+            self._scanned = position - safe
+            return safe
+        return position
+
+
+def _check_withheld(length: int) -> None:
+    if length > LONGEST_COMMAND:
+        raise malformed(f"a command set whose PDUs have more than {LONGEST_COMMAND} bytes")
 
 
 def _has_data_set(command: bytes) -> bool:

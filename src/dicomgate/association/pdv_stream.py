@@ -11,7 +11,7 @@ from collections.abc import Collection
 from enum import Enum
 from functools import lru_cache
 from struct import Struct
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from ..wire.items import malformed
 from ..wire.pdu import HEADER, PduType
@@ -28,22 +28,15 @@ MOST_HEADERS = 512
 """How many headers are looked at in one walk: a buffer full of the smallest PDUs would take 50 ms."""
 
 
-class Message(NamedTuple):
-    """The command set of a DIMSE message, whole, and its presentation context. None of the message has passed yet."""
-
-    context: int
-    command: bytes
-
-
 class Mark(Enum):
     """What a stream of messages may have come to."""
 
-    END = "the end of a message"
+    END = "the end of a message that was dropped, or behind which an answer waits"
     DROPPED = "nothing but bytes of a message that is dropped"
 
 
-Found: TypeAlias = PduType | PduError | Message | Mark
-"""What `walk` found besides P-DATA that passes: a release (which passes), an abort, a violation, a message."""
+Found: TypeAlias = PduType | PduError | Mark
+"""What `walk` found besides P-DATA that passes: a release (which passes), an abort, a violation, a message's end."""
 
 
 @lru_cache(maxsize=128)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from ..auth.chain import Verdict
 from ..contract import Attempt
-from ..events.events import Established, Facts
+from ..errors import DoesNotFit
+from ..events.events import Decided, Denied, Established, Event, Facts, ReasonClass
+from ..rights.contexts import narrowed
+from ..rights.operations import Denial, Operations
+from ..rights.rights import EVERYTHING, Rights
 from ..wire.associate import AssociateAccept, AssociateRequest
+from ..wire.reject_abort import TRY_LATER
 from . import effects as do
-from .admission import Admit, Policy, Route
+from .admission import Admit, Policy, Refuse, Route, nothing_granted, settle, who_of
+from .message_stream import MessageStream
 from .pdv_stream import PdvStream
 
 _LONG = 16_384
@@ -32,8 +40,31 @@ class Asked:
         """`request` was read from `pdu`."""
         return cls(attempt, route, pdu if len(pdu) > _LONG else request)
 
-    def admitted(self, admit: Admit, fallback_encoding: str | None) -> Admitted:
-        """The next stage. Raises DoesNotFit if the identity is forwarded and does not fit its item."""
+    def settled(
+        self, verdict: Verdict, facts: Facts, policy: Policy, now: datetime
+    ) -> tuple[Decided, Admitted | Refuse]:
+        """What follows from the verdict: its record, and the next stage, if there is one."""
+        record, answer = settle(self.attempt, facts, verdict, now)
+        if isinstance(answer, Refuse):
+            return record, answer
+        rights = EVERYTHING
+        if policy.rights is not None:
+            rights = policy.rights(who_of(self.attempt, answer.accept, answer.authenticator, self.route.upstream))
+            record = record._replace(rules=rights.rules)
+        request = self._to_upstream(policy.fallback_encoding)
+        passed, withheld = narrowed(request, rights)
+        if not policy.enforce_rights:
+            passed = request
+        if not passed.contexts:
+            return record, nothing_granted(withheld, rights)
+        try:
+            return record, Admitted(self.route, passed, answer, passed.encode(), rights, withheld)
+        except DoesNotFit as error:
+            why = f"the identity cannot be forwarded: {error}"
+            return record, Refuse(TRY_LATER, why, ReasonClass.MALFORMED_IDENTITY)
+
+    def _to_upstream(self, fallback_encoding: str | None) -> AssociateRequest:
+        """The request as the upstream may see it."""
         request = self.request
         if isinstance(request, bytes):
             request = AssociateRequest.parse(request, fallback_encoding)
@@ -42,20 +73,29 @@ class Asked:
         elif request.identity is not None:
             # The gateway answers the client itself: it asks the upstream for no response.
             request.identity = replace(request.identity, positive_response_requested=False)
-        return Admitted(self.route, request, admit, request.encode())
+        return request
 
 
 @dataclass(slots=True, repr=False)
 class Admitted:
-    """In RECORDING, CONNECTION and ANSWER: who is admitted. `to_upstream` is the PDU that asks the upstream."""
+    """In RECORDING, CONNECTION and ANSWER: who is admitted. `to_upstream` is the PDU that asks the upstream.
+
+    `withheld` is what `rights` do not grant of the client's request. Where rights are only reported, `request` has it.
+    """
 
     route: Route
     request: AssociateRequest
     admit: Admit
     to_upstream: bytes
+    rights: Rights
+    withheld: tuple[Denial, ...]
 
-    def established(self, now: datetime, facts: Facts, answer: AssociateAccept) -> Established:
-        """The record of an association to which the upstream agrees with `answer`."""
+    def records(self, now: datetime, facts: Facts, answer: AssociateAccept, enforced: bool) -> list[Event]:
+        """Those of an association to which the upstream agrees with `answer`; its rights are `enforced`, or not."""
+        denied = [Denied(facts, now, *denial, enforced, self.rights.rules) for denial in self.withheld]
+        return [self._established(now, facts, answer), *denied]
+
+    def _established(self, now: datetime, facts: Facts, answer: AssociateAccept) -> Established:
         accepted = {context.id for context in answer.contexts if context.accepted}
         syntaxes = [(context.id in accepted, context.abstract_syntax.decode()) for context in self.request.contexts]
         return Established(
@@ -66,12 +106,21 @@ class Admitted:
             left_out=answer.left_out,
         )
 
-    def handed_over(self, answer: AssociateAccept, early: bytes, policy: Policy) -> do.Relay:
-        """What the relay is given; `early` is what the upstream sent right after its answer."""
+    def handed_over(
+        self, answer: AssociateAccept, early: bytes, policy: Policy, denied: Callable[[Denial], None]
+    ) -> do.Relay:
+        """What the relay is given; `early` is what the upstream sent right after its answer.
+
+        `denied` is called when the client first asks for something of a kind that its rights do not grant.
+        """
         accepted = {context.id for context in answer.contexts if context.accepted}
-        return do.Relay(
-            PdvStream(accepted, answer.negotiation.maximum_length or 0),
-            PdvStream(accepted, self.request.negotiation.maximum_length or 0),
-            early,
-            self.admit.accept.expires_at if policy.end_with_credential else None,
-        )
+        lengths = answer.negotiation.maximum_length or 0, self.request.negotiation.maximum_length or 0
+        operations = None
+        if self.rights.everything or not policy.enforce_rights:
+            streams = PdvStream(accepted, lengths[0]), PdvStream(accepted, lengths[1])
+        else:
+            classes = {it.id: it.abstract_syntax for it in self.request.contexts if it.id in accepted}
+            operations = Operations(self.rights, classes, lengths[1], self.request.calling_ae_title, denied)
+            streams = MessageStream(accepted, lengths[0], operations.judge), MessageStream(accepted, lengths[1])
+        ends = self.admit.accept.expires_at if policy.end_with_credential else None
+        return do.Relay(*streams, early, ends, operations)

@@ -1,9 +1,9 @@
 """The records of an association's life.
 
 Rule: each association has exactly one Opened and exactly one Closed, with its cause. Between them are at most one
-Decided, and at most one of Refused and Established; Denied for each kind of what its rights do not allow. A connection
-whose client closes it without having sent anything, such as a health check, has no records: it is counted. Reasons are
-for the operator; no record contains a secret.
+Decided, and at most one of Refused and Established; after Established, a Denied for each kind of what its rights do not
+allow. A connection whose client closes it without having sent anything, such as a health check, has no records: it is
+counted. Reasons are for the operator; no record contains a secret.
 """
 
 from __future__ import annotations
@@ -136,7 +136,9 @@ class Denied(NamedTuple):
 
     `service` is a word of `dicomgate rules services`, or a SOP class UID; `operation` what was asked, in words, such as
     "presentation context" or "C-MOVE-RQ"; `missing` the grant that a rule would need. `enforced` is false where
-    `rules = "report"`, so that it went on all the same.
+    `rules = "report"`, so that it went on all the same. `rules` are the names of the rules that match.
+
+    Where `rules = "report"`, also for what would have been an A-ABORT: `operation` says why, and nothing is `missing`.
     """
 
     facts: Facts
@@ -145,6 +147,7 @@ class Denied(NamedTuple):
     operation: str
     missing: str
     enforced: bool
+    rules: tuple[str, ...] = ()
 
 
 class Closed(NamedTuple):

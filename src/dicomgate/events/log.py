@@ -7,6 +7,7 @@ from a peer can precede: fail2ban reads them (deploy/fail2ban). `extra["event"]`
 from __future__ import annotations
 
 import logging
+from typing import TypeAlias
 
 from ..kit.text import one_line
 from .events import Cause, Closed, Decided, Denied, Established, Event, Facts, Opened, ReasonClass, Refused
@@ -22,6 +23,7 @@ _FAILED_LOGINS = (
 )
 """A client that causes many of these is guessing; the other classes are mistakes in a configuration, or faults."""
 _LONGEST = 256
+_Logged: TypeAlias = Decided | Refused | Established | Denied | Closed
 
 
 def quoted(text: str) -> str:
@@ -44,22 +46,24 @@ def write_log(event: Event) -> None:
         _log.log(level, "%s: %s", event.facts.id, _text(event), extra={"event": event})
 
 
-def _level(event: Decided | Refused | Established | Denied | Closed) -> int:
+def _level(event: _Logged) -> int:
     if isinstance(event, Refused):
         return logging.ERROR if event.reason_class is ReasonClass.UNAVAILABLE else logging.WARNING
     if isinstance(event, Established):
         return logging.INFO
+    if isinstance(event, Denied):
+        return logging.WARNING if event.enforced else logging.INFO
     if isinstance(event, Closed) and event.cause is not Cause.REFUSED:
         return logging.INFO if event.cause in _EXPECTED_ENDS else logging.WARNING
     return logging.DEBUG  # a step, or the close that follows a refusal
 
 
-def _text(event: Decided | Refused | Established | Denied | Closed) -> str:
+def _text(event: _Logged) -> str:
     what, detail = _what(event)
     return f"{what}: {_who(event.facts)}{detail and ': '}{detail}"
 
 
-def _what(event: Decided | Refused | Established | Denied | Closed) -> tuple[str, str]:
+def _what(event: _Logged) -> tuple[str, str]:
     """The outcome in a word or two, and the details that are not among the facts of the association."""
     if isinstance(event, Decided):
         return f"decided {event.outcome.value}", _plain(event.reason)
@@ -70,11 +74,18 @@ def _what(event: Decided | Refused | Established | Denied | Closed) -> tuple[str
         left_out = f"; left out: {_plain('; '.join(event.left_out))}" if event.left_out else ""
         return "established", f"{len(event.accepted)} SOP classes accepted, {len(event.rejected)} rejected{left_out}"
     if isinstance(event, Denied):
-        word = "denied" if event.enforced else "would be denied"
-        return word, _plain(f"{event.operation}; a rule with {event.missing} would grant it")
+        return _denied(event)
     relayed = f"{event.bytes_from_client} bytes from the client, {event.bytes_from_upstream} from the upstream"
     detail = event.detail and f": {_plain(event.detail)}"
     return f"closed ({event.cause.value}{detail})", f"after {event.seconds:.3f} s, {relayed}"
+
+
+def _denied(event: Denied) -> tuple[str, str]:
+    if not event.missing:
+        return "would have been aborted", _plain(event.operation)
+    what = "denied" if event.enforced else "would have been denied"
+    matching = f"the rules that match now: {', '.join(event.rules)}" if event.rules else "no rule matches now"
+    return what, _plain(f"{event.operation}; a rule with {event.missing} would grant it; {matching}")
 
 
 def _who(facts: Facts) -> str:

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import ParamSpec, Protocol
 
-from ..events.events import Cause, Closed, Event, Facts, Opened
+from ..events.events import Cause, Closed, Denied, Event, Facts, Opened
+from ..rights.operations import Denial, Operations
 from .capacity import Slot
 from .relay import Direction
 from .server_state import ListenerSnapshot, ServerState
@@ -36,10 +37,11 @@ class Lifetime:
     """One of the associations of `server`, until its last connection is closed. `stage` is set by each stage in turn.
 
     `began` is when it was accepted (seconds of the event loop's clock), `over` becomes true with the Closed record.
-    `facts` are what is known of it, by the records that it has.
+    `facts` are what is known of it, by the records that it has. `operations` judge and count its messages, if any do.
     """
 
-    __slots__ = ("_expiry", "_open", "_opened", "_slot", "began", "facts", "id", "listener", "over", "server", "stage")
+    __slots__ = ("_expiry", "_open", "_opened", "_slot", "began", "facts", "id", "listener", "operations", "over",
+                 "server", "stage")  # fmt: skip
 
     def __init__(self, server: ServerState, listener: ListenerSnapshot, slot: Slot, address: tuple[str, int]) -> None:
         """`address` is the client's."""
@@ -48,6 +50,7 @@ class Lifetime:
         self.listener = listener
         self.began = server.loop.time()
         self.over = False
+        self.operations: Operations | None = None
         self.stage: Stage = self
         self._slot = slot
         self._open = 0
@@ -95,10 +98,16 @@ class Lifetime:
         """The authenticators have accepted: it no longer counts as unauthenticated."""
         self._slot.admitted()
 
-    def established(self, relay: Stage) -> None:
+    def established(self, relay: Stage, operations: Operations | None) -> None:
         """The relay has taken it over: it no longer needs the chain and the upstreams."""
-        self.stage = relay
+        self.stage, self.operations = relay, operations
         self.listener.release()
+
+    def denied(self, denial: Denial) -> None:
+        """Its client asked for something of a kind that its rights do not grant."""
+        enforced = self.listener.policy.enforce_rights
+        rules = () if self.operations is None else self.operations.rights.rules
+        self.tell(Denied(self.facts, datetime.now(UTC), *denial, enforced, rules))
 
     def expire_at(self, ends: datetime) -> None:
         """End it with the credential that it was admitted for, at `ends` (aware)."""
@@ -140,7 +149,10 @@ class Lifetime:
             self.server.count_silent(self.facts.address)
             return
         seconds = self.server.loop.time() - self.began
-        self.tell(Closed(self.facts, datetime.now(UTC), cause, detail, seconds, *relayed))
+        closed = Closed(self.facts, datetime.now(UTC), cause, detail, seconds, *relayed)
+        if self.operations is not None:
+            closed = closed._replace(used=self.operations.used, denied=self.operations.denied)
+        self.tell(closed)
 
     def _forget_if_gone(self) -> None:
         if self.over and not self._open:

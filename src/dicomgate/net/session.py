@@ -47,7 +47,12 @@ class Session:
         self._timer.call = self._deadline
         lifetime.stage = self  # from here on it closes the client's connection, whatever fails
         self._handshake = Handshake(
-            lifetime.id, arrived.peer, policy, over_limit=lifetime.over_limit, arrived_at=arrived.local_address
+            lifetime.id,
+            arrived.peer,
+            policy,
+            over_limit=lifetime.over_limit,
+            arrived_at=arrived.local_address,
+            denied=lifetime.denied,
         )
         self._watch(self._client, self._handshake.client_data, self._handshake.client_gone)
 
@@ -178,7 +183,7 @@ class Session:
         patience = listener.idle_timeout, listener.keepalive
         told = lifetime.relayed, lifetime.closed
         relay = Relay(server.deadlines, server.buffer, *connections, flows, *patience, *told)
-        lifetime.established(relay)
+        lifetime.established(relay, effect.operations)
         relay.start(effect.early)
         if effect.ends is not None:
             lifetime.expire_at(effect.ends)

@@ -39,6 +39,10 @@ class Rights:
         )
 
 
+EVERYTHING = Rights(everything=True)
+"""Without rules."""
+
+
 def rights_of(rules: Sequence[Rule], who: Who) -> Rights:
     """The rights of one who was admitted: of these rules, those that match."""
     matching = [rule for rule in rules if not rule.miss(who)]

@@ -20,7 +20,7 @@ RESULTS = {
     3: "abstract-syntax-not-supported",
     4: "transfer-syntaxes-not-supported",
 }
-ACCEPTANCE, NO_REASON, ABSTRACT_SYNTAX_NOT_SUPPORTED, TRANSFER_SYNTAXES_NOT_SUPPORTED = 0, 2, 3, 4
+ACCEPTANCE, USER_REJECTION, NO_REASON, ABSTRACT_SYNTAX_NOT_SUPPORTED, TRANSFER_SYNTAXES_NOT_SUPPORTED = 0, 1, 2, 3, 4
 
 
 class ProposedContext(NamedTuple):

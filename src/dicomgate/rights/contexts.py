@@ -1,0 +1,92 @@
+"""Which presentation contexts of a request go on to the PACS (PS3.8 9.3.2.2).
+
+Law: what is withheld never reaches the PACS, nor do its role, extended and common extended negotiation items. The
+client is told result 1, user-rejection.
+
+In a C-GET the client takes the role of an SCP for what it receives, and says so (PS3.4 C.4.3). So where C-GET is
+granted and storage is not, a storage context with that role goes on, with that role alone: nothing may be sent on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
+
+from ..wire.associate import AssociateRequest
+from ..wire.dimse import CommandField
+from ..wire.presentation import USER_REJECTION, AnsweredContext
+from .operations import Denial
+from .rights import Rights
+from .services import SERVICE_OF, SERVICES, requests_of, word_of
+
+# Sets, because a request may have 128 contexts.
+_STORE = frozenset(SERVICES["store"].classes)
+_NOT_STORED = frozenset(uid for uid in SERVICE_OF if CommandField.C_STORE_RQ not in requests_of(uid))
+_GET = frozenset(uid for uid in SERVICE_OF if CommandField.C_GET_RQ in requests_of(uid))
+
+
+class Narrowed(NamedTuple):
+    """A request as it may go on, without any context if none is granted; and what is withheld, by its services."""
+
+    request: AssociateRequest
+    withheld: tuple[Denial, ...]
+
+
+def narrowed(request: AssociateRequest, rights: Rights) -> Narrowed:
+    """What of a request is granted. The answers to all other contexts are added to its `refused`."""
+    asked = {sop_class for _, sop_class, _ in request.contexts}
+    withheld = asked - rights.classes
+    if rights.everything or not withheld:
+        return Narrowed(request, ())
+    roles = request.negotiation.role_selections
+    received = {role.sop_class for role in roles if role.scp} & (withheld - _NOT_STORED)
+    if received and not _GET.isdisjoint(asked & rights.classes):
+        withheld -= received
+        return Narrowed(_without(request, withheld, received), _denials(_words(withheld)))
+    # Who only offers to receive asks for no more than C-GET.
+    only_received = received - {role.sop_class for role in roles if role.scu}
+    words = _words(withheld - only_received)
+    return Narrowed(_without(request, withheld), _denials(words | {"get"} if only_received else words))
+
+
+def _words(sop_classes: set[bytes]) -> set[str]:
+    """The services of these classes."""
+    words = {word_of(sop_class) for sop_class in sop_classes - _STORE}
+    if not _STORE.isdisjoint(sop_classes):
+        words.add("store")
+    return words
+
+
+def _denials(words: set[str]) -> tuple[Denial, ...]:
+    return tuple(Denial(word, "presentation context", f'allow "{word}"') for word in sorted(words))
+
+
+def _without(request: AssociateRequest, withheld: set[bytes], received: Collection[bytes] = ()) -> AssociateRequest:
+    """The request without these SOP classes, and without the role of an SCU for those that are only to be received."""
+    negotiation = request.negotiation
+    roles = [role for role in negotiation.role_selections if role.sop_class not in withheld]
+    refused = [
+        _refused(context, transfer_syntaxes[0])
+        for context, sop_class, transfer_syntaxes in request.contexts
+        if sop_class in withheld
+    ]
+    return replace(
+        request,
+        contexts=tuple([context for context in request.contexts if context.abstract_syntax not in withheld]),
+        negotiation=negotiation._replace(
+            role_selections=tuple(
+                [role._replace(scu=0) if role.scu and role.sop_class in received else role for role in roles]
+            ),
+            extended=tuple([item for item in negotiation.extended if item.sop_class not in withheld]),
+            common_extended=tuple([item for item in negotiation.common_extended if item.sop_class not in withheld]),
+        ),
+        refused=(*request.refused, *refused),
+    )
+
+
+@lru_cache(maxsize=512)
+def _refused(context: int, transfer_syntax: bytes) -> AnsweredContext:
+    """Remembered, because clients propose the same again and again."""
+    return AnsweredContext(context, USER_REJECTION, transfer_syntax)
