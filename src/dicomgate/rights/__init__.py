@@ -5,6 +5,7 @@ rules everybody who is admitted may do all that the PACS allows. Pure functions:
 
 Modules:
 
+    contexts    Which presentation contexts of a request go on to the PACS (PS3.8 9.3.2.2)
     operations  Commands: which messages of a client may reach the PACS over one association
     rights      What one association may do: the sum of the rules that match. Settled once, when it is admitted
     rule        A rule: whom it concerns, and what it grants
