@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
@@ -23,9 +24,9 @@ IDS = range(1, 256, 2)
 
 
 def examples(count: int) -> settings:
-    """The same examples each time, and no opinion on how long one takes."""
+    """The same examples each time, and no opinion on how long one takes. DICOMGATE_EXAMPLES is another count."""
     return settings(
-        max_examples=count,
+        max_examples=int(os.environ.get("DICOMGATE_EXAMPLES", count)),
         derandomize=True,
         database=None,
         deadline=None,
