@@ -39,7 +39,7 @@ use = "passcode"
 name = "staff"
 file = "users.htpasswd"
 """
-RULES = GOOD + '[[rule]]\nname = "viewers"\nallow = ["echo", "move"]\n'
+RULES = GOOD + '[[rule]]\nname = "viewers"\nallow = ["echo", "worklist"]\n'
 PIN, TLS = "ab" * 32, 'tls = { certificate = "gate.pem", key = "gate.key" }'
 
 
@@ -274,6 +274,8 @@ WRONG_GRANTS = [
     ('["find", "*"]', 'allow: "*" is everything: remove the others, or "*"'),
     ("[]", "allow: must have at least 1 entry"),
     ('"*"\ndestinations = "own"', 'destinations: allow = "*" includes all destinations'),
+    ('["find", "move"]', 'destinations: is missing: write where move may send to: "own", AE titles, or "*"'),
+    ('["1.2.840.10008.5.1.4.43.3"]', "destinations: is missing: write where"),
     ('["find", "1.2.3"]\ndestinations = "own"', 'destinations: only "move" needs them: add it to allow, or remove'),
 ]
 # No value is taken for one of another type: not by the gateway, and not by an authenticator (tests/auth).
@@ -310,8 +312,8 @@ def test_a_wrong_line_is_told_with_its_place(tmp_path: Path, table: str, line: s
 
 @pytest.mark.parametrize(("allow", "message"), WRONG_GRANTS)
 def test_a_wrong_grant_is_told_with_its_place(tmp_path: Path, allow: str, message: str) -> None:
-    (told,) = wrong(tmp_path, swap('["echo", "move"]', allow, RULES))
-    assert re.match(rf"gate.toml:2[01]: rule\[0\]\.{re.escape(message)}", told)
+    (told,) = wrong(tmp_path, swap('["echo", "worklist"]', allow, RULES))
+    assert re.match(rf"gate.toml:(18|2[01]): rule\[0\]\.{re.escape(message)}", told)
 
 
 @pytest.mark.parametrize(
@@ -320,12 +322,13 @@ def test_a_wrong_grant_is_told_with_its_place(tmp_path: Path, allow: str, messag
         RULES,
         add('name = "clinical"', 'rules = "report"'),
         add('name = "clinical"', 'rules = "enforce"', RULES),
-        RULES
-        + 'destinations = ["own", "WS_*"]\nlisteners = "clinical"\nupstreams = "pacs"\ncalled_ae_titles = ["ORTH*"]\n',
+        RULES + 'listeners = "clinical"\nupstreams = "pacs"\ncalled_ae_titles = ["ORTH*"]\n',
+        swap('["echo", "worklist"]', '"move"\ndestinations = ["own", "WS_*"]', RULES),
+        swap('["echo", "worklist"]', '"hanging-protocol"\ndestinations = "*"', RULES),
         RULES + 'groups = "x"\nattributes = { a = "b", c = ["d", "e"] }\nnetworks = ["10.1.2.3", "fd00::/8"]\n',
         swap("ORTHANC", "*", RULES) + 'called_ae_titles = "ANY"\n',
-        swap('["echo", "move"]', '["1.2.840.10008.5.1.4.43.3"]\ndestinations = ["A"]', RULES),
-        swap('["echo", "move"]', '"*"', RULES),
+        swap('["echo", "worklist"]', '["1.2.840.10008.5.1.4.43.3"]\ndestinations = ["A"]', RULES),
+        swap('["echo", "worklist"]', '"*"', RULES),
         RULES + 'users = "alice"\nauthenticators = "staff"\n[[authenticator]]\nuse = "certificate"\n',
         swap("0.0.0.0:11112", "[::]:11112"),
         swap('"0.0.0.0:11112"', '["127.0.0.1:1", "[::1]:1"]'),

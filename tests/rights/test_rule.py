@@ -94,7 +94,8 @@ def test_rights_are_the_sum_of_the_rules_that_match() -> None:
 @pytest.mark.parametrize(
     ("destinations", "to", "may"),
     [
-        (None, "ANYWHERE", True),
+        ((), "ANYWHERE", False),
+        (("*",), "ANYWHERE", True),
         ((OWN,), "WS_1", True),
         ((OWN,), "WS_2", False),
         ((OWN,), "own", False),
@@ -103,14 +104,14 @@ def test_rights_are_the_sum_of_the_rules_that_match() -> None:
         (("TEACH*",), "WS_1", False),
     ],
 )
-def test_where_a_move_may_go(destinations: tuple[str, ...] | None, to: str, may: bool) -> None:
+def test_where_a_move_may_go(destinations: tuple[str, ...], to: str, may: bool) -> None:
     rules = [Rule("movers", MOVE, destinations=destinations), Rule("finders", FIND)]
     assert rights_of(rules, WHO).may_move(MOVE_STUDIES, to) == may
 
 
 def test_destinations_are_those_of_the_rule_that_grants_the_service() -> None:
     templates = frozenset(SERVICES["implant-template"].classes)
-    rules = [Rule("studies", MOVE, destinations=(OWN,)), Rule("templates", templates)]
+    rules = [Rule("studies", MOVE, destinations=(OWN,)), Rule("templates", templates, destinations=("*",))]
     rights = rights_of(rules, WHO)
     assert not rights.may_move(MOVE_STUDIES, "X")
     assert rights.may_move(b"1.2.840.10008.5.1.4.43.3", "X")

@@ -66,11 +66,12 @@ WARD: dict[str, Any] = {
     ("change", "useless"),
     [
         ({"allow": "move"}, "changed"),
+        ({"allow": ["echo", "hanging-protocol"], "destinations": None}, "neither"),
         ({"allow": ["move", "find"]}, "neither"),
         ({"allow": "echo", "destinations": None}, "changed"),
         ({"destinations": ["WS_1*", "WS_3"]}, "changed"),
         ({"destinations": ["WS_3", "own"]}, "neither"),
-        ({"destinations": None}, "ward"),
+        ({"destinations": ["*"]}, "ward"),
         ({"authenticators": ["staff"], "users": ["alice"]}, "changed"),
         ({"authenticators": ["staff", "tokens"]}, "neither"),
         ({"groups": ["ward"]}, "changed"),
@@ -98,7 +99,7 @@ def test_of_two_rules_that_are_the_same_the_second_adds_nothing() -> None:
 
 def test_what_a_rule_for_everything_includes() -> None:
     everything = {"allow": "*", "groups": ["it"], "authenticators": "staff"}
-    other = {"allow": ["move", "1.2.3"], "groups": ["it"], "authenticators": "staff"}
+    other = {"allow": ["move", "1.2.3"], "destinations": "*", "groups": ["it"], "authenticators": "staff"}
     assert doubts(REST, everything, other) == _adds_nothing((2, 1))
     assert doubts(REST, everything, other | {"groups": ["ct"]}) == []
 

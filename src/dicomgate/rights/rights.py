@@ -11,10 +11,10 @@ from .rule import OWN, Rule, Who, is_one_of
 
 
 class Moves(NamedTuple):
-    """Where one rule lets C-MOVE send to with its SOP classes: to `titles`, None for everywhere, and to `own`."""
+    """Where one rule lets C-MOVE send to with its SOP classes: to `titles`, with `*` for any characters, and `own`."""
 
     classes: frozenset[bytes]
-    titles: tuple[str, ...] | None
+    titles: tuple[str, ...]
     own: str | None = None
 
 
@@ -34,7 +34,7 @@ class Rights:
     def may_move(self, sop_class: bytes, destination: str) -> bool:
         """Whether C-MOVE with this SOP class may name this destination, which is without padding."""
         return self.everything or any(
-            sop_class in classes and (titles is None or destination == own or is_one_of(destination, titles))
+            sop_class in classes and (destination == own or is_one_of(destination, titles))
             for classes, titles, own in self.moves
         )
 
@@ -49,7 +49,7 @@ def rights_of(rules: Sequence[Rule], who: Who) -> Rights:
     return Rights(
         any(rule.everything for rule in matching),
         _union(tuple(rule.classes for rule in matching)),
-        tuple(_moves(rule, who) for rule in matching),
+        tuple(_moves(rule, who) for rule in matching if rule.destinations),
         tuple(rule.name for rule in matching),
     )
 
@@ -60,8 +60,6 @@ def _union(grants: tuple[frozenset[bytes], ...]) -> frozenset[bytes]:
 
 
 def _moves(rule: Rule, who: Who) -> Moves:
-    titles = rule.destinations
-    if titles is None or OWN not in titles:
-        return Moves(rule.classes, titles)
-    # Apart: the client chose its title, and a "*" in it is a character.
-    return Moves(rule.classes, tuple(title for title in titles if title != OWN), who.calling_ae_title)
+    # The own title apart: the client chose it, and a "*" in it is a character.
+    own = who.calling_ae_title if OWN in rule.destinations else None
+    return Moves(rule.classes, tuple(title for title in rule.destinations if title != OWN), own)

@@ -33,13 +33,13 @@ class Rule:
     """One `[[rule]]`. A criterion that is None concerns everybody.
 
     `classes` are the SOP classes that it grants, `everything` is `"*"`. `destinations` are the AE titles that C-MOVE
-    may name, with `*` for any characters, and `OWN` for the client's own; None for all of them.
+    may name, with `*` for any characters, and `OWN` for the client's own.
     """
 
     name: str
     classes: frozenset[bytes] = frozenset()
     everything: bool = False
-    destinations: tuple[str, ...] | None = None
+    destinations: tuple[str, ...] = ()
     listeners: frozenset[str] | None = None
     authenticators: frozenset[str] | None = None
     users: frozenset[str] | None = None

@@ -42,14 +42,20 @@ def _network(text: str) -> str:
 
 
 def _where_to(titles: list[str] | None, info: ValidationInfo) -> list[str] | None:
-    allowed = info.data.get("allow")  # missing if it is wrong itself
-    if titles is None or allowed is None:
-        return titles
-    if EVERYTHING in allowed:
+    allowed = info.data.get("allow", [EVERYTHING])  # missing if it is wrong itself
+    moves = [[_moves(sop_class) for sop_class in _classes([word])] for word in allowed]
+    if titles is None:
+        if any(map(all, moves)):
+            raise ValueError('is missing: write where move may send to: "own", AE titles, or "*" for anywhere')
+    elif allowed == [EVERYTHING]:
         raise ValueError('allow = "*" includes all destinations: write the services in allow instead')
-    if not any(CommandField.C_MOVE_RQ in requests_of(sop_class) for sop_class in _classes(allowed)):
+    elif not any(map(any, moves)):
         raise ValueError('only "move" needs them: add it to allow, or remove destinations')
     return titles
+
+
+def _moves(sop_class: bytes) -> bool:
+    return CommandField.C_MOVE_RQ in requests_of(sop_class)
 
 
 def _classes(words: list[str]) -> frozenset[bytes]:
@@ -78,7 +84,7 @@ class RuleTable(BaseModel):
 
     name: Name
     allow: Annotated[list[Word], *_list(Word), AfterValidator(_alone)]
-    destinations: Annotated[Titles | None, AfterValidator(_where_to)] = None
+    destinations: Annotated[Titles | None, AfterValidator(_where_to)] = Field(default=None, validate_default=True)
     listeners: Texts | None = None
     authenticators: Texts | None = None
     users: Texts | None = None
@@ -93,11 +99,12 @@ class RuleTable(BaseModel):
     def rule(self) -> Rule:
         """What the table says."""
         everything = EVERYTHING in self.allow
+        classes = [] if everything else _classes(self.allow)
         return Rule(
             self.name,
-            frozenset() if everything else _classes(self.allow),
+            frozenset(one for one in classes if self.destinations is not None or not _moves(one)),
             everything,
-            _tuple(self.destinations),
+            _tuple(self.destinations) or (),
             listeners=_set(self.listeners),
             authenticators=_set(self.authenticators),
             users=_set(self.users),

@@ -10,9 +10,8 @@ from ..association.admission import ANY_AE_TITLE
 from ..config.schema import ListenerTable, Tables, UpstreamTable
 from ..kit.networks import IpNetwork
 from ..rights.rule import OWN, Rule, is_one_of
-from ..rights.services import SERVICE_OF, requests_of
+from ..rights.services import SERVICE_OF
 from ..rights.table import RuleTable
-from ..wire.dimse import CommandField
 
 _T = TypeVar("_T")
 
@@ -80,7 +79,10 @@ def _includes(wide: Rule, narrow: Rule) -> bool:
     attributes = narrow.attributes or {}
     return (
         (wide.everything or not narrow.everything)
-        and (wide.everything or (narrow.classes <= wide.classes and _reaches(wide, narrow)))
+        and (
+            wide.everything
+            or (narrow.classes <= wide.classes and _within(narrow.destinations, wide.destinations, _is_reached))
+        )
         and all(_within(getattr(narrow, key), getattr(wide, key), str.__eq__) for key in _NAMES)
         and all(_within(getattr(narrow, key), getattr(wide, key), _is_part) for key in _TITLES)
         and _within(narrow.networks, wide.networks, _is_subnet)
@@ -101,12 +103,6 @@ def _is_subnet(network: IpNetwork, wide: IpNetwork) -> bool:
     if isinstance(network, IPv4Network) and isinstance(wide, IPv4Network):
         return network.subnet_of(wide)
     return isinstance(network, IPv6Network) and isinstance(wide, IPv6Network) and network.subnet_of(wide)
-
-
-def _reaches(wide: Rule, narrow: Rule) -> bool:
-    """Whether C-MOVE may send to all destinations of `narrow` by `wide`, too."""
-    moves = any(CommandField.C_MOVE_RQ in requests_of(sop_class) for sop_class in narrow.classes)
-    return not moves or _within(narrow.destinations, wide.destinations, _is_reached)
 
 
 def _is_reached(destination: str, wide: str) -> bool:
