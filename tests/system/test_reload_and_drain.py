@@ -13,7 +13,10 @@ from dicomgate.testing.peers.spy import RELEASE_RP, Answer, Spy, accept_all
 from dicomgate.testing.raw_client import ABORT, REFUSED_IDENTITY, RELEASE_RQ, RawClient, log_in, login, p_data, request
 from dicomgate.testing.system_gateway import USERS, Gateway, StartGateway, configuration
 from dicomgate_passcode.hashing import make_hash
+from tests.wire import commands
+from tests.wire.commands import command_set
 
+NOT_GRANTED = bytes.fromhex("03 00 00000004 00 01 01 01")  # A-ASSOCIATE-RJ 1,1,1, PS3.8 table 9-21
 ALICE_LOGS_IN = [login("alice", ALICE)]
 # An association with three fragments: they get no answer, the release does.
 THREE_FRAGMENTS: list[Answer] = [accept_all, b"", b"", b"", RELEASE_RP]
@@ -62,6 +65,30 @@ class TestReload:
             assert [event["upstream"] for event in running.told("Established")] == ["pacs", "new"]
             causes = [event["cause"] for event in running.wait_for("Closed", 2)]
             assert causes == ["released"] * 2
+
+    def test_an_association_under_way_keeps_its_rights(self, gateway: StartGateway) -> None:
+        """Rights are settled when an association is admitted: a reload changes those of the next one."""
+        echo = command_set(commands.ECHO, commands.VERIFICATION)
+        with Spy([accept_all, *[lambda pdu: RELEASE_RP if pdu == RELEASE_RQ else b""] * 3]) as spy:
+            tables = configuration(spy.address) | {"rule": [{"name": "r", "users": ["alice"], "allow": "echo"}]}
+            running = gateway(tables)
+            with RawClient(running.address) as client:
+                assert client.ask(request(*ALICE_LOGS_IN))[0] == 2
+                for rights in ({"users": ["bob"]}, {"allow": "store"}):
+                    tables["rule"][0] |= rights
+                    running.write()
+                    assert running.reload()
+                    assert log_in(running.address, ALICE_LOGS_IN) == NOT_GRANTED
+                    client.send(p_data(echo, control=3))
+                assert client.release() == RELEASE_RP
+            assert len(spy.connections) == 1, "who is granted nothing makes no connection"
+            assert spy.connections[0].pdus()[1:3] == [p_data(echo, control=3)] * 2
+            assert "its rules refuse nothing any more" not in running.log()
+            del tables["rule"]
+            running.write()
+            assert running.reload()
+            assert "reload: listener clinical: its rules refuse nothing any more" in running.log()
+            assert log_in(running.address, ALICE_LOGS_IN)[0] == 2
 
     def test_an_association_that_is_being_decided_keeps_its_upstream(self, gateway: StartGateway) -> None:
         """It has said nothing yet: what it came in by is what it is judged by."""

@@ -79,6 +79,8 @@ class Server:
             return False
         self._retire(running, new)
         self._adopt(new)
+        for listener in sorted(_enforcing(running) - _enforcing(new)):
+            _log.warning("reload: listener %s: its rules refuse nothing any more", listener)
         _log.info("reload: new associations use the configuration as it is now")
         return True
 
@@ -157,6 +159,12 @@ class Server:
         # Polled, because it happens once: an event would be kept up to date by every association of the day.
         while self.associations and self._state.loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(_POLL)
+
+
+def _enforcing(generation: Generation) -> set[str]:
+    """The listeners whose rules refuse something."""
+    policies = (listener.policy for listener in generation.assembly.listeners.values())
+    return {policy.listener for policy in policies if policy.rights is not None and policy.enforce_rights}
 
 
 def _described(listener: ListenerSnapshot) -> str:

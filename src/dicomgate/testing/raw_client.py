@@ -45,9 +45,9 @@ def request(*sub_items: bytes, called: bytes = b"ANY-SCP", maximum_length: int =
     return pack(">BBL", 1, 0, len(body)) + body
 
 
-def p_data(fragment: bytes, context: int = 1) -> bytes:
-    """Return a P-DATA-TF with one fragment of a data set, not the last (PS3.8 9.3.5)."""
-    return pack(">BBL", 4, 0, len(fragment) + 6) + pack(">LBB", len(fragment) + 2, context, 0) + fragment
+def p_data(fragment: bytes, context: int = 1, control: int = 0) -> bytes:
+    """Return a P-DATA-TF with one fragment: of a data set, not the last, unless `control` says so (PS3.8 E.2)."""
+    return pack(">BBL", 4, 0, len(fragment) + 6) + pack(">LBB", len(fragment) + 2, context, control) + fragment
 
 
 class RawClient:
