@@ -4,11 +4,13 @@ They were held with the PACS itself. Here they are replayed: what a client sent 
 answered is answered again, so that all bytes on both sides of the gateway can be compared.
 """
 
+import tomllib
 from collections.abc import Sequence
 from struct import unpack_from
 
 import pytest
 
+from dicomgate.testing.commandline import dicomgate
 from dicomgate.testing.peers.recorder import Conversation, Recorder
 from dicomgate.testing.peers.spy import Spy
 from dicomgate.testing.raw_client import ADMITTED, RawClient
@@ -16,6 +18,7 @@ from dicomgate.testing.system_gateway import Gateway, StartGateway
 from tests.system.hospital import PASSCODES, Hospital, hospital, tables_of
 from tests.system.operations import BY
 
+NOTHING_GRANTED = bytes.fromhex("03 00 00000004 00 01 01 01")  # A-ASSOCIATE-RJ, PS3.8 table 9-21
 HELD = [
     ("dcmtk", "dcmqrscp", "VIEWER", ["echo", "find", "get", "move"]),
     ("dcmtk", "dcmqrscp", "CT1", ["store"]),
@@ -90,6 +93,26 @@ def test_changes_not_one_byte(
         tables["listener"][0]["rules"] = "report"
         reporting = gateway(tables, PASSCODES)
         assert [replay(conversation, reporting, pacs) for conversation in held] == plain
+
+
+def test_the_rules_that_it_suggests_let_exactly_those_through(
+    gateway: StartGateway, conversations: tuple[list[Conversation], list[Conversation]]
+) -> None:
+    held, never_held = conversations
+    with Spy() as pacs:
+        tables = tables_of(pacs.address)
+        tables["listener"][0]["rules"] = "report"
+        reporting = gateway(tables, PASSCODES)
+        reported = [replay(conversation, reporting, pacs) for conversation in held]
+        reporting.wait_for("Closed", len(held))
+        suggested = dicomgate("rules", "suggest", "--from", reporting.folder / "audit.jsonl")
+        assert suggested.exit_code == 0, suggested.output
+        del tables["listener"][0]["rules"]
+        enforcing = gateway(tables | tomllib.loads(suggested.stdout), PASSCODES)
+        assert [replay(conversation, enforcing, pacs) for conversation in held] == reported
+        for conversation in never_held:
+            assert replay(conversation, enforcing, pacs) == (NOTHING_GRANTED, b"")
+    assert enforcing.told("Denied") == []
 
 
 def after_the_first(pdus: bytes) -> bytes:
