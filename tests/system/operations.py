@@ -119,7 +119,10 @@ def pynetdicom(address: Address, work: Work, operations: Sequence[str]) -> Saw:
         with associate(
             address, contexts, identity=identity, calling=work.title, called=work.called, get=gets
         ) as association:
-            saw[operation] = association.is_established and perform(association)
+            try:
+                saw[operation] = association.is_established and perform(association)
+            except ValueError:  # it sends nothing for which there is no presentation context
+                saw[operation] = False
     return saw
 
 

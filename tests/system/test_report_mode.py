@@ -28,7 +28,7 @@ HELD = [
 ]
 """By which client with which PACS, under which AE title, and what was done."""
 NEVER_HELD = [
-    ("dcmtk", "dcmqrscp", "CT1", ["find", "get"]),
+    ("dcmtk", "dcmqrscp", "CT1", ["find", "move"]),
     ("dcmtk", "dcmqrscp", "VIEWER", ["store"]),
     ("pynetdicom", "pynetdicom", "CT1", ["find"]),
     ("odil", "pynetdicom", "VIEWER", ["store"]),

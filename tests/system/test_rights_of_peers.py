@@ -16,39 +16,39 @@ from dicomgate.testing.peers.recorder import Conversation, Recorder
 from dicomgate.testing.raw import p_data, pdv
 from dicomgate.testing.system_gateway import Gateway, gateways
 from tests.system.hospital import HAS_NO, PACS, PASSCODES, Hospital, hospital, tables_of
-from tests.system.operations import BY, CANNOT, MOVE, query
+from tests.system.operations import BY, CANNOT, GET, MOVE, query
 from tests.wire.commands import MOVE as MOVE_RQ
 from tests.wire.commands import RSP, command_set, us
 
 REJECTED = bytes.fromhex("03 00 00000004 00 01 01 01")  # A-ASSOCIATE-RJ, PS3.8 table 9-21
 P_DATA = 4
 
-DONE, NOT_GRANTED, NOT_AUTHORIZED = "done", "A-ASSOCIATE-RJ 1,1,1", "C-MOVE-RSP 0124H"
+DONE, NOTHING, WITHHELD, NOT_AUTHORIZED = "done", "A-ASSOCIATE-RJ 1,1,1", "result 1 for it", "C-MOVE-RSP 0124H"
 VIEWER = {
     "echo": DONE,
     "find": DONE,
     "get": DONE,
     "move": DONE,
     "move elsewhere": NOT_AUTHORIZED,
-    "store": NOT_GRANTED,
-    "worklist": NOT_GRANTED,
+    "store": NOTHING,
+    "worklist": NOTHING,
 }
 MODALITY = {
     "store": DONE,
     "commit": DONE,
     "worklist": DONE,
     "mpps": DONE,
-    "echo": NOT_GRANTED,
-    "find": NOT_GRANTED,
-    "get": NOT_GRANTED,
-    "move": NOT_GRANTED,
+    "echo": NOTHING,
+    "find": NOTHING,
+    "get": WITHHELD,  # and the storage contexts beside it are granted
+    "move": NOTHING,
 }
-STUDENT = {"find": DONE, "store": DONE, "move elsewhere": DONE, "move": NOT_AUTHORIZED, "echo": NOT_GRANTED}
+STUDENT = {"find": DONE, "store": DONE, "move elsewhere": DONE, "move": NOT_AUTHORIZED, "echo": NOTHING}
 WHO = {
     "viewer": ("VIEWER", "PACS", VIEWER),
     "modality": ("CT1", "PACS", MODALITY),
     "research": ("STUDENT", "RESEARCH", STUDENT),
-    "research elsewhere": ("STUDENT", "PACS", dict.fromkeys(("find", "store", "move elsewhere"), NOT_GRANTED)),
+    "research elsewhere": ("STUDENT", "PACS", dict.fromkeys(("find", "store", "move elsewhere"), NOTHING)),
 }
 """The calling and the called AE title, and what comes of each operation."""
 RULES = [
@@ -113,12 +113,16 @@ def test_does_what_is_granted_and_nothing_else(bench: Bench, client: str, who: s
     answered, heard = bench.clients.taken(), bench.pacs.taken()
     for operation, conversation in zip(asked, answered, strict=True):
         assert saw[operation] is (expected[operation] == DONE), operation
-        if expected[operation] == NOT_GRANTED:
+        if expected[operation] == NOTHING:
             assert conversation.by(client=False) == REJECTED, operation
             continue
         at_pacs = heard.pop(0)
         if expected[operation] == DONE:
             assert after_the_first(conversation) == after_the_first(at_pacs), operation
+        elif expected[operation] == WITHHELD:
+            assert GET.encode() in conversation.pdus[0].pdu, operation
+            assert GET.encode() not in at_pacs.pdus[0].pdu, operation
+            assert data(at_pacs, client=True) == [], operation
         else:
             assert data(conversation, client=False) == [not_authorized(data(conversation, client=True)[0])], operation
             assert data(at_pacs, client=True) == [], operation
@@ -126,6 +130,7 @@ def test_does_what_is_granted_and_nothing_else(bench: Bench, client: str, who: s
     assert bench.hospital.moved() == [3 * (expected.get(operation) == DONE) for operation in ("move", "move elsewhere")]
 
 
+@pytest.mark.parametrize("bench", ["dcmqrscp"], indirect=True)
 def test_goes_on_after_each_refusal(bench: Bench) -> None:
     identity = user_identity(2, b"viewer", ALICE)
     with associate(bench.clients.address, [MOVE], identity=identity, calling="VIEWER", called="PACS") as association:
