@@ -8,4 +8,13 @@ Each module named in `TARGETS` has a `TARGET`. A run needs no other library; wit
 libFuzzer choose the inputs by the code they reach.
 """
 
-TARGETS = ("associate_request", "associate_accept", "pdu_reader", "pdv_stream", "jwt_token", "saml_assertion")
+TARGETS = (
+    "associate_request",
+    "associate_accept",
+    "pdu_reader",
+    "pdv_stream",
+    "command_set",
+    "message_stream",
+    "jwt_token",
+    "saml_assertion",
+)

@@ -75,6 +75,7 @@ def longest(size: int) -> bytes:
 
 TWO_WAYS = {
     "nothing": b"",
+    "an empty Command Group Length alone": element(0, b""),
     "bytes left over": STORE[12:] + b"\0\0\0",
     "a value that is cut off": STORE[12:-2],
     "an odd length": STORE[12:] + element(0x1040, b"abc") + b"\0",

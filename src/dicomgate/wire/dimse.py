@@ -156,7 +156,7 @@ def _values(data: bytes) -> dict[int, bytes]:
     except error:
         raise malformed("a command set with bytes left over") from None
     declared = values.get(_GROUP_LENGTH)
-    if declared is not None and declared != _UL.pack(end - 12):
+    if declared is not None and (len(declared) != _UL.size or _UL.unpack(declared)[0] != end - 12):
         raise malformed("a command set of another length than its Command Group Length")
     return values
 
