@@ -33,7 +33,7 @@ REQUEST = AssociateRequest(
     "ORTHANC",
     "WS_1",
     tuple(ProposedContext(number, sop_class, (IMPLICIT,)) for number, sop_class in CONTEXTS.items()),
-    Negotiation(64, role_selections=(RoleSelection(c.CT, 1, 1),)),
+    Negotiation(256, role_selections=(RoleSelection(c.CT, 1, 1),)),
     ALICE,
 )
 VIEWER = Rights(
@@ -46,15 +46,14 @@ VIEWER = Rights(
 class Gated:
     """A client that has logged in with these rights, before the PACS is asked."""
 
-    def __init__(self, rights: Rights | None, enforce: bool = True, request: AssociateRequest = REQUEST) -> None:
+    def __init__(self, rights: Rights | None, enforce: bool = True) -> None:
         self.who = Mock(return_value=rights)
         self.denied: list[Denial] = []
         policy = POLICY
         if rights is not None:
             policy = replace(POLICY, rights=self.who, enforce_rights=enforce)
-        self.request = request
         self.handshake = Handshake("a1", Peer("10.0.0.9", 4), policy, clock=lambda: NOW, denied=self.denied.append)
-        self.handshake.client_data(request.encode())
+        self.handshake.client_data(REQUEST.encode())
         accept = Accept("alice", groups=frozenset({"radiology"}), attributes={"site": "north"})
         self.decided = self.handshake.decided(Verdict(accept, "staff"))
 
@@ -170,7 +169,7 @@ def test_a_request_that_is_not_granted_is_answered_and_the_association_goes_on(n
     gated = Gated(VIEWER)
     talk, relay = conversation(gated)
     find = message(3, c.command_set(c.FIND, c.FIND_STUDIES, 5), b"keys")
-    answer = refused_response(CommandSet.parse(command), context, 64)
+    answer = refused_response(CommandSet.parse(command), context, 256)
     for alternation in range(50):
         talk.send(CLIENT, find + message(context, command, b"data")[:-1])
         assert bytes(talk.received[CLIENT]) == answer * alternation, "no answer before the last fragment"
@@ -203,3 +202,57 @@ def test_what_a_pacs_might_read_differently_is_a_violation(bad: bytes) -> None:
     abort = INVALID_PARAMETER.encode()
     assert effects[:2] == [do.Abort(UPSTREAM, abort), do.Abort(CLIENT, abort)]
     assert bytes(talk.received[UPSTREAM]) == good, "and nothing of it has passed"
+
+
+# decision: D44
+@pytest.mark.parametrize("rights", [VIEWER, Rights()], ids=["some rights", "none"])
+def test_where_rights_are_only_reported_everything_goes_on(rights: Rights) -> None:
+    plain, reported = Gated(None), Gated(rights, enforce=False)
+    assert reported.asked() == plain.asked()
+    plain, reported = Gated(None), Gated(rights, enforce=False)
+    effects = reported.established()
+    assert to_client(effects) == to_client(plain.established())
+    services = ["store"] if rights is VIEWER else ["echo", "find", "get", "move", "store"]
+    assert [(denied.service, denied.enforced) for denied in told(effects, Denied)] == [(it, False) for it in services]
+
+
+def test_what_would_have_been_refused_is_told_and_counted() -> None:
+    gated = Gated(VIEWER, enforce=False)
+    talk, relay = conversation(gated)
+    stream = message(1, c.command_set(c.ECHO, c.VERIFICATION, 1))
+    stream += message(11, c.command_set(c.STORE, c.MR, 2), bytes(40)) * 2
+    for size in (7, len(stream)):
+        for start in range(0, len(stream), size):
+            talk.send(CLIENT, stream[start : start + size])
+    assert talk.received == {UPSTREAM: stream * 2, CLIENT: b""}
+    assert gated.denied == [("store", "C-STORE-RQ", 'allow "store"')]
+    assert relay.operations is not None
+    assert (relay.operations.used, relay.operations.denied) == ({"echo": 2}, {"store": 4})
+
+
+def test_what_would_have_been_aborted_ends_the_observation_alone() -> None:
+    mixed = raw.p_data(*[raw.pdv(1, c.command_set(c.ECHO, c.VERIFICATION, number), 3) for number in (1, 2)])
+    for side in (CLIENT, UPSTREAM):
+        gated = Gated(VIEWER, enforce=False)
+        talk, _ = conversation(gated)
+        for _ in range(2):
+            assert talk.send(side, mixed) == []
+        store = message(11, c.command_set(c.STORE, c.MR, 2), bytes(40))
+        assert talk.send(CLIENT, store) == []
+        assert bytes(talk.received[side.other]).startswith(mixed * 2)
+        assert bytes(talk.received[UPSTREAM]).endswith(store)
+        assert gated.denied == [("", "a P-DATA-TF with fragments of two messages", "")]
+
+
+def test_a_flood_of_small_messages_is_observed_in_several_turns() -> None:
+    gated = Gated(VIEWER, enforce=False)
+    _, relay = conversation(gated)
+    flood = message(1, c.command_set(c.ECHO, c.VERIFICATION, 1)) * 500
+    stream, turns = relay.from_client, 1
+    assert stream.walk(flood, len(flood), relay.from_upstream) == len(flood), "nothing waits for that"
+    while stream.more:
+        turns += 1
+        assert stream.walk(b"", 0, relay.from_upstream) == 0
+    assert relay.operations is not None
+    assert relay.operations.used == {"echo": 500}
+    assert turns >= 10

@@ -18,6 +18,7 @@ from ..wire.reject_abort import TRY_LATER
 from . import effects as do
 from .admission import Admit, Policy, Refuse, Route, nothing_granted, settle, who_of
 from .message_stream import MessageStream
+from .observed_stream import observed
 from .pdv_stream import PdvStream
 
 _LONG = 16_384
@@ -114,13 +115,17 @@ class Admitted:
         `denied` is called when the client first asks for something of a kind that its rights do not grant.
         """
         accepted = {context.id for context in answer.contexts if context.accepted}
-        lengths = answer.negotiation.maximum_length or 0, self.request.negotiation.maximum_length or 0
+        to_upstream, to_client = answer.negotiation.maximum_length or 0, self.request.negotiation.maximum_length or 0
         operations = None
-        if self.rights.everything or not policy.enforce_rights:
-            streams = PdvStream(accepted, lengths[0]), PdvStream(accepted, lengths[1])
+        streams: tuple[PdvStream, PdvStream]
+        if self.rights.everything:
+            streams = PdvStream(accepted, to_upstream), PdvStream(accepted, to_client)
         else:
-            classes = {it.id: it.abstract_syntax for it in self.request.contexts if it.id in accepted}
-            operations = Operations(self.rights, classes, lengths[1], self.request.calling_ae_title, denied)
-            streams = MessageStream(accepted, lengths[0], operations.judge), MessageStream(accepted, lengths[1])
+            classes = {context.id: context.abstract_syntax for context in self.request.contexts}
+            operations = Operations(self.rights, classes, to_client, self.request.calling_ae_title, denied)
+            if policy.enforce_rights:
+                streams = MessageStream(accepted, to_upstream, operations.judge), MessageStream(accepted, to_client)
+            else:
+                streams = observed(accepted, (to_upstream, to_client), operations.judge, denied)
         ends = self.admit.accept.expires_at if policy.end_with_credential else None
         return do.Relay(*streams, early, ends, operations)
