@@ -31,6 +31,7 @@ allow = ["find", "move"]
 destinations = ["own", "TEACHING"]
 groups = ["radiology", "surgery"]
 attributes = { site = "north" }
+users = ["alice", "bob"]
 [[rule]]
 name = "all"
 allow = "echo"
@@ -39,7 +40,7 @@ allow = "echo"
     result = run("check", "--config", gate)
     assert result.stdout.splitlines()[0].endswith("asks staff, rules enforced")
     assert result.stdout.splitlines()[-2:] == [
-        "rule readers: find, move, to own or TEACHING; for groups radiology or surgery, site north",
+        "rule readers: find, move, to own or TEACHING; for groups radiology or surgery, site north, 2 users by name",
         "rule all: echo; for everybody",
     ]
     assert result.stderr.startswith("warning: rule readers: destinations = ")

@@ -34,6 +34,12 @@ issuer = "https://idp.example/realm?key=canary#canary"
 audience = "eyJhbGciOiJIUzI1NiJ9.canary.canary"
 secret_file = "jwt.secret"
 algorithms = ["HS256"]
+
+[[rule]]
+name = "night-shift"
+authenticators = ["staff"]
+users = ["canary", "canary.two"]
+allow = ["echo"]
 """
 
 
@@ -78,7 +84,9 @@ def test_the_page_tells_what_is_there_and_no_secret(written: Path, run: Any, pas
         "authenticator passcode: dicomgate-passcode ", "OpenSSL ", 'nas_identifier = "gate-7"',
         'secret_file = "radius.secret"', 'pin = "(left out)"', 'issuer = "https://idp.example/realm (left out)"',
         'audience = "(left out)"', "gate.pem: -rw------- ", "gate.example", "sqlite: ", " bytes, whole",
-        "0 counters, 0 of them locked", "wrong_credential: staff: no user '(name)'", 'CT1" -> "PACS"',
+        "0 counters, 0 of them locked",
+        'allow = ["echo"]', "rule night-shift: echo; for authenticators staff, 2 users",
+        "wrong_credential: staff: no user '(name)'", 'CT1" -> "PACS"',
     ):  # fmt: skip
         assert told in page, told
     assert page.count("wrong_credential") == 50

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from dicomgate import ConfigError
 from dicomgate.config.load import Configuration, load
+from dicomgate.config.schema import EmbeddedTables
 from dicomgate.errors import Problem
 from dicomgate.testing.gateway import as_toml
 
@@ -347,6 +348,15 @@ def test_a_wrong_grant_is_told_with_its_place(tmp_path: Path, allow: str, messag
 )
 def test_what_is_right_is_taken(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, text).tables.listener
+
+
+def test_the_rules_of_an_embedding_program_may_name_any_called_ae_title(tmp_path: Path) -> None:
+    text = '[[authenticator]]\nuse = "x"\n[[rule]]\nname = "r"\nallow = "echo"\ncalled_ae_titles = "MINE"\n'
+    (tmp_path / "gate.toml").write_text(text)
+    assert load(tmp_path / "gate.toml", EmbeddedTables).tables.rule
+    (tmp_path / "gate.toml").write_text(text + 'listeners = "a"\n')
+    with pytest.raises(ConfigError, match=r"no listener is called 'a'; there are: none"):
+        load(tmp_path / "gate.toml", EmbeddedTables)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

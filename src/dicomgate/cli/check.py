@@ -103,7 +103,9 @@ def describe(assembly: Assembly) -> list[str]:
 
 def _described(rule: RuleTable) -> str:
     where = f", to {' or '.join(rule.destinations)}" if rule.destinations else ""
-    conditions = rule.model_dump(exclude={"name", "allow", "destinations"}, exclude_none=True)
+    conditions = rule.model_dump(exclude={"name", "allow", "destinations", "users"}, exclude_none=True)
     attributes = conditions.pop("attributes", {})
     wanted = [f"{key} {' or '.join(values)}" for key, values in {**conditions, **attributes}.items()]
+    if rule.users is not None:  # there may be many, and `doctor` shows this line to strangers
+        wanted.append(f"{len(rule.users)} users by name")
     return f"rule {rule.name}: {', '.join(rule.allow)}{where}; for {', '.join(wanted) or 'everybody'}"

@@ -1,7 +1,7 @@
 """A configuration for strangers' eyes: as it was written, without what may be a secret.
 
-Rule 1: text is left out if its key or its form says that it may be a secret, and every value of an authenticator that
-        does not come with dicomgate: what its keys mean is not known here.
+Rule 1: text is left out if its key or its form says that it may be a secret, or its key that it names users, and every
+        value of an authenticator that does not come with dicomgate: what its keys mean is not known here.
 Rule 2: of a URL, user, password and options are left out; and all of it where it is not certain which part is which.
         Of a file, the path is shown and the content is not.
 """
@@ -25,6 +25,7 @@ from ..kit.text import looks_like_a_token
 LEFT_OUT = "(left out)"
 _SECRET = re.compile(r"secret|passw|passcode|passphrase|credential|api_?key|(^|_)token($|_)", re.IGNORECASE)
 _FILE = "_file"
+_USERS = "users"  # of a rule
 _WITH_PASSWORD = re.compile(r":.*@")  # a URL without its scheme
 
 
@@ -59,7 +60,7 @@ def _shown(key: str, value: Any) -> Any:
 
 
 def _text(key: str, value: str) -> str:
-    if _SECRET.search(key) and not key.endswith(_FILE):
+    if (_SECRET.search(key) and not key.endswith(_FILE)) or key == _USERS:
         return LEFT_OUT
     if "://" in value:
         return _url(value)

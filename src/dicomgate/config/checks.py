@@ -94,13 +94,12 @@ def _unknown(table: tuple[str, int], key: str, names: Iterable[str] | None, know
     """A key that names tables which do not exist; it is the plural of what they are."""
     for name in names or ():
         if name not in known:
-            message = (
-                f"no {key.removesuffix('s')} is called {name!r}{nearest(name, known)}; there are: {', '.join(known)}"
-            )
-            yield Problem((*table, key), message)
+            what = f"no {key.removesuffix('s')} is called {name!r}{nearest(name, known)}"
+            yield Problem((*table, key), f"{what}; there are: {', '.join(known) or 'none'}")
 
 
 def _of_rules(tables: Tables, authenticators: Sequence[str]) -> Iterator[Problem]:
+    # None in the file of a program that embeds dicomgate: any called AE title may be its own.
     titles = [title for upstream in tables.upstream for title in upstream.called_ae_titles]
     for index, rule in enumerate(tables.rule):
         at = ("rule", index)
@@ -112,6 +111,6 @@ def _of_rules(tables: Tables, authenticators: Sequence[str]) -> Iterator[Problem
                 message = f"whose {key}? name their authenticators beside them; there are: {', '.join(authenticators)}"
                 yield Problem((*at, key), message)
         for pattern in rule.called_ae_titles or ():
-            if ANY_AE_TITLE not in titles and not any(is_one_of(title, (pattern,)) for title in titles):
+            if titles and ANY_AE_TITLE not in titles and not any(is_one_of(title, (pattern,)) for title in titles):
                 message = f"no upstream takes the called AE title {pattern!r}; they take: {', '.join(titles)}"
                 yield Problem((*at, "called_ae_titles"), message)
