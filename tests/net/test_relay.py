@@ -18,14 +18,17 @@ from typing import Any
 import pytest
 
 from dicomgate.association import established
+from dicomgate.association.message_stream import MessageStream
 from dicomgate.association.pdv_stream import PdvStream
 from dicomgate.events.events import Cause
 from dicomgate.net import relay as relay_module
 from dicomgate.net.connection import SMALL, Connection, Stream
 from dicomgate.net.deadlines import Deadlines
-from dicomgate.net.relay import Direction, Relay
+from dicomgate.net.direction import Direction
+from dicomgate.net.relay import Relay
 from dicomgate.testing import raw
 from dicomgate.wire.reject_abort import INVALID_PARAMETER, Abort
+from tests.association.conversation import message
 
 pytestmark = pytest.mark.anyio
 BUFFER = 65_536
@@ -44,11 +47,14 @@ class Relayed:
     ended: list[tuple[Cause, str, int, int]] = field(default_factory=list)
     gone: list[bool] = field(default_factory=list)
 
-    def start(self, *, idle: float = 60, keepalive: float = 0, early: bytes = b"", buffer: int = BUFFER) -> None:
+    def start(
+        self, *, idle: float = 60, keepalive: float = 0, early: bytes = b"", buffer: int = BUFFER,
+        streams: tuple[PdvStream, PdvStream] | None = None,
+    ) -> None:  # fmt: skip
         def ended(cause: Cause, detail: str, from_client: Direction, from_upstream: Direction) -> None:
             self.ended.append((cause, detail, from_client.bytes, from_upstream.bytes))
 
-        loop, streams = asyncio.get_running_loop(), (PdvStream({1, 3}, 0), PdvStream({1, 3}, 0))
+        loop, streams = asyncio.get_running_loop(), streams or (PdvStream({1, 3}, 0), PdvStream({1, 3}, 0))
         gone = partial(self.gone.append, True)
         self.relay = Relay(Deadlines(loop), bytearray(buffer), *self.connections, streams, idle, keepalive, ended, gone)
         self.relay.start(early)
@@ -349,6 +355,64 @@ async def test_a_reader_that_stalls_stops_its_sender_and_fills_no_memory(it: Rel
     await asyncio.wait_for(pouring, 20)
     it.client.close()
     assert len(await reading) == 3000 * 10_002
+
+
+ANSWER = raw.p_data(raw.pdv(1, bytes(1000), 3))
+REFUSED, GRANTED = message(2, data=None), message(3, data=bytes(60_000))
+
+
+class Refusing(MessageStream):
+    """What has no data set is refused."""
+
+    def __init__(self) -> None:
+        super().__init__({1}, 0, lambda _context, command: None if message(3)[12:].startswith(command) else ANSWER)
+
+
+async def settled(stream: PdvStream) -> None:
+    """Wait until nothing more is read."""
+    seen = -1
+    while seen != (seen := stream.pdus):
+        await asyncio.sleep(0.2)
+
+
+@pytest.mark.parametrize("unfinished", [False, True])
+async def test_a_client_that_is_refused_and_reads_nothing_stops_and_fills_no_memory(
+    it: Relayed, unfinished: bool
+) -> None:
+    """The same if it reads, and its answers wait for the end of a message of the PACS."""
+    many, streams = 20_000, (Refusing(), MessageStream({1}, 0))
+    it.start(streams=streams)
+    first, rest = message(1, data=bytes(100))[:-8], bytes(8)
+    if unfinished:
+        await send(it.upstream, first)
+        assert await read(it.client, len(first)) == first
+    pouring = asyncio.ensure_future(send(it.client, REFUSED * many))
+    await settled(streams[0])
+    assert streams[0].pdus < many
+    assert len(it.connections[0].unsent) <= 100 * len(ANSWER)
+    if unfinished:
+        await send(it.upstream, rest)
+        assert await read(it.client, len(rest)) == rest
+    assert await read(it.client, many * len(ANSWER)) == ANSWER * many
+    await pouring
+    await send(it.upstream, REFUSED)
+    assert await read(it.client, len(REFUSED)) == REFUSED
+    await it.over()
+
+
+async def test_the_same_if_what_it_sends_between_is_granted(it: Relayed) -> None:
+    streams = Refusing(), MessageStream({1}, 0)
+    it.upstream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    it.connections[1].stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    it.start(streams=streams)
+    taken = asyncio.ensure_future(read(it.upstream))
+    pouring = asyncio.ensure_future(send(it.client, (GRANTED + REFUSED * 10) * 500))
+    await settled(streams[0])
+    assert len(it.connections[0].unsent) <= 100 * len(ANSWER)
+    assert await read(it.client, 5000 * len(ANSWER)) == ANSWER * 5000
+    await pouring
+    it.client.close()
+    assert await taken == GRANTED * 500
 
 
 async def test_a_reader_that_stalls_for_too_long_ends_it(it: Relayed) -> None:

@@ -18,6 +18,8 @@ from .pdv_stream import LAST_FRAGMENT, MOST_HEADERS, MOST_HELD, PDV_HEADER, SHOR
 
 LONGEST_COMMAND = 65_536
 """The most bytes that the PDUs of one command set may have, headers included."""
+MOST_ANSWERS = 64
+"""So many wait for the end of a message before the other side is not read."""
 _WORTH = 16  # headers that could be looked at while a message is judged
 _PDU_AND_PDV = Struct(">BxLLBB")  # as in pdv_stream, and the message control header
 _PDV = Struct(">LBB")
@@ -67,6 +69,11 @@ class MessageStream(PdvStream):
         self._answer = b""  # to the message that is dropped
         self._answers: list[bytes] = []  # to messages of the other direction, to be sent in this one
         self.skipped = 0
+
+    @property
+    def full(self) -> bool:  # type: ignore[override]
+        """As in `PdvStream`: a message of its sender may take any time to end."""
+        return len(self._answers) >= MOST_ANSWERS
 
     @property
     def between_messages(self) -> bool:
@@ -189,11 +196,10 @@ class MessageStream(PdvStream):
         if self._stage is _Stage.COMMAND:
             _check_withheld(withheld)
             command, self._command = bytes(self._command), bytearray()
-            has_data_set = _has_data_set(command)
             answer = self._judge(self._context, command)
             if answer is not None:
                 self._dropping, self._answer = True, answer
-            if has_data_set:
+            if _has_data_set(command):
                 self._stage = _Stage.DATA
                 return False
         if self._in_pdu:

@@ -57,6 +57,8 @@ class PdvStream:
                  "more", "pdus", "release_requested", "released")  # fmt: skip
     skipped = 0
     """How many bytes must be passed over from the offset that `walk` returned: none, since everything passes."""
+    full = False
+    """True if so much of the gateway's own waits for its turn in this direction that no more may be added."""
 
     def __init__(self, accepted: Collection[int], maximum_length: int) -> None:
         self._accepted = _table(frozenset(accepted))

@@ -17,7 +17,7 @@ from typing import ParamSpec, Protocol
 from ..events.events import Cause, Closed, Denied, Event, Facts, Opened
 from ..rights.operations import Denial, Operations
 from .capacity import Slot
-from .relay import Direction
+from .direction import Direction
 from .server_state import ListenerSnapshot, ServerState
 
 _log = logging.getLogger("dicomgate.gateway")

@@ -22,10 +22,10 @@ from ..association.waiting import awaits_answer, may_go_on
 from ..events.events import Cause
 from .connection import SMALL, Connection
 from .deadlines import Deadline, Deadlines
+from .direction import FEW, Direction
 from .keepalive import keep_alive
 from .lingering import linger_close
 
-_FEW = 65_536
 _LOOKS = 4  # in the idle time: whether the peers' systems have acknowledged something
 _log = logging.getLogger("dicomgate.gateway")
 
@@ -35,24 +35,6 @@ class Ended(Protocol):
 
     def __call__(self, cause: Cause, detail: str, from_client: Direction, from_upstream: Direction, /) -> None:
         """Record the cause and what was relayed."""
-
-
-class Direction:
-    """From one connection to the other. `opposite` are the PDVs of the other direction."""
-
-    __slots__ = ("bytes", "ended", "held", "most", "opposite", "pdvs", "side", "sink", "source", "waiting")
-
-    def __init__(self, side: Side, source: Connection, sink: Connection, pdvs: PdvStream, opposite: PdvStream) -> None:
-        self.side = side
-        self.source = source
-        self.sink = sink
-        self.pdvs = pdvs
-        self.opposite = opposite
-        self.held = b""  # read, and not forwarded yet
-        self.most = _FEW  # bytes to read next: the less, the smaller the PDUs, for what is held is copied in each turn
-        self.bytes = 0
-        self.ended = False
-        self.waiting: float | None = None  # since when the sink has not taken all that was sent
 
 
 class Relay:
@@ -109,10 +91,21 @@ class Relay:
 
     def _resume(self, direction: Direction) -> None:
         direction.waiting = None
-        if not direction.ended and not direction.sink.unsent:
+        if (asking := self._from(direction.side.other)).held_back:
+            self._hold_back(asking)
+        if not direction.ended and not direction.sink.unsent and not direction.held_back:
             direction.source.read_with(partial(Relay._readable, self, direction))
             if direction.pdvs.more:
                 direction.source.read_again()
+
+    def _hold_back(self, asking: Direction) -> None:
+        """Read a side only as long as what the gateway answers it gets away."""
+        if asking.source.unsent or asking.opposite.full:
+            asking.held_back = True
+            asking.source.pause_reading()
+        elif asking.held_back:
+            asking.held_back = False
+            self._resume(asking)
 
     def _readable(self, direction: Direction) -> None:
         try:
@@ -156,8 +149,10 @@ class Relay:
         direction.held = bytes(self._view[passed:end]) if passed < end and pdvs.found is None else b""
         if pdvs.found is not None:
             self._carry_out(self._association.found(direction.side, self._buffer, passed, end))
+            if direction.opposite.full:
+                self._hold_back(direction)
         if pdvs.more:
-            direction.most = max(direction.most // 2, _FEW)
+            direction.most = max(direction.most // 2, FEW)
             direction.source.read_again()
         elif direction.most < end * 2:
             direction.most = end * 4
@@ -204,6 +199,7 @@ class Relay:
                 case do.Reply(to, pdu):
                     if not self._from(to).source.closed:
                         self._send(self._from(to.other), pdu)
+                        self._hold_back(self._from(to))
                 case do.Abort(to, pdu):
                     _abort(self._from(to).source, pdu)
                 case do.Reset(to):
