@@ -132,7 +132,7 @@ BROKEN = {
         "without a Command Data Set Type",
     ),
     "a data set type that is cut off": (
-        raw.p_data(raw.pdv(1, pack("<HHL", 0, 0x0800, 2), 3)),
+        raw.p_data(raw.pdv(1, pack("<HHLHHHL", 0, 0x0110, 2, 1, 0, 0x0800, 2), 3)),
         "without a Command Data Set Type",
     ),
     "a data set type of four bytes": (
