@@ -94,3 +94,12 @@ def test_get_does_not_open_what_it_does_not_need() -> None:
         assert part.negotiation.role_selections == ()
     part, _ = narrowed(request(c.GET_STUDIES, PRIVATE, roles=(RoleSelection(PRIVATE, 0, 1),)), may(c.GET_STUDIES))
     assert len(part.contexts) == 2, "a class that the standard does not know is taken for one of storage"
+
+
+def test_get_of_hanging_protocols_opens_nothing_of_patients() -> None:
+    get, stored = b"1.2.840.10008.5.1.4.38.4", b"1.2.840.10008.5.1.4.38.1"
+    roles = tuple(RoleSelection(it, 0, 1) for it in (stored, c.CT))
+    for granted, received in ((get, [stored]), (c.GET_STUDIES, [stored, c.CT])):
+        part, withheld = narrowed(request(granted, stored, c.CT, roles=roles), may(granted))
+        assert [context.abstract_syntax for context in part.contexts] == [granted, *received]
+        assert [denial.missing for denial in withheld] == ['allow "get"'][len(received) - 1 :]

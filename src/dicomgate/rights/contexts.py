@@ -5,6 +5,7 @@ client is told result 1, user-rejection.
 
 In a C-GET the client takes the role of an SCP for what it receives, and says so (PS3.4 C.4.3). So where C-GET is
 granted and storage is not, a storage context with that role goes on, with that role alone: nothing may be sent on it.
+With the C-GET of hanging protocols and the like (PS3.4 U.4 and others) only what belongs to no patient is fetched.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from ..wire.presentation import USER_REJECTION, AnsweredContext
 from .operations import Denial
 from .rights import Rights
 from .services import SERVICE_OF, SERVICES, requests_of, word_of
+from .storage import OF_NO_PATIENT
 
 # Sets, because a request may have 128 contexts.
 _STORE = frozenset(SERVICES["store"].classes)
 _NOT_STORED = frozenset(uid for uid in SERVICE_OF if CommandField.C_STORE_RQ not in requests_of(uid))
+_GET_OF_PATIENTS = frozenset(SERVICES["get"].classes)
 _GET = frozenset(uid for uid in SERVICE_OF if CommandField.C_GET_RQ in requests_of(uid))
 
 
@@ -41,14 +44,20 @@ def narrowed(request: AssociateRequest, rights: Rights) -> Narrowed:
     if rights.everything or not withheld:
         return Narrowed(request, ())
     roles = request.negotiation.role_selections
-    received = {role.sop_class for role in roles if role.scp} & (withheld - _NOT_STORED)
-    if received and not _GET.isdisjoint(asked & rights.classes):
-        withheld -= received
-        return Narrowed(_without(request, withheld, received), _denials(_words(withheld)))
+    offered = {role.sop_class for role in roles if role.scp} & (withheld - _NOT_STORED)
+    received = offered.intersection(_fetched(asked & rights.classes, offered))
+    withheld -= received
     # Who only offers to receive asks for no more than C-GET.
-    only_received = received - {role.sop_class for role in roles if role.scu}
-    words = _words(withheld - only_received)
-    return Narrowed(_without(request, withheld), _denials(words | {"get"} if only_received else words))
+    only_offered = (offered - received) - {role.sop_class for role in roles if role.scu}
+    words = _words(withheld - only_offered)
+    return Narrowed(_without(request, withheld, received), _denials(words | {"get"} if only_offered else words))
+
+
+def _fetched(granted: set[bytes], offered: set[bytes]) -> Collection[bytes]:
+    """Which of these storage classes may be received."""
+    if not granted.isdisjoint(_GET_OF_PATIENTS):
+        return offered
+    return () if granted.isdisjoint(_GET) else OF_NO_PATIENT
 
 
 def _words(sop_classes: set[bytes]) -> set[str]:

@@ -21,10 +21,13 @@ _OF_PATIENTS = """
 _ELSEWHERE = "1.27 1.29 1.30 4.34.1 4.34.7 4.34.10"
 """Stored prints and hardcopies, instructions for radiotherapy."""
 _OF_NO_PATIENT = "4.1.1.200.1 4.1.1.200.3 4.1.1.200.7 4.1.1.201.1 4.38.1 4.39.1 4.43.1 4.44.1 4.45.1"
-"""Procedure protocols and their approvals, inventories, hanging protocols, color palettes, implant templates."""
 
-STORAGE: frozenset[bytes] = frozenset(
-    f"{_ROOT}{end}".encode("ascii")
-    for end in (*(f"4.1.1.{end}" for end in _OF_PATIENTS.split()), *_ELSEWHERE.split(), *_OF_NO_PATIENT.split())
-)
+
+def _classes(ends: str, below: str = "") -> frozenset[bytes]:
+    return frozenset(f"{_ROOT}{below}{end}".encode("ascii") for end in ends.split())
+
+
+OF_NO_PATIENT = _classes(_OF_NO_PATIENT)
+"""Procedure protocols and their approvals, inventories, hanging protocols, color palettes, implant templates."""
+STORAGE = _classes(_OF_PATIENTS, "4.1.1.") | _classes(_ELSEWHERE) | OF_NO_PATIENT
 """Each may be sent with C-STORE."""
