@@ -8,8 +8,8 @@ from warnings import catch_warnings
 from pydicom import Dataset
 
 from dicomgate.scu.dimse import command_pdu, decode_command
-from dicomgate.wire.dimse import PDV, RESPONSE, CommandField, CommandSet, refused_response
-from dicomgate.wire.pdu import HEADER
+from dicomgate.wire.dimse import RESPONSE, CommandField, CommandSet, refused_response
+from dicomgate.wire.pdu import HEADER, PDV_HEADER
 from dicomgate.wire.reject_abort import PduError
 
 from .engine import Target
@@ -38,7 +38,7 @@ def _content(pdus: bytes) -> bytes:
     while pdus:
         length = HEADER.unpack_from(pdus)[1]
         assert length <= _MAXIMUM_LENGTH
-        content += pdus[HEADER.size + PDV.size : HEADER.size + length]
+        content += pdus[HEADER.size + PDV_HEADER : HEADER.size + length]
         pdus = pdus[HEADER.size + length :]
     return content
 
@@ -48,7 +48,7 @@ def _command(field: int, **elements: object) -> bytes:
     command.CommandField = field
     command.CommandDataSetType = 0x0101
     command.update(elements)
-    return command_pdu(1, command)[HEADER.size + PDV.size :]
+    return command_pdu(1, command)[HEADER.size + PDV_HEADER :]
 
 
 def _seeds() -> list[bytes]:

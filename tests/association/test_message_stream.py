@@ -8,10 +8,11 @@ from struct import pack, unpack_from
 import pytest
 
 from dicomgate.association import effects as do
-from dicomgate.association.message_stream import LONGEST_COMMAND, MessageStream
+from dicomgate.association.message_stream import MessageStream
 from dicomgate.association.pdv_stream import MOST_HELD
 from dicomgate.events.events import Cause
 from dicomgate.testing import raw
+from dicomgate.wire.dimse import LONGEST_COMMAND
 from dicomgate.wire.reject_abort import INVALID_PARAMETER, UNEXPECTED_PDU, Abort
 from tests.association.conversation import CLIENT, UPSTREAM, Conversation, command, message
 

@@ -23,14 +23,14 @@ def changed(field: int, change: dict[int, bytes | None]) -> bytes:
 
 
 def test_a_request_a_response_and_a_cancel() -> None:
-    assert CommandSet.parse(STORE) == (CommandField.C_STORE_RQ, False, 7, c.CT, b"1.2.3.7\0", "", True)
-    assert CommandSet.parse(MOVE) == (CommandField.C_MOVE_RQ, False, 7, c.MOVE_STUDIES, b"", "WS_1", True)
+    assert CommandSet.parse(STORE) == (CommandField.C_STORE_RQ, False, 7, c.CT, b"1.2.3.7\0", "")
+    assert CommandSet.parse(MOVE) == (CommandField.C_MOVE_RQ, False, 7, c.MOVE_STUDIES, b"", "WS_1")
     action = command_set(c.ACTION, b"1.2.840.10008.1.20.1")
     assert CommandSet.parse(action)[3] == b"1.2.840.10008.1.20.1"
     response = CommandSet.parse(command_set(c.STORE | c.RSP, message_id=0xFFFE))
-    assert response == (CommandField.C_STORE_RQ, True, 0xFFFE, b"", b"1.2.3.65534\0", "", False)
+    assert response == (CommandField.C_STORE_RQ, True, 0xFFFE, b"", b"1.2.3.65534\0", "")
     cancel = CommandSet.parse(command_set(c.CANCEL, message_id=3))
-    assert cancel == (CommandField.C_CANCEL_RQ, False, 3, b"", b"", "", False)
+    assert cancel == (CommandField.C_CANCEL_RQ, False, 3, b"", b"", "")
     assert (str(response), str(cancel)) == ("C-STORE-RSP", "C-CANCEL-RQ")
 
 

@@ -11,22 +11,16 @@ from enum import Enum
 from struct import Struct
 from typing import TypeAlias
 
+from ..wire.dimse import LONGEST_COMMAND, has_data_set
 from ..wire.items import malformed
-from ..wire.pdu import HEADER, PduType
+from ..wire.pdu import HEADER, LAST_FRAGMENT, OF_COMMAND, PDV, PDV_HEADER, PduType
 from ..wire.reject_abort import UNEXPECTED_PDU, PduError
-from .pdv_stream import LAST_FRAGMENT, MOST_HEADERS, MOST_HELD, PDV_HEADER, SHORT_PDU, Mark, PdvStream
+from .pdv_stream import MOST_HEADERS, MOST_HELD, SHORT_PDU, Mark, PdvStream
 
-LONGEST_COMMAND = 65_536
-"""The most bytes that the PDUs of one command set may have, headers included."""
 MOST_ANSWERS = 64
 """So many wait for the end of a message before the other side is not read."""
 _WORTH = 16  # headers that could be looked at while a message is judged
 _PDU_AND_PDV = Struct(">BxLLBB")  # as in pdv_stream, and the message control header
-_PDV = Struct(">LBB")
-_OF_COMMAND = 1  # PS3.8 annex E.2: a bit of the message control header
-_ELEMENT = Struct("<HHL")  # implicit VR, little endian (PS3.7 6.3.1)
-_US = Struct("<H")
-_DATA_SET_TYPE, _NO_DATA_SET = (0x0000, 0x0800), 0x0101  # PS3.7 E.1
 
 
 Judge: TypeAlias = Callable[[int, bytes], bytes | None]
@@ -127,7 +121,7 @@ class MessageStream(PdvStream):
                 if self._in_pdu:
                     if left < PDV_HEADER:
                         break
-                    self._enter_fragment(*_PDV.unpack_from(buffer, position))
+                    self._enter_fragment(*PDV.unpack_from(buffer, position))
                     position += PDV_HEADER
                     continue
                 if not self._withheld:
@@ -180,10 +174,10 @@ class MessageStream(PdvStream):
     def _enter_fragment(self, length: int, context: int, control: int) -> None:
         self._enter_pdv(length, context, control)
         if self._stage is _Stage.BETWEEN:
-            if not control & _OF_COMMAND:
+            if not control & OF_COMMAND:
                 raise malformed("a fragment of a data set where a command set must begin")
             self._stage, self._context, self._command = _Stage.COMMAND, context, bytearray()
-        elif context != self._context or bool(control & _OF_COMMAND) is not (self._stage is _Stage.COMMAND):
+        elif context != self._context or bool(control & OF_COMMAND) is not (self._stage is _Stage.COMMAND):
             raise malformed(f"a fragment on context {context} that is not of the message under way")
         self._last = bool(control & LAST_FRAGMENT)
 
@@ -199,7 +193,7 @@ class MessageStream(PdvStream):
             answer = self._judge(self._context, command)
             if answer is not None:
                 self._dropping, self._answer = True, answer
-            if _has_data_set(command):
+            if has_data_set(command):
                 self._stage = _Stage.DATA
                 return False
         if self._in_pdu:
@@ -238,18 +232,5 @@ class MessageStream(PdvStream):
 
 
 def _check_withheld(length: int) -> None:
-    if length > LONGEST_COMMAND:
+    if length > LONGEST_COMMAND:  # headers included
         raise malformed(f"a command set whose PDUs have more than {LONGEST_COMMAND} bytes")
-
-
-def _has_data_set(command: bytes) -> bool:
-    """Whether a data set follows. Raises PduError if the command set does not say."""
-    position = 0
-    while position + _ELEMENT.size <= len(command):
-        group, element, length = _ELEMENT.unpack_from(command, position)
-        position += _ELEMENT.size
-        if (group, element) == _DATA_SET_TYPE and length == _US.size <= len(command) - position:
-            data_set_type: int = _US.unpack_from(command, position)[0]
-            return data_set_type != _NO_DATA_SET
-        position += length
-    raise malformed("a command set without a Command Data Set Type")

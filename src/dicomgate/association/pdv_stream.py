@@ -14,13 +14,10 @@ from struct import Struct
 from typing import TypeAlias
 
 from ..wire.items import malformed
-from ..wire.pdu import HEADER, PduType
+from ..wire.pdu import HEADER, LAST_FRAGMENT, PDV, PDV_HEADER, PduType
 from ..wire.reject_abort import UNEXPECTED_PDU, UNRECOGNIZED_PDU, PduError, Refusal, decode_refusal
 
 _PDU_AND_PDV = Struct(">BxLLB")  # PDU header, item-length and presentation-context-ID of the first PDV
-_PDV = Struct(">LBB")
-PDV_HEADER = _PDV.size  # item-length, presentation-context-ID, message control header
-LAST_FRAGMENT = 2  # PS3.8 annex E.2: the bit of the message control header
 SHORT_PDU = 10  # A-RELEASE-RQ, A-RELEASE-RP and A-ABORT, whole
 _ASSOCIATE = (PduType.ASSOCIATE_RQ, PduType.ASSOCIATE_AC, PduType.ASSOCIATE_RJ)
 MOST_HELD = HEADER.size + PDV_HEADER - 1
@@ -101,7 +98,7 @@ class PdvStream:
                 if self._in_pdu:
                     if left < PDV_HEADER:
                         return position
-                    self._enter_pdv(*_PDV.unpack_from(buffer, position))
+                    self._enter_pdv(*PDV.unpack_from(buffer, position))
                     position += PDV_HEADER + self._in_fragment
                     self._in_fragment = 0
                     continue

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from struct import pack
 
-from .pdv_stream import LAST_FRAGMENT, PdvStream
+from ..wire.pdu import LAST_FRAGMENT
+from .pdv_stream import PdvStream
 
 _LONGEST = 1_024  # bytes that are looked at; a command set has a few hundred
 # PS3.7 E.1: Command Data Set Type, and the Status that may be behind it, in the encoding of 6.3.1

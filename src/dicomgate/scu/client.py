@@ -17,9 +17,9 @@ from ..errors import NegativeAnswer, StartError
 from ..net.tls import words
 from ..net.tls_blocking import BlockingTls
 from ..wire.associate import AssociateAccept, AssociateRequest
-from ..wire.dimse import NO_DATA_SET, PDV, RESPONSE, CommandField
+from ..wire.dimse import NO_DATA_SET, RESPONSE, CommandField
 from ..wire.items import malformed
-from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
+from ..wire.pdu import PDV_HEADER, SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
 from ..wire.reject_abort import CALLED_AE_TITLE, REFUSED_IDENTITY, PduError, Refusal, decode_refusal
 from .dimse import command_pdu, decode_command, fragments
 from .login import CONTEXT, MAXIMUM_LENGTH, VERIFICATION
@@ -28,7 +28,7 @@ _MESSAGE_ID = 1
 _LONGEST_ACCEPT = 262_144
 _RELEASE = {kind: bytes((kind, 0, 0, 0, 0, 4, 0, 0, 0, 0)) for kind in (PduType.RELEASE_RQ, PduType.RELEASE_RP)}
 _ABORT = {PduType.ABORT: SHORT}
-_DATA = {PduType.P_DATA_TF: (PDV.size, MAXIMUM_LENGTH), PduType.RELEASE_RQ: SHORT, **_ABORT}
+_DATA = {PduType.P_DATA_TF: (PDV_HEADER, MAXIMUM_LENGTH), PduType.RELEASE_RQ: SHORT, **_ABORT}
 
 
 class Client:

@@ -11,9 +11,8 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
-from ..wire.dimse import LAST_FRAGMENT, OF_COMMAND, PDV
 from ..wire.items import malformed
-from ..wire.pdu import HEADER, PduType
+from ..wire.pdu import HEADER, LAST_FRAGMENT, OF_COMMAND, PDV, PDV_HEADER, PduType
 
 
 class Fragment(NamedTuple):
@@ -29,10 +28,10 @@ def fragments(pdu: bytes) -> Iterator[Fragment]:
     """The fragments of a whole P-DATA-TF PDU. Raises PduError."""
     start = HEADER.size
     while start < len(pdu):
-        if len(pdu) - start < PDV.size:
+        if len(pdu) - start < PDV_HEADER:
             raise malformed("a PDV lacks its header")
         length, context, control = PDV.unpack_from(pdu, start)
-        start += PDV.size
+        start += PDV_HEADER
         if not 2 <= length <= len(pdu) - start + 2:
             raise malformed("a PDV does not fit")
         yield Fragment(

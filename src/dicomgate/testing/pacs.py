@@ -15,8 +15,8 @@ from ..contract import Identity
 from ..scu.dimse import command_pdu, decode_command, fragments
 from ..scu.login import MAXIMUM_LENGTH
 from ..wire.associate import AssociateAccept, AssociateRequest
-from ..wire.dimse import NO_DATA_SET, PDV, RESPONSE, SUCCESS
-from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
+from ..wire.dimse import NO_DATA_SET, RESPONSE, SUCCESS
+from ..wire.pdu import PDV_HEADER, SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
 from ..wire.presentation import AnsweredContext
 from ..wire.reject_abort import PduError
 from ..wire.user_information import Negotiation
@@ -25,7 +25,7 @@ _IMPLEMENTATION_CLASS_UID = b"2.25.221836491547027846370528418927363529282"
 _LONGEST_REQUEST = 262_144
 _RELEASE_RP = bytes((PduType.RELEASE_RP, 0, 0, 0, 0, 4, 0, 0, 0, 0))
 _REQUEST = {PduType.ASSOCIATE_RQ: (SHORTEST_ASSOCIATE, _LONGEST_REQUEST)}
-_DATA = {PduType.P_DATA_TF: (PDV.size, MAXIMUM_LENGTH), PduType.RELEASE_RQ: SHORT, PduType.ABORT: SHORT}
+_DATA = {PduType.P_DATA_TF: (PDV_HEADER, MAXIMUM_LENGTH), PduType.RELEASE_RQ: SHORT, PduType.ABORT: SHORT}
 
 
 class Pacs:

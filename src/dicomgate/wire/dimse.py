@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..kit.text import is_ae_title
 from .items import malformed, read_uid
-from .pdu import HEADER, PduType
+from .pdu import HEADER, LAST_FRAGMENT, OF_COMMAND, PDV, PDV_HEADER, PduType
 
 LONGEST_COMMAND = 65_536
 """The most bytes of a command set that are read."""
@@ -25,11 +25,6 @@ RESPONSE = 0x8000
 """The bit of a Command Field that says: a response (PS3.7 E.1)."""
 NO_DATA_SET = 0x0101
 """Command Data Set Type: no data set follows. All other values say that one does (PS3.7 E.1)."""
-
-PDV = Struct(">LBB")
-"""Item-length, presentation-context-ID, message control header (PS3.8 9.3.5.1, annex E.2)."""
-OF_COMMAND, LAST_FRAGMENT = 1, 2
-"""The bits of a message control header."""
 
 # A longer value has two capital letters at its length, or could not be in a command set. Some readers take the letters
 # for an explicit VR, and read other elements than these.
@@ -103,7 +98,6 @@ class CommandSet(NamedTuple):
     sop_class: bytes
     instance: bytes
     destination: str
-    has_data_set: bool
 
     @classmethod
     def parse(cls, data: bytes) -> CommandSet:
@@ -119,18 +113,29 @@ class CommandSet(NamedTuple):
         # Some readers go by the elements of a message, and not by its Command Field.
         if (_MESSAGE_ID if about_another else _RESPONDED_TO) in values or (_STATUS in values) is not response:
             raise malformed(f"{_name(command, response)} with or without elements that make it another message")
-        has_data_set = data_set_type != NO_DATA_SET
-        if with_data_set is not has_data_set and with_data_set is not None:
-            raise malformed(f"{_name(command, response)} {'with' if has_data_set else 'without'} a data set")
+        if with_data_set is not None and with_data_set is not (data_set_type != NO_DATA_SET):
+            raise malformed(f"{_name(command, response)} {'without' if with_data_set else 'with'} a data set")
         sop_class = _sop_class(values, command, optional=about_another)
         destination = ""
         if command is _MOVE and not response:
             destination = _ae_title(values.get(_MOVE_DESTINATION, b""))
         instance = values.get(_AFFECTED_INSTANCE, b"")
-        return cls(command, response, message_id, sop_class, instance, destination, has_data_set)
+        return cls(command, response, message_id, sop_class, instance, destination)
 
     def __str__(self) -> str:
         return _name(self.command, self.response)
+
+
+def has_data_set(data: bytes) -> bool:
+    """Whether a data set follows this command set, lawful or not. Raises PduError if it does not say."""
+    position = 0
+    while position + _ELEMENT.size <= len(data):
+        group, element, length = _ELEMENT.unpack_from(data, position)
+        position += _ELEMENT.size
+        if (group, element) == (0, _DATA_SET_TYPE) and length == _US.size <= len(data) - position:
+            return data[position : position + length] != _US.pack(NO_DATA_SET)
+        position += length
+    raise malformed("a command set without a Command Data Set Type")
 
 
 def _name(command: CommandField, response: bool) -> str:
@@ -223,11 +228,11 @@ def refused_response(command: CommandSet, context: int, maximum_length: int) -> 
 
 def _in_pdus(content: bytes, context: int, maximum_length: int) -> bytes:
     # PS3.8 annex E: fragments are of even length.
-    room = (maximum_length - PDV.size) & ~1 if maximum_length else len(content)
+    room = (maximum_length - PDV_HEADER) & ~1 if maximum_length else len(content)
     pdus = b""
     for start in range(0, len(content), room):
         fragment = content[start : start + room]
         last = LAST_FRAGMENT if start + room >= len(content) else 0
-        pdus += HEADER.pack(PduType.P_DATA_TF, PDV.size + len(fragment))
+        pdus += HEADER.pack(PduType.P_DATA_TF, PDV_HEADER + len(fragment))
         pdus += PDV.pack(2 + len(fragment), context, OF_COMMAND | last) + fragment
     return pdus

@@ -15,6 +15,11 @@ from .reject_abort import INVALID_PARAMETER, UNEXPECTED_PDU, UNRECOGNIZED_PDU, A
 
 HEADER = Struct(">BxL")
 """PDU-type, a reserved byte "not tested to this value when received", PDU-length."""
+PDV = Struct(">LBB")
+"""Item-length, presentation-context-ID, message control header (PS3.8 9.3.5.1, annex E.2)."""
+PDV_HEADER = PDV.size
+OF_COMMAND, LAST_FRAGMENT = 1, 2
+"""The bits of a message control header."""
 
 
 class PduType(IntEnum):
