@@ -28,9 +28,10 @@ from dicomgate.contract import Identity, IdentityType
 from dicomgate.demo import command, folder, issuers
 from dicomgate.demo import run as stage
 from dicomgate.demo.client import Visit
+from dicomgate.demo.folder import DENIED
 from dicomgate.demo.output import Result
 from dicomgate.demo.pacs import Sighting
-from dicomgate.demo.scenarios import SCENARIOS, TICKET_SCENARIOS, Accepted, Scenario
+from dicomgate.demo.scenarios import CLIENT, SCENARIOS, SUCCESS, TICKET_SCENARIOS, Accepted, Scenario
 from dicomgate.errors import ConfigError, PluginError
 from dicomgate.testing.slices import SIDE, ct_images
 from dicomgate.wire.reject_abort import REFUSED_IDENTITY, TRY_LATER
@@ -38,6 +39,7 @@ from dicomgate.wire.reject_abort import REFUSED_IDENTITY, TRY_LATER
 DEMO = [sys.executable, "-W", "error", "-m", "dicomgate.demo"]
 PASSCODE = re.compile(r"\b[a-z2-9]{26}\b")
 ACCEPTED, WRONG_PASSCODE = SCENARIOS[0], SCENARIOS[2]
+(MOVES,) = [scenario for scenario in SCENARIOS if scenario.moves]
 
 
 def console() -> Console:
@@ -75,7 +77,7 @@ def test_all_rows_are_right(
     if not kerberos:
         monkeypatch.setattr(issuers, "NEEDED", ["krb5kdc"])
     on = console()
-    assert stage.perform(on, 5 if kerberos else 4, folder=tmp_path / "demo")
+    assert stage.perform(on, 6 if kerberos else 5, folder=tmp_path / "demo")
     text = printed(on)
     lines = re.findall(r"^(?:ok|WRONG) .*$", text, re.MULTILINE)
     seen = [re.split(r"\s{2,}", line.strip())[1:4] for line in lines]
@@ -93,6 +95,13 @@ def test_all_rows_are_right(
         ["assertion (type 4)", "AC", "identity: none, 1 slices"],
         ["the same assertion once more", "RJ 1,2,1", "nothing"],
         ["assertion with another name in it", "RJ 1,2,1", "nothing"],
+        ["viewer, would store", "AC without store", "identity: none"],
+        ["modality, would move", "AC without move", "identity: none, 1 slices"],
+        [
+            "viewer, moves elsewhere, then to its own AE title",
+            "AC without store; C-MOVE 0124H, 0000H",
+            "identity: none, C-MOVE to DEMO_CLIENT",
+        ],
         ["right passcode, unknown called AE title", "RJ 1,1,7", "nothing"],
         ["right passcode, PACS down", "RJ 2,3,1", "nothing"],
         ["malformed RQ: a length beyond its item", "A-ABORT 2,6", "nothing"],
@@ -103,7 +112,8 @@ def test_all_rows_are_right(
     missing = "a KDC (apt-get install krb5-kdc" if find_spec("gssapi") else "the kerberos plugin"
     assert (f"Kerberos are left out: they need {missing}" in text) is not kerberos
     assert not [name for name in os.environ if name.startswith("KRB5")]
-    assert ("5 slices, 2.6 MB in " if kerberos else "4 slices, 2.1 MB in ") in text
+    assert ("6 slices, 3.1 MB in " if kerberos else "5 slices, 2.6 MB in ") in text
+    assert 'accepted by staff as modality; no rule has allow "move"' in text
     log = (tmp_path / "demo" / folder.LOG).read_text("utf-8")
     assert re.search("established: .* DEMO_CLIENT -> DEMO_PACS", log)
     assert not PASSCODE.search(text + log)
@@ -117,6 +127,8 @@ def test_all_rows_are_right(
         (replace(ACCEPTED, answer=REFUSED_IDENTITY), "the PACS must see no connection"),
         (replace(ACCEPTED, answer=Accepted(b"")), "the client must see A-ASSOCIATE-AC, 59H with 0 bytes"),
         (replace(SCENARIOS[-1], forge=None), "the client must see A-ABORT 2,2"),
+        (replace(MOVES, answer=Accepted()), "the client must see A-ASSOCIATE-AC"),
+        (replace(MOVES, moves={"WS_9": SUCCESS}), "the C-MOVEs must be answered with 0000H"),
     ],
 )
 def test_a_wrong_row_is_seen(row: Scenario, complaint: str) -> None:
@@ -137,6 +149,7 @@ def test_a_new_row_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no authenticator claims an identity of type 3 (KERBEROS)" in printed(on)
 
 
+MOVED = Visit(MOVES.answer, moves=dict(MOVES.moves))
 RIGHT = Visit(Accepted(), {"1.2.3": "a digest"})
 SEEN = Sighting(1, ["none"], {"1.2.3": "a digest"})
 
@@ -165,6 +178,11 @@ SEEN = Sighting(1, ["none"], {"1.2.3": "a digest"})
             ["the PACS must see no connection"],
         ),
         (Result(WRONG_PASSCODE, Visit(REFUSED_IDENTITY), Sighting(), ""), ["the audit must say why"]),
+        (Result(MOVES, MOVED, Sighting(1, ["none"], moves=[CLIENT]), f"accepted; {DENIED} x"), []),
+        (
+            Result(MOVES, MOVED, Sighting(1, ["none"], moves=["WS_9", CLIENT]), "accepted"),
+            ["the PACS must see the C-MOVEs that are granted, and no other", "the audit must say what was denied"],
+        ),
     ],
 )
 def test_the_verdict(result: Result, problems: list[str]) -> None:

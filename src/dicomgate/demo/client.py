@@ -10,25 +10,26 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from pydicom import dcmwrite
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom import Dataset, dcmwrite
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, PYNETDICOM_IMPLEMENTATION_UID, evt
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
-from pynetdicom.sop_class import CTImageStorage, Verification
+from pynetdicom.sop_class import CTImageStorage, StudyRootQueryRetrieveInformationModelMove, Verification
 
 from ..contract import Identity
+from ..rights.services import word_of
 from ..testing.checkpoint import REPAIRED
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
-from ..wire.presentation import ProposedContext
+from ..wire.presentation import USER_REJECTION, ProposedContext
 from ..wire.reject_abort import PduError, decode_refusal
 from ..wire.user_information import Negotiation
 from .pacs import MAXIMUM_LENGTH
-from .scenarios import Accepted, Answer, Login, Scenario
+from .scenarios import CLIENT, SUCCESS, Accepted, Answer, Login, Scenario
 
-_CALLING = "DEMO_CLIENT"
 _TIMEOUT = 20.0  # seconds; nothing here ever takes as long
-_SUCCESS = 0x0000
+_MOVE = StudyRootQueryRetrieveInformationModelMove
+_PROPOSED = {1: Verification, 3: CTImageStorage, 5: _MOVE}
 _LONGEST_ANSWER = 262_144
 _ANSWERS = {
     PduType.ASSOCIATE_AC: (SHORTEST_ASSOCIATE, _LONGEST_ANSWER),
@@ -43,6 +44,7 @@ class Visit:
 
     answer: Answer | None = None
     stored: dict[str, str] = field(default_factory=dict)  # SOP Instance UID: SHA-256 of the data set's bytes
+    moves: dict[str, int] = field(default_factory=dict)  # destination: status of the last response
     octets: int = 0
     seconds: float = 0.0  # that storing took
     problems: list[str] = field(default_factory=list)
@@ -63,7 +65,7 @@ def visit(
 def _request(scenario: Scenario, login: Login) -> AssociateRequest:
     context = ProposedContext(1, Verification.encode(), (ExplicitVRLittleEndian.encode(),))
     negotiation = Negotiation(MAXIMUM_LENGTH, PYNETDICOM_IMPLEMENTATION_UID.encode())
-    return AssociateRequest(scenario.called, _CALLING, (context,), negotiation, scenario.claim(login))
+    return AssociateRequest(scenario.called, CLIENT, (context,), negotiation, scenario.claim(login))
 
 
 def _knock(address: tuple[str, int], pdus: bytes) -> Answer | None:
@@ -81,7 +83,9 @@ def _knock(address: tuple[str, int], pdus: bytes) -> Answer | None:
 
 def _answer(pdu: bytes) -> Answer:
     if pdu[0] == PduType.ASSOCIATE_AC:
-        return Accepted(AssociateAccept.parse(pdu).server_response)
+        accept = AssociateAccept.parse(pdu)
+        withheld = [_PROPOSED[one.id] for one in accept.contexts if one.result == USER_REJECTION]
+        return Accepted(accept.server_response, tuple(word_of(uid.encode()) for uid in withheld))
     return decode_refusal(pdu)
 
 
@@ -102,10 +106,10 @@ def _associate(
             except PduError as error:
                 seen.problems.append(str(error))
 
-    entity = AE(_CALLING)
+    entity = AE(CLIENT)
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = entity.connection_timeout = _TIMEOUT
-    entity.add_requested_context(Verification)
-    entity.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
+    for uid in _PROPOSED.values():
+        entity.add_requested_context(uid, ExplicitVRLittleEndian)
     association = entity.associate(
         *address,
         ae_title=scenario.called,
@@ -116,6 +120,8 @@ def _associate(
     try:
         if association.is_established:
             _use(association, slices, sent, seen)
+            for destination in scenario.moves:
+                seen.moves[destination] = _move(association, destination)
             association.release()
     finally:
         entity.shutdown()
@@ -136,7 +142,7 @@ def _negotiated(identity: Identity) -> Any:
 
 
 def _use(association: Any, slices: Iterable[Any], sent: Callable[[], None], seen: Visit) -> None:
-    if association.send_c_echo().get("Status") != _SUCCESS:
+    if association.send_c_echo().get("Status") != SUCCESS:
         seen.problems.append("the C-ECHO failed")
         return
     for image in slices:
@@ -144,7 +150,7 @@ def _use(association: Any, slices: Iterable[Any], sent: Callable[[], None], seen
         began = time.perf_counter()
         status = association.send_c_store(image).get("Status")
         seen.seconds += time.perf_counter() - began
-        if status != _SUCCESS:
+        if status != SUCCESS:
             seen.problems.append(f"the C-STORE of slice {image.InstanceNumber} failed")
             return
         # The bytes that were sent, encoded by pydicom and not by the sender: the data set without its meta information.
@@ -153,3 +159,11 @@ def _use(association: Any, slices: Iterable[Any], sent: Callable[[], None], seen
         seen.stored[image.SOPInstanceUID] = sha256(data_set.getbuffer()).hexdigest()
         seen.octets += data_set.tell()
         sent()
+
+
+def _move(association: Any, destination: str) -> int:
+    """The status of the response to a C-MOVE of a study; -1 if none came."""
+    query = Dataset()
+    query.QueryRetrieveLevel, query.StudyInstanceUID = "STUDY", generate_uid()
+    statuses = [status.get("Status", -1) for status, _ in association.send_c_move(query, destination, _MOVE)]
+    return int(statuses[-1])

@@ -21,6 +21,8 @@ from ..errors import ConfigError, StartError
 CONFIGURATION, USERS, AUDIT, LOG, SLICE = "dicomgate.toml", "users.htpasswd", "audit.jsonl", "gateway.log", "slice.dcm"
 PACS, DOWN, UNKNOWN = "DEMO_PACS", "DEMO_DOWN", "DEMO_NOBODY"
 """Called AE titles: of the PACS, of an upstream that is down, and of none."""
+USER, VIEWER, MODALITY = "demo", "viewer", "modality"
+"""Who may log in by passcode: the first may do everything, the others have limited rights."""
 ISSUER, AUDIENCE, ISSUER_KEY = "https://issuer.example", "dicomgate", "issuer.pem"
 """Who issues tokens, for whom, and the file with its public key."""
 PROVIDER, PROVIDER_CERTIFICATE = "https://provider.example", "provider.pem"
@@ -28,6 +30,8 @@ PROVIDER, PROVIDER_CERTIFICATE = "https://provider.example", "provider.pem"
 KDC, KEYTAB = "kdc", "gateway.keytab"
 """The folder of the KDC, and the file with the service's key."""
 
+DENIED = "no rule has"
+"""How the audit's word begins for what somebody may not do."""
 _LOGGER = logging.getLogger("dicomgate")
 _PATIENCE = 5.0  # seconds; the audit has a record some milliseconds after the peer has its answer
 _TOML = f"""\
@@ -70,6 +74,30 @@ name = "assertions"
 issuer = "{PROVIDER}"
 entity_id = "{AUDIENCE}"
 certificates = ["{PROVIDER_CERTIFICATE}"]
+
+[[rule]]
+name = "technicians"
+authenticators = ["staff"]
+users = ["{USER}"]
+allow = "*"
+
+[[rule]]
+name = "readers"
+authenticators = ["staff"]
+users = ["{VIEWER}"]
+allow = ["echo", "find", "move"]
+destinations = "own"             # the client's own AE title
+
+[[rule]]
+name = "modalities"
+authenticators = ["staff"]
+users = ["{MODALITY}"]
+allow = ["echo", "store"]
+
+[[rule]]
+name = "tokens-and-assertions"
+authenticators = ["tokens", "assertions"]
+allow = "*"
 """
 _TICKETS = f"""
 [[authenticator]]
@@ -77,6 +105,11 @@ use = "kerberos"
 name = "tickets"
 keytab = "{KEYTAB}"
 principal = "{{service}}"
+
+[[rule]]
+name = "tickets"
+authenticators = ["tickets"]
+allow = "*"
 """
 
 
@@ -165,4 +198,6 @@ def audited(folder: Path, count: int) -> list[str]:
                     told[record["id"]] = f"accepted by {record['authenticator']} as {record['user']}"
                 case "Refused":
                     told[record["id"]] = record["reason"]
+                case "Denied":
+                    told[record["id"]] += f"; {DENIED} {record['missing']}"
     return [*told.values(), *[""] * (count - len(told))]

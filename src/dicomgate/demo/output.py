@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,9 +14,9 @@ from rich.text import Text
 
 from ..wire.reject_abort import AssociateReject
 from .client import Visit
-from .folder import AUDIT, CONFIGURATION, PACS, SLICE
+from .folder import AUDIT, CONFIGURATION, DENIED, PACS, SLICE
 from .pacs import Sighting
-from .scenarios import Accepted, Answer, Login, Scenario
+from .scenarios import SUCCESS, Accepted, Answer, Login, Scenario
 
 _PIPE_WIDTH = 200
 
@@ -45,8 +45,12 @@ def _problems(result: Result) -> Iterator[str]:
         yield f"the PACS must see {'one association without identity' if connections else 'no connection'}"
     if sighting.stored != visit.stored:
         yield "what the PACS stored is not what was sent"
-    if not result.audited:
-        yield "the audit must say why"
+    if visit.moves != scenario.moves:
+        yield f"the C-MOVEs must be answered with {_statuses(scenario.moves)}"
+    if sighting.moves != [destination for destination, status in scenario.moves.items() if status == SUCCESS]:
+        yield "the PACS must see the C-MOVEs that are granted, and no other"
+    if not result.audited or scenario.denied is not (DENIED in result.audited):
+        yield f"the audit must say {'what was denied' if scenario.denied else 'why'}"
 
 
 def make_console() -> Console:
@@ -68,6 +72,8 @@ def print_results(console: Console, results: Sequence[Result]) -> None:
     for result in results:
         mark = Text("WRONG", "bold red") if result.problems else Text("ok", "green")
         sent, answer = Text(result.scenario.sent), _answer(result.visit.answer)
+        if result.visit.moves:
+            answer.append(f"; C-MOVE {_statuses(result.visit.moves)}")
         table.add_row(mark, sent, answer, _sighting(result.sighting), Text(result.audited, "dim"))
         for problem in result.problems:
             table.add_row("", Text(problem, "red"))
@@ -88,8 +94,7 @@ def _answer(answer: Answer | None) -> Text:
     if answer is None:
         return Text("nothing", "red")
     if isinstance(answer, Accepted):
-        response = answer.server_response
-        return Text("AC" if response is None else f"AC, 59H with {len(response)} bytes", "green")
+        return Text(str(answer).replace("A-ASSOCIATE-AC", "AC"), "green")
     if isinstance(answer, AssociateReject):
         return Text(f"RJ {answer.result},{answer.source},{answer.reason}", "yellow")
     return Text(f"A-ABORT {answer.source},{answer.reason}", "yellow")
@@ -101,7 +106,12 @@ def _sighting(sighting: Sighting) -> Text:
     told = [f"identity: {identity}" for identity in sighting.identities] or ["a connection"]
     if sighting.stored:
         told.append(f"{len(sighting.stored)} slices")
+    told += [f"C-MOVE to {destination}" for destination in sighting.moves]
     return Text(", ".join(told))
+
+
+def _statuses(moves: Mapping[str, int]) -> str:
+    return ", ".join(f"{status:04X}H" for status in moves.values())
 
 
 def by_hand(kept: Path | None) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
-from pynetdicom.sop_class import CTImageStorage, Verification
+from pynetdicom.sop_class import CTImageStorage, StudyRootQueryRetrieveInformationModelMove, Verification
 
 from .folder import PACS
 
@@ -30,6 +30,7 @@ class Sighting:
     connections: int = 0
     identities: list[str] = field(default_factory=list)  # one for each association; "none" is right
     stored: dict[str, str] = field(default_factory=dict)  # SOP Instance UID: SHA-256 of the data set's bytes
+    moves: list[str] = field(default_factory=list)  # the destination of each C-MOVE
 
 
 class EmbeddedPacs:
@@ -43,12 +44,14 @@ class EmbeddedPacs:
         self._entity.maximum_pdu_size = MAXIMUM_LENGTH
         self._entity.add_supported_context(Verification)
         self._entity.add_supported_context(CTImageStorage, ExplicitVRLittleEndian)
+        self._entity.add_supported_context(StudyRootQueryRetrieveInformationModelMove)
 
     def __enter__(self) -> EmbeddedPacs:
         handlers = [
             (evt.EVT_CONN_OPEN, self._connected),
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_C_STORE, self._store),
+            (evt.EVT_C_MOVE, self._move),
         ]
         server = self._entity.start_server((_HOST, 0), block=False, evt_handlers=handlers)
         self.port = server.server_address[1]
@@ -76,6 +79,11 @@ class EmbeddedPacs:
         received = event.request.DataSet.getvalue()
         self._sighting.stored[event.request.AffectedSOPInstanceUID] = sha256(received).hexdigest()
         return _SUCCESS
+
+    def _move(self, event: Any) -> Iterator[Any]:
+        self._sighting.moves.append(event.move_destination)
+        yield _HOST, self.port
+        yield 0  # of that study it has no image
 
 
 @contextmanager

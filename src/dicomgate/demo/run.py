@@ -12,13 +12,23 @@ from rich.console import Console
 from ..testing.running import RunningGateway
 from ..testing.slices import ct_images
 from .client import Visit, visit
-from .folder import CONFIGURATION, SLICE, add_user, audited, gateway_log, work_folder, write_configuration
+from .folder import (
+    CONFIGURATION,
+    MODALITY,
+    SLICE,
+    USER,
+    VIEWER,
+    add_user,
+    audited,
+    gateway_log,
+    work_folder,
+    write_configuration,
+)
 from .issuers import Issuer, Provider, Tickets, missing
 from .output import Result, by_hand, by_hand_here, print_results, print_throughput, progress_bar
 from .pacs import EmbeddedPacs, Sighting, closed_port, silent_pynetdicom
 from .scenarios import SCENARIOS, TICKET_SCENARIOS, Login, Scenario
 
-_USER = "demo"
 _RIGHT = "Every row is as it should be, and every slice was stored byte for byte as it was sent."
 _WRONG = "NOT every row is as it should be."
 
@@ -43,7 +53,8 @@ def perform(
         tickets = _kerberos(console, stack, where)
         if scenarios is None:
             scenarios = SCENARIOS if tickets is None else (*SCENARIOS, *TICKET_SCENARIOS)
-        login = Login(_USER, add_user(where, _USER), Issuer(where, _USER), Provider(where, _USER), tickets)
+        others = {user: add_user(where, user) for user in (VIEWER, MODALITY)}
+        login = Login(USER, add_user(where, USER), Issuer(where, USER), Provider(where, USER), others, tickets)
         configuration = write_configuration(
             where,
             port=0,
@@ -53,7 +64,7 @@ def perform(
         )
         gateway = stack.enter_context(RunningGateway(configuration))
         host, port = gateway.address
-        console.out(f"A gateway on {host}:{port}, in front of a PACS that knows nothing of users; one user may enter.")
+        console.out(f"A gateway on {host}:{port}, in front of a PACS that knows nothing of users; three may enter.")
         seen = _carry_out(console, scenarios, slices, login, gateway.address, pacs)
         told = audited(where, len(scenarios))
         results = [Result(one, *what, why) for one, what, why in zip(scenarios, seen, told, strict=True)]
@@ -77,7 +88,7 @@ def _kerberos(console: Console, stack: ExitStack, folder: Path) -> Tickets | Non
     if lacking := missing():
         console.out(f"The rows with Kerberos are left out: they need {lacking}.")
         return None
-    return stack.enter_context(Tickets(folder, _USER))
+    return stack.enter_context(Tickets(folder, USER))
 
 
 def _carry_out(

@@ -8,7 +8,7 @@ To add a scenario, for example of another identity type, add an entry to `SCENAR
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from struct import Struct
 
@@ -25,33 +25,44 @@ from ..wire.reject_abort import (
     Refusal,
 )
 from ..wire.user_identity import encode_identity
-from .folder import DOWN, PACS, UNKNOWN
+from .folder import DOWN, MODALITY, PACS, UNKNOWN, VIEWER
 from .issuers import Issuer, Provider, Tickets
 
 _PDV = Struct(">LBB")
 _COMMAND_LAST = 3  # PS3.8 annex E.2: a command, its last fragment
+CLIENT = "DEMO_CLIENT"
+"""The AE title of the client."""
+SUCCESS, NOT_AUTHORIZED = 0x0000, 0x0124  # PS3.7 annex C
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """The one user who may log in: by passcode, token, assertion and, where there is a KDC, by ticket."""
+    """The user who may log in by passcode, token, assertion and, where there is a KDC, by ticket.
+
+    `others` are the passcodes of the users who may not do everything.
+    """
 
     user: str
     passcode: str = field(repr=False)
     issuer: Issuer
     provider: Provider
+    others: Mapping[str, str] = field(repr=False)
     tickets: Tickets | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An A-ASSOCIATE-AC; with the content of its sub-item 59H, or None where there is no 59H."""
+    """An A-ASSOCIATE-AC; with the content of its sub-item 59H, or None where there is no 59H.
+
+    `withheld` are the services whose presentation contexts it answers with result 1, user-rejection.
+    """
 
     server_response: bytes | None = None
+    withheld: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        response = self.server_response
-        return "A-ASSOCIATE-AC" if response is None else f"A-ASSOCIATE-AC, 59H with {len(response)} bytes"
+        response = "" if self.server_response is None else f", 59H with {len(self.server_response)} bytes"
+        return f"A-ASSOCIATE-AC{response}{''.join(f' without {word}' for word in self.withheld)}"
 
 
 Answer = Accepted | Refusal
@@ -63,7 +74,8 @@ Forge = Callable[[AssociateRequest], bytes]
 class Scenario:
     """One association. `claim` makes its identity from the one valid login; an accepted one sends a C-ECHO.
 
-    `stores` makes it send its share of the slices too. `forge` makes bytes that no honest client would send.
+    `stores` makes it send its share of the slices too, `moves` C-MOVEs: the status of each, by its destination. `forge`
+    makes bytes that no honest client would send.
     """
 
     sent: str
@@ -71,7 +83,14 @@ class Scenario:
     answer: Answer
     called: str = PACS
     stores: bool = False
+    moves: Mapping[str, int] = field(default_factory=dict)
     forge: Forge | None = None
+
+    @property
+    def denied(self) -> bool:
+        """Whether it asks for something that no rule grants."""
+        withheld = isinstance(self.answer, Accepted) and self.answer.withheld
+        return bool(withheld) or NOT_AUTHORIZED in self.moves.values()
 
 
 def _right(login: Login) -> Identity:
@@ -96,6 +115,14 @@ def _empty_passcode(login: Login) -> Identity:
 
 def _username_alone(login: Login) -> Identity:
     return Identity(IdentityType.USERNAME, login.user.encode())
+
+
+def _viewer(login: Login) -> Identity:
+    return replace(_right(login), primary=VIEWER.encode(), secondary=login.others[VIEWER].encode())
+
+
+def _modality(login: Login) -> Identity:
+    return replace(_right(login), primary=MODALITY.encode(), secondary=login.others[MODALITY].encode())
 
 
 def _token(login: Login) -> Identity:
@@ -176,6 +203,14 @@ SCENARIOS = (
     Scenario("assertion (type 4)", _assertion, Accepted(), stores=True),
     Scenario("the same assertion once more", _used_assertion, REFUSED_IDENTITY),
     Scenario("assertion with another name in it", _changed_assertion, REFUSED_IDENTITY),
+    Scenario("viewer, would store", _viewer, Accepted(withheld=("store",))),
+    Scenario("modality, would move", _modality, Accepted(withheld=("move",)), stores=True),
+    Scenario(
+        "viewer, moves elsewhere, then to its own AE title",
+        _viewer,
+        Accepted(withheld=("store",)),
+        moves={"WS_9": NOT_AUTHORIZED, CLIENT: SUCCESS},
+    ),
     Scenario("right passcode, unknown called AE title", _right, CALLED_AE_TITLE, called=UNKNOWN),
     Scenario("right passcode, PACS down", _right, CONGESTION, called=DOWN),
     # The passcode is right in these too: only the forgery keeps them out.
