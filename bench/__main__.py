@@ -28,6 +28,7 @@ TITLES = {
     "logins": "Real logins",
     "latency": "C-ECHO while others are busy",
     "idle": "Idle associations",
+    "inspected": "Limited rights",
     "parse": "A-ASSOCIATE-RQ, parsed and encoded",
     "state": "Attempts, counted",
 }

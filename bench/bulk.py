@@ -41,9 +41,9 @@ def run(options: Options, folder: Path) -> list[Comparison]:
             comparisons.append(compare(title, contestants, blocks(length, total), bars, options))
         for length in _BARS:
             title = f"C-STOREs of 512 KiB, PDUs of {length // KIB} KiB"
-            load = _stores(512 * KIB, length, slices)
+            load = stores(512 * KIB, length, slices)
             comparisons.append(compare(title, contestants, load, _BARS_OF_STORES, options))
-        load = _stores(100 * 10**6, 128 * KIB, great)
+        load = stores(100 * 10**6, 128 * KIB, great)
         title = "C-STOREs of 100 MB, PDUs of 128 KiB"
         comparisons.append(compare(title, contestants, load, _BARS_OF_GREAT_OBJECTS, options))
     return comparisons
@@ -56,19 +56,24 @@ def blocks(length: int, total: int, context: ssl.SSLContext | None = None) -> Lo
     return Load(len(block) * count / 1e9, lambda port: send_bulk(port, block, count, context))
 
 
-def _stores(size: int, length: int, count: int) -> Load:
+def stores(size: int, length: int, count: int) -> Load:
     """So many objects of `size` bytes in PDUs of `length`, each after the response to the one before."""
     request = store_rq(size, length)
     return Load(len(request) * count / 1e9, lambda port: send_stores(port, request, count))
 
 
 def compare(
-    title: str, contestants: dict[str, Contestant], load: Load, bars: tuple[Bar, ...], options: Options
+    title: str,
+    contestants: dict[str, Contestant],
+    load: Load,
+    bars: tuple[Bar, ...],
+    options: Options,
+    references: tuple[str, ...] = (HAPROXY, HAPROXY_256),
 ) -> Comparison:
     """Send it through each contestant in each round."""
     take = {name: partial(_take, contestant, load) for name, contestant in contestants.items()}
     rounds = interleave(take, options.rounds)
-    comparison = Comparison(title, "GB/s", rounds, (HAPROXY, HAPROXY_256), "s/GB", bars, left_out())
+    comparison = Comparison(title, "GB/s", rounds, references, "s/GB", bars, left_out())
     fastest = max(comparison.median(name) or 0 for name in contestants if name != DIRECT)
     limit = (comparison.median(DIRECT) or 0) / fastest
     note = f"The generator and the server alone (direct) are {limit:.2f} times as fast as the fastest relay."

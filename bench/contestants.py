@@ -7,7 +7,7 @@ file, and its log from warnings on.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,14 +118,21 @@ def nginx(folder: Path, upstream: int, *, buffer: int = 0, certificate: Path | N
 
 @contextmanager
 def gateway(
-    folder: Path, upstream: int, *, certificate: Path | None = None, most: int = 1000, log_level: str = "warning"
+    folder: Path,
+    upstream: int,
+    *,
+    certificate: Path | None = None,
+    most: int = 1000,
+    log_level: str = "warning",
+    allow: Sequence[str] = (),
 ) -> Iterator[Contestant]:
-    """`dicomgate serve` with the trivial authenticator; `most` associations."""
+    """`dicomgate serve` with the trivial authenticator; `most` associations; `allow`: with a rule that grants this."""
     tls = f'tls = {{ certificate = "{certificate}" }}' if certificate else "cleartext_passcodes = true"
     port = free_port()
     listener = f'[[listener]]\nname = "bench"\nbind = "127.0.0.1:{port}"\nidentity = "optional"\n{tls}\n'
-    authenticator = '[[authenticator]]\nuse = "bench-trivial"\n'
-    with serving(folder, port, upstream, listener + authenticator, most, log_level) as process:
+    rules = [{"name": "bench", "allow": allow}] if allow else []
+    tables = as_toml({"authenticator": [{"use": "bench-trivial"}], "rule": rules})
+    with serving(folder, port, upstream, listener + tables, most, log_level) as process:
         yield Contestant(port, process)
 
 

@@ -45,7 +45,7 @@ def run(options: Options, folder: Path) -> list[Comparison]:
                 notes += (f"{wanted:,} were meant; the limit of file descriptors allows {allowed:,}.",)
             starts = _starts(folder, server.port, count + 2 * _WARM, certificate if secured else None)
             take = {
-                name: partial(_take, start, min(count, _THREADED) if ACCEPTOR in name else count, secured, options)
+                name: partial(memory, start, min(count, _THREADED) if ACCEPTOR in name else count, secured, options)
                 for name, start in starts.items()
             }
             title = f"{count:,} idle associations{' with TLS' if secured else ''}"
@@ -67,7 +67,8 @@ def _starts(folder: Path, upstream: int, most: int, certificate: Path | None) ->
     return found
 
 
-def _take(start: Start, count: int, secured: bool, options: Options) -> Sample:
+def memory(start: Start, count: int, secured: bool, options: Options) -> Sample:
+    """KiB of a fresh process for each of so many idle associations, and the share of a core that it takes then."""
     context = tls_context() if secured else None
     with start() as contestant, ExitStack() as kept:
         process = contestant.process
