@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -22,13 +22,18 @@ REFUSED_IDENTITY, TRY_LATER = (1, 2, 1), (2, 2, 1)
 
 
 @contextmanager
-def entity(*handlers: Any, bind: tuple[Any, ...] = (HOST,), tls: ssl.SSLContext | None = None) -> Iterator[Address]:
+def entity(
+    *handlers: Any,
+    bind: tuple[Any, ...] = (HOST,),
+    tls: ssl.SSLContext | None = None,
+    contexts: Sequence[str] = (Verification, CTImageStorage),
+) -> Iterator[Address]:
     """Where it listens. `bind`: the host; for IPv6 perhaps flow information and scope as well."""
     threads: list[threading.Thread] = []
     acceptor = AE("WARD")
     acceptor.maximum_associations = 200
-    for context in (Verification, CTImageStorage):
-        acceptor.add_supported_context(context)
+    for context in contexts:
+        acceptor.add_supported_context(context, scu_role=True, scp_role=True)
     remember = (evt.EVT_CONN_OPEN, lambda event: threads.extend((event.assoc, event.assoc.dul)))
     host, *more = bind
     address = (host, free_port(), *more)

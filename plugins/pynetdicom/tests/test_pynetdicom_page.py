@@ -117,6 +117,12 @@ def test_who_of_the_page() -> None:
         assert page["handle_store"](Mock()) == status
 
 
+def test_the_rules_of_the_page() -> None:
+    page = {"bind": bind, "authenticator": Ward(), "ae": Mock(), "evt": evt, "tls": None, "handle_store": None}
+    exec(block("python", "rules"), page)  # noqa: S102
+    page["ae"].start_server.assert_called_once()
+
+
 def test_the_handler_of_the_page() -> None:
     (configuration,) = tomllib.loads(block("toml", "handler"))["authenticator"]
     assert configuration.pop("use") == "pynetdicom"

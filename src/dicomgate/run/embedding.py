@@ -9,7 +9,8 @@ Rule 3: an identity comes as the bytes of its sub-item, and is read as strictly 
         answer = await logins(attempt, user_identity, secured=True)
 
 The program must act on the answer: send A-ASSOCIATE-AC, with sub-item 59H if `server_response` is not None, or
-A-ASSOCIATE-RJ with the codes of `refusal`; and end the association at `accept.expires_at` if `end_with_credential`.
+A-ASSOCIATE-RJ with the codes of `refusal`; end the association at `accept.expires_at` if `end_with_credential`; and
+keep to the limits of a `Limited`.
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-from ..association.admission import Admit, Policy, Refuse, before_asking, facts_of, settle, unrecorded
+from ..association.admission import Admit, Policy, Refuse, before_asking, facts_of, unrecorded
 from ..auth.chain import Chain
 from ..auth.link import DEFAULT_DEADLINE, DEFAULT_WORKERS, Link, answered
 from ..config.load import Configuration, load
@@ -35,9 +37,12 @@ from ..errors import ConfigError, Problem
 from ..events.audit import Audit
 from ..events.events import Facts, ReasonClass, Refused
 from ..protection.guard import Guard
+from ..rights.rights import rights_of
+from ..rights.table import RuleTable
 from ..wire.reject_abort import REFUSED_IDENTITY, TRY_LATER, AssociateReject, PduError
 from ..wire.user_identity import LONGEST_RESPONSE, read_identity
 from .assembly import decision_timeout, make_links, make_policy, open_audit
+from .limits import Limited, Limits, Refuses, limited, read_rules, settled
 from .protection import Protection
 from .records import Records
 
@@ -48,13 +53,15 @@ __all__ = [
     "TRY_LATER",
     "Admit",
     "AssociateReject",
+    "Limited",
+    "Limits",
     "LoginService",
     "Refuse",
+    "Refuses",
 ]
 
 _log = logging.getLogger("dicomgate.embedding")
 _UNNAMED = "embedded"
-_NO_ANSWER = Refuse(TRY_LATER, "a defect of dicomgate", ReasonClass.UNAVAILABLE)
 
 
 class LoginService:
@@ -76,6 +83,7 @@ class LoginService:
         self.listener = policy.listener
         self.deadline = policy.decision_timeout
         self.end_with_credential = policy.end_with_credential
+        self.enforces_rules = policy.rights is not None and policy.enforce_rights
         self._links = links
         self._chain = chain
         self._secured = replace(policy, passcodes_allowed=True)
@@ -101,8 +109,7 @@ class LoginService:
         table = _listener(path, configuration, listener)
         if table is None:
             chain = Chain(list(links.values()))
-            required = configuration.tables.gateway.audit_required
-            policy = Policy(_UNNAMED, decision_timeout=decision_timeout(chain), audit_required=required)
+            policy = _policy(chain, configuration.tables.gateway.audit_required, configuration.tables.rule)
         else:
             chain = Chain([links[name] for name in table.authenticators or links])
             policy = make_policy(configuration, table, chain)
@@ -119,19 +126,21 @@ class LoginService:
         cleartext_passcodes: bool = False,
         audit: Path | None = None,
         audit_required: bool = False,
+        rules: Sequence[Mapping[str, Any]] = (),
     ) -> LoginService:
         """From these authenticators, in this order; an identity is required. Attempts are counted in this process.
 
         An authenticator is named after its class. `deadline` and `workers` apply to each one separately; `audit` is the
-        file to write, None for none. `audit_required`: True if no login may be without its record in it. Raises
-        PluginError for an object that is not an authenticator, and ConfigError if a record is required of no audit.
+        file to write, None for none. `audit_required`: True if no login may be without its record in it. `rules` are
+        `[[rule]]` tables. Raises PluginError for an object that is not an authenticator, and ConfigError if a record is
+        required of no audit, or a rule is wrong.
         """
         if audit_required and audit is None:
             raise ConfigError("audit_required: there is no audit; say in audit which file to write")
-        named = zip(_names(authenticators), authenticators, strict=True)
-        links = [Link(name, one, deadline=deadline, workers=workers) for name, one in named]
+        names = _names(authenticators)
+        links = [Link(*named, deadline=deadline, workers=workers) for named in zip(names, authenticators, strict=True)]
         chain = Chain(links)
-        policy = Policy(_UNNAMED, decision_timeout=decision_timeout(chain), audit_required=audit_required)
+        policy = _policy(chain, audit_required, read_rules(rules, names))
 
         def make_audit() -> Audit | None:
             return Audit(audit, socket.gethostname()) if audit is not None else None
@@ -171,7 +180,7 @@ class LoginService:
         if it cannot choose.
         """
         facts: Facts = facts_of(attempt)
-        answer: Admit | Refuse = _NO_ANSWER
+        answer: Admit | Refuse = Refuse(TRY_LATER, "a defect of dicomgate")
         try:
             async with asyncio.timeout(self.deadline):
                 facts, answer = await self._judge(
@@ -202,7 +211,7 @@ class LoginService:
             verdict = unrecorded(trouble)
         else:
             verdict = await answered(partial(self._guard.begin, self._chain, attempt))
-        decided, answer = settle(attempt, facts_of(attempt), verdict, datetime.now(UTC))
+        decided, answer, rights = settled(attempt, verdict, policy)
         if isinstance(answer, Refuse) or not policy.audit_required:
             self._records.tell(decided)
         elif lost := await self._records.kept(decided):
@@ -210,6 +219,8 @@ class LoginService:
         if isinstance(answer, Admit) and len(answer.server_response or b"") > LONGEST_RESPONSE:
             why = f"{answer.authenticator}: its response does not fit"
             answer = Refuse(TRY_LATER, why, ReasonClass.UNAVAILABLE)
+        if isinstance(answer, Admit) and not rights.everything:
+            answer = await limited(attempt, answer, decided.facts, rights, policy, self._records.tell)
         return decided.facts, answer
 
 
@@ -222,6 +233,12 @@ def _listener(path: Path, configuration: Configuration, name: str | None) -> Lis
         what = "say which listener's authenticators to use" if name is None else f"no listener is called {name!r}"
         raise ConfigError(f"{path}: {what}; there are: {', '.join(tables) or 'none'}")
     return tables[name]
+
+
+def _policy(chain: Chain, audit_required: bool, rules: Sequence[RuleTable]) -> Policy:
+    """Without a listener: an identity is required, and rules are enforced if there are any."""
+    rights = partial(rights_of, [table.rule for table in rules]) if rules else None
+    return Policy(_UNNAMED, decision_timeout=decision_timeout(chain), audit_required=audit_required, rights=rights)
 
 
 def _names(authenticators: Sequence[Authenticator]) -> list[str]:

@@ -10,7 +10,7 @@ In `handle_store`, `login.who(event.assoc)` tells who has logged in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from os import PathLike
 from pathlib import Path
@@ -22,7 +22,7 @@ from pynetdicom.association import Association
 from dicomgate import Authenticator, ConfigError
 from dicomgate.run.embedding import DEFAULT_DEADLINE, DEFAULT_WORKERS, LoginService
 
-from .handlers import Handlers
+from .handlers import STRICT_ALONE, Handlers
 from .login_thread import LoginThread
 from .principals import Principal, Principals
 
@@ -35,23 +35,30 @@ class Binding(tuple[Any, Callable[..., Any]]):
 
     _principals: Principals
     _thread: LoginThread
+    _enforces_rules: bool
     strict: list[Handler]
     """Items for `evt_handlers` instead, before all others. They add what pynetdicom lacks: requests without identity
-    are refused, refusals have their own codes, a requested server response is always sent, and an association ends
-    with its credential."""
+    are refused, refusals have their own codes, a requested server response is always sent, an association ends with its
+    credential, and rules are enforced."""
 
     def __new__(cls, logins: LoginService) -> Binding:
         """`bind` calls this."""
         thread = LoginThread(logins)
         handlers = Handlers(thread)
         self = super().__new__(cls, (evt.EVT_USER_ID, handlers.identified))
-        self._principals, self._thread = handlers.principals, thread
+        self._principals, self._thread, self._enforces_rules = handlers.principals, thread, logins.enforces_rules
         self.strict = [
             (evt.EVT_REQUESTED, handlers.requested),
             (evt.EVT_USER_ID, handlers.admitted),
             (evt.EVT_ESTABLISHED, handlers.established),
         ]
         return self
+
+    def __iter__(self) -> Iterator[Any]:
+        """Called by pynetdicom where it is an item of `evt_handlers`: raises ConfigError if rules are enforced."""
+        if self._enforces_rules:
+            raise ConfigError(STRICT_ALONE)
+        return super().__iter__()
 
     def __repr__(self) -> str:
         return f"<dicomgate for EVT_USER_ID: {self._thread.listener}>"
@@ -88,19 +95,21 @@ def bind(
     cleartext_passcodes: bool | None = None,
     audit: str | PathLike[str] | None = None,
     audit_required: bool | None = None,
+    rules: Sequence[Mapping[str, Any]] | None = None,
 ) -> Binding:
     """Let a chain answer EVT_USER_ID: that of a configuration file, or the given authenticators in this order.
 
     With a file: `listener` names the listener whose authenticators and rules apply; by default the only one, or all
     authenticators if the file has no listener. With authenticators: `deadline` for each one; `workers`, the threads for
     each one that is a plain method; `cleartext_passcodes`, True to accept passcodes without TLS; `audit`, the file to
-    write; `audit_required`, True if no login may be without its record in it. Raises ConfigError with everything that
-    is wrong.
+    write; `audit_required`, True if no login may be without its record in it; `rules`, the `[[rule]]` tables as
+    dictionaries. Raises ConfigError with everything that is wrong.
     """
     if isinstance(what, str | PathLike):
-        if any(option is not None for option in (deadline, workers, cleartext_passcodes, audit, audit_required)):
+        if any(option is not None for option in (deadline, workers, cleartext_passcodes, audit, audit_required, rules)):
             raise ConfigError(
-                "deadline, workers, cleartext_passcodes, audit and audit_required are set in the configuration file"
+                "deadline, workers, cleartext_passcodes, audit, audit_required and rules are set in the configuration "
+                "file"
             )
         return Binding(LoginService.configured(Path(what), listener))
     if listener is not None:
@@ -115,5 +124,6 @@ def bind(
         cleartext_passcodes=bool(cleartext_passcodes),
         audit=None if audit is None else Path(audit),
         audit_required=bool(audit_required),
+        rules=rules or (),
     )
     return Binding(logins)

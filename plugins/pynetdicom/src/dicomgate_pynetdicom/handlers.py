@@ -13,13 +13,19 @@ from typing import Any
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
 from dicomgate import DicomgateError
-from dicomgate.run.embedding import TRY_LATER, Admit, AssociateReject, Refuse
+from dicomgate.run.embedding import TRY_LATER, Admit, AssociateReject, Limited, Refuse
 
+from .limits import limit
 from .login_thread import LoginThread, end_at
 from .principals import Principals
 from .request import attempt_of, is_secured, user_identity_of
 
 _log = logging.getLogger("dicomgate.pynetdicom")
+STRICT_ALONE = (
+    "rules are enforced by login.strict alone, because pynetdicom asks EVT_USER_ID nothing about a client without a "
+    "user identity: write evt_handlers=[*login.strict, ...]"
+)
+"""Why `login` lets nobody in where rules are enforced, and what to do."""
 
 
 class Handlers:
@@ -31,10 +37,13 @@ class Handlers:
 
     def identified(self, event: Any) -> tuple[bool, bytes | None]:
         """EVT_USER_ID alone. pynetdicom does the rest: it answers every refusal with the same A-ASSOCIATE-RJ."""
+        if self._thread.enforces_rules:
+            _log.error("logins are refused: %s", STRICT_ALONE)
+            return False, None
         answer = self._ask(event.assoc, TRY_LATER)
         if not isinstance(answer, Admit):
             return False, None
-        self.principals.add(event.assoc, answer)
+        self._admit(event.assoc, answer)
         return True, answer.server_response
 
     def requested(self, event: Any) -> None:
@@ -47,7 +56,7 @@ class Handlers:
                     item = UserIdentityNegotiation()
                     item.server_response = answer.server_response
                     association.acceptor.add_negotiation_item(item)
-                self.principals.add(association, answer)
+                self._admit(association, answer)
                 return
         except Exception as error:  # noqa: BLE001 (rule 1)
             _log.error("an admitted association cannot be answered: %s", type(error).__name__)
@@ -68,6 +77,11 @@ class Handlers:
             event.assoc.abort(block=True)
         elif principal.expires_at is not None and self._thread.end_with_credential:
             end_at(principal.expires_at, event.assoc)
+
+    def _admit(self, association: Any, admit: Admit) -> None:
+        if isinstance(admit, Limited):
+            limit(association, admit.limits)
+        self.principals.add(association, admit)
 
     def _ask(self, association: Any, always: AssociateReject | None) -> Admit | Refuse:
         try:

@@ -35,6 +35,7 @@ class LoginThread:
     def __init__(self, logins: LoginService) -> None:
         self.listener = logins.listener
         self.end_with_credential = logins.end_with_credential
+        self.enforces_rules = logins.enforces_rules
         self._logins = logins
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
