@@ -90,7 +90,7 @@ def test_what_is_not_granted_stays_with_the_gateway(gateway: StartGateway) -> No
     assert common(CT) in request
     assert role(CT, 0, 1) in answer
     withheld = running.told("Denied", operation="presentation context")
-    assert {record["missing"] for record in withheld} == {'allow "store"', 'allow "move"'}
+    assert {record["service"] for record in withheld} == {"store", "move"}
 
 
 def test_a_store_on_a_context_that_only_receives(gateway: StartGateway) -> None:

@@ -56,11 +56,11 @@ def run_storescp(folder: Path, options: Sequence[str | Path] = ()) -> Iterator[S
 def run_dcmqrscp(folder: Path, titles: Sequence[str], destinations: Mapping[str, Address]) -> Iterator[Address]:
     """Run dcmqrscp until the block ends. Each of its AE titles is a PACS of its own, with its images in `folder`/title.
 
-    It stores them as they came. `destinations` are the AE titles that C-MOVE may name.
+    It stores them as they came, less than 1 GiB of a study. `destinations` are the AE titles that C-MOVE may name.
     """
     program = require("dcmqrscp", "dcmtk")
     address = (HOST, free_port())
-    areas = [f"{title} {folder / title} RW (1000, 4096mb) ANY" for title in titles]
+    areas = [f"{title} {folder / title} RW (500, 1024mb) ANY" for title in titles]
     hosts = [f"host{at} = ({title}, {host}, {port})" for at, (title, (host, port)) in enumerate(destinations.items())]
     for title in titles:
         (folder / title).mkdir()
