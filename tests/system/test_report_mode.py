@@ -27,6 +27,7 @@ HELD = [
     ("odil", "pynetdicom", "VIEWER", ["find", "get", "move", "worklist", "echo"]),
 ]
 """By which client with which PACS, under which AE title, and what was done."""
+ECHO_ALONE = {"name": "nearly-nothing", "allow": ["echo"]}
 NEVER_HELD = [
     ("dcmtk", "dcmqrscp", "CT1", ["find", "move"]),
     ("dcmtk", "dcmqrscp", "VIEWER", ["store"]),
@@ -91,8 +92,14 @@ def test_changes_not_one_byte(
             assert after_the_first(at_client) == after_the_first(conversation.by(client=False))
             assert after_the_first(at_pacs) == after_the_first(conversation.by(client=True))
         tables["listener"][0]["rules"] = "report"
-        reporting = gateway(tables, PASSCODES)
-        assert [replay(conversation, reporting, pacs) for conversation in held] == plain
+        for rules in ([], [ECHO_ALONE]):
+            reporting = gateway(tables | {"rule": rules}, PASSCODES)
+            assert [replay(conversation, reporting, pacs) for conversation in held] == plain
+            closed = reporting.wait_for("Closed", len(held), cause="released")
+            echoes = len(rules) * sum("echo" in operations for *_, operations in HELD)
+            assert sum("echo" in record["used"] for record in closed) == echoes
+            assert sum(bool(record["denied"]) for record in closed) == len(held) - echoes
+            assert not any(record["enforced"] for record in reporting.told("Denied"))
 
 
 def test_the_rules_that_it_suggests_let_exactly_those_through(
