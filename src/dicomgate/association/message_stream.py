@@ -55,13 +55,13 @@ class MessageStream(PdvStream):
         self._judge = judge
         self._stage = _Stage.BETWEEN
         self._context = 0
-        self._command = bytearray()
+        self._command: bytes | bytearray = b""  # so far
         self._last = False  # the fragment under way is the last one of its command set or data set
         self._scanned = 0  # bytes at the start of what is walked next that were looked at and may not pass yet
         self._left = 0  # headers that may still be looked at in this turn
         self._dropping = False
         self._answer = b""  # to the message that is dropped
-        self._answers: list[bytes] = []  # to messages of the other direction, to be sent in this one
+        self._answers: tuple[bytes, ...] = ()  # to messages of the other direction, to be sent in this one
         self.skipped = 0
 
     @property
@@ -84,12 +84,12 @@ class MessageStream(PdvStream):
         answer, self._answer = self._answer, b""
         return answer
 
-    def insert(self, *answers: bytes) -> list[bytes]:
+    def insert(self, *answers: bytes) -> tuple[bytes, ...]:
         """Take PDUs to be sent in this direction; return those that may be sent now, between two of its messages."""
-        self._answers += filter(None, answers)
+        self._answers += tuple(filter(None, answers))
         if not self.between_messages:
-            return []
-        due, self._answers = self._answers, []
+            return ()
+        due, self._answers = self._answers, ()
         return due
 
     def walk(self, buffer: bytearray | bytes, end: int, other: PdvStream, start: int = 0) -> int:
@@ -124,7 +124,7 @@ class MessageStream(PdvStream):
                     self._enter_fragment(*PDV.unpack_from(buffer, position))
                     position += PDV_HEADER
                     continue
-                if not self._withheld:
+                if not self._dropping and self._stage is not _Stage.COMMAND:
                     safe = position
                 if left and (buffer[position] != PduType.P_DATA_TF or self.release_requested or self.released):
                     return self._pass_control(buffer, safe, position, left, other)
@@ -189,7 +189,7 @@ class MessageStream(PdvStream):
         self._last = False
         if self._stage is _Stage.COMMAND:
             _check_withheld(withheld)
-            command, self._command = bytes(self._command), bytearray()
+            command, self._command = bytes(self._command), b""
             answer = self._judge(self._context, command)
             if answer is not None:
                 self._dropping, self._answer = True, answer
