@@ -109,6 +109,13 @@ def test_an_answer_waits_for_the_end_of_the_other_sides_message(cut: int) -> Non
     assert talk.received[CLIENT] == (theirs + ANSWER * 2 if begun else ANSWER * 2 + theirs) + message(8)
 
 
+def test_no_answer_follows_the_release_that_would_bear_it() -> None:
+    talk = Judged({1: ANSWER})
+    talk.send(UPSTREAM, message(7) + raw.RELEASE_RQ)
+    talk.send(CLIENT, message(1) + message(2) + raw.RELEASE_RP)
+    assert talk.received == {UPSTREAM: message(2) + raw.RELEASE_RP, CLIENT: message(7) + raw.RELEASE_RQ}
+
+
 def test_a_later_message_of_the_other_side_waits_for_nothing() -> None:
     talk = Judged({1: ANSWER})
     talk.send(UPSTREAM, message(7)[:-1])

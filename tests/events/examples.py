@@ -30,7 +30,7 @@ OPENED = Opened(ADDRESS, NOW)
 ACCEPTED = Decided(LOGGED_IN, NOW, Outcome.ACCEPT, "", ("ct", "mr"), {"dn": "cn=alice"})
 REFUSED = Refused(CLAIMED, NOW, "A-ASSOCIATE-RJ 1,2,1", "staff: wrong passcode", ReasonClass.WRONG_CREDENTIAL)
 ESTABLISHED = Established(FACTS, NOW, ("1.2.3",), ("1.2.4",), ("a name",))
-DENIED = Denied(FACTS, NOW, "store", "C-STORE-RQ", 'allow "store"', True, ("readers",))
+DENIED = Denied(FACTS, NOW, "store", "C-STORE-RQ", 'allow = "store"', True, ("readers",))
 CLOSED = Closed(FACTS, NOW, Cause.RELEASED, "", 1.23456, 1, 2, 3, 4)
 NASTY = [
     "line\nfeed", "carriage\rreturn", "\x1b[2J\x1b]0;title\x07", "para\u2028graph\u2029", "\u202egpj.exe", "nul\x00nul",

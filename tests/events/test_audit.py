@@ -95,7 +95,7 @@ def test_the_fields_are_exactly_these(audit: Audit, path: Path) -> None:
         },
         {
             "event": "Denied", **head, **claimed, **alice, "upstream": "pacs", **time, "service": "store",
-            "operation": "C-STORE-RQ", "missing": 'allow "store"', "enforced": True, "rules": ["readers"],
+            "operation": "C-STORE-RQ", "missing": 'allow = "store"', "enforced": True, "rules": ["readers"],
         },
         {
             "event": "Closed", **head, **claimed, **alice, "upstream": "pacs", **time, "cause": "released",

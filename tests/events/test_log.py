@@ -35,8 +35,8 @@ def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
 WHERE = "192.0.2.1 port 50000, listener clinical"
 WRONG = "staff: wrong passcode; answered with A-ASSOCIATE-RJ 1,2,1"
 RELAYED = "after 1.235 s, 1 bytes from the client, 2 from the upstream"
-LACKS = 'C-STORE-RQ; a rule with allow "store" would grant it'
-LACKS = 'C-STORE-RQ; a rule with allow "store" would grant it'
+LACKS = 'C-STORE-RQ: no rule allows it; it would take allow = "store"'
+LACKS = 'C-STORE-RQ: no rule allows it; it would take allow = "store"'
 WHO = f'{WHERE}, CT1 -> PACS, user "alice.liddell" (staff)'
 
 
@@ -67,12 +67,12 @@ WHO = f'{WHERE}, CT1 -> PACS, user "alice.liddell" (staff)'
         (
             DENIED,
             "WARNING",
-            f"a1: denied: {WHO}, upstream pacs: {LACKS}; the rules that match now: readers",
+            f"a1: denied: {WHO}, upstream pacs: {LACKS}; matching rules: readers",
         ),
         (
             DENIED._replace(enforced=False, rules=()),
             "INFO",
-            f"a1: would have been denied: {WHO}, upstream pacs: {LACKS}; no rule matches now",
+            f"a1: would have been denied: {WHO}, upstream pacs: {LACKS}; matching rules: none",
         ),
         (
             DENIED._replace(operation="two messages in a PDU", missing="", enforced=False),

@@ -53,8 +53,8 @@ def test_what_is_not_granted_leaves_nothing_behind_and_is_refused() -> None:
     assert part == replace(expected, contexts=(replace_id(expected.contexts[0], 3),))
     assert part.refused == (EARLIER, *(AnsweredContext(number, 1, EXPLICIT) for number in (1, 5, 7)))
     assert [tuple(denial) for denial in withheld] == [
-        ("1.2.3", "presentation context", 'allow "1.2.3"'),
-        ("store", "presentation context", 'allow "store"'),
+        ("1.2.3", "presentation context", 'allow = "1.2.3"'),
+        ("store", "presentation context", 'allow = "store"'),
     ]
 
 
@@ -102,4 +102,4 @@ def test_get_of_hanging_protocols_opens_nothing_of_patients() -> None:
     for granted, received in ((get, [stored]), (c.GET_STUDIES, [stored, c.CT])):
         part, withheld = narrowed(request(granted, stored, c.CT, roles=roles), may(granted))
         assert [context.abstract_syntax for context in part.contexts] == [granted, *received]
-        assert [denial.missing for denial in withheld] == ['allow "get"'][len(received) - 1 :]
+        assert [denial.missing for denial in withheld] == ['allow = "get"'][len(received) - 1 :]

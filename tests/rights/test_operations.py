@@ -70,10 +70,10 @@ def test_a_refused_request_is_answered_and_told_once() -> None:
     assert viewer.denied == {"store": 2, "move ARCHIVE2": 2, "move CT1": 2, "move ws_1": 2}
     assert viewer.used == {}
     assert viewer.told == [
-        Denial("store", "C-STORE-RQ", 'allow "store"'),
-        Denial("move", "C-MOVE-RQ", 'allow "move" with destinations "ARCHIVE2"'),
-        Denial("move", "C-MOVE-RQ", 'allow "move" with destinations "own"'),
-        Denial("move", "C-MOVE-RQ", 'allow "move" with destinations "ws_1"'),
+        Denial("store", "C-STORE-RQ", 'allow = "store"'),
+        Denial("move", "C-MOVE-RQ", 'allow = "move", destinations = "ARCHIVE2"'),
+        Denial("move", "C-MOVE-RQ", 'allow = "move", destinations = "own"'),
+        Denial("move", "C-MOVE-RQ", 'allow = "move", destinations = "ws_1"'),
     ]
 
 
@@ -161,8 +161,8 @@ def test_without_any_rule_everything_is_judged_not_granted() -> None:
     assert nobody.judge(3, store()) == refused(3, store())
     assert nobody.judge(3, command_set(c.STORE | c.RSP)) is None
     assert [denial.missing for denial in nobody.told] == [
-        'allow "echo"',
-        'allow "find"',
-        'allow "move" with destinations "WS_1"',
-        'allow "store"',
+        'allow = "echo"',
+        'allow = "find"',
+        'allow = "move", destinations = "WS_1"',
+        'allow = "store"',
     ]

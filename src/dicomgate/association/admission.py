@@ -169,9 +169,9 @@ def _admit(verdict: Verdict, identity: Identity | None, now: datetime) -> Admit 
 
 def nothing_granted(withheld: tuple[Denial, ...], rights: Rights) -> Refuse:
     """Refuse one who was admitted, none of whose presentation contexts is granted."""
-    matching = f"the rules that match now: {', '.join(rights.rules)}" if rights.rules else "no rule matches now"
-    missing = ", ".join(denial.missing for denial in withheld)
-    why = f"no rule grants anything that it asks for; missing: {missing}; {matching}"
+    matching = ", ".join(rights.rules) or "none"
+    missing = "; ".join(denial.missing for denial in withheld)
+    why = f"no rule allows anything that the client asks for; matching rules: {matching}; it would take {missing}"
     return Refuse(NO_CONTEXT, why, ReasonClass.NOT_GRANTED)
 
 

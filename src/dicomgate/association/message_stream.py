@@ -86,6 +86,8 @@ class MessageStream(PdvStream):
 
     def insert(self, *answers: bytes) -> tuple[bytes, ...]:
         """Take PDUs to be sent in this direction; return those that may be sent now, between two of its messages."""
+        if self.release_requested or self.released:
+            return ()  # PS3.8 7.2: who has asked for a release, or granted it, sends no more data
         self._answers += tuple(filter(None, answers))
         if not self.between_messages:
             return ()

@@ -84,8 +84,8 @@ def _denied(event: Denied) -> tuple[str, str]:
     if not event.missing:
         return "would have been aborted", _plain(event.operation)
     what = "denied" if event.enforced else "would have been denied"
-    matching = f"the rules that match now: {', '.join(event.rules)}" if event.rules else "no rule matches now"
-    return what, _plain(f"{event.operation}; a rule with {event.missing} would grant it; {matching}")
+    wanting = f"no rule allows it; it would take {event.missing}; matching rules: {', '.join(event.rules) or 'none'}"
+    return what, _plain(f"{event.operation}: {wanting}")
 
 
 def _who(facts: Facts) -> str:

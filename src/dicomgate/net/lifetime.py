@@ -152,6 +152,7 @@ class Lifetime:
         closed = Closed(self.facts, datetime.now(UTC), cause, detail, seconds, *relayed)
         if self.operations is not None:
             closed = closed._replace(used=self.operations.used, denied=self.operations.denied)
+            self.operations = None  # it refers to this, too
         self.tell(closed)
 
     def _forget_if_gone(self) -> None:

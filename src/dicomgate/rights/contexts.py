@@ -18,8 +18,9 @@ from typing import NamedTuple
 from ..wire.associate import AssociateRequest
 from ..wire.dimse import CommandField
 from ..wire.presentation import USER_REJECTION, AnsweredContext
-from .operations import Denial
+from .operations import Denial, grant
 from .rights import Rights
+from .rule import OWN
 from .services import SERVICE_OF, SERVICES, requests_of, word_of
 from .storage import OF_NO_PATIENT
 
@@ -27,6 +28,7 @@ from .storage import OF_NO_PATIENT
 _STORE = frozenset(SERVICES["store"].classes)
 _NOT_STORED = frozenset(uid for uid in SERVICE_OF if CommandField.C_STORE_RQ not in requests_of(uid))
 _GET_OF_PATIENTS = frozenset(SERVICES["get"].classes)
+_MOVE = frozenset(uid for uid in SERVICE_OF if CommandField.C_MOVE_RQ in requests_of(uid))
 _GET = frozenset(uid for uid in SERVICE_OF if CommandField.C_GET_RQ in requests_of(uid))
 
 
@@ -49,8 +51,10 @@ def narrowed(request: AssociateRequest, rights: Rights) -> Narrowed:
     withheld -= received
     # Who only offers to receive asks for no more than C-GET.
     only_offered = (offered - received) - {role.sop_class for role in roles if role.scu}
-    words = _words(withheld - only_offered)
-    return Narrowed(_without(request, withheld, received), _denials(words | {"get"} if only_offered else words))
+    words = _words(withheld - only_offered) | ({"get"} if only_offered else set())
+    destinations = dict.fromkeys(_words(withheld & _MOVE), OWN)
+    denials = [Denial(word, "presentation context", grant(word, destinations.get(word, ""))) for word in sorted(words)]
+    return Narrowed(_without(request, withheld, received), tuple(denials))
 
 
 def _fetched(granted: set[bytes], offered: set[bytes]) -> Collection[bytes]:
@@ -66,10 +70,6 @@ def _words(sop_classes: set[bytes]) -> set[str]:
     if not _STORE.isdisjoint(sop_classes):
         words.add("store")
     return words
-
-
-def _denials(words: set[str]) -> tuple[Denial, ...]:
-    return tuple(Denial(word, "presentation context", f'allow "{word}"') for word in sorted(words))
 
 
 def _without(request: AssociateRequest, withheld: set[bytes], received: Collection[bytes] = ()) -> AssociateRequest:

@@ -33,6 +33,11 @@ class Denial(NamedTuple):
     missing: str
 
 
+def grant(service: str, destination: str = "") -> str:
+    """What a rule says that allows this, as in the file."""
+    return f'allow = "{service}"' + (f', destinations = "{destination}"' if destination else "")
+
+
 class _Context(NamedTuple):
     """What is known of a presentation context: its SOP class, that class's service, and whether a rule grants it."""
 
@@ -104,11 +109,11 @@ class Operations:
         classes = {known.sop_class, named} - named_on(known.sop_class)
         granted = known.granted and all(map(rights.grants, classes))
         word = known.word if granted or not known.granted else word_of(named)
-        kind, missing = word, f'allow "{word}"'
+        kind, missing = word, grant(word)
         if message.command is _MOVE:
             kind = f"{word} {destination}"
             granted = granted and all(rights.may_move(sop_class, destination) for sop_class in classes)
-            missing += f' with destinations "{"own" if destination == self._calling_ae_title else destination}"'
+            missing = grant(word, "own" if destination == self._calling_ae_title else destination)
         if granted:
             self._pass(message, kind)
             return None
