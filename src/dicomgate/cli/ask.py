@@ -13,7 +13,18 @@ from typing import Annotated
 
 import typer
 
-from ..association.admission import ANY_AE_TITLE, Admit, Policy, Refuse, attempt_of, before_asking, facts_of, settle
+from ..association.admission import (
+    ANY_AE_TITLE,
+    Admit,
+    Policy,
+    Refuse,
+    Route,
+    attempt_of,
+    before_asking,
+    facts_of,
+    settle,
+    who_of,
+)
 from ..auth.chain import Chain, Verdict
 from ..contract import Accept, Attempt, Identity, Peer
 from ..errors import ConfigError, DoesNotFit, NegativeAnswer, StartError
@@ -27,6 +38,7 @@ from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.presentation import AnsweredContext
 from ..wire.reject_abort import CALLED_AE_TITLE, TRY_LATER, PduError, Refusal
 from .logs import configure
+from .may import AuthenticatorOption, GroupsOption, MayOption, ToOption, as_if, explain, wanted
 from .options import (
     DEFAULT_CALLED,
     DEFAULT_CALLING,
@@ -52,6 +64,10 @@ def ask(
     ] = None,
     address: Annotated[str, typer.Option(metavar="IP", help="The client's IP address.")] = "127.0.0.1",
     certificate: Annotated[Path | None, typer.Option(help="The client's TLS certificate, PEM or DER.")] = None,
+    may: MayOption = None,
+    to: ToOption = None,
+    groups: GroupsOption = None,
+    authenticator: AuthenticatorOption = None,
     *,
     who: IdentityOptions,
 ) -> None:
@@ -59,22 +75,39 @@ def ask(
 
     Nothing is sent to the upstream, counted by the throttle, or used up.
 
-    Exit status: 0 accepted, 1 not accepted, 2 wrong usage or configuration,
-    3 an authenticator is unavailable.
+    With --may, also whether the rules allow it. With --groups, no authenticator
+    is asked: it is as if one had accepted --user with these groups.
+
+    Exit status: 0 accepted, and allowed, 1 not, 2 wrong usage or
+    configuration, 3 an authenticator is unavailable.
     """
     configure()
+    asked = wanted(may, to, groups, authenticator)
     assembly = assemble(config)
     snapshot = _listener(assembly, listener)
-    identity = who.identity()
+    identity = who.identity() if groups is None else None
     peer = Peer(client_address(address), 0, read_certificate(certificate) if certificate else None)
     titles = ae_title(calling), ae_title(_first_called(snapshot.policy) if called is None else called)
     request, pdu = _as_received(verification_request(*titles, identity), snapshot.policy)
-    _check_cheaply(request, snapshot.policy)
+    route = _route(request, snapshot.policy)
     attempt = attempt_of("ask", request, pdu, peer, snapshot.policy, datetime.now(UTC))
+    if groups is None:
+        admit = _asked(assembly, snapshot, request, attempt)
+    else:
+        admit = as_if(snapshot.chain, who, groups, authenticator)
+    if asked is not None:
+        rules = assembly.configuration.tables.rule
+        explain(asked, who_of(attempt, admit.accept, admit.authenticator, route.upstream), snapshot.policy, rules)
+
+
+def _asked(assembly: Assembly, snapshot: ListenerSnapshot, request: AssociateRequest, attempt: Attempt) -> Admit:
+    """Ask the authenticators, print their answers and what the client receives. Raises unless it is admitted."""
+    if refuse := before_asking(request.identity, snapshot.policy):
+        raise _no(refuse.refusal, refuse.reason)
     verdict = asyncio.run(_consult(forecast(assembly.configuration), snapshot.chain, attempt))
     print_table(("authenticator", "answer", ""), _explained(snapshot.chain, verdict, request.identity))
     _, outcome = settle(attempt, facts_of(attempt), verdict, datetime.now(UTC))
-    _conclude(outcome, request)
+    return _concluded(outcome, request)
 
 
 def _listener(assembly: Assembly, name: str | None) -> ListenerSnapshot:
@@ -105,12 +138,10 @@ def _as_received(request: AssociateRequest, policy: Policy) -> tuple[AssociateRe
         raise _no(error.answer, str(error)) from error
 
 
-def _check_cheaply(request: AssociateRequest, policy: Policy) -> None:
-    """What is refused before an authenticator sees it."""
-    if policy.route(request.called_ae_title) is None:
+def _route(request: AssociateRequest, policy: Policy) -> Route:
+    if (route := policy.route(request.called_ae_title)) is None:
         raise _no(CALLED_AE_TITLE, f"{policy.no_route(request.called_ae_title)}; choose one with --called")
-    if refuse := before_asking(request.identity, policy):
-        raise _no(refuse.refusal, refuse.reason)
+    return route
 
 
 async def _consult(guard: Forecast, chain: Chain, attempt: Attempt) -> Verdict:
@@ -141,7 +172,7 @@ def _explained(chain: Chain, verdict: Verdict, identity: Identity | None) -> lis
     return rows
 
 
-def _conclude(outcome: Admit | Refuse, request: AssociateRequest) -> None:
+def _concluded(outcome: Admit | Refuse, request: AssociateRequest) -> Admit:
     if isinstance(outcome, Refuse):
         raise _no(outcome.refusal, outcome.reason)
     answer = AssociateAccept(
@@ -155,6 +186,7 @@ def _conclude(outcome: Admit | Refuse, request: AssociateRequest) -> None:
     response = outcome.server_response
     item = "without a server response" if response is None else f"with a server response (59H) of {len(response)} bytes"
     typer.echo(f"accepted: if the upstream accepts too, the client receives an A-ASSOCIATE-AC {item}")
+    return outcome
 
 
 def _no(refusal: Refusal, reason: str) -> Exception:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
@@ -43,7 +44,7 @@ def _network(text: str) -> str:
 
 def _where_to(titles: list[str] | None, info: ValidationInfo) -> list[str] | None:
     allowed = info.data.get("allow", [EVERYTHING])  # missing if it is wrong itself
-    moves = [[_moves(sop_class) for sop_class in _classes([word])] for word in allowed]
+    moves = [[_moves(sop_class) for sop_class in classes_of([word])] for word in allowed]
     if titles is None:
         if any(map(all, moves)):
             raise ValueError('is missing: write where move may send to: "own", AE titles, or "*" for anywhere')
@@ -58,7 +59,8 @@ def _moves(sop_class: bytes) -> bool:
     return CommandField.C_MOVE_RQ in requests_of(sop_class)
 
 
-def _classes(words: list[str]) -> frozenset[bytes]:
+def classes_of(words: Iterable[str]) -> frozenset[bytes]:
+    """The SOP classes of these services; a UID is its own."""
     return frozenset(
         sop_class
         for word in words
@@ -102,7 +104,11 @@ class RuleTable(BaseModel):
         classes = [] if everything else _classes(self.allow)
         return Rule(
             self.name,
+<<<<<<< HEAD
             frozenset(one for one in classes if self.destinations is not None or not _moves(one)),
+=======
+            frozenset() if everything else classes_of(self.allow),
+>>>>>>> e50b602 (Say rule by rule whether somebody may do something)
             everything,
             _tuple(self.destinations) or (),
             listeners=_set(self.listeners),
