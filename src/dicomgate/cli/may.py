@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, NamedTuple
 
 import typer
@@ -138,15 +138,11 @@ def _allowed(tables: Iterable[RuleTable]) -> Iterator[str]:
         for word in table.allow:
             if word == EVERYTHING:
                 found["everything that the PACS allows"] = None
-            elif any(CommandField.C_MOVE_RQ in requests_of(one) for one in classes_of([word])):
-                found[f"{word} to {_anywhere(table.destinations)}"] = None
+            elif table.destinations and any(CommandField.C_MOVE_RQ in requests_of(one) for one in classes_of([word])):
+                found[f"{word} to {' or '.join(table.destinations)}"] = None
             else:
                 found[word] = None
     yield from found
-
-
-def _anywhere(destinations: Collection[str] | None) -> str:
-    return "any destination" if destinations is None else " or ".join(destinations)
 
 
 def _no(asked: Wanted, rights: Rights) -> str:

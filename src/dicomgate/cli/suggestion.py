@@ -48,6 +48,7 @@ def _rule(one: Suggestion) -> Iterator[str]:
     yield f"name = {_text(one.name)}"
     yield from _list("authenticators", one.authenticators)
     yield from _list(one.key, one.names)
+    yield from _list("calling_ae_titles", one.titles)
     yield from _list("networks", one.networks)
     yield from _list("upstreams", one.upstreams)
     yield from _list("allow", one.allow)

@@ -2,7 +2,7 @@
 
 Rule 1: every use that was seen is granted.
 Rule 2: nobody is granted what nobody of the same group, the same user or the same device did.
-Rule 3: no group, user or AE title of a rule, and no service, can be taken away without breaking rule 1.
+Rule 3: no group, user or device of a rule, and no service, can be taken away without breaking rule 1.
 
 People are granted by group, as a person would: each service to the group with the most users of it, less those of its
 members who never used it, until all who used it are in one. So what everybody does goes to the group of everybody, and
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from .rule import OWN
 from .services import SERVICES
-from .work import Client, Done, Use
+from .work import ANY, Client, Done, Use
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 _LONGEST_NAME = 56  # of 64: a number may follow
@@ -30,24 +30,25 @@ _People = Mapping[str, set[Client]]
 
 
 class _Row(NamedTuple):
-    """One rule. `key` is the key of the table that has the `names`."""
+    """One rule. `key` is the key of the table that has the `names`; `titles` are calling AE titles beside it."""
 
     key: str
     authenticators: frozenset[str]
     names: frozenset[str]
     networks: frozenset[str]
     upstreams: frozenset[str]
+    titles: frozenset[str]
     allow: frozenset[str]
-    destinations: tuple[str, ...]
+    destinations: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
     """One rule, and what a person should know of it.
 
-    `key` is "groups", "users" or "calling_ae_titles"; what is empty is not a criterion. `clients` are users or AE
-    titles. `rarely` are the services that less than half of them used, with their number, and `unused` the services
-    that were accepted, and that none of them used.
+    `key` is "groups", "users" or "calling_ae_titles", and has the `names`; `titles` are calling AE titles beside groups
+    or users. What is empty is not a criterion. `clients` are users or devices. `rarely` are the services that less than
+    half of them used, with their number, and `unused` those that were accepted, and that none of them used.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Suggestion:
     authenticators: tuple[str, ...]
     networks: tuple[str, ...]
     upstreams: tuple[str, ...]
+    titles: tuple[str, ...]
     allow: tuple[str, ...]
     destinations: tuple[str, ...]
     clients: int
@@ -97,8 +99,8 @@ def _rows(work: Mapping[Client, Done]) -> Iterator[_Row]:
                 found["groups", authenticator, group, "", upstream] |= {use for use in uses if use.service == service}
     for (key, authenticator, name, network, upstream), uses in found.items():
         whom = frozenset({authenticator}), frozenset({name}), frozenset({network} - {""}), frozenset({upstream})
-        for allow, destinations in _grants(uses):
-            yield _Row(key, *whom, allow, destinations)
+        for titles, allow, destinations in _grants(uses, named=key == "calling_ae_titles"):
+            yield _Row(key, *whom, titles, allow, destinations)
 
 
 def _chosen(users: set[Client], people: _People) -> Iterator[tuple[str, set[Client]]]:
@@ -123,24 +125,26 @@ def _chosen(users: set[Client], people: _People) -> Iterator[tuple[str, set[Clie
         left -= people[group]
 
 
-def _grants(uses: set[Use]) -> Iterator[tuple[frozenset[str], tuple[str, ...]]]:
-    """Services and destinations, as one rule; as several where two services have different destinations."""
-    of_service: dict[str, set[Use]] = defaultdict(set)
-    for use in uses:
-        of_service[use.service].add(use)
-    services: dict[tuple[str, ...], set[str]] = defaultdict(set)
-    for service, those in of_service.items():
-        services[_destinations(those)].add(service)
-    plain = services.pop((), set())
-    if plain and not services:
-        yield frozenset(plain), ()
-    for destinations, those_services in sorted(services.items()):
-        yield frozenset(those_services | plain), destinations
-        plain = set()
+def _grants(uses: set[Use], *, named: bool) -> Iterator[tuple[frozenset[str], frozenset[str], frozenset[str]]]:
+    """Calling AE titles, services and destinations: as one rule, or as several where these differ.
 
-
-def _destinations(uses: Iterable[Use]) -> tuple[str, ...]:
-    return tuple(sorted({OWN if use.own else use.destination for use in uses if use.destination}))
+    A client chooses its calling AE title, and with "own" where to move. So beside "own" are the titles that were seen,
+    unless the rule is for these alone (`named`).
+    """
+    none: frozenset[str] = frozenset()
+    allow: dict[tuple[frozenset[str], frozenset[str]], set[str]] = defaultdict(set)
+    for service in {use.service for use in uses}:
+        moves = [use for use in uses if use.service == service and use.destination]
+        others = frozenset(use.destination for use in moves if not use.own)
+        own = frozenset(use.destination for use in moves if use.own) - others
+        if own and ANY not in others:
+            allow[none if named else own, frozenset({OWN}) | (others if named else none)].add(service)
+        if not own or (others and not named) or ANY in others:
+            allow[none, others].add(service)
+    plain = allow.pop((none, none), set())
+    with_plain = min((key for key in allow if not key[0]), key=lambda key: sorted(key[1]), default=(none, none))
+    allow[with_plain] |= plain
+    yield from ((titles, frozenset(services), where) for (titles, where), services in allow.items() if services)
 
 
 def _merged(rows: Iterable[_Row], column: str) -> list[_Row]:
@@ -168,14 +172,15 @@ def _suggestion(row: _Row, work: Mapping[Client, Done], taken: set[str]) -> Sugg
     if "get" in used:
         unused.discard("store")  # it receives
     return Suggestion(
-        name=_name(min(row.names), taken),
+        name=_name(f"{min(row.names)}{'-own' if row.titles else ''}", taken),
         key=row.key,
         names=tuple(sorted(row.names)),
         authenticators=tuple(sorted(row.authenticators)),
         networks=tuple(sorted(row.networks)),
         upstreams=tuple(sorted(row.upstreams)),
+        titles=tuple(sorted(row.titles)),
         allow=_in_order(row.allow),
-        destinations=row.destinations,
+        destinations=tuple(sorted(row.destinations)),
         clients=clients,
         associations=sum(done.associations for done in concerned.values()),
         unobserved=sum(done.unobserved for done in concerned.values()),

@@ -101,14 +101,10 @@ class RuleTable(BaseModel):
     def rule(self) -> Rule:
         """What the table says."""
         everything = EVERYTHING in self.allow
-        classes = [] if everything else _classes(self.allow)
+        classes = [] if everything else classes_of(self.allow)
         return Rule(
             self.name,
-<<<<<<< HEAD
             frozenset(one for one in classes if self.destinations is not None or not _moves(one)),
-=======
-            frozenset() if everything else classes_of(self.allow),
->>>>>>> e50b602 (Say rule by rule whether somebody may do something)
             everything,
             _tuple(self.destinations) or (),
             listeners=_set(self.listeners),
