@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 
+from ..rights.rule import OWN
 from ..rights.suggest import Suggestion
 from ..rights.work import ANY, Work
 
@@ -52,7 +53,10 @@ def _rule(one: Suggestion) -> Iterator[str]:
     yield from _list("networks", one.networks)
     yield from _list("upstreams", one.upstreams)
     yield from _list("allow", one.allow)
-    yield from _list("destinations", one.destinations)
+    if one.destinations == (OWN,):
+        yield f"destinations = {_text(OWN)}"
+    else:
+        yield from _list("destinations", one.destinations)
 
 
 def _list(key: str, values: Iterable[str]) -> Iterator[str]:

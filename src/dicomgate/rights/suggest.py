@@ -185,7 +185,7 @@ def _suggestion(row: _Row, work: Mapping[Client, Done], taken: set[str]) -> Sugg
         associations=sum(done.associations for done in concerned.values()),
         unobserved=sum(done.unobserved for done in concerned.values()),
         rarely={word: len(used[word]) for word in _in_order(row.allow) if 2 * len(used[word]) < clients},
-        unused=_in_order(unused),
+        unused=() if row.titles else _in_order(unused),  # the rule without them says it
     )
 
 
