@@ -19,6 +19,7 @@ Modules:
     init             `dicomgate init`: write a configuration that works at once, and a first user
     logs             The log on standard error: one record, one line, whatever a peer or a library sends
     masked           A configuration for strangers' eyes: as it was written, without what may be a secret
+    may              What `dicomgate ask --may` adds: which rules match, and whether they allow what was asked
     options          Options that several commands have: the configuration file, and who logs in (PS3.7 D.3.3.7.1)
     output           What commands print: rows, as a table on a terminal and with tabs for a program; decisions in words
     plugin_commands  What a plugin's commands import: what is configured, and how a command speaks and ends
