@@ -9,7 +9,7 @@ import pytest
 
 from dicomgate.association import effects as do
 from dicomgate.association.message_stream import MessageStream
-from dicomgate.association.pdv_stream import MOST_HELD
+from dicomgate.association.pdv_stream import MOST_HEADERS, MOST_HELD
 from dicomgate.events.events import Cause
 from dicomgate.testing import raw
 from dicomgate.wire.dimse import LONGEST_COMMAND
@@ -114,6 +114,19 @@ def test_no_answer_follows_the_release_that_would_bear_it() -> None:
     talk.send(UPSTREAM, message(7) + raw.RELEASE_RQ)
     talk.send(CLIENT, message(1) + message(2) + raw.RELEASE_RP)
     assert talk.received == {UPSTREAM: message(2) + raw.RELEASE_RP, CLIENT: message(7) + raw.RELEASE_RQ}
+
+
+def test_a_message_that_is_dropped_in_small_fragments_takes_several_turns() -> None:
+    talk = Judged({1: b"", 2: b""})
+    stream, other = talk.streams[CLIENT], talk.streams[UPSTREAM]
+    flood = raw.p_data(*[raw.pdv(1, b"ab", 0)] * 5000) + raw.p_data(raw.pdv(1, b"", 2))
+    held, turns = message(1) + message(2)[: -len(raw.p_data(raw.pdv(1, b"data", 2)))] + flood, 0
+    while held:
+        turns += 1
+        assert stream.walk(held, len(held), other) == 0
+        effects = talk.machine.found(CLIENT, held, 0, len(held))
+        held = b"".join(held[it.start : it.end] for it in effects if isinstance(it, do.Keep))
+    assert turns >= 5000 // MOST_HEADERS
 
 
 def test_a_later_message_of_the_other_side_waits_for_nothing() -> None:

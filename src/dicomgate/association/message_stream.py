@@ -159,6 +159,7 @@ class MessageStream(PdvStream):
                 self._enter_pdu(length)
                 self._enter_fragment(pdv_length, context, control)
                 position += HEADER.size + PDV_HEADER
+            self._left = headers
             return self._stop(safe, position)
         except PduError as error:
             self.found = error
