@@ -12,14 +12,16 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
-from pynetdicom import Association, _config, evt
-from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom import Association, _config, evt, sop_class
+from pynetdicom.dimse_messages import N_GET_RQ
+from pynetdicom.dimse_primitives import C_STORE, N_GET
 from pynetdicom.events import _INTERVENTION_EVENTS
 from pynetdicom.sop_class import (
+    BasicFilmSession,
     CTImageStorage,
     MRImageStorage,
-    StudyRootQueryRetrieveInformationModelGet,
-    StudyRootQueryRetrieveInformationModelMove,
+    Printer,
+    StorageCommitmentPushModel,
     Verification,
 )
 
@@ -33,11 +35,16 @@ from dicomgate_passcode.hashing import make_hash
 from dicomgate_pynetdicom import bind
 from dicomgate_pynetdicom.limits import REQUESTS
 from plugins.pynetdicom.tests.entities import TRY_LATER, entity, log_in
-from plugins.pynetdicom.tests.wards import GENUINE, Ward
+from plugins.pynetdicom.tests.wards import GENUINE, Ward, raises
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 
-GET, MOVE = StudyRootQueryRetrieveInformationModelGet, StudyRootQueryRetrieveInformationModelMove
+FIND = sop_class.StudyRootQueryRetrieveInformationModelFind
+GET = sop_class.StudyRootQueryRetrieveInformationModelGet
+MOVE = sop_class.StudyRootQueryRetrieveInformationModelMove
+MPPS = sop_class.ModalityPerformedProcedureStep
+MPPS_GET = sop_class.ModalityPerformedProcedureStepRetrieve
+MPPS_REPORT = sop_class.ModalityPerformedProcedureStepNotification
 CONTEXTS = (Verification, CTImageStorage, MOVE, GET)
 ALICE = user_identity(1, *GENUINE[1])
 READER = {"name": "readers", "allow": ["echo", "move"], "destinations": "own"}
@@ -155,6 +162,7 @@ def test_nothing_is_left() -> None:
 
 def test_a_destination_that_is_not_granted(tmp_path: Path) -> None:
     program, audit = Program(), tmp_path / "audit.jsonl"
+    program.handlers.append((evt.EVT_DIMSE_RECV, raises(ValueError("after which pynetdicom calls no other handler"))))
     with (
         ae(program, READER, audit=audit) as address,
         associate(address, [MOVE], identity=ALICE, calling="WS_1") as association,
@@ -182,25 +190,88 @@ def test_get_without_store() -> None:
     assert program.served == ["get", "echo"]
 
 
-def store_rq(sop_class: str) -> C_STORE:
+def store_rq(named: str) -> C_STORE:
     request = C_STORE()
-    request.MessageID, request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = 1, sop_class, "1.2.3"
+    request.MessageID, request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = 1, named, "1.2.3"
     request.Priority, request.DataSet = 0, BytesIO(b"\x08\x00\x16\x00UI\x02\x001\x00")
     return request
 
 
-@pytest.mark.parametrize("sop_class", [Verification, CTImageStorage, MRImageStorage])
-def test_a_command_on_a_foreign_context(sop_class: str) -> None:
+@pytest.mark.parametrize("named", [Verification, CTImageStorage, MRImageStorage])
+def test_a_command_on_a_foreign_context(named: str) -> None:
     """pynetdicom serves what the command names, whatever its presentation context."""
     ends = {}
     for rule in (READER, EVERYTHING):
         program = Program()
         with ae(program, rule) as address, associate(address, [Verification], identity=ALICE) as association:
-            association.dimse.send_msg(store_rq(sop_class), 1)
+            association.dimse.send_msg(store_rq(named), 1)
             wait_until(lambda: association.is_aborted or program.served, "it is served or the association ends")  # noqa: B023
             ends[rule["name"]] = program.served, association.is_aborted
     assert ends["readers"] == ([], True)
     assert ends["all"] != ([], True)
+
+
+def test_every_kind_of_request_is_served_where_it_is_granted() -> None:
+    served: list[str] = []
+    answers = {
+        evt.EVT_C_FIND: iter(()),
+        evt.EVT_N_DELETE: 0x0000,
+        **dict.fromkeys((evt.EVT_N_ACTION, evt.EVT_N_CREATE, evt.EVT_N_EVENT_REPORT), (0x0000, None)),
+        **dict.fromkeys((evt.EVT_N_GET, evt.EVT_N_SET), (0x0000, Dataset())),
+    }
+
+    def serve(event: Any, answer: Any) -> Any:
+        served.append(type(event.request).__name__)
+        return answer
+
+    handlers = [(event, serve, [answer]) for event, answer in answers.items()]
+    classes = (FIND, MPPS, MPPS_GET, MPPS_REPORT, StorageCommitmentPushModel, BasicFilmSession)
+    rule = {"name": "modalities", "allow": ["find", "mpps", "commitment", "print"]}
+    with (
+        bind(Ward(), rules=[rule]) as login,
+        entity(*login.strict, *handlers, contexts=classes) as address,
+        associate(address, classes, identity=ALICE) as association,
+    ):
+        query = Dataset()
+        query.QueryRetrieveLevel = "STUDY"
+        statuses = [
+            [status for status, _ in association.send_c_find(query, FIND)][-1],
+            association.send_n_create(query, MPPS, "1.2.3")[0],
+            association.send_n_set(query, MPPS, "1.2.3")[0],
+            association.send_n_get([], MPPS_GET, "1.2.3")[0],
+            association.send_n_event_report(query, 1, MPPS_REPORT, "1.2.3")[0],
+            association.send_n_action(query, 1, StorageCommitmentPushModel, "1.2.3")[0],
+            association.send_n_delete(BasicFilmSession, "1.2.3"),
+        ]
+    assert [status.Status for status in statuses] == [0x0000] * 7
+    assert served == ["C_FIND", "N_CREATE", "N_SET", "N_GET", "N_EVENT_REPORT", "N_ACTION", "N_DELETE"]
+
+
+def test_a_request_that_names_two_classes() -> None:
+    """pynetdicom goes by the Affected SOP Class UID, also where the standard has the Requested one."""
+    served: list[str] = []
+
+    def get(event: Any) -> tuple[int, Dataset]:
+        served.append(event.request.AffectedSOPClassUID or "")
+        return 0x0000, Dataset()
+
+    rule = {"name": "modalities", "allow": ["mpps"]}
+    for affected, ends in ((MPPS_GET, False), (Printer, True)):
+        message, request = N_GET_RQ(), N_GET()
+        request.MessageID, request.RequestedSOPClassUID, request.RequestedSOPInstanceUID = 1, MPPS_GET, "1.2.3"
+        request.AffectedSOPClassUID = message.command_set.AffectedSOPClassUID = affected
+        message.primitive_to_message(request)
+        with (
+            bind(Ward(), rules=[rule]) as login,
+            entity(*login.strict, (evt.EVT_N_GET, get), contexts=[MPPS_GET]) as address,
+            associate(address, [MPPS_GET], identity=ALICE) as association,
+        ):
+            for data in message.encode_msg(1, 16382):
+                association.dul.send_pdu(data)
+            wait_until(lambda: association.is_aborted or served, "it is served or the association ends")
+            assert association.is_aborted is ends
+            assert served == ([] if ends else [MPPS_GET])
+        served.clear()
 
 
 def test_a_handler_that_the_program_binds_later_is_guarded_too() -> None:
@@ -238,7 +309,7 @@ def test_report_changes_nothing_and_records_all(tmp_path: Path, strict: bool, mo
                 association.dimse.send_msg(store_rq(CTImageStorage), 1)
                 wait_until(lambda: program.served.count("store") == 2, "it is served")
     assert program.served == ["store", "move WS_9", "store"]
-    missing = ['allow "get"', 'allow "store"', 'allow "store"', 'allow "move" with destinations "WS_9"']
+    missing = ['allow "get"', 'allow "store"', 'allow "store"', 'allow "move" with destinations "WS_9"', ""]
     assert denied(tmp_path / "audit.jsonl") == [(one, False) for one in missing]
 
 

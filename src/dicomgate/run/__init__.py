@@ -6,6 +6,7 @@ Modules:
     doubts       What is allowed, but probably not meant: warnings of `dicomgate check`, and of the log at the start
     embedding    Verify logins as the gateway does, inside another program that opens its own port
     generation   Everything that one reading of the configuration names, ready for use
+    limits       What rules leave of an association in another program: what it may negotiate, and what it may serve
     protection   The shared state that a configuration names, and the guard that uses it
     records      Tell the log and the audit what happened; wait for the audit where a login needs its record
     rehearsal    A start without listening: what `dicomgate check` tries, in the order of `generation.prepare`

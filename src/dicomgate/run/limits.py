@@ -1,4 +1,4 @@
-"""What rules leave of an association in another program: what it may negotiate, and which requests it may serve.
+"""What rules leave of an association in another program: what it may negotiate, and what it may serve.
 
 Law: as in the gateway. What no rule grants is not negotiated, and a request that is not granted is not served.
 """
@@ -48,7 +48,7 @@ class Limits:
     """What rules leave of one association.
 
     `request` is the A-ASSOCIATE-RQ that the program may answer; the contexts that it lacks get result 1
-    (user-rejection). None: it may be answered as it came.
+    (user-rejection). None: it may be answered as it came. Unless `enforced`, they are only reported.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Limits:
         self.request = request
         self._rights = rights
         self._calling = calling
-        self._enforced = enforced
+        self.enforced = enforced
         self._denied = denied
 
     def requests(self, contexts: Mapping[int, bytes]) -> Refuses:
@@ -66,13 +66,18 @@ class Limits:
         `contexts` are the SOP classes of its accepted presentation contexts, by their ids.
         """
         judge = Operations(self._rights, contexts, 0, self._calling, self._denied).judge
+        broken = False
 
         def refuses(context: int, command: bytes) -> bool:
+            nonlocal broken
             try:
-                return judge(context, command) is not None and self._enforced
-            except PduError:
-                if self._enforced:
+                return not broken and judge(context, command) is not None and self.enforced
+            except PduError as error:
+                if self.enforced:
                     raise
+                # As in the gateway: in front of it, the association would have ended here.
+                broken = True
+                self._denied(Denial("", str(error), ""))
                 return False
 
         return refuses

@@ -86,6 +86,8 @@ class _Guard:
         try:
             refused = self._refused(event)
         except Exception as error:  # noqa: BLE001 (rule 2)
+            if not self._limits.enforced:
+                return handler(event, *args)
             why = error if isinstance(error, DicomgateError) else type(error).__name__
             _log.warning("an association is aborted: %s", why)
             event.assoc.abort()
@@ -120,8 +122,10 @@ class _Guarded:
 
 
 def _command_set(request: Any) -> bytes:
-    """The command set of a request (PS3.7 6.3.1)."""
+    """The command set of a request (PS3.7 6.3.1), with each SOP class that it names."""
     message = getattr(dimse_messages, f"{type(request).__name__}_RQ")()
+    # By this one pynetdicom chooses the service, also where the standard has the Requested SOP Class UID.
+    message.command_set.AffectedSOPClassUID = ""
     message.primitive_to_message(request)
     encoded: bytes = encode(message.command_set, True, True)
     return encoded
