@@ -89,6 +89,40 @@ def test_another_class_of_the_service_needs_its_own_grant() -> None:
     assert only_mr.judge(3, store(sop_class=c.MR)) == refused(3, store(sop_class=c.MR))
 
 
+FILM_META, FILM_SESSION, GRAYSCALE_BOX, COLOR_BOX, PRINT_JOB = (
+    b"1.2.840.10008.5.1.1." + end for end in (b"9", b"1", b"4", b"4.1", b"14")
+)
+UPS_PUSH, UPS_PULL = b"1.2.840.10008.5.1.4.34.6.1", b"1.2.840.10008.5.1.4.34.6.3"
+AVAILABILITY, STUDY_CONTENT = b"1.2.840.10008.5.1.4.33", b"1.2.840.10008.1.9"
+
+
+def test_a_context_may_stand_for_other_classes() -> None:
+    """PS3.4 H.3, CC.2: on a context of a Meta SOP class its members are named, on one of UPS Pull, UPS Push is."""
+    contexts = {1: FILM_META, 3: UPS_PULL, 5: AVAILABILITY}
+    rights = Rights(classes=frozenset({FILM_META, UPS_PULL, AVAILABILITY}))
+    association = Operations(rights, contexts, 16384, "CT1", lambda _: None)
+    for context, field, named in (
+        (1, c.CREATE, FILM_SESSION),
+        (1, c.N_SET, GRAYSCALE_BOX),
+        (1, c.EVENT_REPORT | c.RSP, b"1.2.840.10008.5.1.1.16"),
+        (3, c.FIND, UPS_PUSH),
+        (3, c.ACTION, UPS_PUSH),
+        (3, c.CANCEL, b""),
+        (5, c.CREATE, AVAILABILITY),
+    ):
+        assert association.judge(context, command_set(field, named)) is None
+    for context, field, named in (
+        (1, c.N_SET, COLOR_BOX),
+        (1, c.N_GET, PRINT_JOB),
+        (1, c.STORE, FILM_SESSION),
+        (3, c.CREATE, UPS_PUSH),  # with Push alone
+        (5, c.CREATE, STUDY_CONTENT),  # with which C-STORE is made
+    ):
+        with pytest.raises(PduError):
+            association.judge(context, command_set(field, named))
+    assert association.used == {"print": 2, "ups": 2, "instance-availability": 1}
+
+
 def test_a_class_that_the_standard_does_not_know_is_one_of_storage() -> None:
     private = Judged(Rights(classes=frozenset({b"1.2.3"})))
     assert private.judge(11, store(sop_class=b"1.2.3")) is None

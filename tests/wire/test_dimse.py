@@ -78,15 +78,14 @@ TWO_WAYS = {
     "an empty Command Group Length alone": element(0, b""),
     "bytes left over": STORE[12:] + b"\0\0\0",
     "a value that is cut off": STORE[12:-2],
-    "an odd length": STORE[12:] + element(0x1040, b"abc") + b"\0",
+    "an odd length": STORE[12:] + element(0x1040, b"abc") + element(0x1041, b"d"),
     "an undefined length": STORE[12:] + element(0x1040, b"", length=0xFFFF_FFFF),
     "a length that reads as a VR": STORE[12:] + element(0x1040, bytes(0x4F4C)),  # "LO"
     "too much": longest(LONGEST_COMMAND + 2),
     "a wrong Command Group Length": with_group_length(STORE[12:], off=2),
     "a Command Group Length without its own end": with_group_length(STORE[12:], off=12),
     "a Command Group Length of two bytes": element(0, us(len(STORE) - 12)) + STORE[12:],
-    "another group": STORE[12:] + element(0x0010, b"ab", group=8),
-    "another group alone": element(0x0010, b"ab", group=8),
+    "another group": STORE[12:] + element(0x1040, b"ab", group=8),
     "an element twice": with_group_length(
         element(2, c.uid(c.CT)) * 2 + STORE[12:].removeprefix(element(2, c.uid(c.CT)))
     ),
@@ -150,6 +149,7 @@ def test_the_longest_command_set() -> None:
 @pytest.mark.parametrize(
     ("request_", "field", "instance"),
     [(STORE, 0x8001, "1.2.3.7"), (command_set(c.MOVE, c.CT, 9, b"WS_1"), 0x8021, None)],
+    ids=["C-STORE", "C-MOVE"],
 )
 def test_the_response(request_: bytes, field: int, instance: str | None, maximum_length: int) -> None:
     request = CommandSet.parse(request_)
