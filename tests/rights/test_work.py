@@ -49,7 +49,7 @@ def association(
         Decided(facts._replace(upstream=""), end, Outcome.ACCEPT, "", groups),
         Established(facts, end, accepted, ()),
     ]
-    events += [Denied(facts, end, kind, "C-X-RQ", "", enforced) for kind in denied or ()]
+    events += [Denied(facts, end, kind, "C-X-RQ", "allow", enforced) for kind in denied or ()]
     return [*events, Closed(facts, end, Cause.RELEASED, "", 1.5, used=used, denied=denied)]
 
 
@@ -81,6 +81,14 @@ def test_what_was_counted_is_what_was_used() -> None:
 def test_what_went_through_in_report_mode_was_used_too() -> None:
     for enforced, used in ((False, {Use("find"), Use("store")}), (True, {Use("find")})):
         assert uses(association(used={"find": 1}, denied={"store": 2}, enforced=enforced)) == used
+
+
+def test_what_no_rule_can_allow_is_told() -> None:
+    events = association(used={"echo": 1})
+    broken = Denied(ALICE, NOON, "", "A-ABORT 2,6: C-FIND-RQ on a context of storage", "", enforced=False)
+    found = work([*events[:-1], broken, events[-1]])
+    assert found.clients[READER].used == {Use("echo")}
+    assert [("no rule can allow" in why, count) for why, count in found.left_out.items()] == [(True, 1)]
 
 
 def test_without_counts_it_is_what_was_accepted() -> None:

@@ -162,8 +162,8 @@ def _with(row: _Row, column: str, values: frozenset[str]) -> _Row:
 
 def _suggestion(row: _Row, work: Mapping[Client, Done], taken: set[str]) -> Suggestion:
     concerned = {client: done for client, done in work.items() if _concerns(row, client)}
-    names = {client: client.user or client.calling_ae_title for client in concerned}
-    used: dict[str, set[str]] = defaultdict(set)
+    names = {client: (client.authenticator, client.user or client.calling_ae_title) for client in concerned}
+    used: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for client, done in concerned.items():
         for use in done.used:
             used[use.service].add(names[client])

@@ -78,6 +78,7 @@ class _Association:
     groups: frozenset[str]
     accepted: frozenset[bytes] | None = None
     reported: bool = False
+    lawless: bool = False
 
 
 def work_of(lines: Iterable[bytes], since: datetime | None = None) -> Work:
@@ -120,6 +121,7 @@ def _read(
     elif (association := opened.get(key)) is not None:  # otherwise it is counted when it ends
         if event == "Denied":
             association.reported |= record["enforced"] is False
+            association.lawless |= not record["missing"]
         else:
             association.accepted = frozenset(uid.encode("ascii") for uid in record["accepted"])
 
@@ -130,6 +132,7 @@ _NO_END = "associations whose end is in none of these files"
 _NO_BEGINNING = "associations whose beginning is in none of these files"
 _CUT_NAME = "associations with a name that is cut"
 _NO_NAME = "associations with a name that no rule can hold, such as an AE title with a *"
+_LAWLESS = 'requests that no rule can allow (the log says "would have been aborted"), in so many associations'
 _MANY = "associations with more kinds of requests than a record holds"
 
 
@@ -158,6 +161,7 @@ def _close(work: Work, association: _Association | None, record: Mapping[str, An
     if used is not None:
         done.accepted |= {word_of(one) for one in association.accepted}
     work.associations += 1
+    work.left_out[_LAWLESS] += association.lawless
     work.first = time if work.first is None else min(work.first, time)
     work.last = time if work.last is None else max(work.last, time)
 
