@@ -18,6 +18,7 @@ from dicomgate.events.log import write_log
 from dicomgate.rights.operations import Denial
 from dicomgate.rights.rights import Rights
 from dicomgate.rights.services import SERVICES
+from dicomgate.run.assembly import assemble
 from dicomgate.testing.commandline import dicomgate
 from dicomgate.testing.pages import DOCS, Block, blocks
 from dicomgate.testing.peers.certificates import Certificates
@@ -49,13 +50,13 @@ def test_the_examples_answer_as_the_page_says(
     for name in ("gate.secret", "users.htpasswd"):
         Path(name).write_text("secret\n" if name == "gate.secret" else "")
         Path(name).chmod(0o600)
-    answers = []
-    for question, _ in questions:
-        result = dicomgate(*shlex.split(question))
-        answers.append(("yes", "no")[result.exit_code])
-        assert "Traceback" not in result.output
-    assert answers == [answer for _, answer in questions], questions
-    assert {"yes", "no"} == set(answers)
+    results = [dicomgate(*shlex.split(question)) for question, _ in questions]
+    assert [("yes", "no")[result.exit_code] for result in results] == [answer for _, answer in questions]
+    assert {answer for _, answer in questions} == {"yes", "no"}
+    assert [doubt for doubt in assemble(Path("dicomgate.toml")).doubts if doubt.startswith("rule ")] == []
+    if number == 0:
+        shown = next(block.text for block in blocks(PAGE, "text") if block.text.startswith("readers"))
+        assert results[2].output.split() == shown.split()
 
 
 def test_there_are_three_and_every_service_is_one_that_there_is() -> None:
