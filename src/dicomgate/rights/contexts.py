@@ -13,17 +13,19 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple
 
 from ..wire.associate import AssociateRequest
 from ..wire.dimse import CommandField
-from ..wire.presentation import USER_REJECTION, AnsweredContext
+from ..wire.presentation import USER_REJECTION, AnsweredContext, ProposedContext
 from .operations import Denial, grant
 from .rights import Rights
 from .rule import OWN
 from .services import SERVICE_OF, SERVICES, requests_of, word_of
 from .storage import OF_NO_PATIENT
 
+_SOP_CLASS = itemgetter(1)
 # Sets, because a request may have 128 contexts.
 _STORE = frozenset(SERVICES["store"].classes)
 _NOT_STORED = frozenset(uid for uid in SERVICE_OF if CommandField.C_STORE_RQ not in requests_of(uid))
@@ -41,20 +43,23 @@ class Narrowed(NamedTuple):
 
 def narrowed(request: AssociateRequest, rights: Rights) -> Narrowed:
     """What of a request is granted. The answers to all other contexts are added to its `refused`."""
-    asked = {sop_class for _, sop_class, _ in request.contexts}
+    asked = set(map(_SOP_CLASS, request.contexts))
     withheld = asked - rights.classes
     if rights.everything or not withheld:
         return Narrowed(request, ())
     roles = request.negotiation.role_selections
-    offered = {role.sop_class for role in roles if role.scp} & (withheld - _NOT_STORED)
+    sent = {sop_class for sop_class, scu, _ in roles if scu}
+    offered = {sop_class for sop_class, _, scp in roles if scp} & (withheld - _NOT_STORED)
     received = offered.intersection(_fetched(asked & rights.classes, offered))
     withheld -= received
+    if not (withheld or received & sent):
+        return Narrowed(request, ())
     # Who only offers to receive asks for no more than C-GET.
-    only_offered = (offered - received) - {role.sop_class for role in roles if role.scu}
+    only_offered = offered - received - sent
     words = _words(withheld - only_offered) | ({"get"} if only_offered else set())
     destinations = dict.fromkeys(_words(withheld & _MOVE), OWN)
     denials = [Denial(word, "presentation context", grant(word, destinations.get(word, ""))) for word in sorted(words)]
-    return Narrowed(_without(request, withheld, received), tuple(denials))
+    return Narrowed(_without(request, withheld, received & sent), tuple(denials))
 
 
 def _fetched(granted: set[bytes], offered: set[bytes]) -> Collection[bytes]:
@@ -72,22 +77,25 @@ def _words(sop_classes: set[bytes]) -> set[str]:
     return words
 
 
-def _without(request: AssociateRequest, withheld: set[bytes], received: Collection[bytes] = ()) -> AssociateRequest:
-    """The request without these SOP classes, and without the role of an SCU for those that are only to be received."""
+def _without(request: AssociateRequest, withheld: set[bytes], sent: set[bytes]) -> AssociateRequest:
+    """The request without the SOP classes that are withheld, and without the role of an SCU for those that are sent."""
+    kept: list[ProposedContext] = []
+    refused: list[AnsweredContext] = []
+    for context in request.contexts:
+        number, sop_class, transfer_syntaxes = context
+        if sop_class in withheld:
+            refused.append(_refused(number, transfer_syntaxes[0]))
+        else:
+            kept.append(context)
     negotiation = request.negotiation
     roles = [role for role in negotiation.role_selections if role.sop_class not in withheld]
-    refused = [
-        _refused(context, transfer_syntaxes[0])
-        for context, sop_class, transfer_syntaxes in request.contexts
-        if sop_class in withheld
-    ]
+    if sent:
+        roles = [role._replace(scu=0) if role.sop_class in sent else role for role in roles]
     return replace(
         request,
-        contexts=tuple([context for context in request.contexts if context.abstract_syntax not in withheld]),
+        contexts=tuple(kept),
         negotiation=negotiation._replace(
-            role_selections=tuple(
-                [role._replace(scu=0) if role.scu and role.sop_class in received else role for role in roles]
-            ),
+            role_selections=tuple(roles),
             extended=tuple([item for item in negotiation.extended if item.sop_class not in withheld]),
             common_extended=tuple([item for item in negotiation.common_extended if item.sop_class not in withheld]),
         ),
