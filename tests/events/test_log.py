@@ -9,7 +9,7 @@ import pytest
 
 from dicomgate.cli.logs import JsonFormatter
 from dicomgate.events.audit import record as audit_record
-from dicomgate.events.events import Cause, Event, ReasonClass
+from dicomgate.events.events import CONTEXT, Cause, Event, ReasonClass
 from dicomgate.events.log import quoted, write_log
 from tests.events.examples import (
     ACCEPTED,
@@ -68,6 +68,11 @@ WHO = f'{WHERE}, CT1 -> PACS, user "alice.liddell" (staff)'
             DENIED,
             "WARNING",
             f"a1: denied: {WHO}, upstream pacs: {LACKS}; matching rules: readers",
+        ),
+        (
+            DENIED._replace(operation=CONTEXT),
+            "INFO",
+            f"a1: denied: {WHO}, upstream pacs: {LACKS}; matching rules: readers".replace("C-STORE-RQ", CONTEXT),
         ),
         (
             DENIED._replace(enforced=False, rules=()),

@@ -131,11 +131,15 @@ class Established(NamedTuple):
     left_out: tuple[str, ...] = ()
 
 
-class Denied(NamedTuple):
-    """No rule grants what the client asked for. The first of its kind in an association; Closed counts them all.
+CONTEXT = "presentation context"
+"""The operation of a Denied record about what was proposed in the A-ASSOCIATE-RQ."""
 
-    `service` is a word of `dicomgate rules services`, or a SOP class UID; `operation` what was asked, in words, such as
-    "presentation context" or "C-MOVE-RQ"; `missing` the grant that a rule would need. `enforced` is false where
+
+class Denied(NamedTuple):
+    """No rule grants what the client asked for. The first of its kind in an association; Closed counts all requests.
+
+    `service` is a word of `dicomgate rules services`, or a SOP class UID; `operation` what was asked, in words:
+    `CONTEXT`, or such as "C-MOVE-RQ"; `missing` the grant that a rule would need. `enforced` is false where
     `rules = "report"`, so that it went on all the same. `rules` are the names of the rules that match.
 
     Where `rules = "report"`, also for what would have been an A-ABORT: `operation` says why, and nothing is `missing`.

@@ -10,7 +10,7 @@ import logging
 from typing import TypeAlias
 
 from ..kit.text import one_line
-from .events import Cause, Closed, Decided, Denied, Established, Event, Facts, Opened, ReasonClass, Refused
+from .events import CONTEXT, Cause, Closed, Decided, Denied, Established, Event, Facts, Opened, ReasonClass, Refused
 
 _log = logging.getLogger("dicomgate.association")
 _EXPECTED_ENDS = (Cause.RELEASED, Cause.DRAINED)
@@ -52,7 +52,8 @@ def _level(event: _Logged) -> int:
     if isinstance(event, Established):
         return logging.INFO
     if isinstance(event, Denied):
-        return logging.WARNING if event.enforced else logging.INFO
+        # Many clients propose in each request all that they may ever ask for.
+        return logging.WARNING if event.enforced and event.operation != CONTEXT else logging.INFO
     if isinstance(event, Closed) and event.cause is not Cause.REFUSED:
         return logging.INFO if event.cause in _EXPECTED_ENDS else logging.WARNING
     return logging.DEBUG  # a step, or the close that follows a refusal

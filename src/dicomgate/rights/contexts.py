@@ -16,6 +16,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
+from ..events.events import CONTEXT
 from ..wire.associate import AssociateRequest
 from ..wire.dimse import CommandField
 from ..wire.presentation import USER_REJECTION, AnsweredContext, ProposedContext
@@ -58,7 +59,7 @@ def narrowed(request: AssociateRequest, rights: Rights) -> Narrowed:
     only_offered = offered - received - sent
     words = _words(withheld - only_offered) | ({"get"} if only_offered else set())
     destinations = dict.fromkeys(_words(withheld & _MOVE), OWN)
-    denials = [Denial(word, "presentation context", grant(word, destinations.get(word, ""))) for word in sorted(words)]
+    denials = [Denial(word, CONTEXT, grant(word, destinations.get(word, ""))) for word in sorted(words)]
     return Narrowed(_without(request, withheld, received & sent), tuple(denials))
 
 
