@@ -99,7 +99,7 @@ AVAILABILITY, STUDY_CONTENT = b"1.2.840.10008.5.1.4.33", b"1.2.840.10008.1.9"
 def test_a_context_may_stand_for_other_classes() -> None:
     """PS3.4 H.3, CC.2: on a context of a Meta SOP class its members are named, on one of UPS Pull, UPS Push is."""
     contexts = {1: FILM_META, 3: UPS_PULL, 5: AVAILABILITY}
-    rights = Rights(classes=frozenset({FILM_META, UPS_PULL, AVAILABILITY}))
+    rights = Rights(classes=frozenset({FILM_META, UPS_PULL, AVAILABILITY, STUDY_CONTENT}))
     association = Operations(rights, contexts, 16384, "CT1", lambda _: None)
     for context, field, named in (
         (1, c.CREATE, FILM_SESSION),
