@@ -141,6 +141,13 @@ def test_what_could_be_read_in_two_ways_is_refused(name: str) -> None:
     assert caught.value.answer == INVALID_PARAMETER
 
 
+def test_a_command_set_of_many_elements() -> None:
+    empty: dict[int, bytes | None] = {0x2000 + number: b"" for number in range(127 - 6)}
+    assert CommandSet.parse(changed(c.STORE, empty)) == CommandSet.parse(STORE)
+    with pytest.raises(PduError, match="128 elements"):
+        CommandSet.parse(changed(c.STORE, {**empty, 0x1FFE: b""}))
+
+
 def test_the_longest_command_set() -> None:
     assert CommandSet.parse(longest(LONGEST_COMMAND)) == CommandSet.parse(STORE)
 
@@ -148,8 +155,13 @@ def test_the_longest_command_set() -> None:
 @pytest.mark.parametrize("maximum_length", [0, 8, 9, 14, 150, 16384])
 @pytest.mark.parametrize(
     ("request_", "field", "instance"),
-    [(STORE, 0x8001, "1.2.3.7"), (command_set(c.MOVE, c.CT, 9, b"WS_1"), 0x8021, None)],
-    ids=["C-STORE", "C-MOVE"],
+    [
+        (STORE, 0x8001, "1.2.3.7"),
+        (command_set(c.STORE, c.CT, change={0x1000: b"1" * 64}), 0x8001, "1" * 64),
+        (command_set(c.STORE, c.CT, change={0x1000: b"1" * 66}), 0x8001, None),  # in fragments of 2 bytes it grows
+        (command_set(c.MOVE, c.CT, 9, b"WS_1"), 0x8021, None),
+    ],
+    ids=["C-STORE", "C-STORE with a long UID", "C-STORE with no UID", "C-MOVE"],
 )
 def test_the_response(request_: bytes, field: int, instance: str | None, maximum_length: int) -> None:
     request = CommandSet.parse(request_)

@@ -30,6 +30,7 @@ NO_DATA_SET = 0x0101
 # for an explicit VR, and read other elements than these.
 _LONGEST_VALUE = 0x4000
 _LONGEST_UID = 64
+_MOST_ELEMENTS = 128  # the standard has 46; thousands of empty ones take milliseconds
 _LONGEST_AE_TITLE = 16
 
 _ELEMENT = Struct("<HHL")  # implicit VR, little endian (PS3.7 6.3.1)
@@ -150,7 +151,9 @@ def _values(data: bytes) -> dict[int, bytes]:
     values: dict[int, bytes] = {}
     unpack, position, last = _ELEMENT.unpack_from, 0, -1
     try:
-        while position < end:
+        for _ in range(_MOST_ELEMENTS):
+            if position == end:
+                break
             group, element, length = unpack(data, position)
             start = position + 8
             position = start + length
@@ -158,6 +161,8 @@ def _values(data: bytes) -> dict[int, bytes]:
                 raise malformed(_fault(group, element, length, last, end - start))
             last = element
             values[element] = data[start:position]
+        else:
+            raise malformed(f"a command set of {_MOST_ELEMENTS} elements or more")
     except error:
         raise malformed("a command set with bytes left over") from None
     declared = values.get(_GROUP_LENGTH)
@@ -220,7 +225,7 @@ def refused_response(command: CommandSet, context: int, maximum_length: int) -> 
         (_DATA_SET_TYPE, _US.pack(NO_DATA_SET)),
         (_STATUS, _US.pack(NOT_AUTHORIZED)),
     ]
-    if command.command is _STORE:
+    if command.command is _STORE and len(command.instance) <= _LONGEST_UID:  # which a response may leave out
         elements.append((_AFFECTED_INSTANCE, command.instance))
     content = b"".join(_ELEMENT.pack(0, element, len(value)) + value for element, value in elements)
     return _in_pdus(_ELEMENT.pack(0, _GROUP_LENGTH, 4) + _UL.pack(len(content)) + content, context, maximum_length)
