@@ -324,7 +324,7 @@ def test_a_wrong_grant_is_told_with_its_place(tmp_path: Path, allow: str, messag
         add('name = "clinical"', 'rules = "report"'),
         add('name = "clinical"', 'rules = "enforce"', RULES),
         RULES + 'listeners = "clinical"\nupstreams = "pacs"\ncalled_ae_titles = ["ORTH*"]\n',
-        swap('["echo", "worklist"]', '"move"\ndestinations = ["own", "WS_*"]', RULES),
+        swap('["echo", "worklist"]', '["echo", "move"]\ndestinations = ["own", "WS_*"]', RULES),
         swap('["echo", "worklist"]', '"hanging-protocol"\ndestinations = "*"', RULES),
         RULES + 'groups = "x"\nattributes = { a = "b", c = ["d", "e"] }\nnetworks = ["10.1.2.3", "fd00::/8"]\n',
         swap("ORTHANC", "*", RULES) + 'called_ae_titles = "ANY"\n',

@@ -47,7 +47,7 @@ REST: dict[str, Any] = {"allow": "worklist"}
         ({"called_ae_titles": ["PACS", "O*"], "upstreams": "archive"}, ""),
         ({"called_ae_titles": "ARCHIVE", "upstreams": "pacs"}, "none of its called_ae_titles goes to its upstreams"),
         ({"called_ae_titles": "ANY", "upstreams": "pacs"}, ""),
-        ({"called_ae_titles": "ARCH*", "upstreams": "pacs"}, ""),
+        ({"called_ae_titles": ["ARCHIVE", "AR*"], "upstreams": "pacs"}, ""),
     ],
 )
 def test_a_rule_that_never_matches(rule: dict[str, Any], why: str) -> None:
