@@ -124,7 +124,7 @@ def test_part_is_granted() -> None:
     answer = AssociateAccept.parse(to_client(effects))
     assert {context.id: context.result for context in answer.contexts} == {1: 0, 3: 0, 5: 0, 7: 0, 9: 0, 11: 1}
     assert answer.negotiation.role_selections == (RoleSelection(c.CT, 0, 1),)
-    assert told(effects, Established)[0].rejected == ()
+    assert (told(effects, Established)[0].rejected, told(effects, Established)[0].withheld) == ((), ("store",))
     (denied,) = told(effects, Denied)
     assert denied[2:] == ("store", "presentation context", 'allow = "store"', True, ("viewers",))
 
@@ -218,6 +218,7 @@ def test_where_rights_are_only_reported_everything_goes_on(rights: Rights) -> No
     plain, reported = Gated(None), Gated(rights, enforce=False)
     effects = reported.established()
     assert to_client(effects) == to_client(plain.established())
+    assert told(effects, Established)[0].withheld == ()
     services = ["store"] if rights is VIEWER else ["echo", "find", "get", "move", "store"]
     assert [(denied.service, denied.enforced) for denied in told(effects, Denied)] == [(it, False) for it in services]
 

@@ -35,7 +35,9 @@ def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
 WHERE = "192.0.2.1 port 50000, listener clinical"
 WRONG = "staff: wrong passcode; answered with A-ASSOCIATE-RJ 1,2,1"
 RELAYED = "after 1.235 s, 1 bytes from the client, 2 from the upstream"
+ACCEPTED_ONE = "1 SOP classes accepted, 1 rejected"
 LACKS = 'C-STORE-RQ: no rule allows it; it would take allow = "store"'
+ACCEPTED_ONE = "1 SOP classes accepted, 1 rejected"
 LACKS = 'C-STORE-RQ: no rule allows it; it would take allow = "store"'
 WHO = f'{WHERE}, CT1 -> PACS, user "alice.liddell" (staff)'
 
@@ -62,7 +64,7 @@ WHO = f'{WHERE}, CT1 -> PACS, user "alice.liddell" (staff)'
         (
             ESTABLISHED,
             "INFO",
-            f"a1: established: {WHO}, upstream pacs: 1 SOP classes accepted, 1 rejected; left out: a name",
+            f"a1: established: {WHO}, upstream pacs: {ACCEPTED_ONE}; no rule allows: store; left out: a name",
         ),
         (
             DENIED,
@@ -71,7 +73,7 @@ WHO = f'{WHERE}, CT1 -> PACS, user "alice.liddell" (staff)'
         ),
         (
             DENIED._replace(operation=CONTEXT),
-            "INFO",
+            "DEBUG",
             f"a1: denied: {WHO}, upstream pacs: {LACKS}; matching rules: readers".replace("C-STORE-RQ", CONTEXT),
         ),
         (

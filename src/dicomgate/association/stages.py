@@ -94,7 +94,10 @@ class Admitted:
     def records(self, now: datetime, facts: Facts, answer: AssociateAccept, enforced: bool) -> list[Event]:
         """Those of an association to which the upstream agrees with `answer`; its rights are `enforced`, or not."""
         denied = [Denied(facts, now, *denial, enforced, self.rights.rules) for denial in self.withheld]
-        return [self._established(now, facts, answer), *denied]
+        established = self._established(now, facts, answer)
+        if enforced:
+            established = established._replace(withheld=tuple(denial.service for denial in self.withheld))
+        return [established, *denied]
 
     def _established(self, now: datetime, facts: Facts, answer: AssociateAccept) -> Established:
         accepted = {context.id for context in answer.contexts if context.accepted}

@@ -122,6 +122,7 @@ class Established(NamedTuple):
     """The client has its A-ASSOCIATE-AC; from now on bytes are relayed. SOP classes accepted and rejected by UID.
 
     `left_out` says what of the request and the answer was not taken over, because it was not as the standard says.
+    `withheld` are the services that the PACS was not asked for, because no rule allows them.
     """
 
     facts: Facts
@@ -129,6 +130,7 @@ class Established(NamedTuple):
     accepted: tuple[str, ...]
     rejected: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
 
 
 CONTEXT = "presentation context"

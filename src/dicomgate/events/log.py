@@ -52,8 +52,9 @@ def _level(event: _Logged) -> int:
     if isinstance(event, Established):
         return logging.INFO
     if isinstance(event, Denied):
-        # Many clients propose in each request all that they may ever ask for.
-        return logging.WARNING if event.enforced and event.operation != CONTEXT else logging.INFO
+        if event.operation == CONTEXT:
+            return logging.DEBUG  # many clients propose in each request all that they may ever ask for
+        return logging.WARNING if event.enforced else logging.INFO
     if isinstance(event, Closed) and event.cause is not Cause.REFUSED:
         return logging.INFO if event.cause in _EXPECTED_ENDS else logging.WARNING
     return logging.DEBUG  # a step, or the close that follows a refusal
@@ -73,7 +74,9 @@ def _what(event: _Logged) -> tuple[str, str]:
         return what, f"{_plain(event.reason)}; answered with {event.answer or 'a closed connection'}"
     if isinstance(event, Established):
         left_out = f"; left out: {_plain('; '.join(event.left_out))}" if event.left_out else ""
-        return "established", f"{len(event.accepted)} SOP classes accepted, {len(event.rejected)} rejected{left_out}"
+        withheld = f"; no rule allows: {', '.join(event.withheld)}" if event.withheld else ""
+        counts = f"{len(event.accepted)} SOP classes accepted, {len(event.rejected)} rejected"
+        return "established", f"{counts}{withheld}{left_out}"
     if isinstance(event, Denied):
         return _denied(event)
     relayed = f"{event.bytes_from_client} bytes from the client, {event.bytes_from_upstream} from the upstream"
