@@ -19,6 +19,7 @@ from tests.events.examples import (
     DENIED,
     ESTABLISHED,
     FACTS,
+    LOGGED_IN,
     NASTY,
     REFUSED,
     naughty,
@@ -60,6 +61,11 @@ WHO = f'{WHERE}, CT1 -> PACS, user "alice.liddell" (staff)'
             REFUSED._replace(answer="", reason="no TLS", reason_class=ReasonClass.TLS, facts=ADDRESS),
             "WARNING",
             f"a1: refused: {WHERE}: no TLS; answered with a closed connection",
+        ),
+        (
+            REFUSED._replace(reason="no rule", reason_class=ReasonClass.NOT_GRANTED, facts=LOGGED_IN),
+            "WARNING",
+            f"a1: refused: {WHO}: no rule; answered with A-ASSOCIATE-RJ 1,2,1",
         ),
         (
             ESTABLISHED,
