@@ -9,6 +9,7 @@ Rule 3: what is remembered is bounded, whatever the client sends.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..wire.dimse import CommandField, CommandSet, refused_response
@@ -47,6 +48,15 @@ class _Context(NamedTuple):
     granted: bool
 
 
+@lru_cache(64)
+def _known(contexts: tuple[tuple[int, bytes], ...], everything: bool, granted: frozenset[bytes]) -> dict[int, _Context]:
+    """What is known of each context; shared by all associations that have the same ones and may do the same."""
+    return {
+        context: _Context(sop_class, word_of(sop_class), requests_of(sop_class), everything or sop_class in granted)
+        for context, sop_class in contexts
+    }
+
+
 class Operations:
     """The messages of one client over one association.
 
@@ -55,8 +65,8 @@ class Operations:
     requests by what they need, such as "store" or "move WS_1".
     """
 
-    __slots__ = ("_calling_ae_title", "_contexts", "_denied", "_known", "_maximum_length", "_swallowed",
-                 "denied", "rights", "used")  # fmt: skip
+    __slots__ = ("_calling_ae_title", "_contexts", "_denied", "_maximum_length", "_swallowed", "denied", "rights",
+                 "used")  # fmt: skip
 
     def __init__(
         self,
@@ -67,11 +77,10 @@ class Operations:
         denied: Callable[[Denial], None],
     ) -> None:
         self.rights = rights
-        self._contexts = contexts
+        self._contexts = _known(tuple(contexts.items()), rights.everything, rights.classes)
         self._maximum_length = maximum_length
         self._calling_ae_title = calling_ae_title
         self._denied = denied
-        self._known: dict[int, _Context] = {}
         self._swallowed: bytearray | None = None  # a bit for each Message ID: its last request was refused
         self.used: dict[str, int] = {}
         self.denied: dict[str, int] = {}
@@ -83,7 +92,7 @@ class Operations:
         breaks the law.
         """
         message = CommandSet.parse(command)
-        known = self._known.get(context) or self._look_up(context)
+        known = self._contexts[context]
         if message.command is _CANCEL:
             return self._cancel(message, context, known)
         sop_class = known.sop_class
@@ -130,12 +139,6 @@ class Operations:
         if self._swallowed is not None:
             self._swallow(message.message_id, swallowed=False)
         _count(self.used, kind)
-
-    def _look_up(self, context: int) -> _Context:
-        sop_class = self._contexts[context]
-        known = _Context(sop_class, word_of(sop_class), requests_of(sop_class), self.rights.grants(sop_class))
-        self._known[context] = known
-        return known
 
     def _cancel(self, message: CommandSet, context: int, known: _Context) -> bytes | None:
         if known.requests.isdisjoint(_CANCELLED) or message.sop_class not in (b"", known.sop_class):
