@@ -21,7 +21,8 @@ from bench.associations import ALICE, Refusal, at_once, at_rate
 from bench.messages import ECHO, ECHO_RSP, RELEASE_RP, associate_ac
 from bench.processes import BenchError
 from bench.report import PAGE, insert, table
-from bench.results import Bar, Comparison, Sample, interleave
+from bench.results import Bar, Comparison, Options, Sample, interleave
+from bench.steps import steps
 from dicomgate.testing.peers.spy import Spy, reject
 
 ROOT = Path(__file__).parent.parent.parent
@@ -58,6 +59,12 @@ def test_every_authenticator_has_logins_that_it_accepts() -> None:
     for authenticator in ("trivial", "passcode file", "SQLite", "JWT RS256", "JWT ES256", "SAML"):
         assert len(re.findall(rf"^\| {authenticator} \| [\d.,]+ ", done.stdout, re.MULTILINE)) == 2, done.stderr
     assert "20 new users" in done.stdout
+
+
+def test_the_single_steps_of_limited_rights_are_measured() -> None:
+    comparison = steps(Options(1, quick=True))
+    assert [bar.contestant for bar in comparison.bars] == comparison.contestants
+    assert all((comparison.median(name) or 0) > 0 for name in comparison.contestants if "PDU" not in name)
 
 
 @pytest.mark.parametrize("repaired", [[], ["--repaired"]])

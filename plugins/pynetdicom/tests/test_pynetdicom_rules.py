@@ -147,7 +147,7 @@ def test_what_is_withheld_is_rejected_and_never_negotiated(
             assert answers(association) == {Verification: 0, MOVE: 0, CTImageStorage: result, GET: result}
             assert association.send_c_echo().Status == 0
     assert negotiated == [{Verification, MOVE}, {*CONTEXTS}]
-    assert denied(tmp_path / "readers.jsonl") == [('allow "get"', True), ('allow "store"', True)]
+    assert denied(tmp_path / "readers.jsonl") == [('allow = "get"', True), ('allow = "store"', True)]
     assert denied(tmp_path / "all.jsonl") == []
 
 
@@ -170,7 +170,7 @@ def test_a_destination_that_is_not_granted(tmp_path: Path) -> None:
         statuses = [move(association, destination) for destination in ("WS_9", "WS_1") * 25]
     assert statuses == [DESTINATION_UNKNOWN, 0x0000] * 25
     assert program.served == ["move WS_1"] * 25
-    assert denied(audit) == [('allow "move" with destinations "WS_9"', True)]
+    assert denied(audit) == [('allow = "move", destinations = "WS_9"', True)]
 
 
 def test_get_without_store() -> None:
@@ -309,7 +309,7 @@ def test_report_changes_nothing_and_records_all(tmp_path: Path, strict: bool, mo
                 association.dimse.send_msg(store_rq(CTImageStorage), 1)
                 wait_until(lambda: program.served.count("store") == 2, "it is served")
     assert program.served == ["store", "move WS_9", "store"]
-    missing = ['allow "get"', 'allow "store"', 'allow "store"', 'allow "move" with destinations "WS_9"', ""]
+    missing = ['allow = "get"', 'allow = "store"', 'allow = "store"', 'allow = "move", destinations = "WS_9"', ""]
     assert denied(tmp_path / "audit.jsonl") == [(one, False) for one in missing]
 
 
