@@ -67,13 +67,21 @@ def test_a_refused_request_is_answered_and_told_once() -> None:
         assert viewer.judge(7, move(b"ARCHIVE2", number)) == refused(7, move(b"ARCHIVE2", number))
         assert viewer.judge(7, move(b"CT1", number)) == refused(7, move(b"CT1", number))
         assert viewer.judge(7, move(b"ws_1", number)) == refused(7, move(b"ws_1", number))
-    assert viewer.denied == {"store": 2, "move ARCHIVE2": 2, "move CT1": 2, "move ws_1": 2}
+        assert viewer.judge(7, move(b'A"', number)) == refused(7, move(b'A"', number))
+        assert viewer.judge(7, move(b"*", number)) == refused(7, move(b"*", number))
+        assert viewer.judge(7, move(b"own", number)) == refused(7, move(b"own", number))
+    assert viewer.denied == dict.fromkeys(
+        ("store", "move ARCHIVE2", "move CT1", "move ws_1", 'move A"', "move *", "move own"), 2
+    )
     assert viewer.used == {}
     assert viewer.told == [
         Denial("store", "C-STORE-RQ", 'allow = "store"'),
         Denial("move", "C-MOVE-RQ", 'allow = "move", destinations = "ARCHIVE2"'),
         Denial("move", "C-MOVE-RQ", 'allow = "move", destinations = "own"'),
         Denial("move", "C-MOVE-RQ", 'allow = "move", destinations = "ws_1"'),
+        Denial("move", "C-MOVE-RQ", r'allow = "move", destinations = "A\""'),
+        Denial("move", "C-MOVE-RQ", 'another destination: in a rule "*" means others'),
+        Denial("move", "C-MOVE-RQ", 'another destination: in a rule "own" means others'),
     ]
 
 
@@ -105,6 +113,7 @@ def test_a_context_may_stand_for_other_classes() -> None:
         (1, c.CREATE, FILM_SESSION),
         (1, c.N_SET, GRAYSCALE_BOX),
         (1, c.EVENT_REPORT | c.RSP, b"1.2.840.10008.5.1.1.16"),
+        (1, c.EVENT_REPORT | c.RSP, b""),
         (3, c.FIND, UPS_PUSH),
         (3, c.ACTION, UPS_PUSH),
         (3, c.CANCEL, b""),

@@ -8,6 +8,7 @@ Rule 3: what is remembered is bounded, whatever the client sends.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from typing import NamedTuple
 from ..wire.dimse import CommandField, CommandSet, refused_response
 from ..wire.items import malformed
 from .rights import Rights
+from .rule import OWN
 from .services import SERVICE_OF, SERVICES, named_on, requests_of, word_of
 
 MOST_KINDS = 64
@@ -35,8 +37,17 @@ class Denial(NamedTuple):
 
 
 def grant(service: str, destination: str = "") -> str:
-    """What a rule says that allows this, as in the file."""
-    return f'allow = "{service}"' + (f', destinations = "{destination}"' if destination else "")
+    """What a rule says that allows this, as in the file; JSON's quotes are TOML's."""
+    return f'allow = "{service}"' + (f", destinations = {json.dumps(destination)}" if destination else "")
+
+
+def _grant_of(service: str, destination: str, own: str) -> str:
+    """What would allow a C-MOVE to this destination, and to no other."""
+    if destination == own:
+        return grant(service, OWN)
+    if destination == OWN or "*" in destination:  # which a client may call it, so that somebody writes it into a rule
+        return f"another destination: in a rule {json.dumps(destination)} means others"
+    return grant(service, destination)
 
 
 class _Context(NamedTuple):
@@ -122,7 +133,7 @@ class Operations:
         if message.command is _MOVE:
             kind = f"{word} {destination}"
             granted = granted and all(rights.may_move(sop_class, destination) for sop_class in classes)
-            missing = grant(word, "own" if destination == self._calling_ae_title else destination)
+            missing = _grant_of(word, destination, self._calling_ae_title)
         if granted:
             self._pass(message, kind)
             return None
