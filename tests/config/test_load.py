@@ -323,7 +323,8 @@ def test_a_wrong_grant_is_told_with_its_place(tmp_path: Path, allow: str, messag
         RULES,
         add('name = "clinical"', 'rules = "report"'),
         add('name = "clinical"', 'rules = "enforce"', RULES),
-        RULES + 'listeners = "clinical"\nupstreams = "pacs"\ncalled_ae_titles = ["ORTH*"]\n',
+        swap('["ORTHANC"]', '["A", "ORTHANC"]', RULES)
+        + 'listeners = "clinical"\nupstreams = "pacs"\ncalled_ae_titles = ["ORTH*"]\n',
         swap('["echo", "worklist"]', '["echo", "move"]\ndestinations = ["own", "WS_*"]', RULES),
         swap('["echo", "worklist"]', '"hanging-protocol"\ndestinations = "*"', RULES),
         RULES + 'groups = "x"\nattributes = { a = "b", c = ["d", "e"] }\nnetworks = ["10.1.2.3", "fd00::/8"]\n',
