@@ -84,7 +84,8 @@ _PRINT = (
     | _with("5.1.1.4 5.1.1.4.1 5.1.1.4.2 5.1.1.15", _SET)  # image boxes, annotation box
     | _with("5.1.1.14 5.1.1.16", _REPORT, _READ)  # print job, printer
     | _with("5.1.1.16.376", _READ)
-    | _with("5.1.1.22 5.1.1.23 5.1.1.24 5.1.1.24.1", _CREATE, _SET, _DELETE)  # look-up tables, overlay boxes
+    | _with("5.1.1.22 5.1.1.24 5.1.1.24.1", _CREATE, _SET, _DELETE)  # VOI LUT box, overlay boxes
+    | _with("5.1.1.23", _CREATE, _DELETE)  # presentation LUT
     | _with("5.1.1.26", _REPORT, _READ, _ACTION)  # print queue
     | _with("5.1.1.31", _CREATE, _DELETE, _ACTION)  # pull print request
 )  # PS3.4 H.4
