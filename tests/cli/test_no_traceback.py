@@ -27,9 +27,10 @@ FILES: list[tuple[str, ...]] = [
     ("ask", "--jwt", "PATH"), ("ask", "--user", "a", "--passcode-file", "PATH"), ("ask", "--certificate", "PATH"),
     ("echo", "127.0.0.1:1", "--saml", "PATH"), ("echo", "127.0.0.1:1", "--tls", "--ca", "PATH"),
     ("echo", "127.0.0.1:1", "--tls", "--certificate", "PATH"), ("jwt", "inspect", "PATH"), ("saml", "inspect", "PATH"),
+    ("rules", "suggest", "--from", "PATH"),
     ("passcode", "import", "PATH"), ("passcode", "add", "bo", "--generate", "--file", "PATH/content/below"),
 ]  # fmt: skip
-PRINTING: list[tuple[str, ...]] = [("--version",), ("plugins",), ("help", "ask")]
+PRINTING: list[tuple[str, ...]] = [("--version",), ("plugins",), ("help", "ask"), ("rules", "services")]
 
 
 @pytest.fixture(params=["a folder", "below a file", "a name too long", "a loop", "nothing"])

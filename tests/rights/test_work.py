@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from dicomgate.cli.suggestion import in_toml
 from dicomgate.events.audit import record
 from dicomgate.events.events import (
     Cause,
@@ -22,6 +26,8 @@ from dicomgate.events.events import (
     ReasonClass,
     Refused,
 )
+from dicomgate.rights.suggest import suggested
+from dicomgate.rights.table import RuleTable
 from dicomgate.rights.work import ANY, Client, Done, Use, Work, work_of
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -154,6 +160,27 @@ def test_lines_that_are_no_records() -> None:
     found = work_of([*broken, *lines(association())])
     assert found.associations == 1
     assert {reason.split()[0]: count for reason, count in found.left_out.items()} == {"lines": 8, "records": 7}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["…", "*", "\x7f", "\ud800"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_whatever_a_record_says_the_suggestion_loads(data: st.DataObject) -> None:
+    events = [*association(used={"move WS_1": 1}), *association(CT1._replace(id="c"), groups=())]
+    records = [{**record(event), "node": "gate"} for event in events]
+    for _ in range(data.draw(st.integers(1, 3))):
+        changed = data.draw(st.sampled_from(records))
+        changed[data.draw(st.sampled_from(sorted(changed)))] = data.draw(JSON)
+    found = work_of([json.dumps(one).encode() for one in records])
+    tables = tomllib.loads(in_toml(found, suggested(found.clients))).get("rule", [])
+    assert all(RuleTable.model_validate(table).rule.authenticators for table in tables)
+    assert len(tables) <= 3
 
 
 def test_only_what_ended_since_then() -> None:

@@ -18,7 +18,8 @@ from .services import SERVICES, requests_of
 
 EVERYTHING = "*"
 """In `allow`: all that the PACS allows, also what no service has."""
-_UID = re.compile(r"(?=.{1,64}$)(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))+")  # PS3.5 9.1
+UID = re.compile(r"(?=.{1,64}$)(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))+")  # PS3.5 9.1
+"""What a rule takes for a SOP class."""
 
 
 def _as_list(value: object) -> object:
@@ -26,7 +27,7 @@ def _as_list(value: object) -> object:
 
 
 def _service(word: str) -> str:
-    if word in SERVICES or word == EVERYTHING or _UID.fullmatch(word):
+    if word in SERVICES or word == EVERYTHING or UID.fullmatch(word):
         return word
     raise ValueError(f"no service is called {word!r}{nearest(word, SERVICES)}; `dicomgate rules services` prints them")
 

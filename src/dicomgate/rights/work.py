@@ -7,26 +7,26 @@ cut, or of an AE title with a `*` in it, would concern others than it seems to.
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import Any, NamedTuple
 
 from ..kit.networks import read_address
 from ..kit.text import is_ae_title, is_name
 from ..wire.dimse import CommandField
+from .operations import OTHER
 from .rule import OWN
 from .services import SERVICES, requests_of, word_of
+from .table import UID
 
 _CUT = "…"
 """The last character of a text that the audit had cut (events/audit.py)."""
 ANY = "*"
 _MOST_OPEN = 100_000
 """So many associations may be open at a time; the gateway's own limit is far lower."""
-_UID = re.compile(r"[0-9.]{1,64}")
 
 
 class Client(NamedTuple):
@@ -138,7 +138,7 @@ _MANY = "associations with more kinds of requests than a record holds"
 
 def _close(work: Work, association: _Association | None, record: Mapping[str, Any], since: datetime | None) -> None:
     """Take over what is known of an association that has ended. Raises the errors of a line that is no record."""
-    time = datetime.fromisoformat(record["time"])
+    time = datetime.fromisoformat(record["time"]).astimezone(UTC)
     if since is not None and time < since:
         return
     if association is None or association.accepted is None:
@@ -159,7 +159,7 @@ def _close(work: Work, association: _Association | None, record: Mapping[str, An
     done.unobserved += used is None
     done.used |= uses
     if used is not None:
-        done.accepted |= {word_of(one) for one in association.accepted}
+        done.accepted |= set(filter(_is_service, map(word_of, association.accepted)))
     work.associations += 1
     work.left_out[_LAWLESS] += association.lawless
     work.first = time if work.first is None else min(work.first, time)
@@ -173,6 +173,8 @@ class _LeftOutError(Exception):
 def _client(record: Mapping[str, Any], groups: frozenset[str]) -> Client:
     names = {one for one in (record["user"], *groups) if one is not None and one[-1:] == _CUT}
     where = record["authenticator"], record["upstream"]
+    if not all(map(is_name, where)):
+        raise TypeError
     known = groups - names
     if not known and record["identity_type"] is None and not groups:
         title = _nameable(record["calling_ae_title"])
@@ -206,11 +208,22 @@ def _uses(kinds: Iterable[str], title: str) -> set[Use]:
     """What the counted requests need."""
     uses = set()
     for kind in kinds:
-        service, _, destination = kind.partition(" ")
-        if service not in SERVICES and not _UID.fullmatch(service):
-            raise _LeftOutError(_MANY if kind == "other" else _NO_NAME)
+        if kind == OTHER:
+            raise _LeftOutError(_MANY)
+        word, _, destination = kind.partition(" ")
+        service = _service(word)
         uses.add(Use(service, _nameable(destination), destination == title) if destination else Use(service))
     return uses
+
+
+def _is_service(word: str) -> bool:
+    return word in SERVICES or UID.fullmatch(word) is not None
+
+
+def _service(word: str) -> str:
+    if not _is_service(word):
+        raise _LeftOutError(_NO_NAME)
+    return word
 
 
 def _by_contexts(accepted: frozenset[bytes]) -> set[Use]:
@@ -221,4 +234,6 @@ def _by_contexts(accepted: frozenset[bytes]) -> set[Use]:
     requests = {one: requests_of(one) for one in accepted}
     if any(CommandField.C_GET_RQ in those for those in requests.values()):
         requests = {one: those for one, those in requests.items() if those != {CommandField.C_STORE_RQ}}
-    return {Use(word_of(one), ANY if CommandField.C_MOVE_RQ in those else "") for one, those in requests.items()}
+    return {
+        Use(_service(word_of(one)), ANY if CommandField.C_MOVE_RQ in those else "") for one, those in requests.items()
+    }
