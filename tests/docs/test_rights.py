@@ -13,7 +13,7 @@ import pytest
 
 from dicomgate.association.admission import nothing_granted
 from dicomgate.auth.loading import installed
-from dicomgate.events.events import Denied, Facts, Refused
+from dicomgate.events.events import Denied, Established, Facts, Refused
 from dicomgate.events.log import write_log
 from dicomgate.rights.operations import Denial
 from dicomgate.rights.rights import Rights
@@ -68,9 +68,13 @@ def test_there_are_three_and_every_service_is_one_that_there_is() -> None:
 def test_the_lines_of_the_log_are_those_that_the_gateway_writes(caplog: pytest.LogCaptureFixture) -> None:
     bob = Facts("c52e08d1f7a6", "reading", "192.0.2.23", 51022, "WS_4", "ARCHIVE", 2, "bob", "bob", "staff", "pacs")
     denial, now = Denial("move", "C-MOVE-RQ", 'allow = "move", destinations = "WS_1"'), datetime.now(UTC)
+    caplog.set_level("INFO")
+    write_log(
+        Established(bob, now, ("1.2.840.10008.1.1", "1.2.840.10008.5.1.4.1.2.2.1"), (), (), ("store", "worklist"))
+    )
     write_log(Denied(bob, now, *denial, enforced=True, rules=("readers",)))
     refuse = nothing_granted((Denial("store", "presentation context", 'allow = "store"'),), Rights(rules=("readers",)))
     early = bob._replace(id="886c6b763472", port=51040, upstream="")
     write_log(Refused(early, now, str(refuse.refusal), refuse.reason, refuse.reason_class))
-    shown = [line for block in blocks(PAGE, "text") for line in block.text.splitlines() if line.startswith("WARNING")]
-    assert [f"WARNING {message}" for message in caplog.messages] == shown
+    shown = [block.text.strip() for block in blocks(PAGE, "text") if block.text.startswith(("INFO", "WARNING"))]
+    assert [f"{record.levelname} {record.message}" for record in caplog.records] == shown
