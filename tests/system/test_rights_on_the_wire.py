@@ -60,13 +60,14 @@ def common(sop_class: bytes) -> bytes:
 ASKED = rq(
     role(CT, 0, 1),
     role(MR, 1, 1),
+    role(US, 1, 0),
     *map(extended, (GET_STUDIES, MOVE_STUDIES)),
     *map(common, (CT, US)),
     login(2, b"alice", ALICE),
     context=b"".join(context(number, sop_class) for number, sop_class in CLASSES.items()),
 )
 GRANTED = (1, 3, 5, 9)
-"""The others are a storage context without a role, and one for which there is no rule."""
+"""The others are a storage context that does not receive, and one for which there is no rule."""
 
 
 def test_what_is_not_granted_stays_with_the_gateway(gateway: StartGateway) -> None:
