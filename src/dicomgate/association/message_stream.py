@@ -19,6 +19,7 @@ from .pdv_stream import MOST_HEADERS, MOST_HELD, SHORT_PDU, Mark, PdvStream
 
 MOST_ANSWERS = 64
 """So many wait for the end of a message before the other side is not read."""
+_WHOLE = OF_COMMAND | LAST_FRAGMENT  # the message control header of a command set in one fragment
 _WORTH = 16  # headers that could be looked at while a message is judged
 _PDU_AND_PDV = Struct(">BxLLBB")  # as in pdv_stream, and the message control header
 
@@ -102,7 +103,7 @@ class MessageStream(PdvStream):
         # What passes is sure up to `safe`, the start of a PDU, or of a message that does not pass (yet).
         position, safe = start + self._scanned, start if self._withheld else -1
         headers = self._left if start else MOST_HEADERS
-        data, greatest = _Stage.DATA, self._greatest - 4
+        accepted, greatest = self._accepted, self._greatest - 4
         self._scanned = self.skipped = 0
         try:
             while True:
@@ -135,27 +136,29 @@ class MessageStream(PdvStream):
                         self._check_length(HEADER.unpack_from(buffer, position)[1])
                     break
                 _, length, pdv_length, context, control = _PDU_AND_PDV.unpack_from(buffer, position)
-                if (
-                    not control
-                    and self._stage is data
-                    and context == self._context
-                    and length == pdv_length + 4
-                    and 2 <= pdv_length <= greatest
-                    and not pdv_length & 1
-                ):
-                    # One PDV of the data set that fills its PDU, and is not the last: as in PdvStream.
+                if length == pdv_length + 4 and 2 <= pdv_length <= greatest and not pdv_length & 1:
+                    # One PDV that fills its PDU, as nearly all do: the same checks as below, without the calls.
                     whole = HEADER.size + length
-                    head = buffer[position : position + HEADER.size + PDV_HEADER]
-                    position += whole
-                    self.pdus += 1
-                    while headers and buffer.startswith(head, position, end):
-                        headers -= 1
+                    if self._stage is _Stage.DATA and context == self._context and not control & OF_COMMAND:
+                        head = buffer[position : position + HEADER.size + PDV_HEADER]
+                        position += whole
+                        self.pdus += 1
+                        self._last = bool(control & LAST_FRAGMENT)
+                        while not self._last and headers and buffer.startswith(head, position, end):
+                            headers -= 1
+                            self.pdus += 1
+                            position += whole
+                        self.control = control
+                        if position > end:
+                            self._in_fragment, position = position - end, end
+                        continue
+                    if control == _WHOLE and self._stage is _Stage.BETWEEN and left >= whole and accepted[context]:
+                        self._stage, self._context, self._last = _Stage.COMMAND, context, True
+                        self._command = buffer[position + HEADER.size + PDV_HEADER : position + whole]
+                        self.control = control
                         self.pdus += 1
                         position += whole
-                    self.control = control
-                    if position > end:
-                        self._in_fragment, position = position - end, end
-                    continue
+                        continue
                 self._enter_pdu(length)
                 self._enter_fragment(pdv_length, context, control)
                 position += HEADER.size + PDV_HEADER

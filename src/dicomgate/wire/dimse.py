@@ -36,9 +36,11 @@ _LONGEST_AE_TITLE = 16
 _ELEMENT = Struct("<HHL")  # implicit VR, little endian (PS3.7 6.3.1)
 _US = Struct("<H")
 _UL = Struct("<L")
+_NO_DATA_SET = _US.pack(NO_DATA_SET)
 _GROUP_LENGTH, _AFFECTED_CLASS, _REQUESTED_CLASS, _COMMAND_FIELD = 0x0000, 0x0002, 0x0003, 0x0100
 _MESSAGE_ID, _RESPONDED_TO, _MOVE_DESTINATION, _DATA_SET_TYPE = 0x0110, 0x0120, 0x0600, 0x0800
 _STATUS, _AFFECTED_INSTANCE = 0x0900, 0x1000
+_TYPE_OF_DATA_SET = _ELEMENT.pack(0, _DATA_SET_TYPE, _US.size)
 
 
 class CommandField(IntEnum):
@@ -129,12 +131,16 @@ class CommandSet(NamedTuple):
 
 def has_data_set(data: bytes) -> bool:
     """Whether a data set follows this command set, lawful or not. Raises PduError if it does not say."""
+    found = data.find(_TYPE_OF_DATA_SET)
+    if found >= 0 and data.find(_TYPE_OF_DATA_SET, found + 1) < 0 and len(data) > found + _ELEMENT.size + 1:
+        # A lawful command set has this element: what looks like it, and is there once, is the element.
+        return not data.startswith(_NO_DATA_SET, found + _ELEMENT.size)
     position = 0
     while position + _ELEMENT.size <= len(data):
         group, element, length = _ELEMENT.unpack_from(data, position)
         position += _ELEMENT.size
         if (group, element) == (0, _DATA_SET_TYPE) and length == _US.size <= len(data) - position:
-            return data[position : position + length] != _US.pack(NO_DATA_SET)
+            return not data.startswith(_NO_DATA_SET, position)
         position += length
     raise malformed("a command set without a Command Data Set Type")
 
