@@ -68,12 +68,12 @@ def test_whether_somebody_may(arguments: tuple[str, ...], status: int, said: str
 
 
 def test_rule_by_rule(may: Any) -> None:
-    rows = may("find", "--user", "bob", "--groups", "radiology,mta").stdout.splitlines()
+    rows = may("find", "--user", "bob", "--groups", "radiology, mta").stdout.splitlines()
     assert rows == [
         'readers\tdoes not match\tcalling_ae_titles: is "DICOMGATE", and must be "WS_*"',
         'alice\tdoes not match\tusers: is "bob", and must be "alice"',
         'ct-only\tdoes not match\tattributes: department is none, and must be "ct" or "mr"',
-        'chief\tdoes not match\tgroups: has "mta" or "radiology", and needs "chief"',
+        'chief\tdoes not match\tgroups: has "mta" and "radiology", and needs "chief"',
         "may: nothing",
     ]
     assert (

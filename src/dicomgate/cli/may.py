@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, NamedTuple
 
 import typer
@@ -86,7 +86,7 @@ def as_if(chain: Chain, who: IdentityOptions, groups: str, authenticator: str | 
         raise ConfigError(f"choose an --authenticator: {', '.join(names)}")
     if authenticator is not None and authenticator not in names:
         raise ConfigError(f"the listener asks no authenticator {authenticator!r}; it asks: {', '.join(names)}")
-    accept = Accept(who.user or "", frozenset(filter(None, groups.split(","))))
+    accept = Accept(who.user or "", frozenset(name for group in groups.split(",") if (name := group.strip())))
     return Admit(accept, authenticator or names[0], None)
 
 
@@ -96,7 +96,8 @@ def explain(asked: Wanted, who: Who, policy: Policy, rules: Sequence[RuleTable])
         typer.echo("may: everything that the PACS allows; there are no rules")
         return
     matching = [table for table in rules if not table.rule.miss(who)]
-    print_table(("rule", "answer", ""), [_row(table, who) for table in rules])
+    if rules:
+        print_table(("rule", "answer", ""), [_row(table, who) for table in rules])
     typer.echo(f"may: {', '.join(_allowed(matching)) or 'nothing'}")
     if not policy.enforce_rights:
         typer.echo(f'listener {policy.listener} has rules = "report": it only records what it would refuse')
@@ -122,16 +123,16 @@ def _missed(table: RuleTable, key: str, who: Who) -> str:
         return f"{name} is {_listed([] if has is None else [has])}, and must be {_listed(values)}"
     wants: Iterable[str] = getattr(table, key)
     if key == "groups":
-        return f"has {_listed(who.groups)}, and needs {_listed(wants)}"
+        return f"has {_listed(who.groups, ' and ')}, and needs {_listed(wants)}"
     has = who.address if key == "networks" else getattr(who, key.removesuffix("s"))
     return f"is {_listed([has] if has else [])}, and must be {_listed(wants)}"
 
 
-def _listed(names: Iterable[str]) -> str:
-    return " or ".join(quoted(name) for name in sorted(names)) or "none"
+def _listed(names: Iterable[str], between: str = " or ") -> str:
+    return between.join(quoted(name) for name in sorted(names)) or "none"
 
 
-def _allowed(tables: Iterable[RuleTable]) -> Iterator[str]:
+def _allowed(tables: Iterable[RuleTable]) -> list[str]:
     """What these rules allow together, each once, in their words."""
     found: dict[str, None] = {}
     for table in tables:
@@ -142,7 +143,7 @@ def _allowed(tables: Iterable[RuleTable]) -> Iterator[str]:
                 found[f"{word} to {' or '.join(table.destinations)}"] = None
             else:
                 found[word] = None
-    yield from found
+    return list(found)
 
 
 def _no(asked: Wanted, rights: Rights) -> str:
@@ -153,5 +154,6 @@ def _no(asked: Wanted, rights: Rights) -> str:
     elif any(map(rights.grants, asked.classes)):
         told = "the client receives a C-MOVE-RSP with 0124H (Refused: Not authorized), and the association goes on"
     else:
-        told = "the client's presentation contexts for it are answered with result 1 (user-rejection)"
+        told = "the client's presentation contexts for it are answered with result 1 (user-rejection); "
+        told += f"if it proposes nothing else, it receives {NO_CONTEXT}"
     return f"no: no rule that matches allows {asked}; {told}"
