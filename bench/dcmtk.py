@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydicom.uid import MultiFrameGrayscaleWordSecondaryCaptureImageStorage
 
-from dicomgate.testing.slices import ct_images
+from dicomgate.testing.slices import SIDE, ct_images, ct_slice
 
 from .processes import BenchError, free_port, running, wait_until_listening
 
@@ -55,10 +55,10 @@ def store(port: int, file: Path, count: int, *, no_delay: bool) -> float:
     return seconds
 
 
-def make_slice(folder: Path) -> Path:
-    """A CT slice of 512 KiB."""
+def make_slice(folder: Path, rows: int = SIDE) -> Path:
+    """A CT slice of 512 KiB; with half as many rows, of 128."""
     path = folder / "slice.dcm"
-    next(iter(ct_images(1))).save_as(path, enforce_file_format=True)
+    ct_slice(path, rows=rows)
     return path
 
 

@@ -9,6 +9,8 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+from dicomgate.testing.slices import SIDE
+
 from . import bulk, idle, storescu
 from .contestants import HAPROXY_256, Contestant, gateway, make_certificate, relays
 from .dcmtk import make_slice, prepare, storescp
@@ -30,15 +32,15 @@ _MEMORY, _ADDED = 0.8, "limited rights, added"
 
 def run(options: Options, folder: Path) -> list[Comparison]:
     """Bulk data, C-STOREs, storescu, idle associations, and the single steps."""
-    return [*_bulk(options, folder), *_storescu(options, folder), _idle(options, folder), steps(options)]
+    return [*_bulk(options, folder), _storescu(options, folder), _idle(options, folder), steps(options)]
 
 
 def _bulk(options: Options, folder: Path) -> list[Comparison]:
-    total, objects = (64 << 20, 40) if options.quick else (3 << 30, 8000)
+    total, objects = (64 << 20, 40) if options.quick else (3 << 30, 4000)
     loads = {
         "PDUs of 16 KiB, without answers": bulk.blocks(16 * KIB, total),
-        "C-STOREs of 128 KiB, PDUs of 16 KiB": bulk.stores(128 * KIB, 16 * KIB, objects),
-        "C-STOREs of 512 KiB, PDUs of 128 KiB": bulk.stores(512 * KIB, 128 * KIB, objects // 2),
+        "C-STOREs of 512 KiB, PDUs of 16 KiB": bulk.stores(512 * KIB, 16 * KIB, objects),
+        "C-STOREs of 512 KiB, PDUs of 128 KiB": bulk.stores(512 * KIB, 128 * KIB, objects),
     }
     with ExitStack() as stack:
         server = stack.enter_context(pacs(folder, make_certificate(folder)))
@@ -46,14 +48,14 @@ def _bulk(options: Options, folder: Path) -> list[Comparison]:
         return [bulk.compare(title, contestants, load, _BARS, options, _REFERENCES) for title, load in loads.items()]
 
 
-def _storescu(options: Options, folder: Path) -> list[Comparison]:
+def _storescu(options: Options, folder: Path) -> Comparison:
     prepare()
-    count = 40 if options.quick else 2000
+    count, file = 40 if options.quick else 4000, make_slice(folder, SIDE // 2)
     with ExitStack() as stack:
         port = stack.enter_context(storescp(folder, no_delay=True))
         contestants = _contestants(stack, folder, port)
-        title = f"storescu, {count:,} slices of 512 KiB"
-        return [storescu.compare(title, contestants, make_slice(folder), count, _BARS, options, _REFERENCES)]
+        title = f"storescu, {count:,} slices of 128 KiB"
+        return storescu.compare(title, contestants, file, count, _BARS, options, _REFERENCES)
 
 
 def _contestants(stack: ExitStack, folder: Path, upstream: int) -> dict[str, Contestant]:
