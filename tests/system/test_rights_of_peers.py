@@ -117,6 +117,7 @@ def test_does_what_is_granted_and_nothing_else(bench: Bench, client: str, who: s
             assert conversation.by(client=False) == REJECTED, operation
             continue
         at_pacs = heard.pop(0)
+        assert at_pacs.pdus[0].pdu[10:26].decode().strip() == called  # the PACS's own partition
         if expected[operation] == DONE:
             assert after_the_first(conversation) == after_the_first(at_pacs), operation
         elif expected[operation] == WITHHELD:
