@@ -118,9 +118,12 @@ OWN = {"allow": "move", "destinations": ["own"]}
     ("rule", "said"),
     [
         (OWN, 'destinations = "own" without calling_ae_titles: a client chooses'),
-        (OWN | {"calling_ae_titles": ["A", "*"]}, 'destinations = "own" without calling_ae_titles: a client chooses'),
+        (OWN | {"calling_ae_titles": ["A", "**"]}, 'destinations = "own" without calling_ae_titles: a client chooses'),
         (OWN | {"calling_ae_titles": ["A", "WS_*"]}, ""),
         (OWN | {"destinations": "TEACHING"}, ""),
+        (OWN | {"destinations": "OWN"}, "destinations: 'OWN' is an AE title; the client's own is written 'own'"),
+        ({"groups": ["ward-*"], "authenticators": "staff"}, "groups: 'ward-*' is taken letter by letter: only in AE"),
+        ({"users": ["alice", "b*"], "authenticators": "staff"}, "users: 'b*' is taken letter by letter"),
         (
             {"allow": "1.2.840.10008.5.1.4.1.1.999"},
             "1.2.840.10008.5.1.4.1.1.999 is no SOP class of DICOM that is known",
@@ -129,9 +132,9 @@ OWN = {"allow": "move", "destinations": ["own"]}
     ],
 )
 def test_what_was_probably_not_meant(rule: dict[str, Any], said: str) -> None:
-    found = doubts(rule)
+    found = doubts(REST, rule)
     assert len(found) == bool(said)
-    assert all(line.startswith(f"rule r0: {said}") for line in found)
+    assert all(line.startswith(f"rule r1: {said}") for line in found)
 
 
 def test_a_listener_where_nobody_may_do_anything() -> None:

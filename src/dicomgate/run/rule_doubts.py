@@ -29,7 +29,9 @@ def doubts_of_rules(tables: Tables, asked: Mapping[str, Set[str]]) -> Iterator[s
         if doubt := _of_listener(listener, living, asked[listener.name], limited=bool(rules)):
             yield f"listener {listener.name}: {doubt}"
     for table, rule in zip(tables.rule, rules, strict=True):
-        for doubt in [dead[rule.name]] if rule.name in dead else [*_of_grant(table), *_adds_nothing(rule, living)]:
+        for doubt in (
+            [dead[rule.name]] if rule.name in dead else [*_probably_not_meant(table), *_adds_nothing(rule, living)]
+        ):
             yield f"rule {rule.name}: {doubt}"
 
 
@@ -53,12 +55,20 @@ def _never_matches(rule: Rule, upstreams: Sequence[UpstreamTable], asked: Mappin
     return ""
 
 
-def _of_grant(table: RuleTable) -> Iterator[str]:
-    if OWN in (table.destinations or ()) and "*" in (table.calling_ae_titles or "*"):
+def _probably_not_meant(table: RuleTable) -> Iterator[str]:
+    destinations, calling = table.destinations or (), table.calling_ae_titles or [ANY_AE_TITLE]
+    if OWN in destinations and any(not title.strip("*") for title in calling):
         yield (
             'destinations = "own" without calling_ae_titles: a client chooses its calling AE title itself, and with it '
             "where it may move to; name the AE titles that these clients have"
         )
+    for title in destinations:
+        if title.lower() == OWN != title:
+            yield f"destinations: {title!r} is an AE title; the client's own is written {OWN!r}, in lower case"
+    for key in ("users", "groups"):
+        for name in getattr(table, key) or ():
+            if "*" in name:
+                yield f"{key}: {name!r} is taken letter by letter: only in AE titles * stands for other characters"
     for word in table.allow:
         if word.startswith(_STANDARD) and word.encode() not in SERVICE_OF:
             yield f"{word} is no SOP class of DICOM that is known here: it is taken for one of storage"
