@@ -162,6 +162,15 @@ BROKEN = {
     ),
     "an endless command set": (raw.p_data(raw.pdv(1, bytes(1000), 1)) * 70, "more than 65536 bytes"),
     "an endless command set of nothing": (raw.p_data(raw.pdv(1, b"", 1)) * 6000, "more than 65536 bytes"),
+    "a data set after the data set": (
+        message(1) + raw.p_data(raw.pdv(1, b"data", 2)) * 2,
+        "where a command set must begin",
+    ),
+    "an odd fragment of a data set": (message(1)[:-16] + raw.p_data(raw.pdv(1, b"abc", 0)), "of 5 bytes"),
+    "a fragment of a data set without its header": (
+        message(1)[:-16] + raw.pdu(4, bytes(4)) + bytes((1, 0)),
+        "P-DATA-TF of 4 bytes",
+    ),
     "an odd PDV": (raw.p_data(raw.pdv(1, b"abc", 1)), "of 5 bytes"),
     "a context that was not accepted": (raw.p_data(raw.pdv(7, b"ab", 1)), "was not accepted"),
 }
@@ -181,6 +190,14 @@ def test_what_is_no_sequence_of_messages_is_a_violation(name: str, size: int) ->
     assert why in close.detail
     assert (message(9) + bad).startswith(talk.received[UPSTREAM])
     assert len(talk.received[UPSTREAM]) < len(message(9) + bad)
+
+
+def test_a_data_set_keeps_to_the_maximum_length() -> None:
+    talk = Judged(maximum_length=200)
+    fits = message(1)[:-16] + raw.p_data(raw.pdv(1, bytes(194), 0))
+    assert talk.send(CLIENT, fits) == []
+    assert talk.send(CLIENT, raw.p_data(raw.pdv(1, bytes(196), 0)))[0] == do.Abort(UPSTREAM, INVALID_PARAMETER.encode())
+    assert talk.received[UPSTREAM] == fits
 
 
 @pytest.mark.parametrize("size", [5, 1_000_000])
