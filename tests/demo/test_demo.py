@@ -112,7 +112,7 @@ def test_all_rows_are_right(
     missing = "a KDC (apt-get install krb5-kdc" if find_spec("gssapi") else "the kerberos plugin"
     assert (f"Kerberos are left out: they need {missing}" in text) is not kerberos
     assert not [name for name in os.environ if name.startswith("KRB5")]
-    assert ("6 slices, 3.1 MB in " if kerberos else "5 slices, 2.6 MB in ") in text
+    assert ("6 slices, 3.2 MB in " if kerberos else "5 slices, 2.6 MB in ") in text
     assert 'accepted by staff as modality; no rule has allow = "move"' in text
     log = (tmp_path / "demo" / folder.LOG).read_text("utf-8")
     assert re.search("established: .* DEMO_CLIENT -> DEMO_PACS", log)

@@ -78,7 +78,7 @@ certificates = ["{PROVIDER_CERTIFICATE}"]
 [[rule]]
 name = "technicians"
 authenticators = ["staff"]
-users = ["{USER}"]
+users = ["{USER}", "alice"]        # alice can be added by hand, with --keep
 allow = "*"
 
 [[rule]]

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ..wire.reject_abort import AssociateReject
 from .client import Visit
-from .folder import AUDIT, CONFIGURATION, DENIED, PACS, SLICE
+from .folder import AUDIT, CONFIGURATION, DENIED, PACS, SLICE, VIEWER
 from .pacs import Sighting
 from .scenarios import SUCCESS, Accepted, Answer, Login, Scenario
 
@@ -130,17 +130,19 @@ By hand, in front of your own PACS:
 
 
 def by_hand_here(folder: Path, address: tuple[str, int], login: Login) -> str:
-    """While PACS and gateway go on serving: what to try. Only this text shows the passcode."""
+    """While PACS and gateway go on serving: what to try. Only this text shows the passcodes."""
     host, port = address
     return f"""\
 The gateway serves on {host}:{port} until Ctrl-C; the files stay in {folder}.
-The user is {login.user}, the passcode {login.passcode}. By hand, in another terminal:
+The user is {login.user}, the passcode {login.passcode}; a {VIEWER}, who may not store, has {login.others[VIEWER]}.
+By hand, in another terminal:
 
   cd {folder}
   dicomgate check                          # what is wrong with {CONFIGURATION}, with file, line and key
   dicomgate passcode add alice             # asks for the passcode; alice can log in at once
   dicomgate echo {host}:{port} -r --user {login.user} --called {PACS}
   storescu -usr {login.user} -pwd {login.passcode} -aec {PACS} {host} {port} {SLICE}
+  storescu -usr {VIEWER} -pwd {login.others[VIEWER]} -aec {PACS} {host} {port} {SLICE}
   tail -f {AUDIT}                      # who was admitted, who was not, and why
 
 For a gateway in front of your own PACS: dicomgate init, dicomgate check, dicomgate serve."""
