@@ -33,7 +33,7 @@ REQUEST = AssociateRequest(
     "ORTHANC",
     "WS_1",
     tuple(ProposedContext(number, sop_class, (IMPLICIT,)) for number, sop_class in CONTEXTS.items()),
-    Negotiation(256, role_selections=(RoleSelection(c.CT, 1, 1),)),
+    Negotiation(100, role_selections=(RoleSelection(c.CT, 1, 1),)),
     ALICE,
 )
 VIEWER = Rights(
@@ -175,7 +175,7 @@ def test_a_request_that_is_not_granted_is_answered_and_the_association_goes_on(n
     gated = Gated(VIEWER)
     talk, relay = conversation(gated)
     find = message(3, c.command_set(c.FIND, c.FIND_STUDIES, 5), b"keys")
-    answer = refused_response(CommandSet.parse(command), context, 256)
+    answer = refused_response(CommandSet.parse(command), context, 100)
     for alternation in range(50):
         talk.send(CLIENT, find + message(context, command, b"data")[:-1])
         assert bytes(talk.received[CLIENT]) == answer * alternation, "no answer before the last fragment"
@@ -238,7 +238,8 @@ def test_what_would_have_been_refused_is_told_and_counted() -> None:
 
 
 def test_what_would_have_been_aborted_ends_the_observation_alone() -> None:
-    mixed = raw.p_data(*[raw.pdv(1, c.command_set(c.ECHO, c.VERIFICATION, number), 3) for number in (1, 2)])
+    command = c.command_set(c.ECHO, c.VERIFICATION)
+    mixed = raw.p_data(raw.pdv(1, command[:-2], 1)) + raw.p_data(raw.pdv(1, command[-2:], 3), raw.pdv(1, b"ab", 1))
     for side in (CLIENT, UPSTREAM):
         gated = Gated(VIEWER, enforce=False)
         talk, _ = conversation(gated)
@@ -263,3 +264,11 @@ def test_a_flood_of_small_messages_is_observed_in_several_turns() -> None:
     assert relay.operations is not None
     assert relay.operations.used == {"echo": 500}
     assert turns >= 10
+
+
+@pytest.mark.parametrize("enforce", [True, False])
+def test_each_direction_keeps_to_the_maximum_length_of_its_receiver(enforce: bool) -> None:
+    talk, _ = conversation(Gated(VIEWER, enforce))
+    long = message(3, c.command_set(c.FIND | c.RSP, c.FIND_STUDIES, change={0x0800: c.us(1)}), bytes(200))
+    assert talk.send(CLIENT, long) == []
+    assert talk.send(UPSTREAM, long)[:1] == [do.Abort(CLIENT, INVALID_PARAMETER.encode())]

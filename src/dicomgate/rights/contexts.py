@@ -44,9 +44,11 @@ class Narrowed(NamedTuple):
 
 def narrowed(request: AssociateRequest, rights: Rights) -> Narrowed:
     """What of a request is granted. The answers to all other contexts are added to its `refused`."""
+    if rights.everything:
+        return Narrowed(request, ())
     asked = set(map(_SOP_CLASS, request.contexts))
     withheld = asked - rights.classes
-    if rights.everything or not withheld:
+    if not withheld:
         return Narrowed(request, ())
     roles = request.negotiation.role_selections
     sent = {sop_class for sop_class, scu, _ in roles if scu}
