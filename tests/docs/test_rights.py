@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from dicomgate import PluginError
 from dicomgate.association.admission import nothing_granted
-from dicomgate.auth.loading import installed
+from dicomgate.auth.loading import find
 from dicomgate.events.events import Denied, Established, Facts, Refused
 from dicomgate.events.log import write_log
 from dicomgate.rights.operations import Denial
@@ -40,8 +41,11 @@ def test_the_examples_answer_as_the_page_says(
     number: int, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     block, questions = examples()[number]
-    if missing := set(re.findall(r'^use = "(\w+)"', block.text, re.MULTILINE)) - set(installed()):
-        pytest.skip(f"not installed: {', '.join(missing)}")
+    for use in re.findall(r'^use = "(\w+)"', block.text, re.MULTILINE):
+        try:
+            find(use)
+        except PluginError as error:
+            pytest.skip(str(error))
     monkeypatch.chdir(tmp_path)
     Path("dicomgate.toml").write_text(block.text, "utf-8")
     shutil.copy(certificates.server.certificate, "gate.pem")
