@@ -50,6 +50,7 @@ FORGIVEN = {
     "an empty Requested SOP Class UID": (changed(c.STORE, {3: b""}), STORE),
     "the same SOP class twice": (changed(c.STORE, {3: c.CT + b"\0"}), STORE),
     "an element that the standard does not know": (changed(c.STORE, {0x1040: b"ab", 0xFFFE: b""}), STORE),
+    "two Attribute Identifiers": (changed(c.STORE, {0x0901: bytes(4), 0x1005: bytes(8)}), STORE),
     "another Command Data Set Type": (changed(c.STORE, {0x0800: us(0x0102)}), STORE),
     "a title padded with spaces": (changed(c.MOVE, {0x0600: b"  WS_1  "}), MOVE),
     "a title as a C string": (changed(c.MOVE, {0x0600: b"WS_1\0\0"}), MOVE),
@@ -78,6 +79,9 @@ TWO_WAYS = {
     "an empty Command Group Length alone": element(0, b""),
     "bytes left over": STORE[12:] + b"\0\0\0",
     "a value that is cut off": STORE[12:-2],
+    "a Length to End of two bytes": changed(c.STORE, {0x0001: bytes(2)}),
+    "an Offending Element of two bytes": changed(c.STORE, {0x0901: bytes(2)}),
+    "an Attribute Identifier List of six bytes": changed(c.STORE, {0x1005: bytes(6)}),
     "an odd length": STORE[12:] + element(0x1040, b"abc") + element(0x1041, b"d"),
     "an undefined length": STORE[12:] + element(0x1040, b"", length=0xFFFF_FFFF),
     "a length that reads as a VR": STORE[12:] + element(0x1040, bytes(0x4F4C)),  # "LO"

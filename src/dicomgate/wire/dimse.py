@@ -30,6 +30,9 @@ NO_DATA_SET = 0x0101
 # for an explicit VR, and read other elements than these.
 _LONGEST_VALUE = 0x4000
 _LONGEST_UID = 64
+_IN_FOURS = (0x0001, 0x0901, 0x1005)
+"""Elements of UL and AT, whose values are of four bytes each. Of a value of two bytes some readers take four, and read
+other elements behind it: a C-ECHO-RQ for us is a C-STORE-RQ for them."""
 _MOST_ELEMENTS = 128  # the standard has 46; thousands of empty ones take milliseconds
 _LONGEST_AE_TITLE = 16
 
@@ -171,6 +174,9 @@ def _values(data: bytes) -> dict[int, bytes]:
             raise malformed(f"a command set of {_MOST_ELEMENTS} elements or more")
     except error:
         raise malformed("a command set with bytes left over") from None
+    for element in _IN_FOURS:
+        if len(values.get(element, b"")) % 4:
+            raise malformed(f"a command set whose element (0000,{element:04X}) is not of four bytes each")
     declared = values.get(_GROUP_LENGTH)
     if declared is not None and (len(declared) != _UL.size or _UL.unpack(declared)[0] != end - 12):
         raise malformed("a command set of another length than its Command Group Length")
