@@ -30,9 +30,8 @@ NO_DATA_SET = 0x0101
 # for an explicit VR, and read other elements than these.
 _LONGEST_VALUE = 0x4000
 _LONGEST_UID = 64
+# Of UL and AT, four bytes a value: where there are two, some readers take four, and read other elements behind them.
 _IN_FOURS = (0x0001, 0x0901, 0x1005)
-"""Elements of UL and AT, whose values are of four bytes each. Of a value of two bytes some readers take four, and read
-other elements behind it: a C-ECHO-RQ for us is a C-STORE-RQ for them."""
 _MOST_ELEMENTS = 128  # the standard has 46; thousands of empty ones take milliseconds
 _LONGEST_AE_TITLE = 16
 
@@ -203,17 +202,11 @@ def _sop_class(values: Mapping[int, bytes], command: CommandField, *, optional: 
     return affected or requested
 
 
+@lru_cache(maxsize=512)
 def _uid(value: bytes) -> bytes:
-    if not value:
-        return b""
     if len(value) > _LONGEST_UID:
         raise malformed(f"a command set with a SOP class UID of {len(value)} bytes")
-    return _padded_uid(value)
-
-
-@lru_cache(maxsize=512)
-def _padded_uid(value: bytes) -> bytes:
-    return read_uid(value, "the SOP class UID of a command set")
+    return read_uid(value, "the SOP class UID of a command set") if value else b""
 
 
 def _ae_title(value: bytes) -> str:
