@@ -26,14 +26,17 @@ Modules:
 
 from .contract import (
     Accept,
+    Admission,
     Attempt,
     Authenticator,
+    Credential,
     Decision,
     Identity,
     IdentityType,
     Once,
     Pass,
     Peer,
+    Presented,
     Probed,
     Reject,
     Unavailable,
@@ -45,9 +48,11 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Accept",
+    "Admission",
     "Attempt",
     "Authenticator",
     "ConfigError",
+    "Credential",
     "Decision",
     "DicomgateError",
     "Identity",
@@ -56,6 +61,7 @@ __all__ = [
     "Pass",
     "Peer",
     "PluginError",
+    "Presented",
     "Probed",
     "Reject",
     "StartError",

@@ -181,6 +181,56 @@ class Probed:
 Decision: TypeAlias = Accept | Reject | Pass | Unavailable
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """One admitted association, as a credential sees it before the upstream is asked.
+
+    `user`, `groups` and `attributes` are those of the `Accept`, `authenticator` is whose it is. AE titles are those that
+    the upstream will see. `identity` is the client's own, with its secret; None if it sent none. `expires_at` (aware) is
+    when that ends. `time` is now, aware, in UTC.
+    """
+
+    id: str
+    listener: str
+    upstream: str
+    authenticator: str
+    user: str
+    groups: frozenset[str]
+    attributes: Mapping[str, str]
+    calling_ae_title: str
+    called_ae_title: str
+    identity: Identity | None
+    time: datetime
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What the gateway presents to the upstream: a User Identity (PS3.7 D.3.3.7.1), in which it asks for a response or
+    not as the upstream's `positive_response` says.
+
+    `verify` is given the upstream's server response, the content of sub-item 59H, and returns "" or what is wrong with
+    it; None: there is nothing to verify. It is called in the event loop, and must not block. `expires_at` (aware): when
+    the credential ends; the association ends then too, unless the listener's `end_with_credential` is false.
+    """
+
+    identity: Identity
+    verify: Callable[[bytes], str] | None = field(default=None, repr=False, compare=False)
+    expires_at: datetime | None = None
+
+
+class Credential(Protocol):
+    """What an entry point of the group `dicomgate.credentials` makes from its configuration table.
+
+    `present` may be a plain method or an `async def`, as `authenticate` of an authenticator, with the same threads and
+    deadline. The optional members `__aenter__`, `__aexit__`, `answers_within` and `probe` are those of an authenticator.
+    """
+
+    def present(self, admission: Admission, /) -> Presented | Unavailable | Awaitable[Presented | Unavailable]:
+        """What to present for one association. Return `Unavailable` rather than raise an exception."""
+        ...
+
+
 class Authenticator(Protocol):
     """What an entry point of the group `dicomgate.authenticators` makes from its configuration table.
 
