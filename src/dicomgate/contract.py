@@ -185,9 +185,9 @@ Decision: TypeAlias = Accept | Reject | Pass | Unavailable
 class Admission:
     """One admitted association, as a credential sees it before the upstream is asked.
 
-    `user`, `groups` and `attributes` are those of the `Accept`, `authenticator` is whose it is. AE titles are those that
-    the upstream will see. `identity` is the client's own, with its secret; None if it sent none. `expires_at` (aware) is
-    when that ends. `time` is now, aware, in UTC.
+    `user`, `groups` and `attributes` are those of the `Accept`, `authenticator` is whose it is. AE titles are those
+    that the upstream will see. `identity` is the client's own, with its secret; None if it sent none. `expires_at`
+    (aware) is when that ends. `time` is now, aware, in UTC.
     """
 
     id: str
@@ -206,12 +206,12 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """What the gateway presents to the upstream: a User Identity (PS3.7 D.3.3.7.1), in which it asks for a response or
-    not as the upstream's `positive_response` says.
+    """What the gateway presents to the upstream: a User Identity (PS3.7 D.3.3.7.1).
 
-    `verify` is given the upstream's server response, the content of sub-item 59H, and returns "" or what is wrong with
-    it; None: there is nothing to verify. It is called in the event loop, and must not block. `expires_at` (aware): when
-    the credential ends; the association ends then too, unless the listener's `end_with_credential` is false.
+    Whether it asks for a response is not the credential's to say, but the upstream's `positive_response`. `verify` is
+    given the upstream's server response, the content of sub-item 59H, and returns "" or what is wrong with it; None:
+    there is nothing to verify. It is called in the event loop, and must not block. `expires_at` (aware): when the
+    credential ends; the association ends then too, unless the listener's `end_with_credential` is false.
     """
 
     identity: Identity
@@ -223,7 +223,8 @@ class Credential(Protocol):
     """What an entry point of the group `dicomgate.credentials` makes from its configuration table.
 
     `present` may be a plain method or an `async def`, as `authenticate` of an authenticator, with the same threads and
-    deadline. The optional members `__aenter__`, `__aexit__`, `answers_within` and `probe` are those of an authenticator.
+    deadline. The optional members `__aenter__`, `__aexit__`, `answers_within` and `probe` are as those of an
+    authenticator.
     """
 
     def present(self, admission: Admission, /) -> Presented | Unavailable | Awaitable[Presented | Unavailable]:

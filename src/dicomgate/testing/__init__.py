@@ -18,7 +18,7 @@ This module needs no pytest, and imports neither `plugin` nor what it starts.
 
 Modules:
 
-    attempts        Attempts as the gateway makes them, with a default for all that a test does not care about
+    attempts        Attempts and admissions as the gateway makes them, with a default for what a test leaves out
     checkpoint      A repair of pynetdicom, whose client can lose an answer that comes very soon
     clients         Three clients that log in: a small one of our own, pynetdicom, DCMTK's storescu
     commandline     `dicomgate ...` for the tests of commands: in this process, or in one of its own
@@ -43,7 +43,7 @@ Modules:
     peers/          The real peers of the system tests: programs and libraries of others, on loopback and free ports
 """
 
-from .attempts import attempt, jwt, kerberos, passcode, saml, username
+from .attempts import admission, attempt, jwt, kerberos, passcode, saml, username
 from .contract import AuthenticatorContract, ask
 
-__all__ = ["AuthenticatorContract", "ask", "attempt", "jwt", "kerberos", "passcode", "saml", "username"]
+__all__ = ["AuthenticatorContract", "admission", "ask", "attempt", "jwt", "kerberos", "passcode", "saml", "username"]

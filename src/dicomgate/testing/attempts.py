@@ -1,10 +1,12 @@
-"""Attempts as the gateway makes them, with a default for all that a test does not care about."""
+"""Attempts and admissions as the gateway makes them, with a default for what a test leaves out."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 
-from ..contract import Attempt, Identity, IdentityType, Peer
+from ..contract import Admission, Attempt, Identity, IdentityType, Peer
 
 VERIFICATION = "1.2.840.10008.1.1"
 
@@ -32,6 +34,38 @@ def attempt(
         listener=listener,
         abstract_syntaxes=abstract_syntaxes,
         time=time or datetime.now(UTC),
+    )
+
+
+def admission(
+    user: str = "alice",
+    *,
+    id: str = "test-1",  # noqa: A002 (the name of the field)
+    listener: str = "clinical",
+    upstream: str = "pacs",
+    authenticator: str = "staff",
+    groups: frozenset[str] = frozenset(),
+    attributes: Mapping[str, str] = MappingProxyType({}),
+    calling_ae_title: str = "MODALITY",
+    called_ae_title: str = "PACS",
+    identity: Identity | None = None,
+    time: datetime | None = None,
+    expires_at: datetime | None = None,
+) -> Admission:
+    """One admitted association, as a credential sees it. `time` is aware, and now by default."""
+    return Admission(
+        id=id,
+        listener=listener,
+        upstream=upstream,
+        authenticator=authenticator,
+        user=user,
+        groups=groups,
+        attributes=attributes,
+        calling_ae_title=calling_ae_title,
+        called_ae_title=called_ae_title,
+        identity=identity,
+        time=time or datetime.now(UTC),
+        expires_at=expires_at,
     )
 
 
