@@ -12,17 +12,23 @@ import dicomgate_jwt
 from dicomgate import ConfigError
 from dicomgate.kit import fetch
 from dicomgate.testing.page_contract import AuthenticatorPage, Keys
-from dicomgate.testing.pages import DOCS, authenticators, words
-from dicomgate_jwt import Introspection, Jwt, keys, response, sources, token
+from dicomgate.testing.pages import DOCS, authenticators, configurations, words
+from dicomgate_jwt import Introspection, Jwt, Minted, keys, response, sources, token
 from plugins.jwt.tests.mint import P256, key_set, written
 
-PAGE = DOCS / "jwt.md"
+PAGE, CREDENTIALS = DOCS / "jwt.md", DOCS / "credentials.md"
 
 
 class TestPage(AuthenticatorPage):
     page, package = PAGE, dicomgate_jwt
     keys = (Keys(Jwt, under="Configuration"), Keys(Introspection, under="Tokens that only the provider can read"))
     words = {"the system's": None, "the host name": None, "all for that kind of keys": ()}  # noqa: RUF012
+
+
+class TestCredentials(AuthenticatorPage):
+    page, package, logs = CREDENTIALS, dicomgate_jwt, False
+    keys = (Keys(Minted, under="minted"),)
+    words = {"the system's": None}  # noqa: RUF012
 
 
 def test_the_tables_of_the_page_make_authenticators(tmp_path: Path) -> None:
@@ -41,6 +47,14 @@ def _options(table: dict[str, Any], folder: Path) -> dict[str, Any]:
     options = {key: value for key, value in table.items() if key not in ("use", "name")}
     options |= {key: folder / value for key, value in options.items() if key.endswith("_file")}
     return options | ({"maximum_lifetime": timedelta(hours=1)} if "maximum_lifetime" in options else {})
+
+
+def test_the_tables_of_the_credentials_make_them(tmp_path: Path) -> None:
+    written(tmp_path / "minted.key", P256.private_pem, 0o600)
+    kinds = {"minted": Minted}
+    tables = [one for tables in configurations(CREDENTIALS) for one in tables.get("credential", [])]
+    ours = [table for table in tables if table["use"] in kinds]
+    assert [type(kinds[table["use"]](**_options(table, tmp_path))) for table in ours] == [Minted]
 
 
 def test_the_figures() -> None:

@@ -2,5 +2,6 @@
 
 from .authenticator import Jwt
 from .introspection import Introspection
+from .minted import Minted
 
-__all__ = ["Introspection", "Jwt"]
+__all__ = ["Introspection", "Jwt", "Minted"]

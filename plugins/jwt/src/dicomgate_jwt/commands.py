@@ -1,4 +1,4 @@
-"""`dicomgate jwt inspect`: what the configured authenticators think of a token, and why.
+"""`dicomgate jwt inspect`: what the configured authenticators think of a token, and why; `jwks`: what a PACS reads.
 
 Rule 1: the verdict is the authenticator's own, as at a login; the explanation is added to it.
 Rule 2: the token is never printed: until it expires, it is a login. Nor is its signature, or any value but those of the
@@ -7,6 +7,7 @@ Rule 2: the token is never printed: until it expires, it is a login. Nor is its 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -25,11 +26,14 @@ from dicomgate.kit.text import quoted
 from .authenticator import Jwt
 from .claims import at, is_moment, moment, values
 from .keys import Key
+from .signing import read_signing_key
 from .token import BadTokenError, NotATokenError, Token, plain, read_token
 from .verification import fitting, signature_problem
 
 # Never a traceback with local variables: one of them is a token.
-app = typer.Typer(name="jwt", help="Explain tokens.", no_args_is_help=True, pretty_exceptions_show_locals=False)
+app = typer.Typer(
+    name="jwt", help="Explain tokens, and publish keys.", no_args_is_help=True, pretty_exceptions_show_locals=False
+)
 
 
 @app.command()
@@ -55,6 +59,20 @@ def inspect(
     except (NotATokenError, BadTokenError) as error:
         raise NegativeAnswer(_why_none(data, error)) from None
     plugin_commands.inspect(judges, Identity(IdentityType.JWT, data), peer, partial(_ask, token), "token")
+
+
+@app.command()
+def jwks(
+    key_files: Annotated[list[Path], typer.Argument(metavar="KEY-FILE...", help="Private keys, PEM.")],
+) -> None:
+    """Print the public keys that belong to the gateway's private keys, as a JSON Web Key Set.
+
+    It is the file that a PACS verifies the gateway's tokens with.
+
+    Exit status: 0 printed, 2 wrong usage, or a key that cannot be used.
+    """
+    keys = {key.public["kid"]: key.public for key in map(read_signing_key, key_files)}
+    typer.echo(json.dumps({"keys": list(keys.values())}, indent=2))
 
 
 async def _ask(token: Token, judge: Jwt, attempt: Attempt) -> tuple[Decision, list[Finding]]:

@@ -2,8 +2,6 @@
 
 PS3.7 D.3.3.7.2 does not define the server response for type 5. By default it is empty. With a key it is a token of the
 gateway's own (RFC 7519): for this client, about this login, valid for a minute. It never repeats what was received.
-
-Rule: elliptic curve keys only; their signatures take a twentieth of a millisecond.
 """
 
 from __future__ import annotations
@@ -12,21 +10,15 @@ import time
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-import jwt
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from dicomgate import Attempt
 
-from dicomgate import Attempt, ConfigError
-from dicomgate.kit.certificates import read_private_key
-
+from .signing import read_signing_key
 from .token import Token
 
 TYPE = "dicomgate-response+jwt"
 """RFC 8725 3.11, explicit typing: a service that verifies types does not take it for an access token."""
 LIFETIME = 60
-_LONGEST = 65_536
 
 
 class Responder:
@@ -34,7 +26,7 @@ class Responder:
 
     def __init__(self, path: Path, name: str) -> None:
         self._name = name
-        self._key, self._algorithm = _read(path)
+        self._key = read_signing_key(path)
 
     def respond(self, token: Token, user: str, attempt: Attempt) -> bytes:
         """A token that says that this gateway verified exactly that token, and whose it is.
@@ -50,14 +42,4 @@ class Responder:
             "exp": now + LIFETIME,
             "nonce": urlsafe_b64encode(sha256(token.compact.encode()).digest()).rstrip(b"=").decode(),
         }
-        return jwt.encode(claims, self._key, self._algorithm, {"typ": TYPE}).encode()
-
-
-def _read(path: Path) -> tuple[Any, str]:
-    key = read_private_key(path)
-    match key:
-        case EllipticCurvePrivateKey() if isinstance(key.curve, SECP256R1):
-            return key, "ES256"
-        case Ed25519PrivateKey():
-            return key, "EdDSA"
-    raise ConfigError(f"{path}: must be a key on the curve P-256 or Ed25519")
+        return self._key.sign(claims, TYPE).encode()
