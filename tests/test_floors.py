@@ -17,7 +17,7 @@ HOUSE = ROOT / "src" / "dicomgate"
 FLOORS = {
     "contract": 0, "errors": 0, "kit": 0, "events": 0,
     "wire": 1, "auth": 1, "state": 1,
-    "protection": 2, "rights": 2, "association": 2,
+    "protection": 2, "rights": 2, "credentials": 2, "association": 2,
     "net": 3,
     "config": 4, "run": 4, "scu": 4,
     "cli": 5,

@@ -11,6 +11,7 @@ Modules:
     auth/         From an Attempt to a decision. No PDU is known here, and no socket
     cli/          The command line: the commands of `dicomgate`, and those that plugins add
     config/       One TOML file -> frozen, checked tables
+    credentials/  As whom the gateway presents itself to an upstream. No PDU is sent here
     demo/         `dicomgate demo`: a PACS, the gateway in front of it, and who gets in
     events/       The records of associations, and the sinks that write them: audit and log
     kit/          The second door: what authenticators share, and the core uses itself

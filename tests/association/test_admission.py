@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dicomgate import Accept, Attempt, Decision, Identity, IdentityType, Once, Pass, Peer, Reject, Unavailable
-from dicomgate.association.admission import Admit, Policy, Refuse, Route, before_asking, facts_of, settle
+from dicomgate.association.admission import Admit, Policy, Refuse, before_asking, facts_of, settle
+from dicomgate.association.route import Route
 from dicomgate.auth.chain import Verdict
 from dicomgate.events.events import Facts
 from dicomgate.kit.text import claimed_name

@@ -12,9 +12,10 @@ import pytest
 
 from dicomgate import Accept, Decision, Identity, IdentityType, Once, Pass, Peer, Reject, Unavailable
 from dicomgate.association import effects as do
-from dicomgate.association.admission import Policy, Route
+from dicomgate.association.admission import Policy
 from dicomgate.association.established import Association
 from dicomgate.association.handshake import Handshake
+from dicomgate.association.route import Route
 from dicomgate.association.transitions import (
     ESTABLISHED,
     HANDSHAKE,

@@ -195,7 +195,7 @@ async def test_an_exception_is_unavailable_and_tells_no_secret(
     assert isinstance(decision, Unavailable)
     assert decision.reason.startswith("defect: ")
     # The place helps who repairs it. (A StopIteration leaves no coroutine: Python makes another exception of it.)
-    assert f"in {'link.py' if 'RuntimeError' in decision.reason else 'test_link.py'}:" in decision.reason
+    assert f"in {'plugged.py' if 'RuntimeError' in decision.reason else 'test_link.py'}:" in decision.reason
     (record,) = [record for record in caplog.records if record.name == "dicomgate.auth"]
     assert record.levelno == logging.ERROR
     assert "a-17" in record.getMessage()
@@ -457,7 +457,7 @@ def test_handles_that_mean_nothing_or_raise_are_a_plugin_error(handles: Any) -> 
 
 @pytest.mark.parametrize("thing", [object(), None, 5, type("T", (), {"authenticate": True})()])
 def test_what_has_no_authenticate_is_a_plugin_error(thing: Any) -> None:
-    with pytest.raises(PluginError, match=r"has no method authenticate\(attempt\)"):
+    with pytest.raises(PluginError, match="has no method authenticate"):
         Link("staff", thing)
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from dicomgate import ConfigError, DicomgateError, PluginError
-from dicomgate.auth.loading import GROUP, Option, find, installed, make, options
+from dicomgate.auth.kind import AUTHENTICATORS
+from dicomgate.auth.loading import Option, find, installed, make, options
 
 SECRET = "canary-7f3a91"
 Install = Callable[..., None]
@@ -40,7 +41,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
         reference = value if ":" in value else f"{module}:{value}"
-        (info / "entry_points.txt").write_text(f"[{GROUP}]\n{name} = {reference}\n")
+        (info / "entry_points.txt").write_text(f"[{AUTHENTICATORS.group}]\n{name} = {reference}\n")
         (tmp_path / f"{module}.py").write_text(dedent(source))
         importlib.invalidate_caches()
 
@@ -319,7 +320,7 @@ def test_a_signature_that_cannot_be_used_is_the_plugins_defect(install: Install,
 def test_any_class_may_be_an_annotation(install: Install, tmp_path: Path) -> None:
     """It cannot come from TOML, but it must not keep the others from being read."""
     install(f"{HEAD}\nclass Clock: ...\ndef Made(it: int, clock: Clock | None = None): return [it]")
-    assert make("fake", {"it": 5}, tmp_path) == [5]  # type: ignore[comparison-overlap]
+    assert make("fake", {"it": 5}, tmp_path) == [5]
     with pytest.raises(ConfigError, match="clock: must be an instance of Clock"):
         make("fake", {"it": 5, "clock": "now"}, tmp_path)
 

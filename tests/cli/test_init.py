@@ -22,13 +22,15 @@ from dicomgate.config.schema import (
     UpstreamTable,
     UpstreamTls,
 )
+from dicomgate.credentials.table import CredentialTable
 from dicomgate.kit.durations import parse_duration
 from dicomgate.rights.table import RuleTable
 
 TEMPLATE = files("dicomgate.cli").joinpath("dicomgate.toml").read_text("utf-8")
 TABLES: dict[str, type[BaseModel]] = {
     "gateway": GatewayTable, "state": StateTable, "throttle": ThrottleTable, "listener": ListenerTable,
-    "upstream": UpstreamTable, "authenticator": AuthenticatorTable, "rule": RuleTable,
+    "upstream": UpstreamTable, "authenticator": AuthenticatorTable, "credential": CredentialTable,
+    "rule": RuleTable,
 }  # fmt: skip
 PARTS = dict(zip(TABLES, re.split(r"\n(?:# )?\[", TEMPLATE)[1:], strict=True))
 

@@ -13,8 +13,8 @@ def test_the_list_has_name_distribution_version_and_state(run: Any, distribution
     distribution("class Login:\n    handles = {None, 5}\n    def authenticate(self, attempt): ...\n", ENTRY_POINTS)
     result = run("plugins")
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[0].split("\t") == ["acme", "acme", "1.5", "5, none", "ready"]
-    assert any(line.startswith("passcode\tdicomgate-passcode\t") for line in result.stdout.splitlines())
+    assert result.stdout.splitlines()[0].split("\t") == ["acme", "authenticator", "acme", "1.5", "5, none", "ready"]
+    assert any(line.startswith("passcode\tauthenticator\tdicomgate-passcode\t") for line in result.stdout.splitlines())
 
 
 def test_one_that_does_not_import_does_not_hide_the_others(run: Any, distribution: Any, one_line: Any) -> None:

@@ -17,6 +17,7 @@ import pytest
 from dicomgate import Accept, Attempt, ConfigError, Reject, Unavailable
 from dicomgate.auth import loading as discovery
 from dicomgate.auth.chain import Chain
+from dicomgate.auth.kind import AUTHENTICATORS
 from dicomgate.run.assembly import assemble
 from dicomgate.testing import AuthenticatorContract, attempt, passcode
 from dicomgate.testing.commandline import DICOMGATE
@@ -70,7 +71,7 @@ def test_the_page_shows_what_is_written(ward: Path) -> None:
 
 @pytest.mark.anyio
 async def test_the_authenticator_of_the_page_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    point = EntryPoint("ward", "dicomgate_ward:Ward", discovery.GROUP)
+    point = EntryPoint("ward", "dicomgate_ward:Ward", AUTHENTICATORS.group)
     monkeypatch.setitem(sys.modules, "dicomgate_ward", module(python_block("class Ward:"), "dicomgate_ward"))
     monkeypatch.setattr(discovery, "entry_points", lambda group: [point])
     (block,) = blocks(AUTHENTICATOR, "toml")

@@ -10,9 +10,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from dicomgate import ConfigError
-from dicomgate.auth.table import AuthenticatorTable
+from dicomgate.auth.table import AuthenticatorTable, PluginTable
 from dicomgate.config import load as config
 from dicomgate.config import schema
+from dicomgate.credentials.table import CredentialTable
 from dicomgate.kit.durations import parse_duration
 from dicomgate.rights.table import RuleTable
 from dicomgate.testing.pages import DOCS, PAGES, Block, blocks, name, rows, section
@@ -29,6 +30,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "`[state]`": schema.StateTable,
     "`[throttle]`": schema.ThrottleTable,
     "`[[authenticator]]`": AuthenticatorTable,
+    "`[[credential]]`": CredentialTable,
     "`[[rule]]`": RuleTable,
 }
 OF_THE_MACHINE = {"node": "the host name", "workers": "the number of cores"}
@@ -63,7 +65,7 @@ def test_every_key_and_its_default_is_documented(heading: str) -> None:
 
 def test_every_table_has_its_heading() -> None:
     found = {annotation for annotation in vars(schema).values() if isinstance(annotation, type)}
-    models = {table for table in found if issubclass(table, BaseModel)} - {BaseModel, schema._Table}
+    models = {table for table in found if issubclass(table, BaseModel)} - {BaseModel, PluginTable, schema._Table}
     assert {*TABLES.values(), schema.Tables, schema.EmbeddedTables} == models
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from dicomgate import Accept, Identity, IdentityType, Pass, Peer, Reject, Unavailable
+from dicomgate import Accept, Identity, IdentityType, Pass, Peer, Presented, Reject, Unavailable
 from dicomgate.association import effects as do
-from dicomgate.association.admission import Policy, Route
+from dicomgate.association.admission import Policy
 from dicomgate.association.handshake import Handshake
+from dicomgate.association.route import Route, Shown
 from dicomgate.association.transitions import HandshakeState as State
 from dicomgate.auth.chain import Verdict
 from dicomgate.events.events import Established, Refused
@@ -47,15 +48,29 @@ VERDICTS = [
     Verdict(Reject("no"), "staff"), Verdict(Pass("mine not"), ""), Verdict(Unavailable("down"), "staff"),
 ]  # fmt: skip
 POLICY = Policy("clinical", routes={"ORTHANC": Route("pacs")})
-RECORDED = replace(POLICY, audit_required=True)
+SHOWN = Route("pacs", shown=Shown("ours", calling_ae_title="GATE"), positive_response="required")
+OURS = Identity(IdentityType.JWT, b"the-gateway's-own")
+POLICIES = [replace(policy, audit_required=required) for policy in (POLICY, replace(POLICY, routes={"ORTHANC": SHOWN}))
+            for required in (False, True)]  # fmt: skip
+PRESENTED: list[Presented | Unavailable] = [
+    Presented(OURS), Presented(OURS), Presented(OURS, lambda response: "" if response == b"theirs" else "forged"),
+    Presented(OURS, lambda _: "forged"), Presented(Identity(IdentityType.JWT, b"x" * 70_000)), Unavailable("down"),
+]  # fmt: skip
 PEER = Peer("127.0.0.1", 1)
 # The way that leads on, taken most of the time: a uniform choice would hardly ever get past the request.
-ONWARDS = {State.REQUEST: 0, State.DECISION: 2, State.RECORDING: 9, State.CONNECTION: 3, State.ANSWER: 5}
+ONWARDS = {
+    State.REQUEST: 0,
+    State.DECISION: 2,
+    State.RECORDING: 9,
+    State.PRESENTING: 10,
+    State.CONNECTION: 3,
+    State.ANSWER: 5,
+}
 
 
 def step(chance: random.Random, talk: Handshake) -> tuple[str, do.Effects]:
     """One random input and its effects."""
-    kind = ONWARDS.get(talk.state, 0) if chance.random() < 0.8 else chance.randrange(10)
+    kind = ONWARDS.get(talk.state, 0) if chance.random() < 0.8 else chance.randrange(11)
     match kind:
         case 0 | 1:
             data = CLIENT[0] if chance.random() < 0.5 else chance.choice(CLIENT)
@@ -80,6 +95,9 @@ def step(chance: random.Random, talk: Handshake) -> tuple[str, do.Effects]:
         case 9:
             lost = chance.choice(["", "", "", "No space left on device"])
             return "lost" if lost else "recorded", talk.recorded(lost)
+        case 10:
+            answer = chance.choice(PRESENTED)
+            return "presented" if isinstance(answer, Presented) else "none", talk.presented(answer)
         case _:
             return "late", talk.deadline() if chance.random() < 0.7 else talk.stopped()
 
@@ -87,8 +105,11 @@ def step(chance: random.Random, talk: Handshake) -> tuple[str, do.Effects]:
 def play(seed: int) -> str:
     """Play one sequence, check the rules, and say how far it came."""
     chance = random.Random(seed)
-    talk = Handshake("a", PEER, RECORDED if seed % 2 else POLICY)
-    recorded = not seed % 2  # where the audit is not required, nobody waits for it
+    policy = POLICIES[seed % len(POLICIES)]
+    talk = Handshake("a", PEER, policy)
+    recorded = not policy.audit_required  # where the audit is not required, nobody waits for it
+    shows = policy.routes["ORTHANC"] is SHOWN
+    presented = not shows
     accepted = opened = closed = handed_over = False
     answers = 0
     for _ in range(chance.randrange(1, 12)):
@@ -96,6 +117,7 @@ def play(seed: int) -> str:
         name, effects = step(chance, talk)
         accepted = accepted or (name == "accept" and before is State.DECISION)
         recorded = recorded or (name == "recorded" and before is State.RECORDING)
+        presented = presented or (name == "presented" and before is State.PRESENTING)
         opened = opened or (name == "upstream_opened" and before is State.CONNECTION)
         for effect in effects:
             assert not closed, "an effect behind Close"
@@ -103,7 +125,13 @@ def play(seed: int) -> str:
             if isinstance(effect, do.Connect):
                 assert accepted, "a connection before Accept"
                 assert recorded, "a connection before its record"
+                assert presented, "a connection before the credential is there"
+            elif isinstance(effect, do.Present):
+                assert accepted, "a credential before Accept"
+                assert recorded, "a credential before its record"
             elif isinstance(effect, do.ToUpstream):
+                assert presented, "a PDU upstream before the credential is there"
+                assert (OURS.primary in effect.pdu) == (shows and effect.pdu[0] == 1), "another identity went upstream"
                 assert accepted, "a PDU upstream before Accept"
                 assert opened, "a PDU upstream before there is a connection"
                 assert SECRET not in effect.pdu, "the identity went upstream"
@@ -112,6 +140,7 @@ def play(seed: int) -> str:
                 if effect.pdu[0] == 2:
                     assert name == "upstream_data", "an A-ASSOCIATE-AC before the upstream's"
                     assert AssociateAccept.parse(effect.pdu).server_response == b"", "a foreign response"
+                    assert effect.pdu[10:42] == REQUEST.encode()[10:42], "other AE titles than the client's"
                 if effect.pdu[0] in (2, 3):
                     answers += 1
             elif isinstance(effect, do.Emit) and isinstance(effect.event, Refused):

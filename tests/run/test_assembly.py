@@ -45,7 +45,7 @@ def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     LIFE.clear()
     real = loading.find
     made = {"fake": Fake, "lazy": Lazy}
-    monkeypatch.setattr(loading, "find", lambda use: made.get(use) or real(use))
+    monkeypatch.setattr(loading, "find", lambda use, *kind: made.get(use) or real(use, *kind))
 
 
 UPSTREAM = '[[upstream]]\nname = "pacs"\naddress = "127.0.0.1:4242"\ncalled_ae_titles = ["PACS"]\n'

@@ -44,7 +44,7 @@ class Fake:
 
 @pytest.fixture(autouse=True)
 def _fake(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "find", {"fake": Fake}.__getitem__)
+    monkeypatch.setattr(loading, "find", lambda use, _: {"fake": Fake}[use])
 
 
 def listener(*lines: str, bind: str = "127.0.0.1:0") -> str:

@@ -41,7 +41,7 @@ class Judge:
 @pytest.fixture(autouse=True)
 def _judge(monkeypatch: pytest.MonkeyPatch) -> None:
     ENTERED.clear()
-    monkeypatch.setattr(loading, "find", {"judge": Judge}.__getitem__)
+    monkeypatch.setattr(loading, "find", lambda use, _: {"judge": Judge}[use])
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(autouse=True)
 def _judge(monkeypatch: pytest.MonkeyPatch) -> None:
     LIFE.clear()
-    monkeypatch.setattr(loading, "find", {"judge": Fake}.__getitem__)
+    monkeypatch.setattr(loading, "find", lambda use, _: {"judge": Fake}[use])
 
 
 def write(folder: Path, *, audit: str = "audit.jsonl", state: str = "state.sqlite", url: str = "",

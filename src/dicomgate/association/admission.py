@@ -19,19 +19,19 @@ from ..rights.operations import Denial
 from ..rights.rights import Rights
 from ..rights.rule import Who
 from ..wire.associate import AssociateRequest
-from ..wire.reject_abort import NO_CONTEXT, REFUSED_IDENTITY, TRY_LATER, NotDicom, PduError, Refusal
+from ..wire.reject_abort import (
+    CALLED_AE_TITLE,
+    LOCAL_LIMIT,
+    NO_CONTEXT,
+    REFUSED_IDENTITY,
+    TRY_LATER,
+    NotDicom,
+    PduError,
+    Refusal,
+)
+from .route import ANY_AE_TITLE, Route
 
-ANY_AE_TITLE = "*"
 _MOST_TITLES = 8  # in a message
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Where associations for some called AE titles go, and whether the identity travels with them."""
-
-    upstream: str
-    forward_identity: bool = False
-    answer_timeout: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,14 @@ def attempt_of(
 def _encoded_anew(pdu: bytes, fallback_encoding: str | None) -> bytes:
     # Only on demand, and from the bytes: as a value, a long request takes up to nine times as much memory.
     return AssociateRequest.parse(pdu, fallback_encoding).encode()
+
+
+def routed(called_ae_title: str, policy: Policy, over_limit: str) -> Route | Refuse:
+    """Where it goes; or refuse what goes nowhere. `over_limit` names the limit that it exceeds, "" for none."""
+    if over_limit:
+        return Refuse(LOCAL_LIMIT, over_limit, ReasonClass.LIMIT)
+    route = policy.route(called_ae_title)
+    return route or Refuse(CALLED_AE_TITLE, policy.no_route(called_ae_title), ReasonClass.NO_ROUTE)
 
 
 def before_asking(identity: Identity | None, policy: Policy) -> Refuse | None:

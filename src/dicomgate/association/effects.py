@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import Enum
 from typing import TypeAlias
 
-from ..contract import Attempt
+from ..contract import Admission, Attempt
 from ..events.events import Cause, Event
 from ..rights.operations import Operations
 from .pdv_stream import PdvStream
@@ -22,6 +22,14 @@ class Decide:
     """Ask the authenticators, then call `decided` with the verdict."""
 
     attempt: Attempt
+
+
+@dataclass(slots=True)
+class Present:
+    """Ask this credential what the upstream is shown; then call `presented` with its answer."""
+
+    credential: str
+    admission: Admission
 
 
 @dataclass(slots=True)
@@ -98,7 +106,9 @@ class Close:
     at_once: bool = False
 
 
-Effect: TypeAlias = Decide | Connect | ToClient | ToUpstream | CloseUpstream | Timer | Relay | Emit | Record | Close
+Effect: TypeAlias = (
+    Decide | Present | Connect | ToClient | ToUpstream | CloseUpstream | Timer | Relay | Emit | Record | Close
+)
 """An effect of the handshake."""
 Effects: TypeAlias = list[Effect]
 

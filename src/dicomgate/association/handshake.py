@@ -1,6 +1,7 @@
 """One association from its first byte to its hand-over: inputs in, effects out, no sockets.
 
-Rule 1: nothing reaches the upstream before Accept, not even a connection; nor before its record, if that is required.
+Rule 1: nothing reaches the upstream before Accept, not even a connection; nor before its record, if that is required;
+        nor before the credential that it is shown, if there is one.
 Rule 2: the client gets no A-ASSOCIATE-AC before the upstream's, and nothing in it that it did not propose.
 Rule 3: whatever happens, at most one of A-ASSOCIATE-AC, -RJ and A-ABORT answers the request, and `Close` comes once.
 
@@ -11,31 +12,31 @@ An input that comes too late for its state has no effects: it crossed something 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from ..auth.chain import Verdict
-from ..contract import Peer
+from ..contract import Peer, Presented, Unavailable
 from ..errors import DoesNotFit
 from ..events.events import Cause, Facts, ReasonClass, Refused
 from ..rights.operations import Denial
 from ..wire import reject_abort as refusal
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
-from ..wire.reject_abort import Abort, PduError, Refusal, decode_refusal, known
+from ..wire.reject_abort import PduError, Refusal, decode_refusal
 from . import effects as do
-from .accept_check import check_accept
-from .admission import Policy, Refuse, attempt_of, before_asking, facts_of, reason_class_of
+from .admission import Policy, Refuse, attempt_of, before_asking, facts_of, reason_class_of, routed
+from .route import Route
 from .stages import Admitted, Asked
 from .transitions import HANDSHAKE, HandshakeInput, HandshakeState, input_of
+from .upstream_answer import GIVEN_UP, read_answer, upstream_reader
 
-_GIVEN_UP = refusal.NOT_SPECIFIED.encode()
 _LONGEST = 262_144
 _ONLY_ABORT = {PduType.ABORT: SHORT}
 _IGNORED: Mapping[PduType, tuple[int, int]] = {
     kind: (0, _LONGEST) for kind in PduType if kind is not PduType.ASSOCIATE_RQ
 }
-_ANSWERS = {PduType.ASSOCIATE_AC: (SHORTEST_ASSOCIATE, _LONGEST), PduType.ASSOCIATE_RJ: SHORT, PduType.ABORT: SHORT}
 _input = input_of(HANDSHAKE, HandshakeInput)
 _Data = TypeVar("_Data", Asked, Admitted)
 
@@ -70,7 +71,7 @@ class Handshake:
         # PS3.8 table 9-10, Sta2: an A-ABORT closes the connection (AA-2), any other PDU is answered by AA-1.
         may_come = {PduType.ASSOCIATE_RQ: (SHORTEST_ASSOCIATE, policy.request_limit), PduType.ABORT: SHORT}
         self._client = PduReader(may_come, out_of_turn=refusal.BY_USER)
-        self._upstream = PduReader(_ANSWERS)
+        self._upstream = upstream_reader()
         self._in_step = True
         self._data: Asked | Admitted | None = None
 
@@ -113,8 +114,24 @@ class Handshake:
         """The audit has the record of the decision; or why it has not."""
         if lost:
             return self._refuse(refusal.TRY_LATER, lost, ReasonClass.AUDIT_UNAVAILABLE)
-        self.state, route = HandshakeState.CONNECTION, self._known(Admitted).route
-        self._facts = self._facts._replace(upstream=route.upstream)
+        admitted = self._known(Admitted)
+        self._facts = self._facts._replace(upstream=admitted.route.upstream)
+        if admitted.admission is None:
+            return self._connect(admitted.route)
+        self.state = HandshakeState.PRESENTING
+        asked = replace(admitted.admission, time=self._clock())
+        return [do.Timer(admitted.shown.answers_in), do.Present(admitted.shown.credential, asked)]
+
+    @_input
+    def presented(self, answer: Presented | Unavailable) -> do.Effects:
+        """The credential that the upstream is shown, or why there is none."""
+        admitted = self._known(Admitted)
+        if (refuse := admitted.presenting(answer, self._clock())) is not None:
+            return self._refuse(refuse.refusal, refuse.reason, refuse.reason_class)
+        return self._connect(admitted.route)
+
+    def _connect(self, route: Route) -> do.Effects:
+        self.state = HandshakeState.CONNECTION
         return [do.Timer(route.answer_timeout), do.Connect(route.upstream)]
 
     @_input
@@ -133,24 +150,11 @@ class Handshake:
     def upstream_data(self, data: bytes) -> do.Effects:
         """The upstream sent bytes, in any pieces."""
         admitted = self._known(Admitted)
-        upstream = f"upstream {admitted.route.upstream}"
         self._upstream.feed(data)
-        try:
-            pdu = self._upstream.next_pdu()
-            if pdu is None:
-                return []
-            if pdu[0] is not PduType.ASSOCIATE_AC:
-                said = decode_refusal(pdu[1])
-                odd = "" if known(said) == said else f" with {said}, whose codes are not the standard's"
-                return self._refuse(known(said), f"{upstream} refused{odd}", ReasonClass.UPSTREAM_REJECTED, None)
-            accept = check_accept(admitted.request, AssociateAccept.parse(pdu[1]))
-        except PduError as error:
-            # An A-ASSOCIATE-RJ may answer a request; what answers an A-ASSOCIATE-AC is an A-ABORT.
-            abort = error.answer if isinstance(error.answer, Abort) else refusal.INVALID_PARAMETER
-            why = f"{upstream}: {error}"
-            return self._refuse(refusal.CONGESTION, why, ReasonClass.UPSTREAM_VIOLATION, abort.encode())
-        accept.server_response = admitted.admit.server_response
-        return self._establish(admitted, accept)
+        answer = read_answer(self._upstream, admitted)
+        if answer is None:
+            return []
+        return self._establish(admitted, answer) if isinstance(answer, AssociateAccept) else self._refuse(*answer)
 
     @_input
     def upstream_gone(self, detail: str = "") -> do.Effects:
@@ -170,6 +174,8 @@ class Handshake:
         if self.state in (HandshakeState.DECISION, HandshakeState.RECORDING):
             why = f"no decision within {self._policy.decision_timeout:g} s"
             return self._refuse(refusal.TRY_LATER, why, ReasonClass.DEADLINE)
+        if self.state is HandshakeState.PRESENTING:
+            return self.presented(Unavailable(f"no answer within {self._known(Admitted).shown.answers_in:g} s"))
         missed = "connected" if self.state is HandshakeState.CONNECTION else "answered"
         route = self._known(Admitted).route
         why = f"{route.upstream}: not {missed} within {route.answer_timeout:g} s{so_far and ': '}{so_far}"
@@ -178,7 +184,7 @@ class Handshake:
     @_input
     def stopped(self) -> do.Effects:
         """The gateway is shutting down, and waits no longer."""
-        return self._leave(Cause.DRAINED, "", do.ToClient(_GIVEN_UP))
+        return self._leave(Cause.DRAINED, "", do.ToClient(GIVEN_UP))
 
     def _known(self, kind: type[_Data]) -> _Data:
         """What is known in this state."""
@@ -195,15 +201,13 @@ class Handshake:
         # What came right after the request is judged before anyone is asked: it can only be an abort.
         if (after := self._client.next_pdu()) is not None:
             return self._leave(Cause.ABORTED_BY_CLIENT, str(decode_refusal(after[1])))
-        if self._over_limit:
-            return self._refuse(refusal.LOCAL_LIMIT, self._over_limit, ReasonClass.LIMIT)
-        if (route := self._policy.route(request.called_ae_title)) is None:
-            why = self._policy.no_route(request.called_ae_title)
-            return self._refuse(refusal.CALLED_AE_TITLE, why, ReasonClass.NO_ROUTE)
-        if (refuse := before_asking(request.identity, self._policy)) is not None:
-            return self._refuse(refuse.refusal, refuse.reason, refuse.reason_class)
+        go = routed(request.called_ae_title, self._policy, self._over_limit)
+        if isinstance(go, Route):
+            go = before_asking(request.identity, self._policy) or go
+        if isinstance(go, Refuse):
+            return self._refuse(go.refusal, go.reason, go.reason_class)
         self.state = HandshakeState.DECISION
-        self._data = Asked.about(attempt, route, request, pdu)
+        self._data = Asked.about(attempt, go, request, pdu)
         return [do.Timer(self._policy.decision_timeout), do.Decide(attempt)]
 
     def _establish(self, admitted: Admitted, answer: AssociateAccept) -> do.Effects:
@@ -225,9 +229,7 @@ class Handshake:
             return [do.ToClient(error.answer.encode())]  # PS3.8 table 9-10, Sta13: AA-7
         return self._refuse(error.answer, str(error), reason_class_of(error))
 
-    def _refuse(
-        self, answer: Refusal, why: str, kind: ReasonClass, to_upstream: bytes | None = _GIVEN_UP
-    ) -> do.Effects:
+    def _refuse(self, answer: Refusal, why: str, kind: ReasonClass, to_upstream: bytes | None = GIVEN_UP) -> do.Effects:
         """Answer the client and wait for its close. An upstream that was asked is sent `to_upstream` first."""
         effects: do.Effects = []
         if self.state is HandshakeState.ANSWER and to_upstream is not None:
@@ -245,5 +247,5 @@ class Handshake:
         self._data = None
         if before is HandshakeState.CLOSING:
             return [do.Close(Cause.REFUSED, "")]
-        to_upstream = [do.ToUpstream(_GIVEN_UP)] if before is HandshakeState.ANSWER else []
+        to_upstream = [do.ToUpstream(GIVEN_UP)] if before is HandshakeState.ANSWER else []
         return [*to_upstream, *to_client, do.Close(cause, detail)]

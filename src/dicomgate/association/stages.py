@@ -7,19 +7,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..auth.chain import Verdict
-from ..contract import Attempt
+from ..contract import Admission, Attempt, Presented, Unavailable
 from ..errors import DoesNotFit
 from ..events.events import Decided, Denied, Established, Event, Facts, ReasonClass
 from ..rights.contexts import narrowed
 from ..rights.operations import Denial, Operations
 from ..rights.rights import EVERYTHING, Rights
 from ..wire.associate import AssociateAccept, AssociateRequest
-from ..wire.reject_abort import TRY_LATER
+from ..wire.reject_abort import CONGESTION, TRY_LATER
 from . import effects as do
-from .admission import Admit, Policy, Refuse, Route, nothing_granted, settle, who_of
+from .admission import Admit, Policy, Refuse, nothing_granted, settle, who_of
 from .message_stream import MessageStream
 from .observed_stream import observed
 from .pdv_stream import PdvStream
+from .presenting import admission_of, verified
+from .route import Route, Shown
 
 _LONG = 16_384
 
@@ -48,9 +50,10 @@ class Asked:
         record, answer = settle(self.attempt, facts, verdict, now)
         if isinstance(answer, Refuse):
             return record, answer
+        who = who_of(self.attempt, answer.accept, answer.authenticator, self.route.upstream)
         rights = EVERYTHING
         if policy.rights is not None:
-            rights = policy.rights(who_of(self.attempt, answer.accept, answer.authenticator, self.route.upstream))
+            rights = policy.rights(who)
             record = record._replace(rules=rights.rules)
         request = self._to_upstream(policy.fallback_encoding)
         passed, withheld = narrowed(request, rights)
@@ -58,14 +61,11 @@ class Asked:
             passed = request
         if not passed.contexts:
             return record, nothing_granted(withheld, rights)
-        try:
-            return record, Admitted(self.route, passed, answer, passed.encode(), rights, withheld)
-        except DoesNotFit as error:
-            why = f"the identity cannot be forwarded: {error}"
-            return record, Refuse(TRY_LATER, why, ReasonClass.MALFORMED_IDENTITY)
+        admitted = Admitted(self.route, passed, answer, self.route.shown_for(who), rights, withheld)
+        return record, admitted.asking(self.attempt, now) or admitted
 
     def _to_upstream(self, fallback_encoding: str | None) -> AssociateRequest:
-        """The request as the upstream may see it."""
+        """The request as the upstream may see it, but for its AE titles and the gateway's own credential."""
         request = self.request
         if isinstance(request, bytes):
             request = AssociateRequest.parse(request, fallback_encoding)
@@ -79,17 +79,63 @@ class Asked:
 
 @dataclass(slots=True, repr=False)
 class Admitted:
-    """In RECORDING, CONNECTION and ANSWER: who is admitted. `to_upstream` is the PDU that asks the upstream.
+    """From RECORDING to ANSWER: who is admitted. `to_upstream` is the PDU that asks the upstream.
 
-    `withheld` is what `rights` do not grant of the client's request. Where rights are only reported, `request` has it.
+    `request` has the client's own AE titles. `withheld` is what `rights` do not grant of the client's request. Where
+    rights are only reported, `request` has it. `admission` is what a credential is asked with, until it has answered.
     """
 
     route: Route
     request: AssociateRequest
     admit: Admit
-    to_upstream: bytes
+    shown: Shown
     rights: Rights
     withheld: tuple[Denial, ...]
+    to_upstream: bytes = b""
+    admission: Admission | None = None
+    presented: Presented | None = None
+
+    def asking(self, attempt: Attempt, now: datetime) -> Refuse | None:
+        """Prepare to ask the upstream; where it is shown a credential, to ask that first."""
+        if self.shown.credential:
+            self.admission = admission_of(attempt, self.admit, self.route.upstream, self.shown, now)
+            return None
+        try:
+            self.to_upstream = self.shown.request(self.request, self.request.identity).encode()
+        except DoesNotFit as error:
+            why = f"the identity cannot be forwarded: {error}"
+            return Refuse(TRY_LATER, why, ReasonClass.MALFORMED_IDENTITY)
+        return None
+
+    def presenting(self, answer: Presented | Unavailable, now: datetime) -> Refuse | None:
+        """Prepare to ask the upstream with what the credential presents."""
+        self.admission, credential = None, f"credential {self.shown.credential}"
+        if isinstance(answer, Unavailable):
+            return Refuse(CONGESTION, f"{credential}: {answer.reason}", ReasonClass.CREDENTIAL_UNAVAILABLE)
+        if answer.expires_at is not None and answer.expires_at <= now:
+            why = f"{credential}: it ended at {answer.expires_at.isoformat()}"
+            return Refuse(CONGESTION, why, ReasonClass.CREDENTIAL_UNAVAILABLE)
+        asked = self.route.positive_response != "none"
+        identity = replace(answer.identity, positive_response_requested=asked)
+        try:
+            self.to_upstream = self.shown.request(self.request, identity).encode()
+        except DoesNotFit as error:
+            why = f"{credential}: it does not fit the request: {error}"
+            return Refuse(TRY_LATER, why, ReasonClass.CREDENTIAL_UNAVAILABLE)
+        self.presented = answer
+        return None
+
+    def unverified(self, response: bytes | None) -> str:
+        """What is wrong with the upstream's server response, where one is required; "" if nothing is."""
+        if self.presented is None or self.route.positive_response != "required":
+            return ""
+        credential = f"credential {self.shown.credential}"
+        if response is None:
+            return f'no server response (59H) to {credential}, and positive_response = "required"'
+        if self.presented.verify is None:
+            return ""
+        wrong = verified(self.presented.verify, response)
+        return wrong and f"its server response (59H) to {credential} proves nothing: {wrong}"
 
     def records(self, now: datetime, facts: Facts, answer: AssociateAccept, enforced: bool) -> list[Event]:
         """Those of an association to which the upstream agrees with `answer`; its rights are `enforced`, or not."""
@@ -108,6 +154,7 @@ class Admitted:
             accepted=tuple(dict.fromkeys(name for taken, name in syntaxes if taken)),
             rejected=tuple(dict.fromkeys(name for taken, name in syntaxes if not taken)),
             left_out=answer.left_out,
+            credential=self.shown.credential,
         )
 
     def handed_over(
@@ -130,5 +177,6 @@ class Admitted:
                 streams = MessageStream(accepted, to_upstream, operations.judge), MessageStream(accepted, to_client)
             else:
                 streams = observed(accepted, (to_upstream, to_client), operations.judge, denied)
-        ends = self.admit.accept.expires_at if policy.end_with_credential else None
-        return do.Relay(*streams, early, ends, operations)
+        ends = [self.admit.accept.expires_at, None if self.presented is None else self.presented.expires_at]
+        first = min((end for end in ends if end is not None), default=None)
+        return do.Relay(*streams, early, first if policy.end_with_credential else None, operations)

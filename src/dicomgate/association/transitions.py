@@ -26,6 +26,7 @@ class HandshakeState(_Member):
     REQUEST = "waiting for the A-ASSOCIATE-RQ (Sta2)"
     DECISION = "asking the authenticators (Sta3)"
     RECORDING = "waiting until the audit has the decision's record (Sta3)"
+    PRESENTING = "waiting for the credential that the upstream is shown (Sta3)"
     CONNECTION = "connecting to the upstream (Sta3)"
     ANSWER = "waiting for the upstream's A-ASSOCIATE-AC (Sta3)"
     RELAYING = "no longer in charge: the relay is (Sta6)"
@@ -40,6 +41,7 @@ class HandshakeInput(_Member):
     CLIENT_GONE = "the client closed or lost its connection"
     DECIDED = "the authenticators have decided"
     RECORDED = "the audit has the decision's record, or cannot have it"
+    PRESENTED = "the credential is there, or cannot be had"
     UPSTREAM_OPENED = "the upstream is connected"
     UPSTREAM_FAILED = "the upstream cannot be connected"
     UPSTREAM_DATA = "the upstream sent bytes"
@@ -64,14 +66,21 @@ HANDSHAKE: Transitions[HandshakeState, HandshakeInput] = {
     _S.DECISION: {
         _I.CLIENT_DATA: (_S.DECISION, _S.CLOSING, _S.CLOSED),
         _I.CLIENT_GONE: (_S.CLOSED,),
-        _I.DECIDED: (_S.RECORDING, _S.CONNECTION, _S.CLOSING),
+        _I.DECIDED: (_S.RECORDING, _S.PRESENTING, _S.CONNECTION, _S.CLOSING),
         _I.DEADLINE: (_S.CLOSING,),
         _I.STOPPED: (_S.CLOSED,),
     },
     _S.RECORDING: {
         _I.CLIENT_DATA: (_S.RECORDING, _S.CLOSING, _S.CLOSED),
         _I.CLIENT_GONE: (_S.CLOSED,),
-        _I.RECORDED: (_S.CONNECTION, _S.CLOSING),
+        _I.RECORDED: (_S.PRESENTING, _S.CONNECTION, _S.CLOSING),
+        _I.DEADLINE: (_S.CLOSING,),
+        _I.STOPPED: (_S.CLOSED,),
+    },
+    _S.PRESENTING: {
+        _I.CLIENT_DATA: (_S.PRESENTING, _S.CLOSING, _S.CLOSED),
+        _I.CLIENT_GONE: (_S.CLOSED,),
+        _I.PRESENTED: (_S.CONNECTION, _S.CLOSING),
         _I.DEADLINE: (_S.CLOSING,),
         _I.STOPPED: (_S.CLOSED,),
     },

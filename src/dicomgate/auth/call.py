@@ -1,4 +1,4 @@
-"""One call of one authenticator, and its time: the authenticator's to work, the attempt's to wait.
+"""One call of one plugin, and its time: the plugin's to work, the attempt's to wait.
 
 `kit.patience` says which of the two passes; that begins with the work.
 """
@@ -8,18 +8,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from typing import Generic, TypeVar
 
-from ..contract import Decision, Unavailable
+from ..contract import Unavailable
 from ..kit.addresses import source_of
 from .decision_check import Defect
 
+_Answer = TypeVar("_Answer")
 _NO_TURN = "more attempts came at once than can be verified, and this one's turn did not come within its patience"
 
 
-class Call:
-    """The task that an authenticator runs in, which may never end, and a timer.
+class Call(Generic[_Answer]):
+    """The task that a plugin runs in, which may never end, and a timer.
 
-    `done` is called once with the decision. No second task waits for the first: that would double the cost of a login.
+    `done` is called once with the answer. No second task waits for the first: that would double the cost of a login.
     """
 
     __slots__ = ("_address", "_deadline", "_done", "_left", "_loop", "_task", "_timer", "_unavailable", "_waits",
@@ -32,21 +34,21 @@ class Call:
         deadline: float,
         patience: float,
         unavailable: Callable[[str], Unavailable],
-        done: Callable[[Decision], None],
+        done: Callable[[_Answer | Unavailable], None],
     ) -> None:
-        """The times are in seconds. `unavailable` logs why there is no decision, and makes one of it."""
+        """The times are in seconds. `unavailable` logs why there is no answer, and makes one of it."""
         self.patience = patience
         self.looked = False
         self._address = address
         self._deadline = self._left = deadline
         self._unavailable = unavailable
         self._done = done
-        self._task: asyncio.Task[Decision | Defect] | None = None
+        self._task: asyncio.Task[_Answer | Unavailable | Defect] | None = None
         self._loop = loop
-        self._waits = 0  # parts of the authenticator that wait now
+        self._waits = 0  # parts of the plugin that wait now
         self._timer = self._loop.call_later(deadline, self._too_late)
 
-    def begin(self, deciding: Coroutine[object, object, Decision | Defect]) -> None:
+    def begin(self, deciding: Coroutine[object, object, _Answer | Unavailable | Defect]) -> None:
         """Begin to decide."""
         self._task = self._loop.create_task(deciding)
         self._task.add_done_callback(self._answered)
@@ -64,7 +66,7 @@ class Call:
                 self._left = self._pass(self.patience)
 
     def work(self) -> None:
-        """From now on the authenticator works, and its deadline passes."""
+        """From now on the plugin works, and its deadline passes."""
         if self._task is not None:
             self._waits -= 1
             if not self._waits:
@@ -92,7 +94,7 @@ class Call:
         self.cancel()
         done(self._looked(unavailable(why)))
 
-    def _answered(self, task: asyncio.Task[Decision | Defect]) -> None:
+    def _answered(self, task: asyncio.Task[_Answer | Unavailable | Defect]) -> None:
         if self._task is None:
             return  # it was cancelled while this callback was on its way
         done, unavailable = self._done, self._unavailable
@@ -115,5 +117,5 @@ class Call:
         return replace(unavailable, looked=True) if self.looked else unavailable
 
 
-def _ignore(_: Decision) -> None:
+def _ignore(_: object) -> None:
     """Called once the caller has its answer, or wants none."""

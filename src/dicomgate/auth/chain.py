@@ -19,7 +19,8 @@ from ..contract import Accept, Attempt, Decision, IdentityType, Pass, Reject, Un
 from ..events.events import ReasonClass
 from ..kit.text import one_line
 from .groups import GroupSource
-from .link import Link, Pending, answered
+from .link import Link
+from .plugged import Pending, answered
 
 _log = logging.getLogger("dicomgate.auth")
 

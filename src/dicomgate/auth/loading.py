@@ -1,8 +1,8 @@
-"""Entry points -> authenticators: the signature of an entry point is the schema of its table.
+"""Entry points -> plugins: the signature of an entry point is the schema of its table.
 
-An entry point of the group `dicomgate.authenticators` is a callable; the keys of its table are its keyword arguments,
-converted and checked by their annotations. A `timedelta` is written as "2s", a relative `Path` is relative to the
-configuration file. Errors tell apart what is not installed, what does not import and what does not fit.
+An entry point (of the group `dicomgate.authenticators`, for example) is a callable; the keys of its table are its
+keyword arguments, converted and checked by their annotations. A `timedelta` is written as "2s", a relative `Path` is
+relative to the configuration file. Errors tell apart what is not installed, what does not import and what does not fit.
 """
 
 from __future__ import annotations
@@ -22,21 +22,19 @@ from typing import Annotated, Any, Literal, NotRequired, Required, Union, cast, 
 from pydantic import AfterValidator, ConfigDict, Strict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from ..contract import Authenticator
 from ..errors import ConfigError, DicomgateError, PluginError, place
 from ..kit.durations import Duration, duration_text
+from .kind import AUTHENTICATORS, Kind
 from .problems import Keys, describe_problems, nearest
 from .table import GATEWAY_KEYS
 from .type_words import type_in_words
 
-GROUP = "dicomgate.authenticators"
-_PLUGINS = ("certificate", "jwt", "kerberos", "ldap", "network", "passcode", "pynetdicom", "radius", "saml", "sql")
 _RAISES = re.compile(r"\s*\bRaises \w+Error\b[^.;]*(?:\.|; (.))")
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One key of an authenticator's table, for the operator to read."""
+    """One key of a plugin's table, for the operator to read."""
 
     name: str
     type: str
@@ -44,26 +42,28 @@ class Option:
     required: bool
 
 
-def installed() -> dict[str, EntryPoint]:
-    """Every authenticator that some installed distribution provides, by name; nothing is imported."""
-    return {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
+def installed(kind: Kind = AUTHENTICATORS) -> dict[str, EntryPoint]:
+    """Every plugin of a kind that some installed distribution provides, by name; nothing is imported."""
+    return {point.name: point for point in sorted(entry_points(group=kind.group), key=lambda point: point.name)}
 
 
-def how_to_install(name: str) -> str:
+def how_to_install(name: str, kind: Kind = AUTHENTICATORS) -> str:
     """How to install a plugin that comes with dicomgate; "" for any other name."""
-    return f"The bundle has it; from the checkout: pip install ./plugins/{name}" if name in _PLUGINS else ""
+    plugin = kind.plugins.get(name)
+    return f"The bundle has it; from the checkout: pip install ./plugins/{plugin}" if plugin else ""
 
 
-def find(use: str) -> Callable[..., object]:
+def find(use: str, kind: Kind = AUTHENTICATORS) -> Callable[..., object]:
     """The callable of this name. Raises PluginError if it is not installed, ambiguous, or fails to import."""
-    points = [point for point in entry_points(group=GROUP) if point.name == use]
+    points = [point for point in entry_points(group=kind.group) if point.name == use]
     if not points:
-        if how := how_to_install(use):
-            raise PluginError(f"authenticator {use!r} is not installed. {how}")
-        names = ", ".join(installed()) or "none"
-        raise PluginError(f"no authenticator is called {use!r}{nearest(use, installed())}; installed are: {names}")
+        if how := how_to_install(use, kind):
+            raise PluginError(f"{kind.word} {use!r} is not installed. {how}")
+        known = installed(kind)
+        names = ", ".join(known) or "none"
+        raise PluginError(f"no {kind.word} is called {use!r}{nearest(use, known)}; installed are: {names}")
     if len({point.value for point in points}) > 1:
-        raise PluginError(f"authenticator {use!r} is provided by more than one installed distribution")
+        raise PluginError(f"{kind.word} {use!r} is provided by more than one installed distribution")
     try:
         factory = points[0].load()
     except (Exception, SystemExit) as error:
@@ -71,36 +71,42 @@ def find(use: str) -> Callable[..., object]:
         distribution = points[0].dist
         where = f" of {distribution.name} {distribution.version}" if distribution else ""
         raise PluginError(
-            f"authenticator {use!r}{where} is installed but does not import: "
+            f"{kind.word} {use!r}{where} is installed but does not import: "
             f"{type(error).__name__}: {' '.join(str(error).split())}"
         ) from error
     if not callable(factory):
-        raise PluginError(f"authenticator {use!r}: its entry point {points[0].value} is not callable")
+        raise PluginError(f"{kind.word} {use!r}: its entry point {points[0].value} is not callable")
     return cast(Callable[..., object], factory)
 
 
-def make(use: str, table: Mapping[str, object], folder: Path) -> Authenticator:
-    """The authenticator from its table, without the gateway's own keys.
+def make(use: str, table: Mapping[str, object], folder: Path, kind: Kind = AUTHENTICATORS) -> Any:
+    """The authenticator, or the plugin of another kind, from its table, without the gateway's own keys.
 
     Raises PluginError from `find`, and what `construct` raises.
     """
-    return construct(use, find(use), table, folder)
+    return construct(use, find(use, kind), table, folder, kind)
 
 
-def read_options(use: str, table: Mapping[str, object], folder: Path) -> dict[str, Any]:
-    """The keyword arguments that `make` would make the authenticator with. Raises as `make` does for a wrong key."""
-    return _check(find(use), table, folder)
+def read_options(use: str, table: Mapping[str, object], folder: Path, kind: Kind = AUTHENTICATORS) -> dict[str, Any]:
+    """The keyword arguments that `make` would make the plugin with. Raises as `make` does for a wrong key."""
+    return _check(find(use, kind), table, folder)
 
 
-def construct(use: str, factory: Callable[..., object], table: Mapping[str, object], folder: Path) -> Authenticator:
-    """The authenticator that `factory` makes from its table; `use` is its name in messages.
+def construct(
+    use: str,
+    factory: Callable[..., object],
+    table: Mapping[str, object],
+    folder: Path,
+    kind: Kind = AUTHENTICATORS,
+) -> Any:
+    """What `factory` makes from its table; `use` is its name in messages.
 
     Raises ConfigError with a problem for each wrong key, or with the text of a ValueError or OSError of the factory;
     and PluginError if the factory has a defect.
     """
     options = _check(factory, table, folder)
     try:
-        return cast(Authenticator, factory(**options))
+        return factory(**options)
     except DicomgateError:
         raise
     except ValidationError as error:
@@ -109,7 +115,7 @@ def construct(use: str, factory: Callable[..., object], table: Mapping[str, obje
     except (ValueError, OSError) as error:
         raise ConfigError(str(error)) from error
     except Exception as error:  # noqa: BLE001
-        raise PluginError(f"authenticator {use!r} has a defect: {place(error)}") from None
+        raise PluginError(f"{kind.word} {use!r} has a defect: {place(error)}") from None
 
 
 def options(factory: Callable[..., object]) -> list[Option]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
 
-from ..contract import Authenticator, IdentityType, Probed
+from ..contract import IdentityType, Probed
 from ..errors import PluginError, place
 
 _Probe = Callable[[], Awaitable[Sequence[Probed]]]
@@ -30,29 +30,29 @@ class Members:
     """Asked once the authenticator is entered. 0: never, or it does not know."""
 
 
-def read_members(name: str, authenticator: Authenticator) -> Members:
-    """The optional members of an authenticator; `name` is for messages. Raises PluginError."""
-    within = getattr(authenticator, "answers_within", None)
+def read_members(name: str, plugin: object) -> Members:
+    """The optional members of an authenticator or a credential; `name` is for messages. Raises PluginError."""
+    within = getattr(plugin, "answers_within", None)
     if within is not None and not isinstance(within, timedelta):
         raise PluginError(f"{name}: answers_within must be a timedelta")
-    probe = getattr(authenticator, "probe", None)
+    probe = getattr(plugin, "probe", None)
     if probe is not None and not inspect.iscoroutinefunction(probe):
         raise PluginError(f"{name}: probe must be an async def")
-    if type(getattr(authenticator, "locks_after", 0)) is not int:
+    if type(getattr(plugin, "locks_after", 0)) is not int:
         raise PluginError(f"{name}: locks_after must be a number")
-    needs_certificate = getattr(authenticator, "needs_client_certificate", False) is True
+    needs_certificate = getattr(plugin, "needs_client_certificate", False) is True
     return Members(
-        _handles(name, authenticator),
+        _handles(name, plugin),
         needs_certificate,
         within,
         cast("_Probe | None", probe),
-        lambda: getattr(authenticator, "locks_after", 0),
+        lambda: getattr(plugin, "locks_after", 0),
     )
 
 
-def _handles(name: str, authenticator: Authenticator) -> frozenset[object] | None:
+def _handles(name: str, plugin: object) -> frozenset[object] | None:
     try:
-        handles = getattr(authenticator, "handles", None)
+        handles = getattr(plugin, "handles", None)
         if handles is None:
             return None
         return frozenset(kind if kind is None else IdentityType(kind) for kind in handles)

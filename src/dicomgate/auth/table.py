@@ -1,4 +1,4 @@
-"""The keys that every `[[authenticator]]` table has; all others are the options of its authenticator."""
+"""The keys that every table of a plugin has; all others are the options of that plugin."""
 
 from __future__ import annotations
 
@@ -23,21 +23,18 @@ Name = Annotated[str, AfterValidator(_name)]
 """A name that an operator gives: it appears in logs and in the audit."""
 
 
-class AuthenticatorTable(BaseModel):
-    """One `[[authenticator]]` table. Keys that are not fields here are checked by `loading.construct`."""
+class PluginTable(BaseModel):
+    """The keys of every table that a plugin is made from; its own are `options`, checked by `loading.construct`."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, hide_input_in_errors=True)
 
     use: str
     name: Name | None = None
     timeout: Deadline = DEFAULT_DEADLINE
-    patience: Duration = DEFAULT_PATIENCE
-    on_error: Literal["stop", "next"] = "stop"
     workers: int = Field(default=DEFAULT_WORKERS, ge=1, le=256)
-    groups_from: Name | None = None
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        """Without the authenticator's own keys: one of them may be a secret."""
+        """Without the plugin's own keys: one of them may be a secret."""
         return [(name, getattr(self, name)) for name in type(self).model_fields]
 
     @property
@@ -47,9 +44,17 @@ class AuthenticatorTable(BaseModel):
 
     @property
     def options(self) -> dict[str, Any]:
-        """The authenticator's own keys."""
+        """The plugin's own keys."""
         return dict(self.model_extra or {})
 
 
+class AuthenticatorTable(PluginTable):
+    """One `[[authenticator]]` table."""
+
+    on_error: Literal["stop", "next"] = "stop"
+    patience: Duration = DEFAULT_PATIENCE
+    groups_from: Name | None = None
+
+
 GATEWAY_KEYS = frozenset(AuthenticatorTable.model_fields)
-"""An option of an authenticator cannot have one of these names: the gateway would take its key."""
+"""An option of a plugin cannot have one of these names: the gateway would take its key."""

@@ -23,8 +23,8 @@ Modules:
     options          Options that several commands have: the configuration file, and who logs in (PS3.7 D.3.3.7.1)
     output           What commands print: rows, as a table on a terminal and with tabs for a program; decisions in words
     plugin_commands  What a plugin's commands import: what is configured, and how a command speaks and ends
-    plugins          `dicomgate plugins`: list the installed authenticators and their keys; `plugins new` begins one
-    probing          What `dicomgate check --connect` asks: upstreams, the authenticators' servers, a shared state
+    plugins          `dicomgate plugins`: list what is installed and its keys; `plugins new` begins an authenticator
+    probing          What `dicomgate check --connect` asks: upstreams, the plugins' servers, a shared state
     rules            `dicomgate rules`: what may be written in rules, and rules for what clients do already
     scaffold         `dicomgate plugins new NAME`: write a distribution with a working authenticator, to change
     schema           `dicomgate schema`: a JSON schema of the configuration file, for editors

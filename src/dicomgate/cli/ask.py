@@ -14,17 +14,16 @@ from typing import Annotated
 import typer
 
 from ..association.admission import (
-    ANY_AE_TITLE,
     Admit,
     Policy,
     Refuse,
-    Route,
     attempt_of,
     before_asking,
     facts_of,
     settle,
     who_of,
 )
+from ..association.route import ANY_AE_TITLE, Route
 from ..auth.chain import Chain, Verdict
 from ..contract import Accept, Attempt, Identity, Peer
 from ..errors import ConfigError, DoesNotFit, NegativeAnswer, StartError

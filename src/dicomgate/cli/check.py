@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from ..config.schema import UpstreamTable
 from ..errors import StartError
 from ..kit.addresses import show_address
 from ..kit.certificates import described, read_certificates
@@ -76,7 +77,7 @@ async def _ask_all(assembly: Assembly) -> None:
 
 
 def describe(assembly: Assembly) -> list[str]:
-    """Listeners, authenticators and upstreams, one line each."""
+    """Listeners, authenticators, credentials and upstreams, one line each."""
     tables = assembly.configuration.tables
     lines = []
     for listener in tables.listener:
@@ -92,13 +93,28 @@ def describe(assembly: Assembly) -> list[str]:
     for authenticator in tables.authenticator:
         deadline = f"{authenticator.timeout.total_seconds():g} s"
         lines.append(f"authenticator {authenticator.title}: {authenticator.use}, has {deadline} for its answer")
+    for credential in tables.credential:
+        deadline = f"{credential.timeout.total_seconds():g} s"
+        lines.append(f"credential {credential.title}: {credential.use}, has {deadline} for its answer")
     for upstream in tables.upstream:
         titles = ", ".join("any" if title == "*" else title for title in upstream.called_ae_titles)
         tls = "TLS" if upstream.tls else "no TLS"
-        identity = "forwarded" if upstream.identity == "forward" else "stripped"
         where = show_address(*upstream.address)
-        lines.append(f"upstream {upstream.name}: {where}, {tls}, called AE title {titles}, identity {identity}")
+        lines.append(f"upstream {upstream.name}: {where}, {tls}, called AE title {titles}, {_shown(upstream)}")
     return [*lines, *map(_described, tables.rule)]
+
+
+def _shown(upstream: UpstreamTable) -> str:
+    """As whom the upstream sees those who go to it."""
+    identity = "forwarded" if upstream.identity == "forward" else "stripped"
+    shown = [f"identity {identity}"]
+    if upstream.credential is not None:
+        shown = [f"credential {upstream.credential}, positive response {upstream.positive_response}"]
+    if upstream.calling_ae_title is not None:
+        shown.append(f"calling AE title becomes {upstream.calling_ae_title}")
+    if upstream.called_ae_title is not None:
+        shown.append(f"called AE title becomes {upstream.called_ae_title}")
+    return ", ".join(shown)
 
 
 def _described(rule: RuleTable) -> str:

@@ -1,7 +1,7 @@
 """A configuration for strangers' eyes: as it was written, without what may be a secret.
 
 Rule 1: text is left out if its key or its form says that it may be a secret, or its key that it names users, and every
-        value of an authenticator that does not come with dicomgate: what its keys mean is not known here.
+        value of a plugin that does not come with dicomgate: what its keys mean is not known here.
 Rule 2: of a URL, user, password and options are left out; and all of it where it is not certain which part is which.
         Of a file, the path is shown and the content is not.
 """
@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..auth.kind import AUTHENTICATORS, Kind
 from ..auth.loading import how_to_install, installed
 from ..auth.table import GATEWAY_KEYS
 from ..config.schema import Tables
+from ..credentials.table import CREDENTIALS
 from ..kit.addresses import show_address
 from ..kit.text import looks_like_a_token
 
@@ -26,6 +28,7 @@ LEFT_OUT = "(left out)"
 _SECRET = re.compile(r"secret|passw|passcode|passphrase|credential|api_?key|(^|_)token($|_)", re.IGNORECASE)
 _FILE = "_file"
 _USERS = "users"  # of a rule
+_KINDS = {kind.word: kind for kind in (AUTHENTICATORS, CREDENTIALS)}
 _WITH_PASSWORD = re.compile(r":.*@")  # a URL without its scheme
 
 
@@ -33,15 +36,15 @@ def masked(tables: Tables) -> Iterator[str]:
     """The tables in the form of TOML, one line for each key that the file has."""
     for name, found in tables.model_dump(exclude_unset=True).items():
         for table in found if isinstance(found, list) else [found]:
-            ours = name != "authenticator" or _is_ours(table["use"])
+            ours = name not in _KINDS or _is_ours(table["use"], _KINDS[name])
             yield f"[[{name}]]" if isinstance(found, list) else f"[{name}]"
             for key, value in table.items():
                 shown = _shown(key, value) if ours or key in GATEWAY_KEYS else LEFT_OUT
                 yield f"{key} = {json.dumps(shown, ensure_ascii=False)}"
 
 
-def _is_ours(use: str) -> bool:
-    point = installed().get(use)
+def _is_ours(use: str, kind: Kind) -> bool:
+    point = installed(kind).get(use)
     return bool(point and point.dist and how_to_install(point.dist.name.removeprefix("dicomgate-")))
 
 

@@ -1,10 +1,10 @@
-"""`dicomgate plugins`: list the installed authenticators and their keys; `plugins new` begins one."""
+"""`dicomgate plugins`: list what is installed and its keys; `plugins new` begins an authenticator."""
 
 from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from textwrap import dedent
 from typing import Annotated
@@ -12,26 +12,31 @@ from typing import Annotated
 import typer
 
 from ..auth import loading as discovery
-from ..auth.table import AuthenticatorTable
+from ..auth.kind import AUTHENTICATORS, Kind
+from ..auth.table import AuthenticatorTable, PluginTable
 from ..contract import IdentityType
+from ..credentials.table import CREDENTIALS, CredentialTable
 from ..errors import ConfigError, PluginError
 from .output import print_table
 from .scaffold import NEW, begin
 
+_KINDS: Mapping[Kind, type[PluginTable]] = {AUTHENTICATORS: AuthenticatorTable, CREDENTIALS: CredentialTable}
+
 
 def plugins(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME|new", help="Print the keys of this authenticator.")
+        str | None, typer.Argument(metavar="NAME|new", help="Print the keys of this authenticator or credential.")
     ] = None,
     new: Annotated[str | None, typer.Argument(metavar="NAME", help="After new: write it to ./dicomgate-NAME.")] = None,
 ) -> None:
-    """List the installed authenticators, print the keys of one, or begin a new one.
+    """List the installed authenticators and credentials, print the keys of one, or begin a new one.
 
-    Exit status: 0 done, 2 no authenticator has that name, it does not import,
+    Exit status: 0 done, 2 none has that name, it does not import,
     or a new one cannot have it, 3 it cannot be written.
     """
     if name is None:
-        print_table(("name", "distribution", "version", "identity types", "state"), [_row(it) for it in _names()])
+        rows = [_row(kind, it) for kind in _KINDS for it in discovery.installed(kind)]
+        print_table(("name", "kind", "distribution", "version", "identity types", "state"), rows)
     elif name == NEW and new is not None:
         begin(new)
     elif new is not None:
@@ -42,15 +47,11 @@ def plugins(
         _explain(name)
 
 
-def _names() -> list[str]:
-    return list(discovery.installed())
-
-
-def _row(name: str) -> tuple[str, ...]:
-    distribution = discovery.installed()[name].dist
-    origin = (distribution.name, distribution.version) if distribution else ("-", "-")
+def _row(kind: Kind, name: str) -> tuple[str, ...]:
+    distribution = discovery.installed(kind)[name].dist
+    origin = (kind.word, *((distribution.name, distribution.version) if distribution else ("-", "-")))
     try:
-        factory = discovery.find(name)
+        factory = discovery.find(name, kind)
     except PluginError as error:
         why = str(error)
         return (name, *origin, "-", f"does not import: {why.partition('does not import: ')[2] or why}")
@@ -68,8 +69,9 @@ def _handles(factory: object) -> str:
 
 
 def _explain(name: str) -> None:
-    factory = discovery.find(name)
-    typer.echo(f"[[authenticator]] use = {name!r}".replace("'", '"'))
+    kind = next((kind for kind in _KINDS if name in discovery.installed(kind)), AUTHENTICATORS)
+    factory = discovery.find(name, kind)
+    typer.echo(f"[[{kind.word}]] use = {name!r}".replace("'", '"'))
     if documentation := discovery.description(factory):
         typer.echo(f"\n{documentation}")
     typer.echo()
@@ -79,7 +81,7 @@ def _explain(name: str) -> None:
         for key in discovery.options(factory)
     ]
     print_table(("key", "type", "", "meaning"), rows or [("-", "no keys of its own", "", "")])
-    typer.echo(f"\nEvery authenticator also has: {', '.join(AuthenticatorTable.model_fields)}")
+    typer.echo(f"\nEvery {kind.word} also has: {', '.join(_KINDS[kind].model_fields)}")
 
 
 def field_docstrings(factory: object) -> dict[str, str]:

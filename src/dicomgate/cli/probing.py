@@ -1,4 +1,4 @@
-"""What `dicomgate check --connect` asks: upstreams, the authenticators' servers, a shared state.
+"""What `dicomgate check --connect` asks: upstreams, the plugins' servers, a shared state.
 
 Rule: all are asked at the same time, each within its own time, and each answer is one line.
 """
@@ -9,12 +9,13 @@ import asyncio
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from cryptography import x509
 
-from ..association.admission import ANY_AE_TITLE
-from ..auth.link import Link
+from ..association.route import ANY_AE_TITLE
 from ..auth.members import probed
+from ..auth.plugged import Plugged
 from ..config.load import Configuration
 from ..config.schema import UpstreamTable
 from ..contract import Probed
@@ -30,26 +31,27 @@ from ..state.protocol import Backoff, SharedState
 from .options import DEFAULT_CALLED, DEFAULT_CALLING
 
 _PATIENCE = 10.0
-"""Seconds that an authenticator has for all that it depends on."""
+"""Seconds that an authenticator or a credential has for all that it depends on."""
 _NOBODY = "dicomgate-check"
 
 
 async def asked(assembly: Assembly) -> list[Probed]:
-    """A line for each; the authenticators have been entered."""
+    """A line for each; the authenticators and credentials have been entered."""
     tables = assembly.configuration.tables
     answers = await asyncio.gather(
-        *(_of_link(link) for link in assembly.links.values()),
+        *(_of_plugin("authenticator", link) for link in assembly.links.values()),
+        *(_of_plugin("credential", link) for link in assembly.credentials.values()),
         _of_state(assembly.configuration),
         *(_of_upstream(assembly.upstreams[table.name], table) for table in tables.upstream),
     )
     return [line for lines in answers for line in lines]
 
 
-async def _of_link(link: Link) -> list[Probed]:
-    if link.members.probe is None:
+async def _of_plugin(word: str, plugin: Plugged[Any, Any]) -> list[Probed]:
+    if plugin.members.probe is None:
         return []
-    found = await probed(link.members.probe, _PATIENCE)
-    return [Probed(f"authenticator {link.name}: {one.what}", one.problem, one.detail or "answers") for one in found]
+    found = await probed(plugin.members.probe, _PATIENCE)
+    return [Probed(f"{word} {plugin.name}: {one.what}", one.problem, one.detail or "answers") for one in found]
 
 
 async def _of_state(configuration: Configuration) -> Sequence[Probed]:

@@ -1,6 +1,6 @@
 """`dicomgate schema`: a JSON schema of the configuration file, for editors.
 
-Draft 7, which the editors' extensions for TOML read, with the keys of the authenticators that are installed. It says
+Draft 7, which the editors' extensions for TOML read, with the keys of the plugins that are installed. It says
 which keys there are, and of which form their values; what only `dicomgate check` can say, it does not.
 """
 
@@ -17,7 +17,9 @@ from pydantic import PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema
 
 from ..auth import loading
+from ..auth.kind import AUTHENTICATORS, Kind
 from ..config.schema import Tables
+from ..credentials.table import CREDENTIALS
 from ..errors import PluginError
 from .plugins import field_docstrings
 
@@ -25,6 +27,7 @@ NAME = "dicomgate.schema.json"
 TEMPLATE = "dicomgate.toml"
 _HEADING = re.compile(r"^(?:# )?\[{1,2}(?=[a-z]+\])", re.MULTILINE)  # commented out, where a table is not needed
 _REFERENCE = "#/definitions/{model}"
+_KINDS = (AUTHENTICATORS, CREDENTIALS)
 _Schema = dict[str, Any]
 
 
@@ -32,8 +35,8 @@ def schema() -> None:
     """Print a JSON schema of the configuration file, for an editor.
 
     Write it beside the file that names it: dicomgate schema >
-    dicomgate.schema.json. It has the keys of the authenticators that are
-    installed here.
+    dicomgate.schema.json. It has the keys of the authenticators and
+    credentials that are installed here.
 
     Exit status: 0 printed.
     """
@@ -51,15 +54,16 @@ def configuration_schema() -> _Schema:
     tables: _Schema = whole.pop("$defs")
     address = tables["ListenerTable"]["properties"]["bind"]["items"]
     tables["ListenerTable"]["properties"]["bind"] = {"anyOf": [address, {"type": "array", "items": address}]}
-    gateway_keys: _Schema = tables.pop("AuthenticatorTable")["properties"]
-    gateway_keys["workers"].pop("default")  # that of this machine
+    keys_of = {kind.word: tables.pop(f"{kind.word.title()}Table")["properties"] for kind in _KINDS}
+    for keys in keys_of.values():
+        keys["workers"].pop("default")  # that of this machine
     for part in _HEADING.split(files(__package__).joinpath(TEMPLATE).read_text("utf-8"))[1:]:
         name = part.partition("]")[0]
-        keys = gateway_keys if name == "authenticator" else tables[f"{name.title()}Table"]["properties"]
-        _describe(keys, part)
-    whole["properties"]["authenticator"]["items"] = {
-        "oneOf": [_authenticator(use, gateway_keys, tables) for use in loading.installed()]
-    }
+        _describe(keys_of[name] if name in keys_of else tables[f"{name.title()}Table"]["properties"], part)
+    for kind in _KINDS:
+        whole["properties"][kind.word]["items"] = {
+            "oneOf": [_plugin(kind, use, keys_of[kind.word], tables) for use in loading.installed(kind)]
+        }
     return {"$schema": "http://json-schema.org/draft-07/schema#", **whole, "definitions": tables}
 
 
@@ -70,15 +74,15 @@ def _describe(keys: _Schema, part: str) -> None:
             about["description"] = found[1]
 
 
-def _authenticator(use: str, gateway_keys: _Schema, definitions: _Schema) -> _Schema:
-    """The table of one installed authenticator; of one that does not import, no key is known.
+def _plugin(kind: Kind, use: str, gateway_keys: _Schema, definitions: _Schema) -> _Schema:
+    """The table of one installed authenticator or credential; of one that does not import, no key is known.
 
     What it refers to is added to `definitions`.
     """
     table: _Schema = {"type": "object", "title": use, "required": ["use"]}
     keys = gateway_keys | {"use": {"const": use}}
     try:
-        factory = loading.find(use)
+        factory = loading.find(use, kind)
         own = loading.options_adapter(factory).json_schema(schema_generator=_Generator, ref_template=_REFERENCE)
     except (PluginError, PydanticUserError):
         return table | {"properties": keys}

@@ -24,7 +24,10 @@ from pydantic import BaseModel
 
 from .. import __version__
 from ..auth import loading
+from ..auth.kind import AUTHENTICATORS, Kind
+from ..auth.table import PluginTable
 from ..config.load import Configuration
+from ..credentials.table import CREDENTIALS
 from ..errors import ConfigError
 from ..events.events import ReasonClass
 from ..events.log import quoted
@@ -44,8 +47,9 @@ _TAIL = 4_194_304
 def versions() -> Iterator[str]:
     """Of the gateway, its authenticators, the libraries that they use, and the system."""
     yield f"dicomgate {__version__}"
-    for name, point in loading.installed().items():
-        yield f"authenticator {name}: {f'{point.dist.name} {point.dist.version}' if point.dist else 'unknown'}"
+    for kind in (AUTHENTICATORS, CREDENTIALS):
+        for name, point in loading.installed(kind).items():
+            yield f"{kind.word} {name}: {f'{point.dist.name} {point.dist.version}' if point.dist else 'unknown'}"
     for name in _LIBRARIES:
         with suppress(PackageNotFoundError):
             yield f"{name} {version(name)}"
@@ -103,13 +107,15 @@ def _named(configuration: Configuration) -> Iterator[tuple[str, Path]]:
     yield from _paths("gateway", tables.gateway, configuration.folder)
     if tables.state.url is None:
         yield "state.path", configuration.folder / tables.state.path
-    for kind, found in (("listener", tables.listener), ("upstream", tables.upstream)):
-        for table in found:
-            yield from _paths(f"{kind} {table.name}", table, configuration.folder)
-    for authenticator in tables.authenticator:
+    for key, found in (("listener", tables.listener), ("upstream", tables.upstream)):
+        for one in found:
+            yield from _paths(f"{key} {one.name}", one, configuration.folder)
+    plugins: list[tuple[Kind, PluginTable]] = [(AUTHENTICATORS, table) for table in tables.authenticator]
+    plugins += [(CREDENTIALS, table) for table in tables.credential]
+    for kind, table in plugins:
         with suppress(ConfigError):  # it is in the section above
-            options = loading.read_options(authenticator.use, authenticator.options, configuration.folder)
-            yield from _paths(f"authenticator {authenticator.title}", options, configuration.folder)
+            options = loading.read_options(table.use, table.options, configuration.folder, kind)
+            yield from _paths(f"{kind.word} {table.title}", options, configuration.folder)
 
 
 def _paths(key: str, value: object, folder: Path) -> Iterator[tuple[str, Path]]:

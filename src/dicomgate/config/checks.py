@@ -6,11 +6,11 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..association.admission import ANY_AE_TITLE
+from ..association.route import ANY_AE_TITLE
 from ..auth.problems import nearest
 from ..errors import Problem
 from ..rights.rule import is_one_of
-from .schema import Tables, ThrottleTable
+from .schema import Tables, ThrottleTable, UpstreamTable
 
 _PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@|[?&](?:sentinel_)?password=")
 """In a URL (RFC 3986 3.2.1), or in the options of a Redis's."""
@@ -22,6 +22,7 @@ def contradictions(tables: Tables) -> Iterator[Problem]:
     yield from _duplicates("listener", [table.name for table in tables.listener])
     yield from _duplicates("upstream", [table.name for table in tables.upstream])
     yield from _duplicates("authenticator", names)
+    yield from _duplicates("credential", [table.title for table in tables.credential])
     yield from _of_throttle(tables.throttle)
     yield from _of_upstreams(tables)
     yield from _duplicates("rule", [table.name for table in tables.rule])
@@ -36,10 +37,11 @@ def open_secrets(tables: Tables, mode: int) -> Iterator[Problem]:
     message = "holds a password, and everybody may read this file; chmod o-r"
     if _PASSWORD.search(tables.state.url or ""):
         yield Problem(("state", "url"), message)
-    for index, table in enumerate(tables.authenticator):
-        for key, value in table.options.items():
-            if isinstance(value, str) and _PASSWORD.search(value):
-                yield Problem(("authenticator", index, key), message)
+    for name, plugins in (("authenticator", tables.authenticator), ("credential", tables.credential)):
+        for index, table in enumerate(plugins):
+            for key, value in table.options.items():
+                if isinstance(value, str) and _PASSWORD.search(value):
+                    yield Problem((name, index, key), message)
 
 
 def _duplicates(table: str, names: list[str]) -> Iterator[Problem]:
@@ -65,11 +67,25 @@ def _of_upstreams(tables: Tables) -> Iterator[Problem]:
                 message = f"{what} already goes to upstream {taken[title]!r}: name it in one of the two"
                 yield Problem(("upstream", index, "called_ae_titles"), message)
             taken.setdefault(title, upstream.name)
+        yield from _of_login(upstream, index, [table.title for table in tables.credential])
         tls = upstream.tls
         if tls is not None and tls.pin is not None and tls.ca is not None:
             yield Problem(("upstream", index, "tls", "ca"), "ca and pin exclude each other: remove one of them")
         if tls is not None and tls.key is not None and tls.certificate is None:
             yield Problem(("upstream", index, "tls", "key"), "a key without its certificate: name that as well")
+
+
+def _of_login(upstream: UpstreamTable, index: int, credentials: Sequence[str]) -> Iterator[Problem]:
+    """As whom the upstream sees those who go to it."""
+    at = ("upstream", index)
+    if upstream.credential is None:
+        if "positive_response" in upstream.model_fields_set:
+            yield Problem((*at, "positive_response"), "is the response to a credential, which is missing: name it")
+        return
+    yield from _unknown(at, "credential", [upstream.credential], credentials)
+    if upstream.identity == "forward":
+        message = 'the upstream sees one identity: remove credential, or identity = "forward"'
+        yield Problem((*at, "credential"), message)
 
 
 def _of_listeners(tables: Tables, authenticators: list[str]) -> Iterator[Problem]:

@@ -15,7 +15,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
+from ..association.route import PositiveResponse
 from ..auth.table import AuthenticatorTable, Name
+from ..credentials.table import CredentialTable
 from ..kit.addresses import parse_address
 from ..kit.durations import Deadline, Duration
 from ..kit.text import ae_title
@@ -118,6 +120,10 @@ class UpstreamTable(_Table):
     address: Address
     called_ae_titles: list[AeTitle] = Field(min_length=1)
     identity: Literal["strip", "forward"] = "strip"
+    credential: Name | None = None
+    positive_response: PositiveResponse = "asked"
+    calling_ae_title: AeTitle | None = None
+    called_ae_title: AeTitle | None = None
     timeout: Deadline = timedelta(seconds=10)
     tls: UpstreamTls | None = None
 
@@ -153,6 +159,7 @@ class Tables(_Table):
     listener: Annotated[list[ListenerTable], BeforeValidator(_several)] = Field(min_length=1)
     upstream: Annotated[list[UpstreamTable], BeforeValidator(_several)] = Field(min_length=1)
     authenticator: Annotated[list[AuthenticatorTable], BeforeValidator(_several)] = Field(min_length=1)
+    credential: Annotated[list[CredentialTable], BeforeValidator(_several)] = Field(default_factory=list)
     rule: Annotated[list[RuleTable], BeforeValidator(_several)] = Field(default_factory=list)
 
 
@@ -170,6 +177,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "listener": ListenerTable,
     "upstream": UpstreamTable,
     "authenticator": AuthenticatorTable,
+    "credential": CredentialTable,
     "rule": RuleTable,
 }
 _TLS_TABLES: dict[str, type[BaseModel]] = {"listener": ListenerTls, "upstream": UpstreamTls}

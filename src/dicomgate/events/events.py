@@ -67,6 +67,8 @@ class ReasonClass(Enum):
     TLS = "tls"
     AUDIT_UNAVAILABLE = "audit_unavailable"
     NOT_GRANTED = "not_granted"
+    CREDENTIAL_UNAVAILABLE = "credential_unavailable"
+    UPSTREAM_UNVERIFIED = "upstream_unverified"
 
 
 class Facts(NamedTuple):
@@ -122,7 +124,8 @@ class Established(NamedTuple):
     """The client has its A-ASSOCIATE-AC; from now on bytes are relayed. SOP classes accepted and rejected by UID.
 
     `left_out` says what of the request and the answer was not taken over, because it was not as the standard says.
-    `withheld` are the services that the PACS was not asked for, because no rule allows them.
+    `withheld` are the services that the PACS was not asked for, because no rule allows them. `credential` is the name
+    of the one that the PACS was shown, "" for none.
     """
 
     facts: Facts
@@ -131,6 +134,7 @@ class Established(NamedTuple):
     rejected: tuple[str, ...]
     left_out: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
+    credential: str = ""
 
 
 CONTEXT = "presentation context"

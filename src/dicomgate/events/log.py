@@ -76,7 +76,8 @@ def _what(event: _Logged) -> tuple[str, str]:
         left_out = f"; left out: {_plain('; '.join(event.left_out))}" if event.left_out else ""
         withheld = f"; no rule allows: {', '.join(event.withheld)}" if event.withheld else ""
         counts = f"{len(event.accepted)} SOP classes accepted, {len(event.rejected)} rejected"
-        return "established", f"{counts}{withheld}{left_out}"
+        credential = f"; credential {event.credential}" if event.credential else ""
+        return "established", f"{counts}{credential}{withheld}{left_out}"
     if isinstance(event, Denied):
         return _denied(event)
     relayed = f"{event.bytes_from_client} bytes from the client, {event.bytes_from_upstream} from the upstream"

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from ..association.admission import Policy
 from ..auth.chain import Chain
+from ..credentials.link import CredentialLink
 from ..events.events import Event, Sink
 from ..events.writer import Done
 from ..protection.guard import Guard
@@ -79,12 +80,13 @@ class ServerState:
 class ListenerSnapshot:
     """One listener as it is configured now. An association keeps the snapshot that it came in by.
 
-    An association calls `acquire` when it begins, and `release` when it no longer needs the chain and the upstreams.
+    An association calls `acquire` when it begins, and `release` when it no longer needs what is in here.
     """
 
     policy: Policy
     chain: Chain
     upstreams: Mapping[str, Upstream]
+    credentials: Mapping[str, CredentialLink]
     tls: TlsContext | None
     idle_timeout: float
     keepalive: float

@@ -15,8 +15,8 @@ from ..association.admission import unrecorded
 from ..association.established import LINGER
 from ..association.handshake import Handshake
 from ..auth.chain import Verdict
-from ..auth.link import Pending
-from ..contract import Attempt
+from ..auth.plugged import Pending
+from ..contract import Admission, Attempt, Presented, Unavailable
 from ..events.events import Cause
 from ..kit.race import Race
 from .arrival import Arrived
@@ -42,7 +42,7 @@ class Session:
         self._lifetime = lifetime
         self._client = arrived.connection
         self._upstream: Connection | None = None
-        self._pending: Pending | None = None  # the question to the chain, or the connection to the upstream
+        self._pending: Pending | None = None  # a question, or the connection to the upstream
         self._timer = arrived.artim
         self._timer.call = self._deadline
         lifetime.stage = self  # from here on it closes the client's connection, whatever fails
@@ -115,6 +115,10 @@ class Session:
     def _recorded(self, lost: str) -> None:
         self._input(self._handshake.recorded, lost)
 
+    def _presented(self, answer: Presented | Unavailable) -> None:
+        self._pending = None
+        self._input(self._handshake.presented, answer)
+
     def _upstream_opened(self, upstream: Connection) -> None:
         self._pending = None
         self._upstream = upstream
@@ -146,6 +150,8 @@ class Session:
                     lifetime.server.keep(event, self._recorded)
                 case do.Decide(attempt):
                     self._decide(attempt)
+                case do.Present(credential, admission):
+                    self._present(credential, admission)
                 case do.Connect(name):
                     self._connect(name)
                 case do.CloseUpstream():
@@ -162,6 +168,10 @@ class Session:
             self._pending = server.loop.call_soon(self._decided, unrecorded(trouble))
         else:
             self._pending = server.guard.begin(listener.chain, attempt, self._decided)
+
+    def _present(self, credential: str, admission: Admission) -> None:
+        self._lifetime.admitted()
+        self._pending = self._lifetime.listener.credentials[credential].begin(admission, self._presented)
 
     def _connect(self, name: str) -> None:
         lifetime = self._lifetime

@@ -35,7 +35,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from ..auth.chain import Chain, Verdict
-from ..auth.link import Pending
+from ..auth.plugged import Pending
 from ..contract import Accept, Attempt, Decision, Identity, Pass, Reject, Unavailable
 from ..events.events import ReasonClass
 from ..kit.patience import waited

@@ -2,14 +2,16 @@
 
 Modules:
 
-    assembly     A configuration -> authenticators, upstreams and listeners, certificates loaded
+    assembly     A configuration -> authenticators, credentials, upstreams and listeners, certificates loaded
     doubts       What is allowed, but probably not meant: warnings of `dicomgate check`, and of the log at the start
     embedding    Verify logins as the gateway does, inside another program that opens its own port
     generation   Everything that one reading of the configuration names, ready for use
     limits       What rules leave of an association in another program: what it may negotiate, and what it may serve
+    links        The `[[authenticator]]` and `[[credential]]` tables -> what the gateway asks
     protection   The shared state that a configuration names, and the guard that uses it
     records      Tell the log and the audit what happened; wait for the audit where a login needs its record
     rehearsal    A start without listening: what `dicomgate check` tries, in the order of `generation.prepare`
     rule_doubts  Doubts about rules: which never match, which add nothing, and what was probably not meant
     server       The gateway's life: start, run, reload, drain, stop
+    upstreams    The `[[upstream]]` tables -> what is dialled, and the routes that lead there
 """

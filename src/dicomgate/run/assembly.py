@@ -1,37 +1,39 @@
-"""A configuration -> authenticators, upstreams and listeners, certificates loaded.
+"""A configuration -> authenticators, credentials, upstreams and listeners, certificates loaded.
 
 An assembly is a snapshot. Associations keep the one that they came in by. It is closed after a newer one has replaced
-it, when the last of those associations no longer needs its authenticators.
+it, when the last of those associations no longer needs its authenticators and credentials.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from ..association.admission import Policy, Route
-from ..auth import loading
+from ..association.admission import Policy
 from ..auth.chain import Chain
-from ..auth.groups import GroupSource
 from ..auth.link import Link
-from ..auth.table import AuthenticatorTable
+from ..auth.plugged import Plugged
 from ..config.load import Configuration, load
-from ..config.schema import ListenerTable, Tables, UpstreamTable
-from ..contract import Authenticator, IdentityType
+from ..config.schema import ListenerTable, Tables
+from ..contract import IdentityType
+from ..credentials.link import CredentialLink
 from ..errors import ConfigError, Problem
 from ..events.audit import Audit
 from ..net.dial import Upstream
 from ..net.listener import Address
 from ..net.server_state import ListenerSnapshot
 from ..net.tls import TlsContext
-from ..net.tls_context import client_context, server_context
+from ..net.tls_context import server_context
 from ..rights.rights import Rights, rights_of
 from ..rights.rule import Who
 from .doubts import doubts, lockouts
+from .links import make_credentials, make_links
+from .upstreams import make_upstreams, routes
 
 _SLACK = 3.0  # seconds on top of the links' deadlines: the shared state is asked twice for a decision
 _CLEARTEXT = (
@@ -42,7 +44,7 @@ _CLEARTEXT = (
 
 @dataclass(slots=True)
 class UseCount:
-    """How many associations need the authenticators of an assembly. `unused` is set when the last one is done."""
+    """How many associations need the plugins of an assembly. `unused` is set when the last one is done."""
 
     count: int = 0
     unused: asyncio.Event = field(default_factory=asyncio.Event)
@@ -65,6 +67,7 @@ class Assembly:
 
     configuration: Configuration
     links: dict[str, Link]
+    credentials: dict[str, CredentialLink]
     upstreams: dict[str, Upstream]
     listeners: dict[Address, ListenerSnapshot]
     users: UseCount
@@ -77,20 +80,21 @@ class Assembly:
         return (*self.doubts, *lockouts(self.configuration.tables, self.links))
 
     async def open(self) -> None:
-        """Enter the authenticators and look up the upstreams. If that fails, nothing stays open.
+        """Enter the authenticators and credentials, and look up the upstreams. If that fails, nothing stays open.
 
-        Raises StartError, which names the authenticator that could not be entered.
+        Raises StartError, which names the one that could not be entered.
         """
         async with AsyncExitStack() as stack:
-            for link in self.links.values():
-                await stack.enter_async_context(link)
+            plugins: list[Plugged[Any, Any]] = [*self.links.values(), *self.credentials.values()]
+            for plugin in plugins:
+                await stack.enter_async_context(plugin)
             for upstream in self.upstreams.values():
                 stack.push_async_callback(upstream.close)
             await asyncio.gather(*(upstream.look_up() for upstream in self.upstreams.values()))
             self.stack.push_async_exit(stack.pop_all())
 
     async def retire(self) -> None:
-        """Wait until no association needs the authenticators, then leave them."""
+        """Wait until no association needs them, then leave the authenticators and the credentials."""
         if self.users.count:
             await self.users.unused.wait()
         await self.stack.aclose()
@@ -104,7 +108,8 @@ def assemble(path: Path) -> Assembly:
     configuration = load(path)
     problems: list[Problem] = []
     links = make_links(configuration, problems)
-    upstreams = _make_upstreams(configuration, problems)
+    credentials = make_credentials(configuration, problems)
+    upstreams = make_upstreams(configuration, problems)
     users = UseCount()
     chains: dict[str, Chain] = {}
     listeners: dict[Address, ListenerSnapshot] = {}
@@ -121,76 +126,12 @@ def assemble(path: Path) -> Assembly:
         gateway = configuration.tables.gateway
         patience = gateway.idle_timeout.total_seconds(), gateway.keepalive.total_seconds()
         policy = make_policy(configuration, table, chain)
-        listener = ListenerSnapshot(policy, chain, upstreams, tls, *patience, users.acquire, users.release)
+        listener = ListenerSnapshot(policy, chain, upstreams, credentials, tls, *patience, users.acquire, users.release)
         listeners |= dict.fromkeys(table.bind, listener)
     if problems:
         raise ConfigError(problems)
-    found = tuple(doubts(configuration, links, chains))
-    return Assembly(configuration, links, upstreams, listeners, users, found)
-
-
-def make_links(configuration: Configuration, problems: list[Problem]) -> dict[str, Link]:
-    """The configured authenticators by name, in their order. Problems with any of them are added to `problems`."""
-    tables = configuration.tables.authenticator
-    made: dict[str, Authenticator] = {}
-    links = {}
-    for index, table in enumerate(tables):
-        try:
-            made[table.title] = loading.make(table.use, table.options, configuration.folder)
-        except ConfigError as error:
-            problems += configuration.located(error, "authenticator", index).problems
-    for index, table in enumerate(tables):
-        try:
-            if table.title in made:
-                links[table.title] = Link(
-                    table.title,
-                    made[table.title],
-                    deadline=table.timeout,
-                    patience=table.patience,
-                    workers=table.workers,
-                    next_on_error=table.on_error == "next",
-                    groups_from=_group_source(table, tables, made),
-                )
-        except ConfigError as error:
-            problems += configuration.located(error, "authenticator", index).problems
-    return links
-
-
-def _group_source(
-    table: AuthenticatorTable, tables: Sequence[AuthenticatorTable], made: Mapping[str, Authenticator]
-) -> GroupSource | None:
-    if table.groups_from is None:
-        return None
-    named = next((other for other in tables if other.title == table.groups_from and other is not table), None)
-    if named is None:
-        raise ConfigError([Problem(("groups_from",), f"no other authenticator is called {table.groups_from!r}")])
-    if named.title not in made:
-        return None  # its own problem is already reported
-    return GroupSource(named.title, made[named.title], named.timeout.total_seconds())
-
-
-def _make_upstreams(configuration: Configuration, problems: list[Problem]) -> dict[str, Upstream]:
-    upstreams = {}
-    for index, table in enumerate(configuration.tables.upstream):
-        try:
-            upstreams[table.name] = _upstream(table, configuration.folder)
-        except ConfigError as error:
-            problems += configuration.located(error, "upstream", index, "tls").problems
-    return upstreams
-
-
-def _upstream(table: UpstreamTable, folder: Path) -> Upstream:
-    host, port = table.address
-    tls = table.tls
-    if tls is None:
-        return Upstream(table.name, host, port)
-    context = client_context(
-        folder / tls.ca if tls.ca else None,
-        tls.pin is not None,
-        folder / tls.certificate if tls.certificate else None,
-        folder / tls.key if tls.key else None,
-    )
-    return Upstream(table.name, host, port, context, tls.server_name, tls.pin)
+    found = tuple(doubts(configuration, links, credentials, chains))
+    return Assembly(configuration, links, credentials, upstreams, listeners, users, found)
 
 
 def _listener_tls(configuration: Configuration, table: ListenerTable) -> TlsContext | None:
@@ -223,11 +164,7 @@ def make_policy(configuration: Configuration, table: ListenerTable, chain: Chain
         passcodes_allowed=table.tls is not None or table.cleartext_passcodes,
         fallback_encoding=table.fallback_encoding,
         end_with_credential=table.end_with_credential,
-        routes={
-            title: Route(upstream.name, upstream.identity == "forward", upstream.timeout.total_seconds())
-            for upstream in configuration.tables.upstream
-            for title in upstream.called_ae_titles
-        },
+        routes=routes(configuration.tables),
         request_limit=gateway.max_request_bytes,
         artim=gateway.artim.total_seconds(),
         decision_timeout=decision_timeout(chain),

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 
-from ..association.admission import ANY_AE_TITLE
+from ..association.route import ANY_AE_TITLE
 from ..auth.chain import Chain
 from ..auth.link import Link
+from ..auth.plugged import Plugged
 from ..config.load import Configuration
 from ..config.schema import GatewayTable, ListenerTable, Tables, UpstreamTable
 from ..contract import IdentityType
+from ..credentials.link import CredentialLink
 from ..kit.addresses import show_address
 from ..kit.certificates import CLIENT, SERVER, read_certificates, remarks
 from .rule_doubts import doubts_of_rules
@@ -31,7 +34,12 @@ def _never_asked(table: ListenerTable, link: Link) -> str:
     return ""
 
 
-def doubts(configuration: Configuration, links: Mapping[str, Link], chains: Mapping[str, Chain]) -> Iterator[str]:
+def doubts(
+    configuration: Configuration,
+    links: Mapping[str, Link],
+    credentials: Mapping[str, CredentialLink],
+    chains: Mapping[str, Chain],
+) -> Iterator[str]:
     """Each as one line that names its table. `chains` are those of the listeners by name."""
     tables, folder = configuration.tables, configuration.folder
     yield from _of_gateway(tables.gateway)
@@ -49,12 +57,20 @@ def doubts(configuration: Configuration, links: Mapping[str, Link], chains: Mapp
     for name, link in links.items():
         if name not in asked:
             yield f"authenticator {name}: no listener asks it"
-        within = link.members.answers_within
-        if within is not None and within.total_seconds() >= link.deadline:
-            yield (
-                f"authenticator {name}: timeout is {link.deadline:g} s, and its own deadlines allow "
-                f"{within.total_seconds():g} s: set a longer timeout, or the log cannot say what was late"
-            )
+        yield from _of_deadlines(f"authenticator {name}", link)
+    for name, credential in credentials.items():
+        if all(name != table.credential for table in tables.upstream):
+            yield f"credential {name}: no upstream is shown it"
+        yield from _of_deadlines(f"credential {name}", credential)
+
+
+def _of_deadlines(what: str, plugin: Plugged[Any, Any]) -> Iterator[str]:
+    within = plugin.members.answers_within
+    if within is not None and within.total_seconds() >= plugin.deadline:
+        yield (
+            f"{what}: timeout is {plugin.deadline:g} s, and its own deadlines allow "
+            f"{within.total_seconds():g} s: set a longer timeout, or the log cannot say what was late"
+        )
 
 
 def lockouts(tables: Tables, links: Mapping[str, Link]) -> Iterator[str]:
@@ -114,6 +130,9 @@ def _of_upstream(table: UpstreamTable, tables: Tables) -> Iterator[str]:
             yield f'called AE title {title!r} is taken letter by letter: only "*" alone stands for others'
         if (other := others[title.upper()]) != title:
             yield f"called AE titles {title!r} and {other!r} differ in upper and lower case alone"
+    if table.credential is not None and table.tls is None and not _is_loopback(table.address[0]):
+        where = show_address(*table.address)
+        yield f"credential {table.credential} crosses the network to {where} in the clear; give it a tls table"
     if table.tls is not None and table.tls.pin is not None and table.tls.server_name is not None:
         yield "with a pin, server_name has no effect"
 

@@ -29,7 +29,8 @@ from typing import Any
 
 from ..association.admission import Admit, Policy, Refuse, before_asking, facts_of, unrecorded
 from ..auth.chain import Chain
-from ..auth.link import DEFAULT_DEADLINE, DEFAULT_WORKERS, Link, answered
+from ..auth.link import DEFAULT_DEADLINE, DEFAULT_WORKERS, Link
+from ..auth.plugged import answered
 from ..config.load import Configuration, load
 from ..config.schema import EmbeddedTables, ListenerTable
 from ..contract import Attempt, Authenticator
@@ -41,8 +42,9 @@ from ..rights.rights import rights_of
 from ..rights.table import RuleTable
 from ..wire.reject_abort import REFUSED_IDENTITY, TRY_LATER, AssociateReject, PduError
 from ..wire.user_identity import LONGEST_RESPONSE, read_identity
-from .assembly import decision_timeout, make_links, make_policy, open_audit
+from .assembly import decision_timeout, make_policy, open_audit
 from .limits import Limited, Limits, Refuses, limited, read_rules, settled
+from .links import make_links
 from .protection import Protection
 from .records import Records
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from ipaddress import IPv4Network, IPv6Network
 from typing import TypeVar
 
-from ..association.admission import ANY_AE_TITLE
+from ..association.route import ANY_AE_TITLE
 from ..config.schema import ListenerTable, Tables, UpstreamTable
 from ..kit.networks import IpNetwork
 from ..rights.rule import OWN, Rule, is_one_of

@@ -28,7 +28,7 @@ def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StartGa
     """Start gateways: `gateway(Ward, file=...)`, `gateway("ward", file=...)` or `gateway(Ward(...))`."""
     find = discovery.find
     given: dict[str, Callable[..., object]] = {}
-    monkeypatch.setattr(discovery, "find", lambda use: given.get(use) or find(use))
+    monkeypatch.setattr(discovery, "find", lambda use, *kind: given.get(use) or find(use, *kind))
     with ExitStack() as running:
         count = 0
 
