@@ -1,7 +1,8 @@
-// An OpenID provider on https of 127.0.0.1, for one client that logs in with its own secret (RFC 6749 4.4).
+// An OpenID provider on https of 127.0.0.1, for clients that ask for tokens of their own (RFC 6749 4.4): one that sends
+// its secret in the header, one (`-post`) that sends it in the form, one (`-key`) that signs its requests.
 //
 // The first line of standard input is one JSON object: `port`, `certificate` and `key` (PEM), `client_id`,
-// `client_secret`, and `jwks`, the private keys it signs with. Each line behind it is other private keys: a rotation.
+// `client_secret`, `client_jwks` (the public keys of the last), and `jwks`, the private keys it signs with. Each line behind it is other private keys: a rotation.
 // Each line is answered with "ready" on standard output. It ends with its standard input.
 //
 // A token for a resource (RFC 8707) is a JWT for that audience; the query of the resource says what kind of token it
@@ -32,18 +33,25 @@ function asked(resource) {
   };
 }
 
-function provider({ port, client_id, client_secret }, jwks) {
+function provider({ port, client_id, client_secret, client_jwks }, jwks) {
+  const client = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] };
   const configuration = {
     adapter: storage,
     jwks,
     scopes: ['dicom', 'admin'],
     clients: [
+      { ...client, client_id, client_secret },
       {
-        client_id,
+        ...client,
+        client_id: `${client_id}-post`,
         client_secret,
-        grant_types: ['client_credentials'],
-        redirect_uris: [],
-        response_types: [],
+        token_endpoint_auth_method: 'client_secret_post',
+      },
+      {
+        ...client,
+        client_id: `${client_id}-key`,
+        jwks: client_jwks,
+        token_endpoint_auth_method: 'private_key_jwt',
       },
     ],
     features: {

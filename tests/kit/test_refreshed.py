@@ -257,6 +257,25 @@ async def test_without_a_refresh_a_value_is_fetched_once(source: Source) -> None
     await value.close()
 
 
+async def test_each_value_says_how_long_it_counts(source: Source) -> None:
+    value = source.refreshed(lives={"old": 100.0, "new": 1000.0}.__getitem__)
+    assert await value.current() == "old"
+    source.there = DOWN
+    source.now = 99
+    assert await value.current() == "old"
+    await value.settled()
+    source.now = 101
+    with pytest.raises(FetchError, match="status 500"):
+        await value.current()
+    source.there = "new"
+    source.now += COOL_DOWN
+    assert await value.current() == "new"
+    source.there = DOWN
+    source.now += 999
+    assert await value.current() == "new"
+    await value.close()
+
+
 async def test_in_the_background_it_is_fetched_without_being_asked(source: Source) -> None:
     source.there = DOWN
     value = source.refreshed(background=True, refresh=0.02, cool_down=0.01, clock=asyncio.get_running_loop().time)

@@ -20,7 +20,7 @@ from dicomgate.testing.peers.issuer import ca_file
 from dicomgate.testing.peers.oidc_provider import OidcProvider
 from dicomgate_jwt import Introspection
 from dicomgate_jwt.claims import thumbprint
-from dicomgate_jwt.discovery import IntrospectionEndpoint
+from dicomgate_jwt.discovery import Endpoint
 from dicomgate_jwt.introspection_cache import MOST_ASKED, IntrospectionCache
 from plugins.jwt.tests.introspector import PATH, Introspector
 from plugins.jwt.tests.mint import AUDIENCE, ask, login, mint, written
@@ -388,7 +388,7 @@ class Told:
 async def test_a_thousand_answers_are_cached() -> None:
     told: Any = Told()
     clock = Clock()
-    endpoint = IntrospectionEndpoint(told, url="https://login.example/", issuer=None)
+    endpoint = Endpoint(told, "introspection", url="https://login.example/", issuer=None)
     answers = IntrospectionCache(told, endpoint, ("", ""), 60, clock)
 
     async def ask_about(*numbers: int) -> None:

@@ -13,7 +13,7 @@ from dicomgate import ConfigError
 from dicomgate.kit import fetch
 from dicomgate.testing.page_contract import AuthenticatorPage, Keys
 from dicomgate.testing.pages import DOCS, authenticators, configurations, words
-from dicomgate_jwt import Introspection, Jwt, Minted, keys, response, sources, token
+from dicomgate_jwt import ClientCredentials, Introspection, Jwt, Minted, keys, response, sources, token
 from plugins.jwt.tests.mint import P256, key_set, written
 
 PAGE, CREDENTIALS = DOCS / "jwt.md", DOCS / "credentials.md"
@@ -27,7 +27,7 @@ class TestPage(AuthenticatorPage):
 
 class TestCredentials(AuthenticatorPage):
     page, package, logs = CREDENTIALS, dicomgate_jwt, False
-    keys = (Keys(Minted, under="minted"),)
+    keys = (Keys(Minted, under="minted"), Keys(ClientCredentials, under="client-credentials"))
     words = {"the system's": None}  # noqa: RUF012
 
 
@@ -51,10 +51,11 @@ def _options(table: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def test_the_tables_of_the_credentials_make_them(tmp_path: Path) -> None:
     written(tmp_path / "minted.key", P256.private_pem, 0o600)
-    kinds = {"minted": Minted}
+    written(tmp_path / "client.secret", b"a secret", 0o600)
+    kinds = {"minted": Minted, "client-credentials": ClientCredentials}
     tables = [one for tables in configurations(CREDENTIALS) for one in tables.get("credential", [])]
     ours = [table for table in tables if table["use"] in kinds]
-    assert [type(kinds[table["use"]](**_options(table, tmp_path))) for table in ours] == [Minted]
+    assert [type(kinds[table["use"]](**_options(table, tmp_path))) for table in ours] == list(kinds.values())
 
 
 def test_the_figures() -> None:

@@ -70,10 +70,15 @@ class Fetcher:
         return await self._fetch(httpx.Request("GET", url, headers={**_HEADERS, "Accept": accept}), until)
 
     async def post(
-        self, url: str, form: Mapping[str, str], credentials: tuple[str, str], *, until: float | None = None
+        self, url: str, form: Mapping[str, str], credentials: tuple[str, str] | None, *, until: float | None = None
     ) -> bytes:
-        """The response to a form; `credentials` are the gateway's name and secret there. Raises FetchError."""
+        """The response to a form; `credentials` are the gateway's name and secret there, None if they are in the form.
+
+        Raises FetchError.
+        """
         request = httpx.Request("POST", url, headers=_HEADERS, data=dict(form))
+        if credentials is None:
+            return await self._fetch(request, until)
         # RFC 6749 2.3.1: both "encoded using the application/x-www-form-urlencoded encoding algorithm".
         name, secret = map(quote_plus, credentials)
         return await self._fetch(next(httpx.BasicAuth(name, secret).auth_flow(request)), until)

@@ -28,6 +28,7 @@ class Refreshed(Generic[T]):
     `background` it fetches every `refresh` seconds without being asked.
 
     `fetch` raises FetchError. Any other exception is a defect: it is logged with its traceback and counts as a failure.
+    `lives` says for how many seconds a value counts, where each says so itself: its `refresh` and its `stale`.
     `what` names the value in messages; `describe` returns the text of the log line for a value that became available.
     """
 
@@ -42,6 +43,7 @@ class Refreshed(Generic[T]):
         refresh: float = math.inf,
         stale: float = math.inf,
         background: bool = False,
+        lives: Callable[[T], float] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fetch = fetch
@@ -52,6 +54,7 @@ class Refreshed(Generic[T]):
         self._refresh = refresh
         self._stale = stale
         self._background = background
+        self._lives = lives
         self._clock = clock
         self._held: tuple[T, float] | None = None
         self._tried = -math.inf
@@ -154,6 +157,8 @@ class Refreshed(Generic[T]):
             if self._failed or self._held is None:
                 self._log.info("%s: %s", self._what, self._describe(value))
             self._held, self._failed = (value, self._clock()), ""
+            if self._lives is not None:
+                self._refresh = self._stale = self._lives(value)
 
     def _unavailable(self) -> FetchError:
         return FetchError(f"{self._what} cannot be fetched: {self._failed or 'not yet'}")

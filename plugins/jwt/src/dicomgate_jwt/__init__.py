@@ -1,7 +1,8 @@
 """dicomgate-jwt: logins with JSON Web Tokens, User-Identity-Type 5 (RFC 7519, OpenID Connect)."""
 
 from .authenticator import Jwt
+from .client_credentials import ClientCredentials
 from .introspection import Introspection
 from .minted import Minted
 
-__all__ = ["Introspection", "Jwt", "Minted"]
+__all__ = ["ClientCredentials", "Introspection", "Jwt", "Minted"]

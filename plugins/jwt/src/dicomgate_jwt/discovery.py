@@ -20,25 +20,28 @@ COOL_DOWN = 5.0
 """Seconds between two fetches of an issuer's document, so that not every login asks an issuer that is down."""
 
 
-class IntrospectionEndpoint:
-    """The introspection server's URL: `url`, or when first needed the one that `issuer` names. Raises ConfigError."""
+class Endpoint:
+    """A URL of a provider: `url`, or when first needed the one that `issuer` names. Raises ConfigError.
 
-    def __init__(self, fetcher: Fetcher, *, url: str | None, issuer: str | None) -> None:
+    `kind` is "introspection" or "token", and `key` what the configuration calls the URL.
+    """
+
+    def __init__(self, fetcher: Fetcher, kind: str, *, url: str | None, issuer: str | None, key: str = "url") -> None:
         self._url = url
         self._discovered: Refreshed[str] | None = None
         if url is not None:
-            check_url("url", url)
+            check_url(key, url)
         elif issuer is not None:
             check_url("issuer", issuer)
             self._discovered = Refreshed(
-                lambda: discovered(fetcher, issuer, "introspection_endpoint"),
-                what=f"the introspection endpoint of {issuer}",
+                lambda: discovered(fetcher, issuer, f"{kind}_endpoint"),
+                what=f"the {kind} endpoint of {issuer}",
                 log=_log,
                 describe=str,
                 cool_down=COOL_DOWN,
             )
         else:
-            raise ConfigError("url or issuer: one of them must say where the introspection server is")
+            raise ConfigError(f"{key} or issuer: one of them must say where the {kind} endpoint is")
 
     async def url(self) -> str:
         """The URL. Raises FetchError."""

@@ -23,7 +23,7 @@ from dicomgate.kit.inspect import ClaimProblem
 from dicomgate.kit.text import quoted, told_apart
 
 from .claims import Mapper, Scalar, audience_problems, binding_problems, end, time_problems, told, value_problems
-from .discovery import IntrospectionEndpoint
+from .discovery import Endpoint
 from .introspection_cache import Claims, IntrospectionCache
 from .token import looks_like_one, plain
 
@@ -103,7 +103,7 @@ class Introspection:
             _log.warning("%s: without audience and required_claims a token for any service is accepted", where)
         fetcher = Fetcher(ca=self.ca, proxy=self.proxy, deadline=self.fetch_timeout)
         credentials = self.client_id, read_secret_text(self.client_secret_file)
-        endpoint = IntrospectionEndpoint(fetcher, url=self.url, issuer=self.issuer)
+        endpoint = Endpoint(fetcher, "introspection", url=self.url, issuer=self.issuer)
         self._answers = IntrospectionCache(fetcher, endpoint, credentials, self.cache.total_seconds())
         self._mapper = Mapper(self.user_claim, self.group_claims)
 

@@ -19,7 +19,7 @@ from typing import Any
 from dicomgate.kit.fetch import Fetcher, FetchError
 
 from .claims import is_moment
-from .discovery import IntrospectionEndpoint
+from .discovery import Endpoint
 from .strict_json import NotJsonError, read_object
 
 _LARGEST = 65_536
@@ -36,7 +36,7 @@ class IntrospectionCache:
     def __init__(
         self,
         fetcher: Fetcher,
-        endpoint: IntrospectionEndpoint,
+        endpoint: Endpoint,
         credentials: tuple[str, str],
         lifetime: float,
         clock: Callable[[], float] = time.monotonic,

@@ -14,9 +14,11 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from .claims import is_moment
 from .strict_json import NotJsonError, read_object
 
 LONGEST = 32_768
@@ -70,6 +72,15 @@ def plain(data: bytes) -> bytes:
 def looks_like_one(data: bytes) -> bool:
     """True for three parts with dots between them, whatever their content."""
     return plain(data).count(b".") == 2
+
+
+def unverified_end(data: bytes) -> datetime | None:
+    """When a token that somebody else must verify says that it expires (`exp`); None if it is opaque, or does not."""
+    try:
+        end = read_token(data).claims.get("exp")
+    except (NotATokenError, BadTokenError):
+        return None
+    return datetime.fromtimestamp(end, UTC) if is_moment(end) else None
 
 
 def read_token(data: bytes) -> Token:

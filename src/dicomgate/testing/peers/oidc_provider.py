@@ -24,7 +24,11 @@ _CLIENTS = ROOT / "tests" / "clients"
 
 
 class OidcProvider:
-    """Serves https at `issuer` from `start` to `stop`; it starts again with the keys it had."""
+    """Serves https at `issuer` from `start` to `stop`; it starts again with the keys it had.
+
+    `client_id` sends `client_secret` in the header, `client_id`-post in the form; `client_id`-key signs with
+    `client_key` (PEM).
+    """
 
     client_id = "ct-scanner"
     client_secret = "a secret of the client alone: 7Yq2mXz0"
@@ -41,6 +45,9 @@ class OidcProvider:
         authority.cert_pem.write_to_path(str(self.ca))
         self._certificate = authority.issue_cert(HOST)
         self._keys = _new_keys()
+        client_key = ECKey.generate_key("P-256", {"use": "sig"}, auto_kid=True)
+        self.client_key = client_key.as_pem(private=True)
+        self._client_keys = [dict(client_key.as_dict(private=False))]
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -61,6 +68,7 @@ class OidcProvider:
                 "key": self._certificate.private_key_pem.bytes().decode(),
                 "client_id": self.client_id,
                 "client_secret": self.client_secret,
+                "client_jwks": {"keys": self._client_keys},
                 "jwks": {"keys": self._keys},
             }
         )
