@@ -9,10 +9,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import ClassVar, TypeVar
 
-from ..auth import loading
 from ..auth.link import Link
 from ..auth.members import probed, read_members
 from ..contract import (
@@ -27,9 +25,9 @@ from ..contract import (
     Reject,
     Unavailable,
 )
-from ..errors import ConfigError, PluginError
 from ..wire.user_identity import LONGEST_RESPONSE
 from .linked import DEADLINE, abandoning, linked, visited
+from .table_contract import explained, require, sound
 from .variants import damaged, forms, nonsense, of_others
 from .watching import Belongings, logged, longest_stall
 
@@ -67,7 +65,7 @@ class AuthenticatorContract:
     def test_the_good_attempt_is_accepted(self, authenticator: Authenticator, good: Attempt) -> None:
         """With a user; its `handles`, if any, names the type."""
         kind = good.identity.type if good.identity else None
-        _require(Link("it", authenticator).handles(kind), "the gateway would never show it the good attempt")
+        require(Link("it", authenticator).handles(kind), "the gateway would never show it the good attempt")
         _check_response(*ask(authenticator, good))
 
     def test_a_server_response_fits_its_item(self, authenticator: Authenticator, good: Attempt) -> None:
@@ -78,16 +76,16 @@ class AuthenticatorContract:
     def test_the_bad_attempt_is_rejected(self, authenticator: Authenticator, bad: Attempt) -> None:
         """Looked at, and not genuine: neither passed on nor excused by an Unavailable. It stands, if it can say so."""
         (decision,) = ask(authenticator, bad)
-        _require(isinstance(decision, Reject) and bool(decision.reason), f"no Reject with a reason: {decision}")
+        require(isinstance(decision, Reject) and bool(decision.reason), f"no Reject with a reason: {decision}")
         stands = getattr(decision, "stands", None)
-        _require(stands is None or stands() is True, "its refusal does not stand, although nothing has changed")
+        require(stands is None or stands() is True, "its refusal does not stand, although nothing has changed")
 
     def test_a_damaged_credential_is_never_accepted(self, authenticator: Authenticator, good: Attempt) -> None:
         """Empty, cut, reversed, too long, not text; of another user: no Accept, and no exception either."""
         attempts = [*damaged(good), *of_others(good)]
         for attempt, decision in zip(attempts, ask(authenticator, *attempts), strict=True):
-            _require(not isinstance(decision, Accept), f"accepted: {attempt.identity!r} instead of {good.identity!r}")
-            _require(not _is_defect(decision), f"{attempt.identity!r}: {decision}")
+            require(not isinstance(decision, Accept), f"accepted: {attempt.identity!r} instead of {good.identity!r}")
+            require(not _is_defect(decision), f"{attempt.identity!r}: {decision}")
 
     def test_a_foreign_identity_is_not_judged(self, authenticator: Authenticator, good: Attempt) -> None:
         """Either `handles` keeps it away or the answer is Pass; what `handles` names is looked at, and not accepted."""
@@ -97,10 +95,10 @@ class AuthenticatorContract:
             foreign = replace(good, identity=None if kind is None else Identity(kind, b"nobody", nonsense(kind)))
             (decision,) = ask(authenticator, foreign)
             if getattr(authenticator, "handles", None) is None:
-                _require(isinstance(decision, Pass), f"{foreign.identity!r} is not its to judge: {decision}")
+                require(isinstance(decision, Pass), f"{foreign.identity!r} is not its to judge: {decision}")
             elif kind is not None:
-                _require(not isinstance(decision, Accept), f"accepted: {foreign.identity!r}")
-            _require(not _is_defect(decision), f"{foreign.identity!r}: {decision}")
+                require(not isinstance(decision, Accept), f"accepted: {foreign.identity!r}")
+            require(not _is_defect(decision), f"{foreign.identity!r}: {decision}")
 
     def test_many_at_once_do_not_disturb_each_other(
         self, authenticator: Authenticator, good: Attempt, bad: Attempt
@@ -108,9 +106,9 @@ class AuthenticatorContract:
         """Good and bad attempts in turn, in several threads or tasks: each gets its own answer."""
         decisions = ask(authenticator, *(good, bad) * _AT_ONCE)
         users = {_accepted(decision).user for decision in decisions[::2]}
-        _require(len(users) == 1, f"one credential, several users: {users}")
+        require(len(users) == 1, f"one credential, several users: {users}")
         for decision in decisions[1::2]:
-            _require(isinstance(decision, Reject), f"the bad attempt, among others: {decision}")
+            require(isinstance(decision, Reject), f"the bad attempt, among others: {decision}")
 
     def test_an_abandoned_attempt_leaves_it_usable(self, authenticator: Authenticator, good: Attempt) -> None:
         """The client hangs up while it is asked, sooner or later; the next one is answered as ever."""
@@ -135,10 +133,10 @@ class AuthenticatorContract:
             return list(await asyncio.gather(*map(link.ask, (bad, good) * _AT_ONCE)))
 
         for decision in abandoning(authenticator, hurry, _HASTE)[::2]:
-            _require(not isinstance(decision, Accept), "in haste, the bad attempt is accepted")
+            require(not isinstance(decision, Accept), "in haste, the bad attempt is accepted")
         accept, reject = ask(authenticator, good, bad)
         _accepted(accept)
-        _require(isinstance(reject, Reject), f"the bad attempt, after some that were too late: {reject}")
+        require(isinstance(reject, Reject), f"the bad attempt, after some that were too late: {reject}")
 
     def test_an_event_loop_never_waits_for_it(self, authenticator: Authenticator, good: Attempt, bad: Attempt) -> None:
         """An `async def authenticate` runs where all associations are carried: what blocks must be awaited."""
@@ -147,7 +145,7 @@ class AuthenticatorContract:
             return await longest_stall(asyncio.gather(link.ask(good), link.ask(bad)))
 
         stall = linked(authenticator, watch)
-        _require(stall < _LONGEST_STALL, f"it blocked the event loop for {stall:.1f} s: await it, or use a plain def")
+        require(stall < _LONGEST_STALL, f"it blocked the event loop for {stall:.1f} s: await it, or use a plain def")
 
     def test_it_leaves_nothing_behind(self, authenticator: Authenticator, good: Attempt, bad: Attempt) -> None:
         """Made use of, abandoned and left, again and again: no more tasks, threads and descriptors than before."""
@@ -171,16 +169,11 @@ class AuthenticatorContract:
             return grown
 
         left = asyncio.run(run())
-        _require(not left, f"each time that it is used, there are more {' and '.join(left)}")
+        require(not left, f"each time that it is used, there are more {' and '.join(left)}")
 
     def test_a_wrong_table_is_explained(self, authenticator: Authenticator) -> None:
         """An unknown key, and each of `wrong_tables`: a ConfigError that says what is wrong, and tells no secret."""
-        factory = self.factory or type(authenticator)
-        for table, words in (({"no_such_key_of_it": True}, "unknown key"), *self.wrong_tables):
-            message = _refusal(factory, table)
-            _require(words in message, f"{words!r} is not in what the operator is told: {message!r}")
-            for secret in self.secrets:
-                _require(secret not in message, f"what is told of the keys {list(table)} tells a secret")
+        explained(self.factory or type(authenticator), self.wrong_tables, self.secrets)
 
     def test_a_probe_ends_in_time_and_tells_no_secret(self, authenticator: Authenticator) -> None:
         """If it has one: it says of everything it depends on whether that can be used, for `check --connect`."""
@@ -191,10 +184,7 @@ class AuthenticatorContract:
         async def ask_all(_: Link) -> Sequence[Probed]:
             return await probed(probe, DEADLINE.total_seconds())
 
-        for found in linked(authenticator, ask_all):
-            # Not the text itself: a failing test is a log, too.
-            _require(not any(secret in str(found) for secret in self.secrets), "what the probe finds tells a secret")
-            _require(not found.problem, f"{found.what}, which the good attempt needs: {found.problem}")
+        sound(linked(authenticator, ask_all), self.secrets)
 
     def test_no_secret_is_told(self, authenticator: Authenticator, good: Attempt, bad: Attempt) -> None:
         """Neither in its repr nor in a decision nor in the log, at any level."""
@@ -206,23 +196,7 @@ class AuthenticatorContract:
         for whose, form in secrets:
             for where, text in told.items():
                 # Not the text itself: a failing test is a log, too.
-                _require(form not in text, f"{where} tells the secret of {whose}")
-
-
-def _refusal(factory: Callable[..., object], table: Mapping[str, object]) -> str:
-    """What an operator is told of a table."""
-    try:
-        loading.construct("it", factory, table, Path())
-    except PluginError as error:
-        raise AssertionError(f"a table with the keys {list(table)}: {error}") from None
-    except ConfigError as error:
-        return str(error)
-    raise AssertionError(f"a table with the keys {list(table)} is taken")
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise AssertionError(message)
+                require(form not in text, f"{where} tells the secret of {whose}")
 
 
 def _accepted(decision: Decision) -> Accept:
@@ -233,7 +207,7 @@ def _accepted(decision: Decision) -> Accept:
 
 def _check_response(decision: Decision) -> None:
     size = len(_accepted(decision).server_response or b"")
-    _require(size <= LONGEST_RESPONSE, f"a server response of {size} bytes does not fit the A-ASSOCIATE-AC")
+    require(size <= LONGEST_RESPONSE, f"a server response of {size} bytes does not fit the A-ASSOCIATE-AC")
 
 
 def _is_defect(decision: Decision) -> bool:

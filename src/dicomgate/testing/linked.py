@@ -1,4 +1,4 @@
-"""An authenticator as the gateway has it, behind a `Link` and entered, for one visit of a test."""
+"""An authenticator or a credential as the gateway has it, entered, for one visit of a test."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from ..auth.link import Link
-from ..contract import Authenticator
+from ..contract import Authenticator, Credential
+from ..credentials.link import CredentialLink
 from .watching import Belongings
 
 _T = TypeVar("_T")
+_Use = Callable[[CredentialLink], Coroutine[Any, Any, _T]]
 DEADLINE = timedelta(seconds=30)
 
 
@@ -39,4 +41,22 @@ async def visited(
 ) -> _T:
     """What `use` makes of it, in this event loop."""
     async with Link("it", authenticator, deadline=deadline, workers=4) as link:
+        return await use(link)
+
+
+def presenting(credential: Credential, use: _Use[_T], deadline: timedelta = DEADLINE) -> _T:
+    """What `use` makes of a credential, in an event loop of its own, once nothing of it is left."""
+
+    async def run() -> _T:
+        before = Belongings()
+        result = await shown(credential, use, deadline)
+        await before.settle()
+        return result
+
+    return asyncio.run(run())
+
+
+async def shown(credential: Credential, use: _Use[_T], deadline: timedelta = DEADLINE) -> _T:
+    """What `use` makes of a credential, in this event loop."""
+    async with CredentialLink("it", credential, deadline=deadline, workers=4) as link:
         return await use(link)
