@@ -1,4 +1,4 @@
-"""dicomgate-passcode: username and passcode logins, from an htpasswd file.
+"""dicomgate-passcode: username and passcode logins, from an htpasswd file, and towards an upstream.
 
 The names below are for authenticators that keep the same hashes elsewhere; README.md says how to use them.
 """
@@ -6,6 +6,8 @@ The names below are for authenticators that keep the same hashes elsewhere; READ
 from .authenticator import Passcode
 from .dummy_hash import DummyHash, DummyHashes
 from .hashing import READABLE, Cost, HashingFailedError, make_hash, read_cost
+from .service import Service
+from .username import Username
 
 __all__ = [
     "READABLE",
@@ -14,6 +16,8 @@ __all__ = [
     "DummyHashes",
     "HashingFailedError",
     "Passcode",
+    "Service",
+    "Username",
     "make_hash",
     "read_cost",
 ]
