@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 
 from dicomgate import ConfigError, Credential, IdentityType, Presented, Unavailable
-from dicomgate.auth import loading
-from dicomgate.credentials.table import CREDENTIALS
 from dicomgate.testing import admission
 from dicomgate.testing.evidence import ALICE, WRONG, ZOE
 from dicomgate.testing.gateway import Table
@@ -138,14 +136,16 @@ def test_the_gateway_behind_lets_in_whom_it_is_shown(
         assert ALICE not in spy.received()
 
 
-def test_the_configurations_of_the_page(tmp_path: Path) -> None:
-    replaced(tmp_path / "hospital.passcode", FIRST)
-    made = {}
-    for block in blocks(PAGE, "toml"):
-        for table in tomllib.loads(block.text).get("credential", []):
-            if table["use"] in ("service", "username"):
-                options = {key: value for key, value in table.items() if key not in ("use", "name")}
-                made[table["use"]] = loading.make(table["use"], options, tmp_path, CREDENTIALS)
-    assert presented(made["service"]) == (2, b"clinic7", FIRST)
-    assert presented(made["username"]) == (1, b"alice", b"")
+def test_the_page(gateway: StartGateway, tmp_path: Path) -> None:
     assert documented(PAGE, Keys(Service, under="service"), {}) == defaults(Service)
+    replaced(tmp_path / "hospital.passcode", ZOE)
+    found = [table for block in blocks(PAGE, "toml") for table in tomllib.loads(block.text).get("credential", [])]
+    tables = {table["use"]: table for table in found if table["use"] in ("service", "username")}
+    tables["service"]["passcode_file"] = tmp_path / tables["service"]["passcode_file"]
+    with Spy([accept_all, RELEASE_RP] * 2) as spy:
+        made = configuration(spy.address, upstream={"credential": tables["service"]["name"], "called_ae_titles": ["A"]})
+        made["upstream"].append({**made["upstream"][0], "name": "other", "credential": tables["username"]["name"],
+                                 "called_ae_titles": ["*"]})  # fmt: skip
+        front = gateway({**made, "credential": list(tables.values())})
+        assert outcome(front.address, login("alice", ALICE)) == ADMITTED
+        assert b"alice" in spy.received()
