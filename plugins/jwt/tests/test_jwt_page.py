@@ -13,8 +13,8 @@ from dicomgate import ConfigError
 from dicomgate.kit import fetch
 from dicomgate.testing.page_contract import AuthenticatorPage, Keys
 from dicomgate.testing.pages import DOCS, authenticators, configurations, words
-from dicomgate_jwt import ClientCredentials, Introspection, Jwt, Minted, keys, response, sources, token
-from plugins.jwt.tests.mint import P256, key_set, written
+from dicomgate_jwt import ClientCredentials, Introspection, Jwt, Minted, TokenFile, keys, response, sources, token
+from plugins.jwt.tests.mint import P256, key_set, mint, written
 
 PAGE, CREDENTIALS = DOCS / "jwt.md", DOCS / "credentials.md"
 
@@ -27,7 +27,11 @@ class TestPage(AuthenticatorPage):
 
 class TestCredentials(AuthenticatorPage):
     page, package, logs = CREDENTIALS, dicomgate_jwt, False
-    keys = (Keys(Minted, under="minted"), Keys(ClientCredentials, under="client-credentials"))
+    keys = (
+        Keys(Minted, under="minted"),
+        Keys(ClientCredentials, under="client-credentials"),
+        Keys(TokenFile, under="token-file"),
+    )
     words = {"the system's": None}  # noqa: RUF012
 
 
@@ -45,14 +49,15 @@ def test_the_tables_of_the_page_make_authenticators(tmp_path: Path) -> None:
 def _options(table: dict[str, Any], folder: Path) -> dict[str, Any]:
     """As the gateway reads them."""
     options = {key: value for key, value in table.items() if key not in ("use", "name")}
-    options |= {key: folder / value for key, value in options.items() if key.endswith("_file")}
+    options |= {key: folder / Path(value).name for key, value in options.items() if key.endswith("_file")}
     return options | ({"maximum_lifetime": timedelta(hours=1)} if "maximum_lifetime" in options else {})
 
 
 def test_the_tables_of_the_credentials_make_them(tmp_path: Path) -> None:
     written(tmp_path / "minted.key", P256.private_pem, 0o600)
     written(tmp_path / "client.secret", b"a secret", 0o600)
-    kinds = {"minted": Minted, "client-credentials": ClientCredentials}
+    kinds = {"minted": Minted, "client-credentials": ClientCredentials, "token-file": TokenFile}
+    written(tmp_path / "pacs.token", mint().encode(), 0o600)
     tables = [one for tables in configurations(CREDENTIALS) for one in tables.get("credential", [])]
     ours = [table for table in tables if table["use"] in kinds]
     assert [type(kinds[table["use"]](**_options(table, tmp_path))) for table in ours] == list(kinds.values())

@@ -4,5 +4,6 @@ from .authenticator import Jwt
 from .client_credentials import ClientCredentials
 from .introspection import Introspection
 from .minted import Minted
+from .token_file import TokenFile
 
-__all__ = ["ClientCredentials", "Introspection", "Jwt", "Minted"]
+__all__ = ["ClientCredentials", "Introspection", "Jwt", "Minted", "TokenFile"]

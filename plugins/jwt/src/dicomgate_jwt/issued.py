@@ -5,17 +5,14 @@ Rule: how long is counted from before the question, by `expires_in`: so a clock 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from dicomgate.kit.fetch import FetchError
 
 from .strict_json import NotJsonError, read_object
-from .token import LONGEST, unverified_end
+from .token import is_bearer, unverified_end
 
-_TOKEN = re.compile(r"[\x21-\x7e]+")
-"""RFC 6749 A.12: an access token has visible characters; a space would end it in RFC 6750 2.1."""
 _UNTOLD = 60.0
 _MARGIN = 60.0
 _LONGEST_LIFE = 86_400 * 366
@@ -37,7 +34,7 @@ def read_issued(body: bytes, asked: datetime, *, types: tuple[str, ...] = ("bear
     except NotJsonError as error:
         raise FetchError(f"its answer: {error}") from None
     token, kind, lasts = (answer.get(name) for name in ("access_token", "token_type", "expires_in"))
-    if not isinstance(token, str) or len(token) > LONGEST or _TOKEN.fullmatch(token) is None:
+    if not isinstance(token, str) or not is_bearer(token.encode()):
         raise FetchError("its answer has no access_token that can be used")
     if not isinstance(kind, str) or kind.lower() not in types:
         raise FetchError(f"its answer has a token_type other than {' or '.join(types)}")

@@ -25,6 +25,7 @@ LONGEST = 32_768
 """Bytes of a token. The largest known ones, with 200 groups in them, have 12 kB."""
 
 _BASE64URL = re.compile(rb"[A-Za-z0-9_-]*")
+_VISIBLE = re.compile(rb"[\x21-\x7e]+")
 _SCHEME = b"bearer "
 _NAME = re.compile(r"[\x20-\x7e]{1,256}")
 _MEDIA_TYPE = re.compile(r"[\x21-\x7e]{1,64}")
@@ -67,6 +68,11 @@ def plain(data: bytes) -> bytes:
     if data[: len(_SCHEME)].lower() == _SCHEME:  # RFC 9110 11.1: "a case-insensitive token to identify the scheme"
         data = data[len(_SCHEME) :]
     return data[:-1].removesuffix(b"\r") if data.endswith(b"\n") else data
+
+
+def is_bearer(data: bytes) -> bool:
+    """True for what can be sent as a token, signed or opaque: at most `LONGEST` visible characters (RFC 6749 A.12)."""
+    return len(data) <= LONGEST and _VISIBLE.fullmatch(data) is not None
 
 
 def looks_like_one(data: bytes) -> bool:
