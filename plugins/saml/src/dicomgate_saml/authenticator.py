@@ -223,8 +223,8 @@ class Saml:
         once = None
         if self.single_use or is_one_time(verified):
             made = read_time(verified.get("IssueInstant"))
-            until = _moment(last_use(verified)) + self.clock_skew
-            once = Once(f"{self.issuer}\0{verified.get('ID')}", until, None if made is None else _moment(made))
+            until = moment(last_use(verified)) + self.clock_skew
+            once = Once(f"{self.issuer}\0{verified.get('ID')}", until, None if made is None else moment(made))
         return Accept(
             user,
             self.mapper.groups(verified),
@@ -238,11 +238,11 @@ class Saml:
     def _end(self, session_ends: float | None) -> datetime | None:
         if session_ends is None:
             return None
-        ends = _moment(session_ends)
+        ends = moment(session_ends)
         # It was accepted after its end because clocks may differ by the skew; the login ends with the skew.
         return ends if ends > datetime.now(UTC) else ends + self.clock_skew
 
 
-def _moment(seconds: float) -> datetime:
+def moment(seconds: float) -> datetime:
     """Some providers write the last moment of the calendar for "never"."""
     return datetime.fromtimestamp(min(seconds, _LAST_DAY), UTC)
