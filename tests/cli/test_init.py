@@ -56,6 +56,7 @@ def test_the_template_has_every_key_with_its_default(part: str, model: type[Base
 
 SAID_OTHERWISE = {
     "cleartext_passcodes": "it works at once, without certificates; its default is in the comment",
+    "present": "it is an example; by default there is none",
     "workers": "its default depends on the machine; the comment says how",
 }
 

@@ -26,6 +26,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "`[[listener]]`": schema.ListenerTable,
     "`tls` of a listener": schema.ListenerTls,
     "`[[upstream]]`": schema.UpstreamTable,
+    "`[[upstream.present]]`": schema.PresentTable,
     "`tls` of an upstream": schema.UpstreamTls,
     "`[state]`": schema.StateTable,
     "`[throttle]`": schema.ThrottleTable,

@@ -36,9 +36,9 @@ def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
 WHERE = "192.0.2.1 port 50000, listener clinical"
 WRONG = "staff: wrong passcode; answered with A-ASSOCIATE-RJ 1,2,1"
 RELAYED = "after 1.235 s, 1 bytes from the client, 2 from the upstream"
-ACCEPTED_ONE = "1 SOP classes accepted, 1 rejected; credential ours"
+ACCEPTED_ONE = "1 SOP classes accepted, 1 rejected; credential ours; the upstream sees GATE -> ARC"
 LACKS = 'C-STORE-RQ: no rule allows it; it would take allow = "store"'
-ACCEPTED_ONE = "1 SOP classes accepted, 1 rejected; credential ours"
+ACCEPTED_ONE = "1 SOP classes accepted, 1 rejected; credential ours; the upstream sees GATE -> ARC"
 LACKS = 'C-STORE-RQ: no rule allows it; it would take allow = "store"'
 WHO = f'{WHERE}, CT1 -> PACS, user "alice.liddell" (staff)'
 

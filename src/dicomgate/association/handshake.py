@@ -105,8 +105,7 @@ class Handshake:
         told, self._facts = do.Emit(record), record.facts
         if isinstance(outcome, Refuse):
             return [told, *self._refuse(outcome.refusal, outcome.reason, outcome.reason_class)]
-        self._data = outcome
-        self.state = HandshakeState.RECORDING
+        self.state, self._data = HandshakeState.RECORDING, outcome
         return [do.Record(record)] if self._policy.audit_required else [told, *self.recorded()]
 
     @_input
@@ -152,9 +151,9 @@ class Handshake:
         admitted = self._known(Admitted)
         self._upstream.feed(data)
         answer = read_answer(self._upstream, admitted)
-        if answer is None:
-            return []
-        return self._establish(admitted, answer) if isinstance(answer, AssociateAccept) else self._refuse(*answer)
+        if isinstance(answer, AssociateAccept):
+            return self._establish(admitted, answer)
+        return [] if answer is None else self._refuse(*answer)
 
     @_input
     def upstream_gone(self, detail: str = "") -> do.Effects:

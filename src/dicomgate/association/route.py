@@ -28,12 +28,14 @@ class Shown:
 
     def request(self, request: AssociateRequest, identity: Identity | None) -> AssociateRequest:
         """The request with `identity` as the upstream sees it."""
-        return replace(
-            request,
-            identity=identity,
-            calling_ae_title=self.calling_ae_title or request.calling_ae_title,
-            called_ae_title=self.called_ae_title or request.called_ae_title,
-        )
+        calling, called = self.ae_titles(request) or (request.calling_ae_title, request.called_ae_title)
+        return replace(request, identity=identity, calling_ae_title=calling, called_ae_title=called)
+
+    def ae_titles(self, request: AssociateRequest) -> tuple[str, ...]:
+        """The calling and the called AE title that the upstream sees; () if they are the request's own."""
+        if not self.calling_ae_title and not self.called_ae_title:
+            return ()
+        return self.calling_ae_title or request.calling_ae_title, self.called_ae_title or request.called_ae_title
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,7 @@ class Admitted:
             rejected=tuple(dict.fromkeys(name for taken, name in syntaxes if not taken)),
             left_out=answer.left_out,
             credential=self.shown.credential,
+            shown_ae_titles=self.shown.ae_titles(self.request),
         )
 
     def handed_over(

@@ -10,12 +10,13 @@ from typing import Annotated
 
 import typer
 
-from ..config.schema import UpstreamTable
+from ..config.schema import PresentTable, UpstreamTable
 from ..errors import StartError
 from ..kit.addresses import show_address
 from ..kit.certificates import described, read_certificates
 from ..rights.table import RuleTable
 from ..run.assembly import Assembly, assemble
+from ..run.doubts import shown_to
 from ..run.rehearsal import in_use, rehearsed
 from .as_user import become
 from .logs import configure
@@ -100,28 +101,38 @@ def describe(assembly: Assembly) -> list[str]:
         titles = ", ".join("any" if title == "*" else title for title in upstream.called_ae_titles)
         tls = "TLS" if upstream.tls else "no TLS"
         where = show_address(*upstream.address)
-        lines.append(f"upstream {upstream.name}: {where}, {tls}, called AE title {titles}, {_shown(upstream)}")
+        lines.append(f"upstream {upstream.name}: {where}, {tls}, called AE title {titles}, {_login(upstream)}")
+        lines += [
+            f"upstream {upstream.name}: {', '.join(_changes(present))}; for {_conditions(present)}"
+            for present in upstream.present
+        ]
     return [*lines, *map(_described, tables.rule)]
 
 
-def _shown(upstream: UpstreamTable) -> str:
+def _login(upstream: UpstreamTable) -> str:
     """As whom the upstream sees those who go to it."""
     identity = "forwarded" if upstream.identity == "forward" else "stripped"
-    shown = [f"identity {identity}"]
-    if upstream.credential is not None:
-        shown = [f"credential {upstream.credential}, positive response {upstream.positive_response}"]
-    if upstream.calling_ae_title is not None:
-        shown.append(f"calling AE title becomes {upstream.calling_ae_title}")
-    if upstream.called_ae_title is not None:
-        shown.append(f"called AE title becomes {upstream.called_ae_title}")
-    return ", ".join(shown)
+    response = [f"positive response {upstream.positive_response}"] if shown_to(upstream) else []
+    return ", ".join([f"identity {identity}", *_changes(upstream), *response])
+
+
+def _changes(shown: UpstreamTable | PresentTable) -> list[str]:
+    named = (("credential", shown.credential), ("calling AE title becomes", shown.calling_ae_title),
+             ("called AE title becomes", shown.called_ae_title))  # fmt: skip
+    return [f"{what} {name}" for what, name in named if name is not None]
 
 
 def _described(rule: RuleTable) -> str:
     where = f", to {' or '.join(rule.destinations)}" if rule.destinations else ""
-    conditions = rule.model_dump(exclude={"name", "allow", "destinations", "users"}, exclude_none=True)
+    return f"rule {rule.name}: {', '.join(rule.allow)}{where}; for {_conditions(rule)}"
+
+
+def _conditions(table: RuleTable | PresentTable) -> str:
+    """Whom it is for."""
+    others = {"name", "allow", "destinations", "users", "credential", "calling_ae_title", "called_ae_title"}
+    conditions = table.model_dump(exclude=others, exclude_none=True)
     attributes = conditions.pop("attributes", {})
     wanted = [f"{key} {' or '.join(values)}" for key, values in {**conditions, **attributes}.items()]
-    if rule.users is not None:  # there may be many, and `doctor` shows this line to strangers
-        wanted.append(f"{len(rule.users)} users by name")
-    return f"rule {rule.name}: {', '.join(rule.allow)}{where}; for {', '.join(wanted) or 'everybody'}"
+    if table.users is not None:  # there may be many, and `doctor` shows this line to strangers
+        wanted.append(f"{len(table.users)} users by name")
+    return ", ".join(wanted) or "everybody"

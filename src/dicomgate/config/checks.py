@@ -7,10 +7,11 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..association.route import ANY_AE_TITLE
-from ..auth.problems import nearest
+from ..auth.problems import Keys, nearest
 from ..errors import Problem
 from ..rights.rule import is_one_of
-from .schema import Tables, ThrottleTable, UpstreamTable
+from ..rights.table import RuleTable
+from .schema import PresentTable, Tables, ThrottleTable, UpstreamTable
 
 _PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@|[?&](?:sentinel_)?password=")
 """In a URL (RFC 3986 3.2.1), or in the options of a Redis's."""
@@ -67,7 +68,7 @@ def _of_upstreams(tables: Tables) -> Iterator[Problem]:
                 message = f"{what} already goes to upstream {taken[title]!r}: name it in one of the two"
                 yield Problem(("upstream", index, "called_ae_titles"), message)
             taken.setdefault(title, upstream.name)
-        yield from _of_login(upstream, index, [table.title for table in tables.credential])
+        yield from _of_login(upstream, index, tables)
         tls = upstream.tls
         if tls is not None and tls.pin is not None and tls.ca is not None:
             yield Problem(("upstream", index, "tls", "ca"), "ca and pin exclude each other: remove one of them")
@@ -75,17 +76,36 @@ def _of_upstreams(tables: Tables) -> Iterator[Problem]:
             yield Problem(("upstream", index, "tls", "key"), "a key without its certificate: name that as well")
 
 
-def _of_login(upstream: UpstreamTable, index: int, credentials: Sequence[str]) -> Iterator[Problem]:
+def _of_login(upstream: UpstreamTable, index: int, tables: Tables) -> Iterator[Problem]:
     """As whom the upstream sees those who go to it."""
     at = ("upstream", index)
-    if upstream.credential is None:
-        if "positive_response" in upstream.model_fields_set:
-            yield Problem((*at, "positive_response"), "is the response to a credential, which is missing: name it")
-        return
-    yield from _unknown(at, "credential", [upstream.credential], credentials)
-    if upstream.identity == "forward":
-        message = 'the upstream sees one identity: remove credential, or identity = "forward"'
-        yield Problem((*at, "credential"), message)
+    credentials = [table.title for table in tables.credential]
+    shown: list[tuple[Keys, str | None]] = [(at, upstream.credential)]
+    for number, present in enumerate(upstream.present):
+        where = (*at, "present", number)
+        shown.append((where, present.credential))
+        yield from _of_names(where, present, [table.title for table in tables.authenticator])
+        if present.credential is present.calling_ae_title is present.called_ae_title is None:
+            yield Problem(where, "says nothing about what the upstream sees: add credential or an AE title")
+        if present.authenticators is present.users is present.groups is None:
+            yield Problem(where, "is for everybody: write its keys into the upstream itself")
+    for place, credential in shown:
+        if credential is not None:
+            yield from _unknown(place, "credential", [credential], credentials)
+            if upstream.identity == "forward":
+                message = 'the upstream sees one identity: remove credential, or identity = "forward"'
+                yield Problem((*place, "credential"), message)
+    if "positive_response" in upstream.model_fields_set and not any(credential for _, credential in shown):
+        yield Problem((*at, "positive_response"), "is the response to a credential, which is missing: name it")
+
+
+def _of_names(at: Keys, table: PresentTable | RuleTable, authenticators: Sequence[str]) -> Iterator[Problem]:
+    """Whose names a table means."""
+    yield from _unknown(at, "authenticators", table.authenticators, authenticators)
+    for key in ("users", "groups", "attributes"):
+        if getattr(table, key, None) is not None and table.authenticators is None and len(authenticators) > 1:
+            message = f"whose {key}? name their authenticators beside them; there are: {', '.join(authenticators)}"
+            yield Problem((*at, key), message)
 
 
 def _of_listeners(tables: Tables, authenticators: list[str]) -> Iterator[Problem]:
@@ -106,7 +126,7 @@ def _of_listeners(tables: Tables, authenticators: list[str]) -> Iterator[Problem
             yield Problem(("listener", index, "tls", "client_certificate"), message)
 
 
-def _unknown(table: tuple[str, int], key: str, names: Iterable[str] | None, known: Sequence[str]) -> Iterator[Problem]:
+def _unknown(table: Keys, key: str, names: Iterable[str] | None, known: Sequence[str]) -> Iterator[Problem]:
     """A key that names tables which do not exist; it is the plural of what they are."""
     for name in names or ():
         if name not in known:
@@ -120,12 +140,8 @@ def _of_rules(tables: Tables, authenticators: Sequence[str]) -> Iterator[Problem
     for index, rule in enumerate(tables.rule):
         at = ("rule", index)
         yield from _unknown(at, "listeners", rule.listeners, [listener.name for listener in tables.listener])
-        yield from _unknown(at, "authenticators", rule.authenticators, authenticators)
+        yield from _of_names(at, rule, authenticators)
         yield from _unknown(at, "upstreams", rule.upstreams, [upstream.name for upstream in tables.upstream])
-        for key in ("users", "groups", "attributes"):
-            if getattr(rule, key) is not None and rule.authenticators is None and len(authenticators) > 1:
-                message = f"whose {key}? name their authenticators beside them; there are: {', '.join(authenticators)}"
-                yield Problem((*at, key), message)
         for pattern in rule.called_ae_titles or ():
             if titles and ANY_AE_TITLE not in titles and not any(is_one_of(title, (pattern,)) for title in titles):
                 message = f"no upstream takes the called AE title {pattern!r}; they take: {', '.join(titles)}"

@@ -21,7 +21,7 @@ from ..credentials.table import CredentialTable
 from ..kit.addresses import parse_address
 from ..kit.durations import Deadline, Duration
 from ..kit.text import ae_title
-from ..rights.table import RuleTable
+from ..rights.table import RuleTable, Texts
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
@@ -113,6 +113,17 @@ class UpstreamTls(_Table):
     key: FilePath | None = None
 
 
+class PresentTable(_Table):
+    """`[[upstream.present]]`: as whom the upstream sees some of those who go to it."""
+
+    authenticators: Texts | None = None
+    users: Texts | None = None
+    groups: Texts | None = None
+    credential: Name | None = None
+    calling_ae_title: AeTitle | None = None
+    called_ae_title: AeTitle | None = None
+
+
 class UpstreamTable(_Table):
     """`[[upstream]]`: a PACS."""
 
@@ -124,6 +135,7 @@ class UpstreamTable(_Table):
     positive_response: PositiveResponse = "asked"
     calling_ae_title: AeTitle | None = None
     called_ae_title: AeTitle | None = None
+    present: Annotated[list[PresentTable], BeforeValidator(_several)] = Field(default=[])
     timeout: Deadline = timedelta(seconds=10)
     tls: UpstreamTls | None = None
 
@@ -180,7 +192,11 @@ _TABLES: dict[str, type[BaseModel]] = {
     "credential": CredentialTable,
     "rule": RuleTable,
 }
-_TLS_TABLES: dict[str, type[BaseModel]] = {"listener": ListenerTls, "upstream": UpstreamTls}
+_INNER_TABLES: dict[tuple[str, ...], type[BaseModel]] = {
+    ("listener", "tls"): ListenerTls,
+    ("upstream", "tls"): UpstreamTls,
+    ("upstream", "present"): PresentTable,
+}
 
 
 def known_keys(keys: tuple[str | int, ...]) -> Iterable[str]:
@@ -188,4 +204,4 @@ def known_keys(keys: tuple[str | int, ...]) -> Iterable[str]:
     tables = [key for key in keys[:-1] if isinstance(key, str)]
     if not tables:
         return _TABLES
-    return (_TLS_TABLES if tables[1:] == ["tls"] else _TABLES)[tables[0]].model_fields
+    return _INNER_TABLES.get(tuple(tables), _TABLES[tables[0]]).model_fields

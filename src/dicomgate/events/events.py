@@ -125,7 +125,8 @@ class Established(NamedTuple):
 
     `left_out` says what of the request and the answer was not taken over, because it was not as the standard says.
     `withheld` are the services that the PACS was not asked for, because no rule allows them. `credential` is the name
-    of the one that the PACS was shown, "" for none.
+    of the one that the PACS was shown, "" for none; `shown_ae_titles` are the calling and the called AE title that the
+    PACS saw, if they are not the client's own.
     """
 
     facts: Facts
@@ -135,6 +136,7 @@ class Established(NamedTuple):
     left_out: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
     credential: str = ""
+    shown_ae_titles: tuple[str, ...] = ()
 
 
 CONTEXT = "presentation context"

@@ -59,7 +59,7 @@ def doubts(
             yield f"authenticator {name}: no listener asks it"
         yield from _of_deadlines(f"authenticator {name}", link)
     for name, credential in credentials.items():
-        if all(name != table.credential for table in tables.upstream):
+        if all(name not in shown_to(table) for table in tables.upstream):
             yield f"credential {name}: no upstream is shown it"
         yield from _of_deadlines(f"credential {name}", credential)
 
@@ -71,6 +71,11 @@ def _of_deadlines(what: str, plugin: Plugged[Any, Any]) -> Iterator[str]:
             f"{what}: timeout is {plugin.deadline:g} s, and its own deadlines allow "
             f"{within.total_seconds():g} s: set a longer timeout, or the log cannot say what was late"
         )
+
+
+def shown_to(upstream: UpstreamTable) -> list[str]:
+    """The names of the credentials that an upstream may be shown."""
+    return [name for name in dict.fromkeys((upstream.credential, *(it.credential for it in upstream.present))) if name]
 
 
 def lockouts(tables: Tables, links: Mapping[str, Link]) -> Iterator[str]:
@@ -130,9 +135,9 @@ def _of_upstream(table: UpstreamTable, tables: Tables) -> Iterator[str]:
             yield f'called AE title {title!r} is taken letter by letter: only "*" alone stands for others'
         if (other := others[title.upper()]) != title:
             yield f"called AE titles {title!r} and {other!r} differ in upper and lower case alone"
-    if table.credential is not None and table.tls is None and not _is_loopback(table.address[0]):
+    if (shown := shown_to(table)) and table.tls is None and not _is_loopback(table.address[0]):
         where = show_address(*table.address)
-        yield f"credential {table.credential} crosses the network to {where} in the clear; give it a tls table"
+        yield f"credential {' and '.join(shown)} crosses the network to {where} in the clear; give it a tls table"
     if table.tls is not None and table.tls.pin is not None and table.tls.server_name is not None:
         yield "with a pin, server_name has no effect"
 

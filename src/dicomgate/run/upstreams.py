@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..association.route import Route, Shown
 from ..config.load import Configuration
-from ..config.schema import Tables, UpstreamTable
+from ..config.schema import PresentTable, Tables, UpstreamTable
 from ..errors import ConfigError, Problem
 from ..net.dial import Upstream
 from ..net.tls_context import client_context
+from ..rights.rule import Rule
 
 _SLACK = 1.0  # seconds
 
@@ -44,18 +46,38 @@ def routes(tables: Tables) -> dict[str, Route]:
     answers_in = {table.title: 2 * table.timeout.total_seconds() + _SLACK for table in tables.credential}
     found: dict[str, Route] = {}
     for table in tables.upstream:
-        credential = table.credential or ""
         route = Route(
             table.name,
             table.identity == "forward",
             table.timeout.total_seconds(),
-            Shown(
-                credential,
-                answers_in.get(credential, _SLACK),
-                table.calling_ae_title or "",
-                table.called_ae_title or "",
-            ),
-            positive_response=table.positive_response,
+            _shown(table, table, answers_in),
+            tuple((_rule(present), _shown(present, table, answers_in)) for present in table.present),
+            table.positive_response,
         )
         found |= dict.fromkeys(table.called_ae_titles, route)
     return found
+
+
+def _shown(of: UpstreamTable | PresentTable, upstream: UpstreamTable, answers_in: Mapping[str, float]) -> Shown:
+    """What a table says; what it does not say is as for the whole upstream."""
+    credential = of.credential or upstream.credential or ""
+    return Shown(
+        credential,
+        answers_in.get(credential, _SLACK),
+        of.calling_ae_title or upstream.calling_ae_title or "",
+        of.called_ae_title or upstream.called_ae_title or "",
+    )
+
+
+def _rule(present: PresentTable) -> Rule:
+    """Whom it concerns."""
+    return Rule(
+        "",
+        authenticators=_set(present.authenticators),
+        users=_set(present.users),
+        groups=_set(present.groups),
+    )
+
+
+def _set(texts: Sequence[str] | None) -> frozenset[str] | None:
+    return None if texts is None else frozenset(texts)
