@@ -101,13 +101,13 @@ def test_a_delegated_credential_is_not_kept(kerberos: Make, kdc: Kdc, monkeypatc
     kdc.log_in("alice", cache="forwardable", options=["-f"])
     monkeypatch.setenv("KRB5CCNAME", cache)
     kept: list[gssapi.SecurityContext] = []
-    step = gss._Acceptor.step
+    step = gss._Context.step
 
     def kept_step(context: gssapi.SecurityContext, token: bytes) -> Any:
         kept.append(context)
         return step(context, token)
 
-    monkeypatch.setattr(gss._Acceptor, "step", kept_step)
+    monkeypatch.setattr(gss._Context, "step", kept_step)
     judge = kerberos()
     plain, delegating = Gss(), Gss(flags=[MUTUAL, gssapi.RequirementFlag.delegate_to_peer])
     assert len(delegating.token) > len(plain.token) + 500
@@ -136,14 +136,14 @@ def test_errors_that_python_gssapi_keeps_back_are_raised(kerberos: Make, damaged
     deferring = gssapi.SecurityContext(creds=credentials, usage="accept")
     assert isinstance(deferring.step(token), bytes)
     with pytest.raises(gssapi.exceptions.GSSError):
-        gss._Acceptor(creds=credentials, usage="accept").step(token)
+        gss._Context(creds=credentials, usage="accept").step(token)
 
 
 def test_nothing_less_than_a_whole_context_of_kerberos(kerberos: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     judge = kerberos()
     for name, value, words in (("complete", False, "not complete"), ("mech", SPNEGO, "not Kerberos")):
         with monkeypatch.context() as patched:
-            patched.setattr(gss._Acceptor, name, value)
+            patched.setattr(gss._Context, name, value)
             decision = ask(judge, Gss().token)
         assert isinstance(decision, Reject)
         assert words in decision.reason

@@ -106,11 +106,11 @@ def test_the_kdcs_clock(check: Check, own_kdc: Kdc, verdict: str) -> None:
 
 def test_a_login_that_fails(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = check(realms=["ELSEWHERE.EXAMPLE"])
-    monkeypatch.setattr(Login, "is_proved_by", lambda self, answer: False)
+    monkeypatch.setattr(Login, "verify", lambda self, answer: "another key")
     unproved = check()
     assert (refused.exit_code, unproved.exit_code) == (1, 1)
     assert rows(refused)["login"] == [("wrong", f"its realm '{REALM}' is not among the realms")]
-    assert rows(unproved)["login"] == [("wrong", "the answer does not prove the service")]
+    assert rows(unproved)["login"] == [("wrong", "the answer does not prove the service: another key")]
 
 
 def test_what_the_gateway_would_not_start_with(check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +171,7 @@ def test_echo_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_login_is_proved_by_its_own_answer_alone(kerberos: Make) -> None:
     judge = kerberos()
     one, other = Login(SERVICE), Login(SERVICE)
-    answers = [accepted(judge, login.token).server_response for login in (one, other)]
-    assert not other.is_proved_by(answers[0])
-    assert one.is_proved_by(answers[0])
-    assert not Login(SERVICE).is_proved_by(None)
+    answers = [accepted(judge, login.token).server_response or b"" for login in (one, other)]
+    assert f"it is not the AP-REP of {SERVICE}: " in other.verify(answers[0])
+    assert one.verify(answers[0]) == ""
+    assert "it is empty" in Login(SERVICE).verify(b"")

@@ -19,14 +19,11 @@ from dicomgate.kit.watched import Watched
 from . import gss, libkrb5
 from .errors import KerberosError
 from .form import ApReq, Form
-from .keytab import Entry, Keys, read_keytab
+from .keytab import AES, Entry, Keys, usable_keys
 from .libkrb5 import Accepted
 from .replay import use_replay_cache
 
 _log = logging.getLogger(__name__)
-AES = {17: "aes128-cts-hmac-sha1-96", 18: "aes256-cts-hmac-sha1-96", 19: "aes128-cts-hmac-sha256-128",
-       20: "aes256-cts-hmac-sha384-192"}  # fmt: skip
-"""RFC 3962, RFC 8009."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +65,7 @@ class Acceptor:
         return gss.accept(request.token, loaded.credentials, self.skew)
 
     def _load(self) -> _Loaded:
-        entries = read_keytab(self._keytab)
-        own = [entry for entry in entries if entry.principal == self._service]
-        if not own:
-            found = ", ".join(sorted({entry.principal for entry in entries})) or "no key"
-            raise ConfigError(f"{self._keytab}: has no key of {self._service}; it has {found}")
-        usable = [entry for entry in own if entry.encryption in AES]
-        if not usable:
-            raise ConfigError(f"{self._keytab}: has no AES key of {self._service}")
+        usable = usable_keys(self._keytab, self._service)
         try:
             keys = Keys(usable)
             return _Loaded(usable, keys, gss.credentials(keys.name, self._service))

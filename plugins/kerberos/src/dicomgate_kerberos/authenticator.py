@@ -28,7 +28,8 @@ LONGEST_NAME = 256
 """Characters of a principal, realm included."""
 _ANONYMOUS = "WELLKNOWN/"
 _CANONICALIZE = "the client must request its ticket with canonicalize = true in krb5.conf, or kinit -C"
-_PRINCIPAL = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*@([A-Za-z0-9_.-]+)")
+PRINCIPAL = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*@([A-Za-z0-9_.-]+)")
+"""With a realm, which is its group; not what libkrb5 would escape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class Kerberos:
     _forms: frozenset[Form] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        match = _PRINCIPAL.fullmatch(self.principal)
+        match = PRINCIPAL.fullmatch(self.principal)
         if match is None:
             raise ConfigError('principal: must be of the form "dicom/host.example@REALM.EXAMPLE"')
         allowed = list(self.realms) or [match[1]]

@@ -14,10 +14,10 @@ import typer
 from dicomgate import Accept, Attempt, Identity, IdentityType, Peer
 from dicomgate.cli.plugin_commands import DEFAULT_CONFIG, ConfigOption, NegativeAnswer, authenticators, print_table
 
-from .acceptor import AES
 from .authenticator import Kerberos
 from .errors import KerberosError
 from .gss import Login
+from .keytab import AES
 from .libkrb5 import seconds_ahead
 
 app = typer.Typer(help="Keytab, clock and tickets.", no_args_is_help=True, pretty_exceptions_show_locals=False)
@@ -81,7 +81,7 @@ def _login(authenticator: Kerberos) -> Row:
     decision = authenticator.authenticate(Attempt("check", identity, "DICOMGATE", "ANY-SCP", peer, "check", (), now))
     if not isinstance(decision, Accept):
         return "login", "wrong", decision.reason
-    if not login.is_proved_by(decision.server_response):
-        return "login", "wrong", "the answer does not prove the service"
+    if wrong := login.verify(decision.server_response or b""):
+        return "login", "wrong", f"the answer does not prove the service: {wrong}"
     until = decision.expires_at.isoformat(timespec="seconds") if decision.expires_at else "-"
     return "login", "ok", f"user {decision.user}, until {until}; the answer proves the service"

@@ -9,6 +9,8 @@ import errno
 
 _BASE = -1765328384
 """krb5.h: ERROR_TABLE_BASE_krb5."""
+BAD_INTEGRITY = _BASE + 31
+"""KRB5KRB_AP_ERR_BAD_INTEGRITY: "Decrypt integrity check failed"."""
 _WORDS = {
     "Decrypt integrity check failed": "made with another key, or changed in transit",
     "Ticket not yet valid": "the ticket is not valid yet, or the clocks differ",

@@ -1,4 +1,4 @@
-"""GSS-API tokens of Kerberos, verified with python-gssapi (RFC 2743 2.2.2, RFC 4121).
+"""GSS-API tokens of Kerberos, made and verified with python-gssapi (RFC 2743 2.2.1, 2.2.2; RFC 4121).
 
 Rule: a login needs a complete context whose mechanism is Kerberos. python-gssapi defers an error that comes with a
 token to send: `step` then returns as if all were well. That is turned off here.
@@ -7,6 +7,7 @@ token to send: `step` then returns as if all were well. That is turned off here.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from .errors import KerberosError
@@ -22,19 +23,18 @@ except ImportError as error:
     ) from None
 
 
-class _Acceptor(gssapi.SecurityContext):  # type: ignore[misc, unused-ignore]  # typed, or not there at all
+class _Context(gssapi.SecurityContext):  # type: ignore[misc, unused-ignore]  # typed, or not there at all
     """A context whose `step` raises every error."""
 
 
-setattr(_Acceptor, "__DEFER_STEP_ERRORS__", False)  # noqa: B010 (after the class: its metaclass sets it to True)
+setattr(_Context, "__DEFER_STEP_ERRORS__", False)  # noqa: B010 (after the class: its metaclass sets it to True)
 
 
 def credentials(keytab: str, service: str) -> Any:
     """The credentials to accept tokens for one service, with its keys only. Raises KerberosError."""
-    name = gssapi.Name(service, gssapi.NameType.kerberos_principal)  # a host-based name would be looked up in the DNS
     mechanisms = [gssapi.MechType.kerberos]
     try:
-        return gssapi.Credentials(usage="accept", name=name, mechs=mechanisms, store={"keytab": keytab})
+        return gssapi.Credentials(usage="accept", name=_name(service), mechs=mechanisms, store={"keytab": keytab})
     except GSSError as error:
         raise _error(error) from None
 
@@ -42,7 +42,7 @@ def credentials(keytab: str, service: str) -> Any:
 def accept(token: bytes, credentials: Any, skew: int) -> Accepted:
     """Verify a token; clocks may differ by `skew` seconds. Raises KerberosError."""
     try:
-        context = _Acceptor(creds=credentials, usage="accept")
+        context = _Context(creds=credentials, usage="accept")
         answer = context.step(token)
         if not context.complete:
             raise KerberosError("the context is not complete with one token")
@@ -55,26 +55,53 @@ def accept(token: bytes, credentials: Any, skew: int) -> Accepted:
         raise _error(error) from None
 
 
+def initiating(store: Mapping[str, str], principal: str | None = None) -> Any:
+    """The credentials to log in with, of the principal that the store is of by default. Raises KerberosError."""
+    name = None if principal is None else _name(principal)
+    try:
+        return gssapi.Credentials(usage="initiate", name=name, mechs=[gssapi.MechType.kerberos], store=store)
+    except GSSError as error:
+        raise _error(error) from None
+
+
+def ticket_end(service: str, credentials: Any) -> float:
+    """Make sure that there is a ticket for the service, from the KDC if need be: its end. Raises KerberosError."""
+    # Without mutual authentication, a context is complete with its first token, which goes nowhere.
+    context, _ = _begin(service, credentials, gssapi.RequirementFlag.integrity)
+    return time.time() + float(context.lifetime)
+
+
 class Login:
-    """The client's side, with the caller's ticket cache: for `check`. Raises KerberosError."""
+    """The client's side, with these credentials or the caller's ticket cache. Raises KerberosError."""
 
-    def __init__(self, service: str) -> None:
-        name = gssapi.Name(service, gssapi.NameType.kerberos_principal)
-        mutual = [gssapi.RequirementFlag.mutual_authentication]
-        mechanism = gssapi.MechType.kerberos
-        try:
-            self._context = gssapi.SecurityContext(name=name, usage="initiate", mech=mechanism, flags=mutual)
-            self.token: bytes = self._context.step() or b""
-        except GSSError as error:
-            raise _error(error) from None
+    def __init__(self, service: str, credentials: Any = None) -> None:
+        self._service = service
+        self._context, self.token = _begin(service, credentials, gssapi.RequirementFlag.mutual_authentication)
 
-    def is_proved_by(self, answer: bytes | None) -> bool:
-        """True if the AP-REP comes from the service."""
+    def verify(self, answer: bytes) -> str:
+        """What is wrong with the answer to the token; "" if it proves that it comes from the service."""
+        if not answer:
+            return f"it is empty: {self._service} did not authenticate itself"
         try:
             self._context.step(answer)
-        except GSSError:
-            return False
-        return bool(self._context.complete)
+        except GSSError as error:
+            return f"it is not the AP-REP of {self._service}: {_error(error)}"
+        return "" if self._context.complete else f"it is not the whole AP-REP of {self._service}"
+
+
+def _begin(service: str, credentials: Any, flag: Any) -> tuple[Any, bytes]:
+    """A context of the client's side, and its first token. Raises KerberosError."""
+    mechanism = gssapi.MechType.kerberos
+    try:
+        context = _Context(name=_name(service), creds=credentials, usage="initiate", mech=mechanism, flags=[flag])
+        return context, context.step() or b""
+    except GSSError as error:
+        raise _error(error) from None
+
+
+def _name(principal: str) -> Any:
+    # A host-based name would be looked up in the DNS.
+    return gssapi.Name(principal, gssapi.NameType.kerberos_principal)
 
 
 def _error(error: Any) -> KerberosError:

@@ -7,9 +7,7 @@ own reader takes a truncated keytab for a shorter one: it would silently drop ke
 
 from __future__ import annotations
 
-import os
 import struct
-import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +15,11 @@ from pathlib import Path
 from dicomgate import ConfigError
 from dicomgate.kit.files import read_private
 
+from .memory import MemoryFile
+
+AES = {17: "aes128-cts-hmac-sha1-96", 18: "aes256-cts-hmac-sha1-96", 19: "aes128-cts-hmac-sha256-128",
+       20: "aes256-cts-hmac-sha384-192"}  # fmt: skip
+"""RFC 3962, RFC 8009."""
 _VERSION = b"\x05\x02"
 _LARGEST = 1_048_576
 
@@ -31,15 +34,24 @@ class Entry:
     record: bytes = field(repr=False)
 
 
-class Keys:
+class Keys(MemoryFile):
     """Keys that libkrb5 opens by `name`. They are in memory only and vanish with this object. Raises OSError."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
-        descriptor = os.memfd_create("keytab")
-        weakref.finalize(self, os.close, descriptor).atexit = False
-        with open(descriptor, "wb", closefd=False) as file:
-            file.write(_VERSION + b"".join(entry.record for entry in entries))
-        self.name = f"FILE:/proc/self/fd/{descriptor}"
+        super().__init__(_VERSION + b"".join(entry.record for entry in entries))
+
+
+def usable_keys(path: Path, principal: str) -> list[Entry]:
+    """The AES keys of this principal in the file. Raises ConfigError, also if there is none."""
+    entries = read_keytab(path)
+    own = [entry for entry in entries if entry.principal == principal]
+    if not own:
+        found = ", ".join(sorted({entry.principal for entry in entries})) or "no key"
+        raise ConfigError(f"{path}: has no key of {principal}; it has {found}")
+    usable = [entry for entry in own if entry.encryption in AES]
+    if not usable:
+        raise ConfigError(f"{path}: has no AES key of {principal}")
+    return usable
 
 
 def read_keytab(path: Path) -> list[Entry]:

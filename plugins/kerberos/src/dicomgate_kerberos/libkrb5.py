@@ -1,4 +1,4 @@
-"""libkrb5 by ctypes: raw AP-REQs, the clock skew, the KDC's clock. No maintained binding has krb5_rd_req.
+"""libkrb5 by ctypes: raw AP-REQs, the clock skew, the KDC's clock, caches. No maintained binding has krb5_rd_req.
 
 Rule: every object is freed whatever happens, in the order that MIT's documentation gives. No pointer leaves this file.
 """
@@ -6,7 +6,7 @@ Rule: every object is freed whatever happens, in the order that MIT's documentat
 from __future__ import annotations
 
 import ctypes
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from ctypes import POINTER, Structure, byref, c_char_p, c_int, c_int32, c_uint, c_void_p
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -19,8 +19,8 @@ from .errors import KerberosError
 _MUTUAL_REQUIRED = 0x20000000  # krb5.h: AP_OPTS_MUTUAL_REQUIRED
 _LONGEST_CREDENTIAL = 1024  # bytes; krb5.h: sizeof(krb5_creds) is less than 200
 _CLOCK_SKEW = 300  # seconds, if krb5.conf does not set it
-_AT_ONCE = ("krb5_parse_name", "krb5_unparse_name", "krb5_kt_resolve", "krb5_free_unparsed_name", "krb5_free_principal",
-            "krb5_free_ticket", "krb5_free_data_contents", "krb5_auth_con_free", "krb5_kt_close",
+_AT_ONCE = ("krb5_parse_name", "krb5_unparse_name", "krb5_kt_resolve", "krb5_cc_resolve", "krb5_free_unparsed_name",
+            "krb5_free_principal", "krb5_free_ticket", "krb5_free_data_contents", "krb5_auth_con_free", "krb5_kt_close",
             "krb5_free_context")  # fmt: skip
 """What neither reads a file nor computes: to give Python's lock away for it, and wait for it, takes far longer."""
 
@@ -85,6 +85,8 @@ def load() -> Any:
     library.krb5_parse_name.argtypes = (c_void_p, c_char_p, POINTER(c_void_p))
     library.krb5_unparse_name.argtypes = (c_void_p, c_void_p, POINTER(c_void_p))
     library.krb5_kt_resolve.argtypes = (c_void_p, c_char_p, POINTER(c_void_p))
+    library.krb5_cc_resolve.argtypes = (c_void_p, c_char_p, POINTER(c_void_p))
+    library.krb5_cc_destroy.argtypes = (c_void_p, c_void_p)
     library.krb5_rd_req.argtypes = (
         c_void_p, POINTER(c_void_p), POINTER(_Data), c_void_p, c_void_p, POINTER(c_int32), POINTER(POINTER(_Ticket)),
     )  # fmt: skip
@@ -167,6 +169,15 @@ def seconds_ahead(keytab: str, service: str) -> int:
         # RFC 4120 3.1.5: the library takes the offset from the KDC's answer (kdc_timesync of krb5.conf).
         check(krb5.krb5_get_time_offsets(context, byref(ahead), byref(rest)))
         return ahead.value
+
+
+def destroy_cache(name: str) -> None:
+    """Destroy a credential cache in memory and the tickets in it. If that cannot be done, it ends with the process."""
+    krb5 = load()
+    with suppress(KerberosError), ExitStack() as freed:
+        context, cache = _open_context(krb5, freed), c_void_p()
+        if not krb5.krb5_cc_resolve(context, name.encode(), byref(cache)):
+            krb5.krb5_cc_destroy(context, cache)
 
 
 def _open_context(krb5: Any, freed: ExitStack) -> c_void_p:
