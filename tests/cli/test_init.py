@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import stat
 import tomllib
 from importlib.resources import files
@@ -25,6 +26,7 @@ from dicomgate.config.schema import (
 from dicomgate.credentials.table import CredentialTable
 from dicomgate.kit.durations import parse_duration
 from dicomgate.rights.table import RuleTable
+from dicomgate.testing.peers.certificates import Certificates
 
 TEMPLATE = files("dicomgate.cli").joinpath("dicomgate.toml").read_text("utf-8")
 TABLES: dict[str, type[BaseModel]] = {
@@ -95,6 +97,26 @@ def test_init_overwrites_nothing(name: str, tmp_path: Path, run: Any, one_line: 
     assert name in one_line(run("init", tmp_path), 2)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "mine"
+
+
+def test_init_egress_writes_a_configuration_that_wants_a_passcode_and_an_authority(
+    tmp_path: Path, run: Any, certificates: Certificates
+) -> None:
+    result = run("init", "--egress", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dicomgate.schema.json", "dicomgate.toml"]
+    config = tmp_path / "dicomgate.toml"
+    assert all(name in run("check", "--config", config).stderr for name in ("egress.passcode", "hospital-ca.pem"))
+    assert all(word in result.stderr for word in ("CHANGE", "hospital-ca.pem", "egress.passcode", str(tmp_path)))
+    shutil.copy(certificates.ca, tmp_path / "hospital-ca.pem")
+    (tmp_path / "egress.passcode").touch(0o600)
+    (tmp_path / "egress.passcode").write_text("correct horse\n")
+    checked = run("check", "--config", config)
+    assert checked.exit_code == 0, checked.output
+    assert "warning" not in checked.output.lower()
+    assert run("ask", "--config", config, "--calling", "FINDSCU", "--address", "127.0.0.1").exit_code == 0
+    assert run("ask", "--config", config, "--calling", "FINDSCU", "--address", "10.0.0.1").exit_code == 1
+    assert "dicomgate.toml" in run("init", "--egress", tmp_path).stderr
 
 
 def test_init_says_where_it_cannot_write(tmp_path: Path, run: Any, one_line: Any) -> None:
