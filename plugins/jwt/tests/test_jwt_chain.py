@@ -10,10 +10,12 @@ import pytest
 
 from dicomgate.testing.commandline import dicomgate
 from dicomgate.testing.evidence import ALICE
+from dicomgate.testing.peers.issuer import ca_file
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy
 from dicomgate.testing.raw_client import CONGESTION, RawClient, login, request
 from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
-from plugins.jwt.tests.mint import AUDIENCE, ISSUER, P256, key_set, mint, written
+from plugins.jwt.tests.exchanger import PACS, Exchanger
+from plugins.jwt.tests.mint import AUDIENCE, ISSUER, P256, RSA, key_set, mint, written
 
 GATE = "https://gate.hospital.example"
 
@@ -59,6 +61,35 @@ def test_the_second_gateway_knows_who_comes(
     assert ALICE.decode() not in told
     assert ".eyJ" not in told  # no token
     assert ALICE not in spy.received()
+
+
+def test_the_users_own_token_never_reaches_the_second_gateway(gateway: StartGateway, spy: Spy, tmp_path: Path) -> None:
+    own = mint(sub="ada")
+    with Exchanger() as provider:
+        secret = written(tmp_path / "client.secret", b"secret of the gateway", 0o600)
+        credential = {
+            "use": "token-exchange", "name": "ours", "token_url": provider.name + "/token", "client_id": "gateway",
+            "client_secret_file": secret, "ca": ca_file(provider, tmp_path), "timeout": "20s", "fetch_timeout": "10s",
+        }  # fmt: skip
+        users: dict[str, Any] = {
+            "use": "jwt",
+            "name": "users",
+            "issuer": ISSUER,
+            "audience": AUDIENCE,
+            "timeout": "20s",
+        }
+        users["jwks_file"] = written(tmp_path / "users.json", key_set(RSA))
+        pacs = {**users, "name": "pacs", "issuer": provider.name, "audience": PACS}
+        pacs["jwks_file"] = written(tmp_path / "pacs.json", key_set(P256))
+        second = gateway(configuration(spy.address) | {"authenticator": [pacs, users]})
+        tables = configuration(second.address, upstream={"credential": "ours"})
+        first = gateway(tables | {"authenticator": [users], "credential": [credential]})
+        with RawClient(first.address) as client:
+            assert client.ask(request(login(own, kind=5)))[0] == 2
+            assert client.release() == RELEASE_RP
+    (decided,) = second.told("Decided")
+    assert (decided["user"], decided["authenticator"]) == ("ada", "pacs")
+    assert ".eyJ" not in json.dumps([*first.events, *second.events], default=str)
 
 
 def test_without_a_token_the_second_gateway_is_not_asked(

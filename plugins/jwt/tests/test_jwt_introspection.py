@@ -19,9 +19,10 @@ from dicomgate.testing.peers.answers import FAULTS, Answer, document
 from dicomgate.testing.peers.issuer import ca_file
 from dicomgate.testing.peers.oidc_provider import OidcProvider
 from dicomgate_jwt import Introspection
+from dicomgate_jwt.asked_once import MOST_ASKED
 from dicomgate_jwt.claims import thumbprint
 from dicomgate_jwt.discovery import Endpoint
-from dicomgate_jwt.introspection_cache import MOST_ASKED, IntrospectionCache
+from dicomgate_jwt.introspection_cache import IntrospectionCache
 from plugins.jwt.tests.introspector import PATH, Introspector
 from plugins.jwt.tests.mint import AUDIENCE, ask, login, mint, written
 

@@ -11,9 +11,22 @@ import pytest
 import dicomgate_jwt
 from dicomgate import ConfigError
 from dicomgate.kit import fetch
-from dicomgate.testing.page_contract import AuthenticatorPage, Keys
+from dicomgate.testing.page_contract import AuthenticatorPage, Keys, defaults, documented
 from dicomgate.testing.pages import DOCS, authenticators, configurations, words
-from dicomgate_jwt import ClientCredentials, Introspection, Jwt, Minted, TokenFile, keys, response, sources, token
+from dicomgate_jwt import (
+    ClientCredentials,
+    Introspection,
+    Jwt,
+    Minted,
+    TokenExchange,
+    TokenFile,
+    keys,
+    response,
+    sources,
+    token,
+)
+from dicomgate_jwt.asked_once import MOST_ASKED
+from dicomgate_jwt.client_credentials import COOL_DOWN
 from plugins.jwt.tests.mint import P256, key_set, mint, written
 
 PAGE, CREDENTIALS = DOCS / "jwt.md", DOCS / "credentials.md"
@@ -33,6 +46,13 @@ class TestCredentials(AuthenticatorPage):
         Keys(TokenFile, under="token-file"),
     )
     words = {"the system's": None}  # noqa: RUF012
+
+
+def test_an_exchange_has_the_keys_of_client_credentials_and_its_own() -> None:
+    tables = Keys(ClientCredentials, under="client-credentials"), Keys(TokenExchange, under="token-exchange")
+    shown = [documented(CREDENTIALS, one, {"the system's": None}) for one in tables]
+    assert {**shown[0], **shown[1]} == defaults(TokenExchange)
+    assert len(shown[1]) == 2
 
 
 def test_the_tables_of_the_page_make_authenticators(tmp_path: Path) -> None:
@@ -56,7 +76,12 @@ def _options(table: dict[str, Any], folder: Path) -> dict[str, Any]:
 def test_the_tables_of_the_credentials_make_them(tmp_path: Path) -> None:
     written(tmp_path / "minted.key", P256.private_pem, 0o600)
     written(tmp_path / "client.secret", b"a secret", 0o600)
-    kinds = {"minted": Minted, "client-credentials": ClientCredentials, "token-file": TokenFile}
+    kinds = {
+        "minted": Minted,
+        "client-credentials": ClientCredentials,
+        "token-exchange": TokenExchange,
+        "token-file": TokenFile,
+    }
     written(tmp_path / "pacs.token", mint().encode(), 0o600)
     tables = [one for tables in configurations(CREDENTIALS) for one in tables.get("credential", [])]
     ours = [table for table in tables if table["use"] in kinds]
@@ -65,6 +90,8 @@ def test_the_tables_of_the_credentials_make_them(tmp_path: Path) -> None:
 
 def test_the_figures() -> None:
     page = words(PAGE)
+    assert f"At most {MOST_ASKED} tokens are exchanged" in words(CREDENTIALS)
+    assert f"it is asked every {COOL_DOWN:g} seconds at most" in words(CREDENTIALS)
     assert f"at most {token.LONGEST // 1000} kB" in page
     assert f"at most {fetch.LARGEST // 1024} KiB" in page
     assert f"not within {sources.COOL_DOWN:g} seconds" in page

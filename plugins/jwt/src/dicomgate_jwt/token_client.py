@@ -96,7 +96,7 @@ class TokenClient:
         """The provider's name in messages."""
         return self.issuer or str(self.token_url)
 
-    async def ask(self, grant: Mapping[str, str], types: tuple[str, ...] = ("bearer",)) -> Issued:
+    async def ask(self, grant: Mapping[str, str], *, exchanged: bool = False) -> Issued:
         """The token that the provider issues for these parameters. Raises FetchError."""
         until, asked = self._fetcher.until(), datetime.now(UTC)
         url = await self._endpoint.url()
@@ -118,7 +118,7 @@ class TokenClient:
         except FetchError:
             self._endpoint.doubt()
             raise
-        return read_issued(body, asked, types=types)
+        return read_issued(body, asked, exchanged=exchanged)
 
     def _assertion(self, url: str) -> dict[str, object]:
         """RFC 7523 3: what the gateway says of itself; the audience is the provider, or its token endpoint."""
