@@ -35,6 +35,17 @@ audience = "eyJhbGciOiJIUzI1NiJ9.canary.canary"
 secret_file = "jwt.secret"
 algorithms = ["HS256"]
 
+[[credential]]
+use = "shown"
+name = "to-archive"
+pin = "canary-of-another-author"
+
+[[upstream]]
+name = "archive"
+address = "127.0.0.1:2"
+called_ae_titles = ["ARCHIVE"]
+credential = "to-archive"
+
 [[rule]]
 name = "night-shift"
 authenticators = ["staff"]
@@ -47,8 +58,9 @@ allow = ["echo"]
 def written(gate: Path, distribution: Any) -> Path:
     """A configuration in which, and beside which, everything is a secret."""
     distribution(
-        "class Login:\n    def __init__(self, pin: str, nested: dict): ...\n    def authenticate(self, a): ...\n",
-        "[dicomgate.authenticators]\nacme = acme_login:Login\n",
+        "class Login:\n    def __init__(self, pin: str, nested: dict): ...\n    def authenticate(self, a): ...\n"
+        "class Shown:\n    def __init__(self, pin: str): ...\n    def present(self, a): ...\n",
+        "[dicomgate.authenticators]\nacme = acme_login:Login\n[dicomgate.credentials]\nshown = acme_login:Shown\n",
     )
     for name in ("radius.secret", "jwt.secret"):
         (gate.parent / name).write_text("canary-in-a-file-of-32-letters-or-more")
@@ -82,6 +94,7 @@ def test_the_page_tells_what_is_there_and_no_secret(written: Path, run: Any, pas
     assert "PRIVATE" not in page
     for told in (
         "authenticator passcode: dicomgate-passcode ", "OpenSSL ", 'nas_identifier = "gate-7"',
+        'credential = "to-archive"', "credential shown: acme",
         'secret_file = "radius.secret"', 'pin = "(left out)"', 'issuer = "https://idp.example/realm (left out)"',
         'audience = "(left out)"', "gate.pem: -rw------- ", "gate.example", "sqlite: ", " bytes, whole",
         "0 counters, 0 of them locked",

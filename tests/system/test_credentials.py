@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from dicomgate import Admission, Identity, IdentityType, Presented, Unavailable
 from dicomgate.auth import loading
 from dicomgate.testing.evidence import ALICE, ZOE
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all, with_server_response
-from dicomgate.testing.raw_client import CONGESTION, RawClient, login, request
+from dicomgate.testing.raw_client import ABORT, CONGESTION, RawClient, login, request
 from dicomgate.testing.system_gateway import StartGateway, configuration
 
 CLIENT = login("alice", ALICE)
@@ -23,11 +24,14 @@ class Fixed:
 
     username: str
     down: bool = False
+    hangs: bool = False
 
-    def present(self, admission: Admission) -> Presented | Unavailable:
+    async def present(self, admission: Admission) -> Presented | Unavailable:
         """It needs nothing but its table."""
         if self.down:
             return Unavailable("out of order")
+        if self.hangs:
+            await asyncio.sleep(60)
         return Presented(Identity(IdentityType.USERNAME_AND_PASSCODE, self.username.encode(), ZOE))
 
 
@@ -89,3 +93,26 @@ def test_without_a_credential_no_connection(gateway: StartGateway, spy: Spy, dow
         else:
             assert client.release() == RELEASE_RP
     assert len(spy.connections) == (0 if down else 1)
+
+
+@pytest.mark.parametrize("end", ["late", "client", "gateway"])
+def test_a_credential_that_hangs(gateway: StartGateway, spy: Spy, end: str) -> None:
+    timeout = "100ms" if end == "late" else "20s"
+    first = gateway(chained(spy.address, upstream={}, hangs=True, timeout=timeout))
+    first.expected_defect = "no answer within"
+    with RawClient(first.address) as client:
+        if end == "late":
+            assert client.ask(request(CLIENT)) == CONGESTION
+        else:
+            client.send(request(CLIENT))
+            first.wait_for("Decided")
+        if end == "gateway":
+            first.tables["gateway"]["drain_timeout"] = "0s"
+            first.write()
+            assert first.reload()
+            first.drain().result()
+            assert client.pdu() == ABORT
+    (closed,) = first.wait_for("Closed")
+    causes = {"late": "refused", "client": "the client closed the connection"}
+    assert closed["cause"] == causes.get(end, "the gateway is shutting down")
+    assert not spy.connections

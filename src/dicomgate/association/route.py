@@ -28,6 +28,8 @@ class Shown:
 
     def request(self, request: AssociateRequest, identity: Identity | None) -> AssociateRequest:
         """The request with `identity` as the upstream sees it."""
+        if identity is request.identity and not self.ae_titles(request):
+            return request
         calling, called = self.ae_titles(request) or (request.calling_ae_title, request.called_ae_title)
         return replace(request, identity=identity, calling_ae_title=calling, called_ae_title=called)
 

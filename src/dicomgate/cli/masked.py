@@ -28,6 +28,7 @@ LEFT_OUT = "(left out)"
 _SECRET = re.compile(r"secret|passw|passcode|passphrase|credential|api_?key|(^|_)token($|_)", re.IGNORECASE)
 _FILE = "_file"
 _USERS = "users"  # of a rule
+_NAME = "credential"  # of an upstream: the name of one
 _KINDS = {kind.word: kind for kind in (AUTHENTICATORS, CREDENTIALS)}
 _WITH_PASSWORD = re.compile(r":.*@")  # a URL without its scheme
 
@@ -63,7 +64,7 @@ def _shown(key: str, value: Any) -> Any:
 
 
 def _text(key: str, value: str) -> str:
-    if (_SECRET.search(key) and not key.endswith(_FILE)) or key == _USERS:
+    if (_SECRET.search(key) and not key.endswith(_FILE) and key != _NAME) or key == _USERS:
         return LEFT_OUT
     if "://" in value:
         return _url(value)

@@ -90,24 +90,25 @@ async def _of_upstream(upstream: Upstream, table: UpstreamTable) -> Sequence[Pro
     certificate = ""
     if isinstance(connection.stream, TlsStream) and (der := connection.stream.peer_certificate()):
         certificate = f"; its certificate: {described(x509.load_der_x509_certificate(der))}"
-    called = next((title for title in table.called_ae_titles if title != ANY_AE_TITLE), DEFAULT_CALLED)
+    known = [title for title in table.called_ae_titles if title != ANY_AE_TITLE]
+    called = table.called_ae_title or next(iter(known), DEFAULT_CALLED)
     try:
-        said = await asyncio.to_thread(_echo, connection, called, deadline)
+        said = await asyncio.to_thread(_echo, connection, table.calling_ae_title or DEFAULT_CALLING, called, deadline)
     except StartError as error:
         return [Probed(what, f"reached, but a C-ECHO failed: {error}{certificate}")]
     return [Probed(what, detail=f"reached, {said}{certificate}")]
 
 
-def _echo(connection: Connection, called: str, deadline: float) -> str:
+def _echo(connection: Connection, calling: str, called: str, deadline: float) -> str:
     """What the upstream says to a C-ECHO. Raises StartError if that is no DICOM answer."""
     from ..scu.client import Client  # pydicom is slow to import
 
     try:
         with Client(waiting(connection), deadline) as client:
-            client.associate(verification_request(DEFAULT_CALLING, called, None))
+            client.associate(verification_request(calling, called, None))
             status = client.echo()
             client.release()
     except NegativeAnswer as error:
         # The answer is DICOM's. Whether it knows the calling AE titles of the clients, only they can find out.
-        return f"a C-ECHO from {DEFAULT_CALLING} to {called} is {error}"
-    return f"a C-ECHO from {DEFAULT_CALLING} to {called} is answered with status {status:04X}H"
+        return f"a C-ECHO from {calling} to {called} is {error}"
+    return f"a C-ECHO from {calling} to {called} is answered with status {status:04X}H"
