@@ -23,13 +23,17 @@ class Plan(NamedTuple):
 
 
 PLANS = (
-    Plan("handshake", ("REQUEST", "DECISION", "RECORDING", "CONNECTION", "ANSWER", "RELAYING"), "CLOSING"),
+    Plan(
+        "handshake",
+        ("REQUEST", "DECISION", "RECORDING", "PRESENTING", "CONNECTION", "ANSWER", "RELAYING"),
+        "CLOSING",
+    ),
     Plan("established association", ("OPEN", "RELEASING", "RELEASED"), "HALF_OPEN"),
 )
 ROW, HEIGHT, LINE = 104, 34, 14  # from a state to the next; of a state; of a line of text
-LEFT, MIDDLE, RIGHT = (10, 90), (280, 140), (600, 90)  # where a column begins, and how wide it is
-WIDTH = 700
-AROUND = 24  # how far from its side
+LEFT, MIDDLE, RIGHT = (10, 90), (280, 140), (680, 90)  # where a column begins, and how wide it is
+WIDTH = 780
+AROUND = 24  # how far from its side: the further, the more states a move passes over
 _MOVE = re.compile(r"^ *(\S+) --> (\w+|\[\*\])(?:: (.*))?$", re.MULTILINE)
 
 
@@ -79,10 +83,11 @@ def _move(plan: Plan, start: str, end: str, inputs: list[str]) -> Iterator[str]:
         row = plan.way.index(start)
         yield _arrow(f"M{centre} {_top(row) + HEIGHT}V{_top(row + 1)}")
         yield from _text(inputs, centre + 8, _top(row) + HEIGHT + 20, "start")
-    elif (start, end) in zip(plan.way, plan.way[2:], strict=False):
-        row, side = plan.way.index(start), MIDDLE[0] + MIDDLE[1]
-        yield _arrow(f"M{side} {_top(row) + HEIGHT - 6}h{AROUND}V{_top(row + 2) + 6}H{side}")
-        yield from _text(inputs, side + AROUND + 6, _top(row) + HEIGHT + 20, "start")
+    elif {start, end} <= set(plan.way):
+        row, to, side = plan.way.index(start), plan.way.index(end), MIDDLE[0] + MIDDLE[1]
+        out = AROUND * (2 * (to - row - 1) - row % 2)
+        yield _arrow(f"M{side} {_top(row) + HEIGHT - 6}h{out}V{_top(to) + 6}H{side}")
+        yield from _text(inputs, side + out + 6, _top(row) + HEIGHT + 20, "start")
     elif (start, end) == (plan.detour, plan.end):
         side, level = RIGHT[0] + RIGHT[1] // 2, _top(last) + HEIGHT + 62
         yield _arrow(f"M{side} {_top(last - 1) + HEIGHT}V{level}H{LEFT[0] + LEFT[1]}")
