@@ -44,7 +44,9 @@ class Exchanger(Issuer):
         await writer.wait_closed()
 
     def _exchanged(self, form: dict[str, str]) -> Any:
-        """RFC 8693 2.2; 2.2.2 for a subject token that is not valid."""
+        """RFC 8693 2.2; 2.2.2 for a subject token that is not valid. RFC 6749 4.4 for a client's own token."""
+        if form.get("grant_type") == "client_credentials":
+            return document(json.dumps({"access_token": mint(P256), "token_type": "Bearer"}).encode())
         try:
             assert form["grant_type"] == "urn:ietf:params:oauth:grant-type:token-exchange"
             assert form["subject_token_type"] == ACCESS_TOKEN

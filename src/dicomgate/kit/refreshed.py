@@ -73,7 +73,8 @@ class Refreshed(Generic[T]):
     async def close(self) -> None:
         """Cancel the fetch that is under way, if there is one, and begin no other by itself."""
         for task in self._tasks.values():
-            task.cancel()
+            if task.cancel():
+                self._tried = -math.inf  # a fetch that was cut off has not been tried
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         self._tasks.clear()
 
