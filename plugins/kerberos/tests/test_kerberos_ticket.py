@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+import shutil
+import socket
 import threading
 import time
 import tomllib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from dicomgate import Accept, Admission, ConfigError, IdentityType, Presented, Reject, Unavailable
 from dicomgate.testing import CredentialContract, admission, passcode
 from dicomgate.testing.evidence import ALICE
-from dicomgate.testing.kdc import OTHER_SERVICE, REALM, SERVICE, Kdc
+from dicomgate.testing.kdc import OTHER_SERVICE, REALM, SERVICE, Kdc, krb5_conf
 from dicomgate.testing.page_contract import Keys, defaults, documented
 from dicomgate.testing.pages import DOCS, blocks
 from dicomgate.testing.peers.loopback import Address
@@ -151,6 +158,44 @@ def test_the_kdc_is_down_and_comes_back(gate: Gate, own_kdc: Kdc, monkeypatch: p
     assert sum("no ticket for" in line for line in lines) == 1
 
 
+@pytest.mark.parametrize(
+    ("said", "words"), [(b"", "the KDC has not answered yet"), (b"\0\0\0\4\xff\xff\xff\xff", "no ticket for")]
+)
+def test_what_is_there_is_no_kdc(
+    gate: Gate, own_kdc: Kdc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes, words: str
+) -> None:
+    monkeypatch.setattr(tickets, "_AGAIN", 0.0)
+    held = []
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+
+        def answer() -> None:
+            with suppress(OSError):
+                while True:
+                    held.append(server.accept()[0])
+                    held[-1].sendall(said)
+
+        Thread(target=answer, daemon=True).start()
+        conf = tmp_path / "krb5.conf"
+        conf.write_text(krb5_conf(REALM, f"127.0.0.1:{server.getsockname()[1]}"))
+        monkeypatch.setenv("KRB5_CONFIG", str(conf))
+        credential = gate()
+        with ThreadPoolExecutor(4) as pool:
+            assert all(words in reason for reason in pool.map(lambda _: unavailable(credential), range(40)))
+        assert len(held) <= (40 if said else 1)
+    for connection in held:
+        connection.close()
+    monkeypatch.setenv("KRB5_CONFIG", str(own_kdc.configuration))
+    while isinstance(credential.present(admission()), Unavailable):
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(shutil.which("faketime") is None, reason="faketime is not installed: apt-get install faketime")
+@pytest.mark.parametrize("own_kdc", ["+200s", "-200s"], indirect=True)
+def test_the_kdcs_clock_is_off_by_minutes(gate: Gate, pacs: Kerberos) -> None:
+    answer = presented(gate())
+    assert verify(answer, response(pacs, answer.identity.primary)) == ""
+
+
 def test_a_ticket_that_has_ended_is_not_presented(gate: Gate, own_kdc: Kdc, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tickets, "_AGAIN", 0.0)
     own_kdc.admin(f'modprinc -maxlife "2 seconds" {GATE}')
@@ -179,6 +224,24 @@ def test_a_service_that_nobody_knows(gate: Gate, service: str) -> None:
     presented(gate())
 
 
+def test_the_services_key_was_changed_and_the_keytab_here_touched(
+    gate: Gate, own_kdc: Kdc, pacs: Kerberos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tickets, "_AGAIN", 0.0)
+    credential = gate()
+    assert accepted(pacs, presented(credential).identity.primary)
+    own_kdc.admin(f"cpw -randkey {SERVICE}")
+    pacs.keytab.unlink()
+    own_kdc.keytab(SERVICE)
+    assert isinstance(ask(pacs, presented(credential).identity.primary), Reject)
+    (own_kdc.folder / "gate.keytab").touch()
+    before = credential._tickets._held
+    while credential._tickets._held is before:
+        presented(credential)
+        time.sleep(0.05)
+    assert accepted(pacs, presented(credential).identity.primary)
+
+
 def test_a_credential_cache_that_another_program_renews(
     gate: Gate, own_kdc: Kdc, pacs: Kerberos, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +263,20 @@ def test_a_credential_cache_that_another_program_renews(
     assert accepted(pacs, presented(credential).identity.primary).user == f"zoe@{REALM}"
 
 
+def test_without_memory_for_another_the_ticket_that_is_there_serves(
+    gate: Gate, own_kdc: Kdc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tickets, "_AGAIN", 0.0)
+    credential, other = gate(), gate()
+    presented(credential)
+    (own_kdc.folder / "gate.keytab").touch()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "memfd_create", Mock(side_effect=OSError(errno.EMFILE, os.strerror(errno.EMFILE))))
+        assert "Too many open files" in unavailable(other)
+        presented(credential)
+    presented(other)
+
+
 def test_nothing_is_kept_of_former_tickets(gate: Gate, own_kdc: Kdc, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tickets, "_AGAIN", 0.0)
     made: list[str] = []
@@ -207,7 +284,7 @@ def test_nothing_is_kept_of_former_tickets(gate: Gate, own_kdc: Kdc, monkeypatch
 
     def renew() -> None:
         held = credential._tickets.outcome(credential._tickets.request().result())
-        made.append(held.memory[1].name)  # type: ignore[attr-defined]
+        made.append(held.opened.memory[1].name)  # type: ignore[attr-defined]
 
     renew()
     before = len(list(Path("/proc/self/fd").iterdir())), threading.active_count()

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dicomgate import ConfigError, Credential, IdentityType, Presented, Unavailable
-from dicomgate.testing import admission
+from dicomgate import Admission, ConfigError, Credential, IdentityType, Presented, Unavailable
+from dicomgate.testing import CredentialContract, admission, passcode
 from dicomgate.testing.evidence import ALICE, WRONG, ZOE
 from dicomgate.testing.gateway import Table
 from dicomgate.testing.page_contract import Keys, defaults, documented
@@ -73,19 +73,6 @@ def test_the_passcode_of_now(file: Path) -> None:
     assert presented(service)[2] == FIRST
 
 
-def test_no_passcode_is_told(file: Path) -> None:
-    with logged() as lines:
-        service = Service(username="gateway", passcode_file=file)
-        answer = asyncio.run(present(service))
-        replaced(file, SECOND)
-        assert presented(service)[2] == SECOND
-    told = f"{service!r} {answer!r} {lines}"
-    assert "gateway" in told
-    assert str(file) in told
-    assert "horse" not in told
-    assert "staple" not in told
-
-
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -111,6 +98,30 @@ def test_the_user_that_was_verified() -> None:
     assert presented(Username(), "zoë@HOSPITAL") == (1, "zoë@HOSPITAL".encode(), b"")
 
 
+class TestService(CredentialContract):
+    wrong_tables = (({"username": 5}, "username: must be text"),)
+    secrets = (ZOE.decode(),)
+
+    @pytest.fixture
+    def credential(self, file: Path) -> Service:
+        replaced(file, ZOE)
+        return Service(username="gateway", passcode_file=file)
+
+    @pytest.fixture
+    def good(self) -> Admission:
+        return admission(identity=passcode("alice", ALICE))
+
+
+class TestUsername(CredentialContract):
+    @pytest.fixture
+    def credential(self) -> Username:
+        return Username()
+
+    @pytest.fixture
+    def good(self) -> Admission:
+        return admission(identity=passcode("alice", ALICE))
+
+
 @pytest.mark.parametrize(
     ("use", "staff", "user"),
     [
@@ -127,8 +138,8 @@ def test_the_gateway_behind_lets_in_whom_it_is_shown(
     with Spy([accept_all, RELEASE_RP, accept_all, RELEASE_RP]) as spy:
         behind = gateway(configuration(spy.address, {**STAFF, **staff}))
         front = gateway({**configuration(behind.address, upstream={"credential": "ours"}), "credential": [table]})
-        for passcode, answer in ((WRONG, REFUSED_IDENTITY), (ALICE, ADMITTED)):
-            assert outcome(front.address, login("alice", passcode)) == answer
+        for typed, answer in ((WRONG, REFUSED_IDENTITY), (ALICE, ADMITTED)):
+            assert outcome(front.address, login("alice", typed)) == answer
         assert [record["user"] for record in behind.wait_for("Decided")] == [user]
         replaced(tmp_path / "ours", WRONG)
         refused = user == "zoë"

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from dicomgate import ConfigError, IdentityType, Presented, Unavailable
-from dicomgate.testing import admission
+from dicomgate import Admission, ConfigError, IdentityType, Presented, Unavailable
+from dicomgate.testing import CredentialContract, admission, passcode
 from dicomgate.testing.evidence import ALICE
 from dicomgate.testing.page_contract import Keys, defaults, documented
 from dicomgate.testing.pages import DOCS, blocks
 from dicomgate.testing.peers.spy import RELEASE_RP, Spy, accept_all
 from dicomgate.testing.raw_client import ADMITTED, CONGESTION, REFUSED_IDENTITY, login, outcome
 from dicomgate.testing.system_gateway import StartGateway, configuration
-from dicomgate.testing.watching import logged
 from dicomgate_saml import AssertionFile
 from plugins.saml.tests.mint import RSA, STRANGER, USER, assertion, conditions, mint, response, written
 from plugins.saml.tests.mint import table as issuer_table
@@ -91,17 +90,16 @@ def test_a_file_that_cannot_be_used(tmp_path: Path, broken: bytes, words: str) -
     assert content(credential) == good
 
 
-def test_nothing_of_the_assertion_is_told(tmp_path: Path) -> None:
-    file = replaced(tmp_path / "assertion.xml", mint())
-    with logged() as lines:
-        credential = AssertionFile(file=file)
-        replaced(file, mint())
-        answer = presented(credential)
-        held = credential._assertion.current()
-    told = f"{credential!r} {answer!r} {held!r} {lines}"
-    assert "loaded, valid until 20" in told
-    assert USER not in told.replace(str(tmp_path), "")
-    assert "saml:" not in told
+class TestAssertionFile(CredentialContract):
+    wrong_tables = (({"file": "/nowhere/assertion.xml"}, "/nowhere/assertion.xml: cannot be read"),)
+
+    @pytest.fixture
+    def credential(self, tmp_path: Path) -> AssertionFile:
+        return AssertionFile(file=replaced(tmp_path / "assertion.xml", mint()))
+
+    @pytest.fixture
+    def good(self) -> Admission:
+        return admission(identity=passcode("alice", ALICE))
 
 
 def test_the_gateway_behind_lets_in_whom_the_assertion_names(gateway: StartGateway, tmp_path: Path) -> None:

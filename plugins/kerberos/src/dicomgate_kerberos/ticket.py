@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 from dicomgate import Admission, ConfigError, Identity, IdentityType, Presented, Probed, Unavailable
 
 from .authenticator import PRINCIPAL
 from .errors import KerberosError
 from .gss import Login
-from .tickets import CacheSource, KeytabSource, Tickets
+from .tickets import PATIENCE, Tickets, of_cache, of_keytab
 
 
 @dataclass(kw_only=True, eq=False)
@@ -36,6 +37,7 @@ class Ticket:
     cache: Path | None = None
     """Instead of a keytab: the file of a credential cache, which another program renews."""
 
+    answers_within: ClassVar = timedelta(seconds=PATIENCE)
     _tickets: Tickets = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -43,9 +45,9 @@ class Ticket:
             if name is not None and not PRINCIPAL.fullmatch(name):
                 raise ConfigError(f'{key}: must be of the form "dicom/host.example@REALM.EXAMPLE"')
         if self.keytab is not None and self.principal is not None and self.cache is None:
-            self._tickets = Tickets(self.service, KeytabSource(self.keytab, self.principal))
+            self._tickets = Tickets(self.service, of_keytab(self.keytab, self.principal))
         elif self.cache is not None and self.keytab is None and self.principal is None:
-            self._tickets = Tickets(self.service, CacheSource(self.cache))
+            self._tickets = Tickets(self.service, of_cache(self.cache))
         else:
             raise ConfigError("keytab, cache: either a keytab with its principal, or a cache alone")
 
@@ -53,7 +55,7 @@ class Ticket:
         """A token for this association. Runs in a thread of this credential: it may wait for the KDC."""
         try:
             ticket = self._tickets.current()
-            login = Login(self.service, ticket.credentials)
+            login = Login(self.service, ticket.opened.credentials)
         except KerberosError as error:
             return Unavailable(f"no ticket for {self.service}: {error}")
         return Presented(Identity(IdentityType.KERBEROS, login.token), login.verify, _moment(ticket.ends))
