@@ -260,19 +260,20 @@ async def test_without_a_refresh_a_value_is_fetched_once(source: Source) -> None
 async def test_each_value_says_how_long_it_counts(source: Source) -> None:
     value = source.refreshed(lives={"old": 100.0, "new": 1000.0}.__getitem__)
     assert await value.current() == "old"
+    source.now = 50
+    assert await value.current() == "old"
     source.there = DOWN
     source.now = 99
     assert await value.current() == "old"
-    await value.settled()
     source.now = 101
     with pytest.raises(FetchError, match="status 500"):
         await value.current()
     source.there = "new"
     source.now += COOL_DOWN
     assert await value.current() == "new"
-    source.there = DOWN
-    source.now += 999
-    assert await value.current() == "new"
+    source.there = "old"
+    source.now += 501
+    assert await value.current() == "old"
     await value.close()
 
 

@@ -28,7 +28,7 @@ class Refreshed(Generic[T]):
     `background` it fetches every `refresh` seconds without being asked.
 
     `fetch` raises FetchError. Any other exception is a defect: it is logged with its traceback and counts as a failure.
-    `lives` says for how many seconds a value counts, where each says so itself: its `refresh` and its `stale`.
+    `lives` says for how many seconds a value counts, where each says so itself: `stale`; half of it is `refresh`.
     `what` names the value in messages; `describe` returns the text of the log line for a value that became available.
     """
 
@@ -159,7 +159,8 @@ class Refreshed(Generic[T]):
                 self._log.info("%s: %s", self._what, self._describe(value))
             self._held, self._failed = (value, self._clock()), ""
             if self._lives is not None:
-                self._refresh = self._stale = self._lives(value)
+                self._stale = self._lives(value)
+                self._refresh = self._stale / 2
 
     def _unavailable(self) -> FetchError:
         return FetchError(f"{self._what} cannot be fetched: {self._failed or 'not yet'}")

@@ -1,7 +1,8 @@
 """`use = "client-credentials"`: the gateway's own token from an identity provider (RFC 6749 4.4).
 
 Rule 1: one token for all associations, and one request for all that wait for it.
-Rule 2: when half of its time has passed another one is fetched ahead; it is used until shortly before it ends.
+Rule 2: another one is fetched ahead, so that each association has half of a token's time before it; while there is no
+        other, it is used until shortly before it ends.
 """
 
 from __future__ import annotations
