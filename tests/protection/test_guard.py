@@ -14,6 +14,7 @@ import pytest
 from dicomgate import Accept, Attempt, Decision, Once, Pass, Reject, Unavailable
 from dicomgate.auth.chain import Chain, Verdict
 from dicomgate.auth.link import Link
+from dicomgate.kit.patience import waited
 from dicomgate.protection.guard import Guard
 from dicomgate.protection.recent_credentials import Outcome, RecentCredentials
 from dicomgate.protection.throttle import Throttle, ThrottleSettings
@@ -288,6 +289,20 @@ async def test_who_waits_for_others_has_the_patience_of_one(desk: Desk) -> None:
     assert accepted([await desk.log_in(name="last")]) == 1
 
 
+async def test_what_follows_the_verdict_has_its_own_patience(desk: Desk) -> None:
+    """A credential for the upstream is asked for in the context of the verdict."""
+    desk.directory.slow.clear()
+    spent: list[float] = []
+    for _ in range(SETTINGS.free + 1):  # the last one waits for the others
+        desk.guard.begin(desk.chain, attempt(passcode("alice", RIGHT)), lambda _: spent.append(waited.get()))
+    await asyncio.sleep(0.05)
+    desk.directory.slow.set()
+    async with asyncio.timeout(10):
+        while len(spent) <= SETTINGS.free:
+            await asyncio.sleep(0.01)
+    assert spent == [0.0] * (SETTINGS.free + 1)
+
+
 async def test_a_guess_that_was_compared_counts_although_nobody_could_decide(desk: Desk) -> None:
     class Remembering(Directory):
         looked = True
@@ -315,7 +330,7 @@ async def test_a_guess_that_was_compared_counts_although_nobody_could_decide(des
 async def test_what_was_refused_here_may_be_right_there(desk: Desk) -> None:
     here = attempt(passcode("alice", RIGHT), listener="other")
     other = Chain([Link("other", Directory())])
-    other.links[0]._authenticator.passcode = b"another"  # type: ignore[attr-defined]
+    other.links[0]._plugin.passcode = b"another"  # type: ignore[attr-defined]
     mine, desk.chain = desk.chain, other
     assert accepted([await desk.ask(here)]) == 0
     desk.chain = mine

@@ -131,13 +131,14 @@ class Guard:
                     return Verdict(Reject(why_not), reason_class=ReasonClass.THROTTLED)
             except TimeoutError:
                 return Verdict(Unavailable("too many attempts for the account or from the address were before it"))
-        waited.set(loop.time() - began)
+        before = waited.set(loop.time() - began)
         self._under_way.begin(charge.keys)
         try:
             verdict = await self._redeemed(await chain.consult(attempt))
             await self._settle(throttle, subject, charge, attempt.identity, verdict)
         finally:
             self._under_way.end(charge.keys)
+            waited.reset(before)  # the credential that the upstream is shown has patience of its own
         return verdict
 
     async def _settle(
