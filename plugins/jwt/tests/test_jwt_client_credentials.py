@@ -187,6 +187,24 @@ def test_it_is_fetched_ahead_and_not_used_to_its_last_second(server: Issuer, mak
     assert outage[3] == "token-2"
 
 
+def test_a_clock_that_was_set_costs_a_fetch_and_no_outage(server: Issuer, make: Make) -> None:
+    """By the time of day the token has ended, and by the clock that never goes back it has just been fetched."""
+
+    async def run() -> list[str]:
+        credential = make()
+        clock = Clock(credential)
+        async with credential:
+            first = await credential.present(admission())
+            server.answers[PATH] = issued("token-2")
+            clock.by(COOL_DOWN)()
+            now = datetime.now(UTC)
+            before = await credential.present(admission(time=now + timedelta(seconds=200)))
+            return [*map(told, (first, before, await credential.present(admission(time=now + timedelta(hours=1)))))]
+
+    assert asyncio.run(run()) == ["token-1", "token-1", "token-2"]
+    assert len(server.requests) == 2
+
+
 @pytest.mark.parametrize(
     ("changes", "lives", "ends"),
     [

@@ -56,6 +56,8 @@ class ClientCredentials(TokenClient):
         """The token, which is the same for all users."""
         try:
             issued = await self._token.current()
+            if issued.expires_at is not None and issued.expires_at <= admission.time:
+                issued = await self._token.newest()  # the clock was set, or the machine slept
         except FetchError as error:
             return Unavailable(str(error))
         return Presented(Identity(IdentityType.JWT, issued.token), expires_at=issued.expires_at)
