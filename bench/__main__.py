@@ -26,6 +26,7 @@ TITLES = {
     "rate": "Associations a second",
     "syscalls": "System calls an association",
     "logins": "Real logins",
+    "presented": "Credentials, presented",
     "latency": "C-ECHO while others are busy",
     "idle": "Idle associations",
     "inspected": "Limited rights",

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import presented
 from bench.__main__ import TITLES
 from bench.associations import ALICE, Refusal, at_once, at_rate
 from bench.messages import ECHO, ECHO_RSP, RELEASE_RP, associate_ac
@@ -65,6 +66,12 @@ def test_the_single_steps_of_limited_rights_are_measured() -> None:
     comparison = steps(Options(1, quick=True))
     assert [bar.contestant for bar in comparison.bars] == comparison.contestants
     assert all((comparison.median(name) or 0) > 0 for name in comparison.contestants if "PDU" not in name)
+
+
+def test_every_credential_is_presented(tmp_path: Path) -> None:
+    (comparison,) = presented.run(Options(1, quick=True), tmp_path)
+    assert [bar.contestant for bar in comparison.bars] == comparison.contestants
+    assert all((comparison.median(name) or 0) > 0 for name in comparison.contestants)
 
 
 @pytest.mark.parametrize("repaired", [[], ["--repaired"]])
