@@ -23,7 +23,7 @@ from .tickets import PATIENCE, Tickets, of_cache, of_keytab
 
 @dataclass(kw_only=True, eq=False)
 class Ticket:
-    """One principal's tickets for one service. Raises ConfigError for wrong keys and files; asks no KDC."""
+    """Kerberos logins of one account at one service. Raises ConfigError for wrong keys and files."""
 
     service: str
     """The upstream's service: "dicom/pacs.hospital.example@HOSPITAL.EXAMPLE"."""
