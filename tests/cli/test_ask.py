@@ -104,7 +104,7 @@ def test_what_no_authenticator_sees(chain: Any, ask: Any, run: Any, one_line: An
     assert "the listener requires one" in one_line(ask(config), 1)
     nobody = one_line(run("ask", "--config", config, "--called", "NOBODY"), 1)
     assert "1,1,7" in nobody
-    assert "called_ae_titles has: PACS; choose one with --called" in nobody
+    assert "there are: PACS; choose one with --called" in nobody
     assert "has control characters" in one_line(ask(config, "--user", "a\tb", "--no-passcode"), 1)
     listener = '[[listener]]\nname = "bare"\nbind = "127.0.0.1:0"\n'
     tokens = chain("tokens", listeners=listener)

@@ -188,6 +188,23 @@ ONE_MISTAKE = {
         swap("ORTHANC", "*") + '[[upstream]]\nname = "b"\naddress = "h:1"\ncalled_ae_titles = ["*"]\n',
         "21: upstream[1].called_ae_titles: any other called AE title already goes to upstream 'pacs'",
     ),
+    "no address": (swap('address = "127.0.0.1:4242"\n', ""), "9: upstream[0].address: is missing"),
+    "no called AE titles": (
+        swap('called_ae_titles = ["ORTHANC"]\n', ""),
+        "9: upstream[0].called_ae_titles: is missing",
+    ),
+    "one address and several": (
+        swap('called_ae_titles = ["ORTHANC"]', 'addresses = { CT1 = "h:1" }'),
+        "11: upstream[0].address: addresses has each title and its address: remove this",
+    ),
+    "an address for all others": (
+        GOOD + '[[upstream]]\nname = "b"\naddresses = { "*" = "h:1" }\n',
+        '20: upstream[1].addresses: "*" is no device: name each, or use address and called_ae_titles',
+    ),
+    "a device that is a PACS": (
+        GOOD + '[[upstream]]\nname = "b"\naddresses = { CT1 = "h:1", ORTHANC = "h:2" }\n',
+        "20: upstream[1].addresses: called AE title 'ORTHANC' already goes to upstream 'pacs'",
+    ),
     "an address twice": (
         GOOD + '[[listener]]\nname = "b"\nbind = "0.0.0.0:11112"\n',
         "20: listener[1].bind: listener 'clinical' already has this address",

@@ -61,7 +61,7 @@ class Policy:
     def no_route(self, called_ae_title: str) -> str:
         """Why a called AE title has no route."""
         known = ", ".join(list(self.routes)[:_MOST_TITLES])
-        return f"no upstream takes the called AE title {called_ae_title!r}; called_ae_titles has: {known or 'none'}"
+        return f"no upstream takes the called AE title {called_ae_title!r}; there are: {known or 'none'}"
 
 
 @dataclass(slots=True)

@@ -34,7 +34,7 @@ class Present:
 
 @dataclass(slots=True)
 class Connect:
-    """Open a connection to the upstream; then call `upstream_opened` or `upstream_failed`."""
+    """Connect to the upstream, or to one device of it; then call `upstream_opened` or `upstream_failed`."""
 
     upstream: str
 

@@ -131,7 +131,7 @@ class Handshake:
 
     def _connect(self, route: Route) -> do.Effects:
         self.state = HandshakeState.CONNECTION
-        return [do.Timer(route.answer_timeout), do.Connect(route.upstream)]
+        return [do.Timer(route.answer_timeout), do.Connect(route.dialled or route.upstream)]
 
     @_input
     def upstream_opened(self) -> do.Effects:

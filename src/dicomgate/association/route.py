@@ -44,7 +44,8 @@ class Shown:
 class Route:
     """Where associations for a called AE title go, as whom, and whether the client's identity travels with them.
 
-    `present` is for those whom a rule matches: the first one that does decides, else `shown`.
+    `present` is for those whom a rule matches: the first one that does decides, else `shown`. `dialled` is the name of
+    the device that is connected to, where an upstream has several; "": that of the upstream.
     """
 
     upstream: str
@@ -53,6 +54,7 @@ class Route:
     shown: Shown = Shown()
     present: tuple[tuple[Rule, Shown], ...] = ()
     positive_response: PositiveResponse = "asked"
+    dialled: str = ""
 
     def shown_for(self, who: Who) -> Shown:
         """As whom the upstream sees this one."""

@@ -98,9 +98,9 @@ def describe(assembly: Assembly) -> list[str]:
         deadline = f"{credential.timeout.total_seconds():g} s"
         lines.append(f"credential {credential.title}: {credential.use}, has {deadline} for its answer")
     for upstream in tables.upstream:
-        titles = ", ".join("any" if title == "*" else title for title in upstream.called_ae_titles)
+        titles = ", ".join("any" if title == "*" else title for title in upstream.targets)
         tls = "TLS" if upstream.tls else "no TLS"
-        where = show_address(*upstream.address)
+        where = ", ".join(show_address(*address) for address in dict.fromkeys(upstream.targets.values()))
         lines.append(f"upstream {upstream.name}: {where}, {tls}, called AE title {titles}, {_login(upstream)}")
         lines += [
             f"upstream {upstream.name}: {', '.join(_changes(present))}; for {_conditions(present)}"

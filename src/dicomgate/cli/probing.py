@@ -26,6 +26,7 @@ from ..net.dial import Upstream, waiting
 from ..net.tls_stream import TlsStream
 from ..run.assembly import Assembly
 from ..run.protection import configured_state
+from ..run.upstreams import dialled
 from ..scu.login import verification_request
 from ..state.protocol import Backoff, SharedState
 from .options import DEFAULT_CALLED, DEFAULT_CALLING
@@ -42,7 +43,11 @@ async def asked(assembly: Assembly) -> list[Probed]:
         *(_of_plugin("authenticator", link) for link in assembly.links.values()),
         *(_of_plugin("credential", link) for link in assembly.credentials.values()),
         _of_state(assembly.configuration),
-        *(_of_upstream(assembly.upstreams[table.name], table) for table in tables.upstream),
+        *(
+            _of_upstream(assembly.upstreams[name], titles, table)
+            for table in tables.upstream
+            for name, titles in dialled(table).items()
+        ),
     )
     return [line for lines in answers for line in lines]
 
@@ -80,8 +85,8 @@ async def _try_out(state: SharedState) -> None:
         await state.clear([_NOBODY])
 
 
-async def _of_upstream(upstream: Upstream, table: UpstreamTable) -> Sequence[Probed]:
-    what, seconds = f"upstream {table.name}", table.timeout.total_seconds()
+async def _of_upstream(upstream: Upstream, titles: Sequence[str], table: UpstreamTable) -> Sequence[Probed]:
+    what, seconds = f"upstream {upstream.name}", table.timeout.total_seconds()
     deadline = time.monotonic() + seconds
     try:
         connection = await upstream.open(seconds)
@@ -90,7 +95,7 @@ async def _of_upstream(upstream: Upstream, table: UpstreamTable) -> Sequence[Pro
     certificate = ""
     if isinstance(connection.stream, TlsStream) and (der := connection.stream.peer_certificate()):
         certificate = f"; its certificate: {described(x509.load_der_x509_certificate(der))}"
-    known = [title for title in table.called_ae_titles if title != ANY_AE_TITLE]
+    known = [title for title in titles if title != ANY_AE_TITLE]
     called = table.called_ae_title or next(iter(known), DEFAULT_CALLED)
     try:
         said = await asyncio.to_thread(_echo, connection, table.calling_ae_title or DEFAULT_CALLING, called, deadline)

@@ -62,11 +62,14 @@ def _of_throttle(throttle: ThrottleTable) -> Iterator[Problem]:
 def _of_upstreams(tables: Tables) -> Iterator[Problem]:
     taken: dict[str, str] = {}
     for index, upstream in enumerate(tables.upstream):
-        for title in upstream.called_ae_titles:
+        if ANY_AE_TITLE in (upstream.addresses or ()):
+            message = '"*" is no device: name each, or use address and called_ae_titles'
+            yield Problem(("upstream", index, "addresses"), message)
+        for title in upstream.called_ae_titles or upstream.targets:
             if title in taken:
                 what = "any other called AE title" if title == ANY_AE_TITLE else f"called AE title {title!r}"
                 message = f"{what} already goes to upstream {taken[title]!r}: name it in one of the two"
-                yield Problem(("upstream", index, "called_ae_titles"), message)
+                yield Problem(("upstream", index, "addresses" if upstream.addresses else "called_ae_titles"), message)
             taken.setdefault(title, upstream.name)
         yield from _of_login(upstream, index, tables)
         tls = upstream.tls
@@ -136,7 +139,7 @@ def _unknown(table: Keys, key: str, names: Iterable[str] | None, known: Sequence
 
 def _of_rules(tables: Tables, authenticators: Sequence[str]) -> Iterator[Problem]:
     # None in the file of a program that embeds dicomgate: any called AE title may be its own.
-    titles = [title for upstream in tables.upstream for title in upstream.called_ae_titles]
+    titles = [title for upstream in tables.upstream for title in upstream.targets]
     for index, rule in enumerate(tables.rule):
         at = ("rule", index)
         yield from _unknown(at, "listeners", rule.listeners, [listener.name for listener in tables.listener])

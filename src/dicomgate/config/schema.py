@@ -13,7 +13,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationInfo,
+    field_validator,
+)
 
 from ..association.route import PositiveResponse
 from ..auth.table import AuthenticatorTable, Name
@@ -125,11 +134,12 @@ class PresentTable(_Table):
 
 
 class UpstreamTable(_Table):
-    """`[[upstream]]`: a PACS."""
+    """`[[upstream]]`: a PACS, or devices each of which has an address of its own."""
 
     name: Name
-    address: Address
-    called_ae_titles: list[AeTitle] = Field(min_length=1)
+    addresses: Annotated[dict[AeTitle, Address], Field(min_length=1)] | None = None
+    address: Address | None = Field(default=None, validate_default=True)
+    called_ae_titles: Annotated[list[AeTitle], Field(min_length=1)] | None = Field(default=None, validate_default=True)
     identity: Literal["strip", "forward"] = "strip"
     credential: Name | None = None
     positive_response: PositiveResponse = "asked"
@@ -138,6 +148,20 @@ class UpstreamTable(_Table):
     present: Annotated[list[PresentTable], BeforeValidator(_several)] = Field(default=[])
     timeout: Deadline = timedelta(seconds=10)
     tls: UpstreamTls | None = None
+
+    @field_validator("address", "called_ae_titles")
+    @classmethod
+    def _or_addresses(cls, value: object, info: ValidationInfo) -> object:
+        if "addresses" in info.data and (value is None) is (info.data["addresses"] is None):
+            raise ValueError("is missing" if value is None else "addresses has each title and its address: remove this")
+        return value
+
+    @property
+    def targets(self) -> dict[str, tuple[str, int]]:
+        """The address that each called AE title leads to."""
+        if self.address is None:
+            return self.addresses or {}
+        return dict.fromkeys(self.called_ae_titles or (), self.address)
 
 
 class StateTable(_Table):

@@ -129,15 +129,16 @@ def _is_loopback(host: str) -> bool:
 
 
 def _of_upstream(table: UpstreamTable, tables: Tables) -> Iterator[str]:
-    others = {title.upper(): title for one in tables.upstream for title in one.called_ae_titles}
-    for title in table.called_ae_titles:
+    others = {title.upper(): title for one in tables.upstream for title in one.targets}
+    for title in table.targets:
         if "*" in title and title != ANY_AE_TITLE:
             yield f'called AE title {title!r} is taken letter by letter: only "*" alone stands for others'
         if (other := others[title.upper()]) != title:
             yield f"called AE titles {title!r} and {other!r} differ in upper and lower case alone"
-    if (shown := shown_to(table)) and table.tls is None and not _is_loopback(table.address[0]):
-        where = show_address(*table.address)
-        yield f"credential {' and '.join(shown)} crosses the network to {where} in the clear; give it a tls table"
+    where = [show_address(*to) for to in dict.fromkeys(table.targets.values()) if not _is_loopback(to[0])]
+    if (shown := shown_to(table)) and table.tls is None and where:
+        to = f"credential {' and '.join(shown)} crosses the network to {', '.join(where)}"
+        yield f"{to} in the clear; give it a tls table"
     if table.tls is not None and table.tls.pin is not None and table.tls.server_name is not None:
         yield "with a pin, server_name has no effect"
 

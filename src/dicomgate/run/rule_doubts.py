@@ -47,8 +47,8 @@ def _never_matches(rule: Rule, upstreams: Sequence[UpstreamTable], asked: Mappin
     if not any(rule.may_concern(listener, names) for listener, names in asked.items()):
         return "never matches: none of its listeners asks one of its authenticators"
     if rule.upstreams is not None and rule.called_ae_titles is not None:
-        elsewhere = {title for one in upstreams if one.name not in rule.upstreams for title in one.called_ae_titles}
-        titles = {title for one in upstreams if one.name in rule.upstreams for title in one.called_ae_titles}
+        elsewhere = {title for one in upstreams if one.name not in rule.upstreams for title in one.targets}
+        titles = {title for one in upstreams if one.name in rule.upstreams for title in one.targets}
         rest = ANY_AE_TITLE in titles and any("*" in one or one not in elsewhere for one in rule.called_ae_titles)
         if not rest and not any(is_one_of(title, rule.called_ae_titles) for title in titles - {ANY_AE_TITLE}):
             return "never matches: none of its called_ae_titles goes to its upstreams"

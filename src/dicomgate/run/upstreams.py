@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..association.route import Route, Shown
@@ -18,27 +19,36 @@ _SLACK = 1.0  # seconds
 
 def make_upstreams(configuration: Configuration, problems: list[Problem]) -> dict[str, Upstream]:
     """The configured upstreams by name. Problems with any of them are added to `problems`."""
-    upstreams = {}
+    upstreams: dict[str, Upstream] = {}
     for index, table in enumerate(configuration.tables.upstream):
         try:
-            upstreams[table.name] = _upstream(table, configuration.folder)
+            upstreams |= _upstreams(table, configuration.folder)
         except ConfigError as error:
             problems += configuration.located(error, "upstream", index, "tls").problems
     return upstreams
 
 
-def _upstream(table: UpstreamTable, folder: Path) -> Upstream:
-    host, port = table.address
+def dialled(table: UpstreamTable) -> dict[str, list[str]]:
+    """The names of what is dialled for an upstream, each with the called AE titles that lead there."""
+    if table.addresses is not None:
+        return {f"{table.name} {title}": [title] for title in table.addresses}
+    return {table.name: list(table.targets)}
+
+
+def _upstreams(table: UpstreamTable, folder: Path) -> dict[str, Upstream]:
     tls = table.tls
     if tls is None:
-        return Upstream(table.name, host, port)
+        return {name: Upstream(name, *table.targets[titles[0]]) for name, titles in dialled(table).items()}
     context = client_context(
         folder / tls.ca if tls.ca else None,
         tls.pin is not None,
         folder / tls.certificate if tls.certificate else None,
         folder / tls.key if tls.key else None,
     )
-    return Upstream(table.name, host, port, context, tls.server_name, tls.pin)
+    return {
+        name: Upstream(name, *table.targets[titles[0]], context, tls.server_name, tls.pin)
+        for name, titles in dialled(table).items()
+    }
 
 
 def routes(tables: Tables) -> dict[str, Route]:
@@ -54,7 +64,8 @@ def routes(tables: Tables) -> dict[str, Route]:
             tuple((_rule(present), _shown(present, table, answers_in)) for present in table.present),
             table.positive_response,
         )
-        found |= dict.fromkeys(table.called_ae_titles, route)
+        for name, titles in dialled(table).items():
+            found |= dict.fromkeys(titles, replace(route, dialled=name))
     return found
 
 

@@ -176,7 +176,9 @@ class Gateway:
 
     def _remember_ports(self) -> None:
         self._own_ports |= {port for _, port in self.server.bound.values()}
-        self._upstream_ports |= {int(upstream["address"].rpartition(":")[2]) for upstream in self.tables["upstream"]}
+        for upstream in self.tables["upstream"]:
+            addresses = upstream.get("addresses") or {"*": upstream["address"]}
+            self._upstream_ports |= {int(address.rpartition(":")[2]) for address in addresses.values()}
 
 
 class StartGateway(Protocol):
