@@ -137,6 +137,11 @@ calling_ae_title = "DEVICE"
             "upstream[0].present[0].authenticators: no auth",
         ),
         ('present = [{ authenticators = "staff" }]', "upstream[0].present[0]: says nothing about what the upstream"),
+        ('called_ae_title = "*"', 'upstream[0].called_ae_title: "*" would be what the upstream sees'),
+        (
+            'present = [{ authenticators = "staff", calling_ae_title = "*" }]',
+            'upstream[0].present[0].calling_ae_title: "*" would be what the upstream sees',
+        ),
         ('present = [{ called_ae_title = "A" }]', "upstream[0].present[0]: is for everybody: write its keys into the"),
         ('present = [{ grops = "x" }]', "upstream[0].present[0].grops: unknown key, did you mean 'groups'?; known are"),
         ('present = { called_ae_title = "A" }', "upstream[0].present: there can be several of these tables"),

@@ -83,22 +83,27 @@ def _of_login(upstream: UpstreamTable, index: int, tables: Tables) -> Iterator[P
     """As whom the upstream sees those who go to it."""
     at = ("upstream", index)
     credentials = [table.title for table in tables.credential]
-    shown: list[tuple[Keys, str | None]] = [(at, upstream.credential)]
+    shown: list[tuple[Keys, UpstreamTable | PresentTable]] = [(at, upstream)]
     for number, present in enumerate(upstream.present):
         where = (*at, "present", number)
-        shown.append((where, present.credential))
+        shown.append((where, present))
         yield from _of_names(where, present, [table.title for table in tables.authenticator])
         if present.credential is present.calling_ae_title is present.called_ae_title is None:
             yield Problem(where, "says nothing about what the upstream sees: add credential or an AE title")
         if present.authenticators is present.users is present.groups is None:
             yield Problem(where, "is for everybody: write its keys into the upstream itself")
-    for place, credential in shown:
-        if credential is not None:
-            yield from _unknown(place, "credential", [credential], credentials)
+    for place, table in shown:
+        for key in ("calling_ae_title", "called_ae_title"):
+            if getattr(table, key) == ANY_AE_TITLE:
+                yield Problem(
+                    (*place, key), '"*" would be what the upstream sees: write the AE title that it is to see'
+                )
+        if table.credential is not None:
+            yield from _unknown(place, "credential", [table.credential], credentials)
             if upstream.identity == "forward":
                 message = 'the upstream sees one identity: remove credential, or identity = "forward"'
                 yield Problem((*place, "credential"), message)
-    if "positive_response" in upstream.model_fields_set and not any(credential for _, credential in shown):
+    if "positive_response" in upstream.model_fields_set and not any(table.credential for _, table in shown):
         yield Problem((*at, "positive_response"), "is the response to a credential, which is missing: name it")
 
 
