@@ -7,6 +7,7 @@ listener for those who show a certificate.
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import Any
 
 import pytest
 
+from dicomgate.auth.loading import installed
 from dicomgate.testing.commandline import dicomgate
 from dicomgate.testing.evidence import ALICE, WRONG, Evidence
 from dicomgate.testing.gateway import Table
+from dicomgate.testing.kdc import NEEDED, OTHER_SERVICE, SERVICE, run_kdc
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.dcmtk import run_scu, tls_options
 from dicomgate.testing.peers.loopback import HOST, Address
@@ -41,7 +44,7 @@ class Chain:
     account: str
 
 
-def passcode(folder: Path) -> tuple[Table, Table, str]:
+def passcode(folder: Path, _: ExitStack) -> tuple[Table, Table, str]:
     """The `[[credential]]` here, the `[[authenticator]]` there, and who it says VIEWER is."""
     file = folder / "egress.passcode"
     file.touch(mode=0o600)
@@ -49,7 +52,7 @@ def passcode(folder: Path) -> tuple[Table, Table, str]:
     return {"passcode_file": str(file)}, STAFF, "egress-1"
 
 
-def minted(folder: Path) -> tuple[Table, Table, str]:
+def minted(folder: Path, _: ExitStack) -> tuple[Table, Table, str]:
     """The same for a token of the egress's own."""
     key, published = folder / "minted.key", folder / "published.json"
     key.touch(mode=0o600)
@@ -58,6 +61,22 @@ def minted(folder: Path) -> tuple[Table, Table, str]:
     says = {"issuer": ISSUER, "audience": AUDIENCE}
     here = {"use": "minted", "name": "account", "key_file": str(key), **says}
     return here, {"use": "jwt", "name": "staff", "jwks_file": str(published), **says}, "VIEWER"
+
+
+def ticket(folder: Path, stack: ExitStack) -> tuple[Table, Table, str]:
+    """The same for a Kerberos ticket, from a KDC that runs as long as the chain."""
+    if NEEDED or "kerberos" not in installed():
+        pytest.skip(f"not installed: the kerberos plugin, or {', '.join(NEEDED)}")
+    (folder / "kdc").mkdir()
+    kdc = stack.enter_context(run_kdc(folder / "kdc"))
+    environment = stack.enter_context(pytest.MonkeyPatch.context())
+    environment.setenv("KRB5_CONFIG", str(kdc.configuration))
+    environment.setenv("KRB5RCACHENAME", "")  # the authenticator sets it: so that it is restored
+    environment.delenv("KRB5RCACHENAME")
+    here = {"use": "ticket", "name": "account", "service": SERVICE, "principal": OTHER_SERVICE}
+    here["keytab"] = str(kdc.keytab(OTHER_SERVICE, name="egress.keytab"))
+    there = {"use": "kerberos", "name": "staff", "principal": SERVICE, "keytab": str(kdc.keytab(SERVICE))}
+    return here, {**there, "replay_cache": str(folder / "replays")}, OTHER_SERVICE
 
 
 def egress_to(remote: Address, certificates: Certificates, credential: Table) -> dict[str, Any]:
@@ -80,7 +99,10 @@ def egress_to(remote: Address, certificates: Certificates, credential: Table) ->
     return tables
 
 
-@pytest.fixture(scope="module", params=[("dcmqrscp", passcode), ("orthanc", minted)], ids=["passcode", "minted"])
+CHAINS = [("dcmqrscp", passcode), ("orthanc", minted), ("dcmqrscp", ticket)]
+
+
+@pytest.fixture(scope="module", params=CHAINS, ids=[login.__name__ for _, login in CHAINS])
 def chain(
     request: pytest.FixtureRequest,
     evidence: Evidence,
@@ -89,8 +111,8 @@ def chain(
 ) -> Iterator[Chain]:
     pacs, login = request.param
     folder = tmp_path_factory.mktemp(pacs)
-    with hospital(folder, [pacs]) as running, gateways(evidence, folder) as start:
-        here, there, account = login(folder)
+    with ExitStack() as stack, hospital(folder, [pacs]) as running, gateways(evidence, folder) as start:
+        here, there, account = login(folder, stack)
         server = certificates.server
         listener = {"cleartext_passcodes": False, "tls": {"certificate": server.certificate, "key": server.key}}
         remote = start(configuration(running.pacs[pacs], there, listener=listener), {"egress-1": USERS["alice"]})
