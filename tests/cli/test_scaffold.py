@@ -103,6 +103,24 @@ def test_a_name_is_missing_or_there_are_two(run: Any, one_line: Any) -> None:
     assert "dicomgate plugins new other" in one_line(run("plugins", "passcode", "other"), 2)
 
 
+def test_a_credential_is_written_and_its_tests_pass_and_can_fail(run: Any) -> None:
+    result = run("plugins", "new", "to-archive", "--credential")
+    assert result.exit_code == 0, result.output
+    assert "change present() in" in result.stderr
+    folder = Path("dicomgate-to-archive")
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    assert project["entry-points"] == {"dicomgate.credentials": {"to-archive": "dicomgate_to_archive:ToArchive"}}
+    assert [path for path in folder.rglob("*") if path.is_file() and "$" in path.read_text()] == []
+    done = pytest_in(folder)
+    assert done.returncode == 0, done.stdout
+    module = folder / "src/dicomgate_to_archive/__init__.py"
+    before = module.read_text()
+    module.write_text(before.replace("self.username.encode(), passcode", "self.username.encode(), b'old'"))
+    assert before != module.read_text()
+    assert " failed" in pytest_in(folder).stdout
+
+
 def test_every_template_has_its_place() -> None:
     templates = {path.name for path in (Path(begin.__file__).parent / "templates").iterdir()}
-    assert templates == {template for template in begin._FILES.values() if template}
+    named = {template for new in begin._NEW.values() for template in new.files().values()}
+    assert templates == named - {None}

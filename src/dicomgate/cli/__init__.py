@@ -23,10 +23,10 @@ Modules:
     options          Options that several commands have: the configuration file, and who logs in (PS3.7 D.3.3.7.1)
     output           What commands print: rows, as a table on a terminal and with tabs for a program; decisions in words
     plugin_commands  What a plugin's commands import: what is configured, and how a command speaks and ends
-    plugins          `dicomgate plugins`: list what is installed and its keys; `plugins new` begins an authenticator
+    plugins          `dicomgate plugins`: list what is installed and its keys; `plugins new` begins a plugin
     probing          What `dicomgate check --connect` asks: upstreams, the plugins' servers, a shared state
     rules            `dicomgate rules`: what may be written in rules, and rules for what clients do already
-    scaffold         `dicomgate plugins new NAME`: write a distribution with a working authenticator, to change
+    scaffold         `dicomgate plugins new NAME`: write a distribution with a working plugin, to change
     schema           `dicomgate schema`: a JSON schema of the configuration file, for editors
     serve            `dicomgate serve`: run the gateway until a signal ends it
     services         `dicomgate rules services`: the services that a rule may allow, and the SOP classes of one

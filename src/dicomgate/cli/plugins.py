@@ -1,4 +1,4 @@
-"""`dicomgate plugins`: list what is installed and its keys; `plugins new` begins an authenticator."""
+"""`dicomgate plugins`: list what is installed and its keys; `plugins new` begins a plugin."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ def plugins(
         str | None, typer.Argument(metavar="NAME|new", help="Print the keys of this authenticator or credential.")
     ] = None,
     new: Annotated[str | None, typer.Argument(metavar="NAME", help="After new: write it to ./dicomgate-NAME.")] = None,
+    credential: Annotated[
+        bool, typer.Option("--credential", help="After new: a credential, no authenticator.")
+    ] = False,
 ) -> None:
     """List the installed authenticators and credentials, print the keys of one, or begin a new one.
 
@@ -38,7 +41,7 @@ def plugins(
         rows = [_row(kind, it) for kind in _KINDS for it in discovery.installed(kind)]
         print_table(("name", "kind", "distribution", "version", "identity types", "state"), rows)
     elif name == NEW and new is not None:
-        begin(new)
+        begin(new, CREDENTIALS if credential else AUTHENTICATORS)
     elif new is not None:
         raise ConfigError(f"give one name; to begin an authenticator of your own: dicomgate plugins new {new}")
     elif name == NEW:
