@@ -16,6 +16,7 @@ import pytest
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification
 
+from dicomgate.testing.commandline import dicomgate
 from dicomgate.testing.evidence import ALICE, Evidence
 from dicomgate.testing.pages import DOCS, blocks
 from dicomgate.testing.peers.dcmtk import StoreScp, run_dcmqrscp, run_scu, run_storescp, storescu
@@ -195,5 +196,8 @@ def test_a_device_that_is_down_is_the_only_one(site: Site) -> None:
     with site.changed(1, addresses=addresses | {"WS_1": nobody}):
         assert "Rejected Transient" in run_scu("echoscu", site.listener(1), called="WS_1", options=options).output
         assert run_scu("echoscu", site.listener(1), called="CT1", options=options).status == 0
+        checked = dicomgate("check", "--connect", "--config", site.gateway.folder / "dicomgate.toml").output
+    assert "upstream modalities WS_1: cannot be reached" in checked
+    assert "upstream modalities CT1: reached, a C-ECHO from" in checked
     refused = site.gateway.wait_for("Refused", called_ae_title="WS_1", listener="from-pacs", upstream="modalities")[-1]
     assert nobody in refused["reason"]
