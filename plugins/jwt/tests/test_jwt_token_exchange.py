@@ -145,6 +145,15 @@ def test_it_is_kept_no_longer_than_either_token(
         assert answer.expires_at <= datetime.now(UTC) + timedelta(seconds=lifetime)
 
 
+def test_a_clock_that_was_set_costs_an_exchange_and_no_outage(provider: Exchanger, make: Make) -> None:
+    token, later = mint(), datetime.now(UTC) + timedelta(seconds=700)
+    before, after = of(token), of(token, time=later)
+    provider.lifetime = 600
+    longer = lambda: setattr(provider, "lifetime", 3600)  # noqa: E731 (a step)
+    answers = in_turn(make(), before, before, longer, after, after)
+    assert [claims(answer)["jti"] for answer in answers] == ["1", "1", "2", "2"]
+
+
 @pytest.mark.parametrize("identity", [None, passcode("ada", "secret"), kerberos(b"ticket"), jwt("two words")])
 def test_who_has_no_token_has_none_to_exchange(provider: Exchanger, make: Make, identity: Identity | None) -> None:
     refused, good = in_turn(make(), admission(identity=identity), of(mint()))

@@ -34,7 +34,7 @@ class AskedOnce(Generic[T]):
 
     async def about(self, token: bytes, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The remembered answer, or that of `ask`. Raises what `ask` raises, and FetchError if too many are asked."""
-        digest = blake2b(token, key=self._key, digest_size=32).digest()
+        digest = self._digest(token)
         if (cached := self._cached.get(digest)) is not None and self._clock() < cached[1]:
             return cached[0]
         question = self._asked.get(digest)
@@ -47,12 +47,19 @@ class AskedOnce(Generic[T]):
         await asyncio.wait((question,))  # an association that is cancelled does not cancel the question
         return question.result()
 
+    def forget(self, token: bytes) -> None:
+        """What is remembered about this token counts no more."""
+        self._cached.pop(self._digest(token), None)
+
     async def close(self) -> None:
         """End the questions that are under way."""
         questions = list(self._asked.values())
         for question in questions:
             question.cancel()
         await asyncio.gather(*questions, return_exceptions=True)
+
+    def _digest(self, token: bytes) -> bytes:
+        return blake2b(token, key=self._key, digest_size=32).digest()
 
     def _answered(self, digest: bytes, question: asyncio.Task[T]) -> None:
         del self._asked[digest]

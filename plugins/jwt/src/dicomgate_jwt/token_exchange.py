@@ -53,8 +53,12 @@ class TokenExchange(TokenClient):
         token = plain(identity.primary)
         if not is_bearer(token):
             return Unavailable("the user's token has characters that no provider takes")
+        exchange = partial(self._exchange, token, admission.expires_at)
         try:
-            issued = await self._exchanged.about(token, partial(self._exchange, token, admission.expires_at))
+            issued = await self._exchanged.about(token, exchange)
+            if issued.expires_at is not None and issued.expires_at <= admission.time:
+                self._exchanged.forget(token)  # the clock was set, or the machine slept
+                issued = await self._exchanged.about(token, exchange)
         except FetchError as error:
             return Unavailable(f"the user's token cannot be exchanged at {self.provider}: {error}")
         ends = [end for end in (issued.expires_at, admission.expires_at) if end is not None]
