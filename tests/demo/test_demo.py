@@ -28,6 +28,7 @@ from dicomgate.contract import Identity, IdentityType
 from dicomgate.demo import command, folder, issuers
 from dicomgate.demo import run as stage
 from dicomgate.demo.client import Visit
+from dicomgate.demo.egress import ADMITTED
 from dicomgate.demo.folder import DENIED
 from dicomgate.demo.output import Result
 from dicomgate.demo.pacs import Sighting
@@ -39,6 +40,7 @@ from dicomgate.wire.reject_abort import REFUSED_IDENTITY, TRY_LATER
 DEMO = [sys.executable, "-W", "error", "-m", "dicomgate.demo"]
 PASSCODE = re.compile(r"\b[a-z2-9]{26}\b")
 ACCEPTED, WRONG_PASSCODE = SCENARIOS[0], SCENARIOS[2]
+(CHAIN,) = [scenario for scenario in SCENARIOS if scenario.egress]
 (MOVES,) = [scenario for scenario in SCENARIOS if scenario.moves]
 
 
@@ -77,7 +79,7 @@ def test_all_rows_are_right(
     if not kerberos:
         monkeypatch.setattr(issuers, "NEEDED", ["krb5kdc"])
     on = console()
-    assert stage.perform(on, 6 if kerberos else 5, folder=tmp_path / "demo")
+    assert stage.perform(on, 7 if kerberos else 6, folder=tmp_path / "demo")
     text = printed(on)
     lines = re.findall(r"^(?:ok|WRONG) .*$", text, re.MULTILINE)
     seen = [re.split(r"\s{2,}", line.strip())[1:4] for line in lines]
@@ -88,7 +90,8 @@ def test_all_rows_are_right(
         ["unknown user", "RJ 1,2,1", "nothing"],
         ["empty passcode", "RJ 1,2,1", "nothing"],
         ["username alone (type 1)", "RJ 1,2,1", "nothing"],
-        ["no identity", "RJ 1,2,1", "nothing"],
+        ["no identity: a tool that cannot log in", "RJ 1,2,1", "nothing"],
+        ["the same tool, through an egress", "AC without move", "identity: none, 1 slices"],
         ["token (type 5)", "AC", "identity: none, 1 slices"],
         ["token that has expired", "RJ 1,2,1", "nothing"],
         ["token signed by somebody else", "RJ 1,2,1", "nothing"],
@@ -112,11 +115,13 @@ def test_all_rows_are_right(
     missing = "a KDC (apt-get install krb5-kdc" if find_spec("gssapi") else "the kerberos plugin"
     assert (f"Kerberos are left out: they need {missing}" in text) is not kerberos
     assert not [name for name in os.environ if name.startswith("KRB5")]
-    assert ("6 slices, 3.2 MB in " if kerberos else "5 slices, 2.6 MB in ") in text
+    assert re.search(r"^7 slices, 3\.7 MB in " if kerberos else r"^6 slices, 3\.[12] MB in ", text, re.MULTILINE)
     assert 'accepted by staff as modality; no rule has allow = "move"' in text
+    assert text.count("accepted by here as DEMO_CLIENT; accepted by staff as egress-1; no ") == 1
     log = (tmp_path / "demo" / folder.LOG).read_text("utf-8")
     assert re.search("established: .* DEMO_CLIENT -> DEMO_PACS", log)
     assert not PASSCODE.search(text + log)
+    assert (tmp_path / "demo" / folder.EGRESS / "egress.passcode").stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.parametrize(
@@ -127,6 +132,7 @@ def test_all_rows_are_right(
         (replace(ACCEPTED, answer=REFUSED_IDENTITY), "the PACS must see no connection"),
         (replace(ACCEPTED, answer=Accepted(b"")), "the client must see A-ASSOCIATE-AC, 59H with 0 bytes"),
         (replace(SCENARIOS[-1], forge=None), "the client must see A-ABORT 2,2"),
+        (replace(CHAIN, egress=False), "the client must see A-ASSOCIATE-AC without move"),
         (replace(MOVES, answer=Accepted()), "the client must see A-ASSOCIATE-AC"),
         (replace(MOVES, moves={"WS_9": SUCCESS}), "the C-MOVEs must be answered with 0000H"),
     ],
@@ -151,6 +157,7 @@ def test_a_new_row_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 MOVED = Visit(MOVES.answer, moves=dict(MOVES.moves))
 RIGHT = Visit(Accepted(), {"1.2.3": "a digest"})
+CHAINED = replace(RIGHT, answer=CHAIN.answer)
 SEEN = Sighting(1, ["none"], {"1.2.3": "a digest"})
 
 
@@ -178,6 +185,11 @@ SEEN = Sighting(1, ["none"], {"1.2.3": "a digest"})
             ["the PACS must see no connection"],
         ),
         (Result(WRONG_PASSCODE, Visit(REFUSED_IDENTITY), Sighting(), ""), ["the audit must say why"]),
+        (Result(CHAIN, CHAINED, SEEN, f"{ADMITTED}; {DENIED} x"), []),
+        (
+            Result(CHAIN, CHAINED, SEEN, f"; accepted by staff as {folder.ACCOUNT}; {DENIED} x"),
+            ["the audits of both gateways must say whom they admitted"],
+        ),
         (Result(MOVES, MOVED, Sighting(1, ["none"], moves=[CLIENT]), f"accepted; {DENIED} x"), []),
         (
             Result(MOVES, MOVED, Sighting(1, ["none"], moves=["WS_9", CLIENT]), "accepted"),
@@ -204,7 +216,9 @@ def test_the_exit_status(
     assert ("WRONG" in capsys.readouterr().out) == bool(status)
 
 
-@pytest.mark.parametrize("missing", ["pynetdicom", "dicomgate-passcode", "dicomgate-jwt", "dicomgate-saml"])
+@pytest.mark.parametrize(
+    "missing", ["pynetdicom", "dicomgate-passcode", "dicomgate-jwt", "dicomgate-saml", "dicomgate-network"]
+)
 def test_what_is_missing_is_named(
     missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -282,6 +296,9 @@ def test_kept_until_interrupted(tmp_path: Path) -> None:
     address = re.search(r"serves on (127\.0\.0\.1:\d+)", text)
     assert address is not None
     assert f'bind = "{address[1]}"' in (tmp_path / folder.CONFIGURATION).read_text("utf-8")
+    tool = re.search(r"dicomgate echo (127\.0\.0\.1:\d+) --calling DEMO_CLIENT", text)
+    assert tool is not None
+    assert f'bind = "{tool[1]}"' in (tmp_path / folder.EGRESS / folder.CONFIGURATION).read_text("utf-8")
     assert dcmread(tmp_path / folder.SLICE).SOPClassUID == CTImageStorage
 
 

@@ -6,6 +6,7 @@ Modules:
 
     client     The client of a scenario: pynetdicom, or a bare socket for what pynetdicom would not send
     command    The command `dicomgate demo`: its options and its exit status
+    egress     The egress of the demonstration: a gateway that logs in to the other one, for a tool that cannot log in
     folder     The files of the demonstration: its configuration, its user, the gateway's log and audit
     issuers    Issuers of tokens, SAML assertions and, where a KDC is installed, Kerberos tickets
     output     What the demonstration prints: its results and what is wrong with them, and how to go on by hand

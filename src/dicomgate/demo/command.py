@@ -31,7 +31,7 @@ def demo(
     something is not installed, 3 the machine or network prevents it.
     """
     if missing := _missing():
-        how = "pip install . ./plugins/passcode ./plugins/jwt ./plugins/saml pynetdicom"
+        how = "pip install . ./plugins/passcode ./plugins/jwt ./plugins/saml ./plugins/network pynetdicom"
         typer.echo(f"the demonstration needs {missing}. The bundle has it; from the checkout: {how}", err=True)
         raise typer.Exit(2)
     # Imported here: these need pynetdicom, and the command line imports this file without it.
@@ -54,5 +54,6 @@ def _missing() -> str:
         "the passcode plugin (dicomgate-passcode)": "passcode" in installed(),
         "the token plugin (dicomgate-jwt)": "jwt" in installed() and find_spec("jwt") is not None,
         "the assertion plugin (dicomgate-saml)": "saml" in installed() and find_spec("onelogin") is not None,
+        "the plugin for AE titles in their networks (dicomgate-network)": "network" in installed(),
     }
     return " and ".join(name for name, there in wanted.items() if not there)

@@ -23,6 +23,8 @@ PACS, DOWN, UNKNOWN = "DEMO_PACS", "DEMO_DOWN", "DEMO_NOBODY"
 """Called AE titles: of the PACS, of an upstream that is down, and of none."""
 USER, VIEWER, MODALITY = "demo", "viewer", "modality"
 """Who may log in by passcode: the first may do everything, the others have limited rights."""
+EGRESS, ACCOUNT = "egress", "egress-1"
+"""The folder of the egress, and the user that it logs in as, with limited rights."""
 ISSUER, AUDIENCE, ISSUER_KEY = "https://issuer.example", "dicomgate", "issuer.pem"
 """Who issues tokens, for whom, and the file with its public key."""
 PROVIDER, PROVIDER_CERTIFICATE = "https://provider.example", "provider.pem"
@@ -92,6 +94,13 @@ destinations = "own"             # the client's own AE title
 name = "modalities"
 authenticators = ["staff"]
 users = ["{MODALITY}"]
+allow = ["echo", "store"]
+
+[[rule]]
+name = "egress"
+authenticators = ["staff"]
+users = ["{ACCOUNT}"]
+networks = ["127.0.0.1"]         # the machine of the egress
 allow = ["echo", "store"]
 
 [[rule]]

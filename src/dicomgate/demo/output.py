@@ -14,9 +14,10 @@ from rich.text import Text
 
 from ..wire.reject_abort import AssociateReject
 from .client import Visit
+from .egress import ADMITTED
 from .folder import AUDIT, CONFIGURATION, DENIED, PACS, SLICE, VIEWER
 from .pacs import Sighting
-from .scenarios import SUCCESS, Accepted, Answer, Login, Scenario
+from .scenarios import CLIENT, SUCCESS, Accepted, Answer, Login, Scenario
 
 _PIPE_WIDTH = 200
 
@@ -49,6 +50,8 @@ def _problems(result: Result) -> Iterator[str]:
         yield f"the C-MOVEs must be answered with {_statuses(scenario.moves)}"
     if sighting.moves != [destination for destination, status in scenario.moves.items() if status == SUCCESS]:
         yield "the PACS must see the C-MOVEs that are granted, and no other"
+    if scenario.egress and not result.audited.startswith(ADMITTED):
+        yield "the audits of both gateways must say whom they admitted"
     if not result.audited or scenario.denied is not (DENIED in result.audited):
         yield f"the audit must say {'what was denied' if scenario.denied else 'why'}"
 
@@ -129,9 +132,10 @@ By hand, in front of your own PACS:
   storescu -usr alice -pwd PASSCODE 127.0.0.1 11112 SLICE.dcm"""
 
 
-def by_hand_here(folder: Path, address: tuple[str, int], login: Login) -> str:
+def by_hand_here(folder: Path, address: tuple[str, int], egress: tuple[str, int], login: Login) -> str:
     """While PACS and gateway go on serving: what to try. Only this text shows the passcodes."""
     host, port = address
+    tool = f"{egress[0]}:{egress[1]} --calling {CLIENT}"
     return f"""\
 The gateway serves on {host}:{port} until Ctrl-C; the files stay in {folder}.
 The user is {login.user}, the passcode {login.passcode}; a {VIEWER}, who may not store, has {login.others[VIEWER]}.
@@ -141,6 +145,7 @@ By hand, in another terminal:
   dicomgate check                          # what is wrong with {CONFIGURATION}, with file, line and key
   dicomgate passcode add alice             # asks for the passcode; alice can log in at once
   dicomgate echo {host}:{port} -r --user {login.user} --called {PACS}
+  dicomgate echo {tool} --called {PACS}       # without a login: the egress adds it
   storescu -usr {login.user} -pwd {login.passcode} -aec {PACS} {host} {port} {SLICE}
   storescu -usr {VIEWER} -pwd {login.others[VIEWER]} -aec {PACS} {host} {port} {SLICE}
   tail -f {AUDIT}                      # who was admitted, who was not, and why

@@ -12,8 +12,11 @@ from rich.console import Console
 from ..testing.running import RunningGateway
 from ..testing.slices import ct_images
 from .client import Visit, visit
+from .egress import write_egress
 from .folder import (
+    ACCOUNT,
     CONFIGURATION,
+    EGRESS,
     MODALITY,
     SLICE,
     USER,
@@ -55,6 +58,7 @@ def perform(
             scenarios = SCENARIOS if tickets is None else (*SCENARIOS, *TICKET_SCENARIOS)
         others = {user: add_user(where, user) for user in (VIEWER, MODALITY)}
         login = Login(USER, add_user(where, USER), Issuer(where, USER), Provider(where, USER), others, tickets)
+        account = add_user(where, ACCOUNT)
         configuration = write_configuration(
             where,
             port=0,
@@ -64,9 +68,11 @@ def perform(
         )
         gateway = stack.enter_context(RunningGateway(configuration))
         host, port = gateway.address
-        console.out(f"A gateway on {host}:{port}, in front of a PACS that knows nothing of users; three may enter.")
-        seen = _carry_out(console, scenarios, slices, login, gateway.address, pacs)
-        told = audited(where, len(scenarios))
+        egress = stack.enter_context(RunningGateway(write_egress(where, account, port)))
+        console.out(f"A gateway on {host}:{port}, in front of a PACS that knows nothing of users; four may enter.")
+        addresses = [egress.address if one.egress else gateway.address for one in scenarios]
+        seen = _carry_out(console, scenarios, slices, login, addresses, pacs)
+        told = _audited(where, scenarios)
         results = [Result(one, *what, why) for one, what, why in zip(scenarios, seen, told, strict=True)]
         print_results(console, results)
         print_throughput(console, results)
@@ -77,7 +83,7 @@ def perform(
         right = not late and not any(result.problems for result in results)
         console.out(_RIGHT if right else _WRONG)
         if keep:
-            _keep_serving(console, where, login, gateway.address)
+            _keep_serving(console, where, login, gateway.address, egress.address)
     if not keep:
         console.out(f"\n{by_hand(folder)}")
     return right
@@ -96,7 +102,7 @@ def _carry_out(
     scenarios: Sequence[Scenario],
     slices: int,
     login: Login,
-    address: tuple[str, int],
+    addresses: Sequence[tuple[str, int]],
     pacs: EmbeddedPacs,
 ) -> list[tuple[Visit, Sighting]]:
     """Carry out the scenarios one after another, so that what the PACS sees in between belongs to one of them."""
@@ -104,7 +110,7 @@ def _carry_out(
     seen, left = [], slices
     with progress_bar(console) as progress:
         task = progress.add_task("CT slices through the gateway", total=slices)
-        for scenario in scenarios:
+        for scenario, address in zip(scenarios, addresses, strict=True):
             share = -(-left // storing) if scenario.stores else 0
             if scenario.stores:
                 left, storing = left - share, storing - 1
@@ -113,14 +119,23 @@ def _carry_out(
     return seen
 
 
-def _keep_serving(console: Console, folder: Path, login: Login, address: tuple[str, int]) -> None:
+def _audited(folder: Path, scenarios: Sequence[Scenario]) -> list[str]:
+    """What the gateway's audit says of each scenario, after what the audit of the egress says if it went through it."""
+    at_gateway = audited(folder, len(scenarios))
+    at_egress = iter(audited(folder / EGRESS, sum(one.egress for one in scenarios)))
+    return [f"{next(at_egress)}; {why}" if one.egress else why for one, why in zip(scenarios, at_gateway, strict=True)]
+
+
+def _keep_serving(
+    console: Console, folder: Path, login: Login, address: tuple[str, int], egress: tuple[str, int]
+) -> None:
     for image in ct_images(1):
         image.save_as(folder / SLICE, enforce_file_format=True)
-    # The file says port 0; the user needs the port that the system chose.
-    path = folder / CONFIGURATION
-    path.write_text(path.read_text("utf-8").replace("127.0.0.1:0", f"127.0.0.1:{address[1]}"), "utf-8")
+    # The files say port 0; the user needs the ports that the system chose.
+    for path, port in (folder / CONFIGURATION, address[1]), (folder / EGRESS / CONFIGURATION, egress[1]):
+        path.write_text(path.read_text("utf-8").replace('"127.0.0.1:0"', f'"127.0.0.1:{port}"'), "utf-8")
     try:
-        console.out(f"\n{by_hand_here(folder, address, login)}")
+        console.out(f"\n{by_hand_here(folder, address, egress, login)}")
         Event().wait()
     except KeyboardInterrupt:
         console.out(f"\nThe files stay in {folder}.")

@@ -75,7 +75,7 @@ class Scenario:
     """One association. `claim` makes its identity from the one valid login; an accepted one sends a C-ECHO.
 
     `stores` makes it send its share of the slices too, `moves` C-MOVEs: the status of each, by its destination. `forge`
-    makes bytes that no honest client would send.
+    makes bytes that no honest client would send. `egress` sends it to the egress, which logs in to the gateway.
     """
 
     sent: str
@@ -85,6 +85,7 @@ class Scenario:
     stores: bool = False
     moves: Mapping[str, int] = field(default_factory=dict)
     forge: Forge | None = None
+    egress: bool = False
 
     @property
     def denied(self) -> bool:
@@ -196,7 +197,8 @@ SCENARIOS = (
     # pynetdicom does not send this one, others do.
     Scenario("empty passcode", _empty_passcode, REFUSED_IDENTITY, forge=AssociateRequest.encode),
     Scenario("username alone (type 1)", _username_alone, REFUSED_IDENTITY),
-    Scenario("no identity", _no_identity, REFUSED_IDENTITY),
+    Scenario("no identity: a tool that cannot log in", _no_identity, REFUSED_IDENTITY),
+    Scenario("the same tool, through an egress", _no_identity, Accepted(withheld=("move",)), stores=True, egress=True),
     Scenario("token (type 5)", _token, Accepted(), stores=True),
     Scenario("token that has expired", _expired_token, REFUSED_IDENTITY),
     Scenario("token signed by somebody else", _forged_token, REFUSED_IDENTITY),
