@@ -301,9 +301,10 @@ def test_who_hangs_up_takes_the_token_from_nobody(server: Issuer, make: Make) ->
 def test_neither_secret_nor_token_is_told(
     server: Issuer, make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, "dicomgate")
+    caplog.set_level(logging.DEBUG)
     key = written(tmp_path / "client.key", ED25519.private_pem, 0o600)
-    secrets = ("token-1", SECRET, *ED25519.private_pem.decode().splitlines()[1:-1])
+    basic = base64.b64encode(b"gate+way:s3cret").decode()
+    secrets = ("token-1", SECRET, basic, *ED25519.private_pem.decode().splitlines()[1:-1])
     for answer in (issued(), document(b"", status=500), issued("token-1", token_type="mac")):
         server.answers[PATH] = answer
         for options in ({}, {"client_secret_sent": "post"}, {"client_key_file": key}):

@@ -201,7 +201,7 @@ def test_an_answer_that_is_no_login(provider: Exchanger, make: Make, changes: di
 
 
 def test_no_token_is_told(provider: Exchanger, make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, "dicomgate")
+    caplog.set_level(logging.DEBUG)
     credential, token = make(), mint()
     (good,) = in_turn(credential, of(token))
     held = repr((credential, vars(credential), vars(credential._exchanged), good))
