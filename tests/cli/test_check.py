@@ -40,7 +40,7 @@ allow = "echo"
     result = run("check", "--config", gate)
     assert result.stdout.splitlines()[0].endswith("asks staff, rules enforced")
     assert result.stdout.splitlines()[-2:] == [
-        "rule readers: find, move, to own or TEACHING; for groups radiology or surgery, site north, 2 users by name",
+        "rule readers: find, move to own or TEACHING; for groups radiology or surgery, site north, 2 users by name",
         "rule all: echo; for everybody",
     ]
     assert result.stderr.startswith("warning: rule readers: destinations = ")

@@ -287,7 +287,7 @@ WRONG_LINES = [
     ("rule[0]", 'calling_ae_titles = "A*B*C*D*E*F*G*H*I"', "calling_ae_titles: 'A*B*C*D*E*F*G*H*I' is not an AE title"),
 ]
 WRONG_GRANTS = [
-    ('"fnd"', "allow: no service is called 'fnd', did you mean 'find'?; `dicomgate rules services` prints them"),
+    ('"fnd"\ndestinations = "own"', "allow: no service is called 'fnd', did you mean 'find'?; `dicomgate rules"),
     ('["find", "1.2.3.04"]', "allow[1]: no service is called '1.2.3.04'"),
     ('["find", "*"]', 'allow: "*" is everything: remove the others, or "*"'),
     ("[]", "allow: must have at least 1 entry"),

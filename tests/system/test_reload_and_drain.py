@@ -83,6 +83,7 @@ class TestReload:
                 assert client.release() == RELEASE_RP
             assert len(spy.connections) == 1, "who is granted nothing makes no connection"
             assert spy.connections[0].pdus()[1:3] == [p_data(echo, control=3)] * 2
+            assert "authenticators: staff, rules enforced" in running.log()
             assert "its rules refuse nothing any more" not in running.log()
             del tables["rule"]
             running.write()

@@ -17,9 +17,11 @@ from ..kit.certificates import described, read_certificates
 from ..rights.table import RuleTable
 from ..run.assembly import Assembly, assemble
 from ..run.doubts import shown_to
+from ..run.policies import rules_in_words
 from ..run.rehearsal import in_use, rehearsed
 from .as_user import become
 from .logs import configure
+from .may import allowed
 from .options import DEFAULT_CONFIG, ConfigOption
 from .probing import asked
 
@@ -84,10 +86,12 @@ def describe(assembly: Assembly) -> list[str]:
     for listener in tables.listener:
         where = ", ".join(show_address(*address) for address in listener.bind)
         snapshot = assembly.listeners[listener.bind[0]]
-        policy, names = snapshot.policy, " then ".join(link.name for link in snapshot.chain.links)
+        names = " then ".join(link.name for link in snapshot.chain.links)
         tls = "TLS" if listener.tls else "no TLS"
-        rules = f", rules {'enforced' if policy.enforce_rights else 'only reported'}" if policy.rights else ""
-        lines.append(f"listener {listener.name}: {where}, {tls}, identity {listener.identity}, asks {names}{rules}")
+        lines.append(
+            f"listener {listener.name}: {where}, {tls}, identity {listener.identity}, asks {names}"
+            + rules_in_words(snapshot.policy)
+        )
         if listener.tls is not None:
             (own, *_) = read_certificates(assembly.configuration.folder / listener.tls.certificate)
             lines.append(f"listener {listener.name}: certificate {described(own)}")
@@ -123,8 +127,7 @@ def _changes(shown: UpstreamTable | PresentTable) -> list[str]:
 
 
 def _described(rule: RuleTable) -> str:
-    where = f", to {' or '.join(rule.destinations)}" if rule.destinations else ""
-    return f"rule {rule.name}: {', '.join(rule.allow)}{where}; for {_conditions(rule)}"
+    return f"rule {rule.name}: {', '.join(allowed([rule]))}; for {_conditions(rule)}"
 
 
 def _conditions(table: RuleTable | PresentTable) -> str:

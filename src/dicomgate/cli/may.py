@@ -98,7 +98,7 @@ def explain(asked: Wanted, who: Who, policy: Policy, rules: Sequence[RuleTable])
     matching = [table for table in rules if not table.rule.miss(who)]
     if rules:
         print_table(("rule", "answer", ""), [_row(table, who) for table in rules])
-    typer.echo(f"may: {', '.join(_allowed(matching)) or 'nothing'}")
+    typer.echo(f"may: {', '.join(allowed(matching)) or 'nothing'}")
     if not policy.enforce_rights:
         typer.echo(f'listener {policy.listener} has rules = "report": it only records what it would refuse')
     rights = policy.rights(who)
@@ -111,7 +111,7 @@ def explain(asked: Wanted, who: Who, policy: Policy, rules: Sequence[RuleTable])
 def _row(table: RuleTable, who: Who) -> tuple[str, str, str]:
     key = table.rule.miss(who)
     if not key:
-        return table.name, "matches", f"allows {', '.join(_allowed([table]))}"
+        return table.name, "matches", f"allows {', '.join(allowed([table]))}"
     return table.name, "does not match", f"{key}: {_missed(table, key, who)}"
 
 
@@ -132,7 +132,7 @@ def _listed(names: Iterable[str], between: str = " or ") -> str:
     return between.join(quoted(name) for name in sorted(names)) or "none"
 
 
-def _allowed(tables: Iterable[RuleTable]) -> list[str]:
+def allowed(tables: Iterable[RuleTable]) -> list[str]:
     """What these rules allow together, each once, in their words."""
     found: dict[str, None] = {}
     for table in tables:

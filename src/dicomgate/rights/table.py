@@ -44,7 +44,9 @@ def _network(text: str) -> str:
 
 
 def _where_to(titles: list[str] | None, info: ValidationInfo) -> list[str] | None:
-    allowed = info.data.get("allow", [EVERYTHING])  # missing if it is wrong itself
+    if "allow" not in info.data:  # it is wrong itself, and that is said
+        return titles
+    allowed = info.data["allow"]
     moves = [[_moves(sop_class) for sop_class in classes_of([word])] for word in allowed]
     if titles is None:
         if any(map(all, moves)):

@@ -8,6 +8,7 @@ Modules:
     generation   Everything that one reading of the configuration names, ready for use
     limits       What rules leave of an association in another program: what it may negotiate, and what it may serve
     links        The `[[authenticator]]` and `[[credential]]` tables -> what the gateway asks
+    policies     What is required of associations: by a listener's table, or by a program that has no listener
     protection   The shared state that a configuration names, and the guard that uses it
     records      Tell the log and the audit what happened; wait for the audit where a login needs its record
     rehearsal    A start without listening: what `dicomgate check` tries, in the order of `generation.prepare`

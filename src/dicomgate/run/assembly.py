@@ -7,19 +7,16 @@ it, when the last of those associations no longer needs its authenticators and c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..association.admission import Policy
 from ..auth.chain import Chain
 from ..auth.link import Link
 from ..auth.plugged import Plugged
 from ..config.load import Configuration, load
-from ..config.schema import ListenerTable, Tables
+from ..config.schema import ListenerTable
 from ..contract import IdentityType
 from ..credentials.link import CredentialLink
 from ..errors import ConfigError, Problem
@@ -29,13 +26,11 @@ from ..net.listener import Address
 from ..net.server_state import ListenerSnapshot
 from ..net.tls import TlsContext
 from ..net.tls_context import server_context
-from ..rights.rights import Rights, rights_of
-from ..rights.rule import Who
 from .doubts import doubts, lockouts
 from .links import make_credentials, make_links
-from .upstreams import make_upstreams, routes
+from .policies import listener_policy
+from .upstreams import make_upstreams
 
-_SLACK = 3.0  # seconds on top of the links' deadlines: the shared state is asked twice for a decision
 _CLEARTEXT = (
     "without tls, passcodes would cross the network in the clear, and authenticator {} takes them; give the listener a "
     "tls table, name its authenticators, or set cleartext_passcodes = true (a test bench, a tunnel)"
@@ -125,7 +120,7 @@ def assemble(path: Path) -> Assembly:
         chains[table.name] = chain
         gateway = configuration.tables.gateway
         patience = gateway.idle_timeout.total_seconds(), gateway.keepalive.total_seconds()
-        policy = make_policy(configuration, table, chain)
+        policy = listener_policy(configuration, table, chain)
         listener = ListenerSnapshot(policy, chain, upstreams, credentials, tls, *patience, users.acquire, users.release)
         listeners |= dict.fromkeys(table.bind, listener)
     if problems:
@@ -153,40 +148,6 @@ def _check_cleartext(table: ListenerTable, chain: Chain) -> None:
     takers = [link.name for link in chain.links if link.handles(IdentityType.USERNAME_AND_PASSCODE)]
     if takers and table.tls is None and not table.cleartext_passcodes:
         raise ConfigError([Problem(("tls",), _CLEARTEXT.format(" and ".join(takers)))])
-
-
-def make_policy(configuration: Configuration, table: ListenerTable, chain: Chain) -> Policy:
-    """What a listener demands of an association."""
-    gateway = configuration.tables.gateway
-    return Policy(
-        listener=table.name,
-        identity_required=table.identity == "required",
-        passcodes_allowed=table.tls is not None or table.cleartext_passcodes,
-        fallback_encoding=table.fallback_encoding,
-        end_with_credential=table.end_with_credential,
-        routes=routes(configuration.tables),
-        request_limit=gateway.max_request_bytes,
-        artim=gateway.artim.total_seconds(),
-        decision_timeout=decision_timeout(chain),
-        audit_required=gateway.audit_required,
-        rights=_rights(configuration.tables, table, chain),
-        enforce_rights=table.rules != "report",
-    )
-
-
-def _rights(tables: Tables, listener: ListenerTable, chain: Chain) -> Callable[[Who], Rights] | None:
-    """Settles the rights of those who come in by this listener, by the rules that can concern them."""
-    if not tables.rule and listener.rules is None:
-        return None
-    names = {link.name for link in chain.links}
-    rules = [table.rule for table in tables.rule]
-    return partial(rights_of, [rule for rule in rules if rule.may_concern(listener.name, names)])
-
-
-def decision_timeout(chain: Chain) -> float:
-    """The seconds after which a chain has decided, whatever its authenticators do."""
-    groups = sum(link.groups_from.deadline for link in chain.links if link.groups_from is not None)
-    return sum(link.deadline + link.patience for link in chain.links) + groups + _SLACK
 
 
 def open_audit(configuration: Configuration, running: Audit | None = None) -> Audit:

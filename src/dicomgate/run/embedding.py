@@ -38,13 +38,12 @@ from ..errors import ConfigError, Problem
 from ..events.audit import Audit
 from ..events.events import Facts, ReasonClass, Refused
 from ..protection.guard import Guard
-from ..rights.rights import rights_of
-from ..rights.table import RuleTable
 from ..wire.reject_abort import REFUSED_IDENTITY, TRY_LATER, AssociateReject, PduError
 from ..wire.user_identity import LONGEST_RESPONSE, read_identity
-from .assembly import decision_timeout, make_policy, open_audit
+from .assembly import open_audit
 from .limits import Limited, Limits, Refuses, limited, read_rules, settled
 from .links import make_links
+from .policies import embedded_policy, listener_policy
 from .protection import Protection
 from .records import Records
 
@@ -63,7 +62,6 @@ __all__ = [
 ]
 
 _log = logging.getLogger("dicomgate.embedding")
-_UNNAMED = "embedded"
 
 
 class LoginService:
@@ -111,10 +109,10 @@ class LoginService:
         table = _listener(path, configuration, listener)
         if table is None:
             chain = Chain(list(links.values()))
-            policy = _policy(chain, configuration.tables.gateway.audit_required, configuration.tables.rule)
+            policy = embedded_policy(chain, configuration.tables.gateway.audit_required, configuration.tables.rule)
         else:
             chain = Chain([links[name] for name in table.authenticators or links])
-            policy = make_policy(configuration, table, chain)
+            policy = listener_policy(configuration, table, chain)
         cleartext = table is not None and table.cleartext_passcodes
         return cls([*links.values()], chain, policy, cleartext, lambda: open_audit(configuration), configuration)
 
@@ -142,7 +140,7 @@ class LoginService:
         names = _names(authenticators)
         links = [Link(*named, deadline=deadline, workers=workers) for named in zip(names, authenticators, strict=True)]
         chain = Chain(links)
-        policy = _policy(chain, audit_required, read_rules(rules, names))
+        policy = embedded_policy(chain, audit_required, read_rules(rules, names))
 
         def make_audit() -> Audit | None:
             return Audit(audit, socket.gethostname()) if audit is not None else None
@@ -235,12 +233,6 @@ def _listener(path: Path, configuration: Configuration, name: str | None) -> Lis
         what = "say which listener's authenticators to use" if name is None else f"no listener is called {name!r}"
         raise ConfigError(f"{path}: {what}; there are: {', '.join(tables) or 'none'}")
     return tables[name]
-
-
-def _policy(chain: Chain, audit_required: bool, rules: Sequence[RuleTable]) -> Policy:
-    """Without a listener: an identity is required, and rules are enforced if there are any."""
-    rights = partial(rights_of, [table.rule for table in rules]) if rules else None
-    return Policy(_UNNAMED, decision_timeout=decision_timeout(chain), audit_required=audit_required, rights=rights)
 
 
 def _names(authenticators: Sequence[Authenticator]) -> list[str]:

@@ -27,6 +27,7 @@ from ..net.server_state import ListenerSnapshot, ServerState
 from ..net.session import Session
 from ..net.tally import dropped, silent
 from .generation import Generation, prepare
+from .policies import rules_in_words
 from .records import Records
 
 _log = logging.getLogger("dicomgate.server")
@@ -171,7 +172,8 @@ def _described(listener: ListenerSnapshot) -> str:
     policy = listener.policy
     identity = "identity required" if policy.identity_required else "identity optional"
     names = " then ".join(link.name for link in listener.chain.links)
-    return f"listener {policy.listener}, {'TLS' if listener.tls else 'no TLS'}, {identity}, authenticators: {names}"
+    about = f"listener {policy.listener}, {'TLS' if listener.tls else 'no TLS'}, {identity}, authenticators: {names}"
+    return about + rules_in_words(policy)
 
 
 def _limits(gateway: GatewayTable) -> Limits:

@@ -70,13 +70,9 @@ _NAME_REQUESTED = frozenset(  # the SOP class that they name is the Requested on
     {CommandField.N_GET_RQ, CommandField.N_SET_RQ, CommandField.N_ACTION_RQ, CommandField.N_DELETE_RQ}
 )
 _HAVE_DATA_SET: Mapping[int, bool] = {
-    **dict.fromkeys(
-        (CommandField.C_STORE_RQ, CommandField.C_GET_RQ, CommandField.C_FIND_RQ, CommandField.C_MOVE_RQ), True
-    ),
-    **dict.fromkeys(
-        (CommandField.C_ECHO_RQ, CommandField.C_CANCEL_RQ, CommandField.N_GET_RQ, CommandField.N_DELETE_RQ), False
-    ),
-    **dict.fromkeys((CommandField.C_STORE_RQ | RESPONSE, CommandField.C_ECHO_RQ | RESPONSE), False),
+    **dict.fromkeys((_STORE, CommandField.C_GET_RQ, CommandField.C_FIND_RQ, _MOVE), True),
+    **dict.fromkeys((CommandField.C_ECHO_RQ, _CANCEL, CommandField.N_GET_RQ, CommandField.N_DELETE_RQ), False),
+    **dict.fromkeys((_STORE | RESPONSE, CommandField.C_ECHO_RQ | RESPONSE), False),
 }
 """By Command Field, where the standard leaves no choice (PS3.7 9.3 and 10.3)."""
 # By Command Field: the request, whether it is a response to that, and whether a data set follows (None: either way).
@@ -188,9 +184,8 @@ def _fault(group: int, element: int, length: int, last: int, left: int) -> str:
         return f"a command set with an element {tag} of another group"
     if element <= last:
         return f"a command set with {tag} after (0000,{last:04X}): elements stand once, in ascending order"
-    return (
-        f"a command set whose element {tag} has {length} bytes; an even number up to {min(left, _LONGEST_VALUE)} fits"
-    )
+    most = min(left, _LONGEST_VALUE)
+    return f"a command set whose element {tag} has {length} bytes; an even number up to {most} fits"
 
 
 def _sop_class(values: Mapping[int, bytes], command: CommandField, *, optional: bool) -> bytes:
