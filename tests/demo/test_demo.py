@@ -32,9 +32,10 @@ from dicomgate.demo.egress import ADMITTED
 from dicomgate.demo.folder import DENIED
 from dicomgate.demo.output import Result
 from dicomgate.demo.pacs import Sighting
-from dicomgate.demo.scenarios import CLIENT, SCENARIOS, SUCCESS, TICKET_SCENARIOS, Accepted, Scenario
+from dicomgate.demo.scenarios import CLIENT, SCENARIOS, TICKET_SCENARIOS, Accepted, Scenario
 from dicomgate.errors import ConfigError, PluginError
 from dicomgate.testing.slices import SIDE, ct_images
+from dicomgate.wire.dimse import SUCCESS
 from dicomgate.wire.reject_abort import REFUSED_IDENTITY, TRY_LATER
 
 DEMO = [sys.executable, "-W", "error", "-m", "dicomgate.demo"]

@@ -20,12 +20,13 @@ from ..contract import Identity
 from ..rights.services import word_of
 from ..testing.checkpoint import REPAIRED
 from ..wire.associate import AssociateAccept, AssociateRequest
+from ..wire.dimse import SUCCESS
 from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
 from ..wire.presentation import USER_REJECTION, ProposedContext
 from ..wire.reject_abort import PduError, decode_refusal
 from ..wire.user_information import Negotiation
 from .pacs import MAXIMUM_LENGTH
-from .scenarios import CLIENT, SUCCESS, Accepted, Answer, Login, Scenario
+from .scenarios import CLIENT, Accepted, Answer, Login, Scenario
 
 _TIMEOUT = 20.0  # seconds; nothing here ever takes as long
 _MOVE = StudyRootQueryRetrieveInformationModelMove

@@ -12,12 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from ..wire.dimse import SUCCESS
 from ..wire.reject_abort import AssociateReject
 from .client import Visit
 from .egress import ADMITTED
 from .folder import AUDIT, CONFIGURATION, DENIED, PACS, SLICE, VIEWER
 from .pacs import Sighting
-from .scenarios import CLIENT, SUCCESS, Accepted, Answer, Login, Scenario
+from .scenarios import CLIENT, Accepted, Answer, Login, Scenario
 
 _PIPE_WIDTH = 200
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from struct import Struct
 
 from ..contract import Identity, IdentityType
 from ..wire.associate import AssociateRequest
+from ..wire.dimse import NOT_AUTHORIZED, SUCCESS
 from ..wire.items import item
-from ..wire.pdu import HEADER, PduType
+from ..wire.pdu import HEADER, LAST_FRAGMENT, OF_COMMAND, PDV, PduType
 from ..wire.reject_abort import (
     CALLED_AE_TITLE,
     CONGESTION,
@@ -28,11 +28,8 @@ from ..wire.user_identity import encode_identity
 from .folder import DOWN, MODALITY, PACS, UNKNOWN, VIEWER
 from .issuers import Issuer, Provider, Tickets
 
-_PDV = Struct(">LBB")
-_COMMAND_LAST = 3  # PS3.8 annex E.2: a command, its last fragment
 CLIENT = "DEMO_CLIENT"
 """The AE title of the client."""
-SUCCESS, NOT_AUTHORIZED = 0x0000, 0x0124  # PS3.7 annex C
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +178,7 @@ def _two_identities(request: AssociateRequest) -> bytes:
 
 def _data_before_the_answer(request: AssociateRequest) -> bytes:
     """P-DATA in the same segment, in the hope that it goes through to the PACS."""
-    data = _PDV.pack(2, 1, _COMMAND_LAST)
+    data = PDV.pack(2, 1, OF_COMMAND | LAST_FRAGMENT)
     return request.encode() + HEADER.pack(PduType.P_DATA_TF, len(data)) + data
 
 
