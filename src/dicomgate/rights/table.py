@@ -49,7 +49,7 @@ def _where_to(titles: list[str] | None, info: ValidationInfo) -> list[str] | Non
     allowed = info.data["allow"]
     moves = [[_moves(sop_class) for sop_class in classes_of([word])] for word in allowed]
     if titles is None:
-        if any(map(all, moves)):
+        if any(map(all, moves)):  # a word that is nothing but C-MOVE
             raise ValueError('is missing: write where move may send to: "own", AE titles, or "*" for anywhere')
     elif allowed == [EVERYTHING]:
         raise ValueError('allow = "*" includes all destinations: write the services in allow instead')
