@@ -44,8 +44,10 @@ def no_descriptor_left() -> Iterator[None]:
     """Let the process open no file while the block lasts: each try fails with EMFILE.
 
     The limit is three, of which standard input, output and error are in use. With none, poll(2) would refuse to watch
-    any, and end other threads of the process.
+    any, and end other threads of the process. Garbage is collected before: Kerberos credentials of other tests open a
+    file when they are freed.
     """
+    gc.collect()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
     try:
