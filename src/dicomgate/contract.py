@@ -62,8 +62,7 @@ class Identity:
 class Peer:
     """The client's end of the connection.
 
-    `certificate` is its TLS certificate in DER, verified against the listener's `client_ca`; None without TLS or
-    without a client certificate.
+    `certificate` is its TLS certificate in DER, verified against the listener's `client_ca`; None if it has shown none.
     """
 
     address: str
@@ -131,9 +130,8 @@ class Reject:
     """Verified, and not genuine. `reason` is for the operator.
 
     `stands`, if you can tell: True while nothing that the refusal rests on has changed (the users file, the keys, the
-    time before which a token does not count). As long as it is, the gateway refuses the same credential for some
-    seconds without asking again. It is called in the event loop, and must not block. None: you cannot tell, and the
-    first repeat is asked about again.
+    time before which a token does not count). So long, the gateway refuses the same credential for some seconds without
+    asking again. It is called in the event loop, and must not block. None: the first repeat is asked about again.
     """
 
     reason: str
@@ -185,9 +183,8 @@ Decision: TypeAlias = Accept | Reject | Pass | Unavailable
 class Admission:
     """One admitted association, as a credential sees it before the upstream is asked.
 
-    `user`, `groups` and `attributes` are those of the `Accept`, `authenticator` is whose it is. AE titles are those
-    that the upstream will see. `identity` is the client's own, with its secret; None if it sent none. `expires_at`
-    (aware) is when that ends. `time` is now, aware, in UTC.
+    `user`, `groups`, `attributes` and `expires_at` are of the `Accept`, `authenticator` is whose it is. AE titles are
+    as the upstream will see them. `identity` is the client's own, with its secret. `time` is now, aware, in UTC.
     """
 
     id: str
@@ -208,10 +205,9 @@ class Admission:
 class Presented:
     """What the gateway presents to the upstream: a User Identity (PS3.7 D.3.3.7.1).
 
-    Whether it asks for a response is not the credential's to say, but the upstream's `positive_response`. `verify` is
-    given the upstream's server response, the content of sub-item 59H, and returns "" or what is wrong with it; None:
-    there is nothing to verify. It is called in the event loop, and must not block. `expires_at` (aware): when the
-    credential ends; the association ends then too, unless the listener's `end_with_credential` is false.
+    Whether it asks for a response is the upstream's to say (`positive_response`). `verify` is given that response, the
+    content of sub-item 59H, and returns "" or what is wrong with it. It is called in the event loop, and must not
+    block. None: there is nothing to verify. `expires_at` is as in `Accept`.
     """
 
     identity: Identity
@@ -223,13 +219,11 @@ class Credential(Protocol):
     """What an entry point of the group `dicomgate.credentials` makes from its configuration table.
 
     `present` may be a plain method or an `async def`, as `authenticate` of an authenticator, with the same threads and
-    deadline. The optional members `__aenter__`, `__aexit__`, `answers_within` and `probe` are as those of an
-    authenticator.
+    deadline. The optional members `__aenter__`, `__aexit__`, `answers_within` and `probe` are an authenticator's.
     """
 
     def present(self, admission: Admission, /) -> Presented | Unavailable | Awaitable[Presented | Unavailable]:
         """What to present for one association. Return `Unavailable` rather than raise an exception."""
-        ...
 
 
 class Authenticator(Protocol):
@@ -242,19 +236,15 @@ class Authenticator(Protocol):
       only attempts of these types; without `handles`, it gets all.
     * `__aenter__`, `__aexit__`: entered before the gateway listens, left when no association needs it any more.
     * `async def groups_of(self, user: str) -> Collection[str]`: the groups of a user that another authenticator has
-      verified (`groups_from` in the table of that one). Raises LookupError for an unknown user, and OSError if it
-      cannot find out; the text of both is logged.
-    * `needs_client_certificate`: True if it accepts nobody who has no TLS client certificate. `dicomgate check` then
-      wants a `client_ca` at the listener.
-    * `answers_within`: a `timedelta`, the longest that its own deadlines let an answer take. `dicomgate check` warns if
-      the `timeout` of its table is not longer.
+      verified (its `groups_from`). Raises LookupError for an unknown user, OSError if it cannot tell; both are logged.
+    * `needs_client_certificate`: True if it accepts nobody without one; `dicomgate check` then wants a `client_ca`.
+    * `answers_within`: the longest that its own deadlines let an answer take, a `timedelta`; `timeout` must be longer.
     * `locks_after`: how many wrong passcodes lock an account at the server that it asks, 0 if it does not know. It is
       read after `__aenter__`; the operator is warned if `free` of `[throttle]` is not less.
     * `async def probe(self) -> Sequence[Probed]`: ask everything that it depends on (a directory, a database, an
-      issuer's keys), for `dicomgate check --connect`. It is called after `__aenter__`, logs nobody in, changes nothing,
-      and asks all at the same time, within some seconds.
+      issuer's keys) at the same time, within some seconds, for `dicomgate check --connect`. It is called after
+      `__aenter__`, logs nobody in, and changes nothing.
     """
 
     def authenticate(self, attempt: Attempt, /) -> Decision | Awaitable[Decision]:
         """Answer one attempt. Return `Unavailable` rather than raise an exception."""
-        ...
