@@ -14,8 +14,8 @@ from dicomgate.cli.check import describe
 from dicomgate.credentials.table import CREDENTIALS
 from dicomgate.rights.rule import Who
 from dicomgate.run.assembly import Assembly, assemble
+from tests.run.fake import LIFE, Entered
 
-LIFE: list[str] = []
 BASE = """
 [[listener]]
 name = "clinical"
@@ -49,17 +49,9 @@ class Taker:
         return Accept("alice")
 
 
-class Shower:
+class Shower(Entered):
     def __init__(self, passcode: str = "", fails: bool = False) -> None:
         self.fails = fails
-
-    async def __aenter__(self) -> None:
-        LIFE.append("enter")
-        if self.fails:
-            raise ConnectionRefusedError
-
-    async def __aexit__(self, *_: object) -> None:
-        LIFE.append("leave")
 
     def present(self, admission: Admission) -> Presented | Unavailable:
         return Unavailable("never asked")

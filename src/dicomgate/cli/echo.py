@@ -21,6 +21,7 @@ from ..net.tls_blocking import BlockingTls
 from ..net.tls_context import client_context
 from ..scu.login import CONTEXT, SingleSignOn, verification_request
 from ..wire.associate import AssociateRequest
+from ..wire.dimse import SUCCESS
 from ..wire.presentation import RESULTS
 from .options import (
     DEFAULT_CALLED,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from ..scu.client import Client
 
 _ADDRESS: TypeAdapter[tuple[str, int]] = TypeAdapter(Address)
-_SUCCESS = 0x0000
 
 
 @with_identity_options
@@ -145,6 +145,6 @@ def _converse(client: Client, request: AssociateRequest, single_sign_on: SingleS
             raise NegativeAnswer(f"the server does not accept Verification: {RESULTS[result]}")
         status = client.echo()
         client.release()
-        if status != _SUCCESS:
+        if status != SUCCESS:
             raise NegativeAnswer(f"the C-ECHO failed with status {status:04X}H")
         typer.echo(f"C-ECHO succeeded, status {status:04X}H; released")

@@ -15,12 +15,12 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage, StudyRootQueryRetrieveInformationModelMove, Verification
 
+from ..wire.dimse import SUCCESS
 from .folder import PACS
 
 MAXIMUM_LENGTH = 131_072
 """Longest P-DATA-TF that PACS and client take: pynetdicom waits after each PDU, so there should be few."""
 _HOST = "127.0.0.1"
-_SUCCESS = 0x0000
 
 
 @dataclass
@@ -78,7 +78,7 @@ class EmbeddedPacs:
     def _store(self, event: Any) -> int:
         received = event.request.DataSet.getvalue()
         self._sighting.stored[event.request.AffectedSOPInstanceUID] = sha256(received).hexdigest()
-        return _SUCCESS
+        return SUCCESS
 
     def _move(self, event: Any) -> Iterator[Any]:
         self._sighting.moves.append(event.move_destination)

@@ -1,9 +1,9 @@
-"""A rule: whom it concerns, and what it grants."""
+"""A rule: who it is for, and what it allows."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -80,6 +80,11 @@ class Rule:
         return (self.listeners is None or listener in self.listeners) and (
             self.authenticators is None or not self.authenticators.isdisjoint(authenticators)
         )
+
+
+def criterion(names: Iterable[str] | None) -> frozenset[str] | None:
+    """The names that a table lists, as a criterion of a rule; None concerns everybody."""
+    return None if names is None else frozenset(names)
 
 
 def is_one_of(title: str, patterns: tuple[str, ...]) -> bool:

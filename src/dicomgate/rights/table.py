@@ -13,7 +13,7 @@ from ..auth.table import Name
 from ..kit.networks import read_network
 from ..kit.text import ae_title
 from ..wire.dimse import CommandField
-from .rule import Rule
+from .rule import Rule, criterion
 from .services import SERVICES, requests_of
 
 EVERYTHING = "*"
@@ -110,20 +110,16 @@ class RuleTable(BaseModel):
             frozenset(one for one in classes if self.destinations is not None or not _moves(one)),
             everything,
             _tuple(self.destinations) or (),
-            listeners=_set(self.listeners),
-            authenticators=_set(self.authenticators),
-            users=_set(self.users),
-            groups=_set(self.groups),
+            listeners=criterion(self.listeners),
+            authenticators=criterion(self.authenticators),
+            users=criterion(self.users),
+            groups=criterion(self.groups),
             attributes={name: frozenset(values) for name, values in (self.attributes or {}).items()} or None,
             networks=tuple(map(read_network, self.networks or ())) or None,
             calling_ae_titles=_tuple(self.calling_ae_titles),
             called_ae_titles=_tuple(self.called_ae_titles),
-            upstreams=_set(self.upstreams),
+            upstreams=criterion(self.upstreams),
         )
-
-
-def _set(texts: list[str] | None) -> frozenset[str] | None:
-    return None if texts is None else frozenset(texts)
 
 
 def _tuple(texts: list[str] | None) -> tuple[str, ...] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from ..config.schema import PresentTable, Tables, UpstreamTable
 from ..errors import ConfigError, Problem
 from ..net.dial import Upstream
 from ..net.tls_context import client_context
-from ..rights.rule import Rule
+from ..rights.rule import Rule, criterion
 
 _SLACK = 1.0  # seconds
 
@@ -81,14 +81,10 @@ def _shown(of: UpstreamTable | PresentTable, upstream: UpstreamTable, answers_in
 
 
 def _rule(present: PresentTable) -> Rule:
-    """Whom it concerns."""
+    """The condition under which it counts."""
     return Rule(
         "",
-        authenticators=_set(present.authenticators),
-        users=_set(present.users),
-        groups=_set(present.groups),
+        authenticators=criterion(present.authenticators),
+        users=criterion(present.users),
+        groups=criterion(present.groups),
     )
-
-
-def _set(texts: Sequence[str] | None) -> frozenset[str] | None:
-    return None if texts is None else frozenset(texts)

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import ClassVar, TypeVar
 
 from ..auth.link import Link
@@ -29,7 +30,7 @@ from ..wire.user_identity import LONGEST_RESPONSE
 from .linked import DEADLINE, abandoning, linked, visited
 from .table_contract import explained, require, sound
 from .variants import damaged, forms, nonsense, of_others
-from .watching import Belongings, logged, longest_stall
+from .watching import abandon, left_behind, logged, longest_stall
 
 _T = TypeVar("_T")
 _HASTE = timedelta(milliseconds=1)
@@ -113,16 +114,12 @@ class AuthenticatorContract:
     def test_an_abandoned_attempt_leaves_it_usable(self, authenticator: Authenticator, good: Attempt) -> None:
         """The client hangs up while it is asked, sooner or later; the next one is answered as ever."""
 
-        async def abandon(link: Link) -> Decision:
-            for steps in range(_AT_ONCE):
-                call = asyncio.ensure_future(link.ask(good))
-                for _ in range(steps + 1):
-                    await asyncio.sleep(0)
-                call.cancel()
-                await asyncio.wait((call,))
+        async def hang_up(link: Link) -> Decision:
+            for turns in range(1, _AT_ONCE + 1):
+                await abandon(link.ask(good), turns)
             return await link.ask(good)
 
-        _accepted(abandoning(authenticator, abandon))
+        _accepted(abandoning(authenticator, hang_up))
 
     def test_a_missed_deadline_lets_nobody_in_and_leaves_it_usable(
         self, authenticator: Authenticator, good: Attempt, bad: Attempt
@@ -152,24 +149,10 @@ class AuthenticatorContract:
 
         async def visit(link: Link) -> None:
             await asyncio.gather(link.ask(good), link.ask(bad))
-            call = asyncio.ensure_future(link.ask(good))
-            await asyncio.sleep(0)
-            call.cancel()
-            await asyncio.wait((call,))
+            await abandon(link.ask(good))
 
-        async def run() -> list[str]:
-            start = Belongings()
-            await visited(authenticator, visit)  # it may make once what it keeps for good, for example a pool
-            await start.settle()
-            before = Belongings()
-            for _ in range(_ROUNDS):
-                await visited(authenticator, visit)
-            grown = await before.grown_by(_ROUNDS)
-            await start.settle()
-            return grown
-
-        left = asyncio.run(run())
-        require(not left, f"each time that it is used, there are more {' and '.join(left)}")
+        left = asyncio.run(left_behind(partial(visited, authenticator, visit), _ROUNDS))
+        require(not left, f"each time that it is used, there are more {left}")
 
     def test_a_wrong_table_is_explained(self, authenticator: Authenticator) -> None:
         """An unknown key, and each of `wrong_tables`: a ConfigError that says what is wrong, and tells no secret."""

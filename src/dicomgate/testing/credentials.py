@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import ClassVar
 
 from ..auth.members import probed, read_members
@@ -18,7 +19,7 @@ from ..credentials.table import CREDENTIALS
 from .linked import DEADLINE, presenting, shown
 from .table_contract import explained, require, sound
 from .variants import forms
-from .watching import Belongings, logged, longest_stall
+from .watching import abandon, left_behind, logged, longest_stall
 
 _HASTE = timedelta(milliseconds=1)
 _AT_ONCE = 8
@@ -88,16 +89,12 @@ class CredentialContract:
     def test_an_abandoned_question_leaves_it_usable(self, credential: Credential, good: Admission) -> None:
         """The client hangs up while it is asked, sooner or later; the next one is answered as ever."""
 
-        async def abandon(link: CredentialLink) -> Presented | Unavailable:
-            for steps in range(_AT_ONCE):
-                call = asyncio.ensure_future(link.ask(good))
-                for _ in range(steps + 1):
-                    await asyncio.sleep(0)
-                call.cancel()
-                await asyncio.wait((call,))
+        async def hang_up(link: CredentialLink) -> Presented | Unavailable:
+            for turns in range(1, _AT_ONCE + 1):
+                await abandon(link.ask(good), turns)
             return await link.ask(good)
 
-        _presented(presenting(credential, abandon))
+        _presented(presenting(credential, hang_up))
 
     def test_a_missed_deadline_leaves_it_usable(self, credential: Credential, good: Admission) -> None:
         """With hardly any time at all, and then with enough."""
@@ -122,24 +119,10 @@ class CredentialContract:
 
         async def visit(link: CredentialLink) -> None:
             await link.ask(good)
-            call = asyncio.ensure_future(link.ask(good))
-            await asyncio.sleep(0)
-            call.cancel()
-            await asyncio.wait((call,))
+            await abandon(link.ask(good))
 
-        async def run() -> list[str]:
-            start = Belongings()
-            await shown(credential, visit)  # it may make once what it keeps for good, for example a pool
-            await start.settle()
-            before = Belongings()
-            for _ in range(_ROUNDS):
-                await shown(credential, visit)
-            grown = await before.grown_by(_ROUNDS)
-            await start.settle()
-            return grown
-
-        left = asyncio.run(run())
-        require(not left, f"each time that it is used, there are more {' and '.join(left)}")
+        left = asyncio.run(left_behind(partial(shown, credential, visit), _ROUNDS))
+        require(not left, f"each time that it is used, there are more {left}")
 
     def test_a_wrong_table_is_explained(self, credential: Credential) -> None:
         """An unknown key, and each of `wrong_tables`: a ConfigError that says what is wrong, and tells no secret."""

@@ -8,7 +8,7 @@ import logging
 import resource
 import threading
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -87,6 +87,28 @@ class Belongings:
 
     def _grown(self, least: int) -> list[str]:
         return [name for name, count in _count().items() if count - self._before[name] >= least]
+
+
+async def left_behind(visit: Callable[[], Awaitable[object]], rounds: int) -> str:
+    """What there is more of each time that `visit` is awaited, in words; "" if it leaves nothing behind."""
+    start = Belongings()
+    await visit()  # it may make once what it keeps for good, for example a pool
+    await start.settle()
+    before = Belongings()
+    for _ in range(rounds):
+        await visit()
+    grown = await before.grown_by(rounds)
+    await start.settle()
+    return " and ".join(grown)
+
+
+async def abandon(call: Awaitable[object], turns: int = 1) -> None:
+    """Begin it, and give up after so many turns of the event loop."""
+    task = asyncio.ensure_future(call)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait((task,))
 
 
 def _count() -> dict[str, int]:
