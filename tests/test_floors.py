@@ -17,17 +17,18 @@ HOUSE = ROOT / "src" / "dicomgate"
 FLOORS = {
     "contract": 0, "errors": 0, "kit": 0, "events": 0,
     "wire": 1, "auth": 1, "state": 1,
-    "protection": 2, "rights": 2, "credentials": 2, "association": 2,
+    "protection": 2, "rights": 2, "sessions": 2, "credentials": 2, "association": 2,
     "net": 3,
     "config": 4, "run": 4, "scu": 4,
-    "cli": 5,
-    "testing": 6, "demo": 6,
+    "admin": 5,
+    "cli": 6,
+    "testing": 7, "demo": 7,
 }  # fmt: skip
 WINGS = {"wire", "auth", "state"}
 IN_THE_LOOP = {"connecting", "fetch", "host", "line", "race", "refreshed", "threads", "verified", "watched"}
 MAY_IMPORT: dict[str, Callable[[tuple[str, ...]], bool]] = {
     "asyncio": lambda module: (
-        module[0] in ("auth", "state", "protection")
+        module[0] in ("auth", "state", "protection", "sessions")
         or (module[0] == "kit" and module[-1] in IN_THE_LOOP)
         or FLOORS[module[0]] >= 3
     ),

@@ -7,6 +7,7 @@ Modules:
 
     contract      The contract between the gateway and an authenticator
     errors        The exceptions that the gateway raises on purpose, grouped by whose fault they are
+    admin/        The running gateway as its operators see it, and what they may do to it
     association/  One association's whole life, without sockets
     auth/         From an Attempt to a decision. No PDU is known here, and no socket
     cli/          The command line: the commands of `dicomgate`, and those that plugins add
@@ -20,6 +21,7 @@ Modules:
     rights/       Who may do what, after the login: rules, rights, and what they mean for contexts and commands
     run/          From a configuration to a running gateway, or to a login service inside another program
     scu/          A small DICOM client: it logs in, echoes and stores, for the commands and the tests
+    sessions/     The associations under way: whose they are, how many a user may have, and their end by an operator
     state/        The stores of what gateways share: one file of one machine, or one Redis for several machines
     testing/      The kit for authors of authenticators
     wire/         The wire: bytes <-> values, for the two messages that the gateway understands

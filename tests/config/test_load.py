@@ -123,7 +123,7 @@ ONE_MISTAKE = {
     # -- names of keys
     "an unknown table": (
         "[gatway]\n" + GOOD,
-        "1: gatway: unknown table, did you mean 'gateway'?; known are: gateway, state, throttle, listener,",
+        "1: gatway: unknown table, did you mean 'gateway'?; known are: gateway, state, throttle, limits, control,",
     ),
     "several unknown tables": (
         GOOD + "[[listner]]\n",

@@ -11,8 +11,8 @@ from pydantic.fields import FieldInfo
 
 from dicomgate import ConfigError
 from dicomgate.auth.table import AuthenticatorTable, PluginTable
+from dicomgate.config import fields, schema
 from dicomgate.config import load as config
-from dicomgate.config import schema
 from dicomgate.credentials.table import CredentialTable
 from dicomgate.kit.durations import parse_duration
 from dicomgate.rights.table import RuleTable
@@ -66,7 +66,7 @@ def test_every_key_and_its_default_is_documented(heading: str) -> None:
 
 def test_every_table_has_its_heading() -> None:
     found = {annotation for annotation in vars(schema).values() if isinstance(annotation, type)}
-    models = {table for table in found if issubclass(table, BaseModel)} - {BaseModel, PluginTable, schema._Table}
+    models = {table for table in found if issubclass(table, BaseModel)} - {BaseModel, PluginTable, fields.Table}
     assert {*TABLES.values(), schema.Tables, schema.EmbeddedTables} == models
 
 

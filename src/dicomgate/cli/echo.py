@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import TypeAdapter
 
-from ..config.schema import Address
+from ..config.fields import Address
 from ..contract import Identity
 from ..errors import ConfigError, DoesNotFit, NegativeAnswer, StartError
 from ..kit.durations import parse_duration

@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from ..config.schema import AeTitle
+from ..config.fields import AeTitle
 from ..contract import Identity, IdentityType
 from ..errors import ConfigError
 from ..kit.text import without_mark

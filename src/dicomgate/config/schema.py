@@ -5,74 +5,24 @@ Unknown keys are errors. docs/configuration.md explains every key; a test compar
 
 from __future__ import annotations
 
-import codecs
-import re
 import socket
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    Strict,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from ..association.route import PositiveResponse
 from ..auth.table import AuthenticatorTable, Name
 from ..credentials.table import CredentialTable
-from ..kit.addresses import parse_address
 from ..kit.durations import Deadline, Duration
-from ..kit.text import ae_title
 from ..rights.table import RuleTable, Texts
-
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
-
-
-def _encoding(value: str) -> str:
-    try:
-        "a".encode(value)  # codecs.lookup also finds codecs that are no text encodings: hex, rot13
-    except LookupError:
-        raise ValueError(f"{value!r} is not the name of a text encoding") from None
-    return codecs.lookup(value).name
+from .fields import SEVERAL, Address, Addresses, AeTitle, Encoding, FilePath, Fingerprint, Keepalive, Table
+from .operation import AdminTable, AdminTls, ControlTable, LimitsTable
 
 
-def _fingerprint(value: str) -> str:
-    plain = value.replace(":", "").lower()
-    if _FINGERPRINT.fullmatch(plain) is None:
-        raise ValueError("a pin is the SHA-256 of the certificate: 64 hexadecimal digits, colons allowed")
-    return plain
-
-
-def _keepalive(value: timedelta) -> timedelta:
-    if value and not timedelta(seconds=1) <= value <= timedelta(hours=9):  # the kernel takes up to 32767 s
-        raise ValueError('must be "1s" to "9h", or "0s" for none')
-    return value
-
-
-def _several(value: object) -> object:
-    if isinstance(value, dict):
-        raise ValueError("there can be several of these tables: write the name in double brackets, [[like_this]]")  # noqa: TRY004
-    return value
-
-
-FilePath = Annotated[Path, Strict(False)]  # from text
-Address = Annotated[tuple[str, int], BeforeValidator(parse_address)]
-AeTitle = Annotated[str, AfterValidator(ae_title)]
-
-
-class _Table(BaseModel):
-    # strict: "yes" and 1 are not true, and true is no number
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
-
-
-class GatewayTable(_Table):
+class GatewayTable(Table):
     """`[gateway]`: settings for all associations."""
 
     node: str = Field(default_factory=socket.gethostname)
@@ -85,11 +35,11 @@ class GatewayTable(_Table):
     max_request_bytes: int = Field(default=262_144, ge=1024, le=4_194_304)
     artim: Deadline = timedelta(seconds=30)
     idle_timeout: Deadline = timedelta(minutes=30)
-    keepalive: Annotated[Duration, AfterValidator(_keepalive)] = timedelta(seconds=60)
+    keepalive: Keepalive = timedelta(seconds=60)
     drain_timeout: Duration = timedelta(seconds=30)
 
 
-class ListenerTls(_Table):
+class ListenerTls(Table):
     """`tls` of a listener."""
 
     certificate: FilePath
@@ -98,31 +48,31 @@ class ListenerTls(_Table):
     client_certificate: Literal["required", "optional"] = "required"
 
 
-class ListenerTable(_Table):
+class ListenerTable(Table):
     """`[[listener]]`: an address that clients connect to."""
 
     name: Name
-    bind: Annotated[list[Address], BeforeValidator(lambda value: value if isinstance(value, list) else [value])]
+    bind: Addresses
     identity: Literal["required", "optional"] = "required"
     cleartext_passcodes: bool = False
-    fallback_encoding: Annotated[str, AfterValidator(_encoding)] | None = None
+    fallback_encoding: Encoding | None = None
     end_with_credential: bool = True
     authenticators: Annotated[list[str], Field(min_length=1)] | None = None
     rules: Literal["enforce", "report"] | None = None
     tls: ListenerTls | None = None
 
 
-class UpstreamTls(_Table):
+class UpstreamTls(Table):
     """`tls` of an upstream."""
 
     ca: FilePath | None = None
     server_name: str | None = None
-    pin: Annotated[str, AfterValidator(_fingerprint)] | None = None
+    pin: Fingerprint | None = None
     certificate: FilePath | None = None
     key: FilePath | None = None
 
 
-class PresentTable(_Table):
+class PresentTable(Table):
     """`[[upstream.present]]`: as whom the upstream sees some of those who go to it."""
 
     authenticators: Texts | None = None
@@ -133,7 +83,7 @@ class PresentTable(_Table):
     called_ae_title: AeTitle | None = None
 
 
-class UpstreamTable(_Table):
+class UpstreamTable(Table):
     """`[[upstream]]`: a PACS, or devices each of which has an address of its own."""
 
     name: Name
@@ -145,7 +95,7 @@ class UpstreamTable(_Table):
     positive_response: PositiveResponse = "asked"
     calling_ae_title: AeTitle | None = None
     called_ae_title: AeTitle | None = None
-    present: Annotated[list[PresentTable], BeforeValidator(_several)] = Field(default=[])
+    present: Annotated[list[PresentTable], SEVERAL] = Field(default=[])
     timeout: Deadline = timedelta(seconds=10)
     tls: UpstreamTls | None = None
 
@@ -164,14 +114,14 @@ class UpstreamTable(_Table):
         return dict.fromkeys(self.called_ae_titles or (), self.address)
 
 
-class StateTable(_Table):
+class StateTable(Table):
     """`[state]`: where gateways keep the state that they share."""
 
     path: FilePath = Path("dicomgate-state.sqlite")
     url: str | None = Field(default=None, repr=False)  # it may contain a passcode
 
 
-class ThrottleTable(_Table):
+class ThrottleTable(Table):
     """`[throttle]`: limits on failed login attempts."""
 
     enabled: bool = True
@@ -186,30 +136,36 @@ class ThrottleTable(_Table):
     domains: list[Annotated[str, Field(min_length=1, max_length=255)]] = Field(default=[])
 
 
-class Tables(_Table):
+class Tables(Table):
     """The whole file."""
 
     gateway: GatewayTable = Field(default_factory=GatewayTable)
     state: StateTable = Field(default_factory=StateTable)
     throttle: ThrottleTable = Field(default_factory=ThrottleTable)
-    listener: Annotated[list[ListenerTable], BeforeValidator(_several)] = Field(min_length=1)
-    upstream: Annotated[list[UpstreamTable], BeforeValidator(_several)] = Field(min_length=1)
-    authenticator: Annotated[list[AuthenticatorTable], BeforeValidator(_several)] = Field(min_length=1)
-    credential: Annotated[list[CredentialTable], BeforeValidator(_several)] = Field(default_factory=list)
-    rule: Annotated[list[RuleTable], BeforeValidator(_several)] = Field(default_factory=list)
+    limits: LimitsTable = Field(default_factory=LimitsTable)
+    control: ControlTable | None = None
+    admin: AdminTable | None = None
+    listener: Annotated[list[ListenerTable], SEVERAL] = Field(min_length=1)
+    upstream: Annotated[list[UpstreamTable], SEVERAL] = Field(min_length=1)
+    authenticator: Annotated[list[AuthenticatorTable], SEVERAL] = Field(min_length=1)
+    credential: Annotated[list[CredentialTable], SEVERAL] = Field(default_factory=list)
+    rule: Annotated[list[RuleTable], SEVERAL] = Field(default_factory=list)
 
 
 class EmbeddedTables(Tables):
     """The file of a program that embeds dicomgate: like a gateway's, but it may lack listeners and upstreams."""
 
-    listener: Annotated[list[ListenerTable], BeforeValidator(_several)] = Field(default_factory=list)
-    upstream: Annotated[list[UpstreamTable], BeforeValidator(_several)] = Field(default_factory=list)
+    listener: Annotated[list[ListenerTable], SEVERAL] = Field(default_factory=list)
+    upstream: Annotated[list[UpstreamTable], SEVERAL] = Field(default_factory=list)
 
 
 _TABLES: dict[str, type[BaseModel]] = {
     "gateway": GatewayTable,
     "state": StateTable,
     "throttle": ThrottleTable,
+    "limits": LimitsTable,
+    "control": ControlTable,
+    "admin": AdminTable,
     "listener": ListenerTable,
     "upstream": UpstreamTable,
     "authenticator": AuthenticatorTable,
@@ -217,6 +173,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "rule": RuleTable,
 }
 _INNER_TABLES: dict[tuple[str, ...], type[BaseModel]] = {
+    ("admin", "tls"): AdminTls,
     ("listener", "tls"): ListenerTls,
     ("upstream", "tls"): UpstreamTls,
     ("upstream", "present"): PresentTable,

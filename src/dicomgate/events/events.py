@@ -40,6 +40,8 @@ class Cause(Enum):
     EXPIRED = "the credential expired"
     IDLE = "idle for too long"
     TIMEOUT = "a deadline passed"
+    KICKED = "ended by the operator"
+    DISABLED = "the user was disabled"
     DRAINED = "the gateway is shutting down"
     DEFECT = "a defect of the gateway"
 
@@ -69,6 +71,8 @@ class ReasonClass(Enum):
     NOT_GRANTED = "not_granted"
     CREDENTIAL_UNAVAILABLE = "credential_unavailable"
     UPSTREAM_UNVERIFIED = "upstream_unverified"
+    USER_LIMIT = "user_limit"
+    KICKED = "kicked"
 
 
 class Facts(NamedTuple):
@@ -191,6 +195,22 @@ class Lost:
     since: datetime
     until: datetime
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operated:
+    """An operator did something to the running gateway, or tried to.
+
+    `action` is a word such as "kick" or "reload", `target` what it was done to, "" for the gateway. `by` is who did
+    it: `uid 1000 (alice)` at the control socket, `staff/alice` at the page. `problem` is why it was not done, else "".
+    """
+
+    time: datetime
+    action: str
+    target: str
+    by: str
+    reason: str = ""
+    problem: str = ""
 
 
 Event: TypeAlias = Opened | Decided | Refused | Established | Denied | Closed

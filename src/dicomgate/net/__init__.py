@@ -16,9 +16,9 @@ Modules:
     lingering      The last seconds of a connection: what is unsent goes out, and what still comes is discarded
     listener       Accept connections; when the system runs out of file descriptors, pause and go on
     loop           asyncio's event loop, with callbacks for sockets that cost less than half
+    negotiation    One association until it is established or refused: carries out the effects of its `Handshake`
     relay          One established association on its sockets: carries out the effects of an `Association`
     server_state   What all associations share, and how the listener of each one is configured
-    session        One association until it is established or refused: carries out the effects of its `Handshake`
     tally          Connections that have no records of their own: one line of the log tells how many there were
     tls            The errors of TLS on both sides, and those of connections in words. The stream is in `tls_stream`
     tls_blocking   A TLS stream that waits, with the methods of a socket: for a client without an event loop

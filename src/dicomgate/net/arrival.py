@@ -68,7 +68,7 @@ def _start(
     every_address = bound[0] in ("0.0.0.0", "::")
     local_address = raw.getsockname()[:2] if every_address else bound
     # PS3.8 9.1.4: ARTIM starts with the transport connection, whatever its client does then. TLS has no other.
-    artim = lifetime.server.deadlines.after(lifetime.listener.policy.artim, lifetime.stop)
+    artim = lifetime.server.deadlines.after(lifetime.listener.policy.artim, partial(lifetime.end, Cause.TIMEOUT, ""))
     arrived = Arrived(connection, Peer(*address), local_address, artim)
     lifetime.opened()
     if tls is None:
@@ -81,6 +81,7 @@ class _Securing:
     """A client in its TLS handshake, which begins once its first byte is there, and is one of TLS."""
 
     __slots__ = ("_arrived", "_begin", "_handshake", "_lifetime", "_raw", "_tls")
+    traffic = None
 
     def __init__(self, lifetime: Lifetime, tls: TlsContext, raw: socket.socket, arrived: Arrived, begin: Begin) -> None:
         self._lifetime = lifetime

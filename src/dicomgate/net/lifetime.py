@@ -3,7 +3,7 @@
 Rule: it has one Opened record, and one Closed record, which has the first cause that was named. Both are written only
 once there is something to tell: a health check, which connects and closes, is counted.
 
-Three stages take it over from each other: the TLS handshake (arrival), the DICOM handshake (session), the relay.
+Three stages take it over from each other: the TLS handshake (arrival), the DICOM handshake (negotiation), the relay.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import ParamSpec, Protocol
 
-from ..events.events import Cause, Closed, Denied, Event, Facts, Opened
+from ..events.events import Cause, Closed, Decided, Denied, Event, Facts, Opened
 from ..rights.operations import Denial, Operations
+from ..sessions.register import Traffic
 from .capacity import Slot
 from .direction import Direction
 from .server_state import ListenerSnapshot, ServerState
@@ -29,8 +30,12 @@ _P = ParamSpec("_P")
 class Stage(Protocol):
     """The stage that an association is in."""
 
+    @property
+    def traffic(self) -> Traffic | None:
+        """What it has relayed so far; None before it is established."""
+
     def abort(self, cause: Cause, detail: str) -> None:
-        """End the association from outside: at a shutdown, at its expiry, or because of a defect."""
+        """End the association from outside: by an operator, at a shutdown, at its expiry, or because of a defect."""
 
 
 class Lifetime:
@@ -40,8 +45,8 @@ class Lifetime:
     `facts` are what is known of it, by the records that it has. `operations` judge and count its messages, if any do.
     """
 
-    __slots__ = ("_expiry", "_open", "_opened", "_slot", "began", "facts", "id", "listener", "operations", "over",
-                 "server", "stage")  # fmt: skip
+    __slots__ = ("_expiry", "_heard", "_open", "_slot", "began", "ends", "facts", "groups", "id", "listener",
+                 "operations", "over", "server", "since", "stage")  # fmt: skip
 
     def __init__(self, server: ServerState, listener: ListenerSnapshot, slot: Slot, address: tuple[str, int]) -> None:
         """`address` is the client's."""
@@ -56,21 +61,26 @@ class Lifetime:
         self._open = 0
         self._expiry: asyncio.TimerHandle | None = None
         self.facts = Facts(self.id, listener.policy.listener, *address)
-        self._opened: datetime | None = datetime.now(UTC)  # None once that is told
+        self.groups: tuple[str, ...] = ()
+        self.since = datetime.now(UTC)
+        self.ends: datetime | None = None
+        self._heard = False  # then Opened is told
         _connections.debug("%s: connected: %s port %d, listener %s", self.id, *address, listener.policy.listener)
-        server.associations.add(self)
+        server.register.enter(self)
         listener.acquire()
 
     def heard(self) -> None:
         """Its client has sent something: from now on it has records."""
-        if self._opened is not None:
-            opened, self._opened = self._opened, None
-            self.server.tell(Opened(self.facts, opened))
+        if not self._heard:
+            self._heard = True
+            self.server.tell(Opened(self.facts, self.since))
 
     def tell(self, event: Event) -> None:
         """Write a record, after the Opened record."""
         self.heard()
         self.facts = event.facts
+        if isinstance(event, Decided):
+            self.groups = event.groups
         self.server.tell(event)
 
     @property
@@ -78,9 +88,14 @@ class Lifetime:
         """The limit that this association is over: it is only answered. "" if it is within all limits."""
         return self._slot.over_limit
 
-    def stop(self) -> None:
-        """End it now, because the gateway shuts down; a peer that speaks DICOM gets an A-ABORT."""
-        self.stage.abort(Cause.DRAINED, "")
+    def end(self, cause: Cause, detail: str) -> None:
+        """End it now; a peer that speaks DICOM gets an A-ABORT."""
+        self.stage.abort(cause, detail)
+
+    @property
+    def traffic(self) -> Traffic | None:
+        """What it has relayed so far; None before it is established."""
+        return self.stage.traffic
 
     def guard(self, act: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs) -> None:
         """Run a callback of this association. A defect in it ends this association and no other."""
@@ -111,6 +126,7 @@ class Lifetime:
 
     def expire_at(self, ends: datetime) -> None:
         """End it with the credential that it was admitted for, at `ends` (aware)."""
+        self.ends = ends
         left = (ends - datetime.now(UTC)).total_seconds()
         if self.over:
             return
@@ -145,7 +161,7 @@ class Lifetime:
         self.stage = _OVER  # the stage refers to this: what is over needs no garbage collector
         if self._expiry is not None:
             self._expiry.cancel()
-        if cause is Cause.NOTHING_SENT and self._opened is not None:
+        if cause is Cause.NOTHING_SENT and not self._heard:
             self.server.count_silent(self.facts.address)
             return
         seconds = self.server.loop.time() - self.began
@@ -157,12 +173,14 @@ class Lifetime:
 
     def _forget_if_gone(self) -> None:
         if self.over and not self._open:
-            self.server.associations.discard(self)
+            self.server.register.leave(self)
             self._slot.release()
 
 
 class _Over:
     """The stage of an association that has its Closed record."""
+
+    traffic = None
 
     def abort(self, cause: Cause, detail: str) -> None:
         """Nothing is left to end."""

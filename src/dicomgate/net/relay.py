@@ -20,6 +20,7 @@ from ..association.established import LINGER, Association
 from ..association.pdv_stream import PdvStream
 from ..association.waiting import awaits_answer, may_go_on
 from ..events.events import Cause
+from ..sessions.register import Traffic
 from .connection import SMALL, Connection
 from .deadlines import Deadline, Deadlines
 from .direction import FEW, Direction
@@ -82,6 +83,13 @@ class Relay:
         if early:
             self._buffer[: len(early)] = early
             self._forward(self.directions[1], len(early))
+
+    @property
+    def traffic(self) -> Traffic:
+        """What was relayed so far."""
+        client, upstream = self.directions
+        idle = self._loop.time() - self._active
+        return Traffic(client.bytes, upstream.bytes, client.pdvs.pdus, upstream.pdvs.pdus, idle)
 
     def abort(self, cause: Cause, detail: str = "") -> None:
         """End the association from here: an A-ABORT to each side that can read one."""

@@ -6,7 +6,6 @@ import asyncio
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from ..association.admission import Policy
 from ..auth.chain import Chain
@@ -14,6 +13,7 @@ from ..credentials.link import CredentialLink
 from ..events.events import Event, Sink
 from ..events.writer import Done
 from ..protection.guard import Guard
+from ..sessions.register import Register
 from .capacity import Capacity
 from .deadlines import Deadlines
 from .dial import Upstream
@@ -34,13 +34,6 @@ def _random_ids() -> Iterator[str]:
         digits = secrets.token_hex(_ID_DIGITS // 2 * _IDS_AT_ONCE)
         for start in range(0, len(digits), _ID_DIGITS):
             yield digits[start : start + _ID_DIGITS]
-
-
-class Association(Protocol):
-    """An association under way, which can be ended from outside."""
-
-    def stop(self) -> None:
-        """End it now, because the gateway shuts down."""
 
 
 @dataclass(slots=True)
@@ -64,7 +57,7 @@ class ServerState:
     capacity: Capacity
     guard: Guard
     buffer: bytearray = field(default_factory=lambda: bytearray(RECEIVE_SIZE))
-    associations: set[Association] = field(default_factory=set)
+    register: Register = field(default_factory=Register)
     ids: Iterator[str] = field(default_factory=_random_ids)
     view: memoryview = field(init=False)
     turns: Turns = field(init=False)

@@ -6,6 +6,7 @@ Modules:
     doubts       What is allowed, but probably not meant: warnings of `dicomgate check`, and of the log at the start
     embedding    Verify logins as the gateway does, inside another program that opens its own port
     generation   Everything that one reading of the configuration names, ready for use
+    history      What has become of a running gateway: when it started, its reloads, and whether it is draining
     limits       What rules leave of an association in another program: what it may negotiate, and what it may serve
     links        The `[[authenticator]]` and `[[credential]]` tables -> what the gateway asks
     policies     What is required of associations: by a listener's table, or by a program that has no listener

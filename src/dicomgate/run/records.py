@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 
 from ..events.audit import Audit
-from ..events.events import Event
+from ..events.events import Event, Sink
 from ..events.log import write_log
 from ..events.writer import Done
 
@@ -16,14 +16,18 @@ _NO_LOGIN = "no login without its audit record (audit_required): "
 
 
 class Records:
-    """Log and audit. Another `audit` counts from the next record on; None writes none."""
+    """Log and audit. Another `audit` counts from the next record on; None writes none.
+
+    `watchers` are called with each event, too: in the event loop, so that they must be quick, and may not raise.
+    """
 
     def __init__(self, audit: Audit | None) -> None:
         self.audit = audit
+        self.watchers: list[Sink] = []
 
     def tell(self, event: Event) -> None:
         """Log the event and write its record, without waiting for that."""
-        write_log(event)
+        self._show(event)
         if self.audit is not None:
             self.audit(event)
 
@@ -40,8 +44,13 @@ class Records:
         why = "there is no audit" if self.audit is None else self.audit.trouble
         return f"{_NO_LOGIN}{why}" if why else ""
 
-    def _begin(self, event: Event) -> asyncio.Future[str]:
+    def _show(self, event: Event) -> None:
         write_log(event)
+        for watch in self.watchers:
+            watch(event)
+
+    def _begin(self, event: Event) -> asyncio.Future[str]:
+        self._show(event)
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[str] = loop.create_future()
         timer = loop.call_later(_TIMEOUT, _resolve, answer, f"not written within {_TIMEOUT:g} s")

@@ -10,23 +10,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from ..association.established import LINGER
 from ..config.schema import GatewayTable
 from ..errors import DicomgateError, place
-from ..events.audit import Audit
+from ..events.events import Cause
 from ..kit.addresses import show_address
 from ..net.arrival import arrive
 from ..net.capacity import Capacity, Limits
 from ..net.descriptors import affordable
 from ..net.keepalive import keep_alive
 from ..net.listener import Address, Listener
+from ..net.negotiation import Negotiation
 from ..net.server_state import ListenerSnapshot, ServerState
-from ..net.session import Session
 from ..net.tally import dropped, silent
+from ..sessions.register import Register
 from .generation import Generation, prepare
+from .history import History
 from .policies import rules_in_words
 from .records import Records
 
@@ -37,7 +40,8 @@ _POLL = 0.02  # seconds
 class Server:
     """A running gateway, made by `start`. `reload` it as often as you like; then `drain` or `stop` it.
 
-    `bound` has the address that each listener got, by the address in the configuration, whose port may be 0.
+    `bound` has the address that each listener got, by the address in the configuration, whose port may be 0. `history`
+    tells of its start and its reloads. `register` has the associations that are under way, `records` are told of each.
     """
 
     def __init__(self, path: Path, loop: asyncio.AbstractEventLoop, generation: Generation) -> None:
@@ -48,8 +52,9 @@ class Server:
         self._listeners: dict[Address, Listener] = {}
         self._retiring: set[asyncio.Task[None]] = set()
         capacity = Capacity(_limits(self._gateway), dropped(loop).count)
-        self._records = Records(generation.audit)
-        told = self._records.tell, self._records.keep, self._records.trouble
+        self.history = History(datetime.now(UTC))
+        self.records = Records(generation.audit)
+        told = self.records.tell, self.records.keep, self.records.trouble
         self._state = ServerState(loop, *told, silent(loop).count, capacity, generation.protection.guard)
         self._adopt(generation)
 
@@ -59,34 +64,48 @@ class Server:
         return cls(path, asyncio.get_running_loop(), await prepare(path, None))
 
     @property
-    def audit(self) -> Audit:
-        """The audit that is written now."""
-        return self._generation.audit
+    def generation(self) -> Generation:
+        """What new associations use now."""
+        return self._generation
+
+    @property
+    def capacity(self) -> Capacity:
+        """The slots that are given out, and their limits."""
+        return self._state.capacity
+
+    @property
+    def register(self) -> Register:
+        """The associations that are under way."""
+        return self._state.register
 
     @property
     def associations(self) -> int:
         """How many associations are under way."""
-        return len(self._state.associations)
+        return len(self.register)
 
-    async def reload(self) -> bool:
-        """Read the configuration again. False if it cannot be used: nothing changes, and the log says why."""
+    async def reload(self) -> tuple[str, ...]:
+        """Read the configuration again: (), or why it cannot be used. Then nothing changes, and the log says why."""
         running = self._generation
         try:
             new = await prepare(self._path, running)
         except DicomgateError as error:
-            for line in str(error).splitlines():
+            problems = tuple(str(error).splitlines())
+            for line in problems:
                 _log.error("reload: %s", line)
             _log.error("reload: the configuration is as it was before")
-            return False
+            self.history.failed(datetime.now(UTC), problems)
+            return problems
         self._retire(running, new)
         self._adopt(new)
         for listener in sorted(_enforcing(running) - _enforcing(new)):
             _log.warning("reload: listener %s: its rules refuse nothing any more", listener)
         _log.info("reload: new associations use the configuration as it is now")
-        return True
+        self.history.reloaded(datetime.now(UTC))
+        return ()
 
     async def drain(self) -> None:
         """Stop listening, let associations finish up to the deadline, then stop."""
+        self.history.draining = True
         self._close_listeners()
         deadline = self._gateway.drain_timeout.total_seconds()
         if self.associations:
@@ -99,8 +118,8 @@ class Server:
         self._close_listeners()
         if self.associations:
             _log.warning("aborting %d associations", self.associations)
-        for association in list(self._state.associations):
-            association.stop()
+        for session in self.register:
+            session.end(Cause.DRAINED, "")
         await self._wait_for_associations(LINGER + 1)
         self._retire(self._generation, None)
         done, hanging = await asyncio.wait(self._retiring, timeout=LINGER + 1)
@@ -124,7 +143,7 @@ class Server:
     def _adopt(self, generation: Generation) -> None:
         """New associations use this generation."""
         self._generation = generation
-        self._records.audit = generation.audit
+        self.records.audit = generation.audit
         for address in [address for address in self._listeners if address not in generation.sockets]:
             self._listeners.pop(address).close()
             del self.bound[address]
@@ -148,7 +167,7 @@ class Server:
             connection.close()
             return
         listener = self._generation.assembly.listeners[bound]
-        arrive(self._state, listener, connection, address, self.bound[bound], slot, Session)
+        arrive(self._state, listener, connection, address, self.bound[bound], slot, Negotiation)
 
     def _close_listeners(self) -> None:
         for listener in self._listeners.values():

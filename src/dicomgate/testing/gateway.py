@@ -100,7 +100,7 @@ class Gateway:
 
     def audit(self) -> list[dict[str, Any]]:
         """The audit records so far."""
-        self._running.server.audit.flush()
+        self._running.server.generation.audit.flush()
         whole, _, _ = self._audit.read_text("ascii").rpartition("\n")
         return [json.loads(line) for line in whole.splitlines()]
 

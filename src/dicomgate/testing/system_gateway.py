@@ -23,8 +23,8 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from ..net.lifetime import Lifetime
+from ..net.negotiation import Negotiation
 from ..net.relay import Relay
-from ..net.session import Session
 from ..run.server import Server
 from .evidence import Evidence
 from .gateway import NOTHING, Table, as_toml
@@ -113,7 +113,7 @@ class Gateway:
 
     def reload(self) -> bool:
         """Read the configuration file again; False if it was not taken."""
-        taken = self._running.call(self.server.reload())
+        taken = not self._running.call(self.server.reload())
         self._remember_ports()
         return taken
 
@@ -125,7 +125,7 @@ class Gateway:
     @property
     def events(self) -> list[dict[str, Any]]:
         """The audit so far."""
-        self.server.audit.flush()
+        self.server.generation.audit.flush()
         with suppress(FileNotFoundError):
             whole, _, _ = (self.folder / "audit.jsonl").read_text("ascii").rpartition("\n")
             return [json.loads(line) for line in whole.splitlines()]
@@ -167,7 +167,7 @@ class Gateway:
         # A peer in another thread may be a moment late.
         wait_until(lambda: not _open_sockets(self._own_ports, self._upstream_ports), "the last sockets closing")
         gc.collect()  # asyncio reports an exception that nothing retrieved when the task is collected
-        assert not [thing for thing in gc.get_objects() if isinstance(thing, Session | Relay | Lifetime)]
+        assert not [thing for thing in gc.get_objects() if isinstance(thing, Negotiation | Relay | Lifetime)]
         lines = [line for line in self.log().splitlines() if self.expected_defect not in line]
         assert not [line for line in lines if any(defect in line for defect in _DEFECTS)]
         self._evidence.keep(self.folder / "audit.jsonl")

@@ -23,8 +23,8 @@ from dicomgate.net.arrival import arrive
 from dicomgate.net.capacity import Capacity, Limits
 from dicomgate.net.lifetime import Lifetime
 from dicomgate.net.listener import Address, Listener, listen
+from dicomgate.net.negotiation import Negotiation
 from dicomgate.net.server_state import ListenerSnapshot, ServerState
-from dicomgate.net.session import Session
 from dicomgate.net.tls import TlsContext
 from dicomgate.net.tls_stream import TlsStream
 from dicomgate.protection.guard import Guard
@@ -61,20 +61,20 @@ class Server:
     def _accept(self, connection: socket.socket, address: Address) -> None:
         slot = self.capacity.acquire(address[0])
         assert slot is not None
-        arrive(self.state, self.snapshot, connection, address, self.address, slot, Session)
+        arrive(self.state, self.snapshot, connection, address, self.address, slot, Negotiation)
 
     async def association(self) -> Lifetime:
         """The one that is under way, once it is."""
-        while not self.state.associations:
+        while not self.state.register:
             await asyncio.sleep(0.001)
-        (association,) = self.state.associations
+        (association,) = self.state.register
         assert isinstance(association, Lifetime)
         return association
 
     async def ended(self) -> list[Event]:
         """The events so far, once no association is left; everything that they held is given back."""
         async with asyncio.timeout(10):
-            while self.state.associations or not (self.events or self.silent):
+            while self.state.register or not (self.events or self.silent):
                 await asyncio.sleep(0.001)
         assert self.users == 0
         assert self.capacity._sources == {}
@@ -201,7 +201,7 @@ async def test_authenticators_are_told_the_address_that_a_client_has_reached(
     reached = "::1" if host == "::" else "127.0.0.1"
     with socket.create_connection((reached, server.address[1])):
         association = await server.association()
-        assert isinstance(association.stage, Session)
+        assert isinstance(association.stage, Negotiation)
         assert association.stage._handshake._arrived_at == (reached, server.address[1])
     await server.ended()
 
@@ -249,8 +249,8 @@ async def test_a_stop_aborts_a_client_that_speaks_dicom(
     server = start(tls if secured else None)
     answer = asyncio.ensure_future(talk(server))
     association = await server.association()
-    association.stop()
-    association.stop()  # idempotent
+    association.end(Cause.DRAINED, "")
+    association.end(Cause.DRAINED, "")  # idempotent
     assert await answer == (b"" if secured else ABORT)
     told = closed(await server.ended())
     assert (told.cause, told.detail) == (Cause.DRAINED, "")

@@ -32,10 +32,11 @@ _TakeData: TypeAlias = Callable[[bytes], do.Effects]
 _TakeEnd: TypeAlias = Callable[[str], do.Effects]
 
 
-class Session:
+class Negotiation:
     """The stage of an association from the arrival of its client to its end, or to the relay."""
 
     __slots__ = ("_client", "_dialled", "_handshake", "_lifetime", "_pending", "_timer", "_upstream")
+    traffic = None
 
     def __init__(self, lifetime: Lifetime, arrived: Arrived) -> None:
         policy = lifetime.listener.policy
