@@ -27,7 +27,7 @@ from dicomgate.association.transitions import (
     input_of,
 )
 from dicomgate.auth.chain import Verdict
-from dicomgate.events.events import Cause, Decided, Established, Outcome, Refused
+from dicomgate.events.events import Cause, Decided, Established, Outcome, ReasonClass, Refused
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
 from dicomgate.wire.presentation import AnsweredContext, ProposedContext
 from dicomgate.wire.reject_abort import Abort, AssociateReject
@@ -360,6 +360,24 @@ def test_the_gateway_stops_at_every_stage() -> None:
         effects = talk.stopped()
         assert to_client(effects) == Abort(2, 0).encode()
         assert effects[-1] == do.Close(Cause.DRAINED, "")
+
+
+# decision: D34
+def test_a_kick_at_every_stage() -> None:
+    kick = (Cause.KICKED, "uid 1000 (alice): a lost laptop")
+    recording = deciding(policy=replace(POLICY, audit_required=True))
+    recording.decided(YES)
+    for talk in (deciding(), recording, connecting(), awaiting()):
+        asked = talk.state is HandshakeState.ANSWER
+        effects = talk.kicked(*kick)
+        assert to_client(effects) == AssociateReject(1, 2, 1).encode()
+        assert to_upstream(effects) == (Abort(2, 0).encode() if asked else b"")
+        (refused,) = told(effects, Refused)
+        assert refused.reason_class is ReasonClass.KICKED
+        assert refused.reason == "ended by the operator: uid 1000 (alice): a lost laptop"
+        assert talk.decided(YES) == talk.recorded("") == talk.upstream_data(ANSWER.encode(REQUEST)) == []
+        assert talk.kicked(*kick)[-1] == do.Close(Cause.REFUSED, "")
+    assert handshake().kicked(*kick) == [do.ToClient(Abort(2, 0).encode()), do.Close(*kick)]
 
 
 # decision: D24

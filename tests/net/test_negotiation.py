@@ -242,18 +242,19 @@ async def test_artim_begins_with_the_connection_and_tls_gets_no_time_of_its_own(
     assert 1.99 <= told.seconds < 2.7  # it would be that long if ARTIM began after the 0.7 s
 
 
+@pytest.mark.parametrize("cause", [Cause.DRAINED, Cause.KICKED, Cause.DISABLED])
 @pytest.mark.parametrize("secured", [False, True])
-async def test_a_stop_aborts_a_client_that_speaks_dicom(
-    secured: bool, start: Callable[..., Server], tls: ssl.SSLContext
+async def test_a_stop_or_a_kick_aborts_a_client_that_speaks_dicom(
+    secured: bool, cause: Cause, start: Callable[..., Server], tls: ssl.SSLContext
 ) -> None:
     server = start(tls if secured else None)
     answer = asyncio.ensure_future(talk(server))
     association = await server.association()
-    association.end(Cause.DRAINED, "")
-    association.end(Cause.DRAINED, "")  # idempotent
+    association.end(cause, "by alice")
+    association.end(cause, "by alice")  # idempotent
     assert await answer == (b"" if secured else ABORT)
     told = closed(await server.ended())
-    assert (told.cause, told.detail) == (Cause.DRAINED, "")
+    assert (told.cause, told.detail) == (cause, "by alice" if secured or cause is not Cause.DRAINED else "")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from functools import partial
 
 from dicomgate import Accept, Identity, IdentityType, Pass, Peer, Presented, Reject, Unavailable
 from dicomgate.association import effects as do
@@ -16,7 +17,7 @@ from dicomgate.association.handshake import Handshake
 from dicomgate.association.route import Route, Shown
 from dicomgate.association.transitions import HandshakeState as State
 from dicomgate.auth.chain import Verdict
-from dicomgate.events.events import Established, Refused
+from dicomgate.events.events import Cause, Established, Refused
 from dicomgate.wire.associate import AssociateAccept, AssociateRequest
 from dicomgate.wire.presentation import AnsweredContext, ProposedContext
 from dicomgate.wire.reject_abort import Abort, AssociateReject
@@ -99,7 +100,8 @@ def step(chance: random.Random, talk: Handshake) -> tuple[str, do.Effects]:
             answer = chance.choice(PRESENTED)
             return "presented" if isinstance(answer, Presented) else "none", talk.presented(answer)
         case _:
-            return "late", talk.deadline() if chance.random() < 0.7 else talk.stopped()
+            ends = (talk.deadline, talk.deadline, talk.stopped, partial(talk.kicked, Cause.KICKED, "alice"))
+            return "late", chance.choice(ends)()
 
 
 def play(seed: int) -> str:

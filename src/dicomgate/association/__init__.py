@@ -4,6 +4,7 @@ Modules:
 
     accept_check     Check an A-ASSOCIATE-AC against the A-ASSOCIATE-RQ that it answers
     admission        Verdict and policy -> admit, with which response item; or refuse, with which codes
+    client_pdus      The PDUs that a client may send before its association is established
     effects          What the two machines ask of the code that owns the sockets: carry these out, in their order
     established      An established association from its hand-over to its end: inputs in, effects out, no sockets
     handshake        One association from its first byte to its hand-over: inputs in, effects out, no sockets

@@ -11,7 +11,7 @@ An input that comes too late for its state has no effects: it crossed something 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -23,20 +23,16 @@ from ..events.events import Cause, Facts, ReasonClass, Refused
 from ..rights.operations import Denial
 from ..wire import reject_abort as refusal
 from ..wire.associate import AssociateAccept, AssociateRequest
-from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
+from ..wire.pdu import PduType
 from ..wire.reject_abort import PduError, Refusal, decode_refusal
 from . import effects as do
 from .admission import Policy, Refuse, attempt_of, before_asking, facts_of, reason_class_of, routed
+from .client_pdus import IGNORED, ONLY_ABORT, client_reader
 from .route import Route
 from .stages import Admitted, Asked
 from .transitions import HANDSHAKE, HandshakeInput, HandshakeState, input_of
 from .upstream_answer import GIVEN_UP, read_answer, upstream_reader
 
-_LONGEST = 262_144
-_ONLY_ABORT = {PduType.ABORT: SHORT}
-_IGNORED: Mapping[PduType, tuple[int, int]] = {
-    kind: (0, _LONGEST) for kind in PduType if kind is not PduType.ASSOCIATE_RQ
-}
 _input = input_of(HANDSHAKE, HandshakeInput)
 _Data = TypeVar("_Data", Asked, Admitted)
 
@@ -68,9 +64,7 @@ class Handshake:
         self._arrived_at = arrived_at
         self._clock = clock
         self._denied = denied
-        # PS3.8 table 9-10, Sta2: an A-ABORT closes the connection (AA-2), any other PDU is answered by AA-1.
-        may_come = {PduType.ASSOCIATE_RQ: (SHORTEST_ASSOCIATE, policy.request_limit), PduType.ABORT: SHORT}
-        self._client = PduReader(may_come, out_of_turn=refusal.BY_USER)
+        self._client = client_reader(policy.request_limit)
         self._upstream = upstream_reader()
         self._in_step = True
         self._data: Asked | Admitted | None = None
@@ -176,14 +170,20 @@ class Handshake:
         if self.state is HandshakeState.PRESENTING:
             return self.presented(Unavailable(f"no answer within {self._known(Admitted).shown.answers_in:g} s"))
         missed = "connected" if self.state is HandshakeState.CONNECTION else "answered"
-        route = self._known(Admitted).route
-        why = f"{route.upstream}: not {missed} within {route.answer_timeout:g} s{so_far and ': '}{so_far}"
+        why = self._known(Admitted).route.late(missed, so_far)
         return self._refuse(refusal.CONGESTION, why, ReasonClass.UPSTREAM_DOWN)
 
     @_input
     def stopped(self) -> do.Effects:
         """The gateway is shutting down, and waits no longer."""
         return self._leave(Cause.DRAINED, "", do.ToClient(GIVEN_UP))
+
+    @_input
+    def kicked(self, cause: Cause, detail: str) -> do.Effects:
+        """An operator ends it, or its user was disabled: whoever waits for an answer is refused."""
+        if self._data is None:  # there is no request yet, or it has its answer
+            return self._leave(cause, detail, do.ToClient(GIVEN_UP))
+        return self._refuse(refusal.REFUSED_IDENTITY, f"{cause.value}: {detail}", ReasonClass.KICKED)
 
     def _known(self, kind: type[_Data]) -> _Data:
         """What is known in this state."""
@@ -196,7 +196,7 @@ class Handshake:
         request = AssociateRequest.parse(pdu, self._policy.fallback_encoding)
         attempt = attempt_of(self._facts.id, request, pdu, self._peer, self._policy, self._clock(), self._arrived_at)
         self._facts = facts_of(attempt)
-        self._client.expected, self._client.out_of_turn = _ONLY_ABORT, refusal.UNEXPECTED_PDU
+        self._client.expected, self._client.out_of_turn = ONLY_ABORT, refusal.UNEXPECTED_PDU
         # What came right after the request is judged before anyone is asked: it can only be an abort.
         if (after := self._client.next_pdu()) is not None:
             return self._leave(Cause.ABORTED_BY_CLIENT, str(decode_refusal(after[1])))
@@ -236,7 +236,7 @@ class Handshake:
         if self.state in (HandshakeState.CONNECTION, HandshakeState.ANSWER):
             effects.append(do.CloseUpstream())
         self.state, self._data = HandshakeState.CLOSING, None
-        self._client.expected = _IGNORED
+        self._client.expected = IGNORED
         told = Refused(self._facts, self._clock(), str(answer), why, kind)
         return [*effects, do.ToClient(answer.encode()), do.Emit(told), do.Timer(self._policy.artim)]
 

@@ -59,3 +59,7 @@ class Route:
     def shown_for(self, who: Who) -> Shown:
         """As whom the upstream sees this one."""
         return next((shown for rule, shown in self.present if not rule.miss(who)), self.shown)
+
+    def late(self, missed: str, so_far: str) -> str:
+        """Why the client is refused at the deadline; `so_far` is what has happened at the upstream's addresses."""
+        return f"{self.upstream}: not {missed} within {self.answer_timeout:g} s{so_far and ': '}{so_far}"

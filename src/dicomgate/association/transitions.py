@@ -48,6 +48,7 @@ class HandshakeInput(_Member):
     UPSTREAM_GONE = "the upstream closed or lost its connection"
     DEADLINE = "the time of the last `Timer` is over"
     STOPPED = "the gateway is shutting down"
+    KICKED = "an operator ends it, or its user was disabled"
 
 
 _State = TypeVar("_State", bound=Enum)
@@ -62,6 +63,7 @@ HANDSHAKE: Transitions[HandshakeState, HandshakeInput] = {
         _I.CLIENT_GONE: (_S.CLOSED,),
         _I.DEADLINE: (_S.CLOSED,),
         _I.STOPPED: (_S.CLOSED,),
+        _I.KICKED: (_S.CLOSED,),
     },
     _S.DECISION: {
         _I.CLIENT_DATA: (_S.DECISION, _S.CLOSING, _S.CLOSED),
@@ -69,6 +71,7 @@ HANDSHAKE: Transitions[HandshakeState, HandshakeInput] = {
         _I.DECIDED: (_S.RECORDING, _S.PRESENTING, _S.CONNECTION, _S.CLOSING),
         _I.DEADLINE: (_S.CLOSING,),
         _I.STOPPED: (_S.CLOSED,),
+        _I.KICKED: (_S.CLOSING,),
     },
     _S.RECORDING: {
         _I.CLIENT_DATA: (_S.RECORDING, _S.CLOSING, _S.CLOSED),
@@ -76,6 +79,7 @@ HANDSHAKE: Transitions[HandshakeState, HandshakeInput] = {
         _I.RECORDED: (_S.PRESENTING, _S.CONNECTION, _S.CLOSING),
         _I.DEADLINE: (_S.CLOSING,),
         _I.STOPPED: (_S.CLOSED,),
+        _I.KICKED: (_S.CLOSING,),
     },
     _S.PRESENTING: {
         _I.CLIENT_DATA: (_S.PRESENTING, _S.CLOSING, _S.CLOSED),
@@ -83,6 +87,7 @@ HANDSHAKE: Transitions[HandshakeState, HandshakeInput] = {
         _I.PRESENTED: (_S.CONNECTION, _S.CLOSING),
         _I.DEADLINE: (_S.CLOSING,),
         _I.STOPPED: (_S.CLOSED,),
+        _I.KICKED: (_S.CLOSING,),
     },
     _S.CONNECTION: {
         _I.CLIENT_DATA: (_S.CONNECTION, _S.CLOSING, _S.CLOSED),
@@ -91,6 +96,7 @@ HANDSHAKE: Transitions[HandshakeState, HandshakeInput] = {
         _I.UPSTREAM_FAILED: (_S.CLOSING,),
         _I.DEADLINE: (_S.CLOSING,),
         _I.STOPPED: (_S.CLOSED,),
+        _I.KICKED: (_S.CLOSING,),
     },
     _S.ANSWER: {
         _I.CLIENT_DATA: (_S.ANSWER, _S.CLOSING, _S.CLOSED),
@@ -99,6 +105,7 @@ HANDSHAKE: Transitions[HandshakeState, HandshakeInput] = {
         _I.UPSTREAM_GONE: (_S.CLOSING,),
         _I.DEADLINE: (_S.CLOSING,),
         _I.STOPPED: (_S.CLOSED,),
+        _I.KICKED: (_S.CLOSING,),
     },
     _S.RELAYING: {},
     _S.CLOSING: {
@@ -106,6 +113,7 @@ HANDSHAKE: Transitions[HandshakeState, HandshakeInput] = {
         _I.CLIENT_GONE: (_S.CLOSED,),
         _I.DEADLINE: (_S.CLOSED,),
         _I.STOPPED: (_S.CLOSED,),
+        _I.KICKED: (_S.CLOSED,),
     },
     _S.CLOSED: {},
 }

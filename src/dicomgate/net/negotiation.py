@@ -58,9 +58,11 @@ class Negotiation:
         self._watch(self._client, self._handshake.client_data, self._handshake.client_gone)
 
     def abort(self, cause: Cause, detail: str) -> None:
-        """End it. At a shutdown its peers get an A-ABORT; after a defect nothing is known of what they may be sent."""
+        """End it. Its peers are told; but after a defect nothing is known of what they may be sent."""
         if cause is Cause.DRAINED:
             self._input(self._handshake.stopped)
+        elif cause in (Cause.KICKED, Cause.DISABLED):
+            self._input(self._handshake.kicked, cause, detail)
         else:
             self._close(cause, detail)
 
