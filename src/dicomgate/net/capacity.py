@@ -26,6 +26,14 @@ class Limits:
         return ", ".join(f"{key} = {value}" for key, value in asdict(self).items())
 
 
+_WORDS = {
+    "max_unauthenticated_per_source": "too many unauthenticated connections from its source",
+    "max_associations_per_source": "too many associations from its source",
+    "max_unauthenticated": "too many unauthenticated connections",
+    "max_associations": "too many associations",
+}
+
+
 class _Counts:
     """The slots in use: in all, or of one source."""
 
@@ -43,40 +51,49 @@ class _Counts:
 class Capacity:
     """Gives out the slots. A change of `limits` counts from the next connection on.
 
-    `dropped` is called with the address of each connection that gets no slot, and the limit that it met.
+    `dropped` is called with the address of each connection that gets no slot, and the limit that it met. `turned_away`
+    counts them by the key of that limit.
     """
 
     def __init__(self, limits: Limits, dropped: Callable[[str, str], None]) -> None:
         self.limits = limits
+        self.turned_away = dict.fromkeys(_WORDS, 0)
         self._dropped = dropped
         self._all = _Counts()
         self._sources: dict[str, _Counts] = {}
+
+    @property
+    def unauthenticated(self) -> int:
+        """How many connections have not logged in, those over a limit not counted."""
+        return self._all.unauthenticated
 
     def acquire(self, address: str) -> Slot | None:
         """A slot for a connection from this address; give it back with `release`. None: close it unanswered."""
         source = source_of(address)
         of_source = self._sources.get(source) or _Counts()
-        over_limit = self._reached(of_source)
-        if over_limit:
+        over_limit = ""
+        if limit := self._reached(of_source):
             limits = self.limits
+            over_limit = f"{_WORDS[limit]} ({limit} = {getattr(limits, limit)})"
             most, most_of_source = limits.max_unauthenticated, limits.max_unauthenticated_per_source
             if self._all.over_limit >= most or of_source.over_limit >= most_of_source:
+                self.turned_away[limit] += 1
                 self._dropped(address, over_limit)
                 return None
         self._sources[source] = of_source
         return Slot(self._sources, source, (self._all, of_source), over_limit)
 
     def _reached(self, of_source: _Counts) -> str:
-        """The limit that one more connection would be over, in words; "" if there is none."""
+        """The key of the limit that one more connection would be over; "" if there is none."""
         limits, total = self.limits, self._all
-        if of_source.unauthenticated >= (most := limits.max_unauthenticated_per_source):
-            return f"too many unauthenticated connections from its source (max_unauthenticated_per_source = {most})"
-        if of_source.associations >= (most := limits.max_associations_per_source):
-            return f"too many associations from its source (max_associations_per_source = {most})"
-        if total.unauthenticated >= (most := limits.max_unauthenticated):
-            return f"too many unauthenticated connections (max_unauthenticated = {most})"
-        if total.associations >= (most := limits.max_associations):
-            return f"too many associations (max_associations = {most})"
+        if of_source.unauthenticated >= limits.max_unauthenticated_per_source:
+            return "max_unauthenticated_per_source"
+        if of_source.associations >= limits.max_associations_per_source:
+            return "max_associations_per_source"
+        if total.unauthenticated >= limits.max_unauthenticated:
+            return "max_unauthenticated"
+        if total.associations >= limits.max_associations:
+            return "max_associations"
         return ""
 
 

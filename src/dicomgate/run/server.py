@@ -69,6 +69,11 @@ class Server:
         return self._generation
 
     @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that it runs in."""
+        return self._state.loop
+
+    @property
     def capacity(self) -> Capacity:
         """The slots that are given out, and their limits."""
         return self._state.capacity

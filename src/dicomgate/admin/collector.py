@@ -1,0 +1,165 @@
+"""The numbers of the running gateway, as Prometheus reads them.
+
+Law: nothing waits for a scrape. It runs in the thread of whoever asks, reads what the gateway's loop writes without a
+lock, and lets the loop go on after every few associations.
+
+A registry of our own: what other libraries put into the common one is none of an administrator's business.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from itertools import accumulate
+from operator import add
+from typing import Any, TypeAlias
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.metrics_core import (
+    Metric as Family,
+)
+from prometheus_client.registry import Collector
+
+from .. import __version__
+from ..run.server import Server
+from .counters import NONE, Counters, Histogram, Labels
+from .lag import LoopLag
+from .metrics import BY_NAME, PREFIX, Metric
+
+_AT_ONCE = 50  # associations that are read before the loop may go on
+_DIRECTIONS = "from_client", "from_upstream"
+_Values: TypeAlias = Mapping[Any, float | Histogram]
+"""By the values of the labels."""
+
+
+class Metrics:
+    """Counts from now on what happens in a server, and shows it. Make and close it in the gateway's loop."""
+
+    def __init__(self, server: Server) -> None:
+        self.counters = Counters()
+        self._server = server
+        self._lag = LoopLag(server.loop)
+        self._lag.start()
+        server.records.watchers.append(self.counters)
+        self._registry = CollectorRegistry()
+        self._registry.register(_Reading(server, self.counters, self._lag))
+        ProcessCollector(registry=self._registry)
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """All metrics and their content type: in the format of Prometheus, or OpenMetrics if `accept` asks for it.
+
+        `accept` is the header of the request. For one thread at a time, which is not the gateway's own.
+        """
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+    def close(self) -> None:
+        """Count no more."""
+        self._lag.stop()
+        self._server.records.watchers.remove(self.counters)
+
+
+class _Reading(Collector):
+    """Reads all numbers, each time that somebody asks."""
+
+    def __init__(self, server: Server, counters: Counters, lag: LoopLag) -> None:
+        self._server = server
+        self._counters = counters
+        self._lag = lag
+        self._shown: dict[str, list[int]] = {}  # what was relayed, as it was shown last
+
+    def collect(self) -> Iterator[Family]:
+        """Each metric with its samples."""
+        for name, values in self._values():
+            yield _family(BY_NAME[name], values)
+
+    def _values(self) -> Iterator[tuple[str, _Values]]:
+        yield from self._of_gateway()
+        yield from self._of_associations()
+        counters = self._counters
+        yield "connections", dict[Labels, int].fromkeys(self._listeners(), 0) | counters.connections
+        yield "decisions", counters.decisions.copy()
+        yield "decision_seconds", counters.decision_seconds.copy()
+        yield "refusals", counters.refusals.copy()
+        yield "denials", counters.denials.copy()
+        yield "associations_established", dict.fromkeys(self._ways(), 0) | counters.established
+        yield "associations_closed", counters.closed.copy()
+        yield "association_seconds", counters.association_seconds.copy()
+        yield "establish_seconds", counters.establish_seconds.copy()
+        yield "upstream_up", counters.upstream_up.copy()
+        yield "upstream_failures", counters.upstream_failures.copy()
+        yield "event_loop_lag_seconds", {(): self._lag.seconds}
+
+    def _of_gateway(self) -> Iterator[tuple[str, _Values]]:
+        history, capacity = self._server.history, self._server.capacity
+        yield "build_info", {(__version__, platform.python_version()): 1}
+        yield "config_generation", {(): history.generation}
+        yield "config_last_reload_successful", {(): not history.problems}
+        yield "config_last_reload_success_timestamp_seconds", {(): history.since.timestamp()}
+        yield "config_reloads", {("success",): history.generation - 1, ("failure",): history.failures}
+        yield "draining", {(): history.draining}
+        yield "associations_unauthenticated", {(): capacity.unauthenticated}
+        yield "associations_limit", {(limit,): most for limit, most in asdict(capacity.limits).items()}
+        yield "connections_turned_away", {(limit,): count for limit, count in capacity.turned_away.items()}
+
+    def _of_associations(self) -> Iterator[tuple[str, _Values]]:
+        # First those that are over, then the others: one that ends in between is missing, and never counted twice.
+        over = self._counters.relayed.copy()
+        relayed = defaultdict[str, list[int]](lambda: [0, 0, 0, 0], {name: [*sums] for name, sums in over.items()})
+        live = dict.fromkeys(self._ways(), 0)
+        for number, session in enumerate(self._server.register):
+            if not number % _AT_ONCE:
+                time.sleep(0)  # whoever holds the interpreter's lock and does not wait keeps it for 5 ms
+            facts, traffic = session.facts, session.traffic
+            labels = facts.listener, facts.upstream or NONE
+            live[labels] = live.get(labels, 0) + 1
+            if traffic is not None:
+                sums = relayed[facts.upstream]
+                sums[:] = map(add, sums, traffic)
+        for name, sums in relayed.items():
+            # What is missing comes the next time. A counter that falls would be a restart for Prometheus.
+            self._shown[name] = [*map(max, sums, self._shown.get(name, sums))]
+        yield "associations", live
+        for metric, first in ("relayed_bytes", 0), ("relayed_pdus", 2):
+            yield (
+                metric,
+                {
+                    (name, direction): sums[first + offset]
+                    for name, sums in self._shown.items()
+                    for offset, direction in enumerate(_DIRECTIONS)
+                },
+            )
+
+    def _listeners(self) -> set[Labels]:
+        return {(listener.policy.listener,) for listener in self._server.generation.assembly.listeners.values()}
+
+    def _ways(self) -> list[Labels]:
+        """From which listener to which upstream associations may go, as configured now."""
+        policies = (listener.policy for listener in self._server.generation.assembly.listeners.values())
+        ways = {(policy.listener, route.upstream) for policy in policies for route in policy.routes.values()}
+        return sorted(ways)
+
+
+def _family(metric: Metric, values: _Values) -> Family:
+    name, labels = PREFIX + metric.name, metric.labels
+    if metric.kind == "histogram":
+        histograms = HistogramMetricFamily(name, metric.says, labels=labels)
+        for key, value in values.items():
+            if isinstance(value, Histogram):
+                counts = zip([*map(str, value.bounds), "+Inf"], accumulate(value.counts), strict=True)
+                histograms.add_metric(key, [*counts], value.sum)
+        return histograms
+    made = (CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily)(name, metric.says, labels=labels)
+    for key, value in values.items():
+        if not isinstance(value, Histogram):
+            made.add_metric(key, value)
+    return made

@@ -1,0 +1,52 @@
+"""The metrics: what each is called, what its labels are, and what it says. docs/metrics.md has the same table."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+PREFIX = "dicomgate_"
+
+
+class Metric(NamedTuple):
+    """`name` is without the prefix, and that of a counter without `_total`."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...]
+    says: str
+
+
+METRICS = (
+    Metric("build_info", "gauge", ("version", "python"), "Always 1."),
+    Metric("config_generation", "gauge", (), "Which configuration is in use, counted from 1 at the start."),
+    Metric("config_last_reload_successful", "gauge", (), "0 if the last reload failed, 1 otherwise."),
+    Metric("config_last_reload_success_timestamp_seconds", "gauge", (), "Since when this configuration is in use."),
+    Metric("config_reloads", "counter", ("result",), "Reloads: success or failure."),
+    Metric("draining", "gauge", (), "1 while the gateway takes no new associations, because it is to end."),
+    Metric("connections", "counter", ("listener",), "Connections whose client has sent something."),
+    Metric("connections_turned_away", "counter", ("limit",), "Connections closed unanswered, by the limit they met."),
+    Metric(
+        "decisions",
+        "counter",
+        ("listener", "authenticator", "identity_type", "outcome"),
+        "What was decided: accept, reject, nobody (no authenticator claims it) or unavailable.",
+    ),
+    Metric(
+        "decision_seconds", "histogram", ("authenticator",), "From the first byte of a request to the decision on it."
+    ),
+    Metric("refusals", "counter", ("listener", "answer", "reason_class"), "Associations that were refused."),
+    Metric("denials", "counter", ("listener", "rules"), "Kinds of requests that no rule grants; enforce or report."),
+    Metric("associations", "gauge", ("listener", "upstream"), "Associations under way."),
+    Metric("associations_unauthenticated", "gauge", (), "Those of them that have not logged in."),
+    Metric("associations_limit", "gauge", ("limit",), "How many there may be, by the key of the configuration."),
+    Metric("associations_established", "counter", ("listener", "upstream"), "Associations that were established."),
+    Metric("associations_closed", "counter", ("upstream", "cause"), "Associations that have ended."),
+    Metric("association_seconds", "histogram", ("upstream",), "How long established associations lasted."),
+    Metric("establish_seconds", "histogram", ("upstream",), "From the first byte of a request to the A-ASSOCIATE-AC."),
+    Metric("relayed_bytes", "counter", ("upstream", "direction"), "Bytes relayed, with those of live associations."),
+    Metric("relayed_pdus", "counter", ("upstream", "direction"), "P-DATA-TF PDUs relayed, with live associations."),
+    Metric("upstream_up", "gauge", ("upstream",), "0 if the last association that asked for it could not reach it."),
+    Metric("upstream_failures", "counter", ("upstream", "reason_class"), "Logins that ended at the upstream."),
+    Metric("event_loop_lag_seconds", "histogram", (), "How late the gateway's loop is, looked at 4 times a second."),
+)
+BY_NAME = {metric.name: metric for metric in METRICS}

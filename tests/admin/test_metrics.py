@@ -1,0 +1,183 @@
+"""The metrics on events alone: what is counted, that nobody can make more series, that a sum never falls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from prometheus_client import parser
+from prometheus_client.openmetrics import parser as openmetrics_parser
+
+from dicomgate.admin.collector import Metrics
+from dicomgate.admin.counters import Counters
+from dicomgate.admin.metrics import METRICS
+from dicomgate.events.events import (
+    Cause,
+    Closed,
+    Decided,
+    Denied,
+    Established,
+    Event,
+    Facts,
+    Opened,
+    Outcome,
+    ReasonClass,
+    Refused,
+)
+from dicomgate.net.capacity import Capacity, Limits
+from dicomgate.run.history import History
+from dicomgate.run.server import Server
+from dicomgate.sessions.register import Register, Session, Traffic
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+Sample = tuple[str, frozenset[str]]
+
+
+def facts(number: int, *, upstream: str = "pacs") -> Facts:
+    """What is known of an association when it is established; all that its peer chose is its own."""
+    text = f"peer-{number}"
+    return Facts(text, "clinical", text, number, text, text, 2, text, text, "staff", upstream)
+
+
+def admitted(number: int) -> Iterator[Event]:
+    """All events of an association that is established and released."""
+    known = facts(number)
+    text = f"peer-{number}"
+    yield Opened(known, NOW)
+    yield Decided(known, NOW, Outcome.ACCEPT, text, (text,), {text: text}, (text,))
+    yield Established(known, NOW, (text,), (text,), (text,), (text,), text, (text, text))
+    yield Denied(known, NOW, text, text, text, True, (text,))
+    yield Closed(known, NOW, Cause.RELEASED, text, 2.0, 10, 20, 1, 2, {text: 1}, {text: 1})
+
+
+def refused(number: int, answer: str, kind: ReasonClass, *, upstream: str = "") -> Iterator[Event]:
+    """All events of an association that is refused."""
+    known = facts(number, upstream=upstream)
+    yield Opened(known, NOW)
+    yield Decided(known, NOW, Outcome.REJECT, f"peer-{number}")
+    yield Refused(known, NOW, answer, f"peer-{number}", kind)
+    yield Closed(known, NOW, Cause.REFUSED, f"peer-{number}", 0.1)
+
+
+def fed(counters: Counters, events: Iterator[Event]) -> None:
+    """Count these events."""
+    for event in events:
+        counters(event)
+
+
+@contextmanager
+def metrics() -> Iterator[tuple[Metrics, Register]]:
+    """The metrics of a server without sockets, and its register."""
+    policy = SimpleNamespace(listener="clinical", routes={"*": SimpleNamespace(upstream="pacs")})
+    listeners = {("127.0.0.1", 0): SimpleNamespace(policy=policy)}
+    loop = asyncio.new_event_loop()
+    register = Register()
+    server = SimpleNamespace(
+        loop=loop,
+        records=SimpleNamespace(watchers=[]),
+        history=History(NOW),
+        capacity=Capacity(Limits(500, 100, 200, 50), lambda *_: None),
+        register=register,
+        generation=SimpleNamespace(assembly=SimpleNamespace(listeners=listeners)),
+    )
+    made = Metrics(cast(Server, server))
+    try:
+        yield made, register
+    finally:
+        made.close()
+        loop.close()
+    assert server.records.watchers == []
+
+
+def at(name: str, *labels: str) -> Sample:
+    """A sample by the values of its labels."""
+    return f"dicomgate_{name}", frozenset(labels)
+
+
+def samples(made: Metrics) -> dict[Sample, float]:
+    """All samples by name and labels."""
+    text = made.exposition("")[0].decode()
+    families = parser.text_string_to_metric_families(text)
+    return {(it.name, frozenset(it.labels.values())): it.value for family in families for it in family.samples}
+
+
+def test_each_event_is_counted() -> None:
+    with metrics() as (made, _):
+        fed(made.counters, admitted(1))
+        fed(made.counters, refused(2, "A-ASSOCIATE-RJ 1,2,1 (rejected)", ReasonClass.WRONG_CREDENTIAL))
+        fed(made.counters, refused(3, "A-ABORT 2,1 (aborted)", ReasonClass.NOT_DICOM))
+        fed(made.counters, refused(4, "", ReasonClass.TLS))
+        fed(made.counters, refused(5, "A-ASSOCIATE-RJ 2,3,1", ReasonClass.UPSTREAM_DOWN, upstream="pacs"))
+        found = samples(made)
+    assert found[at("connections_total", "clinical")] == 5
+    assert found[at("decisions_total", "clinical", "staff", "2", "accept")] == 1
+    assert found[at("decisions_total", "clinical", "staff", "2", "reject")] == 4
+    assert found[at("decision_seconds_count", "staff")] == 5
+    assert found[at("refusals_total", "clinical", "1,2,1", "wrong_credential")] == 1
+    assert found[at("refusals_total", "clinical", "abort", "not_dicom")] == 1
+    assert found[at("refusals_total", "clinical", "close", "tls")] == 1
+    assert found[at("upstream_failures_total", "pacs", "upstream_down")] == 1
+    assert found[at("upstream_up", "pacs")] == 0
+    assert found[at("denials_total", "clinical", "enforce")] == 1
+    assert found[at("associations_established_total", "clinical", "pacs")] == 1
+    assert found[at("associations_closed_total", "pacs", "released")] == 1
+    assert found[at("associations_closed_total", "none", "refused")] == 3
+    assert found[at("establish_seconds_count", "pacs")] == 1
+    assert found[at("association_seconds_bucket", "pacs", "1.0")] == 0
+    assert found[at("association_seconds_bucket", "pacs", "5.0")] == 1
+    assert found[at("association_seconds_sum", "pacs")] == 2
+    assert found[at("relayed_bytes_total", "pacs", "from_upstream")] == 20
+    assert found[at("relayed_pdus_total", "pacs", "from_client")] == 1
+
+
+def test_no_peer_can_make_series() -> None:
+    with metrics() as (made, _):
+        for kind in ReasonClass:
+            fed(made.counters, refused(0, "A-ASSOCIATE-RJ 1,2,1", kind, upstream="pacs"))
+        fed(made.counters, admitted(0))
+        fed(made.counters, refused(0, "A-ASSOCIATE-RJ 1,2,1", ReasonClass.NO_ROUTE))
+        before = samples(made)
+        for number in range(1, 10_001):
+            fed(made.counters, admitted(number))
+            fed(made.counters, refused(number, "A-ASSOCIATE-RJ 1,2,1", ReasonClass.WRONG_CREDENTIAL))
+        after = samples(made)
+        assert made.counters._began == {}, "an association that is over costs nothing"
+    assert after.keys() == before.keys()
+    assert len(after) < 500
+    assert after[at("connections_total", "clinical")] > 20_000
+    assert not any("peer" in value for _, labels in after for value in labels)
+
+
+def test_a_sum_does_not_fall_when_an_association_ends_during_a_scrape() -> None:
+    def relayed(made: Metrics) -> float:
+        return samples(made)[at("relayed_bytes_total", "pacs", "from_client")]
+
+    session: Any = SimpleNamespace(id="peer-1", facts=facts(1), traffic=Traffic(10, 20, 1, 2, 0.0))
+    with metrics() as (made, register):
+        register.enter(cast(Session, session))
+        assert relayed(made) == 10
+        session.traffic = None  # it has just ended, and is not counted yet
+        assert relayed(made) == 10
+        fed(made.counters, admitted(1))
+        assert relayed(made) == 10
+        fed(made.counters, admitted(2))
+        assert relayed(made) == 20
+
+
+@pytest.mark.parametrize(
+    ("accept", "openmetric"), [("", False), ("text/plain;version=0.0.4", False), (OPENMETRICS, True)]
+)
+def test_both_formats_are_as_their_parsers_want_them(accept: str, openmetric: bool) -> None:
+    with metrics() as (made, _):
+        fed(made.counters, admitted(1))
+        data, content_type = made.exposition(accept)
+    assert content_type.startswith("application/openmetrics-text" if openmetric else "text/plain")
+    parse = openmetrics_parser if openmetric else parser
+    names = {family.name.removeprefix("dicomgate_") for family in parse.text_string_to_metric_families(data.decode())}
+    assert {metric.name for metric in METRICS} <= names
