@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dicomgate.events import events
-from dicomgate.events.audit import line_of_loss, record
+from dicomgate.events.audit import line_of, record
 from dicomgate.testing.pages import DOCS, ROOT, blocks, rows, section, text
 
 OPERATIONS = DOCS / "operations.md"
@@ -47,7 +47,7 @@ def test_the_audit_records_that_are_shown_are_whole() -> None:
     (shown,) = blocks(OPERATIONS, "json")
     kinds = {event.__name__: event for event in EVENTS}
     seen = set()
-    *of_associations, lost = shown.text.splitlines()
+    *of_associations, lost, operated = shown.text.splitlines()
     for line in of_associations:
         values = json.loads(line)
         event = kinds[values["event"]]
@@ -58,11 +58,12 @@ def test_the_audit_records_that_are_shown_are_whole() -> None:
         made = event(facts, *[_as_python(values[name], name) for name in own])
         assert {**record(made), "node": values["node"]} == values
     assert seen == set(kinds)
-    values = json.loads(lost)
-    names = [field.name for field in fields(events.Lost)]
-    assert [row[0].strip("`") for row in rows(section(OPERATIONS, "Lost"))] == names
-    told = events.Lost(*[_as_python(values[name], name) for name in names])
-    assert json.loads(line_of_loss(told, values["node"])) == values
+    for kind, line in ((events.Lost, lost), (events.Operated, operated)):
+        values = json.loads(line)
+        names = [field.name for field in fields(kind)]
+        assert [row[0].strip("`") for row in rows(section(OPERATIONS, kind.__name__))] == names
+        told = kind(*[_as_python(values[name], name) for name in names])
+        assert json.loads(line_of(told, values["node"])) == values
 
 
 def _as_python(value: Any, field: str) -> Any:

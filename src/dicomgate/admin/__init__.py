@@ -5,5 +5,8 @@ Law: nothing here is needed for a login, and nothing here holds one up: what tak
 Modules:
 
     operator  What an operator may ask of the running gateway, and do to it; each deed is in the audit
+    serving   Serve operators beside a running gateway: what its configuration asks for, and nothing without that
     status    What is going on, as values: for the command line, the status page and metrics
+    thread    The thread that serves operators: an event loop of its own, beside the gateway's
+    watch     What is remembered of the events that have passed: the last refusals, and how it stands with each upstream
 """

@@ -5,11 +5,17 @@ All times are aware, in UTC. What peers sent is as they sent it: whoever shows i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from .. import __version__
 from ..events.events import Refused
-from ..sessions.register import Traffic
+from ..kit.addresses import show_address
+from ..run.server import Server
+from ..sessions.register import Session, Traffic
+from .watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +62,14 @@ class UpstreamStatus:
 
 @dataclass(frozen=True, slots=True)
 class CertificateStatus:
-    """One certificate in a file of the configuration. `use` says what it is for, such as "listener clinical"."""
+    """The certificate in a file of the configuration that ends first, as it was when that was read.
+
+    `use` is the key of the file, such as "listener clinical.tls.certificate"; `name` the subject.
+    """
 
     use: str
     path: str
-    names: str
+    name: str
     ends: datetime
 
 
@@ -74,7 +83,10 @@ class SinkStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One gateway. `problems` are why its last reload failed; `limits` are those of all associations, as configured."""
+    """One gateway. `problems` are why its last reload failed; `limits` are those of all associations, as configured.
+
+    `refusals` are the last ones, the oldest first.
+    """
 
     node: str
     version: str
@@ -85,9 +97,80 @@ class Status:
     draining: bool
     associations: int
     unauthenticated: int
-    limits: dict[str, int]
+    limits: Mapping[str, int]
     listeners: tuple[ListenerStatus, ...]
     upstreams: tuple[UpstreamStatus, ...]
     certificates: tuple[CertificateStatus, ...]
     sinks: tuple[SinkStatus, ...]
     refusals: tuple[Refused, ...]
+
+
+def status_of(server: Server, watch: Watch) -> Status:
+    """What is going on in this gateway; in any thread. `watch` is told of its events."""
+    generation, history, capacity = server.generation, server.history, server.capacity
+    by_listener, by_upstream = Counter[str](), Counter[str]()
+    for session in server.register:
+        facts = session.facts
+        by_listener[facts.listener] += 1
+        by_upstream[facts.upstream] += 1
+    tables = generation.assembly.configuration.tables
+    bound = server.bound.copy()
+    listeners = tuple(
+        ListenerStatus(
+            table.name,
+            tuple(show_address(*bound.get(address, address)) for address in table.bind),
+            table.tls is not None,
+            by_listener[table.name],
+        )
+        for table in tables.listener
+    )
+    upstreams = tuple(
+        UpstreamStatus(
+            table.name,
+            tuple(show_address(*address) for address in dict.fromkeys(table.targets.values())),
+            by_upstream[table.name],
+            *watch.of_upstream(table.name),
+        )
+        for table in tables.upstream
+    )
+    return Status(
+        node=tables.gateway.node,
+        version=__version__,
+        started=history.started,
+        generation=history.generation,
+        generation_since=history.since,
+        problems=history.problems,
+        draining=history.draining,
+        associations=capacity.associations,
+        unauthenticated=capacity.unauthenticated,
+        limits=asdict(capacity.limits),
+        listeners=listeners,
+        upstreams=upstreams,
+        certificates=tuple(
+            CertificateStatus(one.use, str(one.path), one.name, one.ends) for one in generation.assembly.certificates
+        ),
+        sinks=(SinkStatus(generation.audit.name, generation.audit.trouble),),
+        refusals=watch.refusals,
+    )
+
+
+def session_status(session: Session, node: str) -> SessionStatus:
+    """What is known of an association that the gateway `node` has; in any thread."""
+    facts = session.facts
+    return SessionStatus(
+        id=session.id,
+        node=node,
+        since=session.since,
+        listener=facts.listener,
+        address=facts.address,
+        port=facts.port,
+        claimed=facts.claimed,
+        user=facts.user,
+        authenticator=facts.authenticator,
+        groups=session.groups,
+        calling_ae_title=facts.calling_ae_title,
+        called_ae_title=facts.called_ae_title,
+        upstream=facts.upstream,
+        ends=session.ends,
+        traffic=session.traffic,
+    )

@@ -13,12 +13,14 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 
 from .. import __version__
+from ..admin.serving import serve_operators
 from ..errors import ConfigError, StartError
 from ..net.loop import Loop
 from ..run.server import Server
@@ -75,6 +77,7 @@ async def _run(path: Path) -> None:
         server = starting.result()
         # What exists now stays: the garbage collector need not scan it again after every few associations.
         gc.freeze()
+        operators = await serve_operators(server, partial(ends.put_nowait, "asked to drain"))
         reloads = asyncio.create_task(_reload_at(hangups, server))
         _log.info("%s: no longer listening", await ends.get())
         reloads.cancel()
@@ -82,6 +85,7 @@ async def _run(path: Path) -> None:
         if again := await _until_told(asyncio.create_task(server.drain()), ends):
             _log.warning("%s again: ending at once", again)
             await server.stop()
+        await operators.close()
     _log.info("ended")
     await _let_go(executor)
 

@@ -17,15 +17,11 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
-
-from pydantic import BaseModel
 
 from .. import __version__
 from ..auth import loading
-from ..auth.kind import AUTHENTICATORS, Kind
-from ..auth.table import PluginTable
+from ..auth.kind import AUTHENTICATORS
 from ..config.load import Configuration
 from ..credentials.table import CREDENTIALS
 from ..errors import ConfigError
@@ -33,6 +29,7 @@ from ..events.events import ReasonClass
 from ..events.log import quoted
 from ..kit.certificates import described, read_certificates
 from ..net.tls_context import LIBRARY
+from ..run.named_files import named_files
 from ..run.protection import configured_state
 from ..state.damage import verdict_on
 
@@ -74,7 +71,7 @@ def limits() -> Iterator[str]:
 
 def files(configuration: Configuration) -> Iterator[str]:
     """The files that are named, with mode, owner and size, and whether this user may read them."""
-    for key, path in _named(configuration):
+    for key, path in named_files(configuration):
         try:
             found = path.stat()
         except OSError as error:
@@ -94,39 +91,10 @@ def _name(look_up: Any, number: int) -> str:
 
 def certificates(configuration: Configuration) -> Iterator[str]:
     """The certificates in the files that are named: names and dates."""
-    for key, path in _named(configuration):
+    for key, path in named_files(configuration):
         with suppress(ConfigError):
             for one in read_certificates(path):
                 yield f"{key}: {path}: {described(one)}"
-
-
-def _named(configuration: Configuration) -> Iterator[tuple[str, Path]]:
-    """Every file that the configuration names, by its key; and the configuration itself."""
-    yield "configuration", configuration.path.absolute()
-    tables = configuration.tables
-    yield from _paths("gateway", tables.gateway, configuration.folder)
-    if tables.state.url is None:
-        yield "state.path", configuration.folder / tables.state.path
-    for key, found in (("listener", tables.listener), ("upstream", tables.upstream)):
-        for one in found:
-            yield from _paths(f"{key} {one.name}", one, configuration.folder)
-    plugins: list[tuple[Kind, PluginTable]] = [(AUTHENTICATORS, table) for table in tables.authenticator]
-    plugins += [(CREDENTIALS, table) for table in tables.credential]
-    for kind, table in plugins:
-        with suppress(ConfigError):  # it is in the section above
-            options = loading.read_options(table.use, table.options, configuration.folder, kind)
-            yield from _paths(f"{kind.word} {table.title}", options, configuration.folder)
-
-
-def _paths(key: str, value: object, folder: Path) -> Iterator[tuple[str, Path]]:
-    if isinstance(value, Path):
-        yield key, folder / value
-    elif isinstance(value, BaseModel | dict):
-        for name, inner in value.items() if isinstance(value, dict) else value:
-            yield from _paths(f"{key}.{name}", inner, folder)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _paths(key, inner, folder)
 
 
 def state(configuration: Configuration) -> Iterator[str]:

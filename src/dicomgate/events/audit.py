@@ -22,7 +22,7 @@ from types import NoneType
 from typing import Any, TypeAlias, cast, get_args
 
 from ..errors import StartError
-from .events import Event, Facts, Lost
+from .events import Event, Facts, Lost, Operated
 from .writer import MOST, PATIENCE, Done, Loss, Writer
 
 _log = logging.getLogger("dicomgate.audit")
@@ -45,9 +45,9 @@ def _line(event: Event, head: str = "") -> str:
     return _LINES[event.__class__] % (head, *[_ENCODE[value.__class__](value) for value in (*facts, *own)])
 
 
-def line_of_loss(lost: Lost, node: str) -> str:
-    """The line that tells of records that are missing."""
-    return f"{_object({'event': 'Lost', 'node': node, **asdict(lost)})}\n"
+def line_of(record: Lost | Operated, node: str) -> str:
+    """The line of a record that is about no association."""
+    return f"{_object({'event': type(record).__name__, 'node': node, **asdict(record)})}\n"
 
 
 def _text(value: str) -> str:
@@ -140,6 +140,10 @@ class Audit:
         """Write its record, and call `done` once, in any thread: with "" when it is written, or with why it is not."""
         self._writer.put(self._line(event), done)
 
+    def operated(self, deed: Operated) -> None:
+        """Write the record of what an operator did, without waiting for that."""
+        self._writer.put(line_of(deed, self._node).encode("ascii"))
+
     def flush(self, seconds: float = PATIENCE) -> None:
         """Wait until the records so far are written, or so many seconds. Not in the event loop."""
         self._writer.flush(seconds)
@@ -152,13 +156,14 @@ class Audit:
         """Write the records that wait, for at most so many seconds, and close the file."""
         if left := self._writer.close(seconds):
             why = self._writer.trouble or f"there was no time to write them within {seconds:g} s"
-            _log.error("%s: %d audit records are lost at its end: %s", self._name, left, why)
+            _log.error("%s: %d audit records are lost at its end: %s", self.name, left, why)
 
     def _writes_to(self, descriptor: int, node: str) -> bool:
         return self._node == node and os.path.sameopenfile(descriptor, self._writer.descriptor)
 
     @property
-    def _name(self) -> str:
+    def name(self) -> str:
+        """What it is called in messages."""
         return _called(self._path)
 
     def _line(self, event: Event) -> bytes:
@@ -166,7 +171,7 @@ class Audit:
 
     def _open(self) -> int:
         if self._path is None and sys.__stdout__ is None:
-            raise StartError(f"{self._name} cannot be written: there is none; name a file, [gateway] audit")
+            raise StartError(f"{self.name} cannot be written: there is none; name a file, [gateway] audit")
         try:
             return os.dup(_STANDARD_OUTPUT) if self._path is None else self._open_file()
         except OSError as error:
@@ -181,12 +186,12 @@ class Audit:
 
     def _failing(self, reason: str) -> None:
         if reason:
-            _log.error("%s cannot be written: %s; at most %d records wait for it", self._name, reason, MOST)
+            _log.error("%s cannot be written: %s; at most %d records wait for it", self.name, reason, MOST)
         else:
-            _log.warning("%s can be written again", self._name)
+            _log.warning("%s can be written again", self.name)
 
     def _lost(self, loss: Loss) -> bytes:
         since, until = (moment.isoformat(timespec="milliseconds") for moment in (loss.since, loss.until))
-        _log.error("%s: %d records are lost, from %s to %s: %s", self._name, loss.lines, since, until, loss.reason)
+        _log.error("%s: %d records are lost, from %s to %s: %s", self.name, loss.lines, since, until, loss.reason)
         lost = Lost(datetime.now(UTC), loss.lines, loss.since, loss.until, loss.reason)
-        return line_of_loss(lost, self._node).encode("ascii")
+        return line_of(lost, self._node).encode("ascii")

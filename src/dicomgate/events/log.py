@@ -10,9 +10,23 @@ import logging
 from typing import TypeAlias
 
 from ..kit.text import one_line
-from .events import CONTEXT, Cause, Closed, Decided, Denied, Established, Event, Facts, Opened, ReasonClass, Refused
+from .events import (
+    CONTEXT,
+    Cause,
+    Closed,
+    Decided,
+    Denied,
+    Established,
+    Event,
+    Facts,
+    Opened,
+    Operated,
+    ReasonClass,
+    Refused,
+)
 
 _log = logging.getLogger("dicomgate.association")
+_operators = logging.getLogger("dicomgate.operator")
 _EXPECTED_ENDS = (Cause.RELEASED, Cause.DRAINED)
 _FAILED_LOGINS = (
     ReasonClass.WRONG_CREDENTIAL,
@@ -44,6 +58,16 @@ def write_log(event: Event) -> None:
     level = _level(event)
     if _log.isEnabledFor(level):
         _log.log(level, "%s: %s", event.facts.id, _text(event), extra={"event": event})
+
+
+def log_operated(deed: Operated) -> None:
+    """Log what an operator did, or tried to."""
+    target, reason = deed.target and f" {quoted(deed.target)}", deed.reason and f", because: {_plain(deed.reason)}"
+    what = f"{deed.action}{target}, by {_plain(deed.by)}{reason}"
+    if deed.problem:
+        _operators.warning("%s: not done: %s", what, _plain(deed.problem))
+    else:
+        _operators.info("%s", what)
 
 
 def _level(event: _Logged) -> int:

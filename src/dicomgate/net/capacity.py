@@ -63,8 +63,13 @@ class Capacity:
         self._sources: dict[str, _Counts] = {}
 
     @property
+    def associations(self) -> int:
+        """How many there are; those over a limit do not count."""
+        return self._all.associations
+
+    @property
     def unauthenticated(self) -> int:
-        """How many connections have not logged in, those over a limit not counted."""
+        """How many of them have not logged in."""
         return self._all.unauthenticated
 
     def acquire(self, address: str) -> Slot | None:

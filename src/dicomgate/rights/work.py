@@ -103,7 +103,7 @@ def _read(
 ) -> None:
     """Take over one record. Raises one of several errors if it is none, or is one of another version."""
     event = record["event"]
-    if event in ("Opened", "Refused"):
+    if event in ("Opened", "Refused", "Operated"):
         return
     if event == "Lost":
         work.left_out[_LOST] += record["count"]

@@ -28,6 +28,7 @@ from ..net.tls import TlsContext
 from ..net.tls_context import server_context
 from .doubts import doubts, lockouts
 from .links import make_credentials, make_links
+from .named_files import NamedCertificate, named_certificates
 from .policies import listener_policy
 from .upstreams import make_upstreams
 
@@ -58,7 +59,10 @@ class UseCount:
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """What was made of one configuration. `doubts` name what is allowed, but probably not meant."""
+    """What was made of one configuration. `doubts` name what is allowed, but probably not meant.
+
+    `certificates` are those in the files that it names, as the files were when they were read.
+    """
 
     configuration: Configuration
     links: dict[str, Link]
@@ -67,6 +71,7 @@ class Assembly:
     listeners: dict[Address, ListenerSnapshot]
     users: UseCount
     doubts: tuple[str, ...]
+    certificates: tuple[NamedCertificate, ...]
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
@@ -126,7 +131,8 @@ def assemble(path: Path) -> Assembly:
     if problems:
         raise ConfigError(problems)
     found = tuple(doubts(configuration, links, credentials, chains))
-    return Assembly(configuration, links, credentials, upstreams, listeners, users, found)
+    certificates = tuple(named_certificates(configuration))
+    return Assembly(configuration, links, credentials, upstreams, listeners, users, found, certificates)
 
 
 def _listener_tls(configuration: Configuration, table: ListenerTable) -> TlsContext | None:

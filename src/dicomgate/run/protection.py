@@ -21,16 +21,16 @@ from ..state.protocol import SharedState
 
 
 class Protection:
-    """The open state and its guard. Without a configuration: state in memory, throttled by the defaults."""
+    """The open `state` and its `guard`. Without a configuration: state in memory, throttled by the defaults."""
 
     def __init__(self, configuration: Configuration | None) -> None:
         """Open the state; may block on a file. Raises ConfigError, and StartError, which names the file."""
         table = ThrottleTable() if configuration is None else configuration.tables.throttle
         self._tables = None if configuration is None else _tables(configuration)
-        self._state = open_state(None, None) if configuration is None else configured_state(configuration, mend=True)
+        self.state = open_state(None, None) if configuration is None else configured_state(configuration, mend=True)
         self._fallback = open_state(None, None)
-        throttle = _throttle(table, self._state, self._fallback)
-        self.guard = Guard(self._state, throttle, RecentCredentials(table.repeat.total_seconds()))
+        throttle = _throttle(table, self.state, self._fallback)
+        self.guard = Guard(self.state, throttle, RecentCredentials(table.repeat.total_seconds()))
 
     def serves(self, configuration: Configuration) -> bool:
         """True if this configuration names the same state and the same limits."""
@@ -39,7 +39,7 @@ class Protection:
     async def close(self) -> None:
         """Finish the writes that are under way, then close the state."""
         await self.guard.flush()
-        await self._state.close()
+        await self.state.close()
         await self._fallback.close()
 
 

@@ -7,8 +7,8 @@ from contextlib import suppress
 from functools import partial
 
 from ..events.audit import Audit
-from ..events.events import Event, Sink
-from ..events.log import write_log
+from ..events.events import Event, Operated, Sink
+from ..events.log import log_operated, write_log
 from ..events.writer import Done
 
 _TIMEOUT = 2.0  # seconds for a record to be written
@@ -38,6 +38,12 @@ class Records:
     async def kept(self, event: Event) -> str:
         """The same as a coroutine: "", or the reason."""
         return await self._begin(event)
+
+    def operated(self, deed: Operated) -> None:
+        """Log what an operator did, and write its record."""
+        log_operated(deed)
+        if self.audit is not None:
+            self.audit.operated(deed)
 
     def trouble(self) -> str:
         """Why no login can have its record now; "" if nothing is known."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,7 @@ from .records import Records
 
 _log = logging.getLogger("dicomgate.server")
 _POLL = 0.02  # seconds
+_DRAINING = "the gateway is draining: it ends, and takes no other configuration"
 
 
 class Server:
@@ -42,15 +44,19 @@ class Server:
 
     `bound` has the address that each listener got, by the address in the configuration, whose port may be 0. `history`
     tells of its start and its reloads. `register` has the associations that are under way, `records` are told of each.
+    `adopted` are called in the event loop with each configuration that a reload has taken.
     """
 
     def __init__(self, path: Path, loop: asyncio.AbstractEventLoop, generation: Generation) -> None:
         """For `start`."""
         self.bound: dict[Address, Address] = {}
+        self.adopted: list[Callable[[Generation], object]] = []
         self._path = path
         self._generation = generation
         self._listeners: dict[Address, Listener] = {}
         self._retiring: set[asyncio.Task[None]] = set()
+        self._one_reload = asyncio.Lock()
+        self._reloading: asyncio.Future[tuple[str, ...]] | None = None
         capacity = Capacity(_limits(self._gateway), dropped(loop).count)
         self.history = History(datetime.now(UTC))
         self.records = Records(generation.audit)
@@ -74,6 +80,11 @@ class Server:
         return self._state.loop
 
     @property
+    def node(self) -> str:
+        """What it is called in its records."""
+        return self._gateway.node
+
+    @property
     def capacity(self) -> Capacity:
         """The slots that are given out, and their limits."""
         return self._state.capacity
@@ -89,7 +100,21 @@ class Server:
         return len(self.register)
 
     async def reload(self) -> tuple[str, ...]:
-        """Read the configuration again: (), or why it cannot be used. Then nothing changes, and the log says why."""
+        """Read the configuration again: (), or why it cannot be used. Then nothing changes, and the log says why.
+
+        One reload at a time. A drain ends the one that is under way, and there is none afterwards.
+        """
+        async with self._one_reload:
+            if self.history.draining:
+                return (_DRAINING,)
+            self._reloading = asyncio.ensure_future(self._reload())
+            try:
+                await asyncio.wait((self._reloading,))
+            finally:
+                self._reloading.cancel()
+            return (_DRAINING,) if self._reloading.cancelled() else self._reloading.result()
+
+    async def _reload(self) -> tuple[str, ...]:
         running = self._generation
         try:
             new = await prepare(self._path, running)
@@ -106,11 +131,15 @@ class Server:
             _log.warning("reload: listener %s: its rules refuse nothing any more", listener)
         _log.info("reload: new associations use the configuration as it is now")
         self.history.reloaded(datetime.now(UTC))
+        for tell in self.adopted:
+            tell(new)
         return ()
 
     async def drain(self) -> None:
         """Stop listening, let associations finish up to the deadline, then stop."""
         self.history.draining = True
+        if self._reloading is not None:
+            self._reloading.cancel()
         self._close_listeners()
         deadline = self._gateway.drain_timeout.total_seconds()
         if self.associations:

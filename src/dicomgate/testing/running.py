@@ -12,6 +12,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
+from ..admin.serving import serve_operators
+from ..admin.thread import AdminThread
 from ..net.listener import Address
 from ..net.loop import Loop
 from ..run.server import Server
@@ -28,6 +30,8 @@ class RunningGateway:
         self._runner = asyncio.Runner(debug=debug, loop_factory=Loop)
         self._configuration = configuration
         self.server: Server
+        self._operators: AdminThread | None = None
+        self._draining: asyncio.Task[None] | None = None
 
     def __enter__(self) -> RunningGateway:
         """Start it. Raises ConfigError or StartError."""
@@ -36,6 +40,7 @@ class RunningGateway:
         self._thread.start()
         try:
             self.server = self.call(Server.start(self._configuration))
+            self._operators = self.call(serve_operators(self.server, self._drain))
         except BaseException:
             self.close()
             raise
@@ -63,6 +68,12 @@ class RunningGateway:
 
     def close(self) -> None:
         """End the loop, and with it all that still runs there; the server is not stopped first."""
+        if self._operators is not None:
+            self.call(self._operators.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._runner.close()
+
+    def _drain(self) -> None:
+        """What an operator asks for; in the gateway's loop."""
+        self._draining = asyncio.ensure_future(self.server.drain())
