@@ -1,4 +1,7 @@
-"""The metrics: what each is called, what its labels are, and what it says. docs/metrics.md has the same table."""
+"""The metrics: what each is called, what its labels are, and what it says.
+
+docs/metrics.md has the same table.
+"""
 
 from __future__ import annotations
 

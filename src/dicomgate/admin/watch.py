@@ -1,4 +1,4 @@
-"""What is remembered of the events that have passed: the last refusals, and how it stands with each upstream."""
+"""What is remembered of past events: the last refusals, and how it stands with each upstream."""
 
 from __future__ import annotations
 
