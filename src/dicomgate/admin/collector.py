@@ -97,6 +97,9 @@ class _Reading(Collector):
         yield "establish_seconds", counters.establish_seconds.copy()
         yield "upstream_up", counters.upstream_up.copy()
         yield "upstream_failures", counters.upstream_failures.copy()
+        yield "state_up", {(): counters.state_up}
+        yield "state_seconds", counters.state_seconds.copy()
+        yield "state_errors", counters.state_errors.copy()
         yield "event_loop_lag_seconds", {(): self._lag.seconds}
 
     def _of_gateway(self) -> Iterator[tuple[str, _Values]]:
@@ -107,6 +110,9 @@ class _Reading(Collector):
         yield "config_last_reload_success_timestamp_seconds", {(): history.since.timestamp()}
         yield "config_reloads", {("success",): history.generation - 1, ("failure",): history.failures}
         yield "draining", {(): history.draining}
+        audit = self._server.generation.audit
+        yield "audit_sink_up", {("audit",): not audit.trouble}
+        yield "audit_lost", {("audit",): audit.lost}
         yield "associations_unauthenticated", {(): capacity.unauthenticated}
         yield "associations_limit", {(limit,): most for limit, most in asdict(capacity.limits).items()}
         yield "connections_turned_away", {(limit,): count for limit, count in capacity.turned_away.items()}

@@ -17,6 +17,7 @@ from ..events.events import Cause, Closed, Decided, Denied, Established, Event, 
 
 DECISION = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 ESTABLISH = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 10.0)
+STATE = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 LIFE = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
 
 NONE = "none"
@@ -78,6 +79,9 @@ class Counters:
         self.decision_seconds = _Histograms(DECISION)
         self.establish_seconds = _Histograms(ESTABLISH)
         self.association_seconds = _Histograms(LIFE)
+        self.state_up = 1
+        self.state_seconds = _Histograms(STATE)
+        self.state_errors = Counts(int)
         self._began: dict[str, float] = {}  # by the id of those that are not established: when their client spoke
         self._take: dict[type[Event], Callable[[Any], None]] = {
             Opened: self._opened,
@@ -91,6 +95,13 @@ class Counters:
     def __call__(self, event: Event) -> None:
         """Count it."""
         self._take[event.__class__](event)
+
+    def state_told(self, question: str, seconds: float, answered: bool) -> None:
+        """The shared state was asked: count it. A `StateWatcher`."""
+        self.state_up = int(answered)
+        self.state_seconds[question,].observe(seconds)
+        if not answered:
+            self.state_errors[question,] += 1
 
     def _opened(self, event: Opened) -> None:
         facts = event.facts

@@ -50,6 +50,11 @@ METRICS = (
     Metric("relayed_pdus", "counter", ("upstream", "direction"), "P-DATA-TF PDUs relayed, with live associations."),
     Metric("upstream_up", "gauge", ("upstream",), "0 if the last association that asked for it could not reach it."),
     Metric("upstream_failures", "counter", ("upstream", "reason_class"), "Logins that ended at the upstream."),
+    Metric("state_up", "gauge", (), "0 if the shared state did not answer its last question."),
+    Metric("state_seconds", "histogram", ("operation",), "How long the shared state took, failures included."),
+    Metric("state_errors", "counter", ("operation",), "Questions that the shared state did not answer."),
+    Metric("audit_sink_up", "gauge", ("sink",), "0 while audit records cannot be written."),
+    Metric("audit_lost", "counter", ("sink",), "Audit records that are lost."),
     Metric("event_loop_lag_seconds", "histogram", (), "How late the gateway's loop is, looked at 4 times a second."),
 )
 BY_NAME = {metric.name: metric for metric in METRICS}

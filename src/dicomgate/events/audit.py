@@ -119,13 +119,20 @@ class Audit:
         self._path = path
         self._node = node
         self._head = f', "node": {_text(node)}'  # of each record, behind its kind
+        self._lost_before = 0 if running is None else running.lost
         descriptor = self._open()
         if running is not None and running._writes_to(descriptor, node):
             os.close(descriptor)
             self._writer: Writer = running._writer
+            self._lost_before = running._lost_before
         else:
             reopen = self._open_file if path is not None else None
             self._writer = Writer(descriptor, self._lost, failing=self._failing, reopen=reopen)
+
+    @property
+    def lost(self) -> int:
+        """How many records are lost since the start, at the audits before this one, too."""
+        return self._lost_before + self._writer.lost
 
     @property
     def trouble(self) -> str:

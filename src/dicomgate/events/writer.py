@@ -65,6 +65,7 @@ class Writer:
         reopen: Callable[[], int] | None = None,
     ) -> None:
         self.descriptor = descriptor
+        self.lost = 0  # lines in all
         self._tell = tell
         self._failing = failing
         self._reopen = reopen
@@ -141,6 +142,7 @@ class Writer:
             if self._failing is not None and not self._reason and not ended:
                 self._failing(loss.reason)
         self._loss = loss._replace(lines=loss.lines + 1, until=now)
+        self.lost += 1
         return loss.reason
 
     def _tell_loss(self) -> None:

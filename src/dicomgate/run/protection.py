@@ -18,6 +18,7 @@ from ..protection.recent_credentials import RecentCredentials
 from ..protection.throttle import Throttle, ThrottleSettings
 from ..state import open_state
 from ..state.protocol import SharedState
+from ..state.watched import WatchedState
 
 
 class Protection:
@@ -27,7 +28,8 @@ class Protection:
         """Open the state; may block on a file. Raises ConfigError, and StartError, which names the file."""
         table = ThrottleTable() if configuration is None else configuration.tables.throttle
         self._tables = None if configuration is None else _tables(configuration)
-        self.state = open_state(None, None) if configuration is None else configured_state(configuration, mend=True)
+        state = open_state(None, None) if configuration is None else configured_state(configuration, mend=True)
+        self.state = WatchedState(state)
         self._fallback = open_state(None, None)
         throttle = _throttle(table, self.state, self._fallback)
         self.guard = Guard(self.state, throttle, RecentCredentials(table.repeat.total_seconds()))
