@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import pytest
 from prometheus_client import parser
@@ -31,10 +32,14 @@ from dicomgate.events.events import (
 )
 from dicomgate.net.capacity import Capacity, Limits
 from dicomgate.run.history import History
+from dicomgate.run.named_files import NamedCertificate
 from dicomgate.run.server import Server
 from dicomgate.sessions.register import Register, Session, Traffic
+from dicomgate.state import open_state
+from dicomgate.state.watched import WatchedState
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+CERTIFICATE = NamedCertificate("listener clinical.tls.certificate", Path("gate.pem"), "gate.hospital.example", NOW)
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 Sample = tuple[str, frozenset[str]]
 
@@ -71,28 +76,52 @@ def fed(counters: Counters, events: Iterator[Event]) -> None:
         counters(event)
 
 
+class Gauged(NamedTuple):
+    """The metrics of a server, the counters that it feeds, and the loop that it would run in."""
+
+    metrics: Metrics
+    counters: Counters
+    server: Any
+    loop: asyncio.AbstractEventLoop
+
+    def samples(self) -> dict[Sample, float]:
+        """All samples by name and the values of their labels."""
+        text = self.metrics.exposition("")[0].decode()
+        families = parser.text_string_to_metric_families(text)
+        return {(it.name, frozenset(it.labels.values())): it.value for family in families for it in family.samples}
+
+
 @contextmanager
-def metrics() -> Iterator[tuple[Metrics, Register]]:
-    """The metrics of a server without sockets, and its register."""
+def gauged() -> Iterator[Gauged]:
+    """The metrics of a server without sockets."""
     policy = SimpleNamespace(listener="clinical", routes={"*": SimpleNamespace(upstream="pacs")})
     listeners = {("127.0.0.1", 0): SimpleNamespace(policy=policy)}
     loop = asyncio.new_event_loop()
-    register = Register()
+    later = CERTIFICATE._replace(path=Path("gate-2.pem"), ends=NOW + timedelta(days=9))
     server = SimpleNamespace(
         loop=loop,
         records=SimpleNamespace(watchers=[]),
+        adopted=[],
         history=History(NOW),
         capacity=Capacity(Limits(500, 100, 200, 50), lambda *_: None),
-        register=register,
-        generation=SimpleNamespace(assembly=SimpleNamespace(listeners=listeners)),
+        register=Register(),
+        generation=SimpleNamespace(
+            assembly=SimpleNamespace(listeners=listeners, certificates=(CERTIFICATE, later)),
+            protection=SimpleNamespace(state=WatchedState(open_state(None, None))),
+            audit=SimpleNamespace(trouble="No space left on device", lost=7),
+        ),
     )
-    made = Metrics(cast(Server, server))
     try:
-        yield made, register
-    finally:
+        made = Metrics(cast(Server, server))
+        loop.run_until_complete(asyncio.sleep(0))
+        (counters,) = server.records.watchers
+        yield Gauged(made, counters, server, loop)
         made.close()
+        loop.run_until_complete(asyncio.sleep(0))
+        assert (server.records.watchers, server.adopted, server.generation.protection.state.watchers) == ([], [], [])
+    finally:
+        loop.run_until_complete(server.generation.protection.state.close())
         loop.close()
-    assert server.records.watchers == []
 
 
 def at(name: str, *labels: str) -> Sample:
@@ -100,21 +129,14 @@ def at(name: str, *labels: str) -> Sample:
     return f"dicomgate_{name}", frozenset(labels)
 
 
-def samples(made: Metrics) -> dict[Sample, float]:
-    """All samples by name and labels."""
-    text = made.exposition("")[0].decode()
-    families = parser.text_string_to_metric_families(text)
-    return {(it.name, frozenset(it.labels.values())): it.value for family in families for it in family.samples}
-
-
 def test_each_event_is_counted() -> None:
-    with metrics() as (made, _):
+    with gauged() as made:
         fed(made.counters, admitted(1))
         fed(made.counters, refused(2, "A-ASSOCIATE-RJ 1,2,1 (rejected)", ReasonClass.WRONG_CREDENTIAL))
         fed(made.counters, refused(3, "A-ABORT 2,1 (aborted)", ReasonClass.NOT_DICOM))
         fed(made.counters, refused(4, "", ReasonClass.TLS))
         fed(made.counters, refused(5, "A-ASSOCIATE-RJ 2,3,1", ReasonClass.UPSTREAM_DOWN, upstream="pacs"))
-        found = samples(made)
+        found = made.samples()
     assert found[at("connections_total", "clinical")] == 5
     assert found[at("decisions_total", "clinical", "staff", "2", "accept")] == 1
     assert found[at("decisions_total", "clinical", "staff", "2", "reject")] == 4
@@ -132,21 +154,24 @@ def test_each_event_is_counted() -> None:
     assert found[at("association_seconds_bucket", "pacs", "1.0")] == 0
     assert found[at("association_seconds_bucket", "pacs", "5.0")] == 1
     assert found[at("association_seconds_sum", "pacs")] == 2
+    assert found[at("audit_lost_total", "json")] == 7
+    assert found[at("audit_sink_up", "json")] == 0
+    assert found[at("certificate_not_after_timestamp_seconds", CERTIFICATE.use, CERTIFICATE.name)] == NOW.timestamp()
     assert found[at("relayed_bytes_total", "pacs", "from_upstream")] == 20
     assert found[at("relayed_pdus_total", "pacs", "from_client")] == 1
 
 
 def test_no_peer_can_make_series() -> None:
-    with metrics() as (made, _):
+    with gauged() as made:
         for kind in ReasonClass:
             fed(made.counters, refused(0, "A-ASSOCIATE-RJ 1,2,1", kind, upstream="pacs"))
         fed(made.counters, admitted(0))
         fed(made.counters, refused(0, "A-ASSOCIATE-RJ 1,2,1", ReasonClass.NO_ROUTE))
-        before = samples(made)
+        before = made.samples()
         for number in range(1, 10_001):
             fed(made.counters, admitted(number))
             fed(made.counters, refused(number, "A-ASSOCIATE-RJ 1,2,1", ReasonClass.WRONG_CREDENTIAL))
-        after = samples(made)
+        after = made.samples()
         assert made.counters._began == {}, "an association that is over costs nothing"
     assert after.keys() == before.keys()
     assert len(after) < 500
@@ -155,12 +180,12 @@ def test_no_peer_can_make_series() -> None:
 
 
 def test_a_sum_does_not_fall_when_an_association_ends_during_a_scrape() -> None:
-    def relayed(made: Metrics) -> float:
-        return samples(made)[at("relayed_bytes_total", "pacs", "from_client")]
+    def relayed(made: Gauged) -> float:
+        return made.samples()[at("relayed_bytes_total", "pacs", "from_client")]
 
     session: Any = SimpleNamespace(id="peer-1", facts=facts(1), traffic=Traffic(10, 20, 1, 2, 0.0))
-    with metrics() as (made, register):
-        register.enter(cast(Session, session))
+    with gauged() as made:
+        made.server.register.enter(cast(Session, session))
         assert relayed(made) == 10
         session.traffic = None  # it has just ended, and is not counted yet
         assert relayed(made) == 10
@@ -174,9 +199,9 @@ def test_a_sum_does_not_fall_when_an_association_ends_during_a_scrape() -> None:
     ("accept", "openmetric"), [("", False), ("text/plain;version=0.0.4", False), (OPENMETRICS, True)]
 )
 def test_both_formats_are_as_their_parsers_want_them(accept: str, openmetric: bool) -> None:
-    with metrics() as (made, _):
+    with gauged() as made:
         fed(made.counters, admitted(1))
-        data, content_type = made.exposition(accept)
+        data, content_type = made.metrics.exposition(accept)
     assert content_type.startswith("application/openmetrics-text" if openmetric else "text/plain")
     parse = openmetrics_parser if openmetric else parser
     names = {family.name.removeprefix("dicomgate_") for family in parse.text_string_to_metric_families(data.decode())}

@@ -255,6 +255,7 @@ def test_records_that_nobody_takes_are_counted_and_told_in_their_place(
         audit(CLOSED)
         assert json.loads(reader.readline())["event"] == "Closed"
         audit.close()
+        assert audit.lost == 100
     lost = told.pop()
     assert (lost["node"], lost["count"], lost["since"] <= lost["until"] <= lost["time"]) == ("gate-1", 100, True)
     assert len(told) >= MOST

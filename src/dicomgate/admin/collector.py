@@ -30,42 +30,59 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from .. import __version__
+from ..run.generation import Generation
 from ..run.server import Server
 from .counters import NONE, Counters, Histogram, Labels
 from .lag import LoopLag
 from .metrics import BY_NAME, PREFIX, Metric
 
 _AT_ONCE = 50  # associations that are read before the loop may go on
+_SINK = "json"  # the audit's only one so far
 _DIRECTIONS = "from_client", "from_upstream"
 _Values: TypeAlias = Mapping[Any, float | Histogram]
 """By the values of the labels."""
 
 
 class Metrics:
-    """Counts from now on what happens in a server, and shows it. Make and close it in the gateway's loop."""
+    """Counts from now on what happens in a server, and shows it. Its methods are for any thread."""
 
     def __init__(self, server: Server) -> None:
-        self.counters = Counters()
         self._server = server
+        self._counters = Counters()
         self._lag = LoopLag(server.loop)
-        self._lag.start()
-        server.records.watchers.append(self.counters)
         self._registry = CollectorRegistry()
-        self._registry.register(_Reading(server, self.counters, self._lag))
+        self._registry.register(_Reading(server, self._counters, self._lag))
         ProcessCollector(registry=self._registry)
+        server.loop.call_soon_threadsafe(self._begin)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All metrics and their content type: in the format of Prometheus, or OpenMetrics if `accept` asks for it.
 
-        `accept` is the header of the request. For one thread at a time, which is not the gateway's own.
+        `accept` is the header of the request. For one thread at a time.
         """
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
     def close(self) -> None:
         """Count no more."""
+        self._server.loop.call_soon_threadsafe(self._end)
+
+    def _begin(self) -> None:
+        self._lag.start()
+        self._server.records.watchers.append(self._counters)
+        self._server.adopted.append(self._adopt)
+        self._adopt(self._server.generation)
+
+    def _adopt(self, generation: Generation) -> None:
+        watchers = generation.protection.state.watchers
+        if self._counters.state_told not in watchers:  # a reload may keep the state
+            watchers.append(self._counters.state_told)
+
+    def _end(self) -> None:
         self._lag.stop()
-        self._server.records.watchers.remove(self.counters)
+        self._server.records.watchers.remove(self._counters)
+        self._server.adopted.remove(self._adopt)
+        self._server.generation.protection.state.watchers.remove(self._counters.state_told)
 
 
 class _Reading(Collector):
@@ -99,7 +116,7 @@ class _Reading(Collector):
         yield "upstream_failures", counters.upstream_failures.copy()
         yield "state_up", {(): counters.state_up}
         yield "state_seconds", counters.state_seconds.copy()
-        yield "state_errors", counters.state_errors.copy()
+        yield "state_errors", dict.fromkeys(counters.state_seconds.copy(), 0) | counters.state_errors
         yield "event_loop_lag_seconds", {(): self._lag.seconds}
 
     def _of_gateway(self) -> Iterator[tuple[str, _Values]]:
@@ -110,9 +127,14 @@ class _Reading(Collector):
         yield "config_last_reload_success_timestamp_seconds", {(): history.since.timestamp()}
         yield "config_reloads", {("success",): history.generation - 1, ("failure",): history.failures}
         yield "draining", {(): history.draining}
-        audit = self._server.generation.audit
-        yield "audit_sink_up", {("audit",): not audit.trouble}
-        yield "audit_lost", {("audit",): audit.lost}
+        generation = self._server.generation
+        yield "audit_sink_up", {(_SINK,): not generation.audit.trouble}
+        yield "audit_lost", {(_SINK,): generation.audit.lost}
+        ends: dict[Labels, float] = {}
+        for certificate in generation.assembly.certificates:
+            labels, end = (certificate.use, certificate.name), certificate.ends.timestamp()
+            ends[labels] = min(end, ends.get(labels, end))
+        yield "certificate_not_after_timestamp_seconds", ends
         yield "associations_unauthenticated", {(): capacity.unauthenticated}
         yield "associations_limit", {(limit,): most for limit, most in asdict(capacity.limits).items()}
         yield "connections_turned_away", {(limit,): count for limit, count in capacity.turned_away.items()}

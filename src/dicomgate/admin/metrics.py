@@ -55,6 +55,7 @@ METRICS = (
     Metric("state_errors", "counter", ("operation",), "Questions that the shared state did not answer."),
     Metric("audit_sink_up", "gauge", ("sink",), "0 while audit records cannot be written."),
     Metric("audit_lost", "counter", ("sink",), "Audit records that are lost."),
+    Metric("certificate_not_after_timestamp_seconds", "gauge", ("use", "name"), "When a certificate in a file ends."),
     Metric("event_loop_lag_seconds", "histogram", (), "How late the gateway's loop is, looked at 4 times a second."),
 )
 BY_NAME = {metric.name: metric for metric in METRICS}

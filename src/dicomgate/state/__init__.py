@@ -14,6 +14,7 @@ Modules:
     redis_words       What a Redis says that it will not do, in words of our own: what an operator must change there
     sqlite            The state in a file of SQLite, shared by the processes of one machine; or in this process's memory
     sqlite_tables     The tables of the SQLite state: counters, known subjects, used keys
+    watched           A state that somebody watches: how long each question to it takes, and whether it is answered
 """
 
 from __future__ import annotations
