@@ -14,11 +14,6 @@ from dicomgate_jwt import Jwt
 from plugins.jwt.tests.mint import RSA, authenticator, key_set
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="session")
 def judge(tmp_path_factory: pytest.TempPathFactory) -> Jwt:
     """The authenticator of an issuer whose keys are in a file, with the defaults."""

@@ -46,11 +46,6 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return None if find_spec("ldap") else _NotToBeImported.from_parent(parent, path=module_path)
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def no_tracebacks_of_asyncio() -> Iterator[None]:
     """In debug mode asyncio logs each broken connection with a traceback, which in a gateway's log is a defect."""

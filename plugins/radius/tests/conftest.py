@@ -21,11 +21,6 @@ MakeRadius = Callable[..., Radius]
 Decide = Callable[..., Awaitable[Decision]]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="session")
 def freeradius(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreeRadius]:
     """One server for all tests that leave it as it is."""

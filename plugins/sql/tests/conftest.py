@@ -15,11 +15,6 @@ from dicomgate_passcode import dummy_hash
 from plugins.sql.tests.backend import CHEAP, SELECT, TABLE, Backend, cheap_hash
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def _cheap_dummies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dummy_hash, "DEFAULT_COST", CHEAP["argon2id"])
