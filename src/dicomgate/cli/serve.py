@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import threading
 import time
@@ -24,6 +25,7 @@ from ..admin.serving import serve_operators
 from ..errors import ConfigError, StartError
 from ..net.loop import Loop
 from ..run.server import Server
+from ..run.systemd import Announcer, manager_of
 from .exit_status import CANNOT, WRONG, abandon
 from .logs import Format, JsonFormatter, Level, TextFormatter, configure
 from .options import DEFAULT_CONFIG, ConfigOption
@@ -65,6 +67,7 @@ def serve(
 
 async def _run(path: Path) -> None:
     loop = asyncio.get_running_loop()
+    manager = manager_of(os.environ)
     executor = ThreadPoolExecutor(thread_name_prefix=_THREADS)
     loop.set_default_executor(executor)
     hangups, ends = asyncio.Event(), asyncio.Queue[str]()
@@ -78,6 +81,8 @@ async def _run(path: Path) -> None:
         # What exists now stays: the garbage collector need not scan it again after every few associations.
         gc.freeze()
         operators = await serve_operators(server, partial(ends.put_nowait, "asked to drain"))
+        if manager is not None:
+            Announcer(server, manager)
         reloads = asyncio.create_task(_reload_at(hangups, server))
         _log.info("%s: no longer listening", await ends.get())
         reloads.cancel()

@@ -16,5 +16,6 @@ Modules:
     rehearsal    A start without listening: what `dicomgate check` tries, in the order of `generation.prepare`
     rule_doubts  Doubts about rules: which never match, which add nothing, and what was probably not meant
     server       The gateway's life: start, run, reload, drain, stop
+    systemd      What systemd is told of the running gateway, and that it is alive: sd_notify(3)
     upstreams    The `[[upstream]]` tables -> what is dialled, and the routes that lead there
 """

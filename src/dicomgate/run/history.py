@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,7 +13,7 @@ class History:
     """Times are aware, in UTC. `generation` counts the configurations that were used: 1 from the start on.
 
     `since` is when the present one began, `problems` are why the last reload failed, () if it did not, and `failed_at`
-    is when.
+    is when. `watchers` are called when a reload or the drain begins, and when a reload has ended.
     """
 
     started: datetime
@@ -20,10 +22,23 @@ class History:
     failures: int = 0
     problems: tuple[str, ...] = ()
     failed_at: datetime | None = None
+    reloading: bool = False
     draining: bool = False
+    watchers: list[Callable[[], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.since = self.started
+
+    @contextmanager
+    def reload(self) -> Iterator[None]:
+        """While the configuration is read again."""
+        self.reloading = True
+        self._tell()
+        try:
+            yield
+        finally:
+            self.reloading = False
+            self._tell()
 
     def reloaded(self, now: datetime) -> None:
         """Another configuration is used from now on."""
@@ -34,3 +49,12 @@ class History:
         """The configuration could not be used."""
         self.failures += 1
         self.problems, self.failed_at = problems, now
+
+    def drain(self) -> None:
+        """No more associations are taken."""
+        self.draining = True
+        self._tell()
+
+    def _tell(self) -> None:
+        for watch in self.watchers:
+            watch()

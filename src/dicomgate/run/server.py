@@ -108,10 +108,11 @@ class Server:
             if self.history.draining:
                 return (_DRAINING,)
             self._reloading = asyncio.ensure_future(self._reload())
-            try:
-                await asyncio.wait((self._reloading,))
-            finally:
-                self._reloading.cancel()
+            with self.history.reload():
+                try:
+                    await asyncio.wait((self._reloading,))
+                finally:
+                    self._reloading.cancel()
             return (_DRAINING,) if self._reloading.cancelled() else self._reloading.result()
 
     async def _reload(self) -> tuple[str, ...]:
@@ -137,7 +138,7 @@ class Server:
 
     async def drain(self) -> None:
         """Stop listening, let associations finish up to the deadline, then stop."""
-        self.history.draining = True
+        self.history.drain()
         if self._reloading is not None:
             self._reloading.cancel()
         self._close_listeners()

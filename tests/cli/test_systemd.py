@@ -1,0 +1,118 @@
+"""What systemd hears of a running gateway, at a socket of our own in the place of its."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dicomgate.testing.raw_client import login, request
+
+_HALF = 0.1  # seconds: half of what WATCHDOG_USEC says
+# Blocks the event loop until the file `go` is there.
+_BLOCKS_THE_LOOP = """
+import logging, pathlib, subprocess, time
+from dicomgate import Reject
+FOLDER = pathlib.Path(__file__).parent
+class Login:
+    async def authenticate(self, attempt):
+        (FOLDER / "child").write_bytes(subprocess.run(["env"], capture_output=True).stdout)
+        logging.getLogger("acme").warning("blocked")
+        while not (FOLDER / "go").exists():
+            time.sleep(0.01)
+        return Reject("that is all")
+"""
+
+
+class Manager:
+    """Reads an abstract socket as systemd does."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind("")  # the system chooses a name
+        self.environment = {
+            "NOTIFY_SOCKET": f"@{self._socket.getsockname()[1:].decode()}",
+            "WATCHDOG_USEC": f"{2 * _HALF * 1e6:.0f}",
+        }
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def hear(self, seconds: float = 30) -> list[str]:
+        """The lines of the next datagram; none if there is none in time."""
+        self._socket.settimeout(seconds)
+        with suppress(TimeoutError):
+            return self._socket.recv(4096).decode().split("\n")
+        return []
+
+    def hear_of(self, what: str) -> list[str]:
+        """The lines of the next datagram that has more to say than that the gateway is alive."""
+        while (lines := self.hear()) == ["WATCHDOG=1"]:
+            pass
+        assert what in lines
+        return lines
+
+
+@pytest.fixture
+def manager() -> Iterator[Manager]:
+    manager = Manager()
+    yield manager
+    manager.close()
+
+
+def test_systemd_hears_of_the_whole_life(
+    manager: Manager, gate: Path, serving: Any, configuration: Any, distribution: Any
+) -> None:
+    site = distribution(_BLOCKS_THE_LOOP, "[dicomgate.authenticators]\nacme = acme_login:Login\n")
+    gate.write_text(configuration(authenticators='[[authenticator]]\nuse = "acme"\ntimeout = "20s"\n'))
+    environment = {"PYTHONPATH": os.pathsep.join([str(site), *sys.path]), **manager.environment}
+    with serving(gate, environment=environment) as gateway:
+        assert manager.hear() == ["READY=1", "STATUS=0 associations, 0 refused within the last minute"]
+        gateway.wait_for("listening on")
+        address = "127.0.0.1", gateway.port("plain")
+        with socket.create_connection(address) as client:  # it listened before it said so
+            beats = []
+            for _ in range(4):
+                assert manager.hear() == ["WATCHDOG=1"]
+                beats.append(time.monotonic())
+            assert beats[-1] - beats[0] > 2 * _HALF, "not more often than every half of the interval"
+            client.sendall(request(login("alice", b"passcode"), called=b"PACS"))
+            gateway.wait_for("blocked")
+            assert not {"NOTIFY_SOCKET", "WATCHDOG_USEC"} & {
+                line.partition("=")[0] for line in (site / "child").read_text().splitlines()
+            }
+            for _ in range(5):  # what was sent before
+                if not (lines := manager.hear(5 * _HALF)):
+                    break
+            assert not lines, "it is blocked, and says that it is alive"
+            (site / "go").touch()
+            assert client.recv(10)[0] == 3
+            assert manager.hear() == ["WATCHDOG=1"]
+        right = gate.read_text()
+        gate.write_text(right + "nonsense = 1\n")
+        gateway.process.send_signal(signal.SIGHUP)
+        assert manager.hear_of("RELOADING=1")[1].removeprefix("MONOTONIC_USEC=").isdigit()
+        _, status = manager.hear_of("READY=1")
+        numbers, _, failure = status.partition("; ")
+        assert numbers == "STATUS=0 associations, 1 refused within the last minute"
+        assert failure.startswith("the last reload changed nothing: ")
+        assert "nonsense" in failure
+        gate.write_text(right)
+        gateway.process.send_signal(signal.SIGHUP)
+        manager.hear_of("RELOADING=1")
+        assert manager.hear_of("READY=1")[1] == numbers
+        with socket.create_connection(address):
+            gateway.process.send_signal(signal.SIGTERM)
+            assert sorted(manager.hear_of("STOPPING=1")) == [
+                "EXTEND_TIMEOUT_USEC=30000000", "STATUS=draining: 1 associations", "STOPPING=1",
+            ]  # fmt: skip
+            assert manager.hear() == ["WATCHDOG=1"]
+            assert gateway.end() == 0
