@@ -362,7 +362,7 @@ def test_the_gateway_stops_at_every_stage() -> None:
         assert effects[-1] == do.Close(Cause.DRAINED, "")
 
 
-# decision: D34
+# decision: D48
 def test_a_kick_at_every_stage() -> None:
     kick = (Cause.KICKED, "uid 1000 (alice): a lost laptop")
     recording = deciding(policy=replace(POLICY, audit_required=True))

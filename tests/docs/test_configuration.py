@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from dicomgate import ConfigError
 from dicomgate.auth.table import AuthenticatorTable, PluginTable
-from dicomgate.config import fields, schema
+from dicomgate.config import fields, operation, schema
 from dicomgate.config import load as config
 from dicomgate.credentials.table import CredentialTable
 from dicomgate.kit.durations import parse_duration
@@ -30,6 +30,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "`tls` of an upstream": schema.UpstreamTls,
     "`[state]`": schema.StateTable,
     "`[throttle]`": schema.ThrottleTable,
+    "`[limits]`": operation.LimitsTable,
     "`[[authenticator]]`": AuthenticatorTable,
     "`[[credential]]`": CredentialTable,
     "`[[rule]]`": RuleTable,

@@ -93,9 +93,9 @@ class Handshake:
         return self._leave(Cause.NOTHING_SENT if silent else Cause.CLIENT_GONE, detail)
 
     @_input
-    def decided(self, verdict: Verdict) -> do.Effects:
-        """The authenticators have decided."""
-        record, outcome = self._known(Asked).settled(verdict, self._facts, self._policy, self._clock())
+    def decided(self, verdict: Verdict, no_place: Refuse | None = None) -> do.Effects:
+        """The authenticators have decided; `no_place`: but whom they accept gets no place."""
+        record, outcome = self._known(Asked).settled(verdict, no_place, self._facts, self._policy, self._clock())
         told, self._facts = do.Emit(record), record.facts
         if isinstance(outcome, Refuse):
             return [told, *self._refuse(outcome.refusal, outcome.reason, outcome.reason_class)]

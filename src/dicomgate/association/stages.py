@@ -44,9 +44,12 @@ class Asked:
         return cls(attempt, route, pdu if len(pdu) > _LONG else request)
 
     def settled(
-        self, verdict: Verdict, facts: Facts, policy: Policy, now: datetime
+        self, verdict: Verdict, no_place: Refuse | None, facts: Facts, policy: Policy, now: datetime
     ) -> tuple[Decided, Admitted | Refuse]:
-        """What follows from the verdict: its record, and the next stage, if there is one."""
+        """What follows from the verdict: its record, and the next stage, if there is one.
+
+        `no_place` says why one who is accepted gets no place, if that is so.
+        """
         record, answer = settle(self.attempt, facts, verdict, now)
         if isinstance(answer, Refuse):
             return record, answer
@@ -61,6 +64,8 @@ class Asked:
             passed = request
         if not passed.contexts:
             return record, nothing_granted(withheld, rights)
+        if no_place is not None:
+            return record, no_place
         admitted = Admitted(self.route, passed, answer, self.route.shown_for(who), rights, withheld)
         return record, admitted.asking(self.attempt, now) or admitted
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
@@ -16,8 +16,6 @@ class LimitsTable(Table):
 
     per_user: int = Field(default=0, ge=0)
     per_user_group: dict[str, Annotated[int, Field(ge=1)]] = Field(default={})
-    per_user_scope: Literal["node", "cluster"] = "node"
-    on_unreachable: Literal["local", "refuse"] = "local"
 
 
 class ControlTable(Table):

@@ -14,9 +14,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import ParamSpec, Protocol
 
-from ..events.events import Cause, Closed, Decided, Denied, Event, Facts, Opened
+from ..events.events import Cause, Closed, Decided, Denied, Event, Facts, Opened, Refused
 from ..rights.operations import Denial, Operations
 from ..sessions.register import Traffic
+from ..sessions.users import Place
 from .capacity import Slot
 from .direction import Direction
 from .server_state import ListenerSnapshot, ServerState
@@ -43,10 +44,11 @@ class Lifetime:
 
     `began` is when it was accepted (seconds of the event loop's clock), `over` becomes true with the Closed record.
     `facts` are what is known of it, by the records that it has. `operations` judge and count its messages, if any do.
+    `place` is that among the associations of its user, from Accept to its refusal or its end.
     """
 
     __slots__ = ("_expiry", "_heard", "_open", "_slot", "began", "ends", "facts", "groups", "id", "listener",
-                 "operations", "over", "server", "since", "stage")  # fmt: skip
+                 "operations", "over", "place", "server", "since", "stage")  # fmt: skip
 
     def __init__(self, server: ServerState, listener: ListenerSnapshot, slot: Slot, address: tuple[str, int]) -> None:
         """`address` is the client's."""
@@ -56,6 +58,7 @@ class Lifetime:
         self.began = server.loop.time()
         self.over = False
         self.operations: Operations | None = None
+        self.place: Place | None = None
         self.stage: Stage = self
         self._slot = slot
         self._open = 0
@@ -81,6 +84,8 @@ class Lifetime:
         self.facts = event.facts
         if isinstance(event, Decided):
             self.groups = event.groups
+        elif isinstance(event, Refused):
+            self._leave_place()
         self.server.tell(event)
 
     @property
@@ -159,6 +164,7 @@ class Lifetime:
     def _end(self, cause: Cause, detail: str, relayed: tuple[int, int, int, int] = (0, 0, 0, 0)) -> None:
         self.over = True
         self.stage = _OVER  # the stage refers to this: what is over needs no garbage collector
+        self._leave_place()
         if self._expiry is not None:
             self._expiry.cancel()
         if cause is Cause.NOTHING_SENT and not self._heard:
@@ -170,6 +176,11 @@ class Lifetime:
             closed = closed._replace(used=self.operations.used, denied=self.operations.denied)
             self.operations = None  # it refers to this, too
         self.tell(closed)
+
+    def _leave_place(self) -> None:
+        if self.place is not None:
+            self.place.leave()
+            self.place = None
 
     def _forget_if_gone(self) -> None:
         if self.over and not self._open:

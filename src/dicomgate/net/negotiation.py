@@ -11,14 +11,16 @@ from functools import partial
 from typing import ParamSpec, TypeAlias
 
 from ..association import effects as do
-from ..association.admission import unrecorded
+from ..association.admission import Refuse, unrecorded
 from ..association.established import LINGER
 from ..association.handshake import Handshake
+from ..association.transitions import HandshakeState
 from ..auth.chain import Verdict
 from ..auth.plugged import Pending
-from ..contract import Admission, Attempt, Presented, Unavailable
+from ..contract import Accept, Admission, Attempt, Presented, Unavailable
 from ..events.events import Cause
 from ..kit.race import Race
+from ..sessions.users import Place, Principal
 from .arrival import Arrived
 from .connection import Connection
 from .lifetime import Lifetime
@@ -61,10 +63,10 @@ class Negotiation:
         """End it. Its peers are told; but after a defect nothing is known of what they may be sent."""
         if cause is Cause.DRAINED:
             self._input(self._handshake.stopped)
-        elif cause in (Cause.KICKED, Cause.DISABLED):
-            self._input(self._handshake.kicked, cause, detail)
-        else:
+        elif cause is Cause.DEFECT:
             self._close(cause, detail)
+        else:
+            self._input(self._handshake.kicked, cause, detail)
 
     # -- inputs ---------------------------------------------------------------------------------------------------
 
@@ -113,7 +115,23 @@ class Negotiation:
 
     def _decided(self, verdict: Verdict) -> None:
         self._pending = None
-        self._input(self._handshake.decided, verdict)
+        no_place = None
+        if isinstance(verdict.decision, Accept) and self._handshake.state is HandshakeState.DECISION:
+            place = self._place(verdict, verdict.decision)
+            if isinstance(place, Refuse):
+                no_place = place
+            elif place.waiting:
+                return
+        self._input(self._handshake.decided, verdict, no_place)
+
+    def _place(self, verdict: Verdict, accept: Accept) -> Place | Refuse:
+        lifetime = self._lifetime
+        principal = Principal(verdict.authenticator, accept.user)
+        told = partial(self._input, self._handshake.decided, verdict)
+        place = lifetime.server.users.enter(principal, accept.groups, lifetime.id, told)
+        if isinstance(place, Place):
+            lifetime.place = place
+        return place
 
     def _recorded(self, lost: str) -> None:
         self._input(self._handshake.recorded, lost)

@@ -14,6 +14,7 @@ from ..events.events import Event, Sink
 from ..events.writer import Done
 from ..protection.guard import Guard
 from ..sessions.register import Register
+from ..sessions.users import Users
 from .capacity import Capacity
 from .deadlines import Deadlines
 from .dial import Upstream
@@ -58,6 +59,7 @@ class ServerState:
     guard: Guard
     buffer: bytearray = field(default_factory=lambda: bytearray(RECEIVE_SIZE))
     register: Register = field(default_factory=Register)
+    users: Users = field(default_factory=Users)
     ids: Iterator[str] = field(default_factory=_random_ids)
     view: memoryview = field(init=False)
     turns: Turns = field(init=False)

@@ -29,6 +29,7 @@ from ..net.negotiation import Negotiation
 from ..net.server_state import ListenerSnapshot, ServerState
 from ..net.tally import dropped, silent
 from ..sessions.register import Register
+from ..sessions.users import UserLimits, Users
 from .generation import Generation, prepare
 from .history import History
 from .policies import rules_in_words
@@ -93,6 +94,11 @@ class Server:
     def register(self) -> Register:
         """The associations that are under way."""
         return self._state.register
+
+    @property
+    def users(self) -> Users:
+        """How many associations each user has, his limit, and who is shut out."""
+        return self._state.users
 
     @property
     def associations(self) -> int:
@@ -195,6 +201,8 @@ class Server:
         for warning in generation.assembly.warnings:
             _log.warning("%s", warning)
         self._state.capacity.limits = affordable(_limits(self._gateway))
+        of_users = generation.assembly.configuration.tables.limits
+        self.users.limits = UserLimits(of_users.per_user, of_users.per_user_group)
 
     def _accept(self, bound: Address, connection: socket.socket, address: Address) -> None:
         slot = self._state.capacity.acquire(address[0])

@@ -1,0 +1,54 @@
+"""Users whom an operator shuts out for a time. Their logins are judged as ever, and then refused.
+
+A user whose passcode was stolen is ended and shut out until his account is closed where it is kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from ..errors import DicomgateError
+
+_MOST = 10_000
+
+
+class _ShutOut(NamedTuple):
+    ends: float
+    until: str
+
+
+class ShutOuts:
+    """The users who are shut out of one gateway now. `clock` tells seconds that no setting of the date changes."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._users: dict[tuple[str, str], _ShutOut] = {}  # by authenticator, or "" for any, and user
+
+    def add(self, user: str, seconds: float, why: str, authenticator: str = "") -> None:
+        """Shut a user of this authenticator out for so long, "": of any; for 0 seconds: let him in again.
+
+        `why` is for the records: who did it, and his reason. Raises DicomgateError if too many are shut out already.
+        """
+        now, key = self._clock(), (authenticator, user)
+        for over in [key for key, out in self._users.items() if out.ends <= now]:
+            del self._users[over]
+        if seconds <= 0:
+            self._users.pop(key, None)
+            return
+        if len(self._users) >= _MOST and key not in self._users:
+            raise DicomgateError(f"user {user!r} is not shut out: {_MOST} users are already, which is the most")
+        until = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
+        self._users[key] = _ShutOut(now + seconds, f"{until}: {why}")
+
+    def until(self, authenticator: str, user: str) -> str:
+        """Until when this user is shut out, and why; "" if he is not."""
+        if not self._users:
+            return ""
+        for key in ((authenticator, user), ("", user)):
+            out = self._users.get(key)
+            if out is not None and out.ends > self._clock():
+                return out.until
+        return ""
