@@ -173,8 +173,8 @@ async def test_addresses_that_are_all_silent_are_named_and_a_moved_name_is_found
             assert await asyncio.wait_for(asyncio.to_thread(int), 5) == 0
             names.addresses["redis.test"] = [HOST]
             names.release()
-            assert state._servers is not None
-            await asyncio.wait(((await state._servers.current()).look_up(),))
+            assert state._client.servers is not None
+            await asyncio.wait(((await state._client.servers.current()).look_up(),))
             await works(state)
 
 
@@ -394,7 +394,8 @@ async def test_the_url_counts_where_there_is_a_path_too(tmp_path: Path) -> None:
 
 
 async def test_without_the_package_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "dicomgate.state.redis", raising=False)
+    for name in [name for name in sys.modules if name.startswith("dicomgate.state.redis")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "redis", None)
     with pytest.raises(ConfigError, match=r"pip install redis"):
         open_state(None, "redis://127.0.0.1")

@@ -90,8 +90,8 @@ async def test_a_master_that_was_demoted_fails_one_question_and_not_one_for_each
         group.master.command("replicaof", HOST, str(group.replica.port))
         with pytest.raises(StateUnavailable, match="it is a replica"):
             await state.take("", (), ALICE)
-        assert state._pool._available_connections
-        assert not any(connection.is_connected for connection in state._pool._available_connections)
+        assert state._client.pool._available_connections
+        assert not any(connection.is_connected for connection in state._client.pool._available_connections)
 
 
 FIRST = QUESTIONS[:1]

@@ -15,6 +15,7 @@ from dicomgate.errors import ConfigError
 from dicomgate.state import open_state
 from dicomgate.state.protocol import Backoff, Limits, StateUnavailable
 from dicomgate.state.redis import RedisState
+from dicomgate.state.redis_cluster import RedisCluster
 from dicomgate.state.redis_url import read_url
 from dicomgate.state.redis_words import ACL, COMMANDS, in_words
 from dicomgate.testing.pages import DOCS, blocks, text
@@ -116,17 +117,20 @@ async def test_what_an_acl_forbids_is_named(tmp_path: Path) -> None:
     """Each command that the gateway needs, taken away alone; and the keys."""
     full = Limits(deadline=20, counters=1, known=1)  # so that something must be dropped
     with run_redis(tmp_path, {"user": f"gate on >x {ACL}"}) as server:
-        async with opened(server.url.replace("//", "//gate:x@"), full) as state:
+        login = server.url.replace("//", "//gate:x@")
+        cluster = RedisCluster(login, "gate-1", deadline=20)
+        async with opened(login, full) as state:
             await works(state)
             for name in COMMANDS:
                 server.command("acl", "setuser", "gate", f"-{name}")
                 server.command("script", "flush")
-                told = await refusals(state)
+                told = await refusals(state, cluster)
                 # Without INFO all works: only the policy for a full memory is not looked at.
                 assert told == ({f"the command {name}"} if name != "info" else set()), (name, told)
                 server.command("acl", "setuser", "gate", f"+{name}")
             server.command("acl", "setuser", "gate", "resetkeys", "~other:*")
-            assert await refusals(state) == {"the keys dicomgate:*"}
+            assert await refusals(state, cluster) == {"the keys dicomgate:*"}
+            await cluster.close()
 
 
 SECRET = "canarysecret"
@@ -154,16 +158,17 @@ def test_the_words_of_servers(error: Exception, says: str) -> None:
     assert SECRET not in in_words(error)
 
 
-async def refusals(state: RedisState) -> set[str]:
-    """What the ACL forbids, of all questions."""
+async def refusals(state: RedisState, cluster: RedisCluster) -> set[str]:
+    """What the ACL forbids, of all questions; the cluster's are few, and together need all of its commands."""
     told = []
     more: list[Callable[[Any], Awaitable[object]]] = [
         *(partial(RedisState.take, subject="nobody", known=(), unknown=[Backoff(name, 5, 1, 1)]) for name in "ab"),
         partial(RedisState.succeeded, subject="bob@b", forget=(), refund=()),
     ]
-    for question in (*QUESTIONS, *more):
+    ours = (cluster.beat(), cluster.order("sessions", 1), cluster.enter("alice", "1", 9, ["2"]))
+    for asked in (*(question(state) for question in (*QUESTIONS, *more)), *ours):
         try:
-            await question(state)
+            await asked
         except StateUnavailable as error:
             told.append(re.sub(r".*its ACL forbids this user (.*)\. Allow all of: (.*)", r"\1, of \2", str(error)))
     return {one.removesuffix(f", of {ACL}") for one in told}

@@ -16,9 +16,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from ..errors import StateUnavailable
 from ..events.events import Cause, Operated
 from ..run.server import Server
+from ..sessions.listed import SessionStatus, session_status
 from ..sessions.register import Session
 from ..state.protocol import Count
-from .status import SessionStatus, Status, session_status, status_of
+from .status import Status, status_of
 from .watch import Watch
 
 _P = ParamSpec("_P")

@@ -14,29 +14,7 @@ from .. import __version__
 from ..events.events import Refused
 from ..kit.addresses import show_address
 from ..run.server import Server
-from ..sessions.register import Session, Traffic
 from .watch import Watch
-
-
-@dataclass(frozen=True, slots=True)
-class SessionStatus:
-    """One association under way. `traffic` is None before it is established. `node` is the gateway that has it."""
-
-    id: str
-    node: str
-    since: datetime
-    listener: str
-    address: str
-    port: int
-    claimed: str | None
-    user: str | None
-    authenticator: str
-    groups: tuple[str, ...]
-    calling_ae_title: str
-    called_ae_title: str
-    upstream: str
-    ends: datetime | None
-    traffic: Traffic | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,26 +129,4 @@ def status_of(server: Server, watch: Watch) -> Status:
         ),
         sinks=(SinkStatus(generation.audit.name, generation.audit.trouble),),
         refusals=watch.refusals,
-    )
-
-
-def session_status(session: Session, node: str) -> SessionStatus:
-    """What is known of an association that the gateway `node` has; in any thread."""
-    facts = session.facts
-    return SessionStatus(
-        id=session.id,
-        node=node,
-        since=session.since,
-        listener=facts.listener,
-        address=facts.address,
-        port=facts.port,
-        claimed=facts.claimed,
-        user=facts.user,
-        authenticator=facts.authenticator,
-        groups=session.groups,
-        calling_ae_title=facts.calling_ae_title,
-        called_ae_title=facts.called_ae_title,
-        upstream=facts.upstream,
-        ends=session.ends,
-        traffic=session.traffic,
     )

@@ -1,36 +1,23 @@
 """The state in a Redis or Valkey, shared by the gateways of several machines.
 
-Rule 1: each method is one run of `redis.lua` on the server, by the server's clock.
-Rule 2: a command is sent once. redis-py would repeat it up to ten times, and each repetition would count an attempt.
-        Here a failure is `StateUnavailable`, and the next command connects again.
-Rule 3: no message quotes the server's answer, or the user or password of the URL.
-Rule 4: a server that drops keys when its memory is full would let a credential be used twice. It is refused.
+Rule 1: each method is one run of `redis.lua` on the server, by the server's clock; see `redis_client`.
+Rule 2: a server that drops keys when its memory is full would let a credential be used twice. It is refused.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from redis import exceptions
-from redis.asyncio import ConnectionPool, Redis, UnixDomainSocketConnection
-
-from ..errors import StateUnavailable
 from .protocol import Backoff, Count, Grant, Limits
-from .redis_connection import OneServer, Raced, Servers
-from .redis_sentinel import Masters
-from .redis_url import Target, read_url
-from .redis_words import SCRIPT, in_words
+from .redis_client import RedisClient
+from .redis_words import SCRIPT
 
 # A script needs all its keys on one node; a cluster places keys by what is in braces.
 _KEYS = [f"dicomgate:{{state}}:{name}" for name in ("counters", "next-to-go", "forget", "known", "used")]
-_CONNECTIONS = 16
 _Answer = TypeVar("_Answer")
 
 
@@ -41,27 +28,7 @@ class RedisState:
         """Does not connect yet. Raises ConfigError."""
         self._limits = limits or Limits()
         self._plain_limits = asdict(self._limits)
-        target = read_url(url)
-        self._where = target.shown
-        self._servers = _servers(target, self._limits.deadline)
-        # No timeouts of the client: one deadline covers everything.
-        options: dict[str, Any] = {
-            "max_connections": _CONNECTIONS, "socket_timeout": None, "socket_connect_timeout": None, "retry": None,
-            "decode_responses": True, "protocol": 2, **target.login,
-        }  # fmt: skip
-        if self._servers is None:
-            options |= {"connection_class": UnixDomainSocketConnection, "path": target.path}
-        else:
-            # An address has a quarter of the time to itself, so that two that are silent leave half for the third.
-            options |= {"connection_class": Raced, "servers": self._servers, "context": target.tls}
-            options |= {"stagger": self._limits.deadline / 4}
-        pool: Any = ConnectionPool(**options)
-        self._pool = pool
-        self._client = Redis(connection_pool=pool)
-        self._script = self._client.register_script(SCRIPT)
-        # redis-py's BlockingConnectionPool loses a connection if a caller that returns it is cancelled.
-        self._free_connections = asyncio.Semaphore(_CONNECTIONS)
-        self._checked = False
+        self._client = RedisClient(url, self._limits.deadline, SCRIPT, _drops_counters)
 
     async def take(self, subject: str, known: Sequence[Backoff], unknown: Sequence[Backoff]) -> Grant:
         """See SharedState."""
@@ -102,7 +69,7 @@ class RedisState:
     async def _first(self, what: str, key: str, seconds: float = 0.0) -> bool:
         found = await self._run(what, {1: True, 0: False, -1: None}.__getitem__, key=key, seconds=seconds)
         if found is None:
-            raise StateUnavailable(f"state {self._where}: no room for one more used key")
+            raise self._client.unavailable("no room for one more used key")
         return found
 
     async def counters(self) -> list[Count]:
@@ -124,59 +91,16 @@ class RedisState:
 
     async def close(self) -> None:
         """See SharedState."""
-        with suppress(Exception):
-            async with asyncio.timeout(self._limits.deadline):
-                if self._servers is not None:
-                    await self._servers.close()
-                await self._client.aclose(close_connection_pool=True)
+        await self._client.close()
 
     async def _run(self, function: str, read: Callable[[Any], _Answer], deadlines: int = 1, **given: object) -> _Answer:
         """What `read` makes of the answer of a function in `redis.lua`. Raises StateUnavailable."""
-        text = json.dumps({"limits": self._plain_limits, **given})
-        try:
-            async with asyncio.timeout(self._limits.deadline * deadlines), self._free_connections:
-                if not self._checked:
-                    await self._check_server()
-                return read(await self._script(_KEYS, (function, text)))
-        except Exception as error:  # noqa: BLE001 (redis-py can raise anything when a server sends nonsense)
-            self._checked = False
-            if isinstance(error, TimeoutError | exceptions.ReadOnlyError):
-                await self._disconnect_idle()
-            raise StateUnavailable(f"state {self._where}: {self._words(error)}") from None
-
-    async def _disconnect_idle(self) -> None:
-        """If the server has vanished or is no master any more, each kept connection would fail one more question."""
-        for connection in list(self._pool._available_connections):
-            with suppress(Exception):
-                await connection.disconnect(nowait=True)
-
-    async def _check_server(self) -> None:
-        """Raises StateUnavailable if the server drops keys. Asked again after a failure: the server may be another."""
-        with suppress(exceptions.NoPermissionError):  # the ACL may forbid INFO
-            memory = await self._client.info("memory")
-            policy = str(memory["maxmemory_policy"])
-            # volatile-...: only keys with an expiry are dropped; these have none.
-            if int(memory["maxmemory"]) and policy != "noeviction" and not policy.startswith("volatile-"):
-                raise StateUnavailable("it drops keys when its memory is full: set its maxmemory-policy to noeviction")
-        self._checked = True
-
-    def _words(self, error: Exception) -> str:
-        """What went wrong, without quoting the server."""
-        if isinstance(error, StateUnavailable):
-            return str(error)
-        if isinstance(error, TimeoutError):
-            addresses = self._servers.trouble() if self._servers is not None else ""
-            return addresses or f"no answer within {self._limits.deadline:g} s"
-        if type(error) is exceptions.ConnectionError:
-            return f"cannot be reached: {error}"
-        return in_words(error)
+        return await self._client.run(function, _KEYS, read, {"limits": self._plain_limits, **given}, deadlines)
 
 
-def _servers(target: Target, deadline: float) -> Servers | None:
-    """The servers of the URL; None for a socket in the file system."""
-    if target.master:
-        return Masters(target, deadline)
-    return OneServer(*target.hosts[0]) if not target.path else None
+def _drops_counters(policy: str) -> bool:
+    # volatile-...: only keys with an expiry are dropped; these have none.
+    return policy != "noeviction" and not policy.startswith("volatile-")
 
 
 def _plain(backoffs: Sequence[Backoff]) -> list[dict[str, object]]:

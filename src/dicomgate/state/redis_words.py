@@ -12,9 +12,13 @@ from importlib.resources import files
 from redis import exceptions
 
 SCRIPT = files("dicomgate.state").joinpath("redis.lua").read_text("utf-8")
+CLUSTER_SCRIPT = files("dicomgate.state").joinpath("redis_cluster.lua").read_text("utf-8")
 _CALL = re.compile(r"redis\.call\('([A-Z]+)'")
-COMMANDS = ("evalsha", "script|load", "info", *sorted({name.lower() for name in _CALL.findall(SCRIPT)}))
-"""All that the gateway sends, and what its script runs."""
+COMMANDS = (
+    "evalsha", "script|load", "info",
+    *sorted({name.lower() for script in (SCRIPT, CLUSTER_SCRIPT) for name in _CALL.findall(script)}),
+)  # fmt: skip
+"""All that the gateway sends, and what its scripts run."""
 KEYS = "~dicomgate:*"
 ACL = " ".join((KEYS, *(f"+{name}" for name in COMMANDS)))
 """What the ACL of the gateway's user must allow; +select as well for a database other than 0."""
@@ -31,14 +35,14 @@ _IN_SCRIPT = re.compile(r"user executing the script can't (run|access).*@user_sc
 _KEYS_FORBIDDEN = "no permissions to access a key", "no permissions to access one of the keys"
 
 
-def in_words(error: Exception) -> str:
-    """What an error of redis-py means; the name of its class if that is not known."""
-    if isinstance(error, exceptions.ResponseError) and (forbidden := _forbidden(str(error).lower())):
+def in_words(error: Exception, script: str = SCRIPT) -> str:
+    """What an error of redis-py means when `script` was run; the name of its class if that is not known."""
+    if isinstance(error, exceptions.ResponseError) and (forbidden := _forbidden(str(error).lower(), script)):
         return f"its ACL forbids this user {forbidden}. Allow all of: {ACL}"
     return next((words for kind, words in _WORDS.items() if isinstance(error, kind)), type(error).__name__)
 
 
-def _forbidden(text: str) -> str:
+def _forbidden(text: str, script: str) -> str:
     """What an ACL forbids: a command, or the keys; "" if that is not what the error says, in Redis 7 or Valkey 8."""
     if any(words in text for words in _KEYS_FORBIDDEN):
         return "the keys dicomgate:*"
@@ -47,7 +51,7 @@ def _forbidden(text: str) -> str:
     if (found := _IN_SCRIPT.search(text)) is None:
         return ""
     # Before 7.2 a command within a script is not named, but its line is.
-    lines = SCRIPT.splitlines()
+    lines = script.splitlines()
     line = lines[int(found[2]) - 1] if 0 < int(found[2]) <= len(lines) else ""
     if found[1] == "access":
         return "the keys dicomgate:*"
