@@ -88,6 +88,32 @@ def test_a_certificate_that_cannot_be_read_is_named(gate: Path, run: Any, one_li
     assert run("check", "--config", gate).exit_code == 0
 
 
+def test_paths_may_lead_to_the_credentials_that_systemd_hands_over(
+    gate: Path, run: Any, configuration: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credentials = gate.parent / "credentials"
+    credentials.mkdir()
+    (gate.parent / "users.htpasswd").rename(credentials / "users")
+    trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(credentials / "gate.pem"))
+    for path, mode in (credentials / "users", 0o400), (credentials / "gate.pem", 0o440), (credentials, 0o500):
+        path.chmod(mode)
+    listener = (
+        '[[listener]]\nname = "a"\nbind = "127.0.0.1:0"\ntls = { certificate = "$CREDENTIALS_DIRECTORY/gate.pem" }\n'
+    )
+    text = configuration(listeners=listener)
+    gate.write_text(text.replace("users.htpasswd", "$CREDENTIALS_DIRECTORY/users"))
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
+    assert run("check", "--config", gate).exit_code == 0
+    gate.write_text(text.replace("users.htpasswd", "$HOME/users"))
+    assert f"{gate.parent}/$HOME/users: cannot be read" in run("check", "--config", gate).stderr
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    gate.write_text(text)
+    why = "$CREDENTIALS_DIRECTORY is not set: LoadCredential= in the unit sets it"
+    assert f"{gate}:7: listener[0].tls.certificate: {why}" in run("check", "--config", gate).stderr
+    gate.write_text(configuration().replace("users.htpasswd", "$CREDENTIALS_DIRECTORY/users"))
+    assert f"{gate}:15: authenticator[0].file: {why}" in run("check", "--config", gate).stderr
+
+
 def test_a_missing_file_is_a_line(tmp_path: Path, run: Any, one_line: Any) -> None:
     assert "none.toml: cannot be read" in one_line(run("check", "--config", tmp_path / "none.toml"), 2)
 

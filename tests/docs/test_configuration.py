@@ -77,6 +77,7 @@ TOML = [pytest.param(block, id=f"{name(page)}:{block.line}") for page in PAGES f
 @pytest.mark.parametrize("block", TOML)
 def test_every_toml_block_is_right(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = tomllib.loads(block.text)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/dicomgate.service")
     if not {"listener", "upstream", "authenticator"} <= set(data):
         for table in set(data) & set(schema._TABLES):
             listed = data[table] if isinstance(data[table], list) else [data[table]]

@@ -2,7 +2,8 @@
 
 An entry point (of the group `dicomgate.authenticators`, for example) is a callable; the keys of its table are its
 keyword arguments, converted and checked by their annotations. A `timedelta` is written as "2s", a relative `Path` is
-relative to the configuration file. Errors tell apart what is not installed, what does not import and what does not fit.
+relative to the configuration file, and may begin with `$CREDENTIALS_DIRECTORY`. Errors tell apart what is not
+installed, what does not import and what does not fit.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing_extensions import TypedDict
 
 from ..errors import ConfigError, DicomgateError, PluginError, place
 from ..kit.durations import Duration, duration_text
+from ..kit.files import credential_path
 from .kind import AUTHENTICATORS, Kind
 from .problems import Keys, describe_problems, nearest
 from .table import GATEWAY_KEYS
@@ -241,7 +243,7 @@ def _adapt(annotation: Any, folder: Path) -> Any:
     if isinstance(annotation, type) and is_dataclass(annotation):
         return Annotated[_table(_parameters(annotation), folder), AfterValidator(partial(_made, annotation))]
     if annotation is Path:
-        return Annotated[Path, AfterValidator(lambda path: folder / path)]
+        return Annotated[Path, AfterValidator(lambda path: folder / credential_path(path))]
     origin, arguments = get_origin(annotation), get_args(annotation)
     adapted = () if origin is Literal else tuple(_adapt(argument, folder) for argument in arguments)
     if origin is None or adapted in ((), arguments):

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Str
 
 from ..kit.addresses import parse_address
 from ..kit.durations import Duration
+from ..kit.files import credential_path
 from ..kit.text import ae_title
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
@@ -47,7 +48,7 @@ def _several(value: object) -> object:
     return value
 
 
-FilePath = Annotated[Path, Strict(False)]  # from text
+FilePath = Annotated[Path, Strict(False), AfterValidator(credential_path)]  # from text
 Address = Annotated[tuple[str, int], BeforeValidator(parse_address)]
 AeTitle = Annotated[str, AfterValidator(ae_title)]
 Addresses = Annotated[list[Address], BeforeValidator(lambda value: value if isinstance(value, list) else [value])]

@@ -29,9 +29,23 @@ LONGEST_SECRET = 1024
 _WRITABLE, _READABLE = stat.S_IWOTH, stat.S_IROTH
 _ROOT = 0
 _MOST_LINKS = 40  # path_resolution(7)
+_CREDENTIALS = "CREDENTIALS_DIRECTORY"  # systemd.exec(5), LoadCredential=
 
 FileStamp = tuple[int, ...] | None
 """What `file_stamp` returns. Two that differ: the file changed in between."""
+
+
+def credential_path(path: Path) -> Path:
+    """A path of the configuration, with systemd's folder in place of `$CREDENTIALS_DIRECTORY` at its beginning.
+
+    No other variable is known. Raises ValueError if this one is not set.
+    """
+    if path.parts[:1] != (f"${_CREDENTIALS}",):
+        return path
+    if not (folder := os.environ.get(_CREDENTIALS)):
+        by_hand = f"for a command by hand, {_CREDENTIALS}=/run/credentials/dicomgate.service while the service runs"
+        raise ValueError(f"${_CREDENTIALS} is not set: LoadCredential= in the unit sets it; {by_hand}")
+    return Path(folder, *path.parts[1:])
 
 
 def read_trusted(path: Path, longest: int) -> bytes:
