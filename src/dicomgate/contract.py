@@ -8,8 +8,6 @@ Rule 2: `Reject` means "verified, and not genuine"; `Unavailable` means "could n
         the other: a user must not be told "wrong passcode" because the directory was down.
 Rule 3: reasons are for the operator's log. The client never sees them.
 Rule 4: a principal is (authenticator's name, user): `alice` of one authenticator is not `alice` of another.
-
-This module imports nothing of dicomgate; every other module may import it.
 """
 
 from __future__ import annotations
@@ -77,8 +75,7 @@ class Attempt:
     `id` is the association's id in the log. `identity` is None if the A-ASSOCIATE-RQ has no sub-item 58H. AE titles
     have no padding. `abstract_syntaxes` are the requested UIDs in their order, each once. `time` is now, aware, in UTC.
     `arrived_at` is the address and port that the client connected to, `("", 0)` if there is no connection. `request()`
-    returns the whole A-ASSOCIATE-RQ with all that it negotiates, and with the secret in it. It is encoded again from
-    what the gateway read, so that no other parser can read it differently. `request` is None if there is no such PDU.
+    is the whole A-ASSOCIATE-RQ, secret included, encoded again, so that no other parser reads it differently, or None.
     """
 
     id: str
@@ -114,7 +111,8 @@ class Accept:
     `attributes`, which are written to the audit, a mapping of text to text. `server_response` is the content of
     sub-item 59H of the A-ASSOCIATE-AC (PS3.7 D.3.3.7.2); the gateway sends it if the client asked for one. `expires_at`
     (aware) is when the credential ends; the association ends then too, unless the listener's `end_with_credential` is
-    false. `once` says that the credential may be used once.
+    false. `once` says that the credential may be used once. `handle`, hashable, is what `still_valid` must be given
+    besides the user, such as the token; it is kept in memory as long as the association lasts, and never written.
     """
 
     user: str
@@ -123,15 +121,16 @@ class Accept:
     expires_at: datetime | None = None
     once: Once | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    handle: object = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
     """Verified, and not genuine. `reason` is for the operator.
 
-    `stands`, if you can tell: True while nothing that the refusal rests on has changed (the users file, the keys, the
-    time before which a token does not count). So long, the gateway refuses the same credential for some seconds without
-    asking again. It is called in the event loop, and must not block. None: the first repeat is asked about again.
+    `stands`, if you can tell: True while nothing that the refusal rests on has changed (the users file, the keys). So
+    long, the gateway refuses the same credential for some seconds without asking again. It is called in the event loop,
+    and must not block. None: the first repeat is asked about again.
     """
 
     reason: str
@@ -167,8 +166,8 @@ class Unavailable:
 class Probed:
     """One thing that an authenticator depends on, asked once: a line of `dicomgate check --connect`.
 
-    `what` names it with its address, for example "directory ldaps://dc1.example:636". `problem` says why it cannot be
-    used and what to do; "" if it can. `detail` is what is worth knowing about it then, for example its certificate.
+    `what` names it with its address: "directory ldaps://dc1.example:636". `problem` says why it cannot be used and what
+    to do; "" if it can. `detail` is what is worth knowing about it then, for example its certificate.
     """
 
     what: str
@@ -183,8 +182,8 @@ Decision: TypeAlias = Accept | Reject | Pass | Unavailable
 class Admission:
     """One admitted association, as a credential sees it before the upstream is asked.
 
-    `user`, `groups`, `attributes` and `expires_at` are of the `Accept`, `authenticator` is whose it is. AE titles are
-    as the upstream will see them. `identity` is the client's own, with its secret. `time` is now, aware, in UTC.
+    `user`, `groups`, `attributes`, `expires_at` are of the `Accept`, `authenticator` is whose it is. AE titles are as
+    the upstream will see them. `identity` is the client's own, with its secret. `time` is now, aware, in UTC.
     """
 
     id: str
@@ -205,9 +204,9 @@ class Admission:
 class Presented:
     """What the gateway presents to the upstream: a User Identity (PS3.7 D.3.3.7.1).
 
-    Whether it asks for a response is the upstream's to say (`positive_response`). `verify` is given that response, the
-    content of sub-item 59H, and returns "" or what is wrong with it. It is called in the event loop, and must not
-    block. None: there is nothing to verify. `expires_at` is as in `Accept`.
+    Whether it asks for a response is the upstream's to say (`positive_response`). `verify` is given the content of that
+    response (59H), and returns "" or what is wrong with it. It is called in the event loop, and must not block.
+    `expires_at` is as in `Accept`.
     """
 
     identity: Identity
@@ -235,15 +234,16 @@ class Authenticator(Protocol):
     * `handles`: a collection of `IdentityType`s, with None for attempts without an identity. The authenticator gets
       only attempts of these types; without `handles`, it gets all.
     * `__aenter__`, `__aexit__`: entered before the gateway listens, left when no association needs it any more.
-    * `async def groups_of(self, user: str) -> Collection[str]`: the groups of a user that another authenticator has
-      verified (its `groups_from`). Raises LookupError for an unknown user, OSError if it cannot tell; both are logged.
+    * `async def groups_of(self, user: str) -> Collection[str]`: the groups of a user whom another authenticator has
+      verified (its `groups_from`). Raises LookupError for an unknown user, OSError if it cannot tell.
     * `needs_client_certificate`: True if it accepts nobody without one; `dicomgate check` then wants a `client_ca`.
     * `answers_within`: the longest that its own deadlines let an answer take, a `timedelta`; `timeout` must be longer.
     * `locks_after`: how many wrong passcodes lock an account at the server that it asks, 0 if it does not know. It is
       read after `__aenter__`; the operator is warned if `free` of `[throttle]` is not less.
+    * `still_valid(self, user: str, handle: object) -> Accept | Reject | Unavailable`, plain or an `async def`: may a
+      user who was accepted with this handle still log in? Asked every `revalidate`; `Reject` ends his associations.
     * `async def probe(self) -> Sequence[Probed]`: ask everything that it depends on (a directory, a database, an
-      issuer's keys) at the same time, within some seconds, for `dicomgate check --connect`. It is called after
-      `__aenter__`, logs nobody in, and changes nothing.
+      issuer's keys) at the same time, for `dicomgate check --connect`. It logs nobody in, and changes nothing.
     """
 
     def authenticate(self, attempt: Attempt, /) -> Decision | Awaitable[Decision]:

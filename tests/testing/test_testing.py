@@ -60,6 +60,9 @@ class Awaited(Staff):
     async def probe(self) -> list[Probed]:
         return [Probed("directory ldaps://dc1")]
 
+    async def still_valid(self, user: str, handle: object) -> Accept | Reject:
+        return Accept(user) if user == "alice" else Reject("unknown user")
+
 
 class TestSync(AuthenticatorContract):
     @pytest.fixture
@@ -272,6 +275,10 @@ BROKEN: dict[str, tuple[Callable[[], Any], str]] = {
     "stays locked": (Jammed, "test_an_abandoned_attempt_leaves_it_usable"),
     "believes in haste": (Hasty, "test_a_missed_deadline_lets_nobody_in_and_leaves_it_usable"),
     "blocks the event loop": (Blocking, "test_an_event_loop_never_waits_for_it"),
+    "knows everybody": (
+        broken(still_valid=lambda _, user, handle: Accept(user)),
+        "test_it_says_who_is_still_valid",
+    ),
     "leaves tasks": (Forking, "test_it_leaves_nothing_behind"),
     "leaves threads": (Threading, "test_it_leaves_nothing_behind"),
     "leaves descriptors": (Opening, "test_it_leaves_nothing_behind"),

@@ -41,6 +41,8 @@ def check_decision(answer: object) -> Decision | Defect:
         return Defect("its server_response is not bytes")
     if answer.expires_at is not None and not _is_moment(answer.expires_at):
         return Defect("its expires_at is not a datetime with a time zone")
+    if answer.handle is not None and not _is_hashable(answer.handle):
+        return Defect("its handle is not hashable")
     once = answer.once
     if once is not None and not _is_once(once):
         return Defect("its once is not a key in text and a datetime with a time zone")
@@ -62,6 +64,20 @@ def _is_once(once: object) -> bool:
         and _is_moment(once.until)
         and (once.made is None or _is_moment(once.made))
     )
+
+
+def check_standing(answer: object) -> Accept | Reject | Unavailable | Defect:
+    """The same for an answer of `still_valid`."""
+    decision = check_decision(answer)
+    return Defect("it passed on a user whom it had accepted") if isinstance(decision, Pass) else decision
+
+
+def _is_hashable(handle: object) -> bool:
+    try:
+        hash(handle)
+    except Exception:  # noqa: BLE001
+        return False
+    return True
 
 
 def _is_text(values: Iterable[object]) -> bool:

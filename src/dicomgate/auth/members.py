@@ -28,6 +28,7 @@ class Members:
     probe: _Probe | None
     locks_after: Callable[[], int]
     """Asked once the authenticator is entered. 0: never, or it does not know."""
+    still_valid: Callable[..., object] | None
 
 
 def read_members(name: str, plugin: object) -> Members:
@@ -40,6 +41,9 @@ def read_members(name: str, plugin: object) -> Members:
         raise PluginError(f"{name}: probe must be an async def")
     if type(getattr(plugin, "locks_after", 0)) is not int:
         raise PluginError(f"{name}: locks_after must be a number")
+    still_valid = getattr(plugin, "still_valid", None)
+    if still_valid is not None and not callable(still_valid):
+        raise PluginError(f"{name}: still_valid must be a method")
     needs_certificate = getattr(plugin, "needs_client_certificate", False) is True
     return Members(
         _handles(name, plugin),
@@ -47,6 +51,7 @@ def read_members(name: str, plugin: object) -> Members:
         within,
         cast("_Probe | None", probe),
         lambda: getattr(plugin, "locks_after", 0),
+        still_valid,
     )
 
 

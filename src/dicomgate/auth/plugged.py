@@ -14,6 +14,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar, cast
@@ -29,7 +30,6 @@ from .workers import Workers
 
 _log = logging.getLogger("dicomgate.auth")
 _Answer = TypeVar("_Answer")
-_Question = TypeVar("_Question")
 
 
 class Pending(Protocol):
@@ -54,43 +54,40 @@ def _resolve(future: asyncio.Future[_Answer], answer: _Answer) -> None:
         future.set_result(answer)
 
 
-class Plugged(Generic[_Question, _Answer]):
+@dataclass(frozen=True, slots=True)
+class Method(Generic[_Answer]):
+    """A method of a plugin that answers questions. `check` judges its answers."""
+
+    call: Callable[..., object]
+    check: Callable[[object], _Answer | Defect]
+    asynchronous: bool
+
+
+class Plugged:
     """One object of a plugin under its configured name. Plain methods are called in threads, here and nowhere else.
 
     Use it as an async context manager: an object that is one is entered and left with it.
     """
 
-    def __init__(
-        self,
-        word: str,
-        name: str,
-        plugin: object,
-        method: str,
-        check: Callable[[object], _Answer | Defect],
-        deadline: float,
-        patience: float,
-        workers: int,
-    ) -> None:
-        """`word` is what it is, for messages; `method` answers questions, and `check` judges its answers.
-
-        Times are in seconds. Raises PluginError for an object without this method.
-        """
-        answer = getattr(plugin, method, None)
-        if not callable(answer):
-            raise PluginError(f"{name}: {type(plugin).__name__} has no method {method}")
+    def __init__(self, word: str, name: str, plugin: object, deadline: float, patience: float, workers: int) -> None:
+        """`word` is what it is, for messages. Times are in seconds. Raises PluginError for a member of a wrong type."""
         self.name = name
         self.members = read_members(name, plugin)
         self.deadline = deadline
         self.patience = patience
         self._called = f"{word} {name}"
         self._plugin = plugin
-        self._check = check
         self._stack = AsyncExitStack()
-        self._asynchronous = inspect.iscoroutinefunction(answer)
-        self._answer: Callable[[_Question], object] = answer
         self._line = Line(workers)
         self._workers = Workers(self._called)
         self._loop: asyncio.AbstractEventLoop | None = None  # kept: before Python 3.12, to ask for it is a system call
+
+    def method(self, name: str, check: Callable[[object], _Answer | Defect]) -> Method[_Answer]:
+        """The plugin's method of this name. Raises PluginError if it has none."""
+        call = getattr(self._plugin, name, None)
+        if not callable(call):
+            raise PluginError(f"{self.name}: {type(self._plugin).__name__} has no method {name}")
+        return Method(call, check, inspect.iscoroutinefunction(call))
 
     async def __aenter__(self) -> Self:
         """Raises StartError, with its name."""
@@ -117,19 +114,26 @@ class Plugged(Generic[_Question, _Answer]):
             _log.error("%s has a defect: it failed to stop: %s", self._called, place(failure))
 
     def ask_about(
-        self, question: _Question, association_id: str, address: str, done: Callable[[_Answer | Unavailable], None]
+        self,
+        method: Method[_Answer],
+        question: tuple[object, ...],
+        association_id: str,
+        address: str,
+        done: Callable[[_Answer | Unavailable], None],
     ) -> Pending:
         """Call `done` with the answer: once, within the deadline, and never before this returns.
 
-        The questions of an association, and of its client's `address`, take turns with others where they wait.
+        The questions of an association, and of its client's `address`, take turns with others where they wait. Without
+        an association, whoever asks logs why there is no answer.
         """
         patience = max(0.0, self.patience - waited.get())
         loop = self._loop or asyncio.get_running_loop()
-        unavailable = partial(self._unavailable, association_id)
+        unavailable = partial(self._unavailable, association_id) if association_id else Unavailable
         call: Call[_Answer] = Call(loop, address, self.deadline, patience, unavailable, done)
+        deciding = self._decide(method, question)
         before = asking.set(call)  # the task gets a copy of this context
         try:
-            call.begin(self._decide(question))
+            call.begin(deciding)
         finally:
             asking.reset(before)
         return call
@@ -139,19 +143,19 @@ class Plugged(Generic[_Question, _Answer]):
         _log.error("%s: %s: %s", association_id, self._called, why)
         return Unavailable(why)
 
-    async def _decide(self, question: _Question) -> _Answer | Unavailable | Defect:
+    async def _decide(self, method: Method[_Answer], question: tuple[object, ...]) -> _Answer | Unavailable | Defect:
         # Nothing may escape from here: SystemExit in a task would end the event loop, and with it every association.
         try:
-            if self._asynchronous:
-                return self._check(await cast(Awaitable[object], self._answer(question)))
-            answer = await self._call_in_thread(question)
-            return answer if isinstance(answer, Defect) else self._check(answer)
+            if method.asynchronous:
+                return method.check(await cast(Awaitable[object], method.call(*question)))
+            answer = await self._call_in_thread(method, question)
+            return answer if isinstance(answer, Defect) else method.check(answer)
         except LineTooLongError as error:
             return Unavailable(str(error))
         except BaseException as error:  # noqa: BLE001
             return Defect(place(error))
 
-    async def _call_in_thread(self, question: _Question) -> object:
+    async def _call_in_thread(self, method: Method[_Answer], question: tuple[object, ...]) -> object:
         # Waiting for a worker happens here, where giving up leaves nothing behind.
         await self._line.enter()
         loop = asyncio.get_running_loop()
@@ -160,7 +164,7 @@ class Plugged(Generic[_Question, _Answer]):
 
         def work() -> None:
             try:
-                answer = self._answer(question)
+                answer = method.call(*question)
             except BaseException as error:  # noqa: BLE001
                 answer = Defect(place(error))
             with suppress(RuntimeError):  # the event loop ended before the thread did

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from ..kit.durations import Deadline, Duration
 from .link import DEFAULT_DEADLINE, DEFAULT_PATIENCE, DEFAULT_WORKERS
@@ -16,6 +17,12 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 def _name(value: str) -> str:
     if _NAME.fullmatch(value) is None:
         raise ValueError("must be 1 to 64 letters, digits, dots, underscores, hyphens")
+    return value
+
+
+def _interval(value: timedelta) -> timedelta:
+    if value < timedelta(seconds=1):
+        raise ValueError('must be "1s" or more')
     return value
 
 
@@ -54,6 +61,14 @@ class AuthenticatorTable(PluginTable):
     on_error: Literal["stop", "next"] = "stop"
     patience: Duration = DEFAULT_PATIENCE
     groups_from: Name | None = None
+    revalidate: Annotated[Duration, AfterValidator(_interval)] | None = None
+    on_unavailable: Literal["keep", "end"] = "keep"
+
+    @model_validator(mode="after")
+    def _check_unavailable(self) -> Self:
+        if self.on_unavailable == "end" and self.revalidate is None:
+            raise ValueError('on_unavailable = "end" is about what revalidate asks: set revalidate, too')
+        return self
 
 
 GATEWAY_KEYS = frozenset(AuthenticatorTable.model_fields)

@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from cryptography import x509
 
@@ -52,7 +51,7 @@ async def asked(assembly: Assembly) -> list[Probed]:
     return [line for lines in answers for line in lines]
 
 
-async def _of_plugin(word: str, plugin: Plugged[Any, Any]) -> list[Probed]:
+async def _of_plugin(word: str, plugin: Plugged) -> list[Probed]:
     if plugin.members.probe is None:
         return []
     found = await probed(plugin.members.probe, _PATIENCE)

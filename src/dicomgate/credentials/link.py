@@ -7,12 +7,12 @@ from datetime import timedelta
 from functools import partial
 
 from ..auth.link import DEFAULT_DEADLINE, DEFAULT_WORKERS
-from ..auth.plugged import Pending, Plugged, answered
+from ..auth.plugged import Method, Pending, Plugged, answered
 from ..contract import Admission, Credential, Presented, Unavailable
 from .presented_check import check_presented
 
 
-class CredentialLink(Plugged[Admission, Presented | Unavailable]):
+class CredentialLink(Plugged):
     """One credential. It has its deadline to work, and an association waits as long again for a worker."""
 
     def __init__(
@@ -25,7 +25,8 @@ class CredentialLink(Plugged[Admission, Presented | Unavailable]):
     ) -> None:
         """Raises PluginError for an object that is not a credential."""
         seconds = deadline.total_seconds()
-        super().__init__("credential", name, credential, "present", check_presented, seconds, seconds, workers)
+        super().__init__("credential", name, credential, seconds, seconds, workers)
+        self._present: Method[Presented | Unavailable] = self.method("present", check_presented)
 
     @property
     def answers_in(self) -> float:
@@ -38,4 +39,4 @@ class CredentialLink(Plugged[Admission, Presented | Unavailable]):
 
     def begin(self, admission: Admission, done: Callable[[Presented | Unavailable], None]) -> Pending:
         """As `ask`, but calls `done` with the answer: once, and never before this returns."""
-        return self.ask_about(admission, admission.id, "", done)
+        return self.ask_about(self._present, (admission,), admission.id, "", done)

@@ -42,6 +42,7 @@ class Cause(Enum):
     TIMEOUT = "a deadline passed"
     KICKED = "ended by the operator"
     DISABLED = "the user was disabled"
+    UNVERIFIABLE = "the user could not be verified again"
     DRAINED = "the gateway is shutting down"
     DEFECT = "a defect of the gateway"
 

@@ -47,8 +47,8 @@ class Lifetime:
     `place` is that among the associations of its user, from Accept to its refusal or its end.
     """
 
-    __slots__ = ("_expiry", "_heard", "_open", "_slot", "began", "ends", "facts", "groups", "id", "listener",
-                 "operations", "over", "place", "server", "since", "stage")  # fmt: skip
+    __slots__ = ("_expiry", "_heard", "_open", "_slot", "began", "ends", "facts", "groups", "handle", "id",
+                 "listener", "operations", "over", "place", "server", "since", "stage")  # fmt: skip
 
     def __init__(self, server: ServerState, listener: ListenerSnapshot, slot: Slot, address: tuple[str, int]) -> None:
         """`address` is the client's."""
@@ -67,6 +67,7 @@ class Lifetime:
         self.groups: tuple[str, ...] = ()
         self.since = datetime.now(UTC)
         self.ends: datetime | None = None
+        self.handle: object = None
         self._heard = False  # then Opened is told
         _connections.debug("%s: connected: %s port %d, listener %s", self.id, *address, listener.policy.listener)
         server.register.enter(self)

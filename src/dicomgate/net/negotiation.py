@@ -117,6 +117,7 @@ class Negotiation:
         self._pending = None
         no_place = None
         if isinstance(verdict.decision, Accept) and self._handshake.state is HandshakeState.DECISION:
+            self._lifetime.handle = verdict.decision.handle
             place = self._place(verdict, verdict.decision)
             if isinstance(place, Refuse):
                 no_place = place

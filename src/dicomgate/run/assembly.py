@@ -10,7 +10,6 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ..auth.chain import Chain
 from ..auth.link import Link
@@ -85,7 +84,7 @@ class Assembly:
         Raises StartError, which names the one that could not be entered.
         """
         async with AsyncExitStack() as stack:
-            plugins: list[Plugged[Any, Any]] = [*self.links.values(), *self.credentials.values()]
+            plugins: list[Plugged] = [*self.links.values(), *self.credentials.values()]
             for plugin in plugins:
                 await stack.enter_async_context(plugin)
             for upstream in self.upstreams.values():

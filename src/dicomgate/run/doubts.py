@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
 
 from cryptography import x509
 
@@ -64,7 +63,7 @@ def doubts(
         yield from _of_deadlines(f"credential {name}", credential)
 
 
-def _of_deadlines(what: str, plugin: Plugged[Any, Any]) -> Iterator[str]:
+def _of_deadlines(what: str, plugin: Plugged) -> Iterator[str]:
     within = plugin.members.answers_within
     if within is not None and within.total_seconds() >= plugin.deadline:
         yield (

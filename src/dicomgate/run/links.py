@@ -36,6 +36,8 @@ def make_links(configuration: Configuration, problems: list[Problem]) -> dict[st
                     workers=table.workers,
                     next_on_error=table.on_error == "next",
                     groups_from=_group_source(table, tables, made),
+                    revalidate=table.revalidate,
+                    end_if_unavailable=table.on_unavailable == "end",
                 )
         except ConfigError as error:
             problems += configuration.located(error, "authenticator", index).problems

@@ -29,6 +29,7 @@ from ..net.negotiation import Negotiation
 from ..net.server_state import ListenerSnapshot, ServerState
 from ..net.tally import dropped, silent
 from ..sessions.register import Register
+from ..sessions.revalidation import Revalidation
 from ..sessions.users import UserLimits, Users
 from .generation import Generation, prepare
 from .history import History
@@ -63,6 +64,7 @@ class Server:
         self.records = Records(generation.audit)
         told = self.records.tell, self.records.keep, self.records.trouble
         self._state = ServerState(loop, *told, silent(loop).count, capacity, generation.protection.guard)
+        self._revalidation = Revalidation(self._state.register)
         self._adopt(generation)
 
     @classmethod
@@ -162,6 +164,7 @@ class Server:
         for session in self.register:
             session.end(Cause.DRAINED, "")
         await self._wait_for_associations(LINGER + 1)
+        self._revalidation.close()
         self._retire(self._generation, None)
         done, hanging = await asyncio.wait(self._retiring, timeout=LINGER + 1)
         for task in done:
@@ -203,6 +206,7 @@ class Server:
         self._state.capacity.limits = affordable(_limits(self._gateway))
         of_users = generation.assembly.configuration.tables.limits
         self.users.limits = UserLimits(of_users.per_user, of_users.per_user_group)
+        self._revalidation.adopt(generation.assembly.links.values())
 
     def _accept(self, bound: Address, connection: socket.socket, address: Address) -> None:
         slot = self._state.capacity.acquire(address[0])

@@ -27,7 +27,7 @@ class Session(Protocol):
     """An association under way.
 
     `facts` are what is known of it by now, `groups` those of its user, `since` when it was accepted, and `ends` when
-    its credential ends it (both aware); None if that does not.
+    its credential ends it (both aware); None if that does not. `handle` is its authenticator's (see `Accept`).
     """
 
     id: str
@@ -35,6 +35,7 @@ class Session(Protocol):
     groups: tuple[str, ...]
     since: datetime
     ends: datetime | None
+    handle: object
 
     @property
     def traffic(self) -> Traffic | None:

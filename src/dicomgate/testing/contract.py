@@ -38,6 +38,7 @@ _AT_ONCE = 8
 _ROUNDS = 4
 _LONGEST_STALL = 1.0  # seconds; a machine may be busy, an event loop must not wait for a directory
 _KINDS = (None, *IdentityType)
+_NOBODY = "dicomgate-nobody"
 
 
 def ask(authenticator: Authenticator, *attempts: Attempt) -> list[Decision]:
@@ -169,13 +170,31 @@ class AuthenticatorContract:
 
         sound(linked(authenticator, ask_all), self.secrets)
 
+    def test_it_says_who_is_still_valid(self, authenticator: Authenticator, good: Attempt) -> None:
+        """If it has `still_valid`: the user whom it has just accepted is; one whom nobody knows is not."""
+        if read_members("it", authenticator).still_valid is None:
+            return
+
+        async def ask_again(link: Link) -> list[Decision]:
+            accept = _accepted(await link.ask(good))
+            return [await link.still_valid(user, accept.handle) for user in (accept.user, _NOBODY)]
+
+        with logged() as lines:
+            again, stranger = linked(authenticator, ask_again)
+        require(isinstance(again, Accept), f"it was accepted a moment ago, and now: {again}")
+        require(isinstance(stranger, Reject) and bool(stranger.reason), f"a user whom nobody knows: {stranger}")
+        self._tells_none({"an answer": repr((again, stranger)), "the log": "\n".join(lines)}, good)
+
     def test_no_secret_is_told(self, authenticator: Authenticator, good: Attempt, bad: Attempt) -> None:
         """Neither in its repr nor in a decision nor in the log, at any level."""
         with logged() as lines:
             decisions = ask(authenticator, good, bad, *damaged(good)[:1])
         told = {"its repr": repr(authenticator), "a decision": repr(decisions), "the log": "\n".join(lines)}
+        self._tells_none(told, good, bad)
+
+    def _tells_none(self, told: Mapping[str, str], *attempts: Attempt) -> None:
         secrets = [("its configuration", secret) for secret in self.secrets]
-        secrets += [(repr(it.identity), form) for it in (good, bad) for form in forms(it.identity)]
+        secrets += [(repr(it.identity), form) for it in attempts for form in forms(it.identity)]
         for whose, form in secrets:
             for where, text in told.items():
                 # Not the text itself: a failing test is a log, too.

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from ..auth.link import Link
+from ..auth.members import read_members
 from ..contract import Authenticator, Credential
 from ..credentials.link import CredentialLink
 from .watching import Belongings
@@ -15,6 +16,7 @@ from .watching import Belongings
 _T = TypeVar("_T")
 _Use = Callable[[CredentialLink], Coroutine[Any, Any, _T]]
 DEADLINE = timedelta(seconds=30)
+_OFTEN = timedelta(seconds=1)
 
 
 def linked(authenticator: Authenticator, use: Callable[[Link], Coroutine[Any, Any, _T]]) -> _T:
@@ -40,7 +42,8 @@ async def visited(
     authenticator: Authenticator, use: Callable[[Link], Coroutine[Any, Any, _T]], deadline: timedelta = DEADLINE
 ) -> _T:
     """What `use` makes of it, in this event loop."""
-    async with Link("it", authenticator, deadline=deadline, workers=4) as link:
+    asked_again = _OFTEN if read_members("it", authenticator).still_valid is not None else None
+    async with Link("it", authenticator, deadline=deadline, workers=4, revalidate=asked_again) as link:
         return await use(link)
 
 

@@ -86,6 +86,12 @@ class Passcode:
             return replace(decision, stands=partial(self._users.is_current, snapshot))
         return decision
 
+    async def still_valid(self, user: str, handle: object, /) -> Accept | Reject:
+        """Whether the user may still log in. A new passcode changes nothing: it is no reason to end a transfer."""
+        found = (await self._users.current_async()).users.get(user)
+        refusal = _refusal(found)
+        return Reject(refusal) if refusal else Accept(user)
+
     async def _verify(self, identity: Identity, user: User | None, dummy: DummyHash) -> Decision:
         began, decision = await self._threads.run(self._timed, identity, user, dummy)
         if isinstance(decision, Accept):
@@ -115,10 +121,16 @@ class Passcode:
         if with_passcode and not passcode:
             # Never Pass: a directory takes an empty password for an anonymous login, which succeeds (RFC 4513 5.1.2).
             return Reject("empty passcode")
+        refusal = _refusal(user)
         if user is None:
-            return Pass("unknown user") if self.unknown_user == "pass" else Reject("unknown user")
-        if user.cost is None:
-            return Reject(f"the user cannot log in: {why_not(user.hash)}")
-        if with_passcode and wrong:
-            return Reject(wrong)
+            return Pass(refusal) if self.unknown_user == "pass" else Reject(refusal)
+        if refusal or (with_passcode and wrong):
+            return Reject(refusal or wrong)
         return Accept(user=user.name)
+
+
+def _refusal(user: User | None) -> str:
+    """Why nobody can log in as this user; "" if somebody can."""
+    if user is None:
+        return "unknown user"
+    return f"the user cannot log in: {why_not(user.hash)}" if user.cost is None else ""

@@ -1,0 +1,130 @@
+"""Users who leave: while they are connected, they are asked about again.
+
+Rule 1: one question for each principal and handle, however many associations there are; spread over the interval, and
+        few at a time, so that logins find the directory free.
+Rule 2: a Reject ends only associations that were there before its question began. Who came later was let in by a later
+        answer.
+Rule 3: where there is no answer, users stay, unless the operator wants otherwise. It is told once, until all can be
+        asked again.
+Rule 4: the present authenticator of a name is asked, also about those who came in before a reload. Whoever is not known
+        there any more could not log in again either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from ..auth.link import Link
+from ..contract import Reject, Unavailable
+from ..events.events import Cause
+from ..kit.text import one_line
+from .register import Register
+
+_log = logging.getLogger("dicomgate.auth")
+_AT_A_TIME = 4
+_IN_ONE_TURN = 500  # sessions that are looked at before others get their turn: 0.2 ms
+
+_Asked: TypeAlias = dict[tuple[str, object], list[str]]
+
+
+class Revalidation:
+    """Asks the authenticators that have `revalidate` about the associations of a register. For one event loop."""
+
+    def __init__(self, register: Register) -> None:
+        self._register = register
+        self._rounds: dict[str, _Rounds] = {}
+
+    def adopt(self, links: Iterable[Link]) -> None:
+        """Ask these authenticators from now on, and no others."""
+        asked = {link.name: link for link in links if link.revalidate is not None}
+        for name, rounds in [*self._rounds.items()]:
+            if name not in asked or asked[name].revalidate != rounds.link.revalidate:
+                self._rounds.pop(name).close()
+        for name, link in asked.items():
+            if name in self._rounds:
+                self._rounds[name].link = link
+            else:
+                self._rounds[name] = _Rounds(self._register, link)
+
+    def close(self) -> None:
+        """Ask no more."""
+        self.adopt(())
+
+
+class _Rounds:
+    """One question after the other to one authenticator, in rounds of its interval. `link` may be replaced."""
+
+    def __init__(self, register: Register, link: Link) -> None:
+        self.link = link
+        self._register = register
+        self._interval = link.revalidate or 0.0
+        self._unanswered = 0  # questions of this round
+        self._told = False
+        self._task = asyncio.get_running_loop().create_task(self._go_on())
+
+    def close(self) -> None:
+        self._task.cancel()
+
+    async def _go_on(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            try:
+                await self._one_round(began)
+            except Exception:  # noqa: BLE001 (the next round may be better)
+                _log.exception("a defect of the gateway: not all users were asked about")
+            await asyncio.sleep(max(0.0, began + self._interval - loop.time()))
+
+    async def _one_round(self, began: float) -> None:
+        loop = asyncio.get_running_loop()
+        asked = await self._under_way()
+        self._unanswered = 0
+        places = asyncio.Semaphore(_AT_A_TIME)
+        async with asyncio.TaskGroup() as group:
+            for place, (principal, ids) in enumerate(asked.items()):
+                await asyncio.sleep(max(0.0, began + self._interval * place / len(asked) - loop.time()))
+                await places.acquire()
+                group.create_task(self._ask(*principal, ids)).add_done_callback(lambda _: places.release())
+        if asked and self._told and not self._unanswered:
+            self._told = False
+            _log.info("authenticator %s says again whether its users may still log in", self.link.name)
+
+    async def _under_way(self) -> _Asked:
+        """The ids of the associations that this authenticator has accepted, by user and handle."""
+        asked: _Asked = {}
+        for number, session in enumerate(self._register, 1):
+            facts = session.facts
+            if facts.user is not None and facts.authenticator == self.link.name:
+                asked.setdefault((facts.user, session.handle), []).append(session.id)
+            if not number % _IN_ONE_TURN:
+                await asyncio.sleep(0)
+        return asked
+
+    async def _ask(self, user: str, handle: object, ids: list[str]) -> None:
+        if all(self._register.get(one) is None for one in ids):
+            return
+        link = self.link
+        answer = await link.still_valid(user, handle)
+        if link is not self.link:
+            return  # a reload closed it, perhaps while it answered; the next round asks the new one
+        if isinstance(answer, Reject):
+            self._end(ids, Cause.DISABLED, answer.reason)
+        elif isinstance(answer, Unavailable):
+            self._unanswered += 1
+            self._tell(answer.reason)
+            if link.end_if_unavailable:
+                self._end(ids, Cause.UNVERIFIABLE, answer.reason)
+
+    def _end(self, ids: list[str], cause: Cause, reason: str) -> None:
+        for session in filter(None, map(self._register.get, ids)):
+            session.end(cause, f"{self.link.name}: {reason}")
+
+    def _tell(self, reason: str) -> None:
+        if not self._told:
+            self._told = True
+            outcome = "are ended" if self.link.end_if_unavailable else "stay connected"
+            told = "authenticator %s cannot say whether its users may still log in; they %s: %s"
+            _log.error(told, self.link.name, outcome, one_line(reason))
