@@ -31,6 +31,8 @@ TABLES: dict[str, type[BaseModel]] = {
     "`[state]`": schema.StateTable,
     "`[throttle]`": schema.ThrottleTable,
     "`[limits]`": operation.LimitsTable,
+    "`[admin]`": operation.AdminTable,
+    "`tls` of `[admin]`": operation.AdminTls,
     "`[[authenticator]]`": AuthenticatorTable,
     "`[[credential]]`": CredentialTable,
     "`[[rule]]`": RuleTable,

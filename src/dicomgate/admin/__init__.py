@@ -13,4 +13,5 @@ Modules:
     status     What is going on, as values: for the command line, the status page and metrics
     thread     The thread that serves operators: an event loop of its own, beside the gateway's
     watch      What is remembered of past events: the last refusals, and how it stands with each upstream
+    web/       The listener of `[admin]`: health checks, metrics, and the status page, by HTTP in the operators' thread
 """

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from ..run.server import Server
 from .operator import Operator
-from .thread import AdminThread
+from .thread import AdminThread, Service
 
 
 async def serve_operators(server: Server, drain: Callable[[], None]) -> AdminThread:
@@ -14,7 +15,13 @@ async def serve_operators(server: Server, drain: Callable[[], None]) -> AdminThr
 
     `drain` begins to end the gateway, as SIGTERM does.
     """
-    Operator(server, drain)
-    thread = AdminThread(server, {})
+    operator = Operator(server, drain)
+    thread = AdminThread(server, {"admin": partial(_web, server, operator)})
     await thread.begin()
     return thread
+
+
+def _web(server: Server, operator: Operator) -> Service:
+    from .web.service import Web  # the extra that it needs may be missing where there is no [admin]
+
+    return Web(server, operator)

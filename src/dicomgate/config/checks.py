@@ -11,6 +11,7 @@ from ..auth.problems import Keys, nearest
 from ..errors import Problem
 from ..rights.rule import is_one_of
 from ..rights.table import RuleTable
+from .operation import AdminTable
 from .schema import PresentTable, Tables, ThrottleTable, UpstreamTable
 
 _PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@|[?&](?:sentinel_)?password=")
@@ -29,6 +30,7 @@ def contradictions(tables: Tables) -> Iterator[Problem]:
     yield from _duplicates("rule", [table.name for table in tables.rule])
     yield from _of_listeners(tables, names)
     yield from _of_rules(tables, names)
+    yield from _of_admin(tables.admin, names)
 
 
 def open_secrets(tables: Tables, mode: int) -> Iterator[Problem]:
@@ -154,3 +156,22 @@ def _of_rules(tables: Tables, authenticators: Sequence[str]) -> Iterator[Problem
             if titles and ANY_AE_TITLE not in titles and not any(is_one_of(title, (pattern,)) for title in titles):
                 message = f"no upstream takes the called AE title {pattern!r}; they take: {', '.join(titles)}"
                 yield Problem((*at, "called_ae_titles"), message)
+
+
+def _of_admin(admin: AdminTable | None, authenticators: Sequence[str]) -> Iterator[Problem]:
+    """Who may log in to the page, and by whose word."""
+    if admin is None:
+        return
+    yield from _unknown(("admin",), "authenticators", admin.authenticators, authenticators)
+    asked = admin.authenticators or authenticators
+    for key, names in (("viewers", admin.viewers), ("operators", admin.operators)):
+        users = [name.removeprefix("user:").partition("/")[0] for name in names if name.startswith("user:")]
+        for name in dict.fromkeys(users):
+            if name not in asked:
+                message = f"authenticator {name!r} is not asked{nearest(name, asked)}; asked are: {', '.join(asked)}"
+                yield Problem(("admin", key), message)
+        if len(users) < len(names) and admin.authenticators is None and len(authenticators) > 1:
+            message = f"whose groups? name their authenticators beside them; there are: {', '.join(authenticators)}"
+            yield Problem(("admin", key), message)
+    if admin.authenticators is not None and not admin.viewers and not admin.operators:
+        yield Problem(("admin", "authenticators"), "nobody may see the page: name viewers or operators")

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from ..kit.addresses import parse_address
 from ..kit.networks import IpNetwork, read_network
 from .fields import Address, FilePath, Table
+
+_WHO = re.compile(r"user:[^/]+/.+|group:.+")
+
+
+def _who(value: str) -> str:
+    if _WHO.fullmatch(value) is None:
+        raise ValueError(f'{value!r} names nobody: write "user:AUTHENTICATOR/NAME" or "group:NAME"')
+    return value
+
+
+def _host(value: str) -> str:
+    parse_address(value, 443)
+    return value.lower()
+
+
+Who = Annotated[str, AfterValidator(_who)]
+Host = Annotated[str, AfterValidator(_host)]
+"""As a browser sends it in the header Host: with the port, unless that is the scheme's own."""
 
 
 class LimitsTable(Table):
@@ -37,9 +57,11 @@ class AdminTable(Table):
 
     bind: Address
     tls: AdminTls | None = None
-    hosts: list[str] = Field(default=[])
-    metrics_from: list[Annotated[IpNetwork, BeforeValidator(read_network)]] = Field(default=[])
+    hosts: list[Host] = Field(default=[])
+    metrics_from: list[Annotated[IpNetwork, BeforeValidator(read_network)]] = Field(
+        default=["127.0.0.0/8", "::1"], validate_default=True
+    )
     metrics_token_file: FilePath | None = None
-    authenticators: list[str] = Field(default=[])
-    viewers: list[str] = Field(default=[])
-    operators: list[str] = Field(default=[])
+    authenticators: Annotated[list[str], Field(min_length=1)] | None = None
+    viewers: list[Who] = Field(default=[])
+    operators: list[Who] = Field(default=[])

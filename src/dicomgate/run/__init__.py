@@ -10,6 +10,7 @@ Modules:
     limits       What rules leave of an association in another program: what it may negotiate, and what it may serve
     links        The `[[authenticator]]` and `[[credential]]` tables -> what the gateway asks
     named_files  The files that a configuration names, and the certificates in them
+    page         What `[admin]` names, ready for use: who may log in to the page, and what they may do there
     policies     What is required of associations: by a listener's table, or by a program that has no listener
     protection   The shared state that a configuration names, and the guard that uses it
     records      Tell the log and the audit what happened; wait for the audit where a login needs its record

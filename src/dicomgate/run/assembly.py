@@ -28,6 +28,7 @@ from ..net.tls_context import server_context
 from .doubts import doubts, lockouts
 from .links import make_credentials, make_links
 from .named_files import NamedCertificate, named_certificates
+from .page import Page, make_page
 from .policies import listener_policy
 from .upstreams import make_upstreams
 
@@ -71,6 +72,7 @@ class Assembly:
     users: UseCount
     doubts: tuple[str, ...]
     certificates: tuple[NamedCertificate, ...]
+    page: Page | None
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
@@ -127,11 +129,12 @@ def assemble(path: Path) -> Assembly:
         policy = listener_policy(configuration, table, chain)
         listener = ListenerSnapshot(policy, chain, upstreams, credentials, tls, *patience, users.acquire, users.release)
         listeners |= dict.fromkeys(table.bind, listener)
+    page = make_page(configuration, links, problems)
     if problems:
         raise ConfigError(problems)
     found = tuple(doubts(configuration, links, credentials, chains))
     certificates = tuple(named_certificates(configuration))
-    return Assembly(configuration, links, credentials, upstreams, listeners, users, found, certificates)
+    return Assembly(configuration, links, credentials, upstreams, listeners, users, found, certificates, page)
 
 
 def _listener_tls(configuration: Configuration, table: ListenerTable) -> TlsContext | None:

@@ -15,17 +15,22 @@ from pathlib import Path
 from ..events.audit import Audit
 from ..net.listener import Address, listen
 from .assembly import Assembly, assemble, open_audit
+from .page import Page
 from .protection import Protection
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What a server runs with until the next reload. `sockets` are its listening sockets by configured address."""
+    """What a server runs with until the next reload. `sockets` are its listening sockets by configured address.
+
+    `page_socket` is that of `[admin]`; it belongs to whoever serves it.
+    """
 
     assembly: Assembly
     protection: Protection
     audit: Audit
     sockets: Mapping[Address, socket.socket]
+    page_socket: socket.socket | None = None
 
     async def retire(self, successor: Generation | None) -> None:
         """Close what the successor does not use, once no association needs it. The sockets are the listeners' own.
@@ -61,12 +66,26 @@ async def prepare(path: Path, running: Generation | None) -> Generation:
             undo.push_async_callback(protection.close)
         await assembly.open()
         undo.push_async_callback(assembly.retire)
-        sockets = {}
-        for address in assembly.listeners:
-            if running is not None and address in running.sockets:
-                sockets[address] = running.sockets[address]
-            else:
-                sockets[address] = listen(*address)
-                undo.callback(sockets[address].close)
+        old = {} if running is None else running.sockets
+        sockets = {address: _bound(address, old.get(address), undo) for address in assembly.listeners}
+        page_socket = None
+        if assembly.page is not None:
+            page_socket = _bound(assembly.page.bind, _kept(assembly.page, running), undo)
         undo.pop_all()
-    return Generation(assembly, protection, audit, sockets)
+    return Generation(assembly, protection, audit, sockets, page_socket)
+
+
+def _bound(address: Address, old: socket.socket | None, undo: AsyncExitStack) -> socket.socket:
+    """The listening socket of this address: the old one; or a new one, which `undo` closes."""
+    if old is not None:
+        return old
+    sock = listen(*address)
+    undo.callback(sock.close)
+    return sock
+
+
+def _kept(page: Page, running: Generation | None) -> socket.socket | None:
+    """The socket of the page so far, if it stays where it is."""
+    if running is None or running.assembly.page is None or running.assembly.page.bind != page.bind:
+        return None
+    return running.page_socket

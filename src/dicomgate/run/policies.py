@@ -30,7 +30,7 @@ def listener_policy(configuration: Configuration, table: ListenerTable, chain: C
         routes=routes(tables),
         request_limit=tables.gateway.max_request_bytes,
         artim=tables.gateway.artim.total_seconds(),
-        decision_timeout=_decision_timeout(chain),
+        decision_timeout=decision_timeout(chain),
         audit_required=tables.gateway.audit_required,
         rights=partial(rights_of, rules) if tables.rule or table.rules is not None else None,
         enforce_rights=table.rules != "report",
@@ -40,7 +40,7 @@ def listener_policy(configuration: Configuration, table: ListenerTable, chain: C
 def embedded_policy(chain: Chain, audit_required: bool, rules: Sequence[RuleTable]) -> Policy:
     """What a program without a listener requires: an identity, and what its rules allow if there are any."""
     rights = partial(rights_of, [table.rule for table in rules]) if rules else None
-    return Policy(_UNNAMED, decision_timeout=_decision_timeout(chain), audit_required=audit_required, rights=rights)
+    return Policy(_UNNAMED, decision_timeout=decision_timeout(chain), audit_required=audit_required, rights=rights)
 
 
 def rules_in_words(policy: Policy) -> str:
@@ -50,7 +50,7 @@ def rules_in_words(policy: Policy) -> str:
     return f", rules {'enforced' if policy.enforce_rights else 'only reported'}"
 
 
-def _decision_timeout(chain: Chain) -> float:
+def decision_timeout(chain: Chain) -> float:
     """The seconds after which a chain has decided, whatever its authenticators do."""
     groups = sum(link.groups_from.deadline for link in chain.links if link.groups_from is not None)
     return sum(link.deadline + link.patience for link in chain.links) + groups + _SLACK

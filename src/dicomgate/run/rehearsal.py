@@ -31,7 +31,8 @@ async def rehearsed(assembly: Assembly) -> AsyncIterator[list[Address]]:
     await _try_state(assembly.configuration)
     await assembly.open()
     try:
-        yield [address for address in assembly.listeners if _is_in_use(address)]
+        page = [assembly.page.bind] if assembly.page else []
+        yield [address for address in [*assembly.listeners, *page] if _is_in_use(address)]
     finally:
         await assembly.retire()
 

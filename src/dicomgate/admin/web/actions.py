@@ -1,0 +1,78 @@
+"""What operators do at the page, and what is said of it afterwards. Whether they may, is checked by those who call."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ...errors import StateUnavailable
+from ...kit.durations import parse_duration
+from .shown import duration, line
+from .site import Site
+
+Form: TypeAlias = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What became of it, in sentences. `done` is how many things were changed; `failed` if it could not be done."""
+
+    sentences: tuple[str, ...]
+    done: int = 0
+    failed: bool = False
+
+
+async def _abort(site: Site, form: Form, by: str) -> Said:
+    wanted = form.get("id", "")
+    ended = await site.operator.kick(wanted, by, form.get("reason", ""))
+    about = f"Association {line(wanted)} was ended." if ended else f"There is no association {line(wanted)} any more."
+    return Said((about,), ended)
+
+
+async def _abort_user(site: Site, form: Form, by: str) -> Said:
+    user = form.get("user", "")
+    authenticator, _, name = user.partition("/")
+    if not name:
+        return Said(("user: write it as authenticator/name.",), failed=True)
+    try:
+        refused_for = parse_duration(form["for"]) if form.get("for") else None
+    except ValueError as error:
+        return Said((f"for: {error}",), failed=True)
+    ended = await site.operator.kick_user(name, by, form.get("reason", ""), refused_for, authenticator)
+    about = [f"{ended} association{' was' if ended == 1 else 's were'} ended: {line(user)}."]
+    if refused_for is not None:
+        about.append(f"New ones are refused for {duration(refused_for.total_seconds())}.")
+    return Said(tuple(about), ended)
+
+
+async def _clear(site: Site, form: Form, by: str) -> Said:
+    key = form.get("key", "")
+    try:
+        cleared = await site.operator.clear([key], by)
+    except StateUnavailable as error:
+        return Said((f"Nothing was cleared: {line(error)}",), failed=True)
+    site.counters.forget()
+    about = f"Counter {line(key)} was cleared." if cleared else f"There is no counter {line(key)} any more."
+    return Said((about,), cleared)
+
+
+async def _reload(site: Site, _: Form, by: str) -> Said:
+    if problems := await site.operator.reload(by):
+        return Said(("The configuration cannot be used. Nothing has changed.", *map(line, problems)), failed=True)
+    return Said(("The configuration was read again. New associations use it.",), 1)
+
+
+async def _drain(site: Site, _: Form, by: str) -> Said:
+    await site.operator.drain(by)
+    return Said(("The gateway takes no new association, and ends when those under way have.",), 1)
+
+
+ACTIONS: Mapping[str, Callable[[Site, Form, str], Awaitable[Said]]] = {
+    "abort": _abort,
+    "abort-user": _abort_user,
+    "clear": _clear,
+    "reload": _reload,
+    "drain": _drain,
+}
+"""What may be done, by its name in the address."""

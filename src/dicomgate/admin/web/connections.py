@@ -1,0 +1,112 @@
+"""HTTP on a listening socket of ours: bounded in number, size and time.
+
+uvicorn reads and writes the messages. Its server is not used: that would take the process's signals, and wake up ten
+times a second. Each connection brings one request, and is then closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections import Counter
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from ...kit.addresses import source_of
+from ...net.listener import Address, Listener
+from ...net.tls import TlsContext
+
+MOST, MOST_OF_SOURCE = 16, 12
+"""Connections at a time. One source cannot have all: a health check must get through."""
+LARGEST = 8192
+"""Bytes of a request's head, and of its body."""
+PATIENCE = 5.0
+"""Seconds for the TLS handshake, and again for the request."""
+_LONGEST = 60.0  # seconds for a connection, in which a reload must have its answer
+_SHUTDOWN = 1.0  # seconds for a TLS close
+
+# Its lines would be among those of the gateway's log, and say nothing that an operator needs.
+for _name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+    logging.getLogger(_name).disabled = True
+
+
+class Connections:
+    """Serves an ASGI application from now until `close`, in the running loop. `tls` counts for new connections."""
+
+    def __init__(self, sock: socket.socket, tls: TlsContext | None, app: Any) -> None:
+        self.socket = sock
+        self.tls = tls
+        self._config = Config(
+            app,
+            interface="asgi3",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            h11_max_incomplete_event_size=LARGEST,
+        )
+        self._config.load()
+        self._state = ServerState()
+        self._loop = asyncio.get_running_loop()
+        self._sources: Counter[str] = Counter()
+        self._serving: set[asyncio.Task[None]] = set()
+        self._listener = Listener(self._loop, sock, self._accepted)
+
+    async def close(self) -> None:
+        """Stop listening, and end what is under way."""
+        self._listener.close()
+        for task in self._serving:
+            task.cancel()
+        if self._serving:
+            await asyncio.wait(self._serving)
+
+    def _accepted(self, connection: socket.socket, address: Address) -> None:
+        source = source_of(address[0])
+        if len(self._serving) >= MOST or self._sources[source] >= MOST_OF_SOURCE:
+            connection.close()
+            return
+        self._sources[source] += 1
+        task = self._loop.create_task(self._serve(connection, source))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _serve(self, connection: socket.socket, source: str) -> None:
+        times = {"ssl_handshake_timeout": PATIENCE, "ssl_shutdown_timeout": _SHUTDOWN} if self.tls else {}
+        transport = None
+        try:
+            transport, http = await self._loop.connect_accepted_socket(
+                lambda: _Connection(self._config, self._state), connection, ssl=self.tls, **times
+            )
+            await asyncio.wait({http.ended}, timeout=PATIENCE)
+            if http.cycle is not None:
+                await asyncio.wait({http.ended}, timeout=_LONGEST)
+        except OSError:
+            pass  # no TLS handshake, or none in time
+        finally:
+            if transport is None:
+                connection.close()
+            else:
+                transport.abort()
+            self._sources[source] -= 1
+            self._sources += Counter()  # without those that have none left
+
+
+class _Connection(H11Protocol):
+    """One connection. `ended` is done when it is closed."""
+
+    def __init__(self, config: Config, state: ServerState) -> None:
+        super().__init__(config, state, {})
+        self.ended: asyncio.Future[None] = self.loop.create_future()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The transport has closed it."""
+        super().connection_lost(exc)
+        if not self.ended.done():
+            self.ended.set_result(None)

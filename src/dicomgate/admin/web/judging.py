@@ -1,0 +1,117 @@
+"""A login at the page: judged by the gateway's own chain and guard, in the gateway's loop.
+
+It is an attempt like any other: the same throttle counts it, the same authenticators verify it. The audit has it as a
+deed of an operator, because there is no association.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from datetime import UTC, datetime
+from functools import partial
+
+from ...association.admission import Admit, Refuse, facts_of, settle, unrecorded
+from ...auth.chain import Chain, Verdict
+from ...auth.plugged import answered
+from ...contract import Attempt, Identity, IdentityType, Peer, Unavailable
+from ...errors import DoesNotFit
+from ...events.events import Operated
+from ...events.log import quoted
+from ...run.generation import Generation
+from ...run.page import Page, Right
+from ...run.server import Server
+from ...wire.reject_abort import REFUSED_IDENTITY, PduError
+from ...wire.user_identity import encode_identity, read_identity
+from .logins import Admitted
+from .site import Site
+
+_LISTENER = "admin"
+_HEADER = 4  # bytes of a sub-item
+_ID = 6  # bytes
+_WRONG = "User or passcode is wrong, or there were too many attempts."
+_LATER = "The login could not be verified just now. Try again in a moment."
+_NO_RIGHT = "You may not see this page: you are neither among its viewers nor among its operators."
+
+
+class NotAdmitted(Exception):
+    """Nobody is logged in. `status` is HTTP's; the message may be shown to whoever tried."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def passcode_identity(user: str, passcode: str) -> Identity:
+    """What was typed, read as strictly as on the wire. Raises NotAdmitted."""
+    return _read(IdentityType.USERNAME_AND_PASSCODE, user, passcode)
+
+
+def token_identity(token: str) -> Identity:
+    """A JSON Web Token. Raises NotAdmitted."""
+    return _read(IdentityType.JWT, token)
+
+
+def _read(kind: IdentityType, primary: str, secondary: str = "") -> Identity:
+    try:
+        return read_identity(encode_identity(Identity(kind, primary.encode(), secondary.encode()))[_HEADER:])
+    except (DoesNotFit, PduError, UnicodeError):
+        raise NotAdmitted(401, _WRONG) from None
+
+
+async def judged(
+    site: Site, identity: Identity, client: tuple[str, int], arrived_at: tuple[str, int], *, tell: bool = True
+) -> Admitted:
+    """Who this is, if he may see the page. Raises NotAdmitted.
+
+    The audit has each attempt that fails, and with `tell` each one that does not.
+    """
+    now = datetime.now(UTC)
+    attempt = Attempt(secrets.token_hex(_ID), identity, "", "", Peer(*client), _LISTENER, (), now, arrived_at)
+    verdict = asyncio.run_coroutine_threadsafe(_judged(site.server, attempt, tell), site.server.loop)
+    return await asyncio.wrap_future(verdict)
+
+
+async def _judged(server: Server, attempt: Attempt, tell: bool) -> Admitted:
+    generation = server.generation
+    page = generation.assembly.page
+    if page is None or page.chain is None:
+        raise NotAdmitted(404, _LATER)
+    verdict = await _verdict(server, generation, page, page.chain, attempt)
+    facts, now = facts_of(attempt), datetime.now(UTC)
+    _, answer = settle(attempt, facts, verdict, now)
+    where = f"the page, from {attempt.peer.address}"
+    if isinstance(answer, Refuse):
+        claimed = "a token" if facts.claimed is None else quoted(facts.claimed)
+        problem = f"{answer.reason_class.value}: {answer.reason}"
+        server.records.operated(Operated(now, "log in", where, f"{claimed} (not verified)", problem=problem))
+        looked = answer.refusal == REFUSED_IDENTITY
+        raise NotAdmitted(401 if looked else 503, _WRONG if looked else _LATER)
+    found = _admitted(answer, now)
+    right = page.right_of(found.authenticator, found.user, found.groups)
+    problem = "may not see the page" if right is Right.NOTHING else ""
+    if tell or problem:
+        server.records.operated(Operated(now, "log in", where, found.name, problem=problem))
+    if problem:
+        raise NotAdmitted(403, _NO_RIGHT)
+    return found
+
+
+async def _verdict(server: Server, generation: Generation, page: Page, chain: Chain, attempt: Attempt) -> Verdict:
+    if page.audit_required and (trouble := server.records.trouble()):
+        return unrecorded(trouble)
+    users = generation.assembly.users
+    users.acquire()
+    try:
+        async with asyncio.timeout(page.decision_timeout):
+            return await answered(partial(generation.protection.guard.begin, chain, attempt))
+    except TimeoutError:
+        return Verdict(Unavailable(f"no decision within {page.decision_timeout:g} s"))
+    finally:
+        users.release()
+
+
+def _admitted(answer: Admit, now: datetime) -> Admitted:
+    accept = answer.accept
+    seconds = None if accept.expires_at is None else (accept.expires_at - now).total_seconds()
+    return Admitted(answer.authenticator, accept.user, accept.groups, seconds)

@@ -1,0 +1,154 @@
+"""The status page and its login form: HTML that is whole without a script."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.resources import files
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from ... import __version__
+from ...run.page import Right
+from .actions import ACTIONS, Said
+from .judging import NotAdmitted, judged, passcode_identity
+from .logins import IDLE, LONGEST, Login
+from .requests import cookie_name, cookie_of, ends_of, form_of, is_secure
+from .shown import FILTERS
+from .site import site_of
+from .view import MOST_SESSIONS, WARN, Sought, view
+
+_SURELY = {"drain": "Drain the gateway?"}
+"""What is asked again."""
+_NOBODY = 'Bearer realm="dicomgate"'
+"""RFC 9110 15.5.2: a 401 "MUST send a WWW-Authenticate header field"; for this one no browser opens a window."""
+
+_templates = Environment(
+    loader=PackageLoader(__package__), autoescape=True, trim_blocks=True, lstrip_blocks=True, auto_reload=False
+)
+_templates.filters |= FILTERS
+_assets = files(__package__) / "templates"
+
+
+async def status(request: Request) -> Response:
+    """The page; or the login form."""
+    site, sought = site_of(request), _sought(request)
+    login = _login(request, used="refresh" not in request.query_params)
+    if login is None:
+        over = "You have been logged out." if cookie_of(request) else ""
+        return _ask(request, 401, over)
+    answer = _html(
+        "page.html",
+        view=await view(site, sought),
+        login=login,
+        may_act=login.right(site.page) is Right.ACT,
+        now=datetime.now(UTC),
+        most=MOST_SESSIONS,
+        warn=WARN,
+        query=_query(sought),
+    )
+    if "refresh" not in request.query_params:
+        login.said, login.failed = (), False
+    return answer
+
+
+async def log_in(request: Request) -> Response:
+    """Verify what was typed into the form."""
+    site, form = site_of(request), await form_of(request)
+    if site.page.chain is None:
+        raise HTTPException(404)
+    try:
+        who = await judged(site, passcode_identity(form.get("user", ""), form.get("passcode", "")), *ends_of(request))
+    except NotAdmitted as error:
+        return _ask(request, error.status, str(error), form.get("user", ""))
+    site.logins.end(cookie_of(request))
+    answer = RedirectResponse("/", 303)
+    secure = is_secure(request)
+    answer.set_cookie(
+        cookie_name(request), site.logins.begin(who), path="/", secure=secure, httponly=True, samesite="strict"
+    )
+    return answer
+
+
+async def log_out(request: Request) -> Response:
+    """Forget the login."""
+    site, (login, _) = site_of(request), await _posted(request)
+    site.logins.end(cookie_of(request))
+    await site.operator.note("log out", f"the page, from {ends_of(request)[0][0]}", login.who.name)
+    answer = RedirectResponse("/", 303)
+    answer.delete_cookie(cookie_name(request), path="/", secure=is_secure(request), httponly=True, samesite="strict")
+    return answer
+
+
+async def act(request: Request) -> Response:
+    """Do what an operator asks for; then show the page with what became of it."""
+    site, (login, form) = site_of(request), await _posted(request)
+    name = request.path_params["action"]
+    if name not in ACTIONS:
+        raise HTTPException(404)
+    if login.right(site.page) is not Right.ACT:
+        await site.operator.note(name, form.get("id") or form.get("user") or form.get("key", ""), login.who.name,
+                                 problem="is no operator")  # fmt: skip
+        raise HTTPException(403, "only operators may do this")
+    query = _query(Sought(form.get("q", ""), form.get("of", "")))
+    if name in _SURELY and form.get("surely") != "yes":
+        return _html("surely.html", action=name, question=_SURELY[name], login=login, status=site.operator.status())
+    said = await ACTIONS[name](site, form, login.who.name)
+    _tell(login, said)
+    return RedirectResponse(f"/{query}", 303)
+
+
+def asset(name: str, media_type: str) -> Response:
+    """A file of the page."""
+    return Response((_assets / name).read_bytes(), media_type=media_type)
+
+
+def _login(request: Request, *, used: bool) -> Login | None:
+    site = site_of(request)
+    if site.page.chain is None:
+        raise HTTPException(404)
+    return site.logins.find(cookie_of(request), site.page, used=used)
+
+
+async def _posted(request: Request) -> tuple[Login, dict[str, str]]:
+    """Whose form this is, and the form. Raises HTTPException for one that is not from a page of this login."""
+    form, login = dict(await form_of(request)), _login(request, used=True)
+    if login is None:
+        raise HTTPException(401)
+    if not login.is_meant(form.get("token", "")):
+        raise HTTPException(403, "not from a page of this login")
+    return login, form
+
+
+def _tell(login: Login, said: Said) -> None:
+    login.said, login.failed = said.sentences, said.failed
+
+
+def _sought(request: Request) -> Sought:
+    return Sought(request.query_params.get("q", "").strip(), request.query_params.get("of", ""))
+
+
+def _query(sought: Sought) -> str:
+    found = urlencode({key: value for key, value in (("q", sought.text), ("of", sought.user)) if value})
+    return f"?{found}" if found else ""
+
+
+def _ask(request: Request, status_code: int, why: str, user: str = "") -> Response:
+    headers = {"www-authenticate": _NOBODY} if status_code == 401 else {}
+    return _html("login.html", status_code, headers, why=why, user=user, host=request.headers.get("host", ""))
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """A refusal as a page, or as JSON for scripts."""
+    assert isinstance(error, HTTPException)  # noqa: S101 (starlette calls it for no other)
+    if error.status_code == 401:
+        return _ask(request, 401, "You have been logged out.")
+    return _html("refused.html", error.status_code, dict(error.headers or {}), why=error.detail)
+
+
+def _html(name: str, status_code: int = 200, headers: dict[str, str] | None = None, **values: object) -> Response:
+    shown = _templates.get_template(name).render(**values, version=__version__, idle=IDLE, longest=LONGEST)
+    return HTMLResponse(shown, status_code, headers)

@@ -1,0 +1,35 @@
+"""What all who answer share: the gateway and its operator, who is logged in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias, cast
+
+from starlette.requests import Request
+
+from ...run.page import Page
+from ...run.server import Server
+from ..operator import Operator
+from .counters import Counters
+from .logins import Logins
+
+Exposition: TypeAlias = Callable[[str], tuple[bytes, str]]
+"""The metrics for an Accept header: the text, and its media type."""
+
+
+@dataclass(slots=True)
+class Site:
+    """The listener of `[admin]` as it is configured now, and what stands behind it."""
+
+    server: Server
+    operator: Operator
+    exposition: Exposition
+    page: Page
+    logins: Logins = field(default_factory=Logins)
+    counters: Counters = field(default_factory=Counters)
+
+
+def site_of(request: Request) -> Site:
+    """The site that this request came to."""
+    return cast(Site, request.app.state.site)

@@ -1,0 +1,150 @@
+"""The listener of [admin] by HTTP: who sees what, who may do what, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import socket
+from base64 import b64encode
+
+import pytest
+
+from dicomgate.admin.web import connections
+from dicomgate.testing.peers.loopback import wait_until
+
+from .conftest import PASSCODES, Web
+
+
+def basic(user: str) -> str:
+    return "Basic " + b64encode(f"{user}:{PASSCODES[user]}".encode()).decode()
+
+
+def lives(web: Web) -> bool:
+    try:
+        return web.get("/live").status == 200
+    except OSError:
+        return False
+
+
+def test_health_checks_say_one_word_to_everybody(web: Web) -> None:
+    for path, word in (("/live", "live\n"), ("/ready", "ready\n")):
+        answer = web.ask("GET", path, Host="10.0.0.9:80")
+        assert (answer.status, answer.text) == (200, word)
+        assert "server" not in answer.headers
+    assert "dicomgate_build_info" in web.get("/metrics").text
+
+
+def test_a_name_that_leads_here_is_not_ours(web: Web) -> None:
+    for path in ("/", "/metrics", "/api/v1/status"):
+        assert web.ask("GET", path, Host="evil.example").status == 403
+    assert web.ask("GET", "/", Host=f"localhost:{web.address[1]}").status == 401
+
+
+def test_who_logs_in_sees_the_page_until_he_logs_out(web: Web) -> None:
+    first = web.get()
+    assert first.status == 401
+    assert first.headers["www-authenticate"].startswith("Bearer")
+    assert "<form" in first.text
+    assert web.post("/login", user="alice", passcode="not this").status == 401
+    assert web.post("/login", user="bob", passcode=PASSCODES["bob"]).status == 403  # genuine, but neither of them
+    answer = web.post("/login", user="zoë", passcode=PASSCODES["zoë"])
+    attributes = answer.headers["set-cookie"].lower()
+    assert "httponly" in attributes
+    assert "samesite=strict" in attributes
+    cookie = answer.cookie
+    page = web.get("/", cookie)
+    assert page.status == 200
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert page.headers["cache-control"] == "no-store"
+    assert "Abort" not in page.text
+    assert web.post("/logout", cookie, token=page.token).status == 303
+    assert web.get("/", cookie).status == 401
+    done = {(record["action"], record["by"], record["problem"] == "") for record in web.operated()}
+    assert {("log in", "staff/zoë", True), ("log out", "staff/zoë", True)} <= done
+    assert {("log in", '"alice" (not verified)', False), ("log in", "staff/bob", False)} <= done
+
+
+def test_what_changes_something_comes_from_a_page_of_an_operators_login(web: Web) -> None:
+    viewer, viewers_token = web.log_in("zoë")
+    operator, token = web.log_in("alice")
+    asked = {"id": "000000000000"}
+    assert web.post("/actions/abort", operator, token=token, **asked).status == 303
+    assert "no association 000000000000" in web.get("/", operator).text
+    assert web.post("/actions/abort", token=token, **asked).status == 401
+    assert web.post("/actions/abort", viewer, token=viewers_token, **asked).status == 403
+    assert web.operated(action="abort", by="staff/zoë", problem="is no operator")
+    assert web.post("/actions/abort", operator, token=viewers_token, **asked).status == 403
+    assert web.post("/actions/abort", operator, **asked).status == 403
+    for origin in ("http://evil.example", "null", f"http://{web.host}.evil.example"):
+        assert web.post("/actions/abort", operator, origin, token=token, **asked).status == 403
+    form = {"Cookie": operator, "Content_Type": "application/x-www-form-urlencoded"}
+    assert web.ask("POST", "/actions/reload", f"token={token}", **form).status == 403  # no Origin at all
+    assert web.ask("POST", "/actions/reload", f"token={token}", Sec_Fetch_Site="same-site", **form).status == 403
+    for path in ("/actions/abort?id=000000000000", "/logout", "/login", "/api/v1/reload"):
+        assert web.get(path, operator).status == 405
+    assert web.post("/actions/else", operator, token=token).status == 404
+
+
+def test_ten_wrong_passcodes_are_throttled_as_any_login(web: Web) -> None:
+    for number in range(10):
+        assert web.post("/login", user="mallory", passcode=f"wrong {number}").status == 401
+    problems = [record["problem"] for record in web.operated(by='"mallory" (not verified)')]
+    assert len(problems) == 10
+    assert problems[0].startswith("wrong_credential")
+    assert problems[-1].startswith("throttled")
+    operator, token = web.log_in("alice")
+    web.post("/actions/clear", operator, token=token, key="account:nobody")  # the counters are asked for again now
+    assert "account:mallory" in web.get("/", operator).text
+    assert web.post("/actions/clear", operator, token=token, key="account:mallory").status == 303
+    assert "Counter account:mallory was cleared." in web.get("/", operator).text
+    assert web.operated(action="clear", by="staff/alice", problem="")
+
+
+def test_scripts_ask_with_a_passcode_in_each_request(web: Web) -> None:
+    found = web.ask("GET", "/api/v1/status", Authorization=basic("zoë"))
+    assert json.loads(found.text)["node"] == "test"
+    listed = web.ask("GET", "/api/v1/sessions", Authorization=basic("zoë"))
+    assert json.loads(listed.text) == {"found": 0, "sessions": []}
+    operator, _ = web.log_in("alice")
+    assert web.get("/api/v1/status", operator).status == 401  # a cookie counts for nothing here
+    assert web.ask("GET", "/api/v1/status", Authorization="Bearer x.y.z").status == 401
+    about = {"Content_Type": "application/json"}
+    body = json.dumps({"id": "000000000000"})
+    done = web.ask("POST", "/api/v1/abort", body, Authorization=basic("alice"), **about)
+    assert (done.status, json.loads(done.text)["done"]) == (200, 0)
+    assert web.ask("POST", "/api/v1/abort", body, Authorization=basic("zoë"), **about).status == 403
+    assert web.ask("POST", "/api/v1/abort", body, **about).status == 403
+    assert web.ask("POST", "/api/v1/abort", body, Authorization=basic("alice")).status == 415
+
+
+def test_a_reload_that_fails_is_told_with_its_problems(web: Web) -> None:
+    operator, token = web.log_in("alice")
+    right = web.gateway.tables["upstream"]
+    web.gateway.tables["upstream"] = [{**right[0], "adress": "x"}]
+    web.gateway.write()
+    assert web.post("/actions/reload", operator, token=token).status == 303
+    page = web.get("/", operator)
+    assert "The last reload failed" in page.text
+    assert page.text.count("adress") > 1
+    web.gateway.tables["upstream"] = right
+    web.gateway.write()
+    assert web.post("/actions/reload", operator, token=token).status == 303
+    assert "The last reload failed" not in web.get("/", operator).text
+
+
+def test_requests_are_bounded_in_size_time_and_number(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert web.post("/login", user="a" * 9000, passcode="x").status == 413
+    assert web.ask("GET", "/live", X="a" * 9000).status == 431
+    held = [socket.create_connection(web.address) for _ in range(connections.MOST_OF_SOURCE)]
+    try:
+        assert not lives(web)
+        held.pop().close()
+        wait_until(lambda: lives(web), "room for one more")
+    finally:
+        for one in held:
+            one.close()
+    monkeypatch.setattr(connections, "PATIENCE", 0.1)
+    wait_until(lambda: lives(web), "room again")
+    with socket.create_connection(web.address) as slow:
+        slow.settimeout(20)
+        slow.sendall(b"GET /live HTTP/1.1\r\n")
+        assert slow.recv(1) == b""
