@@ -30,6 +30,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from .. import __version__
+from ..events.events import Cause
 from ..run.generation import Generation
 from ..run.server import Server
 from .counters import NONE, Counters, Histogram, Labels
@@ -37,6 +38,7 @@ from .lag import LoopLag
 from .metrics import BY_NAME, PREFIX, Metric
 
 _AT_ONCE = 50  # associations that are read before the loop may go on
+_DEFECT = Cause.DEFECT.name.lower()
 _SINK = "json"  # the audit's only one so far
 _DIRECTIONS = "from_client", "from_upstream"
 _Values: TypeAlias = Mapping[Any, float | Histogram]
@@ -109,7 +111,9 @@ class _Reading(Collector):
         yield "refusals", counters.refusals.copy()
         yield "denials", counters.denials.copy()
         yield "associations_established", dict.fromkeys(self._ways(), 0) | counters.established
-        yield "associations_closed", counters.closed.copy()
+        # With zeros, so that the first one is seen as a rise.
+        defects: dict[Labels, int] = {(upstream, _DEFECT): 0 for _, upstream in self._ways()}
+        yield "associations_closed", defects | counters.closed
         yield "association_seconds", counters.association_seconds.copy()
         yield "establish_seconds", counters.establish_seconds.copy()
         yield "upstream_up", counters.upstream_up.copy()

@@ -21,27 +21,39 @@ class Metric(NamedTuple):
 
 METRICS = (
     Metric("build_info", "gauge", ("version", "python"), "Always 1."),
-    Metric("config_generation", "gauge", (), "Which configuration is in use, counted from 1 at the start."),
+    Metric(
+        "config_generation", "gauge", (), "Which configuration is in use: 1 at the start, one more with each reload."
+    ),
     Metric("config_last_reload_successful", "gauge", (), "0 if the last reload failed, 1 otherwise."),
     Metric("config_last_reload_success_timestamp_seconds", "gauge", (), "Since when this configuration is in use."),
     Metric("config_reloads", "counter", ("result",), "Reloads: success or failure."),
     Metric("draining", "gauge", (), "1 while the gateway takes no new associations, because it is to end."),
     Metric("connections", "counter", ("listener",), "Connections whose client has sent something."),
-    Metric("connections_turned_away", "counter", ("limit",), "Connections closed unanswered, by the limit they met."),
+    Metric(
+        "connections_turned_away",
+        "counter",
+        ("limit",),
+        "Connections closed unanswered, by the key of the limit that they met.",
+    ),
     Metric(
         "decisions",
         "counter",
         ("listener", "authenticator", "identity_type", "outcome"),
-        "What was decided: accept, reject, nobody (no authenticator claims it) or unavailable.",
+        "Answers to logins: accept, reject, nobody (no authenticator claims it), unavailable.",
     ),
     Metric(
         "decision_seconds", "histogram", ("authenticator",), "From the first byte of a request to the decision on it."
     ),
     Metric("refusals", "counter", ("listener", "answer", "reason_class"), "Associations that were refused."),
-    Metric("denials", "counter", ("listener", "rules"), "Kinds of requests that no rule grants; enforce or report."),
+    Metric(
+        "denials",
+        "counter",
+        ("listener", "rules"),
+        "Kinds of requests that no rule grants: enforce (refused) or report (went on).",
+    ),
     Metric("associations", "gauge", ("listener", "upstream"), "Associations under way."),
-    Metric("associations_unauthenticated", "gauge", (), "Those of them that have not logged in."),
-    Metric("associations_limit", "gauge", ("limit",), "How many there may be, by the key of the configuration."),
+    Metric("associations_unauthenticated", "gauge", (), "Associations that have not logged in yet."),
+    Metric("associations_limit", "gauge", ("limit",), "How many there may be, by the key of [gateway]."),
     Metric("associations_established", "counter", ("listener", "upstream"), "Associations that were established."),
     Metric("associations_closed", "counter", ("upstream", "cause"), "Associations that have ended."),
     Metric("association_seconds", "histogram", ("upstream",), "How long established associations lasted."),
