@@ -7,13 +7,11 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
-from dicomgate.admin.collector import Metrics
 from dicomgate.testing.evidence import ALICE, Evidence
 from dicomgate.testing.pages import ROOT
 from dicomgate.testing.peers.certificates import Certificates
@@ -33,12 +31,16 @@ LIVE = 'sum(dicomgate_associations{upstream="pacs"})'
 
 @dataclass
 class Watched:
-    """A gateway, its metrics, and the Prometheus that scrapes them."""
+    """A gateway, and the Prometheus that scrapes it."""
 
     gateway: Gateway
-    metrics: Metrics
     prometheus: Prometheus
-    served: set[str]  # the content types
+
+    def scraped(self, accept: str) -> tuple[str, bytes]:
+        """The media type of the metrics, and the text."""
+        asked = Request(f"http://{self.gateway.tables['admin']['bind']}/metrics", headers={"Accept": accept})
+        with urlopen(asked, timeout=20) as answer:  # noqa: S310
+            return answer.headers.get_content_type(), answer.read()
 
     def wait_for(self, query: str, value: float) -> None:
         """Return once Prometheus has this value."""
@@ -58,47 +60,15 @@ def watched(
         leaf = certificates.server
         secure = {"certificate": str(leaf.certificate), "key": str(leaf.key)}
         add_listener(tables, "secure", bind="127.0.0.3:0", cleartext_passcodes=False, tls=secure)
+        tables["admin"] = {"bind": f"{HOST}:{free_port()}"}
         gone = {"name": "gone", "address": f"{HOST}:{free_port()}", "called_ae_titles": ["GONE"]}
         tables["upstream"].append({**tables["upstream"][0], **gone})
         gateway = running.enter_context(gateways(evidence, folder))(tables)
-        metrics = Metrics(gateway.server)
-        running.callback(metrics.close)
-        served: set[str] = set()
-        target = running.enter_context(_Served(metrics, served))
-        yield Watched(gateway, metrics, running.enter_context(run_prometheus(folder, target, RULES)), served)
+        yield Watched(gateway, running.enter_context(run_prometheus(folder, tables["admin"]["bind"], RULES)))
 
 
 def _answer(pdu: bytes) -> bytes:
     return RELEASE_RP if pdu[0] == 5 else b""
-
-
-class _Served:
-    """The metrics over HTTP."""
-
-    def __init__(self, metrics: Metrics, served: set[str]) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                data, content_type = metrics.exposition(self.headers["Accept"])
-                served.add(content_type.partition(";")[0])
-                self.send_response(200)
-                self.send_header("Content-Type", content_type)
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer((HOST, 0), Handler)
-        self._thread = Thread(target=self._server.serve_forever, args=(0.02,))
-
-    def __enter__(self) -> str:
-        self._thread.start()
-        return f"{HOST}:{self._server.server_port}"
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 def test_the_bytes_of_a_transfer_count_while_it_runs(watched: Watched) -> None:
@@ -184,14 +154,13 @@ def _of_dashboard() -> Iterator[str]:
 
 
 def test_promtool_finds_nothing_in_the_metrics(watched: Watched) -> None:
-    data, _ = watched.metrics.exposition("text/plain")
+    kind, data = watched.scraped("text/plain")
+    assert kind == "text/plain"
     checked = promtool("check", "metrics", given=data)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
-    broken = promtool("check", "metrics", given=data.replace(b"# HELP", b"# HALP"))
-    assert broken.returncode
-    # promtool reads no OpenMetrics; Prometheus itself does, and asks for it.
-    watched.wait_for('up{job="dicomgate"}', 1)
-    assert watched.served == {"application/openmetrics-text"}
+    assert promtool("check", "metrics", given=data.replace(b"# HELP", b"# HALP")).returncode
+    # promtool reads no OpenMetrics; Prometheus, which asks for it, does.
+    assert watched.scraped("application/openmetrics-text")[0] == "application/openmetrics-text"
 
 
 def test_promtool_tries_the_rules() -> None:
