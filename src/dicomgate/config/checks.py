@@ -17,6 +17,11 @@ from .schema import PresentTable, Tables, ThrottleTable, UpstreamTable
 _PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@|[?&](?:sentinel_)?password=")
 """In a URL (RFC 3986 3.2.1), or in the options of a Redis's."""
 
+_ALONE = (
+    "several gateways can count together only in a Redis: name it as url in [state] (docs: Throttling), or set "
+    'per_user_scope = "node"'
+)
+
 
 def contradictions(tables: Tables) -> Iterator[Problem]:
     """Every contradiction in these tables, with the keys that lead to it."""
@@ -26,6 +31,8 @@ def contradictions(tables: Tables) -> Iterator[Problem]:
     yield from _duplicates("authenticator", names)
     yield from _duplicates("credential", [table.title for table in tables.credential])
     yield from _of_throttle(tables.throttle)
+    if tables.limits.per_user_scope == "cluster" and tables.state.url is None:
+        yield Problem(("limits", "per_user_scope"), _ALONE)
     yield from _of_upstreams(tables)
     yield from _duplicates("rule", [table.name for table in tables.rule])
     yield from _of_listeners(tables, names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -36,6 +36,8 @@ class LimitsTable(Table):
 
     per_user: int = Field(default=0, ge=0)
     per_user_group: dict[str, Annotated[int, Field(ge=1)]] = Field(default={})
+    per_user_scope: Literal["node", "cluster"] = "node"
+    on_unreachable: Literal["local", "refuse"] = "local"
 
 
 class ControlTable(Table):

@@ -9,6 +9,7 @@ from ..association.admission import Policy
 from ..auth.chain import Chain
 from ..config.load import Configuration
 from ..config.schema import ListenerTable
+from ..net.server_state import ListenerSnapshot
 from ..rights.rights import rights_of
 from ..rights.table import RuleTable
 from .upstreams import routes
@@ -48,6 +49,15 @@ def rules_in_words(policy: Policy) -> str:
     if policy.rights is None:
         return ""
     return f", rules {'enforced' if policy.enforce_rights else 'only reported'}"
+
+
+def listener_in_words(listener: ListenerSnapshot) -> str:
+    """The listener, for the log: whom it asks, and what it requires."""
+    policy = listener.policy
+    identity = "identity required" if policy.identity_required else "identity optional"
+    names = " then ".join(link.name for link in listener.chain.links)
+    about = f"listener {policy.listener}, {'TLS' if listener.tls else 'no TLS'}, {identity}, authenticators: {names}"
+    return about + rules_in_words(policy)
 
 
 def decision_timeout(chain: Chain) -> float:

@@ -16,13 +16,17 @@ from ..protection.forecast import Forecast
 from ..protection.guard import Guard
 from ..protection.recent_credentials import RecentCredentials
 from ..protection.throttle import Throttle, ThrottleSettings
-from ..state import open_state
+from ..state import open_cluster, open_state
+from ..state.cluster import Cluster
 from ..state.protocol import SharedState
 from ..state.watched import WatchedState
 
 
 class Protection:
-    """The open `state` and its `guard`. Without a configuration: state in memory, throttled by the defaults."""
+    """The open `state` and its `guard`. Without a configuration: state in memory, throttled by the defaults.
+
+    `cluster` is this gateway's place among those that share its state; None if the state is no Redis.
+    """
 
     def __init__(self, configuration: Configuration | None) -> None:
         """Open the state; may block on a file. Raises ConfigError, and StartError, which names the file."""
@@ -30,6 +34,7 @@ class Protection:
         self._tables = None if configuration is None else _tables(configuration)
         state = open_state(None, None) if configuration is None else configured_state(configuration, mend=True)
         self.state = WatchedState(state)
+        self.cluster = None if configuration is None else _cluster(configuration)
         self._fallback = open_state(None, None)
         throttle = _throttle(table, self.state, self._fallback)
         self.guard = Guard(self.state, throttle, RecentCredentials(table.repeat.total_seconds()))
@@ -42,11 +47,19 @@ class Protection:
         """Finish the writes that are under way, then close the state."""
         await self.guard.flush()
         await self.state.close()
+        if self.cluster is not None:
+            await self.cluster.close()
         await self._fallback.close()
 
 
-def _tables(configuration: Configuration) -> tuple[Path, StateTable, ThrottleTable]:
-    return configuration.folder, configuration.tables.state, configuration.tables.throttle
+def _tables(configuration: Configuration) -> tuple[Path, str, StateTable, ThrottleTable]:
+    tables = configuration.tables
+    return configuration.folder, tables.gateway.node, tables.state, tables.throttle
+
+
+def _cluster(configuration: Configuration) -> Cluster | None:
+    tables = configuration.tables
+    return None if tables.state.url is None else open_cluster(tables.state.url, tables.gateway.node)
 
 
 def configured_state(configuration: Configuration, *, mend: bool = False) -> SharedState:

@@ -26,14 +26,15 @@ from ..net.descriptors import affordable
 from ..net.keepalive import keep_alive
 from ..net.listener import Address, Listener
 from ..net.negotiation import Negotiation
-from ..net.server_state import ListenerSnapshot, ServerState
+from ..net.server_state import ServerState
 from ..net.tally import dropped, silent
+from ..sessions.everywhere import Everywhere
 from ..sessions.register import Register
 from ..sessions.revalidation import Revalidation
 from ..sessions.users import UserLimits, Users
 from .generation import Generation, prepare
 from .history import History
-from .policies import rules_in_words
+from .policies import listener_in_words
 from .records import Records
 
 _log = logging.getLogger("dicomgate.server")
@@ -46,6 +47,7 @@ class Server:
 
     `bound` has the address that each listener got, by the address in the configuration, whose port may be 0. `history`
     tells of its start and its reloads. `register` has the associations that are under way, `records` are told of each.
+    `everywhere` are the other gateways on the same Redis.
     `adopted` are called in the event loop with each configuration that a reload has taken.
     """
 
@@ -65,6 +67,7 @@ class Server:
         told = self.records.tell, self.records.keep, self.records.trouble
         self._state = ServerState(loop, *told, silent(loop).count, capacity, generation.protection.guard)
         self._revalidation = Revalidation(self._state.register)
+        self.everywhere = Everywhere(self.register, self.users, self.records.operated)
         self._adopt(generation)
 
     @classmethod
@@ -165,6 +168,7 @@ class Server:
             session.end(Cause.DRAINED, "")
         await self._wait_for_associations(LINGER + 1)
         self._revalidation.close()
+        await self.everywhere.close()
         self._retire(self._generation, None)
         done, hanging = await asyncio.wait(self._retiring, timeout=LINGER + 1)
         for task in done:
@@ -200,13 +204,15 @@ class Server:
                 self.bound[address] = sock.getsockname()[:2]
                 self._listeners[address] = Listener(self._state.loop, sock, partial(self._accept, address))
         for address, listener in generation.assembly.listeners.items():
-            _log.info("listening on %s: %s", show_address(*self.bound[address]), _described(listener))
+            _log.info("listening on %s: %s", show_address(*self.bound[address]), listener_in_words(listener))
         for warning in generation.assembly.warnings:
             _log.warning("%s", warning)
         self._state.capacity.limits = affordable(_limits(self._gateway))
         of_users = generation.assembly.configuration.tables.limits
         self.users.limits = UserLimits(of_users.per_user, of_users.per_user_group)
         self._revalidation.adopt(generation.assembly.links.values())
+        together, alone = of_users.per_user_scope == "cluster", of_users.on_unreachable == "local"
+        self.everywhere.use(generation.protection.cluster, count=together, alone=alone)
 
     def _accept(self, bound: Address, connection: socket.socket, address: Address) -> None:
         slot = self._state.capacity.acquire(address[0])
@@ -232,14 +238,6 @@ def _enforcing(generation: Generation) -> set[str]:
     """The listeners whose rules refuse something."""
     policies = (listener.policy for listener in generation.assembly.listeners.values())
     return {policy.listener for policy in policies if policy.rights is not None and policy.enforce_rights}
-
-
-def _described(listener: ListenerSnapshot) -> str:
-    policy = listener.policy
-    identity = "identity required" if policy.identity_required else "identity optional"
-    names = " then ".join(link.name for link in listener.chain.links)
-    about = f"listener {policy.listener}, {'TLS' if listener.tls else 'no TLS'}, {identity}, authenticators: {names}"
-    return about + rules_in_words(policy)
 
 
 def _limits(gateway: GatewayTable) -> Limits:

@@ -48,11 +48,13 @@ class Order(NamedTuple):
 
 
 class Beat(NamedTuple):
-    """What a gateway hears. `members` are all that are there, each with the end of its lease, by the store's clock.
+    """What a gateway hears. `new`: it was not there; if it was before, its lease has ended, or the store is empty.
 
+    `members` are all that are there, each with the end of its lease, by the store's clock.
     `orders` are those that stand, the oldest first, if there is one since the last beat; also those heard before.
     """
 
+    new: bool
     members: dict[Member, float]
     orders: list[Order]
 
@@ -71,8 +73,11 @@ class Cluster(Protocol):
         """Give the lease back: this gateway ends."""
         ...
 
-    async def order(self, text: str, seconds: float) -> tuple[str, list[Member]]:
-        """Order something of all others, of those too that come within these seconds: its id, and who is there."""
+    async def order(self, text: str, seconds: float, *, outlast: bool = False) -> tuple[str, list[Member]]:
+        """Order something of all others, of those too that come within these seconds: its id, and who is there.
+
+        `outlast`: and of those that come while any earlier order stands.
+        """
         ...
 
     async def answer(self, order_id: str, number: int, piece: str, *, last: bool) -> None:

@@ -29,9 +29,10 @@ end
 
 -- KEYS  NODES; ORDERS, a sorted set: "when it was given", a space, and the order -> until when it stands;
 --       LAST, a hash: of -> the id of the last one
--- {now, {gateway, end of its lease, ...}, id of the last order, {order, until, ...}}; without orders if that is known
+-- {now, 1 if this gateway was not there, {gateway, end of its lease, ...}, id of the last order, {order, until, ...}};
+-- without orders if that one is known
 function run.beat()
-    redis.call('ZADD', KEYS[1], number(now + given.lease), given.me)
+    local new = redis.call('ZADD', KEYS[1], number(now + given.lease), given.me)
     end_after(KEYS[1], given.lease)
     local last = redis.call('HGET', KEYS[3], 'of') or ''
     local orders = {}
@@ -39,7 +40,7 @@ function run.beat()
         drop_over(KEYS[2])
         orders = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
     end
-    return { number(now), nodes(), last, orders }
+    return { number(now), new, nodes(), last, orders }
 end
 
 function run.withdraw()
@@ -52,11 +53,12 @@ function run.order()
     if redis.call('ZCARD', KEYS[2]) >= given.most then
         return -1
     end
-    redis.call('ZADD', KEYS[2], number(now + given.seconds), number(now) .. ' ' .. given.order)
+    local until_ = now + given.seconds
+    local longest = math.max(until_, tonumber(redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')[2]) or 0)
+    redis.call('ZADD', KEYS[2], number(given.outlast and longest or until_), number(now) .. ' ' .. given.order)
     redis.call('HSET', KEYS[3], 'of', given.id)
-    local longest = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')[2] - now
-    end_after(KEYS[2], longest)
-    end_after(KEYS[3], longest)
+    end_after(KEYS[2], longest - now)
+    end_after(KEYS[3], longest - now)
     return nodes()
 end
 

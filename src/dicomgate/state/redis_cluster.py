@@ -37,10 +37,10 @@ class RedisCluster:
         """See Cluster."""
 
         def read(answer: Any) -> Beat:
-            now, members, last, orders = answer
+            now, new, members, last, orders = answer
             found = (_order(text, float(now), float(until)) for text, until in _pairs(orders))
             heard = sorted((order for order in found if order is not None), key=lambda order: order.age, reverse=True)
-            beat = Beat(_members(members), heard)
+            beat = Beat(bool(new), _members(members), heard)
             self._last = last  # of those that were heard
             return beat
 
@@ -51,7 +51,7 @@ class RedisCluster:
         """See Cluster."""
         await self._client.run("withdraw", _KEYS[:1], bool, {"me": _shown(self.me)})
 
-    async def order(self, text: str, seconds: float) -> tuple[str, list[Member]]:
+    async def order(self, text: str, seconds: float, *, outlast: bool = False) -> tuple[str, list[Member]]:
         """See Cluster."""
         order_id = secrets.token_hex(8)
 
@@ -61,7 +61,7 @@ class RedisCluster:
             return [member for member in _members(answer) if member != self.me]
 
         order = f"{order_id} {self.me.run} {text}"
-        given = {"id": order_id, "order": order, "seconds": seconds, "most": _MOST_ORDERS}
+        given = {"id": order_id, "order": order, "seconds": seconds, "outlast": outlast, "most": _MOST_ORDERS}
         return order_id, await self._client.run("order", _KEYS, read, given)
 
     async def answer(self, order_id: str, number: int, piece: str, *, last: bool) -> None:
