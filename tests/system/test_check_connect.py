@@ -104,6 +104,10 @@ def test_what_cannot_be_reached_is_told_with_its_address_and_the_reason(tmp_path
     [
         ({"user": f"gate on >{SECRET} {ACL}"}, None),
         ({"user": f"gate on >{SECRET} {ACL} -zadd"}, "its ACL forbids this user the command zadd. Allow all of: "),
+        (
+            {"user": f"gate on >{SECRET} {ACL} -pexpire"},
+            "its ACL forbids this user the command pexpire. Allow all of: ",
+        ),
         ({"user": f"gate on >{SECRET} {ACL}", "replicaof": "127.0.0.1 1"}, "it is a replica, which cannot be written"),
     ],
 )

@@ -27,6 +27,7 @@ from ..run.assembly import Assembly
 from ..run.protection import configured_state
 from ..run.upstreams import dialled
 from ..scu.login import verification_request
+from ..state import open_cluster
 from ..state.protocol import Backoff, SharedState
 from .options import DEFAULT_CALLED, DEFAULT_CALLING
 
@@ -59,15 +60,21 @@ async def _of_plugin(word: str, plugin: Plugged) -> list[Probed]:
 
 
 async def _of_state(configuration: Configuration) -> Sequence[Probed]:
-    if configuration.tables.state.url is None:
+    if (url := configuration.tables.state.url) is None:
         return []
     state = configured_state(configuration)
+    cluster = open_cluster(url, configuration.tables.gateway.node)
     try:
         await _try_out(state)
+        try:
+            await cluster.enter(_NOBODY, _NOBODY, 1, ())
+        finally:
+            await cluster.keep({}, {_NOBODY: [_NOBODY]})
     except StateUnavailable as error:
         return [Probed("state", str(error).removeprefix("state "))]
     finally:
         await state.close()
+        await cluster.close()
     return [Probed("state", detail="answers")]
 
 

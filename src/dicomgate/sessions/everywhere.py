@@ -27,7 +27,7 @@ from .shared import SharedPlaces
 from .users import Users
 
 _log = logging.getLogger("dicomgate.sessions")
-_ROWS = 100
+_ROWS = 50
 """Associations in one piece of an answer, which is written and read without a pause."""
 
 
