@@ -192,6 +192,7 @@ def test_of_20_logins_at_once_a_user_gets_3_and_places_come_back(start: Start, c
         wait_until(lambda: answer(gateway)[0] == 2, "a place coming back")  # noqa: B023
 
 
+# decision: D51
 def test_limits_of_users_while_redis_is_down_or_has_forgotten_all(
     start: Start, clients: ExitStack, redis: RedisServer
 ) -> None:
@@ -209,6 +210,7 @@ def test_limits_of_users_while_redis_is_down_or_has_forgotten_all(
         assert "cannot be reached" in call(two, two.server.everywhere.sessions()).problem
     finally:
         redis.start()
+    assert strict.told("Refused")[-1]["reason"].startswith(f"staff/alice: state {redis.url}: cannot be reached")
     wait_until(lambda: "gate-1" in nodes(strict), "the gateways being there again")
     wait_until(lambda: answer(strict) == LOCAL_LIMIT, "the places that are held being told again")
     leave(client)
