@@ -15,7 +15,23 @@ TEXT = (Path(__file__).parents[2] / "docs" / "commands.md").read_text("utf-8")
 SECTIONS = dict(part.split("\n", 1) for part in re.split(r"^## ", TEXT, flags=re.MULTILINE)[1:])
 GROUP: Any = get_command(app)
 CONTEXT: Any = GROUP.make_context("dicomgate", ["check"], resilient_parsing=True)
-OURS = ["init", "serve", "check", "plugins", "ask", "echo", "schema", "doctor", "help", "demo"]
+OURS = [
+    "init",
+    "serve",
+    "check",
+    "plugins",
+    "ask",
+    "echo",
+    "status",
+    "sessions",
+    "kick",
+    "reload",
+    "drain",
+    "schema",
+    "doctor",
+    "help",
+    "demo",
+]
 IDENTITY = "Identity options"
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from dicomgate.auth.table import AuthenticatorTable
 from dicomgate.config.load import load
+from dicomgate.config.operation import ControlTable
 from dicomgate.config.schema import (
     GatewayTable,
     ListenerTable,
@@ -30,9 +31,9 @@ from dicomgate.testing.peers.certificates import Certificates
 
 TEMPLATE = files("dicomgate.cli").joinpath("dicomgate.toml").read_text("utf-8")
 TABLES: dict[str, type[BaseModel]] = {
-    "gateway": GatewayTable, "state": StateTable, "throttle": ThrottleTable, "listener": ListenerTable,
-    "upstream": UpstreamTable, "authenticator": AuthenticatorTable, "credential": CredentialTable,
-    "rule": RuleTable,
+    "gateway": GatewayTable, "state": StateTable, "throttle": ThrottleTable, "control": ControlTable,
+    "listener": ListenerTable, "upstream": UpstreamTable, "authenticator": AuthenticatorTable,
+    "credential": CredentialTable, "rule": RuleTable,
 }  # fmt: skip
 PARTS = dict(zip(TABLES, re.split(r"\n(?:# )?\[", TEMPLATE)[1:], strict=True))
 

@@ -31,6 +31,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "`[state]`": schema.StateTable,
     "`[throttle]`": schema.ThrottleTable,
     "`[limits]`": operation.LimitsTable,
+    "`[control]`": operation.ControlTable,
     "`[admin]`": operation.AdminTable,
     "`tls` of `[admin]`": operation.AdminTls,
     "`[[authenticator]]`": AuthenticatorTable,

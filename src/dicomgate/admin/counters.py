@@ -1,4 +1,4 @@
-"""What happened since the start, in plain numbers: fed with each event in the gateway's loop, read anywhere.
+"""What happened since the start, in plain numbers: fed with each event in the loop, read in any thread.
 
 Rule 1: no number belongs to a user, an AE title, an address or a reason: those come from peers, and have no end.
 Rule 2: a reload changes nothing here. Names that a configuration no longer has keep their numbers.

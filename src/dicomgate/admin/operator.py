@@ -13,8 +13,9 @@ from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from ..errors import StateUnavailable
+from ..errors import DicomgateError, StateUnavailable
 from ..events.events import Cause, Operated
+from ..kit.durations import duration_text
 from ..run.server import Server
 from ..sessions.listed import SessionStatus, session_status
 from ..sessions.register import Session
@@ -60,14 +61,15 @@ class Operator:
     def sessions(self) -> Iterator[SessionStatus]:
         """The associations under way, the oldest first, each as it is when the iterator gives it."""
         node = self._server.node
-        return (session_status(session, node) for session in self._server.register)
+        return (session_status(session, node) for session in self._server.register if not session.over)
 
     @_in_the_gateway
     async def kick(self, session_id: str, by: str, reason: str = "") -> int:
         """End an association; the number of those that were ended: 1, or 0 if there is none of this id."""
         session = self._server.register.get(session_id)
-        self._tell("kick", session_id, by, reason, "" if session else _GONE)
-        return self._end([session] if session else [], by, reason)
+        found = [] if session is None or session.over else [session]
+        self._tell("kick", session_id, by, reason, "" if found else _GONE)
+        return self._end(found, by, reason)
 
     @_in_the_gateway
     async def kick_user(
@@ -75,13 +77,23 @@ class Operator:
     ) -> int:
         """End all associations of a user, and refuse new ones for so long; the number of those that were ended.
 
-        `authenticator` says whose user it is, "" any.
+        `authenticator` says whose user it is, "" any. With no time at all, the user is let in again, and keeps what is
+        there. Raises DicomgateError if too many are shut out.
         """
-        if refused_for is not None:
-            raise NotImplementedError
-        sessions = self._server.register.of_user(user, authenticator)
-        self._tell("kick user", user, by, reason, "" if sessions else _NOBODY)
-        return self._end(sessions, by, reason)
+        name = f"{authenticator}/{user}" if authenticator else user
+        if refused_for is None:
+            sessions = self._server.register.of_user(user, authenticator)
+            self._tell("kick user", name, by, reason, "" if sessions else _NOBODY)
+            return self._end(sessions, by, reason)
+        lasting = f"for {duration_text(refused_for)}{reason and ': '}{reason}"
+        try:
+            # Before the ends: a client that comes again at once is refused.
+            self._server.users.shut_outs.add(user, refused_for.total_seconds(), _why(by, reason), authenticator)
+        except DicomgateError as error:
+            self._tell("shut out", name, by, lasting, str(error))
+            raise
+        self._tell("shut out", name, by, lasting)
+        return self._end(self._server.register.of_user(user, authenticator) if refused_for else [], by, reason)
 
     @_in_the_gateway
     async def throttled(self) -> list[Count]:
@@ -121,8 +133,12 @@ class Operator:
 
     def _end(self, sessions: Sequence[Session], by: str, reason: str) -> int:
         for session in sessions:
-            session.end(Cause.KICKED, f"{by}{reason and ': '}{reason}")
+            session.end(Cause.KICKED, _why(by, reason))
         return len(sessions)
 
     def _tell(self, action: str, target: str, by: str, reason: str = "", problem: str = "") -> None:
         self._server.records.operated(Operated(datetime.now(UTC), action, target, by, reason, problem))
+
+
+def _why(by: str, reason: str) -> str:
+    return f"{by}{reason and ': '}{reason}"

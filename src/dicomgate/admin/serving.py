@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from ..run.server import Server
+from .control import Control
 from .operator import Operator
 from .thread import AdminThread, Service
 
@@ -16,7 +17,8 @@ async def serve_operators(server: Server, drain: Callable[[], None]) -> AdminThr
     `drain` begins to end the gateway, as SIGTERM does.
     """
     operator = Operator(server, drain)
-    thread = AdminThread(server, {"admin": partial(_web, server, operator)})
+    makers = {"control": partial(Control, operator), "admin": partial(_web, server, operator)}
+    thread = AdminThread(server, makers)
     await thread.begin()
     return thread
 

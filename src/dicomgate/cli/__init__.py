@@ -10,13 +10,16 @@ Modules:
 
     as_user          Become the user of the service: what root may read says nothing about what that user may
     ask              `dicomgate ask`: ask the configured authenticators about one identity, and explain each answer
+    at_the_socket    Where the control socket of the running gateway is: what its configuration says, or an option
     check            `dicomgate check`: whether the gateway would start and, with `--connect`, whether all answers
     doctor           `dicomgate doctor`: all that support needs to know, on one page and without a secret
+    drain            `dicomgate drain`: have the running gateway end as SIGTERM does
     echo             `dicomgate echo`: log in, send a C-ECHO, and print what the server answers
     exit_status      How a command fails: one line on standard error, and its exit status
     group            The command group: our own commands, and those that plugins add
     help             `dicomgate help [COMMAND...]`: what `--help` prints, for those who type the word first
     init             `dicomgate init`: write a configuration that works at once, and a first user
+    kick             `dicomgate kick`: end associations of the running gateway
     logs             The log on standard error: one record, one line, whatever a peer or a library sends
     masked           A configuration for strangers' eyes: as it was written, without what may be a secret
     may              What `dicomgate ask --may` adds: which rules match, and whether they allow what was asked
@@ -25,11 +28,14 @@ Modules:
     plugin_commands  What a plugin's commands import: what is configured, and how a command speaks and ends
     plugins          `dicomgate plugins`: list what is installed and its keys; `plugins new` begins a plugin
     probing          What `dicomgate check --connect` asks: upstreams, the plugins' servers, a shared state
+    reload           `dicomgate reload`: have the running gateway read its configuration again, and hear what came of it
     rules            `dicomgate rules`: what may be written in rules, and rules for what clients do already
     scaffold         `dicomgate plugins new NAME`: write a distribution with a working plugin, to change
     schema           `dicomgate schema`: a JSON schema of the configuration file, for editors
     serve            `dicomgate serve`: run the gateway until a signal ends it
     services         `dicomgate rules services`: the services that a rule may allow, and the SOP classes of one
+    sessions         `dicomgate sessions`: the associations of the running gateway
+    status           `dicomgate status`: what is going on in the running gateway
     stderr           Standard error, where the log goes: in `serve` by a thread of its own, from other commands directly
     streams          The standard streams: closed ones, letters that a terminal cannot show, output that nobody takes
     suggest          `dicomgate rules suggest`: rules for what clients do already, made from the audit
@@ -52,15 +58,20 @@ from .. import __version__
 from .ask import ask
 from .check import check
 from .doctor import doctor
+from .drain import drain
 from .echo import echo
 from .exit_status import CANNOT, abandon
 from .group import Group
 from .help import help_of
 from .init import init
+from .kick import kick
 from .plugins import plugins
+from .reload import reload
 from .rules import app as rules
 from .schema import schema
 from .serve import serve
+from .sessions import sessions
+from .status import status
 from .streams import finish, prepare
 from .throttle import app as throttle
 
@@ -78,6 +89,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 for _command in (init, serve, check, plugins, ask, echo):
+    app.command()(_command)
+for _command in (status, sessions, kick, reload, drain):
     app.command()(_command)
 app.command()(schema)
 app.command()(doctor)

@@ -1,26 +1,35 @@
-"""`dicomgate throttle list | clear`: the counters of failed logins."""
+"""`dicomgate throttle list | clear`: the counters of failed logins.
+
+The running gateway is asked, if it has a control socket that this user may open: then the audit says who cleared what.
+Otherwise the state itself is.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 import typer
+from pydantic import TypeAdapter
 
+from ..admin.control_client import NobodyListens, ask
 from ..config.load import load
 from ..errors import ConfigError, NegativeAnswer, StartError, StateUnavailable
 from ..events.log import quoted
 from ..kit.text import one_line
 from ..protection.account_key import LONGEST_NAME, account_key
 from ..run.protection import configured_state
-from ..state.protocol import Count, SharedState
+from ..state.protocol import Count
+from .at_the_socket import socket_of
 from .options import DEFAULT_CONFIG, ConfigOption
 from .output import print_table
 
 _Answer = TypeVar("_Answer")
+_COUNT = TypeAdapter(Count)
 
 app = typer.Typer(
     help="List and clear the counters of failed logins.", no_args_is_help=True, pretty_exceptions_show_locals=False
@@ -63,7 +72,29 @@ def clear(
     typer.echo(f"{cleared} cleared", err=True)
 
 
-async def _clear(state: SharedState, keys: list[str]) -> tuple[int, list[str]]:
+class _Counters(Protocol):
+    """The part of a shared state that is asked here."""
+
+    async def counters(self) -> list[Count]: ...
+
+    async def clear(self, keys: Sequence[str] | None) -> int: ...
+
+
+class _AtTheGateway:
+    """The state of the running gateway, asked at its control socket."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def counters(self) -> list[Count]:
+        return [_COUNT.validate_python(one) for one in ask(self._path, ask="throttled")["counters"]]
+
+    async def clear(self, keys: Sequence[str] | None) -> int:
+        cleared: int = ask(self._path, ask="clear", keys=keys)["cleared"]
+        return cleared
+
+
+async def _clear(state: _Counters, keys: list[str]) -> tuple[int, list[str]]:
     """How many were cleared; if none of these keys was there, the keys that there are."""
     cleared = await state.clear(keys or None)
     return cleared, [] if cleared else [count.key for count in await state.counters()]
@@ -77,8 +108,11 @@ def _meant(keys: list[str], there: list[str]) -> str:
     return "" if all(":" in key for key in keys) else "; a key begins with account:, known: or source:"
 
 
-def _asked(path: Path, question: Callable[[SharedState], Awaitable[_Answer]]) -> _Answer:
-    """The answer of the state that the configuration names. Raises ConfigError and StartError."""
+def _asked(path: Path, question: Callable[[_Counters], Coroutine[Any, Any, _Answer]]) -> _Answer:
+    """The answer of the gateway, or of the state that the configuration names. Raises ConfigError and StartError."""
+    if (socket := socket_of(path)) is not None:
+        with suppress(NobodyListens):
+            return asyncio.run(question(_AtTheGateway(socket)))
     configuration = load(path)
     table = configuration.tables.state
     file = configuration.folder / table.path

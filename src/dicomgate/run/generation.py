@@ -12,9 +12,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..config.load import Configuration
+from ..errors import ConfigError
 from ..events.audit import Audit
 from ..net.listener import Address, listen
 from .assembly import Assembly, assemble, open_audit
+from .control_socket import ControlSocket
 from .page import Page
 from .protection import Protection
 
@@ -24,6 +27,7 @@ class Generation:
     """What a server runs with until the next reload. `sockets` are its listening sockets by configured address.
 
     `page_socket` is that of `[admin]`; it belongs to whoever serves it.
+    `control` is the socket that operators' commands talk to, None without `[control]`. Who serves it closes it.
     """
 
     assembly: Assembly
@@ -31,6 +35,7 @@ class Generation:
     audit: Audit
     sockets: Mapping[Address, socket.socket]
     page_socket: socket.socket | None = None
+    control: ControlSocket | None = None
 
     async def retire(self, successor: Generation | None) -> None:
         """Close what the successor does not use, once no association needs it. The sockets are the listeners' own.
@@ -71,8 +76,11 @@ async def prepare(path: Path, running: Generation | None) -> Generation:
         page_socket = None
         if assembly.page is not None:
             page_socket = _bound(assembly.page.bind, _kept(assembly.page, running), undo)
+        control = await loop.run_in_executor(None, _control_socket, assembly.configuration, running)
+        if control is not None and (running is None or control is not running.control):
+            undo.callback(control.close)
         undo.pop_all()
-    return Generation(assembly, protection, audit, sockets, page_socket)
+    return Generation(assembly, protection, audit, sockets, page_socket, control)
 
 
 def _bound(address: Address, old: socket.socket | None, undo: AsyncExitStack) -> socket.socket:
@@ -89,3 +97,17 @@ def _kept(page: Page, running: Generation | None) -> socket.socket | None:
     if running is None or running.assembly.page is None or running.assembly.page.bind != page.bind:
         return None
     return running.page_socket
+
+
+def _control_socket(configuration: Configuration, running: Generation | None) -> ControlSocket | None:
+    """The socket that `[control]` names; that of the running generation, if it is the same."""
+    table = configuration.tables.control
+    if table is None:
+        return None
+    path = configuration.folder / table.path
+    if running is not None and running.control is not None and running.control.path == path:
+        return running.control
+    try:
+        return ControlSocket(path)
+    except ConfigError as error:
+        raise configuration.located(error, "control", "path") from error

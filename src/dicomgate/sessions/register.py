@@ -27,7 +27,8 @@ class Session(Protocol):
     """An association under way.
 
     `facts` are what is known of it by now, `groups` those of its user, `since` when it was accepted, and `ends` when
-    its credential ends it (both aware); None if that does not. `handle` is its authenticator's (see `Accept`).
+    its credential ends it (both aware); None if that does not. `handle` is its authenticator's (see `Accept`). It is
+    `over` when it has ended, and only its connections are not closed yet.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Session(Protocol):
     since: datetime
     ends: datetime | None
     handle: object
+    over: bool
 
     @property
     def traffic(self) -> Traffic | None:
@@ -70,9 +72,9 @@ class Register:
         return self._sessions.get(session_id)
 
     def of_user(self, user: str, authenticator: str = "") -> list[Session]:
-        """Those of a verified user; `authenticator` names whose, "" any."""
+        """Those of a verified user that are not over; `authenticator` names whose, "" any."""
         return [
             session
             for session in self
-            if session.facts.user == user and authenticator in ("", session.facts.authenticator)
+            if session.facts.user == user and authenticator in ("", session.facts.authenticator) and not session.over
         ]

@@ -1,4 +1,4 @@
-"""The listener of `[admin]`: health checks, metrics, and the status page, by HTTP in the operators' thread.
+"""The listener of `[admin]`: health checks, metrics, and the status page, by HTTP.
 
 Law: /live and /ready say one word to everybody. Everything else is for those whom the configuration names, who log in
 by the gateway's own authenticators, throttled and recorded as any login. GET changes nothing.

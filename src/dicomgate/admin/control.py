@@ -1,0 +1,175 @@
+"""The control socket: operators' commands ask here, a question a line.
+
+Rule 1: who may open the socket may do everything; the system says who that is (SO_PEERCRED), and the audit.
+Rule 2: nobody holds it up: a client has `_PATIENCE` for each question, and as long to take the answer, or is cut off.
+Rule 3: a long list is made piece by piece: the gateway's own thread never waits for more than a piece of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import pwd
+import socket
+import struct
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import timedelta
+
+from ..errors import DicomgateError
+from ..run.control_socket import ControlSocket
+from ..run.generation import Generation
+from . import control_words as words
+from .as_json import encoded
+from .operator import Operator
+
+_log = logging.getLogger("dicomgate.operator")
+_PATIENCE = 5.0  # seconds
+_MOST_CLIENTS = 8
+_PIECE = 32  # sessions: less than half a millisecond's work
+_BREATH = 0.0005  # seconds between two pieces, in which other threads work
+_CREDENTIALS = struct.Struct("3i")  # of unix(7): pid, uid, gid
+
+
+class Control:
+    """Answers on the socket of the newest generation. A service of the operators' thread."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._operator = operator
+        self._socket: ControlSocket | None = None
+        self._server: asyncio.Server | None = None
+        self._clients = 0
+
+    async def adopt(self, generation: Generation) -> None:
+        """Answer on the socket of this generation from now on; those who are connected may finish."""
+        if generation.control is self._socket:
+            return
+        await self.close()
+        if generation.control is not None:
+            self._socket = generation.control
+            self._server = await asyncio.start_unix_server(
+                self._connected, sock=self._socket.socket, limit=words.LONGEST_QUESTION
+            )
+            _log.info("commands are answered at %s", self._socket.path)
+
+    async def close(self) -> None:
+        """Take no more clients, and remove the socket."""
+        if self._server is not None and self._socket is not None:
+            self._server.close()
+            self._socket.close()
+        self._server = self._socket = None
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients += 1
+        try:
+            # What is written is gone, or is waited for: nothing is left behind for a client that does not read.
+            writer.transport.set_write_buffer_limits(0)
+            if self._clients > _MOST_CLIENTS:
+                await _say(writer, _error(f"{_MOST_CLIENTS} others are connected; try again"))
+            else:
+                await self._converse(reader, writer, _who(writer))
+        except (OSError, TimeoutError):
+            pass  # it is gone, or takes nothing
+        except Exception:  # noqa: BLE001 (a defect ends this client and no other)
+            _log.exception("a defect at the control socket")
+            with suppress(OSError, TimeoutError):
+                await _say(writer, _error("a defect of the gateway; its log has more"))
+        finally:
+            self._clients -= 1
+            writer.transport.abort()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, by: str) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    line = await reader.readuntil()
+            except asyncio.IncompleteReadError:
+                return
+            except asyncio.LimitOverrunError:
+                await _say(writer, _error(f"a question has at most {words.LONGEST_QUESTION} bytes"))
+                return
+            left = _PATIENCE
+            async for piece in self._answer(line, by):  # which may take its time
+                left -= await _say(writer, piece, left)
+
+    async def _answer(self, line: bytes, by: str) -> AsyncIterator[bytes]:
+        """The pieces of an answer, the last one with the newline."""
+        try:
+            question = words.read_question(line)
+        except ValueError as error:
+            yield _error(f"wrong question: {error}")
+            return
+        if isinstance(question, words.Sessions):
+            async for piece in self._sessions(question.user):
+                yield piece
+            return
+        try:
+            answer = await self._done(question, by)
+        except DicomgateError as error:
+            yield _error(str(error))
+        else:
+            yield encoded(answer) + b"\n"
+
+    async def _done(self, question: words.Question, by: str) -> dict[str, object]:
+        ask = self._operator
+        match question:
+            case words.Status():
+                return {"status": ask.status()}
+            case words.Kick():
+                return {"ended": sum([await ask.kick(one, by, question.reason) for one in question.ids])}
+            case words.KickUser():
+                refused_for = None if question.seconds is None else timedelta(seconds=question.seconds)
+                whose = question.user, by, question.reason, refused_for, question.authenticator
+                return {"ended": await ask.kick_user(*whose)}
+            case words.Reload():
+                return {"problems": await ask.reload(by)}
+            case words.Drain():
+                await ask.drain(by)
+                return {"status": ask.status()}
+            case words.Throttled():
+                return {"counters": await ask.throttled()}
+            case words.Clear():
+                return {"cleared": await ask.clear(question.keys, by)}
+            case words.Sessions():
+                raise AssertionError("it has more than one piece")
+
+    async def _sessions(self, user: str | None) -> AsyncIterator[bytes]:
+        yield b'{"sessions": ['
+        told = left_out = 0
+        piece: list[bytes] = []
+        for number, session in enumerate(self._operator.sessions(), 1):
+            if user is None or session.user == user:
+                if told < words.MOST_SESSIONS:
+                    piece.append((b", " if told else b"") + encoded(session))
+                    told += 1
+                else:
+                    left_out += 1
+            if not number % _PIECE:
+                yield b"".join(piece)
+                piece.clear()
+                await asyncio.sleep(_BREATH)
+        yield b"".join([*piece, b'], "left_out": %d}\n' % left_out])
+
+
+async def _say(writer: asyncio.StreamWriter, data: bytes, patience: float | None = None) -> float:
+    """The seconds that the client took to take it. Raises TimeoutError if it takes longer than `patience`."""
+    began = time.monotonic()
+    async with asyncio.timeout(_PATIENCE if patience is None else patience):
+        writer.write(data)
+        await writer.drain()
+    return time.monotonic() - began
+
+
+def _error(text: str) -> bytes:
+    return encoded({"error": text}) + b"\n"
+
+
+def _who(writer: asyncio.StreamWriter) -> str:
+    """Who is connected, as the system says: `uid 1000 (alice)`."""
+    peer: socket.socket = writer.get_extra_info("socket")
+    _, uid, _ = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    try:
+        return f"uid {uid} ({pwd.getpwuid(uid).pw_name})"
+    except KeyError:
+        return f"uid {uid}"

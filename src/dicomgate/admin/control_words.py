@@ -1,0 +1,91 @@
+"""What is said on the control socket: a question is a JSON object on a line, and so is its answer.
+
+An answer has either what was asked for or `error`, which says what is wrong, in words.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+LONGEST_QUESTION = 65_536
+"""Bytes, with the newline."""
+MOST_SESSIONS = 10_000
+"""In one answer; `left_out` says how many more there are."""
+_LONGEST = 256
+
+_Word = Annotated[str, Field(max_length=_LONGEST)]
+
+
+class _Question(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class Status(_Question):
+    """What is going on."""
+
+    ask: Literal["status"]
+
+
+class Sessions(_Question):
+    """The associations under way, or those of one user."""
+
+    ask: Literal["sessions"]
+    user: _Word | None = None
+
+
+class Kick(_Question):
+    """End these associations."""
+
+    ask: Literal["kick"]
+    ids: list[_Word] = Field(min_length=1, max_length=1000)
+    reason: _Word = ""
+
+
+class KickUser(_Question):
+    """End all associations of a user, and refuse new ones for so many seconds; for 0: let the user in again."""
+
+    ask: Literal["kick user"]
+    user: _Word
+    authenticator: _Word = ""
+    seconds: float | None = Field(default=None, ge=0, le=31_536_000)
+    reason: _Word = ""
+
+
+class Reload(_Question):
+    """Read the configuration again."""
+
+    ask: Literal["reload"]
+
+
+class Drain(_Question):
+    """Begin to end the gateway."""
+
+    ask: Literal["drain"]
+
+
+class Throttled(_Question):
+    """The counters of failed logins."""
+
+    ask: Literal["throttled"]
+
+
+class Clear(_Question):
+    """Clear these counters; without `keys`, all."""
+
+    ask: Literal["clear"]
+    keys: list[str] | None = Field(default=None, min_length=1, max_length=1000)
+
+
+Question: TypeAlias = Status | Sessions | Kick | KickUser | Reload | Drain | Throttled | Clear
+_QUESTION: TypeAdapter[Question] = TypeAdapter(Annotated[Question, Field(discriminator="ask")])
+
+
+def read_question(line: bytes) -> Question:
+    """The question on a line. Raises ValueError, which says what is wrong."""
+    try:
+        return _QUESTION.validate_json(line)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise ValueError(": ".join([".".join(map(str, first["loc"])), first["msg"]]).removeprefix(": ")) from None

@@ -1,0 +1,67 @@
+"""`dicomgate kick`: end associations of the running gateway."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from pydantic import TypeAdapter
+
+from ..errors import ConfigError, NegativeAnswer
+from ..events.log import quoted
+from ..kit.durations import Duration
+from .at_the_socket import SocketOption, asked
+from .options import DEFAULT_CONFIG, ConfigOption, parsed
+
+_DURATION: TypeAdapter[Duration] = TypeAdapter(Duration)
+
+
+def kick(
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID...]", help="As `dicomgate sessions` prints them.")
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", "-u", metavar="NAME", help="All associations of a user.")
+    ] = None,
+    authenticator: Annotated[
+        str, typer.Option("--authenticator", metavar="NAME", help="Whose user; default: of any authenticator.")
+    ] = "",
+    refused_for: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help='And refuse new ones of the user for so long: "10m".')
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="For log and audit; the peers do not see it.")] = "",
+    config: ConfigOption = DEFAULT_CONFIG,
+    socket: SocketOption = None,
+) -> None:
+    """End associations of the running gateway; both peers get an A-ABORT.
+
+    The audit has who asked for it. The gateway is asked at its control
+    socket ([control]). `--for 0s` lets a user in again.
+
+    Exit status: 0 done, 1 there is no such association, 2 wrong usage, or no
+    control socket is configured, 3 no gateway answers.
+    """
+    if bool(ids) == (user is not None):
+        raise ConfigError("give the ids of associations, or --user")
+    if user is None and (refused_for is not None or authenticator):
+        raise ConfigError("--for and --authenticator are for a user: --user")
+    if user is None:
+        ended = asked(config, socket, "kick", ids=[_text(one) for one in ids or ()], reason=_text(reason))["ended"]
+        if not ended:
+            raise NegativeAnswer(f"no association is called {' or '.join(map(quoted, ids or ()))}")
+        typer.echo(f"{ended} ended", err=True)
+        return
+    seconds = None if refused_for is None else parsed(_DURATION, refused_for).total_seconds()
+    whose = {"user": _text(user), "authenticator": _text(authenticator)}
+    ended = asked(config, socket, "kick user", **whose, seconds=seconds, reason=_text(reason))["ended"]
+    if not ended and seconds is None:
+        raise NegativeAnswer(f"user {quoted(user)} has no association")
+    if seconds is None:
+        typer.echo(f"{ended} ended", err=True)
+    else:
+        typer.echo(f"{ended} ended; new ones are {f'refused for {refused_for}' if seconds else 'let in'}", err=True)
+
+
+def _text(argument: str) -> str:
+    """What is not text is no name: it becomes one that nothing has."""
+    return argument.encode(errors="replace").decode()

@@ -1,0 +1,61 @@
+"""`dicomgate sessions`: the associations of the running gateway."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from ..events.log import quoted
+from .at_the_socket import SocketOption, asked, moment
+from .options import DEFAULT_CONFIG, ConfigOption
+from .output import print_table
+
+_COLUMNS = ("id", "since", "from", "listener", "user", "AE titles", "upstream", "MB", "idle", "ends")
+
+
+def sessions(
+    user: Annotated[str | None, typer.Option("--user", "-u", metavar="NAME", help="Only those of this user.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON, one association on a line, with all fields.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    socket: SocketOption = None,
+) -> None:
+    """List the associations of the running gateway, the oldest first.
+
+    It is asked at its control socket ([control]).
+
+    Exit status: 0 done, 2 wrong usage, or no control socket is configured,
+    3 no gateway answers.
+    """
+    found = asked(config, socket, "sessions", user=user)
+    if as_json:
+        for one in found["sessions"]:
+            typer.echo(json.dumps(one))
+    else:
+        print_table(_COLUMNS, [_row(one) for one in found["sessions"]])
+    if found["left_out"]:
+        typer.echo(f"{found['left_out']} more are left out", err=True)
+
+
+def _row(one: dict[str, Any]) -> Sequence[str]:
+    traffic = one["traffic"]
+    titles = f"{one['calling_ae_title']} -> {one['called_ae_title']}" if one["called_ae_title"] else "-"
+    if one["user"] is not None:
+        who = f"{quoted(one['user'])} ({one['authenticator']})"
+    else:
+        who = "-" if one["claimed"] is None else f"claims {quoted(one['claimed'])}"
+    bytes_ = traffic and traffic["bytes_from_client"] + traffic["bytes_from_upstream"]
+    return (
+        one["id"],
+        moment(one["since"]),
+        f"{one['address']} port {one['port']}",
+        one["listener"],
+        who,
+        titles,
+        one["upstream"] or "-",
+        "-" if traffic is None else f"{bytes_ / 1e6:.1f}",
+        "-" if traffic is None else f"{traffic['idle']:.0f} s",
+        moment(one["ends"]),
+    )
