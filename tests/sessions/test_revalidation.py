@@ -26,6 +26,7 @@ class One:
     """An association that tells how it was ended, and leaves the register then."""
 
     traffic: Traffic | None = None
+    over = False
 
     def __init__(
         self, register: Register, name: str, user: str | None, by: str = "staff", handle: object = None

@@ -17,7 +17,10 @@ async def serve_operators(server: Server, drain: Callable[[], None]) -> AdminThr
     `drain` begins to end the gateway, as SIGTERM does.
     """
     operator = Operator(server, drain)
-    makers = {"control": partial(Control, operator), "admin": partial(_web, server, operator)}
+    makers: dict[str, Callable[[], Service]] = {
+        "control": partial(Control, operator),
+        "admin": partial(_web, server, operator),
+    }
     thread = AdminThread(server, makers)
     await thread.begin()
     return thread
