@@ -121,7 +121,7 @@ class Accept:
     expires_at: datetime | None = None
     once: Once | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
-    handle: object = field(default=None, repr=False)
+    handle: object = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

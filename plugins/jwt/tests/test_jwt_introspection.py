@@ -364,6 +364,26 @@ def test_one_that_lives_on_by_the_leeway_alone_is_not_remembered(server: Introsp
     assert len(server.asked) == 2
 
 
+@pytest.mark.anyio
+async def test_a_token_that_has_a_login_is_asked_about_anew_whatever_is_cached(
+    server: Introspector, make: Make
+) -> None:
+    server.tokens[TOKEN] = {**ADA, "cnf": {"x5t#S256": thumbprint(CERTIFICATE).decode()}}
+    async with make() as judge:
+        accept = await judge.authenticate(login(TOKEN, certificate=CERTIFICATE))
+        assert isinstance(accept, Accept)
+        assert TOKEN not in repr(accept) + repr(accept.handle)
+        assert await judge.still_valid("ada", accept.handle) == accept
+        assert await judge.still_valid("bea", accept.handle) == Reject("the token is now that of 'ada'")
+        del server.tokens[TOKEN]
+        revoked = Reject("not active: expired, revoked, or never issued by this server")
+        assert await judge.still_valid("ada", accept.handle) == revoked
+        assert await judge.authenticate(login(TOKEN, certificate=CERTIFICATE)) == revoked
+        server.answers[PATH] = document(b"", status=500)
+        assert isinstance(await judge.still_valid("ada", accept.handle), Unavailable)
+        assert isinstance(await judge.still_valid("ada", None), Unavailable), "a login from before the key was set"
+
+
 def test_a_failure_is_not_remembered_and_neither_is_what_was_before(server: Introspector, make: Make) -> None:
     clock, fail = Clock(), partial(server.answers.update, {PATH: document(b"{}", status=500)})
     judge = with_clock(make(), clock)

@@ -46,6 +46,14 @@ async def test_the_states_of_an_account(decided: Decided, samba: Samba, user: st
     assert isinstance(control, Accept)
 
 
+async def test_which_accounts_are_still_valid(samba: Samba) -> None:
+    async with Ldap(**keys_of_the_page(samba)) as ldap:
+        assert ldap.still_valid is not None
+        answers = [await ldap.still_valid(user, None) for user in ("alice", "bert", "carl", "emil", "zoe")]
+    refused = [Reject(why) for why in ("the account is disabled", "the account has expired", "unknown user")]
+    assert answers == [Accept("alice"), refused[0], Accept("carl"), *refused[1:]]
+
+
 async def test_a_few_guesses_lock_an_account_for_all_that_it_is_used_for(decided: Decided, samba: Samba) -> None:
     keys = keys_of_the_page(samba)
     assert isinstance((await decided(keys, login("fritz")))[0], Accept)

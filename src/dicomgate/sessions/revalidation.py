@@ -21,7 +21,7 @@ from ..auth.link import Link
 from ..contract import Reject, Unavailable
 from ..events.events import Cause
 from ..kit.text import one_line
-from .register import Register
+from .register import Register, Session
 
 _log = logging.getLogger("dicomgate.auth")
 _AT_A_TIME = 4
@@ -97,14 +97,14 @@ class _Rounds:
         asked: _Asked = {}
         for number, session in enumerate(self._register, 1):
             facts = session.facts
-            if facts.user is not None and facts.authenticator == self.link.name:
+            if facts.user is not None and facts.authenticator == self.link.name and not session.over:
                 asked.setdefault((facts.user, session.handle), []).append(session.id)
             if not number % _IN_ONE_TURN:
                 await asyncio.sleep(0)
         return asked
 
     async def _ask(self, user: str, handle: object, ids: list[str]) -> None:
-        if all(self._register.get(one) is None for one in ids):
+        if not self._of(ids):
             return
         link = self.link
         answer = await link.still_valid(user, handle)
@@ -116,11 +116,16 @@ class _Rounds:
             self._unanswered += 1
             self._tell(answer.reason)
             if link.end_if_unavailable:
-                self._end(ids, Cause.UNVERIFIABLE, answer.reason)
+                established = [one.id for one in self._of(ids) if one.traffic is not None]
+                self._end(established, Cause.UNVERIFIABLE, answer.reason)  # the others were verified a moment ago
 
     def _end(self, ids: list[str], cause: Cause, reason: str) -> None:
-        for session in filter(None, map(self._register.get, ids)):
+        for session in self._of(ids):
             session.end(cause, f"{self.link.name}: {reason}")
+
+    def _of(self, ids: list[str]) -> list[Session]:
+        """Those of these associations that are still under way."""
+        return [session for session in map(self._register.get, ids) if session is not None]
 
     def _tell(self, reason: str) -> None:
         if not self._told:

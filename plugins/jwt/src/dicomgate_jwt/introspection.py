@@ -37,6 +37,14 @@ _BEARER = ("bearer", "access_token")
 """RFC 7662 2.2, `token_type`; some servers say the second. A refresh token is no login."""
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class _Shown:
+    """What a login showed: the token, and the client's certificate that it may be bound to."""
+
+    token: bytes
+    certificate: bytes | None
+
+
 @dataclass(kw_only=True, eq=False)
 class Introspection:
     """Opaque tokens, about which one server is asked, at a login. Raises ConfigError for wrong keys and files."""
@@ -137,15 +145,28 @@ class Introspection:
         token = plain(identity.primary)
         if len(token) > _LONGEST or _B64TOKEN.fullmatch(token) is None:
             return Reject(f"not a token of 1 to {_LONGEST} letters, digits and -._~+/")
+        return await self._judge(_Shown(token, attempt.peer.certificate))
+
+    async def still_valid(self, user: str, handle: object, /) -> Accept | Reject | Unavailable:
+        """Whether the user could log in with the same token now: the server is asked anew, whatever is cached."""
+        if not isinstance(handle, _Shown):
+            return Unavailable("its token is not known: the login was before revalidate was set")
+        self._answers.forget(handle.token)
+        decision = await self._judge(handle)
+        if isinstance(decision, Accept) and decision.user != user:
+            return Reject(f"the token is now that of {decision.user!r}")
+        return decision
+
+    async def _judge(self, shown: _Shown) -> Accept | Reject | Unavailable:
         try:
-            claims = await self._answers.claims(token.decode("ascii"))
+            claims = await self._answers.claims(shown.token.decode("ascii"))
         except FetchError as error:
             return Unavailable(str(error))
         if claims is None:
             return Reject("not active: expired, revoked, or never issued by this server")
-        problem = next(self._problems(claims, attempt.peer.certificate, time.time()), None)
+        problem = next(self._problems(claims, shown.certificate, time.time()), None)
         user = self._mapper.user(claims) if problem is None else problem
-        return Reject(str(user)) if isinstance(user, ClaimProblem) else self._accept(claims, user)
+        return Reject(str(user)) if isinstance(user, ClaimProblem) else self._accept(claims, user, shown)
 
     def _problems(self, claims: Claims, certificate: bytes | None, now: float) -> Iterator[ClaimProblem]:
         if self.issuer is not None and "iss" in claims and claims["iss"] != self.issuer:
@@ -159,10 +180,11 @@ class Introspection:
         yield from value_problems(claims, self.required_claims)
         yield from binding_problems(claims, certificate, bound=False)
 
-    def _accept(self, claims: Claims, user: str) -> Accept:
+    def _accept(self, claims: Claims, user: str, shown: _Shown) -> Accept:
         return Accept(
             user,
             self._mapper.groups(claims),
             expires_at=end(claims["exp"], self.leeway) if "exp" in claims else None,
             attributes=told(claims),
+            handle=shown,
         )

@@ -13,6 +13,7 @@ import asyncio
 import logging
 import ssl
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -99,10 +100,29 @@ class Ldap(Settings):
         if answer.known:
             self._floor.saw(time.monotonic() - answer.began)
         if not answer.refusal:
-            return Accept(user=answer.user, groups=answer.groups, attributes={"dn": answer.dn})
+            # The name that was typed, if the filter knows the user by that alone.
+            handle = None if name == answer.user else name
+            return Accept(user=answer.user, groups=answer.groups, attributes={"dn": answer.dn}, handle=handle)
         in_time = begin + self.deadline.total_seconds() - time.monotonic()
         await asyncio.sleep(min(seconds_left(answer.began, self._floor.seconds, BLUR), in_time))
         return Reject(problem or answer.refusal)
+
+    @property
+    def still_valid(self) -> Callable[[str, object], Awaitable[Accept | Reject | Unavailable]] | None:
+        """Tell the gateway whether users can be asked about again: not with `direct_bind`, nobody could look."""
+        return self._still_valid if self.direct_bind is None else None
+
+    async def _still_valid(self, user: str, handle: object) -> Accept | Reject | Unavailable:
+        """Whether there is such an account, as for a login, and it is neither disabled nor expired."""
+        name = handle if isinstance(handle, str) else user
+        try:
+            _, answer = await self._servers().ask(lambda directory, seconds: directory.standing(name, seconds))
+        except NoAnswerError as error:
+            return Unavailable(str(error))
+        refusal = answer.refusal or ("" if answer.user == user else f"the name is now that of {answer.user!r}")
+        if refusal:
+            self._verified.forget()  # or `remember` would let the user in again
+        return Reject(refusal) if refusal else Accept(user)
 
     async def groups_of(self, user: str) -> frozenset[str]:
         """The groups of a user whom another authenticator has verified; `filter` finds the entry.

@@ -8,6 +8,7 @@ Rule 3: the name of the user is what the entry says, never what the client sent.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from .connection import Connection, Entry
 from .lockout import locks_after
 from .server import ANY, RefusedError, Server
 from .settings import fill, read_dn
+from .standing import STANDING, problem_of
 
 _NESTED = "(member:1.2.840.113556.1.4.1941:={dn})"
 """LDAP_MATCHING_RULE_IN_CHAIN of [MS-ADTS] 3.1.1.3.4.4.3: Active Directory follows groups in groups itself."""
@@ -94,6 +96,11 @@ class Directory:
         answer, began = await self._server.in_time(lambda: self._look_up(name), seconds)
         return replace(answer, began=began)
 
+    async def standing(self, name: str, seconds: float) -> Answer:
+        """Whether the user could still log in, as far as the entry says."""
+        answer, began = await self._server.in_time(lambda: self._standing(name), seconds)
+        return replace(answer, began=began)
+
     async def locks_after(self, seconds: float) -> int:
         """How many wrong passcodes lock an account, 0 if that is unknown."""
         if self._settings.direct_bind is not None:  # there is no account to ask with
@@ -107,6 +114,18 @@ class Directory:
         if len(entries) != 1:
             return Answer(refusal=_AMBIGUOUS if entries else _UNKNOWN)
         return self._admitted(person, groups)
+
+    async def _standing(self, name: str) -> Answer:
+        async def ask(own: Connection) -> Answer:
+            entries = await self._find(own, name, STANDING)
+            if len(entries) != 1:
+                return Answer(refusal=_AMBIGUOUS if entries else _UNKNOWN)
+            if problem := problem_of(entries[0][1], time.time()):
+                return Answer(refusal=problem, known=True)
+            person, required = self._person(entries[0]), self._settings.required_group
+            return self._admitted(person, frozenset() if required is None else await self._groups(own, person))
+
+        return await self._server.on_our_own(ask)
 
     async def _find_and_bind(self, name: str, passcode: str) -> Answer:
         # Groups before the bind: the directory must not be asked more after a right passcode than after a wrong one.
@@ -157,13 +176,15 @@ class Directory:
         person = self._person(entries[0]) if name and len(entries) == 1 else self._decoy
         return entries, person, await self._groups(own, person)
 
-    async def _find(self, connection: Connection, name: str) -> list[Entry]:
-        """The entries that the filter finds; two of them if there are more."""
+    async def _find(self, connection: Connection, name: str, also: Sequence[str] = ()) -> list[Entry]:
+        """The entries that the filter finds, two of them if there are more; with these attributes, too."""
         expression = fill(self._settings.filter, name=escape_filter_chars(name))
-        return await self._search(connection, self._settings.base, ldap.SCOPE_SUBTREE, expression)
+        return await self._search(connection, self._settings.base, ldap.SCOPE_SUBTREE, expression, also)
 
-    async def _search(self, connection: Connection, base: str, scope: int, expression: str) -> list[Entry]:
-        wanted = [self._settings.name_attribute, *_WANTED.get(self._settings.groups, ())]
+    async def _search(
+        self, connection: Connection, base: str, scope: int, expression: str, also: Sequence[str] = ()
+    ) -> list[Entry]:
+        wanted = [self._settings.name_attribute, *_WANTED.get(self._settings.groups, ()), *also]
         try:
             return await connection.search(base, scope, expression, wanted, 2)
         except ldap.SIZELIMIT_EXCEEDED:

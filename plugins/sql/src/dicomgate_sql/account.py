@@ -49,6 +49,15 @@ def read_account(asked: str, rows: Sequence[Mapping[str, object]]) -> Account | 
         return Account(asked, problem=str(error))
 
 
+def refusal_of(account: Account | None, user: str | None = None) -> str:
+    """Why nobody can log in as this user, who is called `user` if that is given; "" if somebody can."""
+    if account is None:
+        return "unknown user"
+    if account.cost is None:
+        return f"the user cannot log in: {account.problem}"
+    return "" if user in (None, account.name) else f"the name is now that of {account.name!r}"
+
+
 def _read(asked: str, rows: Sequence[Mapping[str, object]]) -> Account:
     first = rows[0]
     name, text = first.get("name", asked), first["hash"]

@@ -33,7 +33,7 @@ from dicomgate.kit.threads import ComputingThreads
 from dicomgate.kit.verified import Verified
 from dicomgate_passcode import Cost, DummyHash, HashingFailedError, make_hash
 
-from .account import Account, column_problem, read_account
+from .account import Account, column_problem, read_account, refusal_of
 from .connection import Connection, postgresql, sqlite
 from .database import Database, UnavailableError
 from .equal_time import EqualTime
@@ -170,14 +170,25 @@ class Sql:
             return Unavailable(str(error))
 
     async def _judge(self, identity: Identity) -> Decision:
-        account, seconds = await self._look_up(name_of(identity))
+        name = name_of(identity)
+        account, seconds = await self._look_up(name)
         verify = partial(self._verify, identity.secondary, account, seconds)
         # With the hash, which was just read: another one, or none, makes it another credential.
         stored = () if account is None else (account.hash,)
         decision = await self._verified.decide(identity.primary, identity.secondary, *stored, verify=verify)
         if account is not None and isinstance(decision, Accept):
-            return Accept(user=account.name, groups=account.groups)  # as they are now
+            handle = None if account.name == name else name  # by which alone the statement may know the user
+            return Accept(user=account.name, groups=account.groups, handle=handle)  # as they are now
         return decision
+
+    async def still_valid(self, user: str, handle: object, /) -> Accept | Reject | Unavailable:
+        """Whether the `select` finds the user, enabled and with a hash. A new passcode changes nothing."""
+        try:
+            account, _ = await self._look_up(handle if isinstance(handle, str) else user)
+        except UnavailableError as error:
+            return Unavailable(str(error))
+        refusal = refusal_of(account, user)
+        return Reject(refusal) if refusal else Accept(user)
 
     async def _verify(self, passcode: bytes, account: Account | None, seconds: float) -> Decision:
         """Verify the passcode of the user whom the database gave within so many seconds."""
@@ -191,9 +202,8 @@ class Sql:
             return Accept(user=account.name, groups=account.groups)
         compared()  # or refusals that the floor makes late would be guesses that nobody counts
         await asyncio.sleep(self._time.seconds_left(began - seconds))
-        if account is None:
-            return Pass("unknown user") if self.unknown_user == "pass" else Reject("unknown user")
-        return Reject(f"the user cannot log in: {account.problem}" if cost is None else wrong)
+        refusal = refusal_of(account) or wrong
+        return Pass(refusal) if account is None and self.unknown_user == "pass" else Reject(refusal)
 
     async def _look_up(self, name: str) -> tuple[Account | None, float]:
         """The user of this name, and how many seconds that took."""
