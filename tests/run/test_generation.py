@@ -182,6 +182,21 @@ async def test_a_defect_leaves_nothing_open_either(
         assert left_open() == idle
 
 
+async def test_reloads_come_one_after_the_other_and_none_while_the_gateway_drains(tmp_path: Path) -> None:
+    server = await Server.start(write(tmp_path))
+    assert set(await asyncio.gather(server.reload(), server.reload(), server.reload())) == {()}
+    assert server.history.generation == 4
+    under_way = asyncio.create_task(server.reload())
+    await asyncio.sleep(0)
+    await server.drain()
+    assert (
+        await under_way
+        == await server.reload()
+        == ("the gateway is draining: it ends, and takes no other configuration",)
+    )
+    assert server.history.generation == 4
+
+
 async def test_what_two_generations_have_in_common_is_kept(tmp_path: Path, free_tcp_port: int) -> None:
     server = await Server.start(write(tmp_path, port=free_tcp_port))
     first = server._generation

@@ -25,10 +25,10 @@ def _judge(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write(folder: Path, *, audit: str = "audit.jsonl", state: str = "state.sqlite", url: str = "",
-          bind: str = "127.0.0.1:0", judge: str = "") -> Path:  # fmt: skip
+          bind: str = "127.0.0.1:0", judge: str = "", control: str = "control.sock") -> Path:  # fmt: skip
     path = folder / "gate.toml"
     path.write_text(
-        f'[gateway]\naudit = "{audit}"\n[state]\npath = "{state}"\n{url}\n'
+        f'[gateway]\naudit = "{audit}"\n[state]\npath = "{state}"\n{url}\n[control]\npath = "{control}"\n'
         f'[[listener]]\nname = "clinical"\nbind = "{bind}"\ncleartext_passcodes = true\n'
         '[[upstream]]\nname = "pacs"\naddress = "127.0.0.1:4242"\ncalled_ae_titles = ["*"]\n'
         f'[[authenticator]]\nuse = "judge"\n{judge}\n'
@@ -40,7 +40,10 @@ async def outcome(path: Path, *, really: bool) -> str:
     """How a start or its rehearsal ends: "", or the kind of its error and the words."""
     try:
         if really:
-            await (await Server.start(path)).stop()
+            server = await Server.start(path)
+            await server.stop()
+            if server.generation.control is not None:
+                server.generation.control.close()
         else:
             async with rehearsed(assemble(path)):
                 pass
@@ -60,6 +63,10 @@ BROKEN = {
     "no URL of a state": ({"url": 'url = "http://127.0.0.1"'}, "ConfigError: .*state.url: "),
     "an authenticator that fails": ({"judge": "fails = true"}, "StartError: authenticator judge failed to start"),
     "an address of another machine": ({"bind": "192.0.2.1:0"}, "StartError: cannot listen on 192.0.2.1:0: .*; this m"),
+    "no folder for the socket": ({"control": "nowhere/c.sock"}, "StartError: control socket .*there is no folder"),
+    "a file as the socket": ({"control": "file"}, "StartError: control socket .*no socket"),
+    "a long path of the socket": ({"control": "x" * 104}, "StartError: control socket .*shorter"),
+    "a socket that others may replace": ({"control": "open/c.sock"}, "ConfigError: .*control.path: .*may write the f"),
     "a key that is none": ({"judge": "fial = true"}, "ConfigError: .*unknown key"),
 }
 
@@ -68,6 +75,8 @@ BROKEN = {
 async def test_a_rehearsal_ends_as_a_start_would(case: str, tmp_path: Path) -> None:
     keys, said = BROKEN[case]
     (tmp_path / "folder").mkdir()
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
     (tmp_path / "file").touch()
     (tmp_path / "open.sqlite").touch()
     (tmp_path / "open.sqlite").chmod(0o666)
@@ -91,5 +100,7 @@ async def test_a_rehearsal_beside_a_running_gateway_is_not_noticed(tmp_path: Pat
     with socket.create_connection(address):
         pass
     await server.stop()
+    assert server.generation.control is not None
+    server.generation.control.close()
     async with rehearsed(assemble(path)) as busy:
         assert busy == [], "the control"

@@ -32,7 +32,9 @@ def configured(config: Path) -> Path:
     """
     path = socket_of(config)
     if path is None:
-        how = f'write [control] into it, with path = "{ControlTable().path}" for example, and reload the gateway'
+        how = (
+            f'write [control] into it, with path = "{ControlTable().path}" for example, and send SIGHUP to the gateway'
+        )
         raise ConfigError(f"{config}: names no control socket: {how}")
     return path
 

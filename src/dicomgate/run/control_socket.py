@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import StartError
-from ..kit.files import check_folders
+from ..kit.files import check_folders, try_to_write
 
 _MODE = 0o660
 _LONGEST = 103  # bytes: sun_path has 108 (unix(7)), with those of ".new" and the zero at the end
@@ -26,10 +26,11 @@ class ControlSocket:
     def __init__(self, path: Path) -> None:
         """May block on the file. Raises ConfigError if others could replace it, StartError if it cannot be made."""
         self.path = path
-        new = path.with_name(f"{path.name}.new")
+        new = _beside(path)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            check(path)
+            _check(path)
+            _check_for_life(path)
             new.unlink(missing_ok=True)
             self.socket.bind(str(new))
             new.chmod(_MODE)
@@ -38,7 +39,7 @@ class ControlSocket:
             new.rename(path)
         except OSError as error:
             self.socket.close()
-            raise StartError(f"control socket {path}: cannot be made: {_why(error, path)}") from error
+            raise _cannot_be_made(path, error) from error
         except BaseException:
             self.socket.close()
             raise
@@ -51,30 +52,44 @@ class ControlSocket:
                 self.path.unlink()
 
 
-def check(path: Path) -> None:
-    """Whether a socket may be made there. Raises ConfigError, StartError and OSError."""
+def try_to_make(path: Path) -> None:
+    """Raise what making one there would raise; a gateway may listen there already."""
+    try:
+        _check(path)
+        try_to_write(_beside(path), beside_it=True)
+    except OSError as error:
+        # systemd makes the folder at the start (RuntimeDirectory), and removes it at the end.
+        if not isinstance(error, FileNotFoundError) or not path.is_relative_to("/run"):
+            raise _cannot_be_made(path, error) from error
+
+
+def _beside(path: Path) -> Path:
+    """What it is called until its permissions are right."""
+    return path.with_name(f"{path.name}.new")
+
+
+def _check(path: Path) -> None:
     if len(os.fsencode(path)) > _LONGEST:
         raise StartError(f"control socket {path}: the path has more than {_LONGEST} bytes; choose a shorter one")
     check_folders(path)
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise StartError(f"control socket {path}: there is something else that is no socket; choose another path")
-        if _is_alive(path):
-            raise StartError(f"control socket {path}: another gateway is running and listens there")
 
 
-def _is_alive(path: Path) -> bool:
+def _check_for_life(path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as client:
         try:
             client.connect(str(path))
-        except ConnectionRefusedError:
-            return False
+        except (FileNotFoundError, ConnectionRefusedError):
+            return
         except BlockingIOError:  # too many are waiting for it
-            return True
-    return True
+            pass
+    raise StartError(f"control socket {path}: another gateway is running and listens there")
 
 
-def _why(error: OSError, path: Path) -> str:
+def _cannot_be_made(path: Path, error: OSError) -> StartError:
+    why = error.strerror or str(error)
     if isinstance(error, FileNotFoundError):
-        return f"there is no folder {path.parent}; make it, and give it to the gateway's user"
-    return error.strerror or str(error)
+        why = f"there is no folder {path.parent}; make it, and give it to the gateway's user"
+    return StartError(f"control socket {path}: cannot be made: {why}")

@@ -18,6 +18,7 @@ from ..kit.files import check_trusted, try_to_write
 from ..net.listener import Address, bind
 from ..state import open_state
 from .assembly import Assembly
+from .control_socket import try_to_make
 
 
 @asynccontextmanager
@@ -32,7 +33,9 @@ async def rehearsed(assembly: Assembly) -> AsyncIterator[list[Address]]:
     await assembly.open()
     try:
         page = [assembly.page.bind] if assembly.page else []
-        yield [address for address in [*assembly.listeners, *page] if _is_in_use(address)]
+        busy = [address for address in [*assembly.listeners, *page] if _is_in_use(address)]
+        _try_control(assembly.configuration)
+        yield busy
     finally:
         await assembly.retire()
 
@@ -62,6 +65,14 @@ async def _try_state(configuration: Configuration) -> None:
         raise configuration.located(error, "state", "path" if table.url is None else "url") from error
     except OSError as error:
         raise StartError(f"state {path}: cannot be opened: {error.strerror}") from error
+
+
+def _try_control(configuration: Configuration) -> None:
+    if configuration.tables.control is not None:
+        try:
+            try_to_make(configuration.folder / configuration.tables.control.path)
+        except ConfigError as error:
+            raise configuration.located(error, "control", "path") from error
 
 
 def _is_in_use(address: Address) -> bool:
