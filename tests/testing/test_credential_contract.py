@@ -12,7 +12,7 @@ from threading import Event, Thread
 import pytest
 
 from dicomgate import Admission, Identity, IdentityType, Presented, Unavailable
-from dicomgate.testing import CredentialContract, admission, passcode
+from dicomgate.testing import CredentialContract, admission, passcode, watching
 
 SECRET = b"Xq9-the-gateway's"
 CLIENT = passcode("alice", "Zr7-the-client's")
@@ -124,7 +124,8 @@ C = CredentialContract
         (C.test_no_secret_is_told, Talks),
     ],
 )
-def test_each_law_catches_its_breaker(law: object, breaker: type[Fixed]) -> None:
+def test_each_law_catches_its_breaker(law: object, breaker: type[Fixed], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "_PATIENCE", 0.3)
     STOP.clear()
     try:
         with pytest.raises(AssertionError):
