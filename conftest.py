@@ -5,6 +5,14 @@ import signal
 
 import pytest
 
+from dicomgate.testing.fixtures import (  # noqa: F401 (each runs once for all that use it)
+    certificates,
+    evidence,
+    running_orthanc,
+    running_orthanc_tls,
+    samba,
+)
+
 # A shell gives what it runs in the background an ignored SIGINT, and every process of that would inherit it: the tests
 # that end a program with Ctrl-C would wait for ever. With a handler here, children start with the default.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -16,7 +16,6 @@ import pytest
 from typer.testing import Result
 
 from dicomgate.testing.commandline import DICOMGATE, dicomgate, logging_as_it_was
-from dicomgate.testing.fixtures import certificates  # noqa: F401 (a fixture)
 from dicomgate.testing.pacs import Pacs
 
 PASSCODE = "canary-7f3a-passcode"

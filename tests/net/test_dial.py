@@ -17,12 +17,12 @@ from dicomgate.kit import host
 from dicomgate.net.connection import Connection
 from dicomgate.net.dial import Upstream
 from dicomgate.net.tls_context import client_context
-from dicomgate.testing.fixtures import certificates, names
+from dicomgate.testing.fixtures import names
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import free_port
 from dicomgate.testing.peers.silence import Names, silent
 
-__all__ = ["certificates", "names"]
+__all__ = ["names"]
 
 pytestmark = pytest.mark.anyio
 

@@ -1,3 +1,3 @@
-from dicomgate.testing.fixtures import certificates, install_authenticator
+from dicomgate.testing.fixtures import install_authenticator
 
-__all__ = ["certificates", "install_authenticator"]
+__all__ = ["install_authenticator"]

@@ -8,7 +8,7 @@ import pytest
 from bench.contestants import make_certificate
 from bench.pacs import Pacs
 from bench.pacs import pacs as running_pacs
-from dicomgate.testing.fixtures import certificates, spy  # noqa: F401 (fixtures)
+from dicomgate.testing.fixtures import spy  # noqa: F401 (fixtures)
 from tests.stamina.measure import FULL, reported
 
 

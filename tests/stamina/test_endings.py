@@ -20,7 +20,7 @@ import pytest
 from bench.pacs import Pacs
 from dicomgate.association.established import LINGER
 from dicomgate.events.events import Cause
-from dicomgate.testing.fixtures import evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
+from dicomgate.testing.fixtures import gateway, install_authenticator  # noqa: F401 (fixtures)
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import wait_until
 from dicomgate.testing.system_gateway import StartGateway

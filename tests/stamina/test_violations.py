@@ -17,7 +17,7 @@ import pytest
 
 from dicomgate.events.events import Cause
 from dicomgate.testing import raw
-from dicomgate.testing.fixtures import evidence, gateway, install_authenticator  # noqa: F401 (fixtures)
+from dicomgate.testing.fixtures import gateway, install_authenticator  # noqa: F401 (fixtures)
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.system_gateway import StartGateway
 from tests.stamina.endings import ABORT, CONGESTION, CUT, NOBODY, Causes, Side, Stage, Told

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from dicomgate.testing.evidence import ALICE
-from dicomgate.testing.fixtures import evidence, gateway, spy
+from dicomgate.testing.fixtures import gateway, spy
 from dicomgate.testing.peers.loopback import Address, wait_until
 from dicomgate.testing.peers.spy import Spy
 from dicomgate.testing.raw_client import RELEASE_RP, RawClient, login, request
 from dicomgate.testing.system_gateway import StartGateway, configuration
 
-__all__ = ["evidence", "gateway", "spy"]
+__all__ = ["gateway", "spy"]
 
 _ESTABLISHED, _KEEPALIVE = "01", "02"
 

@@ -1,5 +1,5 @@
 """Certificates of a real authority, gateways, a spy and an Orthanc."""
 
-from dicomgate.testing.fixtures import certificates, evidence, gateway, orthanc, running_orthanc, spy
+from dicomgate.testing.fixtures import gateway, orthanc, spy
 
-__all__ = ["certificates", "evidence", "gateway", "orthanc", "running_orthanc", "spy"]
+__all__ = ["gateway", "orthanc", "spy"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomgate.testing.fixtures import evidence, gateway, orthanc, pacs, running_orthanc, spy  # noqa: F401
+from dicomgate.testing.fixtures import gateway, orthanc, pacs, spy  # noqa: F401
 from dicomgate.testing.peers.issuer import Issuer
 from dicomgate.testing.peers.oidc_provider import OidcProvider, run_provider
 from dicomgate_jwt import Jwt

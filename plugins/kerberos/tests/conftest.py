@@ -18,7 +18,7 @@ from dicomgate import Accept, Decision
 from dicomgate.testing import attempt
 from dicomgate.testing import kerberos as identity
 from dicomgate.testing.commandline import dicomgate
-from dicomgate.testing.fixtures import evidence, gateway, orthanc, running_orthanc, samba  # noqa: F401 (fixtures)
+from dicomgate.testing.fixtures import gateway, orthanc  # noqa: F401 (fixtures)
 from dicomgate.testing.gateway import as_toml
 from dicomgate.testing.kdc import NEEDED, OTHER_SERVICE, SERVICE, Kdc, run_kdc
 from dicomgate.testing.system_gateway import configuration

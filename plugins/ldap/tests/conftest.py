@@ -14,20 +14,11 @@ import pytest
 from dicomgate import Attempt, Decision
 from dicomgate.testing import attempt, passcode
 from dicomgate.testing.evidence import ALICE
-from dicomgate.testing.fixtures import (
-    certificates,
-    evidence,
-    gateway,
-    install_authenticator,
-    names,
-    samba,
-    spy,
-    storescp,
-)
+from dicomgate.testing.fixtures import gateway, install_authenticator, names, spy, storescp
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.slapd import Slapd, run_slapd
 
-__all__ = ["certificates", "evidence", "gateway", "install_authenticator", "names", "samba", "spy", "storescp"]
+__all__ = ["gateway", "install_authenticator", "names", "spy", "storescp"]
 
 Decided = Callable[..., Awaitable[list[Decision]]]
 

@@ -1,5 +1,5 @@
 """Gateways, a spy and an Orthanc."""
 
-from dicomgate.testing.fixtures import evidence, gateway, orthanc, running_orthanc, spy
+from dicomgate.testing.fixtures import gateway, orthanc, spy
 
-__all__ = ["evidence", "gateway", "orthanc", "running_orthanc", "spy"]
+__all__ = ["gateway", "orthanc", "spy"]

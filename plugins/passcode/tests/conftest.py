@@ -13,7 +13,7 @@ import pytest
 from typer.testing import Result
 
 from dicomgate.testing.commandline import dicomgate
-from dicomgate.testing.fixtures import evidence, gateway  # noqa: F401 (fixtures)
+from dicomgate.testing.fixtures import gateway  # noqa: F401 (fixtures)
 from plugins.passcode.tests.users import cheap_hash
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from dicomgate.testing.fixtures import certificates, evidence, gateway, install_authenticator, pacs
+from dicomgate.testing.fixtures import gateway, install_authenticator, pacs
 
-__all__ = ["certificates", "evidence", "gateway", "install_authenticator", "no_thread_is_left", "pacs"]
+__all__ = ["gateway", "install_authenticator", "no_thread_is_left", "pacs"]
 
 
 @pytest.fixture(autouse=True)

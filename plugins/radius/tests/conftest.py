@@ -12,7 +12,7 @@ import pytest
 from dicomgate import Attempt, Decision
 from dicomgate.testing import attempt, passcode
 from dicomgate.testing.evidence import ALICE
-from dicomgate.testing.fixtures import evidence, gateway, pacs  # noqa: F401 (fixtures)
+from dicomgate.testing.fixtures import gateway, pacs  # noqa: F401 (fixtures)
 from dicomgate.testing.peers.freeradius import SECRET, FreeRadius
 from dicomgate_radius import Radius
 from plugins.radius.tests.forger import Forger, Script

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomgate.testing.fixtures import evidence, gateway, orthanc, pacs, running_orthanc, spy  # noqa: F401
+from dicomgate.testing.fixtures import gateway, orthanc, pacs, spy  # noqa: F401
 from dicomgate_saml import Saml
 from dicomgate_saml.document import RefusedError
 from dicomgate_saml.sources import trusted

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomgate.testing.fixtures import certificates, evidence, gateway  # noqa: F401 (fixtures)
+from dicomgate.testing.fixtures import gateway  # noqa: F401 (fixtures)
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.postgresql import PASSWORD, USER, Postgresql, run_postgresql
 from dicomgate_passcode import dummy_hash
@@ -28,7 +28,7 @@ def _libraries_log_warnings_alone(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.fixture(scope="session")
-def _running_postgresql(certificates: Certificates) -> Iterator[Postgresql]:  # noqa: F811 (the fixture)
+def _running_postgresql(certificates: Certificates) -> Iterator[Postgresql]:
     with run_postgresql(certificates) as running:
         yield running
 

@@ -56,7 +56,12 @@ class Evidence:
         return [
             f"{file.name}:{number}: secret {SECRETS.index(secret)}, line of {len(line)} bytes"
             for file in (self.log, self.audits)
-            for number, line in enumerate(file.read_bytes().splitlines(), start=1)
             for secret in SECRETS
-            if any(spelled in line for spelled in spellings(secret))
+            for number, line in _lines_with(spellings(secret), file.read_bytes())
         ]
+
+
+def _lines_with(spelled: set[bytes], written: bytes) -> list[tuple[int, bytes]]:
+    there = [one for one in spelled if one in written]  # hardly ever one: so no line need be looked at
+    lines = enumerate(written.splitlines(), start=1) if there else ()
+    return [(number, line) for number, line in lines if any(one in line for one in there)]

@@ -1,7 +1,7 @@
 """The fixtures of the project's own tests: gateways, peers, certificates.
 
-A conftest imports those that its tests use: `from dicomgate.testing.fixtures import evidence, gateway  # noqa: F401`.
-`evidence` is for the whole run: its conftest must have it wherever the conftest has `gateway`.
+A conftest imports those that its tests use: `from dicomgate.testing.fixtures import gateway, spy  # noqa: F401`.
+Those of the scope "session" are imported by the conftest of the whole repository alone: each import makes another one.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture(scope="session")
 def samba(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Samba]:
-    """One domain controller of Active Directory for a folder of tests."""
+    """One domain controller of Active Directory for all tests."""
     with run_samba(tmp_path_factory.mktemp("samba")) as running:
         yield running
 
@@ -117,7 +117,7 @@ def storescp(tmp_path: Path) -> Iterator[StoreScp]:
 
 @pytest.fixture(scope="session")
 def running_orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
-    """One Orthanc for a folder of tests; a conftest that imports `orthanc` imports this too."""
+    """One Orthanc for all tests."""
     with run_orthanc(tmp_path_factory.mktemp("orthanc")) as started:
         yield started
 
