@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from contextlib import ExitStack
 from typing import Any, TypeVar
 
 import pytest
+from typer.testing import Result
 
 from dicomgate.errors import ConfigError
 from dicomgate.run import protection
@@ -17,6 +19,7 @@ from dicomgate.sessions.asking import Heard
 from dicomgate.sessions.kick import Kick
 from dicomgate.state.cluster import Cluster, Times
 from dicomgate.state.redis_cluster import RedisCluster
+from dicomgate.testing.commandline import dicomgate, logging_as_it_was
 from dicomgate.testing.evidence import ALICE
 from dicomgate.testing.peers.loopback import wait_until
 from dicomgate.testing.peers.redis import RedisServer, run_redis
@@ -61,7 +64,7 @@ def start(gateway: StartGateway, spy: Spy, redis: RedisServer, monkeypatch: pyte
 
     def one(node: str, **limits: Any) -> Gateway:
         tables = configuration(spy.address, settings={"node": node})
-        return gateway({**tables, "state": {"url": redis.url}, "limits": limits})
+        return gateway({**tables, "state": {"url": redis.url}, "limits": limits, "control": {}})
 
     return one
 
@@ -107,9 +110,15 @@ def nodes(running: Gateway) -> dict[str, int]:
     return {**{node: len(rows) for node, rows in heard.answers.items()}, **dict.fromkeys(heard.silent, -1)}
 
 
-def kick(running: Gateway, **what: Any) -> Heard[int]:
+def kick(running: Gateway, **what: Any) -> Heard[str]:
     """What comes of an order to the others."""
     return call(running, running.server.everywhere.kick(Kick(by=BY, **what)))
+
+
+def ask(running: Gateway, *words: str) -> Result:
+    """What comes of a command."""
+    with logging_as_it_was():
+        return dicomgate(*words, "--config", running.folder / "dicomgate.toml")
 
 
 def kill(running: Gateway) -> None:
@@ -123,34 +132,41 @@ def kill(running: Gateway) -> None:
 def test_one_list_and_a_kick_at_another_one(start: Start, clients: ExitStack) -> None:
     one, two = start("gate-1"), start("gate-2")
     wait_until(lambda: nodes(one) == {"gate-2": 0}, "gate-1 hearing of gate-2")
-    first, second = come(two, clients), come(two, clients)
-    (rows,) = call(one, one.server.everywhere.sessions()).answers.values()
-    assert [(row.node, row.user, row.listener, row.traffic is None) for row in rows] == [
-        ("gate-2", "alice", "clinical", False)
-    ] * 2
-    assert nodes(two) == {"gate-1": 0}
-
-    assert kick(one, session_id=rows[0].id, reason="CT1 hangs").answers == {"gate-2": [1]}
-    assert first.pdu() == ABORT
-    (closed,) = two.wait_for("Closed", id=rows[0].id)
-    assert (closed["cause"], closed["detail"]) == ("ended by the operator", f"{BY}: CT1 hangs")
-    assert [(deed["action"], deed["target"], deed["by"]) for deed in two.wait_for("Operated")] == [
-        ("kick", rows[0].id, BY)
+    first, second, own = come(two, clients), come(two, clients), come(one, clients)
+    listed = [json.loads(line) for line in ask(one, "sessions", "--json").stdout.splitlines()]
+    assert [(row["node"], row["user"], row["traffic"]["idle"] >= 0) for row in listed] == [
+        ("gate-2", "alice", True),
+        ("gate-2", "alice", True),
+        ("gate-1", "alice", True),
     ]
-    assert kick(one, user="nobody").answers == {"gate-2": [0]}
-    leave(second)
+    shown = ask(one, "sessions").stdout.splitlines()
+    assert [line.rpartition("\t")[2] for line in shown] == ['"gate-2"', '"gate-2"', '"gate-1"']
+    assert nodes(two) == {"gate-1": 1}
+
+    ended = ask(one, "kick", listed[0]["id"], "--reason", "CT1 hangs")
+    assert (ended.exit_code, ended.stderr) == (0, '1 ended ("gate-1" 0, "gate-2" 1)\n')
+    assert first.pdu() == ABORT
+    (closed,) = two.wait_for("Closed", id=listed[0]["id"])
+    (deed,) = two.wait_for("Operated")
+    assert (closed["cause"], closed["detail"]) == ("ended by the operator", f"{deed['by']}: CT1 hangs")
+    (ordered,) = one.wait_for("Operated")
+    for key in ("action", "target", "by", "reason", "problem"):
+        assert deed[key] == ordered[key]
+    assert ask(one, "kick", listed[0]["id"]).exit_code == 1
+    assert ask(one, "kick", "--user", "alice").stderr == '2 ended ("gate-1" 1, "gate-2" 1)\n'
+    assert [client.pdu() for client in (second, own)] == [ABORT] * 2
 
 
 def test_who_is_shut_out_is_so_at_all_even_those_that_start_later(start: Start, clients: ExitStack) -> None:
     one, two = start("gate-1"), start("gate-2")
     wait_until(lambda: nodes(one) == {"gate-2": 0}, "gate-1 hearing of gate-2")
     client = come(two, clients)
-    assert kick(one, user="alice", refused_for=600).answers == {"gate-2": [1]}
+    assert kick(one, user="alice", refused_for=600).answers.keys() == {"gate-2"}
     assert client.pdu() == ABORT
     three = start("gate-3")
     wait_until(lambda: three.told("Operated"), "gate-3 hearing of it")
     assert [answer(two), answer(three)] == [REFUSED_IDENTITY] * 2
-    assert kick(one, user="alice", refused_for=0).answers == {"gate-2": [0], "gate-3": [0]}
+    assert kick(one, user="alice", refused_for=0).answers == {"gate-2": [], "gate-3": []}
     four = start("gate-4")
     wait_until(lambda: len(four.told("Operated")) == 2, "gate-4 hearing of both")
     assert [answer(gateway)[0] for gateway in (two, three, four)] == [2] * 3
@@ -164,8 +180,11 @@ def test_who_does_not_answer_is_named_until_its_lease_ends_and_catches_up(start:
     client = come(two, clients)
     kill(two)
     kill(three)
-    heard = kick(one, user="alice")
-    assert (heard.answers, len(heard.silent)) == ({}, 2)
+    ended = ask(one, "kick", "--user", "alice")
+    assert ended.exit_code == 1
+    (deed,) = one.wait_for("Operated")
+    assert re.fullmatch("this user has no association; gate-2#.{6}, gate-2#.{6} did not answer", deed["problem"])
+    assert re.match(r'did not answer: "gate-2#[0-9a-f]{6}", "gate-2#[0-9a-f]{6}"\n', ended.stderr)
     wait_until(lambda: nodes(one) == {}, "the end of their leases")
     newer = come(two, clients)
     everywhere, cluster = two.server.everywhere, two.server.generation.protection.cluster
@@ -207,7 +226,7 @@ def test_limits_of_users_while_redis_is_down_or_has_forgotten_all(
         assert answer(strict) == TRY_LATER
         assert answer(one) == LOCAL_LIMIT, "its own limit goes on"
         local = come(two, clients)
-        assert "cannot be reached" in call(two, two.server.everywhere.sessions()).problem
+        assert f"other gateways could not be asked: state {redis.url}: cannot" in ask(two, "sessions").stderr
     finally:
         redis.start()
     assert strict.told("Refused")[-1]["reason"].startswith(f"staff/alice: state {redis.url}: cannot be reached")

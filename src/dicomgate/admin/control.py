@@ -16,13 +16,14 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
+from itertools import chain
 
 from ..errors import DicomgateError
 from ..run.control_socket import ControlSocket
 from ..run.generation import Generation
 from . import control_words as words
 from .as_json import encoded
-from .operator import Operator
+from .operator import Ended, Operator
 
 _log = logging.getLogger("dicomgate.operator")
 _PATIENCE = 5.0  # seconds
@@ -117,11 +118,11 @@ class Control:
             case words.Status():
                 return {"status": ask.status()}
             case words.Kick():
-                return {"ended": sum([await ask.kick(one, by, question.reason) for one in question.ids])}
+                return _ended(await ask.kick(question.ids, by, question.reason))
             case words.KickUser():
                 refused_for = None if question.seconds is None else timedelta(seconds=question.seconds)
                 whose = question.user, by, question.reason, refused_for, question.authenticator
-                return {"ended": await ask.kick_user(*whose)}
+                return _ended(await ask.kick_user(*whose))
             case words.Reload():
                 return {"problems": await ask.reload(by)}
             case words.Drain():
@@ -135,10 +136,11 @@ class Control:
                 raise AssertionError("it has more than one piece")
 
     async def _sessions(self, user: str | None) -> AsyncIterator[bytes]:
+        heard = await self._operator.sessions_elsewhere()
         yield b'{"sessions": ['
         told = left_out = 0
         piece: list[bytes] = []
-        for number, session in enumerate(self._operator.sessions(), 1):
+        for number, session in enumerate(chain(self._operator.sessions(), *heard.answers.values()), 1):
             if user is None or session.user == user:
                 if told < words.MOST_SESSIONS:
                     piece.append((b", " if told else b"") + encoded(session))
@@ -149,7 +151,12 @@ class Control:
                 yield b"".join(piece)
                 piece.clear()
                 await asyncio.sleep(_BREATH)
-        yield b"".join([*piece, b'], "left_out": %d}\n' % left_out])
+        others = {"left_out": left_out, "nodes": list(heard.answers), "silent": heard.silent, "problem": heard.problem}
+        yield b"".join([*piece, b"], ", encoded(others).removeprefix(b"{"), b"\n"])
+
+
+def _ended(ended: Ended) -> dict[str, object]:
+    return {"ended": ended.total, "nodes": ended.nodes, "silent": ended.silent, "problem": ended.problem}
 
 
 async def _say(writer: asyncio.StreamWriter, data: bytes, patience: float | None = None) -> float:

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from ..errors import DicomgateError, StateUnavailable
-from ..events.events import Cause, Operated
-from ..kit.durations import duration_text
+from ..events.events import Operated
 from ..run.server import Server
+from ..sessions.asking import Heard
+from ..sessions.kick import Kick, carry_out
 from ..sessions.listed import SessionStatus, session_status
-from ..sessions.register import Session
 from ..state.protocol import Count
 from .status import Status, status_of
 from .watch import Watch
@@ -27,6 +28,24 @@ _P = ParamSpec("_P")
 _Result = TypeVar("_Result")
 _GONE = "there is no such association any more"
 _NOBODY = "this user has no association"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How many associations each gateway has ended, by node.
+
+    `silent` are gateways that did not answer: each does it once it hears of it, if that is within a minute. `problem`:
+    why the others could not be asked; else "".
+    """
+
+    nodes: dict[str, int]
+    silent: tuple[str, ...]
+    problem: str
+
+    @property
+    def total(self) -> int:
+        """At all of them."""
+        return sum(self.nodes.values())
 
 
 def _in_the_gateway(
@@ -64,36 +83,49 @@ class Operator:
         return (session_status(session, node) for session in self._server.register if not session.over)
 
     @_in_the_gateway
-    async def kick(self, session_id: str, by: str, reason: str = "") -> int:
-        """End an association; the number of those that were ended: 1, or 0 if there is none of this id."""
-        session = self._server.register.get(session_id)
-        found = [] if session is None or session.over else [session]
-        self._tell("kick", session_id, by, reason, "" if found else _GONE)
-        return self._end(found, by, reason)
+    async def sessions_elsewhere(self) -> Heard[SessionStatus]:
+        """Those of the other gateways on the same Redis. It takes about a second, and three if one does not answer."""
+        return await self._server.everywhere.sessions()
+
+    @_in_the_gateway
+    async def kick(self, session_ids: Sequence[str], by: str, reason: str = "") -> Ended:
+        """End associations; those that are not this gateway's, at the others."""
+        kick = Kick(by=by, reason=reason, session_ids=tuple(dict.fromkeys(session_ids)))
+        here = carry_out(kick, self._server.register, self._server.users.shut_outs)
+        for session_id in here:
+            self._record(kick.operated(session_id))
+        sought = tuple(one for one in kick.session_ids if one not in here)
+        heard: Heard[str] = Heard()
+        if sought:
+            heard = await self._server.everywhere.kick(replace(kick, session_ids=sought))
+        found = {one for ids in heard.answers.values() for one in ids}
+        for session_id in sought:
+            self._record(kick.operated(session_id, "" if session_id in found else _not_done(_GONE, heard)))
+        return self._ended(here, heard)
 
     @_in_the_gateway
     async def kick_user(
         self, user: str, by: str, reason: str = "", refused_for: timedelta | None = None, authenticator: str = ""
-    ) -> int:
-        """End all associations of a user, and refuse new ones for so long; the number of those that were ended.
+    ) -> Ended:
+        """End all associations of a user, at the other gateways too, and refuse new ones for so long.
 
         `authenticator` says whose user it is, "" any. With no time at all, the user is let in again, and keeps what is
         there. Raises DicomgateError if too many are shut out.
         """
-        name = f"{authenticator}/{user}" if authenticator else user
-        if refused_for is None:
-            sessions = self._server.register.of_user(user, authenticator)
-            self._tell("kick user", name, by, reason, "" if sessions else _NOBODY)
-            return self._end(sessions, by, reason)
-        lasting = f"for {duration_text(refused_for)}{reason and ': '}{reason}"
+        seconds = None if refused_for is None else refused_for.total_seconds()
+        kick = Kick(by=by, reason=reason, user=user, authenticator=authenticator, refused_for=seconds)
         try:
-            # Before the ends: a client that comes again at once is refused.
-            self._server.users.shut_outs.add(user, refused_for.total_seconds(), _why(by, reason), authenticator)
+            here = carry_out(kick, self._server.register, self._server.users.shut_outs)
         except DicomgateError as error:
-            self._tell("shut out", name, by, lasting, str(error))
+            self._record(kick.operated(problem=str(error)))
             raise
-        self._tell("shut out", name, by, lasting)
-        return self._end(self._server.register.of_user(user, authenticator) if refused_for else [], by, reason)
+        if done := bool(here) or refused_for is not None:
+            self._record(kick.operated())
+        heard = await self._server.everywhere.kick(kick)
+        ended = self._ended(here, heard)
+        if not done:
+            self._record(kick.operated(problem="" if ended.total else _not_done(_NOBODY, heard)))
+        return ended
 
     @_in_the_gateway
     async def throttled(self) -> list[Count]:
@@ -131,14 +163,19 @@ class Operator:
         """Record what was done elsewhere, such as a login at the page."""
         self._tell(action, target, by, reason, problem)
 
-    def _end(self, sessions: Sequence[Session], by: str, reason: str) -> int:
-        for session in sessions:
-            session.end(Cause.KICKED, _why(by, reason))
-        return len(sessions)
+    def _ended(self, here: Sequence[str], heard: Heard[str]) -> Ended:
+        elsewhere = {node: len(ids) for node, ids in heard.answers.items()}
+        return Ended({self._server.node: len(here)} | elsewhere, heard.silent, heard.problem)
 
     def _tell(self, action: str, target: str, by: str, reason: str = "", problem: str = "") -> None:
-        self._server.records.operated(Operated(datetime.now(UTC), action, target, by, reason, problem))
+        self._record(Operated(datetime.now(UTC), action, target, by, reason, problem))
+
+    def _record(self, deed: Operated) -> None:
+        self._server.records.operated(deed)
 
 
-def _why(by: str, reason: str) -> str:
-    return f"{by}{reason and ': '}{reason}"
+def _not_done(why: str, heard: Heard[str]) -> str:
+    """As far as it is known: some gateways may not have been heard."""
+    silent = (f"{', '.join(heard.silent)} did not answer",) if heard.silent else ()
+    unasked = (f"other gateways could not be asked: {heard.problem}",) if heard.problem else ()
+    return "; ".join((why, *silent, *unasked))

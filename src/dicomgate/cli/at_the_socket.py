@@ -13,6 +13,7 @@ from ..admin.control_client import ask
 from ..config.load import load
 from ..config.operation import ControlTable
 from ..errors import ConfigError
+from ..events.log import quoted
 from ..kit.text import read_text
 
 SocketOption = Annotated[
@@ -52,6 +53,16 @@ def socket_of(config: Path) -> Path | None:
     if not isinstance(path, str | Path):
         raise ConfigError(f"{config}: control.path: must be text")
     return config.absolute().parent / path
+
+
+def of_others(answer: dict[str, Any]) -> list[str]:
+    """What an answer says of other gateways that should have been asked, in lines for people."""
+    lines = []
+    if answer["silent"]:
+        lines.append(f"did not answer: {', '.join(map(quoted, answer['silent']))}")
+    if answer["problem"]:
+        lines.append(f"other gateways could not be asked: {answer['problem']}")
+    return lines
 
 
 def moment(time: str | None) -> str:

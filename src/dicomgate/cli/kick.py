@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from ..errors import ConfigError, NegativeAnswer
 from ..events.log import quoted
 from ..kit.durations import Duration
-from .at_the_socket import SocketOption, asked
+from .at_the_socket import SocketOption, asked, of_others
 from .options import DEFAULT_CONFIG, ConfigOption, parsed
 
 _DURATION: TypeAdapter[Duration] = TypeAdapter(Duration)
@@ -36,7 +36,8 @@ def kick(
     """End associations of the running gateway; both peers get an A-ABORT.
 
     The audit has who asked for it. The gateway is asked at its control
-    socket ([control]). `--for 0s` lets a user in again.
+    socket ([control]), and asks those that share its Redis. `--for 0s` lets
+    a user in again.
 
     Exit status: 0 done, 1 there is no such association, 2 wrong usage, or no
     control socket is configured, 3 no gateway answers.
@@ -45,21 +46,23 @@ def kick(
         raise ConfigError("give the ids of associations, or --user")
     if user is None and (refused_for is not None or authenticator):
         raise ConfigError("--for and --authenticator are for a user: --user")
-    if user is None:
-        ended = asked(config, socket, "kick", ids=[_text(one) for one in ids or ()], reason=_text(reason))["ended"]
-        if not ended:
-            raise NegativeAnswer(f"no association is called {' or '.join(map(quoted, ids or ()))}")
-        typer.echo(f"{ended} ended", err=True)
-        return
     seconds = None if refused_for is None else parsed(_DURATION, refused_for).total_seconds()
-    whose = {"user": _text(user), "authenticator": _text(authenticator)}
-    ended = asked(config, socket, "kick user", **whose, seconds=seconds, reason=_text(reason))["ended"]
-    if not ended and seconds is None:
-        raise NegativeAnswer(f"user {quoted(user)} has no association")
-    if seconds is None:
-        typer.echo(f"{ended} ended", err=True)
+    if user is None:
+        answer = asked(config, socket, "kick", ids=[_text(one) for one in ids or ()], reason=_text(reason))
+        nothing = f"no association is called {' or '.join(map(quoted, ids or ()))}"
     else:
-        typer.echo(f"{ended} ended; new ones are {f'refused for {refused_for}' if seconds else 'let in'}", err=True)
+        whose = {"user": _text(user), "authenticator": _text(authenticator)}
+        answer = asked(config, socket, "kick user", **whose, seconds=seconds, reason=_text(reason))
+        nothing = f"user {quoted(user)} has no association"
+    for line in of_others(answer):
+        typer.echo(line, err=True)
+    if not answer["ended"] and seconds is None:
+        raise NegativeAnswer(nothing)
+    where = ", ".join(f"{quoted(node)} {ended}" for node, ended in answer["nodes"].items())
+    told = f"{answer['ended']} ended" + (f" ({where})" if len(answer["nodes"]) > 1 else "")
+    if seconds is not None:
+        told += f"; new ones are {f'refused for {refused_for}' if seconds else 'let in'}"
+    typer.echo(told, err=True)
 
 
 def _text(argument: str) -> str:

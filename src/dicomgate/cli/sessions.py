@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ..events.log import quoted
-from .at_the_socket import SocketOption, asked, moment
+from .at_the_socket import SocketOption, asked, moment, of_others
 from .options import DEFAULT_CONFIG, ConfigOption
 from .output import print_table
 
@@ -24,17 +24,25 @@ def sessions(
 ) -> None:
     """List the associations of the running gateway, the oldest first.
 
-    It is asked at its control socket ([control]).
+    It is asked at its control socket ([control]), and asks those that share
+    its Redis: the list has their associations, too, and says who did not
+    answer.
 
     Exit status: 0 done, 2 wrong usage, or no control socket is configured,
     3 no gateway answers.
     """
     found = asked(config, socket, "sessions", user=user)
+    rows = sorted(found["sessions"], key=lambda one: str(one["since"]))
+    several = bool(found["nodes"] or found["silent"])
     if as_json:
-        for one in found["sessions"]:
+        for one in rows:
             typer.echo(json.dumps(one))
+    elif several:
+        print_table((*_COLUMNS, "node"), [(*_row(one), quoted(one["node"])) for one in rows])
     else:
-        print_table(_COLUMNS, [_row(one) for one in found["sessions"]])
+        print_table(_COLUMNS, [_row(one) for one in rows])
+    for line in of_others(found):
+        typer.echo(line, err=True)
     if found["left_out"]:
         typer.echo(f"{found['left_out']} more are left out", err=True)
 

@@ -4,7 +4,7 @@ Modules:
 
     asking        A question to all other gateways on the same Redis, and their answers in time
     everywhere    The other gateways on the same Redis: their associations, and orders to all
-    kick          What an operator orders at all gateways: the end of an association, or of all those of a user
+    kick          What an operator orders at all gateways: the end of associations, or of all those of a user
     listed        The associations of a gateway as its operators and the other gateways see them
     namesakes     Gateways that have the same name by mistake: they are told apart, and the log says so
     register      Every association under way: whose it is, from where to where, since when, and how to end it

@@ -19,7 +19,7 @@ from ..state.cluster import Cluster, Order
 from . import kick as kicks
 from . import listed
 from .asking import KICK, SESSIONS, Heard, ask
-from .kick import Kick, carry_out
+from .kick import Kick
 from .listed import SessionStatus, session_status
 from .namesakes import Namesakes
 from .register import Register
@@ -87,14 +87,15 @@ class Everywhere:
             self._asking = asyncio.ensure_future(ask(self._cluster, SESSIONS, listed.read))
         return await asyncio.shield(self._asking)
 
-    async def kick(self, kick: Kick) -> Heard[int]:
-        """How many associations each of the others has ended. One that does not answer does it once it hears of it."""
+    async def kick(self, kick: Kick) -> Heard[str]:
+        """Which associations each of the others has ended. One that does not answer does it once it hears of it."""
         if self._cluster is None:
             return Heard()
         stands = max(kick.refused_for or 0.0, self._cluster.times.catch_up)
         # Who is let in again must be so at gateways, too, that start later and hear that he was shut out.
         outlast = kick.refused_for == 0
-        return await ask(self._cluster, KICK + kicks.written(kick), lambda text, _: [int(text)], stands, outlast)
+        order = KICK + kicks.written(kick)
+        return await ask(self._cluster, order, lambda text, _: kicks.ended_read(text), stands, outlast)
 
     async def _beat_on(self, cluster: Cluster) -> None:
         loop = asyncio.get_running_loop()
@@ -124,7 +125,7 @@ class Everywhere:
         """Do what is ordered. That is done once, even if the answer cannot be told."""
         try:
             if order.text.startswith(KICK):
-                await cluster.answer(order.id, 1, str(self._carry_out(order)), last=True)
+                await cluster.answer(order.id, 1, kicks.ended_written(self._carry_out(order)), last=True)
             elif order.text == SESSIONS:
                 await self._list(cluster, order)
         except StateUnavailable as error:
@@ -145,25 +146,27 @@ class Everywhere:
 
     def _pieces(self, node: str) -> Iterator[str]:
         """At least one; each is made when it is asked for."""
-        sessions = iter(self._register)
+        sessions = (one for one in self._register if not one.over)
         some = list(islice(sessions, _ROWS))
         yield listed.written(session_status(one, node) for one in some)
         while some := list(islice(sessions, _ROWS)):
             yield listed.written(session_status(one, node) for one in some)
 
-    def _carry_out(self, order: Order) -> int:
+    def _carry_out(self, order: Order) -> list[str]:
         try:
             kick = kicks.read(order.text.removeprefix(KICK))
         except ValueError:
             _log.warning("an order of another gateway cannot be read, and is not carried out: has it another version?")
-            return 0
+            return []
         try:
-            ended = carry_out(kick, self._register, self._users.shut_outs, order.age)
+            ended = kicks.carry_out(kick, self._register, self._users.shut_outs, order.age)
         except DicomgateError as error:
-            self._tell(kick.operated(str(error)))
-            return 0
-        if ended or kick.refused_for is not None:
+            self._tell(kick.operated(problem=str(error)))
+            return []
+        if kick.user and (ended or kick.refused_for is not None):
             self._tell(kick.operated())
+        for session_id in ended if kick.session_ids else ():
+            self._tell(kick.operated(session_id))
         return ended
 
     def _reached(self, trouble: str) -> None:

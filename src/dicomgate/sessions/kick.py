@@ -1,4 +1,4 @@
-"""What an operator orders at all gateways: the end of an association, or of all those of a user."""
+"""What an operator orders at all gateways: the end of associations, or of all those of a user."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _YEAR = 366 * 86_400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kick:
-    """End the association `session_id`; or all those of `user`, whom `authenticator` has verified ("": any).
+    """End the associations `session_ids`; or all those of `user`, whom `authenticator` has verified ("": any).
 
     `refused_for`: in seconds, how long new ones of the user are refused; with 0 the user is let in again, and keeps
     what is there. `by` is who orders it.
@@ -26,7 +26,7 @@ class Kick:
 
     by: str
     reason: str = ""
-    session_id: str = ""
+    session_ids: tuple[str, ...] = ()
     user: str = ""
     authenticator: str = ""
     refused_for: Annotated[float, Field(ge=0, le=_YEAR)] | None = None
@@ -36,9 +36,9 @@ class Kick:
         """Who has ordered it, and why; for the records."""
         return f"{self.by}: {self.reason}" if self.reason else self.by
 
-    def operated(self, problem: str = "") -> Operated:
-        """Its record; `problem` is why it was not done."""
-        action, target, reason = "kick", self.session_id, self.reason
+    def operated(self, session_id: str = "", problem: str = "") -> Operated:
+        """The record of the end of this association, or of what the user gets; `problem`: why it was not done."""
+        action, target, reason = "kick", session_id, self.reason
         if self.user:
             action, target = "kick user", f"{self.authenticator}/{self.user}" if self.authenticator else self.user
         if self.refused_for is not None:
@@ -48,6 +48,7 @@ class Kick:
 
 
 _KICK = TypeAdapter(Kick)
+_ENDED = TypeAdapter(list[str])
 
 
 def written(kick: Kick) -> str:
@@ -60,13 +61,23 @@ def read(text: str) -> Kick:
     return _KICK.validate_json(text)
 
 
-def carry_out(kick: Kick, register: Register, shut_outs: ShutOuts, age: float = 0.0) -> int:
-    """Do it on this gateway, in its loop: how many associations were ended.
+def ended_written(ids: list[str]) -> str:
+    """The ids of the associations that were ended, as the gateway reads them that has ordered it."""
+    return _ENDED.dump_json(ids).decode()
+
+
+def ended_read(text: str) -> list[str]:
+    """The same; raises ValueError."""
+    return _ENDED.validate_json(text)
+
+
+def carry_out(kick: Kick, register: Register, shut_outs: ShutOuts, age: float = 0.0) -> list[str]:
+    """Do it on this gateway, in its loop: the ids of the associations that were ended.
 
     `age`: it was ordered so many seconds ago. Who has come in since then stays, unless he is shut out. Raises
     DicomgateError if too many are shut out already; then nothing has changed.
     """
-    found = [one] if (one := register.get(kick.session_id)) is not None else []
+    found = [one for one in map(register.get, kick.session_ids) if one is not None and not one.over]
     if kick.user:
         found = register.of_user(kick.user, kick.authenticator)
     if kick.refused_for is not None:
@@ -78,4 +89,4 @@ def carry_out(kick: Kick, register: Register, shut_outs: ShutOuts, age: float = 
         found = [one for one in found if one.since <= ordered]
     for session in found:
         session.end(Cause.KICKED, kick.why)
-    return len(found)
+    return [one.id for one in found]

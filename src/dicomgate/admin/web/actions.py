@@ -25,7 +25,7 @@ class Said:
 
 async def _abort(site: Site, form: Form, by: str) -> Said:
     wanted = form.get("id", "")
-    ended = await site.operator.kick(wanted, by, form.get("reason", ""))
+    ended = (await site.operator.kick([wanted], by, form.get("reason", ""))).total
     about = f"Association {line(wanted)} was ended." if ended else f"There is no association {line(wanted)} any more."
     return Said((about,), ended)
 
@@ -39,7 +39,7 @@ async def _abort_user(site: Site, form: Form, by: str) -> Said:
         refused_for = parse_duration(form["for"]) if form.get("for") else None
     except ValueError as error:
         return Said((f"for: {error}",), failed=True)
-    ended = await site.operator.kick_user(name, by, form.get("reason", ""), refused_for, authenticator)
+    ended = (await site.operator.kick_user(name, by, form.get("reason", ""), refused_for, authenticator)).total
     about = [f"{ended} association{' was' if ended == 1 else 's were'} ended: {line(user)}."]
     if refused_for is not None:
         about.append(f"New ones are refused for {duration(refused_for.total_seconds())}.")
