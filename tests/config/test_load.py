@@ -270,6 +270,7 @@ WRONG_LINES = [
     ("authenticator[0]", "timeout = 2", "timeout: a duration is a number with a unit"),
     ("authenticator[0]", 'on_error = "ignore"', 'on_error: must be "stop" or "next"'),
     ("authenticator[0]", "workers = 0", "workers: must be 1 or more"),
+    ("authenticator[0]", 'revalidate = "900ms"', 'revalidate: must be "1s" or more'),
     ("listener[0]", 'rules = "on"', 'rules: must be "enforce" or "report"'),
     (
         "rule[0]",

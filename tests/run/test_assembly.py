@@ -118,6 +118,24 @@ def test_each_listener_is_judged_for_itself(tmp_path: Path) -> None:
     assert build(tmp_path, bench, UPSTREAM, FAKE).listeners
 
 
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        (
+            'revalidate = "60s"',
+            "gate.toml:13: authenticator[0].revalidate: this authenticator cannot say whether a user",
+        ),
+        (
+            'on_unavailable = "end"',
+            'gate.toml:11: authenticator[0]: on_unavailable = "end" is about what revalidate asks',
+        ),
+    ],
+)
+def test_users_are_asked_about_again_only_where_somebody_can_tell(tmp_path: Path, keys: str, says: str) -> None:
+    (line,) = wrong(tmp_path, listener("cleartext_passcodes = true"), UPSTREAM, FAKE + keys)
+    assert line.startswith(says)
+
+
 # -- what is made -----------------------------------------------------------------------------------------------------
 
 

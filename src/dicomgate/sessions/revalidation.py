@@ -4,8 +4,8 @@ Rule 1: one question for each principal and handle, however many associations th
         few at a time, so that logins find the directory free.
 Rule 2: a Reject ends only associations that were there before its question began. Who came later was let in by a later
         answer.
-Rule 3: where there is no answer, users stay, unless the operator wants otherwise. It is told once, until all can be
-        asked again.
+Rule 3: where there is no answer, users stay, unless the operator wants otherwise; then two questions in a row must have
+        had none. It is told once, until there is an answer about everybody again.
 Rule 4: the present authenticator of a name is asked, also about those who came in before a reload. Whoever is not known
         there any more could not log in again either.
 """
@@ -25,9 +25,10 @@ from .register import Register, Session
 
 _log = logging.getLogger("dicomgate.auth")
 _AT_A_TIME = 4
-_IN_ONE_TURN = 500  # sessions that are looked at before others get their turn: 0.2 ms
+_IN_ONE_TURN = 500  # sessions that are looked at before others get their turn: 0.4 ms
 
-_Asked: TypeAlias = dict[tuple[str, object], list[str]]
+_Principal: TypeAlias = tuple[str, object]
+"""A user of the authenticator, and the handle of the login."""
 
 
 class Revalidation:
@@ -61,8 +62,10 @@ class _Rounds:
         self.link = link
         self._register = register
         self._interval = link.revalidate or 0.0
-        self._unanswered = 0  # questions of this round
+        self._before: set[_Principal] = set()  # those about whom there was no answer in the last round,
+        self._unanswered: set[_Principal] = set()  # and in this one
         self._told = False
+        self._late = False
         self._task = asyncio.get_running_loop().create_task(self._go_on())
 
     def close(self) -> None:
@@ -81,20 +84,25 @@ class _Rounds:
     async def _one_round(self, began: float) -> None:
         loop = asyncio.get_running_loop()
         asked = await self._under_way()
-        self._unanswered = 0
+        self._before, self._unanswered = self._unanswered, set()
         places = asyncio.Semaphore(_AT_A_TIME)
         async with asyncio.TaskGroup() as group:
             for place, (principal, ids) in enumerate(asked.items()):
                 await asyncio.sleep(max(0.0, began + self._interval * place / len(asked) - loop.time()))
                 await places.acquire()
-                group.create_task(self._ask(*principal, ids)).add_done_callback(lambda _: places.release())
+                group.create_task(self._ask(principal, ids)).add_done_callback(lambda _: places.release())
         if asked and self._told and not self._unanswered:
             self._told = False
             _log.info("authenticator %s says again whether its users may still log in", self.link.name)
+        took, late = loop.time() - began, self._late
+        self._late = took > 1.1 * self._interval
+        if self._late and not late:
+            told = "authenticator %s: to ask about %d users took %.1f s, which is longer than revalidate (%g s)"
+            _log.warning(told, self.link.name, len(asked), took, self._interval)
 
-    async def _under_way(self) -> _Asked:
+    async def _under_way(self) -> dict[_Principal, list[str]]:
         """The ids of the associations that this authenticator has accepted, by user and handle."""
-        asked: _Asked = {}
+        asked: dict[_Principal, list[str]] = {}
         for number, session in enumerate(self._register, 1):
             facts = session.facts
             if facts.user is not None and facts.authenticator == self.link.name and not session.over:
@@ -103,25 +111,28 @@ class _Rounds:
                 await asyncio.sleep(0)
         return asked
 
-    async def _ask(self, user: str, handle: object, ids: list[str]) -> None:
+    async def _ask(self, principal: _Principal, ids: list[str]) -> None:
         if not self._of(ids):
             return
         link = self.link
-        answer = await link.still_valid(user, handle)
+        answer = await link.still_valid(*principal)
         if link is not self.link:
             return  # a reload closed it, perhaps while it answered; the next round asks the new one
         if isinstance(answer, Reject):
             self._end(ids, Cause.DISABLED, answer.reason)
         elif isinstance(answer, Unavailable):
-            self._unanswered += 1
+            self._unanswered.add(principal)
             self._tell(answer.reason)
-            if link.end_if_unavailable:
+            if link.end_if_unavailable and principal in self._before:
                 established = [one.id for one in self._of(ids) if one.traffic is not None]
                 self._end(established, Cause.UNVERIFIABLE, answer.reason)  # the others were verified a moment ago
 
     def _end(self, ids: list[str], cause: Cause, reason: str) -> None:
         for session in self._of(ids):
-            session.end(cause, f"{self.link.name}: {reason}")
+            try:
+                session.end(cause, f"{self.link.name}: {reason}")
+            except Exception:  # noqa: BLE001 (the others must be asked about all the same)
+                _log.exception("%s: a defect of the gateway: it was not ended", session.id)
 
     def _of(self, ids: list[str]) -> list[Session]:
         """Those of these associations that are still under way."""
@@ -130,6 +141,6 @@ class _Rounds:
     def _tell(self, reason: str) -> None:
         if not self._told:
             self._told = True
-            outcome = "are ended" if self.link.end_if_unavailable else "stay connected"
+            outcome = "are ended if that goes on" if self.link.end_if_unavailable else "stay connected"
             told = "authenticator %s cannot say whether its users may still log in; they %s: %s"
             _log.error(told, self.link.name, outcome, one_line(reason))
