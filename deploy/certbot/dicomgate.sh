@@ -10,7 +10,7 @@ set -eu
 name=${DICOMGATE_CERTIFICATE:-gate.hospital.example}    # the certificate's name: `certbot certificates` lists them
 folder=${DICOMGATE_FOLDER:-/etc/dicomgate/tls}          # where dicomgate.toml has its certificate and key
 group=${DICOMGATE_GROUP:-dicomgate}
-reload=${DICOMGATE_RELOAD:-systemctl reload dicomgate}  # checks the configuration before it sends SIGHUP
+reload=${DICOMGATE_RELOAD:-systemctl reload dicomgate}  # fails if the new files cannot be used
 
 [ "$(basename "${RENEWED_LINEAGE:?certbot sets it}")" = "$name" ] || exit 0
 

@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from dicomgate.testing.pages import ROOT
 from dicomgate.testing.raw_client import login, request
+from tests.run.confined import possible
 
 _HALF = 0.1  # seconds: half of what WATCHDOG_USEC says
 # Blocks the event loop until the file `go` is there.
@@ -116,3 +118,27 @@ def test_systemd_hears_of_the_whole_life(
             ]  # fmt: skip
             assert manager.hear() == ["WATCHDOG=1"]
             assert gateway.end() == 0
+
+
+@pytest.mark.skipif(not possible(), reason="systemd-analyze or libseccomp is not installed")
+def test_the_gateway_lives_under_the_filters_of_the_unit(
+    gate: Path, serving: Any, run: Any, passcode: str, tmp_path: Path
+) -> None:
+    """Which calls a library makes changes with its version. Verifying hashes is nicer than serving, or says nothing."""
+    unit = ROOT / "deploy" / "systemd" / "dicomgate.service"
+    confined = tmp_path / "python"
+    confined.write_text(
+        f'#!/bin/sh\nexec "{sys.executable}" "{ROOT}/tests/run/confined.py" "{unit}" "{sys.executable}" "$@"\n'
+    )
+    confined.chmod(0o755)
+    with serving(gate, python=str(confined)) as gateway:
+        gateway.wait_for("listening on")
+        process = Path(f"/proc/{gateway.process.pid}")
+        assert "Seccomp_filters:\t3" in (process / "status").read_text()
+        where = f"127.0.0.1:{gateway.port('plain')}"
+        told = run("echo", where, "--user", "alice", "--called", "PACS", stdin=passcode).stderr
+        assert "2,3,1" in told, "the passcode is right; there is no PACS"
+        assert any(int(task.read_text().rpartition(")")[2].split()[16]) > 0 for task in process.glob("task/*/stat"))
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.wait_for("new associations use the configuration as it is now")
+        assert gateway.end() == 0

@@ -8,6 +8,7 @@ import socket
 import ssl
 import stat
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -205,6 +206,26 @@ def said_over_old_tls(port: int) -> tuple[str | None, str, bytes]:
         cipher = device.cipher()
         assert cipher is not None
         return device.version(), cipher[0], device.recv(100)
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_systemd_finds_nothing_wrong_with_the_unit_and_little_that_is_open(tmp_path: Path) -> None:
+    unit = tmp_path / "dicomgate.service"
+
+    def asked(text: str, *question: str) -> tuple[int, str]:
+        unit.write_text(text)
+        command = ["systemd-analyze", *question, str(unit)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    good = text(DEPLOY / "systemd" / "dicomgate.service").replace(
+        "/opt/dicomgate/current/bin/dicomgate", sys.executable
+    )
+    verify, exposure = ("verify", "--recursive-errors=no"), ("security", "--offline=true", "--threshold=20")
+    assert asked(good, *verify) == (0, "")
+    assert "Unknown key 'Restat'" in asked(good.replace("Restart=", "Restat="), *verify)[1]
+    assert asked(good, *exposure)[0] == 0
+    assert asked(good.replace("NoNewPrivileges=yes", "").replace("SystemCallFilter=", ""), *exposure)[0] != 0
 
 
 def test_the_pages_show_what_deploy_has() -> None:
