@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The real peers of the tests: Debian's DCMTK, odil, Orthanc, slapd, Samba, Redis, PostgreSQL, FreeRADIUS, Prometheus, and
-# what signs and verifies SAML; in Python pynetdicom2 and tiny-pacs; on node dcmjs-dimse, an OpenID provider and a SAML one.
+# The real peers of the tests: Debian's DCMTK, odil, Orthanc, slapd, Samba, Redis, PostgreSQL, FreeRADIUS, Prometheus, Chromium,
+# and what signs and verifies SAML; in Python pynetdicom2 and tiny-pacs; on node dcmjs-dimse, an OpenID provider and a SAML one.
 # What cannot be installed is said here in one line, and its tests are skipped: never a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -61,6 +61,7 @@ need openssl "openssl" "certificates cannot be looked at by hand"
 need strace "strace" "which files an assertion makes the gateway open is not watched"
 need_server haproxy "haproxy" haproxy "the tests of getscu and movescu with certificates are skipped"
 need storescu "dcmtk" "the tests with DCMTK are skipped"
+need chromedriver "chromium chromium-driver" "the status page is not tried in a browser"
 need_server Orthanc "orthanc" orthanc "the tests with Orthanc are skipped"
 need_server slapd "slapd ldap-utils" slapd "the tests with a directory are skipped"
 need_server samba "samba-ad-dc samba-ad-provision" "samba-ad-dc smbd nmbd winbind" "the tests with Active Directory are skipped"

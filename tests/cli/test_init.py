@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from dicomgate.auth.table import AuthenticatorTable
 from dicomgate.config.load import load
-from dicomgate.config.operation import ControlTable
+from dicomgate.config.operation import AdminTable, AdminTls, ControlTable
 from dicomgate.config.schema import (
     GatewayTable,
     ListenerTable,
@@ -32,6 +32,7 @@ from dicomgate.testing.peers.certificates import Certificates
 TEMPLATE = files("dicomgate.cli").joinpath("dicomgate.toml").read_text("utf-8")
 TABLES: dict[str, type[BaseModel]] = {
     "gateway": GatewayTable, "state": StateTable, "throttle": ThrottleTable, "control": ControlTable,
+    "admin": AdminTable,
     "listener": ListenerTable, "upstream": UpstreamTable, "authenticator": AuthenticatorTable,
     "credential": CredentialTable, "rule": RuleTable,
 }  # fmt: skip
@@ -64,7 +65,7 @@ SAID_OTHERWISE = {
 }
 
 
-@pytest.mark.parametrize(("part", "model"), [("listener", ListenerTls), ("upstream", UpstreamTls)])
+@pytest.mark.parametrize(("part", "model"), [("admin", AdminTls), ("listener", ListenerTls), ("upstream", UpstreamTls)])
 def test_the_template_has_every_key_of_tls(part: str, model: type[BaseModel]) -> None:
     examples = re.findall(r"^# tls = \{.*\}$", PARTS[part], re.MULTILINE)
     named = set().union(*(tomllib.loads(example[2:])["tls"] for example in examples))

@@ -22,7 +22,7 @@ def test_serve_ends_when_it_is_told(number: signal.Signals, gate: Path, serving:
         gateway.wait_for("listening on")
         port = gateway.port("plain")
         assert gateway.end(number) == 0
-        assert gateway.count(f"{number.name}: no longer listening") == 1
+        assert gateway.count(f"{number.name}: draining") == 1
         with pytest.raises(ConnectionRefusedError):
             _held(port)
 

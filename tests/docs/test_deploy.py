@@ -77,9 +77,12 @@ def test_the_manifests_fit_the_configuration_and_the_image(tmp_path: Path) -> No
     (listener,) = tables.listener
     port = container["ports"][0]["containerPort"]
     assert {bound for _, bound in listener.bind} == {port} == {made["Service"]["spec"]["ports"][0]["port"]}
-    for probe in ("readinessProbe", "livenessProbe"):
-        assert container[probe]["tcpSocket"]["port"] == container["ports"][0]["name"]
-    assert pod["terminationGracePeriodSeconds"] >= tables.gateway.drain_timeout.total_seconds() + 20
+    assert tables.admin is not None
+    assert container["ports"][1] == {"name": "admin", "containerPort": tables.admin.bind[1]}
+    for probe, asked in (("readinessProbe", "/ready"), ("livenessProbe", "/live")):
+        assert container[probe]["httpGet"] == {"path": asked, "port": "admin", "scheme": "HTTPS"}
+    ends = tables.gateway.drain_delay + tables.gateway.drain_timeout
+    assert pod["terminationGracePeriodSeconds"] >= ends.total_seconds() + 20
     user = pod["securityContext"]["runAsUser"]
     assert f"USER {user}:{pod['securityContext']['fsGroup']}\n" in text(DEPLOY / "container" / "Dockerfile")
     mounted = [one["mountPath"] for one in container["volumeMounts"]]

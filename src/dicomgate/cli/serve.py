@@ -84,7 +84,7 @@ async def _run(path: Path) -> None:
         if manager is not None:
             Announcer(server, manager)
         reloads = asyncio.create_task(_reload_at(hangups, server))
-        _log.info("%s: no longer listening", await ends.get())
+        _log.info("%s: draining", await ends.get())
         reloads.cancel()
         await asyncio.wait({reloads}, timeout=_PATIENCE)
         if again := await _until_told(asyncio.create_task(server.drain()), ends):

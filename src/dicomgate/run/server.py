@@ -148,11 +148,18 @@ class Server:
         return ()
 
     async def drain(self) -> None:
-        """Stop listening, let associations finish up to the deadline, then stop."""
+        """Stop listening, let associations finish up to the deadline, then stop.
+
+        `drain_delay` comes before: whoever asks whether the gateway is ready learns that it is not, and sends no more.
+        """
         self.history.drain()
         if self._reloading is not None:
             self._reloading.cancel()
+        if delay := self._gateway.drain_delay.total_seconds():
+            _log.info("draining: listening for %g s more (drain_delay)", delay)
+            await asyncio.sleep(delay)
         self._close_listeners()
+        _log.info("no longer listening")
         deadline = self._gateway.drain_timeout.total_seconds()
         if self.associations:
             _log.info("draining: %d associations have %g s to finish", self.associations, deadline)

@@ -6,6 +6,7 @@ import base64
 import json
 import shutil
 import subprocess
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -64,9 +65,9 @@ class Browser:
         """The text that is seen in the element."""
         return str(self._ask("GET", f"{self._session}/element/{self._find(css)}/text"))
 
-    def count(self, css: str) -> int:
-        """How many elements the selector finds."""
-        return len(self._do("/elements", using="css selector", value=css))
+    def shows(self, text: str, css: str = "body") -> None:
+        """Wait until the text is seen in the element."""
+        wait_until(lambda: self._has(text, css), f"{text!r} in {css}")
 
     def cdp(self, command: str, **params: Any) -> Any:
         """Chromium's own protocol: dark, narrow, without scripts."""
@@ -86,6 +87,12 @@ class Browser:
         self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.cdp("Emulation.setEmulatedMedia", features=[scheme])
+
+    def _has(self, text: str, css: str) -> bool:
+        try:
+            return text in self.text(css)
+        except urllib.error.HTTPError:  # the page is being exchanged for the next one
+            return False
 
     def _find(self, css: str) -> str:
         return str(self._do("/element", using="css selector", value=css)[_ELEMENT])

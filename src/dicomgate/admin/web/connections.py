@@ -10,6 +10,8 @@ import asyncio
 import logging
 import socket
 from collections import Counter
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from uvicorn.config import Config
@@ -73,29 +75,30 @@ class Connections:
             connection.close()
             return
         self._sources[source] += 1
-        task = self._loop.create_task(self._serve(connection, source))
+        task = self._loop.create_task(self._serve(connection))
         self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
+        # Here and not in the task, because one that is cancelled before it begins does nothing at all.
+        task.add_done_callback(partial(self._served, connection, source))
 
-    async def _serve(self, connection: socket.socket, source: str) -> None:
+    async def _serve(self, connection: socket.socket) -> None:
         times = {"ssl_handshake_timeout": PATIENCE, "ssl_shutdown_timeout": _SHUTDOWN} if self.tls else {}
-        transport = None
-        try:
+        with suppress(OSError):  # no TLS handshake, or none in time
             transport, http = await self._loop.connect_accepted_socket(
                 lambda: _Connection(self._config, self._state), connection, ssl=self.tls, **times
             )
-            await asyncio.wait({http.ended}, timeout=PATIENCE)
-            if http.cycle is not None:
-                await asyncio.wait({http.ended}, timeout=_LONGEST)
-        except OSError:
-            pass  # no TLS handshake, or none in time
-        finally:
-            if transport is None:
-                connection.close()
-            else:
+            try:
+                await asyncio.wait({http.ended}, timeout=PATIENCE)
+                if http.cycle is not None:
+                    await asyncio.wait({http.ended}, timeout=_LONGEST)
+            finally:
                 transport.abort()
-            self._sources[source] -= 1
-            self._sources += Counter()  # without those that have none left
+
+    def _served(self, connection: socket.socket, source: str, task: asyncio.Task[None]) -> None:
+        connection.close()
+        self._serving.discard(task)
+        self._sources[source] -= 1
+        if not self._sources[source]:
+            del self._sources[source]
 
 
 class _Connection(H11Protocol):

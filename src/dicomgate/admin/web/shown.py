@@ -54,8 +54,8 @@ def until(moment: datetime) -> str:
 
 def clock(moment: datetime) -> str:
     """The time of day, with the day unless that is today."""
-    at = moment.astimezone(UTC)
-    return f"{at:%H:%M:%S}" if at.date() == datetime.now(UTC).date() else f"{at:%Y-%m-%d %H:%M}"
+    at, now = moment.astimezone(UTC), datetime.now(UTC)
+    return f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%m-%d %H:%M}" if at.year == now.year else day(at)
 
 
 def day(moment: datetime) -> str:
