@@ -22,7 +22,8 @@ import pytest
 from dicomgate import StartError
 from dicomgate.admin import control
 from dicomgate.admin.control_client import NobodyListens, ask
-from dicomgate.admin.control_words import LONGEST_QUESTION, MOST_SESSIONS
+from dicomgate.admin.control_words import LONGEST_QUESTION
+from dicomgate.admin.long_list import MOST, PIECE
 from dicomgate.events.events import Facts
 from dicomgate.run.control_socket import ControlSocket
 from dicomgate.sessions.register import Session, Traffic
@@ -100,7 +101,7 @@ def many(count: int) -> list[Session]:
 @pytest.fixture
 def crowded(running: RunningGateway) -> Iterator[None]:
     """The gateway has more associations than an answer may have."""
-    sessions = many(MOST_SESSIONS + 3)
+    sessions = many(MOST + 3)
     for session in sessions:
         running.server.register.enter(session)
     yield
@@ -182,7 +183,7 @@ def test_a_long_list_is_bounded_and_lets_the_gateway_work_meanwhile(
     answer = ask(path, ask="sessions")
     asked.set()
     working.result()
-    assert len(answer["sessions"]) == MOST_SESSIONS
+    assert len(answer["sessions"]) == MOST
     assert answer["left_out"] == 3
     assert answer["sessions"][1] == {
         "id": "000000000001", "node": "gate-1", "since": "2026-01-02T03:04:05.000+00:00", "listener": "clinical",
@@ -191,7 +192,7 @@ def test_a_long_list_is_bounded_and_lets_the_gateway_work_meanwhile(
         "traffic": {"bytes_from_client": 1, "bytes_from_upstream": 2, "pdus_from_client": 3, "pdus_from_upstream": 4,
                     "idle": 5.0},
     }  # fmt: skip
-    assert turns > MOST_SESSIONS / control._PIECE, "it had a turn for each piece"
+    assert turns > MOST / PIECE, "it had a turn for each piece"
     assert {one["user"] for one in ask(path, ask="sessions", user="u2")["sessions"]} == {"u2"}
 
 

@@ -6,11 +6,13 @@ import json
 import os
 import pwd
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -45,7 +47,9 @@ def ended(client: Client) -> bool:
         return True
 
 
-def test_an_operators_day(controlled: Path, serving: Any, run: Any, one_line: Any, passcode: str) -> None:
+def test_an_operators_day(
+    controlled: Path, serving: Any, run: Any, one_line: Any, passcode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def audit(action: str) -> list[dict[str, Any]]:
         lines = (controlled.parent / "audit.jsonl").read_text().splitlines()
         return [it for it in map(json.loads, lines) if it["event"] == "Operated" and it["action"] == action]
@@ -63,6 +67,12 @@ def test_an_operators_day(controlled: Path, serving: Any, run: Any, one_line: An
             assert '127.0.0.1\tplain\tCT1 -> PACS\t"al\\"ice"\twrong_credential\tstaff: ' in shown
             told = json.loads(run("status", "--json", *asks).stdout)
             assert (told["associations"], told["upstreams"][0]["associations"], told["generation"]) == (2, 2, 1)
+
+            monkeypatch.setattr(
+                sys.modules["dicomgate.cli.status"], "sleep", Mock(side_effect=[None, KeyboardInterrupt])
+            )
+            watched = run("status", "--watch", *asks)
+            assert (watched.exit_code, watched.stdout.count(f"{told['node']}: dicomgate ")) == (130, 2)
 
             listed = [
                 json.loads(line) for line in run("sessions", "--user", "alice", "--json", *asks).stdout.splitlines()

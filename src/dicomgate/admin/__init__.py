@@ -11,6 +11,7 @@ Modules:
     control_words   What is said on the control socket: a question is a JSON object on a line, and so is its answer
     counters        What happened since the start, in plain numbers: fed with each event in the loop, read in any thread
     lag             How late the gateway's event loop is: what holds it up holds up every association
+    long_list       An answer with a list that may be long, made piece by piece
     metrics         The metrics: what each is called, what its labels are, and what it says
     operator        What an operator may ask of the running gateway, and do to it; each deed is in the audit
     serving         Serve operators beside a running gateway: what its configuration asks for, and nothing without that

@@ -2,7 +2,7 @@
 
 Rule 1: who may open the socket may do everything; the system says who that is (SO_PEERCRED), and the audit.
 Rule 2: nobody holds it up: a client has `_PATIENCE` for each question, and as long to take the answer, or is cut off.
-Rule 3: a long list is made piece by piece: the gateway's own thread never waits for more than a piece of it.
+Rule 3: an answer has a bounded length. A long list is made piece by piece (long_list.py).
 """
 
 from __future__ import annotations
@@ -23,13 +23,12 @@ from ..run.control_socket import ControlSocket
 from ..run.generation import Generation
 from . import control_words as words
 from .as_json import encoded
+from .long_list import LongList
 from .operator import Ended, Operator
 
 _log = logging.getLogger("dicomgate.operator")
 _PATIENCE = 5.0  # seconds
 _MOST_CLIENTS = 8
-_PIECE = 32  # sessions: less than half a millisecond's work
-_BREATH = 0.0005  # seconds between two pieces, in which other threads work
 _CREDENTIALS = struct.Struct("3i")  # of unix(7): pid, uid, gid
 
 
@@ -97,22 +96,19 @@ class Control:
     async def _answer(self, line: bytes, by: str) -> AsyncIterator[bytes]:
         """The pieces of an answer, the last one with the newline."""
         try:
-            question = words.read_question(line)
-        except ValueError as error:
+            answer = await self._done(words.read_question(line), by)
+        except words.WrongQuestion as error:
             yield _error(f"wrong question: {error}")
-            return
-        if isinstance(question, words.Sessions):
-            async for piece in self._sessions(question.user):
-                yield piece
-            return
-        try:
-            answer = await self._done(question, by)
         except DicomgateError as error:
             yield _error(str(error))
         else:
-            yield encoded(answer) + b"\n"
+            if isinstance(answer, LongList):
+                async for piece in answer.pieces():
+                    yield piece
+            else:
+                yield encoded(answer) + b"\n"
 
-    async def _done(self, question: words.Question, by: str) -> dict[str, object]:
+    async def _done(self, question: words.Question, by: str) -> dict[str, object] | LongList:
         ask = self._operator
         match question:
             case words.Status():
@@ -129,30 +125,17 @@ class Control:
                 await ask.drain(by)
                 return {"status": ask.status()}
             case words.Throttled():
-                return {"counters": await ask.throttled()}
+                return LongList("counters", await ask.throttled())
             case words.Clear():
                 return {"cleared": await ask.clear(question.keys, by)}
             case words.Sessions():
-                raise AssertionError("it has more than one piece")
+                return await self._sessions(question.user)
 
-    async def _sessions(self, user: str | None) -> AsyncIterator[bytes]:
+    async def _sessions(self, user: str | None) -> LongList:
         heard = await self._operator.sessions_elsewhere()
-        yield b'{"sessions": ['
-        told = left_out = 0
-        piece: list[bytes] = []
-        for number, session in enumerate(chain(self._operator.sessions(), *heard.answers.values()), 1):
-            if user is None or session.user == user:
-                if told < words.MOST_SESSIONS:
-                    piece.append((b", " if told else b"") + encoded(session))
-                    told += 1
-                else:
-                    left_out += 1
-            if not number % _PIECE:
-                yield b"".join(piece)
-                piece.clear()
-                await asyncio.sleep(_BREATH)
-        others = {"left_out": left_out, "nodes": list(heard.answers), "silent": heard.silent, "problem": heard.problem}
-        yield b"".join([*piece, b"], ", encoded(others).removeprefix(b"{"), b"\n"])
+        everywhere = chain(self._operator.sessions(), *heard.answers.values())
+        others = {"nodes": list(heard.answers), "silent": heard.silent, "problem": heard.problem}
+        return LongList("sessions", (one if user in (None, one.user) else None for one in everywhere), others)
 
 
 def _ended(ended: Ended) -> dict[str, object]:

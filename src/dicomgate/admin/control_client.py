@@ -12,7 +12,8 @@ from typing import Any
 
 from ..errors import StartError
 
-_PATIENCE = 120.0  # seconds: a reload looks names up, and enters all authenticators
+_PATIENCE = 30.0  # seconds
+_FOR_RELOAD = 120.0  # it looks names up, and enters all authenticators
 _LONGEST_ANSWER = 67_108_864  # bytes
 
 
@@ -22,8 +23,9 @@ class NobodyListens(StartError):
 
 def ask(path: Path, **question: object) -> dict[str, Any]:
     """The answer of the gateway that listens at `path`. Raises NobodyListens, and StartError with what it says."""
+    patience = _FOR_RELOAD if question["ask"] == "reload" else _PATIENCE
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(_PATIENCE)
+        connection.settimeout(patience)
         try:
             connection.connect(str(path))
         except OSError as error:
@@ -32,7 +34,7 @@ def ask(path: Path, **question: object) -> dict[str, Any]:
             connection.sendall(json.dumps(question).encode("ascii") + b"\n")
             answer = json.loads(_line(connection))
         except TimeoutError:
-            raise StartError(f"the gateway at {path} does not answer within {_PATIENCE:g} s") from None
+            raise StartError(f"the gateway at {path} does not answer within {patience:g} s") from None
         except (OSError, ValueError):
             raise StartError(f"the gateway at {path} ended before it had answered") from None
     if "error" in answer:

@@ -11,11 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 LONGEST_QUESTION = 65_536
 """Bytes, with the newline."""
-MOST_SESSIONS = 10_000
-"""In one answer; `left_out` says how many more there are."""
 _LONGEST = 256
 
 _Word = Annotated[str, Field(max_length=_LONGEST)]
+
+
+class WrongQuestion(Exception):
+    """It cannot be read. The message says what is wrong."""
 
 
 class _Question(BaseModel):
@@ -83,9 +85,9 @@ _QUESTION: TypeAdapter[Question] = TypeAdapter(Annotated[Question, Field(discrim
 
 
 def read_question(line: bytes) -> Question:
-    """The question on a line. Raises ValueError, which says what is wrong."""
+    """The question on a line. Raises WrongQuestion."""
     try:
         return _QUESTION.validate_json(line)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise ValueError(": ".join([".".join(map(str, first["loc"])), first["msg"]]).removeprefix(": ")) from None
+        raise WrongQuestion(": ".join([".".join(map(str, first["loc"])), first["msg"]]).removeprefix(": ")) from None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Iterator, Sequence
+from time import sleep
 from typing import Annotated, Any
 
 import typer
@@ -46,7 +46,7 @@ def status(
             _print(found)
         if not watch:
             return
-        time.sleep(_EVERY)
+        sleep(_EVERY)
 
 
 def _print(found: dict[str, Any]) -> None:

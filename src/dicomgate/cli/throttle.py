@@ -87,7 +87,10 @@ class _AtTheGateway:
         self._path = path
 
     async def counters(self) -> list[Count]:
-        return [_COUNT.validate_python(one) for one in ask(self._path, ask="throttled")["counters"]]
+        answer = ask(self._path, ask="throttled")
+        if answer["left_out"]:
+            typer.echo(f"{answer['left_out']} more are left out", err=True)
+        return [_COUNT.validate_python(one) for one in answer["counters"]]
 
     async def clear(self, keys: Sequence[str] | None) -> int:
         cleared: int = ask(self._path, ask="clear", keys=keys)["cleared"]

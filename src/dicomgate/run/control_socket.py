@@ -17,7 +17,7 @@ from ..kit.files import check_folders, try_to_write
 
 _MODE = 0o660
 _LONGEST = 103  # bytes: sun_path has 108 (unix(7)), with those of ".new" and the zero at the end
-_BACKLOG = 16
+_BACKLOG = 128
 
 
 class ControlSocket:
