@@ -45,12 +45,12 @@ async def until(expected: object, question: Callable[[], Awaitable[object]]) -> 
             await asyncio.sleep(0.02)
 
 
-async def test_a_gateway_is_there_until_it_withdraws_or_its_lease_ends(join: Join) -> None:
+async def test_a_gateway_is_there_until_it_ends_or_its_lease_ends(join: Join) -> None:
     one, two, three = join("gate 1"), join("gate 2"), join("gate 2")
     for cluster in (one, two, three):
         await cluster.beat()
     assert await names(one) == ["gate 1", "gate 2", "gate 2"]  # told apart by their runs
-    await three.withdraw()
+    await three.close()
     assert await names(one) == ["gate 1", "gate 2"]
     await until(["gate 1"], lambda: names(one))  # the others say nothing any more
 
@@ -74,6 +74,9 @@ async def test_an_order_reaches_all_who_are_there_or_come_while_it_stands_and_ea
     assert all(0 <= order.age < 5 for order in heard)
     assert 50 < heard[0].left <= 60
     await until(["kick { alice }"], lambda: orders(join("later")))
+    await two.order("let alice in", 0.1, outlast=True)
+    *_, last = (await join("last").beat()).orders
+    assert last.left > 50, "it stands as long as what it takes back"
 
 
 async def test_a_user_has_so_many_places_at_all_gateways_together(join: Join, redis_server: RedisServer) -> None:

@@ -142,6 +142,10 @@ def test_one_list_and_a_kick_at_another_one(start: Start, clients: ExitStack) ->
     shown = ask(one, "sessions").stdout.splitlines()
     assert [line.rpartition("\t")[2] for line in shown] == ['"gate-2"', '"gate-2"', '"gate-1"']
     assert nodes(two) == {"gate-1": 1}
+    two.tables["throttle"] = {"free": 7}  # then the state is opened anew
+    two.write()
+    assert two.reload()
+    wait_until(lambda: nodes(one) == {"gate-2": 2}, "gate-2 being there as one")
 
     ended = ask(one, "kick", listed[0]["id"], "--reason", "CT1 hangs")
     assert (ended.exit_code, ended.stderr) == (0, '1 ended ("gate-1" 0, "gate-2" 1)\n')
@@ -167,9 +171,7 @@ def test_who_is_shut_out_is_so_at_all_even_those_that_start_later(start: Start, 
     wait_until(lambda: three.told("Operated"), "gate-3 hearing of it")
     assert [answer(two), answer(three)] == [REFUSED_IDENTITY] * 2
     assert kick(one, user="alice", refused_for=0).answers == {"gate-2": [], "gate-3": []}
-    four = start("gate-4")
-    wait_until(lambda: len(four.told("Operated")) == 2, "gate-4 hearing of both")
-    assert [answer(gateway)[0] for gateway in (two, three, four)] == [2] * 3
+    assert [answer(gateway)[0] for gateway in (two, three)] == [2] * 2
 
 
 def test_who_does_not_answer_is_named_until_its_lease_ends_and_catches_up(start: Start, clients: ExitStack) -> None:
@@ -194,10 +196,9 @@ def test_who_does_not_answer_is_named_until_its_lease_ends_and_catches_up(start:
     leave(newer)  # who came in after the order was not meant
 
 
-@pytest.mark.parametrize("each", [1, 2], ids=["one gateway", "two gateways"])
-def test_of_20_logins_at_once_a_user_gets_3_and_places_come_back(start: Start, clients: ExitStack, each: int) -> None:
-    running = [start(f"gate-{n}", per_user=3, per_user_scope="cluster") for n in range(1, each + 1)]
-    asked = [clients.enter_context(RawClient(running[n % each].address)) for n in range(20)]
+def test_of_20_logins_at_once_at_two_a_user_gets_3_and_places_come_back(start: Start, clients: ExitStack) -> None:
+    running = [start(f"gate-{n}", per_user=3, per_user_scope="cluster") for n in (1, 2)]
+    asked = [clients.enter_context(RawClient(running[n % 2].address)) for n in range(20)]
     with ThreadPoolExecutor(20) as at_once:
         answers = list(at_once.map(lambda client: client.ask(ALICE_LOGS_IN), asked))
     admitted = [client for client, answer in zip(asked, answers, strict=True) if answer[0] == 2]

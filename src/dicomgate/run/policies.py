@@ -14,7 +14,7 @@ from ..rights.rights import rights_of
 from ..rights.table import RuleTable
 from .upstreams import routes
 
-_SLACK = 3.0  # seconds on top of the links' deadlines: the shared state is asked twice for a decision
+_SLACK = 4.0  # seconds on top of the links' deadlines: the shared state is asked three times for a decision
 _UNNAMED = "embedded"
 
 

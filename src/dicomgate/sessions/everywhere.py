@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from itertools import islice
 
 from ..errors import DicomgateError, StateUnavailable
@@ -71,13 +70,11 @@ class Everywhere:
 
     async def close(self) -> None:
         """Be there no more; the cluster is its owner's."""
-        beating, cluster = self._beating, self._cluster
         await self._places.close()
+        beating = self._beating
         self.use(None)
-        if beating is not None and cluster is not None:
+        if beating is not None:
             await asyncio.wait((beating,))
-            with suppress(StateUnavailable):
-                await cluster.withdraw()
 
     async def sessions(self) -> Heard[SessionStatus]:
         """The associations of the other gateways. Who asks while a question is under way gets its answer."""

@@ -69,10 +69,6 @@ class Cluster(Protocol):
         """Renew this gateway's lease, and hear what others have ordered."""
         ...
 
-    async def withdraw(self) -> None:
-        """Give the lease back: this gateway ends."""
-        ...
-
     async def order(self, text: str, seconds: float, *, outlast: bool = False) -> tuple[str, list[Member]]:
         """Order something of all others, of those too that come within these seconds: its id, and who is there.
 
@@ -101,5 +97,5 @@ class Cluster(Protocol):
         ...
 
     async def close(self) -> None:
-        """Close the connections. Never raises."""
+        """Give the lease back, so that nobody waits for this gateway, and close the connections. Never raises."""
         ...

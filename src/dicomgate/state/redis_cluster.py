@@ -9,6 +9,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from .cluster import Beat, Member, Order, StateUnavailable, Times
@@ -32,6 +33,7 @@ class RedisCluster:
         # Keys that end by themselves may be dropped by any policy but one, and then a user has too many places.
         self._client = RedisClient(url, deadline, CLUSTER_SCRIPT, lambda policy: policy != "noeviction")
         self._last = "none"
+        self._there = False
 
     async def beat(self) -> Beat:
         """See Cluster."""
@@ -44,12 +46,9 @@ class RedisCluster:
             self._last = last  # of those that were heard
             return beat
 
+        self._there = True
         given = {"me": _shown(self.me), "lease": self.times.lease, "last": self._last}
         return await self._client.run("beat", _KEYS, read, given)
-
-    async def withdraw(self) -> None:
-        """See Cluster."""
-        await self._client.run("withdraw", _KEYS[:1], bool, {"me": _shown(self.me)})
 
     async def order(self, text: str, seconds: float, *, outlast: bool = False) -> tuple[str, list[Member]]:
         """See Cluster."""
@@ -99,6 +98,9 @@ class RedisCluster:
 
     async def close(self) -> None:
         """See Cluster."""
+        if self._there:
+            with suppress(StateUnavailable):
+                await self._client.run("withdraw", _KEYS[:1], bool, {"me": _shown(self.me)})
         await self._client.close()
 
 
