@@ -204,5 +204,5 @@ def test_both_formats_are_as_their_parsers_want_them(accept: str, openmetric: bo
         data, content_type = made.metrics.exposition(accept)
     assert content_type.startswith("application/openmetrics-text" if openmetric else "text/plain")
     parse = openmetrics_parser if openmetric else parser
-    names = {family.name.removeprefix("dicomgate_") for family in parse.text_string_to_metric_families(data.decode())}
-    assert {metric.name for metric in METRICS} <= names
+    names = {family.name for family in parse.text_string_to_metric_families(data.decode())}
+    assert names == {metric.family for metric in METRICS}

@@ -8,16 +8,17 @@ A registry of our own: what other libraries put into the common one is none of a
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from itertools import accumulate
-from operator import add
+from pathlib import Path
 from typing import Any, TypeAlias
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -33,13 +34,15 @@ from .. import __version__
 from ..events.events import Cause
 from ..run.generation import Generation
 from ..run.server import Server
+from ..sessions.register import Traffic
 from .counters import NONE, Counters, Histogram, Labels
 from .lag import LoopLag
-from .metrics import BY_NAME, PREFIX, Metric
+from .metrics import BY_NAME, Metric
 
-_AT_ONCE = 50  # associations that are read before the loop may go on
+_AT_ONCE = 200  # associations that are read before the loop may go on
 _DEFECT = Cause.DEFECT.name.lower()
 _SINK = "json"  # the audit's only one so far
+_STATM, _PAGE = Path("/proc/self/statm"), os.sysconf("SC_PAGE_SIZE")
 _DIRECTIONS = "from_client", "from_upstream"
 _Values: TypeAlias = Mapping[Any, float | Histogram]
 """By the values of the labels."""
@@ -54,7 +57,6 @@ class Metrics:
         self._lag = LoopLag(server.loop)
         self._registry = CollectorRegistry()
         self._registry.register(_Reading(server, self._counters, self._lag))
-        ProcessCollector(registry=self._registry)
         server.loop.call_soon_threadsafe(self._begin)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
@@ -100,6 +102,7 @@ class _Reading(Collector):
         """Each metric with its samples."""
         for name, values in self._values():
             yield _family(BY_NAME[name], values)
+            _let_go()
 
     def _values(self) -> Iterator[tuple[str, _Values]]:
         yield from self._of_gateway()
@@ -122,6 +125,10 @@ class _Reading(Collector):
         yield "state_seconds", counters.state_seconds.copy()
         yield "state_errors", dict.fromkeys(counters.state_seconds.copy(), 0) | counters.state_errors
         yield "event_loop_lag_seconds", {(): self._lag.seconds}
+        # Not by the library's own collector: it counts the open files one by one.
+        yield "process_cpu_seconds", {(): time.process_time()}
+        yield "process_resident_memory_bytes", {(): int(_STATM.read_text().split()[1]) * _PAGE}
+        yield "process_start_time_seconds", {(): self._server.history.started.timestamp()}
 
     def _of_gateway(self) -> Iterator[tuple[str, _Values]]:
         history, capacity = self._server.history, self._server.capacity
@@ -147,16 +154,18 @@ class _Reading(Collector):
         # First those that are over, then the others: one that ends in between is missing, and never counted twice.
         over = self._counters.relayed.copy()
         relayed = defaultdict[str, list[int]](lambda: [0, 0, 0, 0], {name: [*sums] for name, sums in over.items()})
-        live = dict.fromkeys(self._ways(), 0)
-        for number, session in enumerate(self._server.register):
-            if not number % _AT_ONCE:
-                time.sleep(0)  # whoever holds the interpreter's lock and does not wait keeps it for 5 ms
-            facts, traffic = session.facts, session.traffic
-            labels = facts.listener, facts.upstream or NONE
-            live[labels] = live.get(labels, 0) + 1
-            if traffic is not None:
-                sums = relayed[facts.upstream]
-                sums[:] = map(add, sums, traffic)
+        live = defaultdict[Labels, int](int, dict.fromkeys(self._ways(), 0))
+        sessions = [*self._server.register]
+        for start in range(0, len(sessions), _AT_ONCE):
+            _let_go()
+            by_way = defaultdict[Labels, list[Traffic | None]](list)
+            for session in sessions[start : start + _AT_ONCE]:
+                facts = session.facts
+                by_way[facts.listener, facts.upstream].append(session.traffic)
+            for (listener, upstream), traffic in by_way.items():
+                live[listener, upstream or NONE] += len(traffic)
+                if upstream:
+                    relayed[upstream] = [*map(sum, zip(relayed[upstream], *filter(None, traffic), strict=False))]
         for name, sums in relayed.items():
             # What is missing comes the next time. A counter that falls would be a restart for Prometheus.
             self._shown[name] = [*map(max, sums, self._shown.get(name, sums))]
@@ -181,8 +190,13 @@ class _Reading(Collector):
         return sorted(ways)
 
 
+def _let_go() -> None:
+    """Let the gateway's loop go on: whoever holds the interpreter's lock and never waits keeps it for 5 ms."""
+    time.sleep(1e-6)
+
+
 def _family(metric: Metric, values: _Values) -> Family:
-    name, labels = PREFIX + metric.name, metric.labels
+    name, labels = metric.family, metric.labels
     if metric.kind == "histogram":
         histograms = HistogramMetricFamily(name, metric.says, labels=labels)
         for key, value in values.items():

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-PREFIX = "dicomgate_"
+_OF_ANY_PROCESS = "process_"
 
 
 class Metric(NamedTuple):
-    """`name` is without the prefix, and that of a counter without `_total`."""
+    """`name` is without the prefix `dicomgate_`, and that of a counter without `_total`."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
     labels: tuple[str, ...]
     says: str
+
+    @property
+    def family(self) -> str:
+        """Its name with the prefix. Those of a process have the names that they have in every program."""
+        return self.name if self.name.startswith(_OF_ANY_PROCESS) else f"dicomgate_{self.name}"
 
 
 METRICS = (
@@ -69,5 +74,8 @@ METRICS = (
     Metric("audit_lost", "counter", ("sink",), "Audit records that are lost."),
     Metric("certificate_not_after_timestamp_seconds", "gauge", ("use", "name"), "When a certificate in a file ends."),
     Metric("event_loop_lag_seconds", "histogram", (), "How late the gateway's loop is, looked at 4 times a second."),
+    Metric("process_cpu_seconds", "counter", (), "Seconds of processor time, in user and system mode."),
+    Metric("process_resident_memory_bytes", "gauge", (), "Memory in use."),
+    Metric("process_start_time_seconds", "gauge", (), "When the gateway started."),
 )
 BY_NAME = {metric.name: metric for metric in METRICS}
