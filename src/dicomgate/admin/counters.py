@@ -92,6 +92,8 @@ class Counters:
             Closed: self._closed,
         }
 
+    # Members of enumerations by `_value_`, an attribute: `value` is a property in Python, as their hash is a method.
+
     def __call__(self, event: Event) -> None:
         """Count it."""
         self._take[event.__class__](event)
@@ -111,13 +113,13 @@ class Counters:
     def _decided(self, event: Decided) -> None:
         facts = event.facts
         by, kind = facts.authenticator or NONE, facts.identity_type
-        labels = facts.listener, by, NONE if kind is None else str(kind), _OUTCOMES[event.outcome.value]
+        labels = facts.listener, by, NONE if kind is None else str(kind), _OUTCOMES[event.outcome._value_]
         self.decisions[labels] += 1
         if (began := self._began.get(facts.id)) is not None:
             self.decision_seconds[by,].observe(perf_counter() - began)
 
     def _refused(self, event: Refused) -> None:
-        facts, kind, answer = event.facts, event.reason_class.value, event.answer
+        facts, kind, answer = event.facts, event.reason_class._value_, event.answer
         codes = answer[len(_REJECT) : len(_REJECT) + 5]  # such as 1,2,1
         answer = codes if answer.startswith(_REJECT) else "abort" if answer else "close"
         self.refusals[facts.listener, answer, kind] += 1
@@ -138,7 +140,7 @@ class Counters:
     def _closed(self, event: Closed) -> None:
         facts = event.facts
         upstream = facts.upstream
-        self.closed[upstream or NONE, _CAUSES[event.cause.value]] += 1
+        self.closed[upstream or NONE, _CAUSES[event.cause._value_]] += 1
         if self._began.pop(facts.id, None) is not None:
             return  # it was never established
         self.association_seconds[upstream,].observe(event.seconds)
