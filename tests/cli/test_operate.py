@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,13 @@ def test_an_operators_day(
         with serving(controlled) as another:
             assert another.finished() == 3
             assert another.count("another gateway is running and listens there") == 1
-        assert run("drain", "--wait", *asks).exit_code == 0
+        with ThreadPoolExecutor() as waiting, association(port, "alice", passcode) as last:
+            assert run("drain", *asks).exit_code == 0
+            drained = waiting.submit(lambda: run("drain", "--wait", *asks))
+            gateway.wait_for("drain, by", 2)
+            assert not ended(last)
+            last.release()
+        assert drained.result().exit_code == 0
         assert gateway.finished() == 0
     assert one_line(run("status", *asks), 3).endswith("it is not running, or its [control] names another path\n")
     assert not (controlled.parent / "control.sock").exists()
@@ -129,7 +136,7 @@ def test_an_operators_day(
     assert [it["problem"][:99] for it in audit("reload")] == [wrong.stderr[:99], ""]
     assert [(it["target"], it["by"]) for it in audit("clear")] == [("all counters", ME)]
     assert [it["reason"] for it in audit("shut out")] == ["for 10m", "for 0s"]
-    assert len(audit("drain")) == 1
+    assert len(audit("drain")) == 2
 
 
 def test_without_a_socket_the_commands_say_what_to_write(gate: Path, run: Any, one_line: Any) -> None:

@@ -69,7 +69,7 @@ class Operator:
     def __init__(self, server: Server, drain: Callable[[], None]) -> None:
         self.loop = server.loop
         self._server = server
-        self._drain = drain
+        self._drain: Callable[[], None] | None = drain
         self._watch = Watch()
         server.records.watchers.append(self._watch)
 
@@ -155,8 +155,9 @@ class Operator:
     async def drain(self, by: str) -> None:
         """Begin to drain: as SIGTERM does. Nothing happens if it drains already."""
         self._tell("drain", "", by)
-        if not self._server.history.draining:
-            self._drain()
+        drain, self._drain = self._drain, None  # once: twice would mean to end at once
+        if drain is not None and not self._server.history.draining:
+            drain()
 
     @_in_the_gateway
     async def note(self, action: str, target: str, by: str, reason: str = "", problem: str = "") -> None:
