@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,8 +15,10 @@ import pytest
 from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
+from dicomgate.admin import lag as lag_module
 from dicomgate.admin.collector import Metrics
 from dicomgate.admin.counters import Counters
+from dicomgate.admin.lag import LoopLag
 from dicomgate.admin.metrics import METRICS
 from dicomgate.events.events import (
     Cause,
@@ -36,6 +39,8 @@ from dicomgate.run.named_files import NamedCertificate
 from dicomgate.run.server import Server
 from dicomgate.sessions.register import Register, Session, Traffic
 from dicomgate.state import open_state
+from dicomgate.state.protocol import StateUnavailable
+from dicomgate.state.sqlite import SqliteState
 from dicomgate.state.watched import WatchedState
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -193,6 +198,43 @@ def test_a_sum_does_not_fall_when_an_association_ends_during_a_scrape() -> None:
         assert relayed(made) == 10
         fed(made.counters, admitted(2))
         assert relayed(made) == 20
+
+
+def test_a_state_that_does_not_answer_is_seen_and_counted() -> None:
+    class Broken(SqliteState):
+        async def refund(self, keys: Sequence[str]) -> None:
+            raise StateUnavailable("gone")
+
+    with gauged() as made:
+        made.loop.run_until_complete(made.server.generation.protection.state.refund([]))
+        assert made.samples()[at("state_up")] == 1
+        after = WatchedState(Broken(None))
+        for _ in ("a reload with another state", "one that keeps it"):
+            for tell in made.server.adopted:
+                tell(SimpleNamespace(protection=SimpleNamespace(state=after)))
+        with pytest.raises(StateUnavailable):
+            made.loop.run_until_complete(after.refund([]))
+        made.loop.run_until_complete(after.close())
+        found = made.samples()
+    assert found[at("state_up")] == 0
+    assert found[at("state_seconds_count", "refund")] == 2
+    assert found[at("state_errors_total", "refund")] == 1
+
+
+def test_a_loop_that_is_held_up_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def held_up(lag: LoopLag) -> None:
+        lag.start()
+        time.sleep(0.06)
+        await asyncio.sleep(0.05)
+        lag.stop()
+
+    monkeypatch.setattr(lag_module, "EVERY", 0.005)
+    with gauged() as made:
+        lag = LoopLag(made.loop)
+        made.loop.run_until_complete(held_up(lag))
+    late = sum(lag.seconds.counts[lag.seconds.bounds.index(0.05) + 1 :])
+    assert late >= 1
+    assert sum(lag.seconds.counts) > late
 
 
 @pytest.mark.parametrize(
