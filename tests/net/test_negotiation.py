@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from struct import pack
 from typing import Any, cast
@@ -17,7 +18,9 @@ import trustme
 
 from dicomgate.association.admission import Policy
 from dicomgate.association.handshake import Handshake
-from dicomgate.auth.chain import Chain
+from dicomgate.association.route import Route
+from dicomgate.auth.chain import Chain, Verdict
+from dicomgate.contract import Accept
 from dicomgate.events.events import Cause, Closed, Event, Opened, ReasonClass, Refused
 from dicomgate.net.arrival import arrive
 from dicomgate.net.capacity import Capacity, Limits
@@ -28,10 +31,12 @@ from dicomgate.net.server_state import ListenerSnapshot, ServerState
 from dicomgate.net.tls import TlsContext
 from dicomgate.net.tls_stream import TlsStream
 from dicomgate.protection.guard import Guard
+from dicomgate.sessions.users import Principal
 from dicomgate.testing import raw
 
 pytestmark = pytest.mark.anyio
 ABORT = bytes.fromhex("07 00 00000004 00 00 02 00")
+REFUSED_IDENTITY = bytes.fromhex("03 00 00000004 00 01 02 01")
 CALLED_AE_TITLE = bytes.fromhex("03 00 00000004 00 01 01 07")
 AUTHORITY = trustme.CA()
 
@@ -255,6 +260,45 @@ async def test_a_stop_or_a_kick_aborts_a_client_that_speaks_dicom(
     assert await answer == (b"" if secured else ABORT)
     told = closed(await server.ended())
     assert (told.cause, told.detail) == (cause, "by alice" if secured or cause is not Cause.DRAINED else "")
+
+
+class Asked:
+    """A guard whose verdicts come when the test says so, and a PACS that never answers."""
+
+    def __init__(self, server: Server) -> None:
+        server.state.guard = cast(Guard, self)
+        policy = replace(server.snapshot.policy, identity_required=False, routes={"*": Route("pacs")})
+        server.snapshot = replace(server.snapshot, policy=policy, upstreams=cast(Any, {"pacs": self}))
+        self.decided: list[Callable[[Verdict], None]] = []
+
+    def begin(self, *asked: Any) -> Asked:
+        self.decided += asked[2:]
+        return self
+
+    def connect(self, *_: object) -> Asked:
+        return self
+
+    def cancel(self) -> None: ...
+
+
+async def test_a_verdict_that_comes_after_a_kick_takes_no_place(start: Callable[..., Server]) -> None:
+    server = start()
+    asked, alice = Asked(server), Verdict(Accept("alice"), "staff")
+    for late in (False, True):
+        with socket.create_connection(server.address, 10) as client:
+            client.send(raw.rq())
+            association = await server.association()
+            while len(asked.decided) <= late:
+                await asyncio.sleep(0.001)
+            if not late:
+                asked.decided[late](alice)
+                assert server.state.users.count(Principal("staff", "alice")) == 1
+            association.end(Cause.KICKED, "by alice")
+            if late:
+                asked.decided[late](alice)
+            assert server.state.users.count(Principal("staff", "alice")) == 0, "while it waits for its client's close"
+            assert await asyncio.to_thread(client.recv, 99) == REFUSED_IDENTITY
+        await server.ended()
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,7 @@ class Elsewhere:
         self.asked.pop(session_id)(refused)
 
 
+CODES = {ReasonClass.USER_LIMIT: (2, 3, 2), ReasonClass.UNAVAILABLE: (2, 2, 1)}
 STEPS = st.lists(
     st.tuples(st.sampled_from(["enter", "enter", "leave", "yes", "no", "reload"]), st.integers(0, 9)), max_size=60
 )
@@ -114,9 +115,10 @@ def test_no_user_has_more_than_he_may_and_every_place_comes_back_once(steps: lis
             assert session_id not in elsewhere.asked, "nobody waits for an answer any more"
         elif step in ("yes", "no") and elsewhere.asked:
             session_id = list(elsewhere.asked)[number % len(elsewhere.asked)]
-            elsewhere.answer(session_id, None if step == "yes" else (ReasonClass.UNAVAILABLE, "Redis is down"))
+            refused = None if step == "yes" else list(CODES)[number % 2]
+            elsewhere.answer(session_id, refused and (refused, "busy"))
             (answer,) = told[session_id]
-            assert answer is None if step == "yes" else answer.reason_class is ReasonClass.UNAVAILABLE  # type: ignore[union-attr]
+            assert (answer and (answer.reason_class, tuple(answer.refusal))) == (refused and (refused, CODES[refused]))
         counts = Counter(principal for principal, _, _ in held)
         assert (users.count(ALICE), users.count(BOB)) == (counts[ALICE], counts[BOB])
         assert elsewhere.held <= {session_id for _, _, session_id in held}
@@ -126,6 +128,20 @@ def test_no_user_has_more_than_he_may_and_every_place_comes_back_once(steps: lis
     assert not elsewhere.held
     assert not elsewhere.asked
     assert all(len(answers) <= 1 for answers in told.values())
+
+
+def test_who_is_shut_out_while_others_are_asked_for_a_place_does_not_slip_in() -> None:
+    users, told = Users(), list[Refuse | None]()
+    users.limits, users.elsewhere = UserLimits(3), (elsewhere := Elsewhere())
+    places = [users.enter(who, (), who.user, told.append) for who in (ALICE, BOB)]
+    users.shut_outs.add("alice", 60, "")
+    for place, answered in zip(places, ("alice", "bob"), strict=True):
+        elsewhere.answer(answered, None)
+        assert isinstance(place, Place)
+        place.leave()
+    assert told[0] is not None
+    assert (told[0].reason_class, told[1]) == (ReasonClass.KICKED, None)
+    assert not elsewhere.held
 
 
 # decision: D50

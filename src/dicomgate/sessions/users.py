@@ -92,8 +92,8 @@ class Users:
 
         Where the place is `waiting`, `told` is called later and once: with None, or with why there is none after all.
         """
-        if until := self.shut_outs.until(*principal):
-            return Refuse(REFUSED_IDENTITY, f"{principal} is shut out until {until}", ReasonClass.KICKED)
+        if (refuse := self._shut_out(principal)) is not None:
+            return refuse
         limit, count = self.limits.of(groups), self._counts.get(principal, 0)
         if limit is not None and count >= limit.most:
             why = f"{principal} has {count} associations already ({limit.key})"
@@ -101,8 +101,15 @@ class Users:
         self._counts[principal] = count + 1
         place = Place(self._counts, principal, session_id)
         if limit is not None and self.elsewhere is not None:
-            place.ask(self.elsewhere, limit, told)
+            # Who is shut out while the answer is on its way is not known by his name yet, so that he was not ended.
+            place.ask(self.elsewhere, limit, lambda refuse: told(refuse or self._shut_out(principal)))
         return place
+
+    def _shut_out(self, principal: Principal) -> Refuse | None:
+        until = self.shut_outs.until(*principal)
+        if not until:
+            return None
+        return Refuse(REFUSED_IDENTITY, f"{principal} is shut out until {until}", ReasonClass.KICKED)
 
 
 class Place:
