@@ -186,6 +186,7 @@ def test_who_does_not_answer_is_named_until_its_lease_ends_and_catches_up(start:
     assert ended.exit_code == 1
     (deed,) = one.wait_for("Operated")
     assert re.fullmatch("this user has no association; gate-2#.{6}, gate-2#.{6} did not answer", deed["problem"])
+    assert "they do it once they hear of it" in ended.stderr
     assert re.match(r'did not answer: "gate-2#[0-9a-f]{6}", "gate-2#[0-9a-f]{6}"\n', ended.stderr)
     wait_until(lambda: nodes(one) == {}, "the end of their leases")
     newer = come(two, clients)

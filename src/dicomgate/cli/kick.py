@@ -56,6 +56,8 @@ def kick(
         nothing = f"user {quoted(user)} has no association"
     for line in of_others(answer):
         typer.echo(line, err=True)
+    if answer["silent"]:
+        typer.echo("they do it once they hear of it, if that is within a minute", err=True)
     if not answer["ended"] and seconds is None:
         raise NegativeAnswer(nothing)
     where = ", ".join(f"{quoted(node)} {ended}" for node, ended in answer["nodes"].items())

@@ -105,9 +105,10 @@ class Everywhere:
             except StateUnavailable as error:
                 self._reached(str(error))
             else:
+                back = self._away
                 self._reached("")
                 namesakes.look(beat.members)
-                if beat.new or began - renewed >= cluster.times.lease / 3:
+                if back or beat.new or began - renewed >= cluster.times.lease / 3:
                     renewed = began
                     await self._places.renew()
                 for order in beat.orders:

@@ -53,7 +53,7 @@ class SharedPlaces:
         self._telling = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._flush_begun = False
-        self._away = False
+        self._away_since: float | None = None
 
     def enter(self, principal: Principal, session_id: str, limit: int, told: Told) -> Pending:
         """Ask for a place for this association of a user who may have `limit`; `told` is called later, once.
@@ -77,8 +77,6 @@ class SharedPlaces:
         async with self._telling:
             for some in _parts(self._held):
                 if not await self._told(some, {}):
-                    # Its leases end by themselves: what was given back is not told for ever.
-                    self._gone.clear()
                     return
         await self._flush()
 
@@ -106,10 +104,13 @@ class SharedPlaces:
             entering.told(refusal)
 
     def _take_back(self, key: str, session_id: str) -> None:
-        self._gone.setdefault(key, set()).add(session_id)
-        if not self._flush_begun and not self._away:
-            self._flush_begun = True
-            self._begin(self._flush())
+        if self._away_since is None:
+            self._gone.setdefault(key, set()).add(session_id)
+            if not self._flush_begun:
+                self._flush_begun = True
+                self._begin(self._flush())
+        elif self.cluster and asyncio.get_running_loop().time() - self._away_since < self.cluster.times.lease:
+            self._gone.setdefault(key, set()).add(session_id)  # later its lease has ended by itself
 
     async def _flush(self) -> None:
         async with self._telling:  # never while they are renewed: what is taken back would be there again
@@ -131,12 +132,13 @@ class SharedPlaces:
         return True
 
     def _reached(self, trouble: str) -> None:
-        if trouble and not self._away:
+        if trouble and self._away_since is None:
             how = "by this gateway alone" if self.alone else "by nobody, and no user with a limit comes in"
             _log.error("limits of users are counted %s for now: %s", how, trouble)
-        elif self._away and not trouble:
+            self._away_since = asyncio.get_running_loop().time()
+        elif self._away_since is not None and not trouble:
             _log.info("limits of users are counted for all gateways again")
-        self._away = bool(trouble)
+            self._away_since = None
 
     def _begin(self, doing: Coroutine[None, None, None]) -> None:
         task = asyncio.ensure_future(doing)
