@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from dicomgate.testing.pages import ROOT
+from dicomgate.testing.peers.loopback import free_port
 from dicomgate.testing.raw_client import login, request
 from tests.run.confined import possible
 
@@ -141,4 +143,41 @@ def test_the_gateway_lives_under_the_filters_of_the_unit(
         assert any(int(task.read_text().rpartition(")")[2].split()[16]) > 0 for task in process.glob("task/*/stat"))
         gateway.process.send_signal(signal.SIGHUP)
         gateway.wait_for("new associations use the configuration as it is now")
+        assert gateway.end() == 0
+
+
+@pytest.mark.skipif(shutil.which("systemd-socket-activate") is None, reason="systemd is not installed")
+def test_listeners_take_the_sockets_that_systemd_has_opened(
+    gate: Path, serving: Any, run: Any, configuration: Any, passcode: str, tmp_path: Path
+) -> None:
+    ports = by_address, by_name, of_nobody = free_port(), free_port(), free_port()
+    listener = '[[listener]]\nname = "{}"\nbind = "127.0.0.1:{}"\ncleartext_passcodes = true\n'
+    # Port 1 is nobody's: the address in bind is not the socket's, whose name is the listener's.
+    gate.write_text(configuration(listeners=listener.format("plain", by_address) + listener.format("other", 1)))
+    activated = tmp_path / "python"
+    sockets = " ".join(f"-l 127.0.0.1:{port}" for port in ports)
+    activated.write_text(
+        f'#!/bin/sh\nexec systemd-socket-activate {sockets} --fdname=x:other:y "{sys.executable}" "$@"\n'
+    )
+    activated.chmod(0o755)
+
+    def logs_in(port: int) -> bool:
+        told = run("echo", f"127.0.0.1:{port}", "--user", "alice", "--called", "PACS", stdin=passcode).stderr
+        return "2,3,1" in told  # the passcode is right; there is no PACS
+
+    with serving(gate, python=str(activated)) as gateway:
+        gateway.wait_for("Listening on")
+        with socket.create_connection(("127.0.0.1", of_nobody)):  # this starts it
+            gateway.wait_for("listening on", times=2)
+        assert gateway.count("the socket 'y' of systemd") == 1
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", of_nobody))
+        for number in (3, 4):
+            flags = Path(f"/proc/{gateway.process.pid}/fdinfo/{number}").read_text().split()[3]
+            assert int(flags, 8) & os.O_CLOEXEC
+        assert logs_in(by_address)
+        assert logs_in(by_name)
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.wait_for("new associations use the configuration as it is now")
+        assert logs_in(by_name)
         assert gateway.end() == 0

@@ -23,6 +23,7 @@ import typer
 from .. import __version__
 from ..admin.serving import serve_operators
 from ..errors import ConfigError, StartError
+from ..net.inherited import inherited
 from ..net.loop import Loop
 from ..run.server import Server
 from ..run.systemd import Announcer, manager_of
@@ -75,7 +76,7 @@ async def _run(path: Path) -> None:
     loop.add_signal_handler(signal.SIGHUP, hangups.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ends.put_nowait, number.name)
-    starting = asyncio.create_task(Server.start(path))
+    starting = asyncio.create_task(Server.start(path, inherited(os.environ)))
     if not await _until_told(starting, ends):
         server = starting.result()
         # What exists now stays: the garbage collector need not scan it again after every few associations.

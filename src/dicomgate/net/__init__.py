@@ -11,6 +11,7 @@ Modules:
     descriptors    File descriptors: raise the soft limit to what the limits need, or lower the limits to what there is
     dial           Connect to the PACS: its addresses in parallel, with TLS; nothing blocks the event loop
     direction      One direction of an association on its sockets: from one connection to the other
+    inherited      Listening sockets that systemd has opened before the gateway started: sd_listen_fds(3)
     keepalive      TCP keepalive: notice a peer that has vanished without a word, such as one that was switched off
     lifetime       One association from its accept to the close of both connections: slot, records, expiry
     lingering      The last seconds of a connection: what is unsent goes out, and what still comes is discarded

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 from ..config.load import Configuration
 from ..errors import ConfigError
 from ..events.audit import Audit
+from ..net.inherited import Inherited, assigned
 from ..net.listener import Address, listen
 from .assembly import Assembly, assemble, open_audit
 from .control_socket import ControlSocket
@@ -51,11 +52,11 @@ class Generation:
             await asyncio.to_thread(self.audit.close)
 
 
-async def prepare(path: Path, running: Generation | None) -> Generation:
+async def prepare(path: Path, running: Generation | None, inherited: Sequence[Inherited] = ()) -> Generation:
     """Read the configuration and make, open and bind everything that it names.
 
-    What it has in common with the running generation, sockets and protection, is taken over from that. Raises
-    ConfigError with all that is wrong in the file, and StartError.
+    What it has in common with the running generation, sockets and protection, is taken over from that; at the start,
+    sockets from those that systemd has opened. Raises ConfigError with all that is wrong in the file, and StartError.
     """
     loop = asyncio.get_running_loop()
     assembly = await loop.run_in_executor(None, assemble, path)
@@ -71,7 +72,12 @@ async def prepare(path: Path, running: Generation | None) -> Generation:
             undo.push_async_callback(protection.close)
         await assembly.open()
         undo.push_async_callback(assembly.retire)
-        old = {} if running is None else running.sockets
+        if running is None:
+            old = assigned(inherited, {address: one.policy.listener for address, one in assembly.listeners.items()})
+            for sock in old.values():
+                undo.callback(sock.close)
+        else:
+            old = {**running.sockets}
         sockets = {address: _bound(address, old.get(address), undo) for address in assembly.listeners}
         page_socket = None
         if assembly.page is not None:

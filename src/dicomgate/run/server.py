@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from ..kit.addresses import show_address
 from ..net.arrival import arrive
 from ..net.capacity import Capacity, Limits
 from ..net.descriptors import affordable
+from ..net.inherited import Inherited
 from ..net.keepalive import keep_alive
 from ..net.listener import Address, Listener
 from ..net.negotiation import Negotiation
@@ -71,9 +72,9 @@ class Server:
         self._adopt(generation)
 
     @classmethod
-    async def start(cls, path: Path) -> Server:
-        """Listen. Raises ConfigError or StartError, and leaves nothing open then."""
-        return cls(path, asyncio.get_running_loop(), await prepare(path, None))
+    async def start(cls, path: Path, inherited: Sequence[Inherited] = ()) -> Server:
+        """Listen, by what systemd has opened too. Raises ConfigError or StartError, and leaves nothing open then."""
+        return cls(path, asyncio.get_running_loop(), await prepare(path, None, inherited))
 
     @property
     def generation(self) -> Generation:
