@@ -9,21 +9,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections import Counter
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from ...kit.addresses import source_of
 from ...net.listener import Address, Listener
 from ...net.tls import TlsContext
 
-MOST, MOST_OF_SOURCE = 16, 12
-"""Connections at a time. One source cannot have all: a health check must get through."""
+MOST = 16
+"""Connections at a time. One more ends the oldest whose request has not come yet: a health check gets through."""
 LARGEST = 8192
 """Bytes of a request's head, and of its body."""
 PATIENCE = 5.0
@@ -57,28 +55,29 @@ class Connections:
         self._config.load()
         self._state = ServerState()
         self._loop = asyncio.get_running_loop()
-        self._sources: Counter[str] = Counter()
-        self._serving: set[asyncio.Task[None]] = set()
+        self._serving: dict[asyncio.Task[None], _Connection | None] = {}
         self._listener = Listener(self._loop, sock, self._accepted)
 
     async def close(self) -> None:
         """Stop listening, and end what is under way."""
         self._listener.close()
-        for task in self._serving:
+        for task in [*self._serving]:
             task.cancel()
         if self._serving:
-            await asyncio.wait(self._serving)
+            await asyncio.wait([*self._serving])
 
-    def _accepted(self, connection: socket.socket, address: Address) -> None:
-        source = source_of(address[0])
-        if len(self._serving) >= MOST or self._sources[source] >= MOST_OF_SOURCE:
-            connection.close()
-            return
-        self._sources[source] += 1
+    def _accepted(self, connection: socket.socket, _: Address) -> None:
+        if len(self._serving) >= MOST:
+            waiting = (task for task, http in self._serving.items() if http is None or not http.asked)
+            if (oldest := next(waiting, None)) is None:
+                connection.close()
+                return
+            del self._serving[oldest]
+            oldest.cancel()
         task = self._loop.create_task(self._serve(connection))
-        self._serving.add(task)
+        self._serving[task] = None
         # Here and not in the task, because one that is cancelled before it begins does nothing at all.
-        task.add_done_callback(partial(self._served, connection, source))
+        task.add_done_callback(partial(self._served, connection))
 
     async def _serve(self, connection: socket.socket) -> None:
         times = {"ssl_handshake_timeout": PATIENCE, "ssl_shutdown_timeout": _SHUTDOWN} if self.tls else {}
@@ -87,26 +86,29 @@ class Connections:
                 lambda: _Connection(self._config, self._state), connection, ssl=self.tls, **times
             )
             try:
+                self._serving[cast("asyncio.Task[None]", asyncio.current_task())] = http
                 await asyncio.wait({http.ended}, timeout=PATIENCE)
                 if http.cycle is not None:
                     await asyncio.wait({http.ended}, timeout=_LONGEST)
             finally:
                 transport.abort()
 
-    def _served(self, connection: socket.socket, source: str, task: asyncio.Task[None]) -> None:
+    def _served(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
         connection.close()
-        self._serving.discard(task)
-        self._sources[source] -= 1
-        if not self._sources[source]:
-            del self._sources[source]
+        self._serving.pop(task, None)
 
 
 class _Connection(H11Protocol):
-    """One connection. `ended` is done when it is closed."""
+    """One connection. `asked` is true once its whole request has come; `ended` is done when it is closed."""
 
     def __init__(self, config: Config, state: ServerState) -> None:
         super().__init__(config, state, {})
         self.ended: asyncio.Future[None] = self.loop.create_future()
+
+    @property
+    def asked(self) -> bool:
+        """The whole request has come."""
+        return self.cycle is not None and not self.cycle.more_body
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport has closed it."""

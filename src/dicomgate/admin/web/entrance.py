@@ -25,6 +25,7 @@ from .site import Site
 
 _log = logging.getLogger("dicomgate.admin")
 _OPEN = ("/live", "/ready")
+_BY_SCRIPTS = "/api/"
 _HEADERS = {
     "cache-control": "no-store",
     "connection": "close",
@@ -79,8 +80,8 @@ class Entrance:
         if host not in self._site.page.hosts and host not in _own(scope["server"]):
             return "this gateway's page is not here: the name must be in hosts of [admin]"
         origin, fetch_site = headers.get("origin"), headers.get("sec-fetch-site")
-        if scope["method"] != "POST" or "authorization" in headers:
-            return ""  # a browser sends no Authorization by itself: it was never asked to
+        if scope["method"] != "POST" or scope["path"].startswith(_BY_SCRIPTS):
+            return ""  # a browser has no credential for those: no cookie counts there
         if origin is None and fetch_site is None:
             return "not from a page of this gateway: the request has neither Origin nor Sec-Fetch-Site"
         if origin is not None and urlsplit(origin).netloc.lower() != host:
