@@ -23,6 +23,15 @@ def test_a_right_configuration_is_described(gate: Path, run: Any) -> None:
     assert result.stderr == ""
 
 
+def test_the_page_is_described(gate: Path, run: Any) -> None:
+    table = '[admin]\nbind = "127.0.0.1:0"\nviewers = ["group:it"]\noperators = ["user:staff/alice"]\n'
+    gate.write_text(f"{table}{gate.read_text()}")
+    assert run("check", "--config", gate).stdout.splitlines()[1:3] == [
+        "admin: 127.0.0.1:0, no TLS, health checks and metrics",
+        "admin: status page, asks staff; viewers: 1, operators: 1",
+    ]
+
+
 def test_rules_are_described(gate: Path, run: Any) -> None:
     rules = """
 [[rule]]

@@ -17,6 +17,7 @@ from ..kit.certificates import described, read_certificates
 from ..rights.table import RuleTable
 from ..run.assembly import Assembly, assemble
 from ..run.doubts import shown_to
+from ..run.page import Page
 from ..run.policies import rules_in_words
 from ..run.rehearsal import in_use, rehearsed
 from .as_user import become
@@ -95,6 +96,8 @@ def describe(assembly: Assembly) -> list[str]:
         if listener.tls is not None:
             (own, *_) = read_certificates(assembly.configuration.folder / listener.tls.certificate)
             lines.append(f"listener {listener.name}: certificate {described(own)}")
+    if assembly.page is not None:
+        lines += _page(assembly, assembly.page)
     for authenticator in tables.authenticator:
         deadline = f"{authenticator.timeout.total_seconds():g} s"
         lines.append(f"authenticator {authenticator.title}: {authenticator.use}, has {deadline} for its answer")
@@ -111,6 +114,22 @@ def describe(assembly: Assembly) -> list[str]:
             for present in upstream.present
         ]
     return [*lines, *map(_described, tables.rule)]
+
+
+def _page(assembly: Assembly, page: Page) -> list[str]:
+    """The listener of `[admin]`."""
+    lines = [f"admin: {show_address(*page.bind)}, {'TLS' if page.tls else 'no TLS'}, health checks and metrics"]
+    if page.chain is not None:
+        names = " then ".join(link.name for link in page.chain.links)
+        # Not by name, as below.
+        lines.append(
+            f"admin: status page, asks {names}; viewers: {len(page.viewers)}, operators: {len(page.operators)}"
+        )
+    tls = assembly.configuration.tables.admin and assembly.configuration.tables.admin.tls
+    if tls:
+        (own, *_) = read_certificates(assembly.configuration.folder / tls.certificate)
+        lines.append(f"admin: certificate {described(own)}")
+    return lines
 
 
 def _login(upstream: UpstreamTable) -> str:

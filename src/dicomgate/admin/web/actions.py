@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeAlias
 
-from ...errors import StateUnavailable
+from ...errors import DicomgateError, StateUnavailable
 from ...kit.durations import parse_duration
+from ..operator import Ended
 from .shown import duration, line
 from .site import Site
 
@@ -25,9 +27,11 @@ class Said:
 
 async def _abort(site: Site, form: Form, by: str) -> Said:
     wanted = form.get("id", "")
-    ended = (await site.operator.kick([wanted], by, form.get("reason", ""))).total
-    about = f"Association {line(wanted)} was ended." if ended else f"There is no association {line(wanted)} any more."
-    return Said((about,), ended)
+    ended = await site.operator.kick([wanted], by, form.get("reason", ""))
+    about = f"Association {line(wanted)} was ended."
+    if not ended.total:
+        about = f"There is no association {line(wanted)} any more."
+    return Said((about, *_elsewhere(ended)), ended.total)
 
 
 async def _abort_user(site: Site, form: Form, by: str) -> Said:
@@ -39,11 +43,25 @@ async def _abort_user(site: Site, form: Form, by: str) -> Said:
         refused_for = parse_duration(form["for"]) if form.get("for") else None
     except ValueError as error:
         return Said((f"for: {error}",), failed=True)
-    ended = (await site.operator.kick_user(name, by, form.get("reason", ""), refused_for, authenticator)).total
-    about = [f"{ended} association{' was' if ended == 1 else 's were'} ended: {line(user)}."]
+    try:
+        ended = await site.operator.kick_user(name, by, form.get("reason", ""), refused_for, authenticator)
+    except DicomgateError as error:
+        return Said((line(error),), failed=True)
+    if refused_for == timedelta(0):
+        return Said((f"{line(user)} is let in again.", *_elsewhere(ended)))
+    count = ended.total
+    about = [f"{count} association{' was' if count == 1 else 's were'} ended: {line(user)}."]
     if refused_for is not None:
         about.append(f"New ones are refused for {duration(refused_for.total_seconds())}.")
-    return Said(tuple(about), ended)
+    return Said((*about, *_elsewhere(ended)), count)
+
+
+def _elsewhere(ended: Ended) -> Iterator[str]:
+    """What the other gateways did not say."""
+    if ended.silent:
+        yield f"No answer from {line(', '.join(ended.silent))}: it is done there if they hear of it within a minute."
+    if ended.problem:
+        yield f"The other gateways could not be asked: {line(ended.problem)}"
 
 
 async def _clear(site: Site, form: Form, by: str) -> Said:

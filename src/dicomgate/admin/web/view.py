@@ -37,7 +37,10 @@ class Sought:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One page. `found` are all associations that are sought; `sessions` are as many of them as are shown."""
+    """One page. `found` are all associations that are sought; `sessions` are as many of them as are shown.
+
+    `shut_out` is until when the sought user is shut out, and why. `shared`: there may be other gateways.
+    """
 
     status: Status
     sought: Sought
@@ -48,6 +51,8 @@ class View:
     counters: tuple[Count, ...]
     counted: int
     counters_problem: str
+    shut_out: str
+    shared: bool
 
 
 async def view(site: Site, sought: Sought) -> View:
@@ -68,4 +73,6 @@ async def view(site: Site, sought: Sought) -> View:
         shown,
         len(counters),
         problem,
+        site.server.users.shut_outs.until(*sought.user.partition("/")[::2]) if sought.user else "",
+        site.server.everywhere.shared,
     )
