@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from dicomgate.auth.table import AuthenticatorTable
 from dicomgate.config.load import load
-from dicomgate.config.operation import AdminTable, AdminTls, ControlTable
+from dicomgate.config.operation import AdminTable, AdminTls, ControlTable, LimitsTable
 from dicomgate.config.schema import (
     GatewayTable,
     ListenerTable,
@@ -31,8 +31,8 @@ from dicomgate.testing.peers.certificates import Certificates
 
 TEMPLATE = files("dicomgate.cli").joinpath("dicomgate.toml").read_text("utf-8")
 TABLES: dict[str, type[BaseModel]] = {
-    "gateway": GatewayTable, "state": StateTable, "throttle": ThrottleTable, "control": ControlTable,
-    "admin": AdminTable,
+    "gateway": GatewayTable, "state": StateTable, "throttle": ThrottleTable, "limits": LimitsTable,
+    "control": ControlTable, "admin": AdminTable,
     "listener": ListenerTable, "upstream": UpstreamTable, "authenticator": AuthenticatorTable,
     "credential": CredentialTable, "rule": RuleTable,
 }  # fmt: skip

@@ -59,6 +59,7 @@ def test_an_operators_day(
         gateway.wait_for("commands are answered")
         asks = ("--config", controlled)
         port = gateway.port("plain")
+        assert f"control: {controlled.parent}/control.sock, for root, the gateway's user" in run("check", *asks).stdout
 
         with association(port, "alice", passcode) as first, association(port, "alice", passcode) as second:
             with pytest.raises(NegativeAnswer), association(port, 'al"ice', passcode):

@@ -10,12 +10,14 @@ from typing import Annotated
 
 import typer
 
+from ..config.load import Configuration
 from ..config.schema import PresentTable, UpstreamTable
 from ..errors import StartError
 from ..kit.addresses import show_address
 from ..kit.certificates import described, read_certificates
 from ..rights.table import RuleTable
 from ..run.assembly import Assembly, assemble
+from ..run.control_socket import group_at
 from ..run.doubts import shown_to
 from ..run.page import Page
 from ..run.policies import rules_in_words
@@ -113,7 +115,13 @@ def describe(assembly: Assembly) -> list[str]:
             f"upstream {upstream.name}: {', '.join(_changes(present))}; for {_conditions(present)}"
             for present in upstream.present
         ]
-    return [*lines, *map(_described, tables.rule)]
+    return [*lines, *map(_described, tables.rule), *_control_socket(assembly.configuration)]
+
+
+def _control_socket(configuration: Configuration) -> Iterator[str]:
+    if configuration.tables.control is not None:
+        path = configuration.folder / configuration.tables.control.path
+        yield f"control: {path}, for root, the gateway's user and the group {group_at(path)}"
 
 
 def _page(assembly: Assembly, page: Page) -> list[str]:

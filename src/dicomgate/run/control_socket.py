@@ -6,6 +6,7 @@ Rule 2: a socket that a dead gateway left is replaced; one behind which a gatewa
 
 from __future__ import annotations
 
+import grp
 import os
 import socket
 import stat
@@ -37,11 +38,12 @@ class ControlSocket:
             self.socket.listen(_BACKLOG)
             self._file = new.lstat()
             new.rename(path)
-        except OSError as error:
+        except BaseException as error:
             self.socket.close()
-            raise _cannot_be_made(path, error) from error
-        except BaseException:
-            self.socket.close()
+            with suppress(OSError):
+                new.unlink()
+            if isinstance(error, OSError):
+                raise _cannot_be_made(path, error) from error
             raise
 
     def close(self) -> None:
@@ -50,6 +52,18 @@ class ControlSocket:
         with suppress(OSError):
             if os.path.samestat(self.path.lstat(), self._file):
                 self.path.unlink()
+
+
+def group_at(path: Path) -> str:
+    """The group that a socket would have there if this process made it: its name, or its number without one."""
+    group = os.getegid()
+    with suppress(OSError):
+        folder = path.parent.stat()
+        group = folder.st_gid if folder.st_mode & stat.S_ISGID else group
+    try:
+        return grp.getgrgid(group).gr_name
+    except KeyError:
+        return str(group)
 
 
 def try_to_make(path: Path) -> None:
