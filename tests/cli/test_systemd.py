@@ -113,13 +113,20 @@ def test_systemd_hears_of_the_whole_life(
         gateway.process.send_signal(signal.SIGHUP)
         manager.hear_of("RELOADING=1")
         assert manager.hear_of("READY=1")[1] == numbers
-        with socket.create_connection(address):
+        with socket.create_connection(address) as client:
             gateway.process.send_signal(signal.SIGTERM)
             assert sorted(manager.hear_of("STOPPING=1")) == [
-                "EXTEND_TIMEOUT_USEC=30000000", "STATUS=draining: 1 associations", "STOPPING=1",
-            ]  # fmt: skip
+                "EXTEND_TIMEOUT_USEC=30000000",
+                "STATUS=draining: 1 associations",
+                "STOPPING=1",
+            ]
             assert manager.hear() == ["WATCHDOG=1"]
-            assert gateway.end() == 0
+            (site / "go").unlink()
+            client.sendall(request(login("alice", b"passcode"), called=b"PACS"))
+            gateway.wait_for("blocked", times=2)
+            gateway.process.send_signal(signal.SIGABRT)  # as systemd does when it hears nothing more
+            assert gateway.finished() == -signal.SIGABRT
+        assert gateway.count('acme_login.py", line 10 in authenticate') == 1
 
 
 @pytest.mark.skipif(not possible(), reason="systemd-analyze or libseccomp is not installed")

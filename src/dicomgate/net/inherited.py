@@ -11,6 +11,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import suppress
+from itertools import chain, repeat
 from typing import NamedTuple
 
 from .listener import Address
@@ -33,7 +34,7 @@ def inherited(environment: MutableMapping[str, str]) -> list[Inherited]:
     if pid != str(os.getpid()) or not (count.isascii() and count.isdigit()):
         return []
     found = []
-    for number, name in zip(range(_FIRST, _FIRST + int(count)), [*names.split(":"), *[""] * int(count)], strict=False):
+    for number, name in zip(range(_FIRST, _FIRST + int(count)), chain(names.split(":"), repeat("")), strict=False):
         try:
             os.set_inheritable(number, False)
             found.append(Inherited(name, socket.socket(fileno=number)))

@@ -7,6 +7,7 @@ Rule 2: WATCHDOG=1 comes from a callback of the gateway's own event loop: a loop
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import os
 import socket
@@ -22,6 +23,7 @@ _log = logging.getLogger("dicomgate.systemd")
 _EVERY = 10.0  # seconds between two looks at the numbers
 _MINUTE = 6  # times _EVERY
 _MORE_TIME = f"EXTEND_TIMEOUT_USEC={3 * _EVERY * 1e6:.0f}"  # for the drain, asked for anew with each look
+_STANDARD_ERROR = 2  # and not sys.stderr, which is the log by now
 _LONGEST = 300  # characters of a status
 
 
@@ -85,6 +87,8 @@ class Announcer:
         server.history.watchers.append(self._tell)
         self._repeat(_EVERY, self._look)
         if manager.watchdog:
+            # Who misses a beat gets SIGABRT: then standard error tells where each thread was, without any value.
+            faulthandler.enable(_STANDARD_ERROR)
             self._repeat(manager.watchdog / 2, self._beat)
 
     def _repeat(self, seconds: float, what: Callable[[], None]) -> None:
