@@ -133,8 +133,8 @@ class SharedPlaces:
 
     def _reached(self, trouble: str) -> None:
         if trouble and self._away_since is None:
-            how = "by this gateway alone" if self.alone else "by nobody, and no user with a limit comes in"
-            _log.error("limits of users are counted %s for now: %s", how, trouble)
+            how = "counted by this gateway alone" if self.alone else "out of reach, so users who have one are refused,"
+            _log.error("limits of users are %s for now: %s", how, trouble)
             self._away_since = asyncio.get_running_loop().time()
         elif self._away_since is not None and not trouble:
             _log.info("limits of users are counted for all gateways again")
