@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 
@@ -76,6 +77,20 @@ async def test_a_defect_is_logged_and_the_others_are_served(caplog: pytest.LogCa
     assert operators() == 0
     assert "a defect: what [control] asks for is not served" in caplog.messages
     assert "a defect in what serves operators" in caplog.messages
+
+
+async def test_where_no_thread_can_begin_the_gateway_goes_on(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control, wanted = Noted(), generation(control=True)
+    server, thread = served(wanted, control=control)
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError("can't start new thread")))
+        await thread.begin()
+    assert "what serves operators cannot begin: can't start new thread" in caplog.text
+    server.adopted[0](wanted)
+    await thread.close()
+    assert control.told == [wanted, "close"], "the next reload tries it again"
 
 
 async def test_what_hangs_is_left_behind(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ class AdminThread:
         self._makers = makers
         self._services: dict[str, Service] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = threading.Thread(target=self._run, name="operators", daemon=True)
+        self._thread: threading.Thread
         self._one_at_a_time = asyncio.Lock()
         self._ending = False
 
@@ -67,18 +67,29 @@ class AdminThread:
         """The gateway has this configuration; what is returned is done when it is served. None: there is no thread."""
         tables = generation.assembly.configuration.tables
         wanted = [name for name in self._makers if getattr(tables, name) is not None]
+        if self._loop is None and wanted:
+            self._loop = self._started()
         if self._loop is None:
-            if not wanted:
-                return None
-            self._loop = asyncio.new_event_loop()
-            self._thread.start()
+            return None
         return asyncio.run_coroutine_threadsafe(self._adopt(generation, wanted), self._loop)
+
+    def _started(self) -> asyncio.AbstractEventLoop | None:
+        """The loop of the thread, which begins; None if it cannot."""
+        loop = None
+        try:
+            loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._run, args=(loop,), name="operators", daemon=True)
+            self._thread.start()
+        except (OSError, RuntimeError) as error:  # there are no more descriptors or threads to be had
+            _log.error("what serves operators cannot begin: %s; the gateway goes on without it", error)
+            if loop is not None:
+                loop.close()
+            return None
+        return loop
 
     # From here on in the thread.
 
-    def _run(self) -> None:
-        loop = self._loop
-        assert loop is not None  # noqa: S101 (it is set before the thread begins)
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         while not self._ending:
             try:
                 loop.run_forever()
