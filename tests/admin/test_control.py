@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import json
 import os
+import select
 import shutil
 import socket
 import tempfile
@@ -20,16 +21,17 @@ from typing import Any, cast
 import pytest
 
 from dicomgate import StartError
-from dicomgate.admin import control
+from dicomgate.admin import control, long_list
 from dicomgate.admin.control_client import NobodyListens, ask
 from dicomgate.admin.control_words import LONGEST_QUESTION
-from dicomgate.admin.long_list import MOST, PIECE
+from dicomgate.admin.long_list import PIECE
 from dicomgate.events.events import Facts
 from dicomgate.run.control_socket import ControlSocket
 from dicomgate.sessions.register import Session, Traffic
 from dicomgate.testing.gateway import as_toml
 from dicomgate.testing.running import RunningGateway
 
+MOST = 2_000
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -99,8 +101,9 @@ def many(count: int) -> list[Session]:
 
 
 @pytest.fixture
-def crowded(running: RunningGateway) -> Iterator[None]:
+def crowded(running: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The gateway has more associations than an answer may have."""
+    monkeypatch.setattr(long_list, "MOST", MOST)
     sessions = many(MOST + 3)
     for session in sessions:
         running.server.register.enter(session)
@@ -145,7 +148,7 @@ def test_half_a_question_is_no_question(path: Path) -> None:
 
 
 def test_of_a_hundred_clients_eight_are_served(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "_PATIENCE", 0.3)
+    monkeypatch.setattr(control, "_PATIENCE", 0.5)
     with ExitStack() as stack:
         clients = [stack.enter_context(connected(path)) for _ in range(100)]
         answers = [said(client) for client in clients]  # those that are served say nothing, and are cut off
@@ -156,11 +159,13 @@ def test_of_a_hundred_clients_eight_are_served(path: Path, monkeypatch: pytest.M
 def test_who_takes_no_answer_is_cut_off_and_holds_nobody_up(
     path: Path, crowded: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control, "_PATIENCE", 0.3)
+    monkeypatch.setattr(control, "_PATIENCE", 0.5)
     with connected(path) as deaf:
         deaf.sendall(b'{"ask": "sessions"}\n')
         assert ask(path, ask="status")["status"]["node"] == "gate-1"
-        threading.Event().wait(1)
+        closed = select.poll()
+        closed.register(deaf, select.POLLRDHUP)
+        assert closed.poll(20_000)
         taken = b""
         while more := deaf.recv(1_048_576):
             taken += more
