@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from itertools import chain, repeat
 from typing import NamedTuple
@@ -50,7 +50,12 @@ def assigned(sockets: Sequence[Inherited], listeners: Mapping[Address, str]) -> 
 
     One has the socket that is bound to it, or else one with the name of its listener. What is left is closed.
     """
-    usable = [one for one in sockets if _is_usable(one)]
+    usable = []
+    for one in sockets:
+        if why := _problem(one.socket):
+            _close(one, why)
+        else:
+            usable.append(one)
     found = {one.socket.getsockname()[:2]: one for one in usable if one.socket.getsockname()[:2] in listeners}
     named = [one for one in usable if one not in found.values()]
     for address, listener in listeners.items():
@@ -65,21 +70,16 @@ def assigned(sockets: Sequence[Inherited], listeners: Mapping[Address, str]) -> 
     return {address: one.socket for address, one in found.items()}
 
 
-def _is_usable(one: Inherited) -> bool:
-    for why in _problems(one.socket):
-        _close(one, why)
-        return False
-    return True
-
-
-def _problems(sock: socket.socket) -> Iterator[str]:
+def _problem(sock: socket.socket) -> str:
+    """Why no listener can use it; "" if one can."""
     if sock.family not in _FAMILIES or sock.type != socket.SOCK_STREAM:
-        yield "it is not one of TCP"
-    elif not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-        yield "it does not listen (Accept=yes?)"
-    elif sock.family == socket.AF_INET6 and not sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
+        return "it is not one of TCP"
+    if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        return "it does not listen (Accept=yes?)"
+    if sock.family == socket.AF_INET6 and not sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
         # Clients by IPv4 would have addresses of IPv6 in the log and the audit.
-        yield "it takes IPv4 too: write BindIPv6Only=ipv6-only, and a ListenStream= for each"
+        return "it takes IPv4 too: write BindIPv6Only=ipv6-only, and a ListenStream= for each"
+    return ""
 
 
 def _close(one: Inherited, why: str) -> None:

@@ -92,8 +92,8 @@ class Announcer:
             self._repeat(manager.watchdog / 2, self._beat)
 
     def _repeat(self, seconds: float, what: Callable[[], None]) -> None:
-        what()
         self._loop.call_later(seconds, self._repeat, seconds, what)
+        what()
 
     def _beat(self) -> None:
         self._manager.tell(alive="WATCHDOG=1")
