@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from time import sleep
 
 from dicomgate.testing.evidence import ALICE, ZOE
 from dicomgate.testing.peers.loopback import wait_until
@@ -15,7 +16,7 @@ _WITHIN = 4.0  # seconds, with an interval of 1 s; the machine may be busy
 
 
 def test_who_is_removed_is_ended_in_the_middle_of_a_transfer(gateway: StartGateway) -> None:
-    with Spy([accept_all, *[b""] * 5000]) as pacs, Spy([accept_all, RELEASE_RP]) as other:
+    with Spy([accept_all, *[b""] * 2000]) as pacs, Spy([accept_all, RELEASE_RP]) as other:
         tables = configuration(pacs.address, {**STAFF, "revalidate": "1s"}, upstream={"called_ae_titles": ["ANY-SCP"]})
         tables["upstream"].append({**tables["upstream"][0], "name": "other", "called_ae_titles": ["OTHER"]})
         tables["upstream"][1]["address"] = "{}:{}".format(*other.address)
@@ -28,6 +29,7 @@ def test_who_is_removed_is_ended_in_the_middle_of_a_transfer(gateway: StartGatew
             with suppress(OSError):  # the end, while we send
                 while not running.told("Closed"):
                     alice.send(_FRAGMENT)
+                    sleep(0.005)  # the spy keeps all that it reads
             assert idle.pdu() == ABORT
             closed = running.wait_for("Closed", 2, user="alice")
             assert {(one["cause"], one["detail"]) for one in closed} == {
