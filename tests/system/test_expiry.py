@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from time import sleep
 
 import pytest
 
@@ -53,6 +54,7 @@ def test_who_sends_all_the_time_is_ended_in_time(start: Start, pacs: Spy) -> Non
         with suppress(OSError):  # the end, while we send
             while not running.told("Closed"):
                 client.send(_FRAGMENT)
+                sleep(0.005)  # the spy keeps all that it reads
         with suppress(OSError):  # what we have sent behind it may break the connection
             assert client.pdu() in (ABORT, b"")
     (closed,) = running.wait_for("Closed")
