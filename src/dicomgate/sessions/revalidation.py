@@ -46,7 +46,7 @@ class Revalidation:
                 self._rounds.pop(name).close()
         for name, link in asked.items():
             if name in self._rounds:
-                self._rounds[name].link = link
+                self._rounds[name].ask_instead(link)
             else:
                 self._rounds[name] = _Rounds(self._register, link)
 
@@ -56,7 +56,7 @@ class Revalidation:
 
 
 class _Rounds:
-    """One question after the other to one authenticator, in rounds of its interval. `link` may be replaced."""
+    """One question after the other to one authenticator, in rounds of its interval."""
 
     def __init__(self, register: Register, link: Link) -> None:
         self.link = link
@@ -66,10 +66,22 @@ class _Rounds:
         self._unanswered: set[_Principal] = set()  # and in this one
         self._told = False
         self._late = False
+        self._asking: set[asyncio.Task[None]] = set()
         self._task = asyncio.get_running_loop().create_task(self._go_on())
+
+    def ask_instead(self, link: Link) -> None:
+        """Ask this one from the next question on."""
+        self.link = link
+        self._give_up()
 
     def close(self) -> None:
         self._task.cancel()
+        self._give_up()
+
+    def _give_up(self) -> None:
+        # At once, before the authenticator is left: one that is still asked would open new connections.
+        for asking in self._asking:
+            asking.cancel()
 
     async def _go_on(self) -> None:
         loop = asyncio.get_running_loop()
@@ -90,7 +102,10 @@ class _Rounds:
             for place, (principal, ids) in enumerate(asked.items()):
                 await asyncio.sleep(max(0.0, began + self._interval * place / len(asked) - loop.time()))
                 await places.acquire()
-                group.create_task(self._ask(principal, ids)).add_done_callback(lambda _: places.release())
+                asking = group.create_task(self._ask(principal, ids))
+                self._asking.add(asking)
+                asking.add_done_callback(self._asking.discard)
+                asking.add_done_callback(lambda _: places.release())
         if asked and self._told and not self._unanswered:
             self._told = False
             _log.info("authenticator %s says again whether its users may still log in", self.link.name)
@@ -114,16 +129,13 @@ class _Rounds:
     async def _ask(self, principal: _Principal, ids: list[str]) -> None:
         if not self._of(ids):
             return
-        link = self.link
-        answer = await link.still_valid(*principal)
-        if link is not self.link:
-            return  # a reload closed it, perhaps while it answered; the next round asks the new one
+        answer = await self.link.still_valid(*principal)
         if isinstance(answer, Reject):
             self._end(ids, Cause.DISABLED, answer.reason)
         elif isinstance(answer, Unavailable):
             self._unanswered.add(principal)
             self._tell(answer.reason)
-            if link.end_if_unavailable and principal in self._before:
+            if self.link.end_if_unavailable and principal in self._before:
                 established = [one.id for one in self._of(ids) if one.traffic is not None]
                 self._end(established, Cause.UNVERIFIABLE, answer.reason)  # the others were verified a moment ago
 
