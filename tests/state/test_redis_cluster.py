@@ -13,7 +13,7 @@ from dicomgate.state.redis_cluster import RedisCluster
 from dicomgate.testing.peers.redis import RedisServer
 
 pytestmark = pytest.mark.anyio
-SHORT = Times(beat=0.05, lease=0.3, answer=0.5, catch_up=0.4)
+SHORT = Times(beat=0.05, lease=0.3, answer=0.1, catch_up=0.4)
 Join = Callable[[str], Cluster]
 
 
