@@ -64,7 +64,10 @@ class Metrics:
 
         `accept` is the header of the request. For one thread at a time.
         """
-        encode, content_type = choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # a version that is none
+            encode, content_type = choose_encoder("")
         return encode(self._registry), content_type
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from ..errors import DicomgateError, StateUnavailable
 from ..events.events import Operated
 from ..run.server import Server
 from ..sessions.asking import Heard
-from ..sessions.kick import Kick, carry_out
+from ..sessions.kick import LONGEST, Kick, carry_out
 from ..sessions.listed import SessionStatus, session_status
 from ..state.protocol import Count
 from .status import Status, status_of
@@ -110,9 +110,11 @@ class Operator:
         """End all associations of a user, at the other gateways too, and refuse new ones for so long.
 
         `authenticator` says whose user it is, "" any. With no time at all, the user is let in again, and keeps what is
-        there. Raises DicomgateError if too many are shut out.
+        there. Raises DicomgateError if too many are shut out, or one for more than a year.
         """
         seconds = None if refused_for is None else refused_for.total_seconds()
+        if seconds is not None and seconds > LONGEST:
+            raise DicomgateError("a user is shut out for a year at most")
         kick = Kick(by=by, reason=reason, user=user, authenticator=authenticator, refused_for=seconds)
         try:
             here = carry_out(kick, self._server.register, self._server.users.shut_outs)

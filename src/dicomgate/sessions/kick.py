@@ -13,7 +13,8 @@ from ..kit.durations import duration_text
 from .register import Register
 from .shut_outs import ShutOuts
 
-_YEAR = 366 * 86_400.0
+LONGEST = 366 * 86_400.0
+"""Seconds that a user may be shut out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,7 @@ class Kick:
     session_ids: tuple[str, ...] = ()
     user: str = ""
     authenticator: str = ""
-    refused_for: Annotated[float, Field(ge=0, le=_YEAR)] | None = None
+    refused_for: Annotated[float, Field(ge=0, le=LONGEST)] | None = None
 
     @property
     def why(self) -> str:
@@ -84,7 +85,7 @@ def carry_out(kick: Kick, register: Register, shut_outs: ShutOuts, age: float = 
         # Before the ends: a client that comes again at once is refused.
         shut_outs.add(kick.user, max(0.0, kick.refused_for - age), kick.why, kick.authenticator)
         found = found if kick.refused_for else []
-    else:
+    elif kick.user and age:  # not by the clock where it is ordered here and now: somebody may have set that back
         ordered = datetime.now(UTC) - timedelta(seconds=age)
         found = [one for one in found if one.since <= ordered]
     for session in found:

@@ -8,7 +8,7 @@ from base64 import b64encode
 
 import pytest
 
-from dicomgate.admin.web import connections
+from dicomgate.admin.web import connections, judging
 
 from .conftest import PASSCODES, Web
 
@@ -108,6 +108,30 @@ def test_scripts_ask_with_a_passcode_in_each_request(web: Web) -> None:
     assert web.ask("POST", "/api/v1/abort", body, Authorization=basic("alice")).status == 415
 
 
+def test_what_cannot_be_read_is_refused_and_no_defect(web: Web) -> None:
+    about = {"Authorization": basic("alice"), "Content_Type": "application/json"}
+    assert web.post("/login", origin="http://[").status == 403
+    assert web.ask("GET", "/metrics", Accept="application/openmetrics-text; version=x").status == 200
+    assert web.ask("GET", "/api/v1/status", Authorization="Basic \xff").status == 401
+    assert web.ask("POST", "/api/v1/clear", r'{"key": "\ud800"}', **about).status == 400
+    for longer in ("999999999d", "367d"):
+        body = json.dumps({"user": "staff/nobody", "for": longer})
+        assert web.ask("POST", "/api/v1/abort-user", body, **about).status == 409
+
+
+def test_who_is_shut_out_is_logged_out_of_the_page_too(web: Web) -> None:
+    operator, token = web.log_in("alice")
+    viewer, _ = web.log_in("zoë")
+    form = {"user": "staff/zoë", "token": token}
+    assert web.post("/actions/abort-user", operator, **form, **{"for": "10m"}).status == 303
+    assert web.get("/", viewer).status == 401
+    assert web.post("/login", user="zoë", passcode=PASSCODES["zoë"]).status == 403
+    assert web.ask("GET", "/api/v1/status", Authorization=basic("zoë")).status == 403
+    assert web.post("/actions/abort-user", operator, **form, **{"for": "0s"}).status == 303
+    assert web.get("/", viewer).status == 401, "the login has ended"
+    assert web.log_in("zoë")
+
+
 def test_a_reload_that_fails_is_told_with_its_problems(web: Web) -> None:
     operator, token = web.log_in("alice")
     right = web.gateway.tables["upstream"]
@@ -134,6 +158,8 @@ def test_requests_are_bounded_in_size_time_and_number(web: Web, monkeypatch: pyt
     assert web.get("/live").status == 200  # or for nothing whole
     for one in held:
         one.close()
+    monkeypatch.setattr(judging, "_MOST", 0)
+    assert web.post("/login", user="alice", passcode="x").status == 503, "more logins at a time than may be"
     monkeypatch.setattr(connections, "PATIENCE", 0.1)
     with socket.create_connection(web.address) as slow:
         slow.settimeout(20)

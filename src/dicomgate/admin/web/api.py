@@ -5,7 +5,6 @@ A cookie counts for nothing here, so that no page of somebody else's can use tha
 
 from __future__ import annotations
 
-import binascii
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
@@ -76,7 +75,7 @@ def _identity(header: str) -> Identity:
         raise NotAdmitted(401, "Authorization is wanted: Basic or Bearer")
     try:
         user, colon, passcode = b64decode(value.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         user, colon, passcode = "", "", ""
     if not colon:
         raise NotAdmitted(401, "Authorization is not as RFC 7617 says")

@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 from itertools import chain
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -84,7 +83,7 @@ class Entrance:
             return ""  # a browser has no credential for those: no cookie counts there
         if origin is None and fetch_site is None:
             return "not from a page of this gateway: the request has neither Origin nor Sec-Fetch-Site"
-        if origin is not None and urlsplit(origin).netloc.lower() != host:
+        if origin is not None and origin.partition("://")[2].lower() != host:
             return "not from a page of this gateway (Origin)"
         return "" if fetch_site in (None, "same-origin") else "not from a page of this gateway (Sec-Fetch-Site)"
 

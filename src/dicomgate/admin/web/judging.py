@@ -29,9 +29,10 @@ from .site import Site
 _LISTENER = "admin"
 _HEADER = 4  # bytes of a sub-item
 _ID = 6  # bytes
+_MOST = 8  # logins at a time: the other connections are for health checks, which must be answered meanwhile
 _WRONG = "User or passcode is wrong, or there were too many attempts."
 _LATER = "The login could not be verified just now. Try again in a moment."
-_NO_RIGHT = "You may not see this page: you are neither among its viewers nor among its operators."
+_NO_RIGHT = "You may not see this page: you are not among its viewers or operators, or you are shut out."
 
 
 class NotAdmitted(Exception):
@@ -68,8 +69,14 @@ async def judged(
     """
     now = datetime.now(UTC)
     attempt = Attempt(secrets.token_hex(_ID), identity, "", "", Peer(*client), _LISTENER, (), now, arrived_at)
-    verdict = asyncio.run_coroutine_threadsafe(_judged(site.server, attempt, tell), site.server.loop)
-    return await asyncio.wrap_future(verdict)
+    if site.judging >= _MOST:
+        raise NotAdmitted(503, _LATER)
+    site.judging += 1
+    try:
+        verdict = asyncio.run_coroutine_threadsafe(_judged(site.server, attempt, tell), site.server.loop)
+        return await asyncio.wrap_future(verdict)
+    finally:
+        site.judging -= 1
 
 
 async def _judged(server: Server, attempt: Attempt, tell: bool) -> Admitted:
@@ -90,6 +97,8 @@ async def _judged(server: Server, attempt: Attempt, tell: bool) -> Admitted:
     found = _admitted(answer, now)
     right = page.right_of(found.authenticator, found.user, found.groups)
     problem = "may not see the page" if right is Right.NOTHING else ""
+    if until := server.users.shut_outs.until(found.authenticator, found.user):
+        problem = f"is shut out until {until}"
     if tell or problem:
         server.records.operated(Operated(now, "log in", where, found.name, problem=problem))
     if problem:

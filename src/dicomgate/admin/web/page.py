@@ -113,7 +113,11 @@ def _login(request: Request, *, used: bool) -> Login | None:
     site = site_of(request)
     if site.page.chain is None:
         raise HTTPException(404)
-    return site.logins.find(cookie_of(request), site.page, used=used)
+    login = site.logins.find(cookie_of(request), site.page, used=used)
+    if login is not None and site.server.users.shut_outs.until(login.who.authenticator, login.who.user):
+        site.logins.end(cookie_of(request))
+        return None
+    return login
 
 
 async def _posted(request: Request) -> tuple[Login, dict[str, str]]:

@@ -33,6 +33,7 @@ async def json_of(request: Request) -> Mapping[str, str]:
     _check_type(request, "application/json")
     try:
         found = json.loads(await _body(request) or b"{}")
+        json.dumps(found, ensure_ascii=False).encode()  # half a pair of surrogates is no text
     except (ValueError, RecursionError):
         raise HTTPException(400, "this is not JSON") from None
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):

@@ -20,7 +20,10 @@ Exposition: TypeAlias = Callable[[str], tuple[bytes, str]]
 
 @dataclass(slots=True)
 class Site:
-    """The listener of `[admin]` as it is configured now, and what stands behind it."""
+    """The listener of `[admin]` as it is configured now, and what stands behind it.
+
+    `judging` is how many logins are being verified.
+    """
 
     server: Server
     operator: Operator
@@ -28,6 +31,7 @@ class Site:
     page: Page
     logins: Logins = field(default_factory=Logins)
     counters: Counters = field(default_factory=Counters)
+    judging: int = 0
 
 
 def site_of(request: Request) -> Site:
