@@ -1,9 +1,8 @@
 """Entry points -> plugins: the signature of an entry point is the schema of its table.
 
 An entry point (of the group `dicomgate.authenticators`, for example) is a callable; the keys of its table are its
-keyword arguments, converted and checked by their annotations. A `timedelta` is written as "2s", a relative `Path` is
-relative to the configuration file, and may begin with `$CREDENTIALS_DIRECTORY`. Errors tell apart what is not
-installed, what does not import and what does not fit.
+keyword arguments, converted and checked by their annotations. A `timedelta` is written as "2s"; a relative `Path` is
+relative to the configuration file. Errors tell apart what is not installed, what does not import and what does not fit.
 """
 
 from __future__ import annotations
@@ -95,11 +94,7 @@ def read_options(use: str, table: Mapping[str, object], folder: Path, kind: Kind
 
 
 def construct(
-    use: str,
-    factory: Callable[..., object],
-    table: Mapping[str, object],
-    folder: Path,
-    kind: Kind = AUTHENTICATORS,
+    use: str, factory: Callable[..., object], table: Mapping[str, object], folder: Path, kind: Kind = AUTHENTICATORS
 ) -> Any:
     """What `factory` makes from its table; `use` is its name in messages.
 

@@ -87,15 +87,12 @@ class Relay:
     @property
     def traffic(self) -> Traffic:
         """What was relayed so far."""
-        client, upstream = self.directions
-        idle = self._loop.time() - self._active
-        return Traffic(client.bytes, upstream.bytes, client.pdvs.pdus, upstream.pdvs.pdus, idle)
+        one, other = self.directions
+        return Traffic(one.bytes, other.bytes, one.pdvs.pdus, other.pdvs.pdus, self._loop.time() - self._active)
 
     def abort(self, cause: Cause, detail: str = "") -> None:
         """End the association from here: an A-ABORT to each side that can read one."""
         self._carry_out(self._association.stopped(cause, detail))
-
-    # -- reading and forwarding -----------------------------------------------------------------------------------
 
     def _resume(self, direction: Direction) -> None:
         direction.waiting = None
@@ -190,8 +187,6 @@ class Relay:
         """The connection that is the source of this direction is broken."""
         direction.source.close()
         self._carry_out(self._association.lost(direction.side, error.strerror or str(error)))
-
-    # -- effects --------------------------------------------------------------------------------------------------
 
     def _from(self, side: Side) -> Direction:
         return self.directions[0] if side is Side.CLIENT else self.directions[1]

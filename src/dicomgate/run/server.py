@@ -12,20 +12,17 @@ import logging
 import socket
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from ..association.established import LINGER
 from ..config.schema import GatewayTable
 from ..errors import DicomgateError, place
 from ..events.events import Cause
-from ..kit.addresses import show_address
 from ..net.arrival import arrive
 from ..net.capacity import Capacity, Limits
 from ..net.descriptors import affordable
 from ..net.inherited import Inherited
-from ..net.keepalive import keep_alive
-from ..net.listener import Address, Listener
+from ..net.listener import Address
 from ..net.negotiation import Negotiation
 from ..net.server_state import ServerState
 from ..net.tally import dropped, silent
@@ -35,7 +32,7 @@ from ..sessions.revalidation import Revalidation
 from ..sessions.users import UserLimits, Users
 from .generation import Generation, prepare
 from .history import History
-from .policies import listener_in_words
+from .listening import Listening
 from .records import Records
 
 _log = logging.getLogger("dicomgate.server")
@@ -46,19 +43,16 @@ _DRAINING = "the gateway is draining: it ends, and takes no other configuration"
 class Server:
     """A running gateway, made by `start`. `reload` it as often as you like; then `drain` or `stop` it.
 
-    `bound` has the address that each listener got, by the address in the configuration, whose port may be 0. `history`
-    tells of its start and its reloads. `register` has the associations that are under way, `records` are told of each.
-    `everywhere` are the other gateways on the same Redis.
-    `adopted` are called in the event loop with each configuration that a reload has taken.
+    `history` tells of its start and its reloads. `register` has the associations that are under way, `records` are told
+    of each. `everywhere` are the other gateways on the same Redis. `adopted` are called in the event loop with each
+    configuration that a reload has taken.
     """
 
     def __init__(self, path: Path, loop: asyncio.AbstractEventLoop, generation: Generation) -> None:
         """For `start`."""
-        self.bound: dict[Address, Address] = {}
         self.adopted: list[Callable[[Generation], object]] = []
         self._path = path
         self._generation = generation
-        self._listeners: dict[Address, Listener] = {}
         self._retiring: set[asyncio.Task[None]] = set()
         self._one_reload = asyncio.Lock()
         self._reloading: asyncio.Future[tuple[str, ...]] | None = None
@@ -67,6 +61,7 @@ class Server:
         self.records = Records(generation.audit)
         told = self.records.tell, self.records.keep, self.records.trouble
         self._state = ServerState(loop, *told, silent(loop).count, capacity, generation.protection.guard)
+        self._listening = Listening(loop, self._accept)
         self._revalidation = Revalidation(self._state.register)
         self.everywhere = Everywhere(self.register, self.users, self.records.operated)
         self._adopt(generation)
@@ -80,6 +75,11 @@ class Server:
     def generation(self) -> Generation:
         """What new associations use now."""
         return self._generation
+
+    @property
+    def bound(self) -> dict[Address, Address]:
+        """The address that each listener got, by the address in the configuration, whose port may be 0."""
+        return self._listening.bound
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -159,7 +159,7 @@ class Server:
         if delay := self._gateway.drain_delay.total_seconds():
             _log.info("draining: listening for %g s more (drain_delay)", delay)
             await asyncio.sleep(delay)
-        self._close_listeners()
+        self._listening.close()
         _log.info("no longer listening")
         deadline = self._gateway.drain_timeout.total_seconds()
         if self.associations:
@@ -169,7 +169,7 @@ class Server:
 
     async def stop(self) -> None:
         """End all associations with an A-ABORT, and close everything."""
-        self._close_listeners()
+        self._listening.close()
         if self.associations:
             _log.warning("aborting %d associations", self.associations)
         for session in self.register:
@@ -200,19 +200,9 @@ class Server:
         """New associations use this generation."""
         self._generation = generation
         self.records.audit = generation.audit
-        for address in [address for address in self._listeners if address not in generation.sockets]:
-            self._listeners.pop(address).close()
-            del self.bound[address]
-            _log.info("no longer listening on %s", show_address(*address))
         self._state.guard = generation.protection.guard
         self._state.guard.forget()
-        for address, sock in generation.sockets.items():
-            keep_alive(sock, generation.assembly.listeners[address].keepalive)
-            if address not in self._listeners:
-                self.bound[address] = sock.getsockname()[:2]
-                self._listeners[address] = Listener(self._state.loop, sock, partial(self._accept, address))
-        for address, listener in generation.assembly.listeners.items():
-            _log.info("listening on %s: %s", show_address(*self.bound[address]), listener_in_words(listener))
+        self._listening.adopt(generation)
         for warning in generation.assembly.warnings:
             _log.warning("%s", warning)
         self._state.capacity.limits = affordable(_limits(self._gateway))
@@ -229,11 +219,6 @@ class Server:
             return
         listener = self._generation.assembly.listeners[bound]
         arrive(self._state, listener, connection, address, self.bound[bound], slot, Negotiation)
-
-    def _close_listeners(self) -> None:
-        for listener in self._listeners.values():
-            listener.close()
-        self._listeners.clear()
 
     async def _wait_for_associations(self, seconds: float) -> None:
         deadline = self._state.loop.time() + seconds
