@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from http.client import HTTPSConnection
 from typing import Any
 from urllib.parse import urlencode
 
+import pytest
+
+from dicomgate.admin.web import health
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import free_port, wait_until
 from dicomgate.testing.peers.spy import Spy
@@ -65,6 +69,15 @@ def test_a_gateway_that_drains_is_not_ready_before_it_stops_listening(gateway: S
     assert web.get("/live").status == 200
     draining.result(20)
     assert not listens(running.address[1])
+
+
+def test_a_gateway_that_hangs_is_not_live(gateway: StartGateway, spy: Spy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_TIMEOUT", 0.05)
+    running = gateway({**configuration(spy.address), "admin": {"bind": ADMIN["bind"]}})
+    web = Web(running)
+    running.server.loop.call_soon_threadsafe(time.sleep, 0.5)
+    wait_until(lambda: web.get("/live").status == 503, "it hangs")
+    wait_until(lambda: web.get("/live").status == 200, "it goes on")
 
 
 def test_the_page_over_tls_with_a_token_for_metrics(

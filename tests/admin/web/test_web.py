@@ -66,7 +66,7 @@ def test_what_changes_something_comes_from_a_page_of_an_operators_login(web: Web
     assert web.operated(action="abort", by="staff/zoë", problem="is no operator")
     assert web.post("/actions/abort", operator, token=viewers_token, **asked).status == 403
     assert web.post("/actions/abort", operator, **asked).status == 403
-    for origin in ("http://evil.example", "null", f"http://{web.host}.evil.example"):
+    for origin in ("http://evil.example", "null", "http://[", f"http://{web.host}.evil.example"):
         assert web.post("/actions/abort", operator, origin, token=token, **asked).status == 403
     form = {"Cookie": operator, "Content_Type": "application/x-www-form-urlencoded"}
     assert web.ask("POST", "/actions/reload", f"token={token}", **form, Authorization="x").status == 403  # no Origin
@@ -99,6 +99,8 @@ def test_scripts_ask_with_a_passcode_in_each_request(web: Web) -> None:
     operator, _ = web.log_in("alice")
     assert web.get("/api/v1/status", operator).status == 401  # a cookie counts for nothing here
     assert web.ask("GET", "/api/v1/status", Authorization="Bearer x.y.z").status == 401
+    for wrong in ("Basic %%", "Basic YWxpY2U=", "Basic é", "Digest x", ""):
+        assert web.ask("GET", "/api/v1/status", Authorization=wrong).status == 401
     about = {"Content_Type": "application/json"}
     body = json.dumps({"id": "000000000000"})
     done = web.ask("POST", "/api/v1/abort", body, Authorization=basic("alice"), **about)

@@ -13,7 +13,9 @@ import logging
 from itertools import chain
 from typing import Any
 
+from h11 import LocalProtocolError
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 
 from ...errors import place
@@ -64,6 +66,8 @@ class Entrance:
             app = PlainTextResponse(f"{why}\n", 403)
         try:
             await app(scope, receive, sending)
+        except (ClientDisconnect, LocalProtocolError):
+            pass  # the client has gone, or broke the protocol meanwhile and has its answer
         except Exception as error:  # noqa: BLE001 (a defect ends this request alone)
             _log.error("a defect of the page: %s", place(error))
             if not begun:

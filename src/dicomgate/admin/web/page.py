@@ -13,15 +13,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from ... import __version__
 from ...run.page import Right
-from .actions import ACTIONS, Said
+from .actions import ACTIONS
 from .judging import NotAdmitted, judged, passcode_identity
-from .logins import IDLE, LONGEST, Login
+from .logins import IDLE, Login
 from .requests import cookie_name, cookie_of, ends_of, form_of, is_secure
 from .shown import FILTERS
 from .site import site_of
-from .view import MOST_SESSIONS, WARN, Sought, view
+from .view import WARN, Sought, view
 
 _SURELY = {"drain": "Drain the gateway?"}
 """What is asked again."""
@@ -39,7 +38,8 @@ _assets = files(__package__) / "templates"
 async def status(request: Request) -> Response:
     """The page; or the login form."""
     site, sought = site_of(request), _sought(request)
-    login = _login(request, used="refresh" not in request.query_params)
+    by_itself = "refresh" in request.query_params
+    login = _login(request, used=not by_itself)
     if login is None:
         over = "You have been logged out." if cookie_of(request) else ""
         return _ask(request, 401, over)
@@ -49,11 +49,10 @@ async def status(request: Request) -> Response:
         login=login,
         may_act=login.right(site.page) is Right.ACT,
         now=datetime.now(UTC),
-        most=MOST_SESSIONS,
         warn=WARN,
         query=_query(sought),
     )
-    if "refresh" not in request.query_params:
+    if not by_itself:
         login.said, login.failed = (), False
     return answer
 
@@ -93,14 +92,14 @@ async def act(request: Request) -> Response:
     if name not in ACTIONS:
         raise HTTPException(404)
     if login.right(site.page) is not Right.ACT:
-        await site.operator.note(name, form.get("id") or form.get("user") or form.get("key", ""), login.who.name,
-                                 problem="is no operator")  # fmt: skip
+        target = form.get("id") or form.get("user") or form.get("key", "")
+        await site.operator.note(name, target, login.who.name, problem="is no operator")
         raise HTTPException(403, "only operators may do this")
     query = _query(Sought(form.get("q", ""), form.get("of", "")))
     if name in _SURELY and form.get("surely") != "yes":
         return _html("surely.html", action=name, question=_SURELY[name], login=login, status=site.operator.status())
     said = await ACTIONS[name](site, form, login.who.name)
-    _tell(login, said)
+    login.said, login.failed = said.sentences, said.failed
     return RedirectResponse(f"/{query}", 303)
 
 
@@ -130,10 +129,6 @@ async def _posted(request: Request) -> tuple[Login, dict[str, str]]:
     return login, form
 
 
-def _tell(login: Login, said: Said) -> None:
-    login.said, login.failed = said.sentences, said.failed
-
-
 def _sought(request: Request) -> Sought:
     return Sought(request.query_params.get("q", "").strip(), request.query_params.get("of", ""))
 
@@ -145,7 +140,7 @@ def _query(sought: Sought) -> str:
 
 def _ask(request: Request, status_code: int, why: str, user: str = "") -> Response:
     headers = {"www-authenticate": _NOBODY} if status_code == 401 else {}
-    return _html("login.html", status_code, headers, why=why, user=user, host=request.headers.get("host", ""))
+    return _html("login.html", status_code, headers, why=why, user=user, host=request.headers["host"], idle=IDLE)
 
 
 async def refused(request: Request, error: Exception) -> Response:
@@ -157,7 +152,6 @@ async def refused(request: Request, error: Exception) -> Response:
 
 
 def _html(name: str, status_code: int = 200, headers: dict[str, str] | None = None, **values: object) -> Response:
-    values |= {"version": __version__, "idle": IDLE, "longest": LONGEST}
     return HTMLResponse("".join(_rendered(_templates.get_template(name), values)), status_code, headers)
 
 
