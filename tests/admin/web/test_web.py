@@ -95,7 +95,7 @@ def test_scripts_ask_with_a_passcode_in_each_request(web: Web) -> None:
     found = web.ask("GET", "/api/v1/status", Authorization=basic("zoë"))
     assert json.loads(found.text)["node"] == "test"
     listed = web.ask("GET", "/api/v1/sessions", Authorization=basic("zoë"))
-    assert json.loads(listed.text) == {"found": 0, "sessions": []}
+    assert json.loads(listed.text) == {"sessions": [], "left_out": 0}
     operator, _ = web.log_in("alice")
     assert web.get("/api/v1/status", operator).status == 401  # a cookie counts for nothing here
     assert web.ask("GET", "/api/v1/status", Authorization="Bearer x.y.z").status == 401

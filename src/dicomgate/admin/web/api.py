@@ -6,40 +6,38 @@ A cookie counts for nothing here, so that no page of somebody else's can use tha
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
-from datetime import datetime
-from enum import Enum
-from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from ...contract import Identity
 from ...run.page import Right
+from ..as_json import encoded
+from ..long_list import LongList
 from .actions import ACTIONS
 from .judging import NotAdmitted, judged, passcode_identity, token_identity
 from .logins import Admitted
 from .requests import ends_of, json_of
 from .site import site_of
-from .view import MOST_SESSIONS, Sought
+from .view import Sought
 
+_JSON = "application/json"
 _ASKED = {"www-authenticate": 'Bearer realm="dicomgate"'}
 
 
 async def status(request: Request) -> Response:
     """What is going on."""
     await _who(request)
-    return JSONResponse(_plain(site_of(request).operator.status()))
+    return Response(encoded(site_of(request).operator.status()), media_type=_JSON)
 
 
 async def sessions(request: Request) -> Response:
-    """The associations under way: those with the text `q`, at most 1,000, and how many there are."""
+    """The associations under way: those with the text `q`, and how many were left out."""
     await _who(request)
     sought = Sought(request.query_params.get("q", ""), request.query_params.get("of", ""))
-    found = [session for session in site_of(request).operator.sessions() if sought.shows(session)]
-    return JSONResponse({"found": len(found), "sessions": _plain(found[:MOST_SESSIONS])})
+    rows = (session if sought.shows(session) else None for session in site_of(request).operator.sessions())
+    return StreamingResponse(LongList("sessions", rows).pieces(), media_type=_JSON)
 
 
 async def act(request: Request) -> Response:
@@ -86,18 +84,3 @@ async def refused(request: Request, error: Exception) -> Response:
     """A refusal."""
     assert isinstance(error, HTTPException)  # noqa: S101 (starlette calls it for no other)
     return JSONResponse({"problem": error.detail}, error.status_code, error.headers)
-
-
-def _plain(value: Any) -> Any:
-    """As JSON has it."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return _plain(value._asdict())
-    if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple | frozenset):
-        return [_plain(one) for one in value]
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return value.value if isinstance(value, Enum) else value

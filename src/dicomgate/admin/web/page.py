@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+import asyncio
 from datetime import UTC, datetime
 from importlib.resources import files
 from urllib.parse import urlencode
 
-from jinja2 import Environment, PackageLoader, Template
+from jinja2 import Environment, PackageLoader
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -24,7 +23,8 @@ from .view import WARN, Sought, view
 
 _SURELY = {"drain": "Drain the gateway?"}
 """What is asked again."""
-_AT_ONCE = 200  # pieces of a page
+_AT_ONCE, _BREATH = 1000, 0.0005
+"""So many pieces of a page are made in a millisecond; then others have so many seconds."""
 _NOBODY = 'Bearer realm="dicomgate"'
 """RFC 9110 15.5.2: a 401 "MUST send a WWW-Authenticate header field"; for this one no browser opens a window."""
 
@@ -42,8 +42,8 @@ async def status(request: Request) -> Response:
     login = _login(request, used=not by_itself)
     if login is None:
         over = "You have been logged out." if cookie_of(request) else ""
-        return _ask(request, 401, over)
-    answer = _html(
+        return await _ask(request, 401, over)
+    answer = await _html(
         "page.html",
         view=await view(site, sought),
         login=login,
@@ -65,7 +65,7 @@ async def log_in(request: Request) -> Response:
     try:
         who = await judged(site, passcode_identity(form.get("user", ""), form.get("passcode", "")), *ends_of(request))
     except NotAdmitted as error:
-        return _ask(request, error.status, str(error), form.get("user", ""))
+        return await _ask(request, error.status, str(error), form.get("user", ""))
     site.logins.end(cookie_of(request))
     answer = RedirectResponse("/", 303)
     secure = is_secure(request)
@@ -97,7 +97,9 @@ async def act(request: Request) -> Response:
         raise HTTPException(403, "only operators may do this")
     query = _query(Sought(form.get("q", ""), form.get("of", "")))
     if name in _SURELY and form.get("surely") != "yes":
-        return _html("surely.html", action=name, question=_SURELY[name], login=login, status=site.operator.status())
+        return await _html(
+            "surely.html", action=name, question=_SURELY[name], login=login, status=site.operator.status()
+        )
     said = await ACTIONS[name](site, form, login.who.name)
     login.said, login.failed = said.sentences, said.failed
     return RedirectResponse(f"/{query}", 303)
@@ -138,26 +140,23 @@ def _query(sought: Sought) -> str:
     return f"?{found}" if found else ""
 
 
-def _ask(request: Request, status_code: int, why: str, user: str = "") -> Response:
+async def _ask(request: Request, status_code: int, why: str, user: str = "") -> Response:
     headers = {"www-authenticate": _NOBODY} if status_code == 401 else {}
-    return _html("login.html", status_code, headers, why=why, user=user, host=request.headers["host"], idle=IDLE)
+    return await _html("login.html", status_code, headers, why=why, user=user, host=request.headers["host"], idle=IDLE)
 
 
 async def refused(request: Request, error: Exception) -> Response:
     """A refusal as a page, or as JSON for scripts."""
     assert isinstance(error, HTTPException)  # noqa: S101 (starlette calls it for no other)
     if error.status_code == 401:
-        return _ask(request, 401, "You have been logged out.")
-    return _html("refused.html", error.status_code, dict(error.headers or {}), why=error.detail)
+        return await _ask(request, 401, "You have been logged out.")
+    return await _html("refused.html", error.status_code, dict(error.headers or {}), why=error.detail)
 
 
-def _html(name: str, status_code: int = 200, headers: dict[str, str] | None = None, **values: object) -> Response:
-    return HTMLResponse("".join(_rendered(_templates.get_template(name), values)), status_code, headers)
-
-
-def _rendered(template: Template, values: dict[str, object]) -> Iterator[str]:
-    """The page in pieces. A thousand rows take a tenth of a second, in which the gateway's loop must have its turns."""
-    for number, piece in enumerate(template.generate(values)):
-        if not number % _AT_ONCE:
-            time.sleep(0)
-        yield piece
+async def _html(name: str, status_code: int = 200, headers: dict[str, str] | None = None, **values: object) -> Response:
+    pieces = []
+    for number, piece in enumerate(_templates.get_template(name).generate(values), 1):
+        pieces.append(piece)
+        if not number % _AT_ONCE:  # a thousand rows take a tenth of a second, in which nothing else could happen
+            await asyncio.sleep(_BREATH)
+    return HTMLResponse("".join(pieces), status_code, headers)

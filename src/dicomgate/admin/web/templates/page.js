@@ -3,6 +3,8 @@
 "use strict";
 {
   const PERIOD = 5000, TYPING = 250;
+  const FRESH = "This page refreshes itself every five seconds.";
+  const HELD = "The page stays as it is while the pointer is on a button, or text is selected.";
   const filter = document.getElementById("filter"), text = document.getElementById("q");
   const fresh = document.getElementById("fresh");
   let timer = 0, asked = 0, used = false, last = new Date();
@@ -19,11 +21,17 @@
 
   const later = (wait = PERIOD) => {
     clearTimeout(timer);
-    timer = setTimeout(refresh, wait);
+    timer = setTimeout(() => refresh(), wait);
   };
 
-  // Nothing moves under the hand: not while a button is about to be pressed, nor while text is being selected.
-  const busy = () => document.hidden || document.querySelector("button:hover") || String(getSelection());
+  // Nothing moves under the hand: not while a row's button is about to be pressed, nor while text is selected.
+  const held = () => document.querySelector(".act button:hover") || String(getSelection());
+
+  const say = (what, bad = false) => {
+    fresh.textContent = what;
+    fresh.classList.toggle("tag", bad);
+    fresh.classList.toggle("bad", bad);
+  };
 
   const put = (here, there) => {
     if (!there || here.innerHTML === there.innerHTML) return;
@@ -39,9 +47,10 @@
     if (id) (document.getElementById(id) || here.querySelector(".scroll"))?.focus({ preventScroll: true });
   };
 
-  const refresh = async () => {
+  const refresh = async (wanted = false) => {
     later();
-    if (busy()) return;
+    if (document.hidden) return;
+    if (!wanted && held()) return say(HELD);
     const number = ++asked;
     try {
       const answer = await fetch(address(), { credentials: "same-origin", redirect: "error" });
@@ -51,11 +60,9 @@
       if (number !== asked) return;
       document.querySelectorAll("[data-live]").forEach((here) => put(here, page.getElementById(here.id)));
       last = new Date();
-      fresh.textContent = "This page refreshes itself every five seconds.";
-      fresh.classList.remove("tag", "bad");
+      say(FRESH);
     } catch {
-      fresh.textContent = `The gateway does not answer. This is as of ${last.toLocaleTimeString()}.`;
-      fresh.classList.add("tag", "bad");
+      say(`The gateway does not answer. This is as of ${last.toLocaleTimeString()}.`, true);
     }
   };
 
@@ -63,12 +70,12 @@
     const url = new URL("/", location.href);
     if (text.value.trim()) url.searchParams.set("q", text.value.trim());
     history.replaceState(null, "", url);
-    refresh();
+    refresh(true);
   };
   let typing = 0;
   text.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(search, TYPING); });
   filter.addEventListener("submit", (event) => { event.preventDefault(); search(); });
   addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
-  fresh.textContent = "This page refreshes itself every five seconds.";
+  say(FRESH);
   later();
 }
