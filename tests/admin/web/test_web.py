@@ -22,6 +22,7 @@ def test_health_checks_say_one_word_to_everybody(web: Web) -> None:
         answer = web.ask("GET", path, Host="10.0.0.9:80")
         assert (answer.status, answer.text) == (200, word)
         assert "server" not in answer.headers
+        assert answer.headers["date"].endswith("GMT")
     assert "dicomgate_build_info" in web.get("/metrics").text
 
 

@@ -10,6 +10,7 @@ Rule 3: nothing is kept by a browser, framed by another page, or loaded from els
 from __future__ import annotations
 
 import logging
+from email.utils import formatdate
 from itertools import chain
 from typing import Any
 
@@ -56,7 +57,8 @@ class Entrance:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                MutableHeaders(scope=message).update(_HEADERS)
+                # RFC 9110 6.6.1: "An origin server with a clock MUST generate a Date header field".
+                MutableHeaders(scope=message).update({**_HEADERS, "date": formatdate(usegmt=True)})
             await send(message)
 
         app = self._app
