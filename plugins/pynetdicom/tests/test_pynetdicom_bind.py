@@ -157,17 +157,18 @@ def test_whatever_is_raised_is_a_no(error: type[BaseException]) -> None:
 
 @each_way
 def test_a_blocked_event_loop_lets_nobody_in_and_holds_nobody_for_ever(strict: bool) -> None:
-    over = threading.Event()
+    answered, over = threading.Event(), threading.Event()
 
     class Blocking:
         async def authenticate(self, attempt: Any) -> Any:
-            time.sleep(11)
+            answered.wait(11)
             over.set()
 
     login = bind(Blocking(), deadline=timedelta(milliseconds=100))
     with login, entity(*handlers(login, strict)) as address:
         assert log_in(address, 1) == TRY_LATER
         assert not over.is_set()
+        answered.set()
 
 
 def test_an_identity_is_read_as_strictly_as_on_the_wire() -> None:
