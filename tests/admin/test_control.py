@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import json
+import logging.handlers
 import os
 import select
 import shutil
@@ -55,8 +56,16 @@ def running(folder: Path) -> Iterator[RunningGateway]:
         "authenticator": [{"use": "passcode", "file": "users.htpasswd"}],
     }
     (folder / "dicomgate.toml").write_text(as_toml(tables))
+    heard = logging.handlers.BufferingHandler(100)
+    logging.getLogger("asyncio").addHandler(heard)
     with RunningGateway(folder / "dicomgate.toml") as gateway:
         yield gateway
+        last = connected(folder / "control.sock")
+        last.sendall(b"\n")
+        assert last.recv(1)
+    last.close()
+    logging.getLogger("asyncio").removeHandler(heard)
+    assert not [record.getMessage() for record in heard.buffer if record.levelno >= logging.ERROR]
     assert not (folder / "control.sock").exists()
 
 
@@ -117,6 +126,7 @@ def crowded(running: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> Iterato
     [
         b"\n",
         b"status\n",
+        b'{"ask": "kick user", "user": "", "seconds": 60}\n',
         b"\xff\x00\x16\x03\x01\n",
         b"[" * 30_000 + b"\n",
         b'{"ask": "nothing"}\n',
@@ -242,9 +252,11 @@ def test_a_dead_gateways_socket_is_replaced_and_a_living_ones_is_not(path: Path,
         pass
     successor.close()
     assert not dead.exists()
-    (folder / "file").touch()
-    with pytest.raises(StartError, match="no socket"):
-        ControlSocket(folder / "file")
+    for name in ("file", "other.new"):
+        (folder / name).touch()
+        with pytest.raises(StartError, match=f"{name}: .* no socket"):
+            ControlSocket(folder / name.removesuffix(".new"))
+        assert (folder / name).exists()
     with pytest.raises(StartError, match="there is no folder"):
         ControlSocket(folder / "missing" / "control.sock")
     with pytest.raises(StartError, match="shorter"):

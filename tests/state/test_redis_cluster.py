@@ -110,7 +110,14 @@ async def test_nothing_stays_in_the_server(join: Join, redis_server: RedisServer
 
 async def test_nonsense_of_others_in_the_server_is_no_order(join: Join, redis_server: RedisServer) -> None:
     one, two = join("1"), join("2")
-    for nonsense in ("", "1", "1 2 3 kick", "x 0123456789abcdef 1 kick", "nan 0123456789abcdef 1 kick"):
+    for nonsense in (
+        "",
+        "1",
+        "1 2 3 kick",
+        "x 0123456789abcdef 1 kick",
+        "99999999999 0123456789abcdef 1 kick",
+        "nan 0123456789abcdef 1 kick",
+    ):
         redis_server.command("zadd", "dicomgate:{state}:orders", "9e9", nonsense)
     await two.order("sessions", 5)
     assert await orders(one) == ["sessions"]

@@ -69,8 +69,8 @@ class Control:
                 await _say(writer, _error(f"{_MOST_CLIENTS} others are connected; try again"))
             else:
                 await self._converse(reader, writer, _who(writer))
-        except (OSError, TimeoutError):
-            pass  # it is gone, or takes nothing
+        except (OSError, TimeoutError, asyncio.CancelledError):
+            pass  # it is gone, or takes nothing; or the thread ends, which asyncio would log for each client
         except Exception:  # noqa: BLE001 (a defect ends this client and no other)
             _log.exception("a defect at the control socket")
             with suppress(OSError, TimeoutError):

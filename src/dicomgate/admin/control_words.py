@@ -49,7 +49,7 @@ class KickUser(_Question):
     """End all associations of a user, and refuse new ones for so many seconds; for 0: let the user in again."""
 
     ask: Literal["kick user"]
-    user: _Word
+    user: Annotated[_Word, Field(min_length=1)]
     authenticator: _Word = ""
     seconds: float | None = Field(default=None, ge=0, le=31_536_000)
     reason: _Word = ""

@@ -32,7 +32,7 @@ class ControlSocket:
         try:
             _check(path)
             _check_for_life(path)
-            new.unlink(missing_ok=True)
+            _remove(new)
             self.socket.bind(str(new))
             new.chmod(_MODE)
             self.socket.listen(_BACKLOG)
@@ -40,8 +40,7 @@ class ControlSocket:
             new.rename(path)
         except BaseException as error:
             self.socket.close()
-            with suppress(OSError):
-                new.unlink()
+            _remove(new)
             if isinstance(error, OSError):
                 raise _cannot_be_made(path, error) from error
             raise
@@ -86,9 +85,19 @@ def _check(path: Path) -> None:
     if len(os.fsencode(path)) > _LONGEST:
         raise StartError(f"control socket {path}: the path has more than {_LONGEST} bytes; choose a shorter one")
     check_folders(path)
-    with suppress(FileNotFoundError):
-        if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise StartError(f"control socket {path}: there is something else that is no socket; choose another path")
+    for one in path, _beside(path):
+        with suppress(FileNotFoundError):
+            if not stat.S_ISSOCK(one.lstat().st_mode):
+                raise StartError(
+                    f"control socket {one}: there is something else that is no socket; choose another path"
+                )
+
+
+def _remove(path: Path) -> None:
+    """Remove a socket, and nothing else."""
+    with suppress(OSError):
+        if stat.S_ISSOCK(path.lstat().st_mode):
+            path.unlink()
 
 
 def _check_for_life(path: Path) -> None:

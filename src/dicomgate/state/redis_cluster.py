@@ -20,7 +20,7 @@ _PREFIX = "dicomgate:{state}:"  # as the state's: a script needs all its keys on
 _KEYS = [f"{_PREFIX}{name}" for name in ("nodes", "orders", "last-order")]
 _MOST_ORDERS = 1000
 _ID = re.compile(r"[0-9a-f]{16}", re.ASCII)
-_TIME = re.compile(r"\d{1,12}(\.\d{1,12})?", re.ASCII)
+_TIME = re.compile(r"\d{1,10}(\.\d{1,12})?", re.ASCII)
 
 
 class RedisCluster:
