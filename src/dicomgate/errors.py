@@ -48,6 +48,10 @@ class ConfigError(DicomgateError):
         self.problems: tuple[Problem, ...] = (Problem((), problems),) if isinstance(problems, str) else tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
+    def under(self, *keys: str | int) -> ConfigError:
+        """The same problems, in the table or at the key that this path of keys leads to."""
+        return ConfigError([Problem((*keys, *found), message) for found, message in self.problems])
+
 
 class PluginError(ConfigError):
     """An authenticator cannot be loaded: no installed distribution provides it, or importing it fails."""

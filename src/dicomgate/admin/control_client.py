@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import grp
 import json
-import pwd
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..errors import StartError
+from ..kit.accounts import group_name, user_name
 
 _PATIENCE = 30.0  # seconds
 _FOR_RELOAD = 120.0  # it looks names up, and enters all authenticators
@@ -66,12 +64,5 @@ def _who_may(path: Path) -> str:
         status = path.stat()
     except OSError:
         return f"only who may enter its folder, {path.parent}"
-    owner, group = _named(lambda: pwd.getpwuid(status.st_uid)[0]), _named(lambda: grp.getgrgid(status.st_gid)[0])
-    return f"only root, the user {owner or status.st_uid} and members of the group {group or status.st_gid} may"
-
-
-def _named(look_up: Callable[[], str]) -> str:
-    try:
-        return look_up()
-    except KeyError:
-        return ""
+    owner, group = user_name(status.st_uid), group_name(status.st_gid)
+    return f"only root, the user {owner} and members of the group {group} may"

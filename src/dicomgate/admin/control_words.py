@@ -9,6 +9,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from ..sessions.kick import LONGEST
+
 LONGEST_QUESTION = 65_536
 """Bytes, with the newline."""
 _LONGEST = 256
@@ -51,7 +53,7 @@ class KickUser(_Question):
     ask: Literal["kick user"]
     user: Annotated[_Word, Field(min_length=1)]
     authenticator: _Word = ""
-    seconds: float | None = Field(default=None, ge=0, le=31_536_000)
+    seconds: float | None = Field(default=None, ge=0, le=LONGEST)
     reason: _Word = ""
 
 

@@ -6,11 +6,9 @@ Each function yields lines, and may raise what a look at the system raises.
 from __future__ import annotations
 
 import asyncio
-import grp
 import json
 import os
 import platform
-import pwd
 import re
 import resource
 import stat
@@ -27,6 +25,7 @@ from ..credentials.table import CREDENTIALS
 from ..errors import ConfigError
 from ..events.events import ReasonClass
 from ..events.log import quoted
+from ..kit.accounts import group_name, user_name
 from ..kit.certificates import described, read_certificates
 from ..net.tls_context import LIBRARY
 from ..run.named_files import named_files
@@ -78,15 +77,8 @@ def files(configuration: Configuration) -> Iterator[str]:
             yield f"{key}: {path}: {error.strerror}"
             continue
         readable = "readable" if os.access(path, os.R_OK, effective_ids=True) else "not readable"
-        owner = f"{_name(pwd.getpwuid, found.st_uid)}:{_name(grp.getgrgid, found.st_gid)}"
+        owner = f"{user_name(found.st_uid)}:{group_name(found.st_gid)}"
         yield f"{key}: {path}: {stat.filemode(found.st_mode)} {owner}, {found.st_size} bytes, {readable}"
-
-
-def _name(look_up: Any, number: int) -> str:
-    try:
-        return str(look_up(number)[0])
-    except KeyError:
-        return str(number)
 
 
 def certificates(configuration: Configuration) -> Iterator[str]:

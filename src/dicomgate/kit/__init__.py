@@ -2,6 +2,7 @@
 
 Modules:
 
+    accounts      The system's users and groups by name; by number where they have none
     addresses     Addresses as an operator writes them: `pacs.hospital:104`, `[::1]:11112`; and the source of one
     authorities   Whom a client of ours trusts: the authorities in a file, or those of the system
     certificates  Certificates and private keys in files: what is in a file, and what to do about it

@@ -21,6 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..errors import ConfigError
+from .accounts import group_name
 from .text import read_text, utf_16_problem, without_mark
 
 LONGEST_SECRET = 1024
@@ -207,7 +208,7 @@ def _other_writer(status: os.stat_result) -> tuple[str, str] | None:
     if status.st_mode & stat.S_IWOTH:
         return "everybody", "o-w"
     if status.st_mode & stat.S_IWGRP and not _is_our_own(status.st_gid, {_ROOT, status.st_uid, os.geteuid()}):
-        return f"the group {_group_name(status.st_gid)}", "g-w"
+        return f"the group {group_name(status.st_gid)}", "g-w"
     return None
 
 
@@ -219,13 +220,6 @@ def _is_our_own(group: int, users: set[int]) -> bool:
     except KeyError:
         return False  # an unknown group, one that is no user's own, or one with an unknown user
     return listed | {user.pw_uid for user in pwd.getpwall() if user.pw_gid == group} <= users
-
-
-def _group_name(group: int) -> str:
-    try:
-        return grp.getgrgid(group).gr_name
-    except KeyError:
-        return str(group)
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -98,7 +98,7 @@ def _named(key: str) -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        raise ConfigError([Problem((key,), message) for _, message in error.problems]) from error
+        raise error.under(key) from error
 
 
 def read_certificate(path: Path) -> bytes:

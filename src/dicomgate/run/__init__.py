@@ -10,6 +10,7 @@ Modules:
     history         What has become of a running gateway: when it started, its reloads, and whether it is draining
     limits          What rules leave of an association in another program: what it may negotiate, and what it may serve
     links           The `[[authenticator]]` and `[[credential]]` tables -> what the gateway asks
+    listener_tls    The `tls` table of a listener, the page's too -> what new connections use
     listening       The listeners of a running gateway: which are open, and what a reload changes of them
     named_files     The files that a configuration names, and the certificates in them
     page            What `[admin]` names, ready for use: who may log in to the page, and what they may do there

@@ -23,10 +23,9 @@ from ..events.audit import Audit
 from ..net.dial import Upstream
 from ..net.listener import Address
 from ..net.server_state import ListenerSnapshot
-from ..net.tls import TlsContext
-from ..net.tls_context import server_context
 from .doubts import doubts, lockouts
 from .links import make_credentials, make_links
+from .listener_tls import listener_tls
 from .named_files import NamedCertificate, named_certificates
 from .page import Page, make_page
 from .policies import listener_policy
@@ -116,7 +115,7 @@ def assemble(path: Path) -> Assembly:
     listeners: dict[Address, ListenerSnapshot] = {}
     for index, table in enumerate(configuration.tables.listener):
         try:
-            tls = _listener_tls(configuration, table)
+            tls = listener_tls(configuration, table.tls)
             names = table.authenticators or [other.title for other in configuration.tables.authenticator]
             chain = Chain([links[name] for name in names if name in links])
             _check_cleartext(table, chain)
@@ -135,21 +134,6 @@ def assemble(path: Path) -> Assembly:
     found = tuple(doubts(configuration, links, credentials, chains))
     certificates = tuple(named_certificates(configuration))
     return Assembly(configuration, links, credentials, upstreams, listeners, users, found, certificates, page)
-
-
-def _listener_tls(configuration: Configuration, table: ListenerTable) -> TlsContext | None:
-    tls, folder = table.tls, configuration.folder
-    if tls is None:
-        return None
-    try:
-        return server_context(
-            folder / tls.certificate,
-            folder / tls.key if tls.key else None,
-            folder / tls.client_ca if tls.client_ca else None,
-            tls.client_certificate == "required",
-        )
-    except ConfigError as error:
-        raise ConfigError([Problem(("tls", *keys), message) for keys, message in error.problems]) from error
 
 
 def _check_cleartext(table: ListenerTable, chain: Chain) -> None:

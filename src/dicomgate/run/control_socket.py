@@ -6,7 +6,6 @@ Rule 2: a socket that a dead gateway left is replaced; one behind which a gatewa
 
 from __future__ import annotations
 
-import grp
 import os
 import socket
 import stat
@@ -14,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import StartError
+from ..kit.accounts import group_name
 from ..kit.files import check_folders, try_to_write
 
 _MODE = 0o660
@@ -59,10 +59,7 @@ def group_at(path: Path) -> str:
     with suppress(OSError):
         folder = path.parent.stat()
         group = folder.st_gid if folder.st_mode & stat.S_ISGID else group
-    try:
-        return grp.getgrgid(group).gr_name
-    except KeyError:
-        return str(group)
+    return group_name(group)
 
 
 def try_to_make(path: Path) -> None:

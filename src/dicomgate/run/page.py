@@ -21,7 +21,7 @@ from ..kit.files import read_private
 from ..kit.networks import IpNetwork
 from ..net.listener import Address
 from ..net.tls import TlsContext
-from ..net.tls_context import server_context
+from .listener_tls import listener_tls
 from .policies import decision_timeout
 
 _EXTRA = ("jinja2", "prometheus-client", "starlette", "uvicorn")
@@ -80,7 +80,7 @@ def make_page(configuration: Configuration, links: dict[str, Link], problems: li
 def _made(configuration: Configuration, table: AdminTable, links: dict[str, Link]) -> Page:
     if missing := [name for name in _EXTRA if find_spec(name.replace("-", "_")) is None]:
         message = f"needs {', '.join(missing)}. The bundle has them; otherwise: pip install {' '.join(missing)}"
-        raise ConfigError([Problem((), message)])
+        raise ConfigError(message)
     named = [links[name] for name in table.authenticators or links if name in links]
     chain = Chain([link for link in named if any(map(link.handles, _LOGINS))])
     if table.tls is None and not is_loopback(table.bind[0]):
@@ -88,9 +88,12 @@ def _made(configuration: Configuration, table: AdminTable, links: dict[str, Link
             f"{table.bind[0]} is not loopback, and passcodes would cross the network in the clear: add a tls table"
         )
         raise ConfigError([Problem(("tls",), message)])
+    tls = listener_tls(configuration, table.tls)
+    if tls is not None:
+        tls.set_alpn_protocols(["http/1.1"])
     return Page(
         table.bind,
-        _tls(configuration, table),
+        tls,
         frozenset(map(str.lower, table.hosts)),
         tuple(table.metrics_from),
         _token(configuration, table),
@@ -110,21 +113,6 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _tls(configuration: Configuration, table: AdminTable) -> TlsContext | None:
-    tls, folder = table.tls, configuration.folder
-    if tls is None:
-        return None
-    try:
-        key = folder / tls.key if tls.key else None
-        context = server_context(
-            folder / tls.certificate, key, folder / tls.client_ca if tls.client_ca else None, tls.client_ca is not None
-        )
-    except ConfigError as error:
-        raise ConfigError([Problem(("tls", *keys), message) for keys, message in error.problems]) from error
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
 def _token(configuration: Configuration, table: AdminTable) -> bytes | None:
     if table.metrics_token_file is None:
         return None
@@ -132,8 +120,8 @@ def _token(configuration: Configuration, table: AdminTable) -> bytes | None:
     try:
         token = read_private(path, _LARGEST_TOKEN).strip()
     except ConfigError as error:
-        raise ConfigError([Problem(("metrics_token_file",), message) for _, message in error.problems]) from error
+        raise error.under("metrics_token_file") from error
     if len(token) < _SHORTEST_TOKEN:
         message = f"{path}: shorter than {_SHORTEST_TOKEN} characters: make one with openssl rand -hex 32"
-        raise ConfigError([Problem(("metrics_token_file",), message)])
+        raise ConfigError(message).under("metrics_token_file")
     return sha256(token).digest()

@@ -27,7 +27,7 @@ _log = logging.getLogger("dicomgate.auth")
 _AT_A_TIME = 4
 _IN_ONE_TURN = 500  # sessions that are looked at before others get their turn: 0.4 ms
 
-_Principal: TypeAlias = tuple[str, object]
+_Asked: TypeAlias = tuple[str, object]
 """A user of the authenticator, and the handle of the login."""
 
 
@@ -62,8 +62,8 @@ class _Rounds:
         self.link = link
         self._register = register
         self._interval = link.revalidate or 0.0
-        self._before: set[_Principal] = set()  # those about whom there was no answer in the last round,
-        self._unanswered: set[_Principal] = set()  # and in this one
+        self._before: set[_Asked] = set()  # those about whom there was no answer in the last round,
+        self._unanswered: set[_Asked] = set()  # and in this one
         self._told = False
         self._late = False
         self._asking: set[asyncio.Task[None]] = set()
@@ -115,9 +115,9 @@ class _Rounds:
             told = "authenticator %s: to ask about %d users took %.1f s, which is longer than revalidate (%g s)"
             _log.warning(told, self.link.name, len(asked), took, self._interval)
 
-    async def _under_way(self) -> dict[_Principal, list[str]]:
+    async def _under_way(self) -> dict[_Asked, list[str]]:
         """The ids of the associations that this authenticator has accepted, by user and handle."""
-        asked: dict[_Principal, list[str]] = {}
+        asked: dict[_Asked, list[str]] = {}
         for number, session in enumerate(self._register, 1):
             facts = session.facts
             if facts.user is not None and facts.authenticator == self.link.name and not session.over:
@@ -126,7 +126,7 @@ class _Rounds:
                 await asyncio.sleep(0)
         return asked
 
-    async def _ask(self, principal: _Principal, ids: list[str]) -> None:
+    async def _ask(self, principal: _Asked, ids: list[str]) -> None:
         if not self._of(ids):
             return
         answer = await self.link.still_valid(*principal)

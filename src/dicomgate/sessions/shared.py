@@ -9,30 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from itertools import islice
-from typing import TypeAlias
 
 from ..auth.plugged import Pending
 from ..errors import StateUnavailable
 from ..events.events import ReasonClass
 from ..state.cluster import Cluster
+from .users import Counted, NoPlace, Principal
 
 _log = logging.getLogger("dicomgate.limits")
 _AT_ONCE = 500
 """Places in one run: Redis does nothing else meanwhile, nor does the event loop."""
 
-Principal: TypeAlias = tuple[str, str]
-"""The authenticator and the user."""
-Told: TypeAlias = Callable[[tuple[ReasonClass, str] | None], None]
-"""Called with None: it has a place; or with why it has none."""
-
 
 class _Entering:
     """An association that waits for its place."""
 
-    def __init__(self, told: Told) -> None:
-        self.told: Told | None = told
+    def __init__(self, told: Counted) -> None:
+        self.told: Counted | None = told
 
     def cancel(self) -> None:
         """It waits no longer."""
@@ -55,7 +50,7 @@ class SharedPlaces:
         self._flush_begun = False
         self._away_since: float | None = None
 
-    def enter(self, principal: Principal, session_id: str, limit: int, told: Told) -> Pending:
+    def enter(self, principal: Principal, session_id: str, limit: int, told: Counted) -> Pending:
         """Ask for a place for this association of a user who may have `limit`; `told` is called later, once.
 
         Who cancels it, or is told that it has none, need not `leave`.
@@ -86,7 +81,7 @@ class SharedPlaces:
             await asyncio.wait(self._tasks)
 
     async def _enter(self, cluster: Cluster, key: str, session_id: str, limit: int, entering: _Entering) -> None:
-        refusal: tuple[ReasonClass, str] | None = None
+        refusal: NoPlace | None = None
         try:
             if not await cluster.enter(key, session_id, limit, self._gone.get(key, ())):
                 refusal = ReasonClass.USER_LIMIT, f"too many associations at all gateways together ({limit})"

@@ -55,15 +55,15 @@ class UserLimits:
 
 
 NoPlace: TypeAlias = tuple[ReasonClass, str]
+Counted: TypeAlias = Callable[[NoPlace | None], None]
+"""Called with None: there is a place at all gateways together; or with why there is none."""
 Told: TypeAlias = Callable[[Refuse | None], None]
 
 
 class Elsewhere(Protocol):
     """The places at all gateways together."""
 
-    def enter(
-        self, principal: Principal, session_id: str, limit: int, told: Callable[[NoPlace | None], None]
-    ) -> Pending:
+    def enter(self, principal: Principal, session_id: str, limit: int, told: Counted) -> Pending:
         """Ask for a place; `told` is called later and once. Who cancels it, or gets no place, need not `leave`."""
 
     def leave(self, principal: Principal, session_id: str) -> None:
