@@ -166,6 +166,17 @@ def test_who_is_shut_out_is_refused_until_his_time_is_over(monkeypatch: pytest.M
     outs.add("alice", 0, "let him in", "staff")
     assert isinstance(places(users, ALICE, 1)[0], Place)
 
+    outs.add("alice", 60, "of any authenticator")
+    outs.add("alice", 0, "as the status page does it", "staff")
+    assert isinstance(places(users, ALICE, 1)[0], Place)
+    assert isinstance(places(users, theirs, 1)[0], Refuse)
+    outs.add("alice", 60, "again")
+    assert isinstance(places(users, ALICE, 1)[0], Refuse)
+    outs.add("alice", 60, "", "staff")
+    outs.add("alice", 0, "all of that name")
+    assert {type(places(users, who, 1)[0]) for who in (ALICE, theirs)} == {Place}
+    now[0] += 61
+
     monkeypatch.setattr("dicomgate.sessions.shut_outs._MOST", 2)
     for name in ("x", "y", "y"):
         outs.add(name, 10, "")

@@ -16,6 +16,8 @@ _MOST = 10_000
 
 
 class _ShutOut(NamedTuple):
+    """`until` is "" for a user of one authenticator who is let in, though users of his name are shut out of any."""
+
     ends: float
     until: str
 
@@ -28,15 +30,20 @@ class ShutOuts:
         self._users: dict[tuple[str, str], _ShutOut] = {}  # by authenticator, or "" for any, and user
 
     def add(self, user: str, seconds: float, why: str, authenticator: str = "") -> None:
-        """Shut a user of this authenticator out for so long, "": of any; for 0 seconds: let him in again.
+        """Shut a user of this authenticator out for so long, "": of any; for 0 seconds: let him in, whichever it was.
 
         `why` is for the records: who did it, and his reason. Raises DicomgateError if too many are shut out already.
         """
         now, key = self._clock(), (authenticator, user)
-        for over in [key for key, out in self._users.items() if out.ends <= now]:
-            del self._users[over]
-        if seconds <= 0:
+        lets_in = seconds <= 0
+        for one, out in [*self._users.items()]:
+            of_any = not authenticator and one[1] == user
+            if out.ends <= now or (of_any and (lets_in or not out.until)):
+                del self._users[one]
+        if lets_in:
             self._users.pop(key, None)
+            if general := self._users.get(("", user)):
+                self._users[key] = _ShutOut(general.ends, "")
             return
         if len(self._users) >= _MOST and key not in self._users:
             raise DicomgateError(f"user {user!r} is not shut out: {_MOST} users are already, which is the most")
