@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from contextlib import ExitStack
 from http.client import HTTPSConnection
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
-from dicomgate.admin.web import health
+from dicomgate.admin.web import connections, health
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import free_port, wait_until
 from dicomgate.testing.peers.spy import Spy
@@ -81,8 +82,9 @@ def test_a_gateway_that_hangs_is_not_live(gateway: StartGateway, spy: Spy, monke
 
 
 def test_the_page_over_tls_with_a_token_for_metrics(
-    gateway: StartGateway, spy: Spy, certificates: Certificates, tmp_path: Any
+    gateway: StartGateway, spy: Spy, certificates: Certificates, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(connections, "_SHUTDOWN", 20.0)
     token = tmp_path / "prometheus.token"
     token.touch(0o600)
     token.write_text("a token of some length\n")
@@ -111,3 +113,9 @@ def test_the_page_over_tls_with_a_token_for_metrics(
     value = cookie.partition(";")[0]
     assert ask("GET", "/", Cookie=value)[0] == 200
     assert ask("GET", "/", Cookie=value.removeprefix("__Host-"))[0] == 401
+    with ExitStack() as stack:  # clients that have their answers, and do not close
+        for _ in range(connections.MOST):
+            client = context.wrap_socket(stack.enter_context(socket.create_connection(web.address)))
+            stack.enter_context(client).sendall(b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.recv(12) == b"HTTP/1.1 200"
+        assert ask("GET", "/live")[0] == 200

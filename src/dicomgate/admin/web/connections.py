@@ -21,7 +21,8 @@ from ...net.listener import Address, Listener
 from ...net.tls import TlsContext
 
 MOST = 16
-"""Connections at a time. One more ends the oldest whose request has not come yet: a health check gets through."""
+"""Connections at a time. One more ends the oldest whose request has not come yet, or has its answer: a health check
+gets through."""
 LARGEST = 8192
 """Bytes of a request's head, and of its body."""
 PATIENCE = 5.0
@@ -68,7 +69,7 @@ class Connections:
 
     def _accepted(self, connection: socket.socket, _: Address) -> None:
         if len(self._serving) >= MOST:
-            waiting = (task for task, http in self._serving.items() if http is None or not http.asked)
+            waiting = (task for task, http in self._serving.items() if http is None or not http.busy)
             if (oldest := next(waiting, None)) is None:
                 connection.close()
                 return
@@ -99,16 +100,16 @@ class Connections:
 
 
 class _Connection(H11Protocol):
-    """One connection. `asked` is true once its whole request has come; `ended` is done when it is closed."""
+    """One connection. `busy` is true while its request is answered; `ended` is done when it is closed."""
 
     def __init__(self, config: Config, state: ServerState) -> None:
         super().__init__(config, state, {})
         self.ended: asyncio.Future[None] = self.loop.create_future()
 
     @property
-    def asked(self) -> bool:
-        """The whole request has come."""
-        return self.cycle is not None and not self.cycle.more_body
+    def busy(self) -> bool:
+        """The whole request has come, and not the whole answer been given: what is left then is the client's close."""
+        return self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport has closed it."""
