@@ -22,10 +22,10 @@ from typing import Any, cast
 import pytest
 
 from dicomgate import StartError
-from dicomgate.admin import control, long_list
+from dicomgate.admin import as_json, control
+from dicomgate.admin.as_json import PIECE
 from dicomgate.admin.control_client import NobodyListens, ask
 from dicomgate.admin.control_words import LONGEST_QUESTION
-from dicomgate.admin.long_list import PIECE
 from dicomgate.events.events import Facts
 from dicomgate.run.control_socket import ControlSocket
 from dicomgate.sessions.register import Session, Traffic
@@ -112,7 +112,7 @@ def many(count: int) -> list[Session]:
 @pytest.fixture
 def crowded(running: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The gateway has more associations than an answer may have."""
-    monkeypatch.setattr(long_list, "MOST", MOST)
+    monkeypatch.setattr(as_json, "MOST", MOST)
     sessions = many(MOST + 3)
     for session in sessions:
         running.server.register.enter(session)

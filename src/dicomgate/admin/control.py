@@ -2,7 +2,7 @@
 
 Rule 1: who may open the socket may do everything; the system says who that is (SO_PEERCRED), and the audit.
 Rule 2: nobody holds it up: a client has `_PATIENCE` for each question, and as long to take the answer, or is cut off.
-Rule 3: an answer has a bounded length. A long list is made piece by piece (long_list.py).
+Rule 3: an answer has a bounded length. A long list is made piece by piece (as_json.py).
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from ..errors import DicomgateError
 from ..run.control_socket import ControlSocket
 from ..run.generation import Generation
 from . import control_words as words
-from .as_json import encoded
-from .long_list import LongList
+from .as_json import LongList, encoded
 from .operator import Ended, Operator
 
 _log = logging.getLogger("dicomgate.operator")

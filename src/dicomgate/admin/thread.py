@@ -18,6 +18,12 @@ from ..run.server import Server
 
 _log = logging.getLogger("dicomgate.operator")
 _PATIENCE = 3.0  # seconds that the gateway waits for it, at its start and at its end
+_BREATH = 0.0005  # seconds
+
+
+async def breathe() -> None:
+    """Between two pieces of long work: while a thread of Python works, all others wait, the gateway's own too."""
+    await asyncio.sleep(_BREATH)
 
 
 class Service(Protocol):

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from dicomgate.admin.web import shown
-from dicomgate.admin.web.counters import Counters
+from dicomgate.admin.web.failed_logins import FailedLogins
 from dicomgate.admin.web.site import Site
 from dicomgate.admin.web.view import MOST_COUNTERS, MOST_SESSIONS, Sought, view
 from dicomgate.errors import StateUnavailable
@@ -39,7 +39,7 @@ def site(*sessions: SessionStatus, throttled: Any = None) -> Site:
         sessions=lambda: iter(sessions), throttled=counted, status=lambda: SimpleNamespace(refusals=())
     )
     server = SimpleNamespace(users=SimpleNamespace(shut_outs=ShutOuts()), everywhere=SimpleNamespace(shared=False))
-    return cast(Site, SimpleNamespace(operator=operator, server=server, counters=Counters()))
+    return cast(Site, SimpleNamespace(operator=operator, server=server, counters=FailedLogins()))
 
 
 def test_a_page_has_so_many_rows_and_says_how_many_there_are() -> None:

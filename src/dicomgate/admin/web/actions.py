@@ -70,7 +70,7 @@ async def _clear(site: Site, form: Form, by: str) -> Said:
         cleared = await site.operator.clear([key], by)
     except StateUnavailable as error:
         return Said((f"Nothing was cleared: {line(error)}",), failed=True)
-    site.counters.forget()
+    site.failed_logins.forget()
     about = f"Counter {line(key)} was cleared." if cleared else f"There is no counter {line(key)} any more."
     return Said((about,), cleared)
 

@@ -13,8 +13,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from ...contract import Identity
 from ...run.page import Right
-from ..as_json import encoded
-from ..long_list import LongList
+from ..as_json import LongList, encoded
 from .actions import ACTIONS
 from .judging import NotAdmitted, judged, passcode_identity, token_identity
 from .logins import Admitted

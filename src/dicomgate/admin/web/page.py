@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from importlib.resources import files
 from urllib.parse import urlencode
@@ -13,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from ...run.page import Right
+from ..thread import breathe
 from .actions import ACTIONS
 from .judging import NotAdmitted, judged, passcode_identity
 from .logins import IDLE, Login
@@ -23,8 +23,8 @@ from .view import WARN, Sought, view
 
 _SURELY = {"drain": "Drain the gateway?"}
 """What is asked again."""
-_AT_ONCE, _BREATH = 1000, 0.0005
-"""So many pieces of a page are made in a millisecond; then others have so many seconds."""
+_AT_ONCE = 1000
+"""So many pieces of a page are made in a millisecond; then others have their turn."""
 _NOBODY = 'Bearer realm="dicomgate"'
 """RFC 9110 15.5.2: a 401 "MUST send a WWW-Authenticate header field"; for this one no browser opens a window."""
 
@@ -158,5 +158,5 @@ async def _html(name: str, status_code: int = 200, headers: dict[str, str] | Non
     for number, piece in enumerate(_templates.get_template(name).generate(values), 1):
         pieces.append(piece)
         if not number % _AT_ONCE:  # a thousand rows take a tenth of a second, in which nothing else could happen
-            await asyncio.sleep(_BREATH)
+            await breathe()
     return HTMLResponse("".join(pieces), status_code, headers)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable
-from typing import TypeVar
 
 from ...kit.addresses import show_address
 from ...run.generation import Generation
@@ -17,7 +14,6 @@ from .connections import Connections
 from .site import Site
 
 _log = logging.getLogger("dicomgate.admin")
-_Result = TypeVar("_Result")
 
 
 class Web:
@@ -40,7 +36,7 @@ class Web:
             self._site = None
             return
         if self._metrics is None:
-            self._metrics = await self._there(lambda: Metrics(self._server))
+            self._metrics = Metrics(self._server)
         if self._site is None:
             self._site = Site(self._server, self._operator, self._metrics.exposition, page)
         self._site.page = page
@@ -55,13 +51,5 @@ class Web:
         if self._connections is not None:
             await self._connections.close()
         if self._metrics is not None:
-            await self._there(self._metrics.close)
+            self._metrics.close()
         self._connections = self._site = self._metrics = None
-
-    async def _there(self, call: Callable[[], _Result]) -> _Result:
-        """Call it in the gateway's event loop."""
-
-        async def called() -> _Result:
-            return call()
-
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(called(), self._server.loop))

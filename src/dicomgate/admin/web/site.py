@@ -11,7 +11,7 @@ from starlette.requests import Request
 from ...run.page import Page
 from ...run.server import Server
 from ..operator import Operator
-from .counters import Counters
+from .failed_logins import FailedLogins
 from .logins import Logins
 
 Exposition: TypeAlias = Callable[[str], tuple[bytes, str]]
@@ -30,7 +30,7 @@ class Site:
     exposition: Exposition
     page: Page
     logins: Logins = field(default_factory=Logins)
-    counters: Counters = field(default_factory=Counters)
+    failed_logins: FailedLogins = field(default_factory=FailedLogins)
     judging: int = 0
 
 

@@ -57,7 +57,7 @@ class View:
 
 async def view(site: Site, sought: Sought) -> View:
     """What is going on now."""
-    counters, problem = await site.counters(site.operator)
+    counters, problem = await site.failed_logins(site.operator)
     status = site.operator.status()
     found = [session for session in site.operator.sessions() if sought.shows(session)]
     refusals = sorted(status.refusals, key=lambda refused: refused.time, reverse=True)[:MOST_REFUSALS]

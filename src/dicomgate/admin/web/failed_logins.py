@@ -12,7 +12,7 @@ from ..operator import Operator
 _LAST = 10.0  # seconds
 
 
-class Counters:
+class FailedLogins:
     """The counters of failed logins, asked for at most every ten seconds, however many pages are open."""
 
     def __init__(self) -> None:
