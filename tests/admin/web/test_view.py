@@ -39,7 +39,7 @@ def site(*sessions: SessionStatus, throttled: Any = None) -> Site:
         sessions=lambda: iter(sessions), throttled=counted, status=lambda: SimpleNamespace(refusals=())
     )
     server = SimpleNamespace(users=SimpleNamespace(shut_outs=ShutOuts()), everywhere=SimpleNamespace(shared=False))
-    return cast(Site, SimpleNamespace(operator=operator, server=server, counters=FailedLogins()))
+    return cast(Site, SimpleNamespace(operator=operator, server=server, failed_logins=FailedLogins()))
 
 
 def test_a_page_has_so_many_rows_and_says_how_many_there_are() -> None:
