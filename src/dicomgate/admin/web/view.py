@@ -10,10 +10,12 @@ from ...events.events import Refused
 from ...sessions.listed import SessionStatus
 from ...state.protocol import Count
 from ..status import Status
+from ..thread import breathe
 from .site import Site
 
 MOST_SESSIONS, MOST_REFUSALS, MOST_COUNTERS = 1000, 200, 100
 """Rows of the page."""
+_AT_ONCE = 200  # associations that are looked at before the gateway's loop may go on
 WARN = timedelta(days=21)
 """How long before its end a certificate is marked."""
 
@@ -59,15 +61,23 @@ async def view(site: Site, sought: Sought) -> View:
     """What is going on now."""
     counters, problem = await site.failed_logins(site.operator)
     status = site.operator.status()
-    found = [session for session in site.operator.sessions() if sought.shows(session)]
+    found: list[SessionStatus] = []
+    count = 0
+    for number, session in enumerate(site.operator.sessions(), 1):
+        if sought.shows(session):
+            count += 1
+            if count <= MOST_SESSIONS:
+                found.append(session)
+        if not number % _AT_ONCE:
+            await breathe()
     refusals = sorted(status.refusals, key=lambda refused: refused.time, reverse=True)[:MOST_REFUSALS]
     classes = Counter(refused.reason_class.value for refused in refusals).most_common()
     shown = tuple(counters[:MOST_COUNTERS])
     return View(
         status,
         sought,
-        tuple(found[:MOST_SESSIONS]),
-        len(found),
+        tuple(found),
+        count,
         tuple(refusals),
         tuple(classes),
         shown,
