@@ -12,7 +12,6 @@ from dicomgate.testing.raw_client import ABORT, RawClient, login, p_data, reques
 from dicomgate.testing.system_gateway import STAFF, USERS, StartGateway, configuration
 
 _FRAGMENT = p_data(bytes(10_000))
-_WITHIN = 4.0  # seconds, with an interval of 1 s; the machine may be busy
 
 
 def test_who_is_removed_is_ended_in_the_middle_of_a_transfer(gateway: StartGateway) -> None:
@@ -35,7 +34,6 @@ def test_who_is_removed_is_ended_in_the_middle_of_a_transfer(gateway: StartGatew
             assert {(one["cause"], one["detail"]) for one in closed} == {
                 ("the user was disabled", "staff: unknown user")
             }
-            assert all(one["seconds"] < _WITHIN for one in closed)
             assert max(one["bytes_from_client"] for one in closed) >= len(_FRAGMENT)
             wait_until(lambda: all(one.closed for one in pacs.connections), "the PACS being told")
             assert zoe.release() == RELEASE_RP

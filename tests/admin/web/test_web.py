@@ -60,19 +60,19 @@ def test_what_changes_something_comes_from_a_page_of_an_operators_login(web: Web
     viewer, viewers_token = web.log_in("zoë")
     operator, token = web.log_in("alice")
     asked = {"id": "000000000000"}
-    assert web.post("/actions/abort", operator, token=token, **asked).status == 303
+    assert web.post("/actions/kick", operator, token=token, **asked).status == 303
     assert "no association 000000000000" in web.get("/", operator).text
-    assert web.post("/actions/abort", token=token, **asked).status == 401
-    assert web.post("/actions/abort", viewer, token=viewers_token, **asked).status == 403
-    assert web.operated(action="abort", by="staff/zoë", problem="is no operator")
-    assert web.post("/actions/abort", operator, token=viewers_token, **asked).status == 403
-    assert web.post("/actions/abort", operator, **asked).status == 403
+    assert web.post("/actions/kick", token=token, **asked).status == 401
+    assert web.post("/actions/kick", viewer, token=viewers_token, **asked).status == 403
+    assert web.operated(action="kick", by="staff/zoë", problem="is no operator")
+    assert web.post("/actions/kick", operator, token=viewers_token, **asked).status == 403
+    assert web.post("/actions/kick", operator, **asked).status == 403
     for origin in ("http://evil.example", "null", "http://[", f"http://{web.host}.evil.example"):
-        assert web.post("/actions/abort", operator, origin, token=token, **asked).status == 403
+        assert web.post("/actions/kick", operator, origin, token=token, **asked).status == 403
     form = {"Cookie": operator, "Content_Type": "application/x-www-form-urlencoded"}
     assert web.ask("POST", "/actions/reload", f"token={token}", **form, Authorization="x").status == 403  # no Origin
     assert web.ask("POST", "/actions/reload", f"token={token}", Sec_Fetch_Site="same-site", **form).status == 403
-    for path in ("/actions/abort?id=000000000000", "/logout", "/login", "/api/v1/reload"):
+    for path in ("/actions/kick?id=000000000000", "/logout", "/login", "/api/v1/reload"):
         assert web.get(path, operator).status == 405
     assert web.post("/actions/else", operator, token=token).status == 404
 
@@ -104,11 +104,11 @@ def test_scripts_ask_with_a_passcode_in_each_request(web: Web) -> None:
         assert web.ask("GET", "/api/v1/status", Authorization=wrong).status == 401
     about = {"Content_Type": "application/json"}
     body = json.dumps({"id": "000000000000"})
-    done = web.ask("POST", "/api/v1/abort", body, Authorization=basic("alice"), **about)
+    done = web.ask("POST", "/api/v1/kick", body, Authorization=basic("alice"), **about)
     assert (done.status, json.loads(done.text)["done"]) == (200, 0)
-    assert web.ask("POST", "/api/v1/abort", body, Authorization=basic("zoë"), **about).status == 403
-    assert web.ask("POST", "/api/v1/abort", body, Cookie=operator, **about).status == 401
-    assert web.ask("POST", "/api/v1/abort", body, Authorization=basic("alice")).status == 415
+    assert web.ask("POST", "/api/v1/kick", body, Authorization=basic("zoë"), **about).status == 403
+    assert web.ask("POST", "/api/v1/kick", body, Cookie=operator, **about).status == 401
+    assert web.ask("POST", "/api/v1/kick", body, Authorization=basic("alice")).status == 415
 
 
 def test_what_cannot_be_read_is_refused_and_no_defect(web: Web) -> None:
@@ -119,18 +119,18 @@ def test_what_cannot_be_read_is_refused_and_no_defect(web: Web) -> None:
     assert web.ask("POST", "/api/v1/clear", r'{"key": "\ud800"}', **about).status == 400
     for longer in ("999999999d", "367d"):
         body = json.dumps({"user": "staff/nobody", "for": longer})
-        assert web.ask("POST", "/api/v1/abort-user", body, **about).status == 409
+        assert web.ask("POST", "/api/v1/kick-user", body, **about).status == 409
 
 
 def test_who_is_shut_out_is_logged_out_of_the_page_too(web: Web) -> None:
     operator, token = web.log_in("alice")
     viewer, _ = web.log_in("zoë")
     form = {"user": "staff/zoë", "token": token}
-    assert web.post("/actions/abort-user", operator, **form, **{"for": "10m"}).status == 303
+    assert web.post("/actions/kick-user", operator, **form, **{"for": "10m"}).status == 303
     assert web.get("/", viewer).status == 401
     assert web.post("/login", user="zoë", passcode=PASSCODES["zoë"]).status == 403
     assert web.ask("GET", "/api/v1/status", Authorization=basic("zoë")).status == 403
-    assert web.post("/actions/abort-user", operator, **form, **{"for": "0s"}).status == 303
+    assert web.post("/actions/kick-user", operator, **form, **{"for": "0s"}).status == 303
     assert web.get("/", viewer).status == 401, "the login has ended"
     assert web.log_in("zoë")
 

@@ -25,7 +25,7 @@ class Said:
     failed: bool = False
 
 
-async def _abort(site: Site, form: Form, by: str) -> Said:
+async def _kick(site: Site, form: Form, by: str) -> Said:
     wanted = form.get("id", "")
     ended = await site.operator.kick([wanted], by, form.get("reason", ""))
     about = f"Association {line(wanted)} was ended."
@@ -34,7 +34,7 @@ async def _abort(site: Site, form: Form, by: str) -> Said:
     return Said((about, *_elsewhere(ended)), ended.total)
 
 
-async def _abort_user(site: Site, form: Form, by: str) -> Said:
+async def _kick_user(site: Site, form: Form, by: str) -> Said:
     user = form.get("user", "")
     authenticator, _, name = user.partition("/")
     if not name:
@@ -87,10 +87,15 @@ async def _drain(site: Site, _: Form, by: str) -> Said:
 
 
 ACTIONS: Mapping[str, Callable[[Site, Form, str], Awaitable[Said]]] = {
-    "abort": _abort,
-    "abort-user": _abort_user,
+    "kick": _kick,
+    "kick-user": _kick_user,
     "clear": _clear,
     "reload": _reload,
     "drain": _drain,
 }
 """What may be done, by its name in the address."""
+
+
+def as_recorded(name: str) -> str:
+    """What this action is called in the audit."""
+    return name.replace("-", " ")

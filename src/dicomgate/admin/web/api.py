@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from ...contract import Identity
 from ...run.page import Right
 from ..as_json import LongList, encoded
-from .actions import ACTIONS
+from .actions import ACTIONS, as_recorded
 from .judging import NotAdmitted, judged, passcode_identity, token_identity
 from .logins import Admitted
 from .requests import ends_of, json_of
@@ -47,7 +47,7 @@ async def act(request: Request) -> Response:
     who = await _who(request)
     form = await json_of(request)
     if site.page.right_of(who.authenticator, who.user, who.groups) is not Right.ACT:
-        await site.operator.note(name, "", who.name, problem="is no operator")
+        await site.operator.note(as_recorded(name), "", who.name, problem="is no operator")
         raise HTTPException(403, "only operators may do this")
     said = await ACTIONS[name](site, form, who.name)
     return JSONResponse({"done": said.done, "said": said.sentences}, 409 if said.failed else 200)

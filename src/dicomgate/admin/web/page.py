@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from ...run.page import Right
 from ..thread import breathe
-from .actions import ACTIONS
+from .actions import ACTIONS, as_recorded
 from .judging import NotAdmitted, judged, passcode_identity
 from .logins import IDLE, Login
 from .requests import cookie_name, cookie_of, ends_of, form_of, is_secure
@@ -93,7 +93,7 @@ async def act(request: Request) -> Response:
         raise HTTPException(404)
     if login.right(site.page) is not Right.ACT:
         target = form.get("id") or form.get("user") or form.get("key", "")
-        await site.operator.note(name, target, login.who.name, problem="is no operator")
+        await site.operator.note(as_recorded(name), target, login.who.name, problem="is no operator")
         raise HTTPException(403, "only operators may do this")
     query = _query(Sought(form.get("q", ""), form.get("of", "")))
     if name in _SURELY and form.get("surely") != "yes":
