@@ -94,6 +94,8 @@ def test_an_operators_day(
                 "1 ended; new ones are refused for 10m\n"
             )
             assert ended(second)
+            shown = run("status", *asks).stdout
+            assert re.search(rf'\nShut out by an operator\n"alice"\t20\S+Z\t{re.escape(ME)}\n', shown)
         with pytest.raises(NegativeAnswer, match="1,2,1"), association(port, "alice", passcode):
             pass
         assert run("kick", "--user", "alice", "--for", "0s", *asks).stderr == "0 ended; new ones are let in\n"
@@ -136,7 +138,8 @@ def test_an_operators_day(
     assert missed["problem"] == "there is no such association any more"
     assert [it["problem"][:99] for it in audit("reload")] == [wrong.stderr[:99], ""]
     assert [(it["target"], it["by"]) for it in audit("clear")] == [("all counters", ME)]
-    assert [it["reason"] for it in audit("shut out")] == ["for 10m", "for 0s"]
+    assert [it["reason"] for it in audit("shut out")] == ["for 10m"]
+    assert [(it["target"], it["by"]) for it in audit("let in")] == [("alice", ME)]
     assert len(audit("drain")) == 2
 
 
@@ -148,3 +151,5 @@ def test_without_a_socket_the_commands_say_what_to_write(gate: Path, run: Any, o
     assert "no gateway listens there" in one_line(run("status", "--socket", gate.parent / "x.sock"), 3)
     assert "give the ids" in one_line(run("kick", "--config", gate), 2)
     assert "--for" in one_line(run("kick", "a1", "--for", "1m", "--config", gate), 2)
+    assert "such as 10m" in one_line(run("kick", "--user", "alice", "--for", "10", "--config", gate), 2)
+    assert "a year at most" in one_line(run("kick", "--user", "alice", "--for", "367d", "--config", gate), 2)

@@ -14,7 +14,10 @@ from .. import __version__
 from ..events.events import Refused
 from ..kit.addresses import show_address
 from ..run.server import Server
+from ..sessions.shut_outs import ShutOut
 from .watch import Watch
+
+_MOST_SHUT_OUT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class SinkStatus:
 class Status:
     """One gateway. `problems` are why its last reload failed; `limits` are those of all associations, as configured.
 
-    `refusals` are the last ones, the oldest first.
+    `shut_out` are users whom an operator shut out, at most 200. `refusals` are the last ones, the oldest first.
     """
 
     node: str
@@ -80,6 +83,7 @@ class Status:
     upstreams: tuple[UpstreamStatus, ...]
     certificates: tuple[CertificateStatus, ...]
     sinks: tuple[SinkStatus, ...]
+    shut_out: tuple[ShutOut, ...]
     refusals: tuple[Refused, ...]
 
 
@@ -128,5 +132,6 @@ def status_of(server: Server, watch: Watch) -> Status:
             CertificateStatus(one.use, str(one.path), one.name, one.ends) for one in generation.assembly.certificates
         ),
         sinks=(SinkStatus(generation.audit.name, generation.audit.trouble),),
+        shut_out=tuple(server.users.shut_outs.all()[:_MOST_SHUT_OUT]),
         refusals=watch.refusals,
     )

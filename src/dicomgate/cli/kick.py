@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter
 
 from ..errors import ConfigError, NegativeAnswer
 from ..events.log import quoted
-from ..kit.durations import Duration
+from ..kit.durations import parse_duration
+from ..sessions.kick import LONGEST
 from .at_the_socket import SocketOption, asked, of_others
-from .options import DEFAULT_CONFIG, ConfigOption, parsed
-
-_DURATION: TypeAdapter[Duration] = TypeAdapter(Duration)
+from .options import DEFAULT_CONFIG, ConfigOption
 
 
 def kick(
@@ -46,7 +44,7 @@ def kick(
         raise ConfigError("give the ids of associations, or --user")
     if user is None and (refused_for is not None or authenticator):
         raise ConfigError("--for and --authenticator are for a user: --user")
-    seconds = None if refused_for is None else parsed(_DURATION, refused_for).total_seconds()
+    seconds = None if refused_for is None else _seconds(refused_for)
     if user is None:
         answer = asked(config, socket, "kick", ids=[_text(one) for one in ids or ()], reason=_text(reason))
         nothing = f"no association is called {' or '.join(map(quoted, ids or ()))}"
@@ -65,6 +63,16 @@ def kick(
     if seconds is not None:
         told += f"; new ones are {f'refused for {refused_for}' if seconds else 'let in'}"
     typer.echo(told, err=True)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = parse_duration(text).total_seconds()
+    except ValueError:
+        raise ConfigError("--for: write a number with a unit, such as 10m, 1h or 7d") from None
+    if seconds > LONGEST:
+        raise ConfigError("--for: a user is shut out for a year at most")
+    return seconds
 
 
 def _text(argument: str) -> str:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 import typer
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
@@ -27,6 +28,17 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in shown:
         table.add_row(*(Text(cell) for cell in row))  # Text: a name is not markup
     Console().print(table)
+
+
+def print_lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """The same for rows that are wider than a terminal: a row is one line, and an id in it can be copied whole."""
+    if not sys.stdout.isatty():
+        print_table(columns, rows)
+        return
+    shown = [columns, *([one_line(cell) for cell in row] for row in rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
+        typer.echo("  ".join(map(set_cell_size, row, widths)).rstrip())
 
 
 def in_words(decision: Decision) -> tuple[str, str]:

@@ -11,7 +11,7 @@ import typer
 from ..events.log import quoted
 from .at_the_socket import SocketOption, asked, moment, of_others
 from .options import DEFAULT_CONFIG, ConfigOption
-from .output import print_table
+from .output import print_lines
 
 _COLUMNS = ("id", "since", "from", "listener", "user", "AE titles", "upstream", "MB", "idle", "ends")
 
@@ -38,9 +38,9 @@ def sessions(
         for one in rows:
             typer.echo(json.dumps(one))
     elif several:
-        print_table((*_COLUMNS, "node"), [(*_row(one), quoted(one["node"])) for one in rows])
+        print_lines((*_COLUMNS, "node"), [(*_row(one), quoted(one["node"])) for one in rows])
     else:
-        print_table(_COLUMNS, [_row(one) for one in rows])
+        print_lines(_COLUMNS, [_row(one) for one in rows])
     for line in of_others(found):
         typer.echo(line, err=True)
     if found["left_out"]:

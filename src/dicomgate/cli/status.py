@@ -15,7 +15,7 @@ from ..events.log import quoted
 from ..kit.text import one_line
 from .at_the_socket import SocketOption, asked, moment
 from .options import DEFAULT_CONFIG, ConfigOption
-from .output import print_table
+from .output import print_lines
 
 _EVERY = 2.0  # seconds
 _REFUSALS = 10
@@ -55,7 +55,7 @@ def _print(found: dict[str, Any]) -> None:
     for title, columns, rows in _tables(found):
         if rows:
             typer.echo(f"\n{title}")
-            print_table(columns, rows)
+            print_lines(columns, rows)
 
 
 def _head(found: dict[str, Any]) -> Iterator[str]:
@@ -82,6 +82,11 @@ def _tables(found: dict[str, Any]) -> Iterator[tuple[str, Sequence[str], _Rows]]
         ("for", "name", "ends"),
         [(one["use"], one["name"], moment(one["ends"])) for one in found["certificates"]],
     )
+    yield (
+        "Shut out by an operator",
+        ("user", "until", "by whom, and why"),
+        [(_whose(one), moment(one["until"]), one["why"]) for one in found["shut_out"]],
+    )
     yield "Records", ("where", "problem"), [(one["name"], one["problem"] or "-") for one in found["sinks"]]
     yield (
         f"The last refusals (at most {_REFUSALS}; --json has more)",
@@ -91,6 +96,10 @@ def _tables(found: dict[str, Any]) -> Iterator[tuple[str, Sequence[str], _Rows]]
 
 
 _OF_REFUSALS = ("when", "from", "listener", "AE titles", "user", "class", "reason")
+
+
+def _whose(one: dict[str, Any]) -> str:
+    return quoted(one["user"]) + (f" ({one['authenticator']})" if one["authenticator"] else "")
 
 
 def _refusal(one: dict[str, Any]) -> Sequence[str]:

@@ -62,7 +62,7 @@ def write_log(event: Event) -> None:
 
 def log_operated(deed: Operated) -> None:
     """Log what an operator did, or tried to."""
-    target, reason = deed.target and f" {quoted(deed.target)}", deed.reason and f", because: {_plain(deed.reason)}"
+    target, reason = deed.target and f" {quoted(deed.target)}", deed.reason and f": {_plain(deed.reason)}"
     what = f"{deed.action}{target}, by {_plain(deed.by)}{reason}"
     if deed.problem:
         _operators.warning("%s: not done: %s", what, _plain(deed.problem))

@@ -45,6 +45,8 @@ class Kick:
         if self.refused_for is not None:
             lasting = f"for {duration_text(timedelta(seconds=self.refused_for))}"
             action, reason = "shut out", f"{lasting}: {reason}" if reason else lasting
+        if self.refused_for == 0:
+            action, reason = "let in", self.reason
         return Operated(datetime.now(UTC), action, target, self.by, reason, problem)
 
 
