@@ -128,10 +128,12 @@ def test_who_is_shut_out_is_logged_out_of_the_page_too(web: Web) -> None:
     form = {"user": "staff/zoë", "token": token}
     assert web.post("/actions/kick-user", operator, **form, **{"for": "10m"}).status == 303
     assert web.get("/", viewer).status == 401
+    assert 'name="user" value="staff/zoë"' in web.get("/", operator).text, "there is a button that lets her in again"
     assert web.post("/login", user="zoë", passcode=PASSCODES["zoë"]).status == 403
     assert web.ask("GET", "/api/v1/status", Authorization=basic("zoë")).status == 403
     assert web.post("/actions/kick-user", operator, **form, **{"for": "0s"}).status == 303
     assert web.get("/", viewer).status == 401, "the login has ended"
+    assert "Shut out" not in web.get("/", operator).text
     assert web.log_in("zoë")
 
 
