@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -28,10 +27,14 @@ def issuer() -> Iterator[Issuer]:
         yield running
 
 
-@pytest.fixture
-def oidc_provider(tmp_path: Path) -> Iterator[OidcProvider]:
-    """A provider for one test, which may stop it and rotate its keys."""
-    folder = tmp_path / "oidc-provider"
-    folder.mkdir()
-    with run_provider(folder) as running:
+@pytest.fixture(scope="session")
+def _running_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OidcProvider]:
+    with run_provider(tmp_path_factory.mktemp("oidc-provider")) as running:
         yield running
+
+
+@pytest.fixture
+def oidc_provider(_running_provider: OidcProvider) -> Iterator[OidcProvider]:
+    """One provider for all tests. A test may rotate its keys and stop it: it runs again for the next."""
+    yield _running_provider
+    _running_provider.start()

@@ -51,8 +51,9 @@ class OidcProvider:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Serve, with the keys of now."""
-        assert self._process is None
+        """Serve, with the keys of now. Idempotent."""
+        if self._process is not None:
+            return
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
                 [self._node, _CLIENTS / "provider.mjs"],
