@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.text import Text
 from typer.main import get_command
 
 from dicomgate.cli import app
@@ -69,3 +70,17 @@ def test_the_identity_options_are_where_they_belong() -> None:
 def test_no_option_takes_a_secret_or_reads_the_environment(name: str) -> None:
     assert not _options(name) & {"--passcode", "--password", "--token", "--secret"}
     assert all(parameter.envvar is None for parameter in GROUP.get_command(CONTEXT, name).params)
+
+
+def test_help_shows_every_word_of_its_text() -> None:
+    """Rich takes a word in brackets for markup, and shows nothing of it."""
+    told = [
+        text
+        for name in GROUP.list_commands(CONTEXT)
+        for command in [GROUP.get_command(CONTEXT, name)]
+        for one in [command, *getattr(command, "commands", {}).values()]
+        for text in (one.help, *(getattr(parameter, "help", None) for parameter in one.params))
+        if text
+    ]
+    assert len(told) > 50
+    assert [text for text in told if Text.from_markup(text).plain != text] == []

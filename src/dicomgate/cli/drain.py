@@ -22,7 +22,7 @@ def drain(
 ) -> None:
     """End the running gateway: it stops listening, and associations may finish (drain_timeout).
 
-    It is asked at its control socket ([control]).
+    It is asked at its control socket.
 
     Exit status: 0 it is about to end, with --wait: it has ended; 2 wrong
     usage, or no control socket is configured, 3 no gateway answers.

@@ -44,7 +44,7 @@ _ADDRESS: TypeAdapter[tuple[str, int]] = TypeAdapter(Address)
 @with_identity_options
 def echo(
     server: Annotated[str, typer.Argument(metavar="HOST:PORT", help="The server; IPv6 in brackets.")],
-    port: Annotated[str | None, typer.Argument(metavar="[PORT]", help="The port, if it does not follow HOST:.")] = None,
+    port: Annotated[str | None, typer.Argument(metavar="PORT", help="The port, if it does not follow HOST:.")] = None,
     calling: CallingOption = DEFAULT_CALLING,
     called: CalledOption = DEFAULT_CALLED,
     tls: Annotated[bool, typer.Option("--tls", help="Connect with TLS; the server's certificate is verified.")] = False,

@@ -11,9 +11,7 @@ from ..errors import ConfigError
 
 def help_of(
     context: typer.Context,
-    command: Annotated[
-        list[str] | None, typer.Argument(metavar="[COMMAND...]", help="For example: throttle clear.")
-    ] = None,
+    command: Annotated[list[str] | None, typer.Argument(metavar="COMMAND", help="For example: throttle clear.")] = None,
 ) -> None:
     """Print the help of a command; without one, the list of commands.
 

@@ -15,9 +15,7 @@ from .options import DEFAULT_CONFIG, ConfigOption
 
 
 def kick(
-    ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID...]", help="As `dicomgate sessions` prints them.")
-    ] = None,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="As `dicomgate sessions` prints them.")] = None,
     user: Annotated[
         str | None, typer.Option("--user", "-u", metavar="NAME", help="All associations of a user.")
     ] = None,
@@ -34,7 +32,7 @@ def kick(
     """End associations of the running gateway; both peers get an A-ABORT.
 
     The audit has who asked for it. The gateway is asked at its control
-    socket ([control]), and asks those that share its Redis. `--for 0s` lets
+    socket, and asks those that share its Redis. `--for 0s` lets
     a user in again.
 
     Exit status: 0 done, 1 there is no such association, 2 wrong usage, or no

@@ -14,7 +14,7 @@ def reload(config: ConfigOption = DEFAULT_CONFIG, socket: SocketOption = None) -
 
     Associations under way keep the configuration that they came in by. If
     the new one cannot be used, all that is wrong is printed, and nothing
-    changes. The gateway is asked at its control socket ([control]).
+    changes. The gateway is asked at its control socket.
 
     Exit status: 0 new associations use it, 2 it cannot be used, wrong usage,
     or no control socket is configured, 3 no gateway answers.

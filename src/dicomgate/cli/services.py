@@ -14,7 +14,7 @@ from .output import print_table
 
 def services(
     name: Annotated[
-        str | None, typer.Argument(metavar="[SERVICE|UID]", help="Print its SOP classes; of a UID, its service.")
+        str | None, typer.Argument(metavar="SERVICE|UID", help="Print its SOP classes; of a UID, its service.")
     ] = None,
 ) -> None:
     """List the services that a rule may allow, or the SOP classes of one.

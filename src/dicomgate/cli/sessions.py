@@ -24,7 +24,7 @@ def sessions(
 ) -> None:
     """List the associations of the running gateway, the oldest first.
 
-    It is asked at its control socket ([control]), and asks those that share
+    It is asked at its control socket, and asks those that share
     its Redis: the list has their associations, too, and says who did not
     answer.
 

@@ -31,7 +31,7 @@ def status(
 ) -> None:
     """Print what is going on in the running gateway: associations, upstreams, certificates, the last refusals.
 
-    It is asked at its control socket ([control]).
+    It is asked at its control socket.
 
     Exit status: 0 done, 2 wrong usage, or no control socket is configured,
     3 no gateway answers.

@@ -51,7 +51,7 @@ def list_counters(config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 @app.command()
 def clear(
-    keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY...]", help="The keys that `list` shows.")] = None,
+    keys: Annotated[list[str] | None, typer.Argument(metavar="KEY", help="The keys that `list` shows.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Clear all counters.")] = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:

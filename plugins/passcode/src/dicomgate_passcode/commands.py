@@ -137,7 +137,7 @@ def list_users(file: _FileOption = None, config: ConfigOption = DEFAULT_CONFIG, 
 @_told_in_one_line()
 def print_hash(
     user: Annotated[
-        str, typer.Argument(metavar="[USER]", help="Whose passcode it is: it must not contain the name.")
+        str, typer.Argument(metavar="USER", help="Whose passcode it is: it must not contain the name.")
     ] = "",
     minimum_length: _MinimumOption = SHORTEST,
 ) -> None:
