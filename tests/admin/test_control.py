@@ -29,6 +29,8 @@ from dicomgate.admin.control_words import LONGEST_QUESTION
 from dicomgate.events.events import Facts
 from dicomgate.run.control_socket import ControlSocket
 from dicomgate.sessions.register import Session, Traffic
+from dicomgate.state.protocol import Count
+from dicomgate.state.sqlite import SqliteState
 from dicomgate.testing.gateway import as_toml
 from dicomgate.testing.running import RunningGateway
 
@@ -209,6 +211,21 @@ def test_a_long_list_is_bounded_and_lets_the_gateway_work_meanwhile(
     }  # fmt: skip
     assert turns > MOST / PIECE, "it had a turn for each piece"
     assert {one["user"] for one in ask(path, ask="sessions", user="u2")["sessions"]} == {"u2"}
+
+
+def test_counters_are_read_beside_the_gateways_own_questions(
+    path: Path, running: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loops: list[asyncio.AbstractEventLoop] = []
+    counters = SqliteState.counters
+
+    async def noted(state: SqliteState) -> list[Count]:
+        loops.append(asyncio.get_running_loop())
+        return await counters(state)
+
+    monkeypatch.setattr(SqliteState, "counters", noted)
+    assert ask(path, ask="throttled")["counters"] == []
+    assert [loop is running.server.loop for loop in loops] == [False]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")

@@ -14,8 +14,10 @@ from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from ..errors import DicomgateError, StateUnavailable
+from ..config.load import Configuration
+from ..errors import ConfigError, DicomgateError, StartError, StateUnavailable
 from ..events.events import Operated
+from ..run.protection import configured_state
 from ..run.server import Server
 from ..sessions.asking import Heard
 from ..sessions.kick import LONGEST, Kick, carry_out
@@ -129,10 +131,12 @@ class Operator:
             self._record(kick.operated(problem="" if ended.total else _not_done(_NOBODY, heard)))
         return ended
 
-    @_in_the_gateway
     async def throttled(self) -> list[Count]:
-        """The counters of failed logins. Raises StateUnavailable."""
-        return await self._server.generation.protection.state.counters()
+        """The counters of failed logins. Raises StateUnavailable.
+
+        There may be 100,000: a thread reads them by a connection of its own, so that no login waits for it.
+        """
+        return await asyncio.to_thread(_counters, self._server.generation.assembly.configuration)
 
     @_in_the_gateway
     async def clear(self, keys: Sequence[str] | None, by: str) -> int:
@@ -182,3 +186,17 @@ def _not_done(why: str, heard: Heard[str]) -> str:
     silent = (f"{', '.join(heard.silent)} did not answer",) if heard.silent else ()
     unasked = (f"other gateways could not be asked: {heard.problem}",) if heard.problem else ()
     return "; ".join((why, *silent, *unasked))
+
+
+def _counters(configuration: Configuration) -> list[Count]:
+    async def read() -> list[Count]:
+        state = configured_state(configuration)
+        try:
+            return await state.counters()
+        finally:
+            await state.close()
+
+    try:
+        return asyncio.run(read())
+    except (ConfigError, StartError) as error:
+        raise StateUnavailable(str(error)) from error
