@@ -19,7 +19,7 @@ test: setup            ## everything: the real peers (DCMTK, Orthanc, dcmjs-dims
 	@scripts/test-peers.sh
 	@$(MAKE) check
 	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 --dist loadfile
+	$(BIN)/coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 	@scripts/coverage.sh
 
 fuzz: setup            ## mutated inputs for everything that reads what a client sends, for about a minute

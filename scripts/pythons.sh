@@ -17,7 +17,7 @@ find_python() {
 try() {
     local bin=.pythons/$1/bin
     export VENV=.pythons/$1 PYTHON=$2
-    make check BIN="$bin" && "$bin/pytest" -q -n 2 --dist loadfile tests --ignore=tests/system --ignore=tests/stamina
+    make check BIN="$bin" && "$bin/pytest" -q -n 2 --dist loadfile --no-loadscope-reorder tests --ignore=tests/system --ignore=tests/stamina
 }
 
 results=() failed=0
