@@ -156,7 +156,7 @@ def test_when_one_leaves_the_other_is_told_and_nothing_stays(
             result = probe.stop()
         wait_until(lambda: not server.associations, "the associations ending", GRACE)
         after = len(list(descriptors.iterdir()))
-        assert not server._generation.assembly.users.count  # or the authenticators would never be left
+        assert not server._generation.assembly.uses.count  # or the authenticators would never be left
     for action, took in rounds.took.items():
         took.sort()
         latest, slowest = took[-1] if took else (0.0, "none")

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
+from pathlib import Path
 
 from .thread import breathe
 
@@ -55,6 +56,8 @@ def _plain(value: object) -> object:
         return value
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, Path):
+        return str(value)
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds")
     if is_dataclass(value):

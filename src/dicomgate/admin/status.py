@@ -13,6 +13,7 @@ from datetime import datetime
 from .. import __version__
 from ..events.events import Refused
 from ..kit.addresses import show_address
+from ..run.named_files import NamedCertificate
 from ..run.server import Server
 from ..sessions.shut_outs import ShutOut
 from .watch import Watch
@@ -42,19 +43,6 @@ class UpstreamStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class CertificateStatus:
-    """The certificate in a file of the configuration that ends first, as it was when that was read.
-
-    `use` is the key of the file, such as "listener clinical.tls.certificate"; `name` the subject.
-    """
-
-    use: str
-    path: str
-    name: str
-    ends: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class SinkStatus:
     """Where records are written. `problem` is why they cannot be written now, "" if they can."""
 
@@ -81,7 +69,7 @@ class Status:
     limits: Mapping[str, int]
     listeners: tuple[ListenerStatus, ...]
     upstreams: tuple[UpstreamStatus, ...]
-    certificates: tuple[CertificateStatus, ...]
+    certificates: tuple[NamedCertificate, ...]
     sinks: tuple[SinkStatus, ...]
     shut_out: tuple[ShutOut, ...]
     refusals: tuple[Refused, ...]
@@ -128,9 +116,7 @@ def status_of(server: Server, watch: Watch) -> Status:
         limits=asdict(capacity.limits),
         listeners=listeners,
         upstreams=upstreams,
-        certificates=tuple(
-            CertificateStatus(one.use, str(one.path), one.name, one.ends) for one in generation.assembly.certificates
-        ),
+        certificates=generation.assembly.certificates,
         sinks=(SinkStatus(generation.audit.name, generation.audit.trouble),),
         shut_out=tuple(server.users.shut_outs.all()[:_MOST_SHUT_OUT]),
         refusals=watch.refusals,

@@ -10,7 +10,7 @@ Modules:
 
     as_user          Become the user of the service: what root may read says nothing about what that user may
     ask              `dicomgate ask`: ask the configured authenticators about one identity, and explain each answer
-    at_the_socket    Where the control socket of the running gateway is: what its configuration says, or an option
+    at_the_socket    Ask the running gateway at its control socket, and show what is in its answers
     check            `dicomgate check`: whether the gateway would start and, with `--connect`, whether all answers
     doctor           `dicomgate doctor`: all that support needs to know, on one page and without a secret
     drain            `dicomgate drain`: have the running gateway end as SIGTERM does

@@ -1,4 +1,4 @@
-"""Where the control socket of the running gateway is: what its configuration says, or an option."""
+"""Ask the running gateway at its control socket, and show what is in its answers."""
 
 from __future__ import annotations
 
@@ -63,6 +63,11 @@ def of_others(answer: dict[str, Any]) -> list[str]:
     if answer["problem"]:
         lines.append(f"other gateways could not be asked: {answer['problem']}")
     return lines
+
+
+def ae_titles(of: dict[str, Any]) -> str:
+    """Who called whom."""
+    return f"{of['calling_ae_title']} -> {of['called_ae_title']}" if of["called_ae_title"] else "-"
 
 
 def moment(time: str | None) -> str:

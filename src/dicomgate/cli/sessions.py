@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ..events.log import quoted
-from .at_the_socket import SocketOption, asked, moment, of_others
+from .at_the_socket import SocketOption, ae_titles, asked, moment, of_others
 from .options import DEFAULT_CONFIG, ConfigOption
 from .output import print_lines
 
@@ -49,7 +49,6 @@ def sessions(
 
 def _row(one: dict[str, Any]) -> Sequence[str]:
     traffic = one["traffic"]
-    titles = f"{one['calling_ae_title']} -> {one['called_ae_title']}" if one["called_ae_title"] else "-"
     if one["user"] is not None:
         who = f"{quoted(one['user'])} ({one['authenticator']})"
     else:
@@ -61,7 +60,7 @@ def _row(one: dict[str, Any]) -> Sequence[str]:
         f"{one['address']} port {one['port']}",
         one["listener"],
         who,
-        titles,
+        ae_titles(one),
         one["upstream"] or "-",
         "-" if traffic is None else f"{bytes_ / 1e6:.1f}",
         "-" if traffic is None else f"{traffic['idle']:.0f} s",

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ..events.log import quoted
 from ..kit.text import one_line
-from .at_the_socket import SocketOption, asked, moment
+from .at_the_socket import SocketOption, ae_titles, asked, moment
 from .options import DEFAULT_CONFIG, ConfigOption
 from .output import print_lines
 
@@ -90,12 +90,9 @@ def _tables(found: dict[str, Any]) -> Iterator[tuple[str, Sequence[str], _Rows]]
     yield "Records", ("where", "problem"), [(one["name"], one["problem"] or "-") for one in found["sinks"]]
     yield (
         f"The last refusals (at most {_REFUSALS}; --json has more)",
-        _OF_REFUSALS,
+        ("when", "from", "listener", "AE titles", "user", "class", "reason"),
         [_refusal(one) for one in found["refusals"][-_REFUSALS:]],
     )
-
-
-_OF_REFUSALS = ("when", "from", "listener", "AE titles", "user", "class", "reason")
 
 
 def _whose(one: dict[str, Any]) -> str:
@@ -105,6 +102,6 @@ def _whose(one: dict[str, Any]) -> str:
 def _refusal(one: dict[str, Any]) -> Sequence[str]:
     facts = one["facts"]
     name = facts["user"] if facts["user"] is not None else facts["claimed"]
-    titles = f"{facts['calling_ae_title']} -> {facts['called_ae_title']}" if facts["called_ae_title"] else "-"
     who = "-" if name is None else quoted(name)
-    return moment(one["time"]), facts["address"], facts["listener"], titles, who, one["reason_class"], one["reason"]
+    where = facts["address"], facts["listener"], ae_titles(facts)
+    return moment(one["time"]), *where, who, one["reason_class"], one["reason"]

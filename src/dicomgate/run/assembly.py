@@ -68,7 +68,7 @@ class Assembly:
     credentials: dict[str, CredentialLink]
     upstreams: dict[str, Upstream]
     listeners: dict[Address, ListenerSnapshot]
-    users: UseCount
+    uses: UseCount
     doubts: tuple[str, ...]
     certificates: tuple[NamedCertificate, ...]
     page: Page | None
@@ -95,8 +95,8 @@ class Assembly:
 
     async def retire(self) -> None:
         """Wait until no association needs them, then leave the authenticators and the credentials."""
-        if self.users.count:
-            await self.users.unused.wait()
+        if self.uses.count:
+            await self.uses.unused.wait()
         await self.stack.aclose()
 
 
@@ -110,7 +110,7 @@ def assemble(path: Path) -> Assembly:
     links = make_links(configuration, problems)
     credentials = make_credentials(configuration, problems)
     upstreams = make_upstreams(configuration, problems)
-    users = UseCount()
+    uses = UseCount()
     chains: dict[str, Chain] = {}
     listeners: dict[Address, ListenerSnapshot] = {}
     for index, table in enumerate(configuration.tables.listener):
@@ -126,14 +126,14 @@ def assemble(path: Path) -> Assembly:
         gateway = configuration.tables.gateway
         patience = gateway.idle_timeout.total_seconds(), gateway.keepalive.total_seconds()
         policy = listener_policy(configuration, table, chain)
-        listener = ListenerSnapshot(policy, chain, upstreams, credentials, tls, *patience, users.acquire, users.release)
+        listener = ListenerSnapshot(policy, chain, upstreams, credentials, tls, *patience, uses.acquire, uses.release)
         listeners |= dict.fromkeys(table.bind, listener)
     page = make_page(configuration, links, problems)
     if problems:
         raise ConfigError(problems)
     found = tuple(doubts(configuration, links, credentials, chains))
     certificates = tuple(named_certificates(configuration))
-    return Assembly(configuration, links, credentials, upstreams, listeners, users, found, certificates, page)
+    return Assembly(configuration, links, credentials, upstreams, listeners, uses, found, certificates, page)
 
 
 def _check_cleartext(table: ListenerTable, chain: Chain) -> None:

@@ -12,8 +12,8 @@ from datetime import datetime
 class History:
     """Times are aware, in UTC. `generation` counts the configurations that were used: 1 from the start on.
 
-    `since` is when the present one began, `problems` are why the last reload failed, () if it did not, and `failed_at`
-    is when. `watchers` are called when a reload or the drain begins, and when a reload has ended.
+    `since` is when the present one began, `problems` are why the last reload failed, () if it did not. `watchers` are
+    called when a reload or the drain begins, and when a reload has ended.
     """
 
     started: datetime
@@ -21,7 +21,6 @@ class History:
     since: datetime = field(init=False)
     failures: int = 0
     problems: tuple[str, ...] = ()
-    failed_at: datetime | None = None
     reloading: bool = False
     draining: bool = False
     watchers: list[Callable[[], None]] = field(default_factory=list)
@@ -43,12 +42,12 @@ class History:
     def reloaded(self, now: datetime) -> None:
         """Another configuration is used from now on."""
         self.generation += 1
-        self.since, self.problems, self.failed_at = now, (), None
+        self.since, self.problems = now, ()
 
-    def failed(self, now: datetime, problems: tuple[str, ...]) -> None:
+    def failed(self, problems: tuple[str, ...]) -> None:
         """The configuration could not be used."""
         self.failures += 1
-        self.problems, self.failed_at = problems, now
+        self.problems = problems
 
     def drain(self) -> None:
         """No more associations are taken."""

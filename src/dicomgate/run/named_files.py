@@ -20,7 +20,10 @@ from ..kit.certificates import name_of, read_certificates
 
 
 class NamedCertificate(NamedTuple):
-    """The certificate in a file that ends first (aware). `use` says what the file is for: "listener clinical.tls"."""
+    """The certificate in a file that ends first, as it was when that was read; `ends` is aware.
+
+    `use` is the key of the file, such as "listener clinical.tls.certificate"; `name` the subject.
+    """
 
     use: str
     path: Path

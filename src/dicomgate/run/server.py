@@ -136,7 +136,7 @@ class Server:
             for line in problems:
                 _log.error("reload: %s", line)
             _log.error("reload: the configuration is as it was before")
-            self.history.failed(datetime.now(UTC), problems)
+            self.history.failed(problems)
             return problems
         self._retire(running, new)
         self._adopt(new)

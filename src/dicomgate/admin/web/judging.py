@@ -109,15 +109,15 @@ async def _judged(server: Server, attempt: Attempt, tell: bool) -> Admitted:
 async def _verdict(server: Server, generation: Generation, page: Page, chain: Chain, attempt: Attempt) -> Verdict:
     if page.audit_required and (trouble := server.records.trouble()):
         return unrecorded(trouble)
-    users = generation.assembly.users
-    users.acquire()
+    uses = generation.assembly.uses
+    uses.acquire()
     try:
         async with asyncio.timeout(page.decision_timeout):
             return await answered(partial(generation.protection.guard.begin, chain, attempt))
     except TimeoutError:
         return Verdict(Unavailable(f"no decision within {page.decision_timeout:g} s"))
     finally:
-        users.release()
+        uses.release()
 
 
 def _admitted(answer: Admit, now: datetime) -> Admitted:
