@@ -248,3 +248,11 @@ def test_both_formats_are_as_their_parsers_want_them(accept: str, openmetric: bo
     parse = openmetrics_parser if openmetric else parser
     names = {family.name for family in parse.text_string_to_metric_families(data.decode())}
     assert names == {metric.family for metric in METRICS}
+
+
+def test_what_was_refused_and_began_before_it_was_counted_is_no_association() -> None:
+    counters = Counters()
+    *_, closed = refused(1, "A-ABORT 2,1 (aborted)", ReasonClass.NOT_DICOM)
+    counters(closed)
+    assert counters.closed == {("none", "refused"): 1}
+    assert (dict(counters.association_seconds), dict(counters.relayed)) == ({}, {})
