@@ -134,6 +134,19 @@ def at(name: str, *labels: str) -> Sample:
     return f"dicomgate_{name}", frozenset(labels)
 
 
+def test_of_those_that_came_before_it_counts_the_established() -> None:
+    counters = Counters()
+    for events in (
+        admitted(1),
+        refused(2, "", ReasonClass.UPSTREAM_DOWN, upstream="pacs"),
+        refused(3, "", ReasonClass.NOT_DICOM),
+    ):
+        *_, closed = events
+        counters(closed)
+    assert {labels: life.sum for labels, life in counters.association_seconds.items()} == {("pacs",): 2.0}
+    assert counters.relayed == {"pacs": [10, 20, 1, 2]}
+
+
 def test_each_event_is_counted() -> None:
     with gauged() as made:
         fed(made.counters, admitted(1))
@@ -248,11 +261,3 @@ def test_both_formats_are_as_their_parsers_want_them(accept: str, openmetric: bo
     parse = openmetrics_parser if openmetric else parser
     names = {family.name for family in parse.text_string_to_metric_families(data.decode())}
     assert names == {metric.family for metric in METRICS}
-
-
-def test_what_was_refused_and_began_before_it_was_counted_is_no_association() -> None:
-    counters = Counters()
-    *_, closed = refused(1, "A-ABORT 2,1 (aborted)", ReasonClass.NOT_DICOM)
-    counters(closed)
-    assert counters.closed == {("none", "refused"): 1}
-    assert (dict(counters.association_seconds), dict(counters.relayed)) == ({}, {})

@@ -141,8 +141,9 @@ class Counters:
         facts = event.facts
         upstream = facts.upstream
         self.closed[upstream or NONE, _CAUSES[event.cause._value_]] += 1
-        if self._began.pop(facts.id, None) is not None or not upstream:
-            return  # it was never established; the second if it began before anything was counted
+        began = self._began.pop(facts.id, None)  # None for one that came before this counted, too
+        if began is not None or not upstream or event.cause is Cause.REFUSED:
+            return  # it was never established
         self.association_seconds[upstream,].observe(event.seconds)
         relayed = self.relayed[upstream]
         relayed[0] += event.bytes_from_client

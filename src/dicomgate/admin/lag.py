@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from .counters import Histogram
+from .counters import STATE, Histogram
 
 EVERY = 0.25  # seconds
-_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
 class LoopLag:
     """A timer in this loop, which notes how late it is. Call its methods in that loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.seconds = Histogram(_BOUNDS)
+        self.seconds = Histogram(STATE)
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
 
