@@ -126,6 +126,7 @@ C = CredentialContract
 )
 def test_each_law_catches_its_breaker(law: object, breaker: type[Fixed], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "_PATIENCE", 0.3)
+    monkeypatch.setattr(watching, "_GRACE", 0.3)
     STOP.clear()
     try:
         with pytest.raises(AssertionError):

@@ -311,6 +311,7 @@ def keep(authenticator: Any, law: str) -> None:
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_law_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "_PATIENCE", 0.3)
+    monkeypatch.setattr(watching, "_GRACE", 0.3)
     make, law = BROKEN[name]
     keep(Staff(), law)
     keep(configured(Configured.explain)(), law)
