@@ -63,6 +63,7 @@ def run_tests(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_page_shows_what_is_written(ward: Path) -> None:
+    """And tests/cli/test_scaffold.py lets what is written pass and fail."""
     assert python_block("@dataclass(kw_only=True)\nclass Ward") == (ward / "src/dicomgate_ward/__init__.py").read_text()
     assert python_block("class TestWard") == (ward / "tests/test_ward.py").read_text()
     (block,) = [block.text for block in blocks(AUTHENTICATOR, "toml")]
@@ -93,18 +94,6 @@ async def test_the_authenticator_of_the_page_works(tmp_path: Path, monkeypatch: 
     assert isinstance(await ask("correct horse"), Unavailable)
     with pytest.raises(ConfigError, match="everybody may read"):
         assemble(tmp_path / "dicomgate.toml")
-
-
-@pytest.mark.parametrize(("defect", "passes"), [("", True), ('        return Accept("x")\n', False)])
-def test_the_tests_of_the_page_pass_and_can_fail(tmp_path: Path, defect: str, passes: bool) -> None:
-    first = '        """Is the passcode right? The file is an example: ask your own service instead."""\n'
-    source = python_block("class Ward:")
-    assert first in source
-    (tmp_path / "dicomgate_ward.py").write_text(source.replace(first, first + defect), "utf-8")
-    (tmp_path / "test_it.py").write_text(python_block("class TestWard"), "utf-8")
-    done = run_tests(tmp_path)
-    assert (done.returncode == 0) is passes, done.stdout
-    assert (" passed" in done.stdout) is passes or " failed" in done.stdout
 
 
 def test_the_gateway_of_the_page_lets_in_by_title_and_can_fail(tmp_path: Path) -> None:
