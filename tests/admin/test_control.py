@@ -257,6 +257,16 @@ def as_user(uid: int, gid: int, do: Callable[[], Any]) -> Any:
     return results[0]
 
 
+def test_a_reload_makes_a_socket_again_that_somebody_removed(path: Path, running: RunningGateway) -> None:
+    before = path.stat().st_ino
+    assert ask(path, ask="reload") == {"problems": []}
+    assert path.stat().st_ino == before
+    path.unlink()
+    assert running.call(running.server.reload()) == ()
+    assert ask(path, ask="status")["status"]["generation"] == 3
+    assert path.stat().st_mode & 0o777 == 0o660
+
+
 def test_a_dead_gateways_socket_is_replaced_and_a_living_ones_is_not(path: Path, folder: Path) -> None:
     with pytest.raises(StartError, match="another gateway is running and listens there"):
         ControlSocket(path)

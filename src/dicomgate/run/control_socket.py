@@ -45,11 +45,19 @@ class ControlSocket:
                 raise _cannot_be_made(path, error) from error
             raise
 
+    @property
+    def is_there(self) -> bool:
+        """Whether its file is: whoever cleans up may have removed it."""
+        try:
+            return os.path.samestat(self.path.lstat(), self._file)
+        except OSError:
+            return False
+
     def close(self) -> None:
         """Listen no more, and remove the file if it is still this socket's. Idempotent; never raises."""
         self.socket.close()
         with suppress(OSError):
-            if os.path.samestat(self.path.lstat(), self._file):
+            if self.is_there:
                 self.path.unlink()
 
 

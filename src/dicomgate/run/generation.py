@@ -106,13 +106,14 @@ def _kept(page: Page, running: Generation | None) -> socket.socket | None:
 
 
 def _control_socket(configuration: Configuration, running: Generation | None) -> ControlSocket | None:
-    """The socket that `[control]` names; that of the running generation, if it is the same."""
+    """The socket that `[control]` names; that of the running generation, if it is the same and still there."""
     table = configuration.tables.control
     if table is None:
         return None
     path = configuration.folder / table.path
-    if running is not None and running.control is not None and running.control.path == path:
-        return running.control
+    old = None if running is None else running.control
+    if old is not None and old.path == path and old.is_there:
+        return old
     try:
         return ControlSocket(path)
     except ConfigError as error:
