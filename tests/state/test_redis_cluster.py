@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -119,8 +121,16 @@ async def test_nonsense_of_others_in_the_server_is_no_order(join: Join, redis_se
         "nan 0123456789abcdef 1 kick",
     ):
         redis_server.command("zadd", "dicomgate:{state}:orders", "9e9", nonsense)
-    await two.order("sessions", 5)
+    for name in ("orders", "nodes"):
+        redis_server.command("zadd", f"dicomgate:{{state}}:{name}", "inf", "for ever", "9e9", "years")
+    redis_server.command("zadd", "dicomgate:{state}:nodes", str(time.time() + 60), os.fsdecode(b"\xff\xfe x"))
+    await two.order("sessions", 5, outlast=True)
     assert await orders(one) == ["sessions"]
+    assert await names(one) == ["1", "x"]
+    order_id, _ = await two.order("sessions", 5)
+    redis_server.command("hset", f"dicomgate:{{state}}:answers:{order_id}", two.me.run, "many")
+    await one.answer(order_id, 1, "a piece", last=True)
+    assert await one.answered(order_id, [one.me, two.me]) == [1, 0]
 
 
 async def test_a_server_that_may_drop_places_is_not_relied_on(own_redis: RedisServer) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from ..errors import StateUnavailable
-from ..state.cluster import Cluster
+from ..state.cluster import Cluster, Member
 from .namesakes import names_of
 
 SESSIONS = "sessions"
@@ -44,11 +44,13 @@ async def ask(
     loop = asyncio.get_running_loop()
     until = loop.time() + cluster.times.answer
     answers: dict[str, list[_Row]] = {}
-    silent: set[str] = set()
+    names: dict[Member, str] = {}
+    silent: set[Member] = set()
+    problem = ""
     try:
         order, waiting = await cluster.order(text, max(stands, cluster.times.answer), outlast=outlast)
         names = names_of([*waiting, cluster.me])
-        silent = {names[member] for member in waiting}
+        silent = {*waiting}
         while waiting and loop.time() < until:
             counts = await cluster.answered(order, waiting)
             ready = [(member, count) for member, count in zip(waiting, counts, strict=True) if count]
@@ -58,10 +60,10 @@ async def ask(
                     rows: list[_Row] = []
                     for number in range(1, count + 1):
                         rows += read(await cluster.piece(order, member, number), names[member])
-                    answers[names[member]] = rows
-                    silent.remove(names[member])
+                    answers.setdefault(names[member], []).extend(rows)
+                    silent.remove(member)
             if waiting:
                 await asyncio.sleep(min(_POLL, cluster.times.beat))
     except StateUnavailable as error:
-        return Heard(answers, tuple(sorted(silent)), str(error))
-    return Heard(answers, tuple(sorted(silent)))
+        problem = str(error)
+    return Heard(answers, tuple(sorted(names[member] for member in silent)), problem)

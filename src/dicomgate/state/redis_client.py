@@ -44,7 +44,7 @@ class RedisClient:
         # No timeouts of the client: one deadline covers everything.
         options: dict[str, Any] = {
             "max_connections": _CONNECTIONS, "socket_timeout": None, "socket_connect_timeout": None, "retry": None,
-            "decode_responses": True, "protocol": 2, **target.login,
+            "decode_responses": True, "encoding_errors": "replace", "protocol": 2, **target.login,
         }  # fmt: skip
         if self.servers is None:
             options |= {"connection_class": UnixDomainSocketConnection, "path": target.path}

@@ -15,8 +15,12 @@ local function end_after(key, seconds)
     redis.call('PEXPIRE', key, math.max(1, math.ceil(seconds * 1000)))
 end
 
+local LONGEST = 367 * 86400 -- a user may be shut out for 366 days
+
+-- Drop what is over, and what no gateway has written: it would stand longer than anything may.
 local function drop_over(set)
     redis.call('ZREMRANGEBYSCORE', set, '-inf', number(now))
+    redis.call('ZREMRANGEBYSCORE', set, number(now + LONGEST), '+inf')
 end
 
 local run = {}

@@ -20,6 +20,7 @@ _PREFIX = "dicomgate:{state}:"  # as the state's: a script needs all its keys on
 _KEYS = [f"{_PREFIX}{name}" for name in ("nodes", "orders", "last-order")]
 _MOST_ORDERS = 1000
 _ID = re.compile(r"[0-9a-f]{16}", re.ASCII)
+_COUNT = re.compile(r"\d{1,9}", re.ASCII)
 _TIME = re.compile(r"\d{1,10}(\.\d{1,12})?", re.ASCII)
 
 
@@ -72,7 +73,7 @@ class RedisCluster:
         """See Cluster."""
 
         def read(answer: Any) -> list[int]:
-            return [int(one or 0) for one in answer]
+            return [int(one) if _COUNT.fullmatch(one) else 0 for one in answer]
 
         fields = [member.run for member in members]
         return await self._client.run("answers", [_answers(order_id)], read, {"fields": fields})
