@@ -201,7 +201,7 @@ def test_a_port_in_use_is_said_in_a_line_and_what_was_entered_is_left(gate: Path
         gate.write_text(gate.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
         with serving(gate, environment=environment) as gateway:
             assert gateway.finished() == 3
-    assert gateway.lines[-1].endswith(f"ERROR cannot listen on 127.0.0.1:{port}: Address already in use")
+    assert f"ERROR [[listener]] plain: cannot listen on 127.0.0.1:{port}: Address already in" in gateway.lines[-1]
     assert not any("Traceback" in line for line in gateway.lines)
     assert (gateway.count("INFO entered"), gateway.count("INFO left")) == (1, 1)
 

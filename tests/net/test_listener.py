@@ -17,7 +17,7 @@ from dicomgate.net.listener import Address, Listener, listen
 @pytest.mark.anyio
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 async def test_connections_arrive_ready_for_the_event_loop(host: str) -> None:
-    sock = listen(host, 0)
+    sock = listen(host, 0, "")
     arrived: asyncio.Queue[tuple[socket.socket, Address]] = asyncio.Queue()
     listener = Listener(asyncio.get_running_loop(), sock, lambda *found: arrived.put_nowait(found))
     with socket.create_connection(sock.getsockname()[:2]) as client:
@@ -30,15 +30,17 @@ async def test_connections_arrive_ready_for_the_event_loop(host: str) -> None:
 
 
 def test_a_port_in_use_and_an_address_of_another_machine_are_told() -> None:
-    with listen("127.0.0.1", 0) as taken:
+    with listen("127.0.0.1", 0, "") as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(StartError, match=rf"cannot listen on 127\.0\.0\.1:{port}: Address already in use"):
-            listen("127.0.0.1", port)
+        with pytest.raises(
+            StartError, match=rf"^\[admin\]: cannot listen on 127\.0\.0\.1:{port}: Address already in use"
+        ):
+            listen("127.0.0.1", port, "[admin]")
     with pytest.raises(StartError, match=r"cannot listen on 192\.0\.2\.1:1: "):
-        listen("192.0.2.1", 1)
+        listen("192.0.2.1", 1, "")
     with pytest.raises(StartError, match=r"cannot listen on \[2001:db8::1\]:1: "):
-        listen("2001:db8::1", 1)
-    listen("127.0.0.1", port).close()
+        listen("2001:db8::1", 1, "")
+    listen("127.0.0.1", port, "[admin]").close()
 
 
 class Exhausted:
@@ -60,7 +62,7 @@ class Exhausted:
 @pytest.mark.anyio
 async def test_running_out_of_descriptors_is_survived(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener_module, "_PAUSE", 0.05)
-    real = listen("127.0.0.1", 0)
+    real = listen("127.0.0.1", 0, "")
     exhausted = Exhausted(real)
     arrived: asyncio.Queue[tuple[socket.socket, Address]] = asyncio.Queue()
     accepted = cast(socket.socket, exhausted)

@@ -57,7 +57,7 @@ class Server:
         policy = Policy("clinical", artim=artim)
         use, done = partial(self._use, 1), partial(self._use, -1)
         self.snapshot = ListenerSnapshot(policy, Chain([]), {}, {}, tls, 60, 0, use, done)
-        self._listener = Listener(loop, (sock := listen(host, 0)), self._accept)
+        self._listener = Listener(loop, (sock := listen(host, 0, "")), self._accept)
         self.address: Address = sock.getsockname()[:2]
 
     def _use(self, more: int) -> None:

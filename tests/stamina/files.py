@@ -152,7 +152,7 @@ class Files:
         port = self._taken.getsockname()[1]
         spare = [] if self.spare else [_plain("spare", self.spare_port, "quick")]
         self.file.write_text(self._text([*self.tables["listener"], *spare, _plain("taken", port, "quick")]))
-        return re.escape(f"cannot listen on {HOST}:{port}: Address already in use")
+        return re.escape(f"[[listener]] taken: cannot listen on {HOST}:{port}: Address already in use")
 
     def empty_file(self) -> str:
         self.file.write_text("")

@@ -21,7 +21,7 @@ from ..run.control_socket import group_at
 from ..run.doubts import shown_to
 from ..run.page import Page
 from ..run.policies import rules_in_words
-from ..run.rehearsal import in_use, rehearsed
+from ..run.rehearsal import rehearsed
 from .as_user import become
 from .logs import configure
 from .may import allowed
@@ -54,7 +54,7 @@ async def _check(assembly: Assembly, connect: bool) -> None:
     # With --connect there is a line for each answer: what is logged on the way would say it twice.
     with _silence() if connect else nullcontext():
         async with rehearsed(assembly) as busy:
-            for line in [*describe(assembly), *map(in_use, busy)]:
+            for line in [*describe(assembly), *busy]:
                 typer.echo(line)
             for warning in assembly.warnings:
                 typer.echo(f"warning: {warning}", err=True)

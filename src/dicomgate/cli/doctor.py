@@ -20,7 +20,7 @@ from ..config.load import load
 from ..errors import ConfigError, DicomgateError, StartError, place
 from ..kit.text import one_line
 from ..run.assembly import Assembly, assemble
-from ..run.rehearsal import in_use, rehearsed
+from ..run.rehearsal import rehearsed
 from .as_user import become
 from .check import describe
 from .masked import masked
@@ -79,7 +79,7 @@ def _page(path: Path, user: str | None) -> Iterator[str]:
         made.append(assemble(path))
         yield from describe(made[0])
         yield from (f"warning: {warning}" for warning in made[0].warnings)
-        yield from map(in_use, asyncio.run(_busy(made[0])))
+        yield from asyncio.run(_busy(made[0]))
 
     yield from _section("Configuration", lambda: masked(load(path).tables))
     yield from _section("Check", check)
@@ -89,7 +89,7 @@ def _page(path: Path, user: str | None) -> Iterator[str]:
         yield from _section(title, lambda tell=tell: tell(load(path)))  # type: ignore[misc]
 
 
-async def _busy(assembly: Assembly) -> list[tuple[str, int]]:
+async def _busy(assembly: Assembly) -> list[str]:
     async with rehearsed(assembly) as busy:
         return busy
 

@@ -17,6 +17,7 @@ _BACKLOG = 1024
 _AT_ONCE = 16  # connections accepted in one callback; one in each would cost a fifth more
 _PAUSE = 0.5  # seconds, after the file descriptors ran out
 _REMEDIES = {
+    errno.EADDRINUSE: "; end what listens there (ss -ltnp shows it), or write another address in bind",
     errno.EACCES: "; a port below 1024 needs AmbientCapabilities=CAP_NET_BIND_SERVICE in the unit",
     errno.EADDRNOTAVAIL: "; this machine does not have the address, or not yet",
 }
@@ -27,18 +28,21 @@ Address: TypeAlias = tuple[str, int]
 Accepted: TypeAlias = Callable[[socket.socket, Address], None]
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; on an IPv6 address, for IPv6 alone. Raises StartError, which names address and reason."""
-    sock = bind(host, port)
+def listen(host: str, port: int, table: str) -> socket.socket:
+    """A listening socket; on an IPv6 address, for IPv6 alone.
+
+    Raises StartError, which names address, reason and the table of the configuration that wants it.
+    """
+    sock = bind(host, port, table)
     try:
         sock.listen(_BACKLOG)
     except OSError as error:  # another program listens there since a moment ago
         sock.close()
-        raise _cannot(host, port, error) from error
+        raise _cannot(host, port, table, error) from error
     return sock
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, table: str) -> socket.socket:
     """A socket that is bound, and does not listen yet. Raises as `listen` does."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = None
@@ -52,13 +56,13 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         if sock is not None:
             sock.close()
-        raise _cannot(host, port, error) from error
+        raise _cannot(host, port, table, error) from error
     return sock
 
 
-def _cannot(host: str, port: int, error: OSError) -> StartError:
+def _cannot(host: str, port: int, table: str, error: OSError) -> StartError:
     remedy = _REMEDIES.get(error.errno or 0, "")
-    return StartError(f"cannot listen on {show_address(host, port)}: {error.strerror or error}{remedy}")
+    return StartError(f"{table}: cannot listen on {show_address(host, port)}: {error.strerror or error}{remedy}")
 
 
 class Listener:

@@ -75,6 +75,11 @@ class Assembly:
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
+    def tables(self) -> dict[Address, str]:
+        """The table of the configuration that wants each address of a listener, for messages."""
+        return {address: f"[[listener]] {one.policy.listener}" for address, one in self.listeners.items()}
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """The doubts; once it is open, with what the authenticators know of the servers that they ask."""
         return (*self.doubts, *lockouts(self.configuration.tables, self.links))

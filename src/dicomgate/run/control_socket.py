@@ -113,7 +113,9 @@ def _check_for_life(path: Path) -> None:
             return
         except BlockingIOError:  # too many are waiting for it
             pass
-    raise StartError(f"control socket {path}: another gateway is running and listens there")
+    raise StartError(
+        f"control socket {path}: another gateway is running and listens there; end it, or write another path"
+    )
 
 
 def _cannot_be_made(path: Path, error: OSError) -> StartError:

@@ -78,10 +78,12 @@ async def prepare(path: Path, running: Generation | None, inherited: Sequence[In
                 undo.callback(sock.close)
         else:
             old = {**running.sockets}
-        sockets = {address: _bound(address, old.get(address), undo) for address in assembly.listeners}
+        sockets = {
+            address: _bound(address, table, old.get(address), undo) for address, table in assembly.tables.items()
+        }
         page_socket = None
         if assembly.page is not None:
-            page_socket = _bound(assembly.page.bind, _kept(assembly.page, running), undo)
+            page_socket = _bound(assembly.page.bind, "[admin]", _kept(assembly.page, running), undo)
         control = await loop.run_in_executor(None, _control_socket, assembly.configuration, running)
         if control is not None and (running is None or control is not running.control):
             undo.callback(control.close)
@@ -89,11 +91,11 @@ async def prepare(path: Path, running: Generation | None, inherited: Sequence[In
     return Generation(assembly, protection, audit, sockets, page_socket, control)
 
 
-def _bound(address: Address, old: socket.socket | None, undo: AsyncExitStack) -> socket.socket:
-    """The listening socket of this address: the old one; or a new one, which `undo` closes."""
+def _bound(address: Address, table: str, old: socket.socket | None, undo: AsyncExitStack) -> socket.socket:
+    """The listening socket that this table wants: the old one; or a new one, which `undo` closes."""
     if old is not None:
         return old
-    sock = listen(*address)
+    sock = listen(*address, table)
     undo.callback(sock.close)
     return sock
 

@@ -22,18 +22,18 @@ from .control_socket import try_to_make
 
 
 @asynccontextmanager
-async def rehearsed(assembly: Assembly) -> AsyncIterator[list[Address]]:
+async def rehearsed(assembly: Assembly) -> AsyncIterator[list[str]]:
     """Try to start with this assembly, and keep its authenticators entered while a `with` lasts.
 
-    Yields the addresses that are in use: by the running gateway, or by another program. Raises what a start would
-    raise: ConfigError and StartError.
+    Yields a line about each address that is in use: by the running gateway, or by another program. Raises what a start
+    would raise: ConfigError and StartError.
     """
     _try_audit(assembly.configuration)
     await _try_state(assembly.configuration)
     await assembly.open()
     try:
-        page = [assembly.page.bind] if assembly.page else []
-        busy = [address for address in [*assembly.listeners, *page] if _is_in_use(address)]
+        wanted = [*assembly.tables.items(), *([(assembly.page.bind, "[admin]")] if assembly.page else ())]
+        busy = [_in_use(address, table) for address, table in wanted if _is_in_use(address, table)]
         _try_control(assembly.configuration)
         yield busy
     finally:
@@ -75,9 +75,9 @@ def _try_control(configuration: Configuration) -> None:
             raise configuration.located(error, "control", "path") from error
 
 
-def _is_in_use(address: Address) -> bool:
+def _is_in_use(address: Address, table: str) -> bool:
     try:
-        bind(*address).close()
+        bind(*address, table).close()
     except StartError as error:
         if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE:
             return True
@@ -85,6 +85,5 @@ def _is_in_use(address: Address) -> bool:
     return False
 
 
-def in_use(address: Address) -> str:
-    """The line about an address that is in use."""
-    return f"{show_address(*address)} is in use: by the running gateway, or by another program"
+def _in_use(address: Address, table: str) -> str:
+    return f"{table}: {show_address(*address)} is in use: by the running gateway, or by another program (see ss -ltnp)"
