@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
+from dicomgate import Accept, Pass, Reject, Unavailable
+from dicomgate.admin.web.judging import may_stay
 from dicomgate.admin.web.logins import IDLE, LONGEST, MOST, Admitted, Logins
+from dicomgate.admin.web.site import Site
+from dicomgate.auth.link import Link
+from dicomgate.run.assembly import UseCount
 from dicomgate.run.page import Page, Right
 
 ALICE = Admitted("staff", "alice", frozenset(), None)
@@ -43,3 +53,36 @@ def test_there_are_so_many_logins_at_a_time() -> None:
     assert len(logins) == MOST
     assert logins.find(first, PAGE, used=False) is not None
     assert logins.find(kept, PAGE, used=False) is None  # the one that was used least recently
+
+
+YES, NO, DOWN = Accept("alice"), Reject("unknown user"), Unavailable("down")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("end", "answers", "stays"),
+    [
+        (False, (YES, NO), (True, False)),
+        (False, (DOWN, DOWN, NO), (True, True, False)),
+        (True, (DOWN, YES, DOWN, DOWN), (True, True, True, False)),
+    ],
+)
+async def test_who_is_logged_in_is_asked_about_once_in_an_interval(end: bool, answers: Any, stays: Any) -> None:
+    asked: list[tuple[str, object]] = []
+
+    async def still_valid(user: str, handle: object) -> object:
+        asked.append((user, handle))
+        return answers[len(asked) - 1]
+
+    staff = SimpleNamespace(authenticate=lambda attempt: Pass(), still_valid=still_valid)
+    link = Link("staff", cast(Any, staff), revalidate=timedelta(seconds=60), end_if_unavailable=end)
+    assembly = SimpleNamespace(links={"staff": link}, uses=UseCount())
+    server = SimpleNamespace(generation=SimpleNamespace(assembly=assembly), loop=asyncio.get_running_loop())
+    site = cast(Site, SimpleNamespace(server=server))
+    _, login = begun(Logins(), Admitted("staff", "alice", frozenset(), None, "a token"))
+    for number, stays_then in enumerate(stays, 1):
+        assert await may_stay(site, login)
+        assert len(asked) == number - 1, "the interval is not over"
+        login.asked = time.monotonic() - 60
+        assert await may_stay(site, login) is stays_then
+    assert asked == [("alice", "a token")] * len(stays)

@@ -16,7 +16,7 @@ from dicomgate.admin.web import connections, health
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import free_port, wait_until
 from dicomgate.testing.peers.spy import Spy
-from dicomgate.testing.system_gateway import Gateway, StartGateway, configuration
+from dicomgate.testing.system_gateway import STAFF, USERS, Gateway, StartGateway, configuration
 
 from .conftest import ADMIN, PASSCODES, Web
 
@@ -54,6 +54,17 @@ def test_a_reload_takes_rights_away_and_moves_the_page(gateway: StartGateway, sp
     running.write()
     assert running.reload()
     wait_until(lambda: not listens(moved), "the page ends")
+
+
+def test_a_user_who_is_removed_is_logged_out(gateway: StartGateway, spy: Spy, caplog: pytest.LogCaptureFixture) -> None:
+    tables = {**configuration(spy.address), "admin": ADMIN}
+    tables["authenticator"] = [{**STAFF, "revalidate": "1s"}]
+    web = Web(gateway(tables))
+    (leaver, _), (operator, _) = web.log_in("zoë"), web.log_in("alice")
+    web.gateway.write_users({"alice": USERS["alice"]})
+    wait_until(lambda: web.get("/?refresh", leaver).status == 401, "the login ends")
+    assert "staff/zoë is logged out of the page: unknown user" in caplog.text
+    assert web.get("/", operator).status == 200
 
 
 def test_a_gateway_that_drains_is_not_ready_before_it_stops_listening(gateway: StartGateway, spy: Spy) -> None:

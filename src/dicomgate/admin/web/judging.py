@@ -1,31 +1,36 @@
 """A login at the page: judged by the gateway's own chain and guard, in the gateway's loop.
 
 It is an attempt like any other: the same throttle counts it, the same authenticators verify it. The audit has it as a
-deed of an operator, because there is no association.
+deed of an operator, because there is no association. Where the authenticator has `revalidate`, it is asked again about
+who is logged in, at the first request after each interval.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
+import time
 from datetime import UTC, datetime
 from functools import partial
 
 from ...association.admission import Admit, Refuse, facts_of, settle, unrecorded
 from ...auth.chain import Chain, Verdict
 from ...auth.plugged import answered
-from ...contract import Attempt, Identity, IdentityType, Peer, Unavailable
+from ...contract import Accept, Attempt, Identity, IdentityType, Peer, Reject, Unavailable
 from ...errors import DoesNotFit
 from ...events.events import Operated
 from ...events.log import quoted
+from ...kit.text import one_line
 from ...run.generation import Generation
 from ...run.page import Page, Right
 from ...run.server import Server
 from ...wire.reject_abort import REFUSED_IDENTITY, PduError
 from ...wire.user_identity import encode_identity, read_identity
-from .logins import Admitted
+from .logins import Admitted, Login
 from .site import Site
 
+_log = logging.getLogger("dicomgate.admin")
 _LISTENER = "admin"
 _HEADER = 4  # bytes of a sub-item
 _ID = 6  # bytes
@@ -123,4 +128,31 @@ async def _verdict(server: Server, generation: Generation, page: Page, chain: Ch
 def _admitted(answer: Admit, now: datetime) -> Admitted:
     accept = answer.accept
     seconds = None if accept.expires_at is None else (accept.expires_at - now).total_seconds()
-    return Admitted(answer.authenticator, accept.user, accept.groups, seconds)
+    return Admitted(answer.authenticator, accept.user, accept.groups, seconds, accept.handle)
+
+
+async def may_stay(site: Site, login: Login) -> bool:
+    """Whether his authenticator still lets him log in, as it says now or has said within its `revalidate`."""
+    link = site.server.generation.assembly.links.get(login.who.authenticator)
+    if link is None or link.revalidate is None or time.monotonic() < login.asked + link.revalidate:
+        return True
+    answer = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_asked(site.server, login), site.server.loop))
+    unanswered = isinstance(answer, Unavailable)
+    ends = isinstance(answer, Reject) or (unanswered and login.unanswered and link.end_if_unavailable)
+    login.asked, login.unanswered = time.monotonic(), unanswered
+    if not isinstance(answer, Accept):
+        outcome = "is logged out of the page" if ends else "stays logged in to the page"
+        _log.warning("%s %s: %s", one_line(login.who.name), outcome, one_line(answer.reason))
+    return not ends
+
+
+async def _asked(server: Server, login: Login) -> Accept | Reject | Unavailable:
+    assembly = server.generation.assembly  # in the gateway's loop, where no reload comes between
+    link = assembly.links.get(login.who.authenticator)
+    if link is None or link.revalidate is None:
+        return Accept(login.who.user)
+    assembly.uses.acquire()
+    try:
+        return await link.still_valid(login.who.user, login.who.handle)
+    finally:
+        assembly.uses.release()

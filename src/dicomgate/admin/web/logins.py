@@ -22,12 +22,16 @@ MOST = 64
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """Who is logged in, and for how many seconds his credential lasts; None if it does not say."""
+    """Who is logged in, and for how many seconds his credential lasts; None if it does not say.
+
+    `handle` is what his authenticator wants to be asked about him again with.
+    """
 
     authenticator: str
     user: str
     groups: frozenset[str]
     seconds: float | None
+    handle: object = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -39,12 +43,15 @@ class Admitted:
 class Login:
     """One login. `token` must come with each form that changes something; `said` is what the next page tells.
 
-    `ends` and `used` are of the monotonic clock.
+    `ends`, `used` and `asked`, when his authenticator was last asked about him, are of the monotonic clock.
+    `unanswered`: it could not say then.
     """
 
     who: Admitted
     ends: float
     used: float
+    asked: float
+    unanswered: bool = False
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     said: tuple[str, ...] = ()
     failed: bool = False
@@ -74,7 +81,7 @@ class Logins:
             del self._logins[min(self._logins, key=lambda key: self._logins[key].used)]
         lasts = LONGEST if who.seconds is None else min(who.seconds, LONGEST)
         cookie = secrets.token_urlsafe(32)
-        self._logins[_key(cookie)] = Login(who, now + lasts, now)
+        self._logins[_key(cookie)] = Login(who, now + lasts, now, now)
         return cookie
 
     def find(self, cookie: str, page: Page, *, used: bool) -> Login | None:

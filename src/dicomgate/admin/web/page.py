@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from ...run.page import Right
 from ..thread import breathe
 from .actions import ACTIONS, as_recorded
-from .judging import NotAdmitted, judged, passcode_identity
+from .judging import NotAdmitted, judged, may_stay, passcode_identity
 from .logins import IDLE, Login
 from .requests import cookie_name, cookie_of, ends_of, form_of, is_secure
 from .shown import FILTERS
@@ -39,7 +39,7 @@ async def status(request: Request) -> Response:
     """The page; or the login form."""
     site, sought = site_of(request), _sought(request)
     by_itself = "refresh" in request.query_params
-    login = _login(request, used=not by_itself)
+    login = await _login(request, used=not by_itself)
     if login is None:
         over = "You have been logged out." if cookie_of(request) else ""
         return await _ask(request, 401, over)
@@ -110,12 +110,14 @@ def asset(name: str, media_type: str) -> Response:
     return Response((_assets / name).read_bytes(), media_type=media_type)
 
 
-def _login(request: Request, *, used: bool) -> Login | None:
+async def _login(request: Request, *, used: bool) -> Login | None:
     site = site_of(request)
     if site.page.chain is None:
         raise HTTPException(404)
     login = site.logins.find(cookie_of(request), site.page, used=used)
-    if login is not None and site.server.users.shut_outs.until(login.who.authenticator, login.who.user):
+    if login is None:
+        return None
+    if site.server.users.shut_outs.until(login.who.authenticator, login.who.user) or not await may_stay(site, login):
         site.logins.end(cookie_of(request))
         return None
     return login
@@ -123,7 +125,7 @@ def _login(request: Request, *, used: bool) -> Login | None:
 
 async def _posted(request: Request) -> tuple[Login, dict[str, str]]:
     """Whose form this is, and the form. Raises HTTPException for one that is not from a page of this login."""
-    form, login = dict(await form_of(request)), _login(request, used=True)
+    form, login = dict(await form_of(request)), await _login(request, used=True)
     if login is None:
         raise HTTPException(401)
     if not login.is_meant(form.get("token", "")):
