@@ -96,6 +96,14 @@ def warnings(folder: Path, text: str) -> list[str]:
             ["authenticator devices: no listener asks it"],
         ),
         (
+            listener("cleartext_passcodes = true", 'authenticators = ["staff"]')
+            + UPSTREAM
+            + STAFF
+            + STAFF.replace("staff", "it")
+            + '[admin]\nbind = "127.0.0.1:0"\nauthenticators = ["it"]\nviewers = ["group:it"]\n',
+            [],
+        ),
+        (
             PLAIN + UPSTREAM + STAFF + "timeout = '2s'\nwithin = '2s'\n",
             ["authenticator staff: timeout is 2 s, and its own deadlines allow 2 s: set a longer timeout"],
         ),

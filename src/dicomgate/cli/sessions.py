@@ -22,7 +22,9 @@ def sessions(
     config: ConfigOption = DEFAULT_CONFIG,
     socket: SocketOption = None,
 ) -> None:
-    """List the associations of the running gateway, the oldest first.
+    """List the sessions of the running gateway, the oldest first.
+
+    A session is an association that is under way, logged in or not.
 
     It is asked at its control socket, and asks those that share
     its Redis: the list has their associations, too, and says who did not

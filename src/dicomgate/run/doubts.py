@@ -53,6 +53,7 @@ def doubts(
     yield from doubts_of_rules(tables, by_listener)
     asked = {name for names in by_listener.values() for name in names}
     asked |= {table.groups_from for table in tables.authenticator if table.groups_from is not None}
+    asked |= {*(tables.admin.authenticators or ())} if tables.admin is not None else set()
     for name, link in links.items():
         if name not in asked:
             yield f"authenticator {name}: no listener asks it"

@@ -83,7 +83,7 @@ def test_ten_wrong_passcodes_are_throttled_as_any_login(web: Web) -> None:
     problems = [record["problem"] for record in web.operated(by='"mallory" (not verified)')]
     assert len(problems) == 10
     assert problems[0].startswith("wrong_credential")
-    assert problems[-1].startswith("throttled")
+    assert problems[-1].startswith("throttled: too many attempts")
     operator, token = web.log_in("alice")
     web.post("/actions/clear", operator, token=token, key="account:nobody")  # the counters are asked for again now
     assert "account:mallory" in web.get("/", operator).text

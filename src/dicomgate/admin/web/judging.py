@@ -95,7 +95,8 @@ async def _judged(server: Server, attempt: Attempt, tell: bool) -> Admitted:
     where = f"the page, from {attempt.peer.address}"
     if isinstance(answer, Refuse):
         claimed = "a token" if facts.claimed is None else quoted(facts.claimed)
-        problem = f"{answer.reason_class.value}: {answer.reason}"
+        kind = f"{answer.reason_class.value}: "
+        problem = kind + answer.reason.removeprefix(kind)
         server.records.operated(Operated(now, "log in", where, f"{claimed} (not verified)", problem=problem))
         looked = answer.refusal == REFUSED_IDENTITY
         raise NotAdmitted(401 if looked else 503, _WRONG if looked else _LATER)
