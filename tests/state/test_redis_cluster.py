@@ -131,6 +131,11 @@ async def test_nonsense_of_others_in_the_server_is_no_order(join: Join, redis_se
     redis_server.command("hset", f"dicomgate:{{state}}:answers:{order_id}", two.me.run, "many")
     await one.answer(order_id, 1, "a piece", last=True)
     assert await one.answered(order_id, [one.me, two.me]) == [1, 0]
+    for name in ("orders", "nodes", "last-order"):
+        redis_server.command("set", f"dicomgate:{{state}}:{name}", "of another type")
+    assert await orders(one) == []
+    await two.order("sessions", 5)
+    assert await orders(one) == ["sessions"]
 
 
 async def test_a_server_that_may_drop_places_is_not_relied_on(own_redis: RedisServer) -> None:

@@ -23,6 +23,20 @@ local function drop_over(set)
     redis.call('ZREMRANGEBYSCORE', set, number(now + LONGEST), '+inf')
 end
 
+-- Drop what has another type than `question` is for: no gateway has written it.
+local function drop_unlike(question, key)
+    local answer = redis.pcall(question, key)
+    if type(answer) == 'table' and string.find(answer.err, 'WRONGTYPE', 1, true) then
+        redis.call('UNLINK', key)
+    end
+end
+
+local function drop_strange()
+    drop_unlike('ZCARD', KEYS[1])
+    drop_unlike('ZCARD', KEYS[2])
+    drop_unlike('HLEN', KEYS[3])
+end
+
 local run = {}
 
 -- KEYS  NODES, a sorted set: gateway -> the end of its lease
@@ -36,6 +50,7 @@ end
 -- {now, 1 if this gateway was not there, {gateway, end of its lease, ...}, id of the last order, {order, until, ...}};
 -- without orders if that one is known
 function run.beat()
+    drop_strange()
     local new = redis.call('ZADD', KEYS[1], number(now + given.lease), given.me)
     end_after(KEYS[1], given.lease)
     local last = redis.call('HGET', KEYS[3], 'of') or ''
@@ -53,6 +68,7 @@ end
 
 -- KEYS  as of `beat`. The other gateways, as `beat` tells of them; -1 if too many orders stand
 function run.order()
+    drop_strange()
     drop_over(KEYS[2])
     if redis.call('ZCARD', KEYS[2]) >= given.most then
         return -1
