@@ -216,8 +216,8 @@ def test_others_have_their_turn_while_crumbs_come(issuer: Issuer, ca: Path) -> N
             await fetching
         return count
 
-    # A packet at most has 10,000 of the half a million; without turns in between there are some hundred.
-    assert asyncio.run(turns()) > 5000
+    # On an idle machine some 10,000, on a busy one half of that; without turns in between there are some hundred.
+    assert asyncio.run(turns()) > 1500
 
 
 def test_the_environment_is_not_asked(
