@@ -57,6 +57,9 @@ ABORT = Abort(0, 0).encode()
 YES = Verdict(Accept("alice"), "staff")
 
 
+POOL = replace(POLICY, routes={"ORTHANC": Route("pacs", pool=True), "FORWARD": Route("pacs", True, pool=True)})
+
+
 def handshake(policy: Policy = POLICY, over_limit: str = "") -> Handshake:
     return Handshake("a1", Peer("10.0.0.9", 40000), policy, over_limit=over_limit, clock=lambda: NOW)
 
@@ -600,3 +603,61 @@ def test_the_attempt_has_the_whole_request_encoded_anew() -> None:
     assert decide.attempt.arrived_at == ("10.0.0.1", 11112)
     assert b"pw" in decide.attempt.request(), "the control: it is there"
     assert "pw" not in repr(decide.attempt)
+
+
+BUSY, UNKNOWN = AssociateReject(2, 3, 2), AssociateReject(1, 1, 3)
+TICKET = replace(ALICE, type=IdentityType.KERBEROS, secondary=b"")
+FORWARDED = replace(REQUEST, called_ae_title="FORWARD")
+
+
+def asked_at_a(request: AssociateRequest = REQUEST, verdict: Verdict = YES) -> Handshake:
+    talk = deciding(request, POOL)
+    talk.decided(verdict)
+    talk.upstream_opened("a:104")
+    return talk
+
+
+# decision: D52
+@pytest.mark.parametrize("answer", [BUSY, Abort(2, 0), None], ids=["transient", "A-ABORT", "end"])
+@pytest.mark.parametrize("request_", [REQUEST, FORWARDED], ids=["stripped", "passcode forwarded"])
+def test_another_address_is_asked_where_one_is_busy_or_breaks(
+    answer: AssociateReject | Abort | None, request_: AssociateRequest
+) -> None:
+    talk = asked_at_a(request_)
+    effects = talk.upstream_gone() if answer is None else talk.upstream_data(answer.encode())
+    assert effects == [do.CloseUpstream(), do.ConnectAgain()]
+    assert only(do.ToUpstream, talk.upstream_opened("b:104")).pdu[:1] == b"\1"
+    assert to_client(talk.upstream_data(ANSWER.encode(request_)))[:1] == b"\2"
+    assert talk.state is HandshakeState.RELAYING
+
+
+def test_where_no_address_is_left_the_client_gets_the_last_word_of_the_pacs() -> None:
+    talk = asked_at_a()
+    talk.upstream_data(BUSY.encode())
+    talk.upstream_opened("b:104")
+    talk.upstream_gone("Broken pipe")
+    effects = talk.upstream_failed("c:104: Connection refused")
+    assert to_client(effects) == BUSY.encode()
+    (refused,) = told(effects, Refused)
+    assert refused.reason == (
+        f"pacs: a:104: {BUSY}; b:104: the connection ended before its A-ASSOCIATE-AC; c:104: Connection refused"
+    )
+
+
+# decision: D53
+@pytest.mark.parametrize(
+    ("request_", "verdict", "answer"),
+    [
+        (REQUEST, YES, UNKNOWN),
+        (replace(FORWARDED, identity=TICKET), YES, BUSY),
+        (FORWARDED, replace(YES, used_up=True), BUSY),
+    ],
+    ids=["permanent", "a ticket was sent", "a one-time passcode was sent"],
+)
+def test_no_other_address_is_asked_where_it_would_not_be_right(
+    request_: AssociateRequest, verdict: Verdict, answer: AssociateReject
+) -> None:
+    talk = asked_at_a(request_, verdict)
+    effects = talk.upstream_data(answer.encode())
+    assert to_client(effects) == answer.encode()
+    assert told(effects, Refused)[0].reason == "upstream pacs (a:104) refused"

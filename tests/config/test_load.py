@@ -197,6 +197,26 @@ ONE_MISTAKE = {
         swap('called_ae_titles = ["ORTHANC"]', 'addresses = { CT1 = "h:1" }'),
         "11: upstream[0].address: addresses has each title and its address: remove this",
     ),
+    "one address and several of the same PACS": (
+        GOOD.replace('called_ae_titles = ["ORTHANC"]', 'called_ae_titles = ["ORTHANC"]\naddresses = ["h:1", "h:2"]'),
+        "11: upstream[0].address: addresses has all of them: remove this",
+    ),
+    "several addresses of a PACS without its titles": (
+        GOOD + '[[upstream]]\nname = "b"\naddresses = ["h:1", "h:2"]\n',
+        "18: upstream[1].called_ae_titles: is missing",
+    ),
+    "an address of a PACS that is none": (
+        GOOD + '[[upstream]]\nname = "b"\naddresses = ["h:1", "h"]\ncalled_ae_titles = ["B"]\n',
+        '20: upstream[1].addresses[1]: an address is "host:port"',
+    ),
+    "an address of a PACS twice": (
+        GOOD + '[[upstream]]\nname = "b"\naddresses = ["h:1", "h:1"]\ncalled_ae_titles = ["B"]\n',
+        "20: upstream[1].addresses: h:1 is there twice: remove one of them",
+    ),
+    "what is for several addresses, with one": (
+        GOOD + '[[upstream]]\nname = "b"\naddress = "h:1"\ncalled_ae_titles = ["B"]\nfall = 2\n',
+        "22: upstream[1].fall: is for a PACS with several addresses: write them as a list",
+    ),
     "an address for all others": (
         GOOD + '[[upstream]]\nname = "b"\naddresses = { "*" = "h:1" }\n',
         '20: upstream[1].addresses: "*" is no device: name each, or use address and called_ae_titles',

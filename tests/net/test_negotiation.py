@@ -275,8 +275,13 @@ class Asked:
         self.decided += asked[2:]
         return self
 
+    def way(self, *_: object) -> Asked:
+        return self
+
     def connect(self, *_: object) -> Asked:
         return self
+
+    def leave(self) -> None: ...
 
     def cancel(self) -> None: ...
 

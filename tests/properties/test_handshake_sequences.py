@@ -42,6 +42,7 @@ CLIENT = [
 ]  # fmt: skip
 UPSTREAM = [
     GOOD.encode(REQUEST), GOOD.encode(REQUEST), GOOD.encode(REQUEST) + P_DATA, AssociateReject(1, 1, 3).encode(),
+    AssociateReject(2, 3, 2).encode(),
     Abort(2, 2).encode(), replace(GOOD, contexts=(AnsweredContext(9, 0, IMPLICIT),)).encode(REQUEST), P_DATA, b"\x16\3",
 ]  # fmt: skip
 VERDICTS = [
@@ -51,8 +52,9 @@ VERDICTS = [
 POLICY = Policy("clinical", routes={"ORTHANC": Route("pacs")})
 SHOWN = Route("pacs", shown=Shown("ours", calling_ae_title="GATE"), positive_response="required")
 OURS = Identity(IdentityType.JWT, b"the-gateway's-own")
-POLICIES = [replace(policy, audit_required=required) for policy in (POLICY, replace(POLICY, routes={"ORTHANC": SHOWN}))
-            for required in (False, True)]  # fmt: skip
+SEVERAL = Route("pacs", pool=True)
+POLICIES = [replace(POLICY, routes={"ORTHANC": route}, audit_required=required)
+            for route in (Route("pacs"), SHOWN, SEVERAL) for required in (False, True)]  # fmt: skip
 PRESENTED: list[Presented | Unavailable] = [
     Presented(OURS), Presented(OURS), Presented(OURS, lambda response: "" if response == b"theirs" else "forged"),
     Presented(OURS, lambda _: "forged"), Presented(Identity(IdentityType.JWT, b"x" * 70_000)), Unavailable("down"),
@@ -121,6 +123,10 @@ def play(seed: int) -> str:
         recorded = recorded or (name == "recorded" and before is State.RECORDING)
         presented = presented or (name == "presented" and before is State.PRESENTING)
         opened = opened or (name == "upstream_opened" and before is State.CONNECTION)
+        if before is State.ANSWER and talk.state is State.CONNECTION:
+            assert policy.routes["ORTHANC"].pool, "another address where there is none"
+            assert not answers, "another address behind an answer"
+            opened = False
         for effect in effects:
             assert not closed, "an effect behind Close"
             assert not handed_over or isinstance(effect, do.Relay), "an effect behind the hand-over"

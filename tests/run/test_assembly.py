@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from dicomgate import Accept, Attempt, ConfigError, Decision, IdentityType, StartError
 from dicomgate.auth import loading
+from dicomgate.net.dial import Upstream
 from dicomgate.rights.rule import Who
 from dicomgate.run.assembly import Assembly, assemble
 from dicomgate.testing.peers.certificates import Certificates
@@ -164,7 +165,9 @@ def test_what_is_made_is_what_the_file_says(tmp_path: Path) -> None:
     assert archive is not None
     assert (pacs.upstream, pacs.forward_identity, pacs.answer_timeout) == ("pacs", True, 3)
     assert (archive.upstream, archive.forward_identity) == ("archive", False)
-    assert (made.upstreams["archive"].host.name, made.upstreams["archive"].host.port) == ("::1", 105)
+    dialled = made.upstreams["archive"]
+    assert isinstance(dialled, Upstream)
+    assert (dialled.host.name, dialled.host.port) == ("::1", 105)
     assert made.warnings == ()
 
 

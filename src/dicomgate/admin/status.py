@@ -97,7 +97,7 @@ def status_of(server: Server, watch: Watch) -> Status:
     upstreams = tuple(
         UpstreamStatus(
             table.name,
-            tuple(show_address(*address) for address in dict.fromkeys(table.targets.values())),
+            tuple(show_address(*address) for address in table.every_address),
             by_upstream[table.name],
             *watch.of_upstream(table.name),
         )

@@ -40,6 +40,11 @@ class Connect:
 
 
 @dataclass(slots=True)
+class ConnectAgain:
+    """As `Connect`, to another address of the same upstream."""
+
+
+@dataclass(slots=True)
 class ToClient:
     """Send this PDU to the client. It is not in the repr: a server response may be a ticket."""
 
@@ -107,7 +112,18 @@ class Close:
 
 
 Effect: TypeAlias = (
-    Decide | Present | Connect | ToClient | ToUpstream | CloseUpstream | Timer | Relay | Emit | Record | Close
+    Decide
+    | Present
+    | Connect
+    | ConnectAgain
+    | ToClient
+    | ToUpstream
+    | CloseUpstream
+    | Timer
+    | Relay
+    | Emit
+    | Record
+    | Close
 )
 """An effect of the handshake."""
 Effects: TypeAlias = list[Effect]

@@ -31,7 +31,7 @@ from .client_pdus import IGNORED, ONLY_ABORT, client_reader
 from .route import Route
 from .stages import Admitted, Asked
 from .transitions import HANDSHAKE, HandshakeInput, HandshakeState, input_of
-from .upstream_answer import GIVEN_UP, read_answer, upstream_reader
+from .upstream_answer import GIVEN_UP, NotEstablished, UpstreamSide
 
 _input = input_of(HANDSHAKE, HandshakeInput)
 _Data = TypeVar("_Data", Asked, Admitted)
@@ -65,7 +65,7 @@ class Handshake:
         self._clock = clock
         self._denied = denied
         self._client = client_reader(policy.request_limit)
-        self._upstream = upstream_reader()
+        self._upstream = UpstreamSide()
         self._in_step = True
         self._data: Asked | Admitted | None = None
 
@@ -128,50 +128,50 @@ class Handshake:
         return [do.Timer(route.answer_timeout), do.Connect(route.dialled or route.upstream)]
 
     @_input
-    def upstream_opened(self) -> do.Effects:
-        """The upstream is connected, TLS included."""
-        self.state = HandshakeState.ANSWER
+    def upstream_opened(self, address: str = "") -> do.Effects:
+        """The upstream is connected, TLS included; at this address, where it has several."""
+        self.state, self._upstream.address = HandshakeState.ANSWER, address
         return [do.ToUpstream(self._known(Admitted).to_upstream)]
 
     @_input
     def upstream_failed(self, reason: str) -> do.Effects:
         """The upstream cannot be connected."""
-        why = f"{self._known(Admitted).route.upstream}: {reason}"
-        return self._refuse(refusal.CONGESTION, why, ReasonClass.UPSTREAM_DOWN)
+        return self._refuse(*self._upstream.without(self._known(Admitted).route, reason))
 
     @_input
     def upstream_data(self, data: bytes) -> do.Effects:
         """The upstream sent bytes, in any pieces."""
         admitted = self._known(Admitted)
-        self._upstream.feed(data)
-        answer = read_answer(self._upstream, admitted)
+        answer = self._upstream.read(data, admitted)
         if isinstance(answer, AssociateAccept):
             return self._establish(admitted, answer)
-        return [] if answer is None else self._refuse(*answer)
+        return [] if answer is None else self._pass_over(answer)
 
     @_input
     def upstream_gone(self, detail: str = "") -> do.Effects:
         """The upstream closed or lost its connection."""
-        upstream = self._known(Admitted).route.upstream
-        reason = f"{upstream}: the connection ended before its A-ASSOCIATE-AC{detail and f' ({detail})'}"
-        return self._refuse(refusal.CONGESTION, reason, ReasonClass.UPSTREAM_DOWN, None)
+        return self._pass_over(self._upstream.gone(self._known(Admitted).route, detail))
+
+    def _pass_over(self, answer: NotEstablished) -> do.Effects:
+        """Connect to another address of the upstream, within the same time; or refuse with this answer."""
+        if not (answer.may_pass and self._known(Admitted).may_ask_again):
+            return self._refuse(*answer)
+        self._upstream.next(answer)
+        self.state = HandshakeState.CONNECTION
+        return [do.CloseUpstream(), do.ConnectAgain()]
 
     @_input
     def deadline(self, so_far: str = "") -> do.Effects:
         """The time that the last `Timer` named is over. `so_far`: what has happened at the upstream's addresses."""
-        if self.state is HandshakeState.REQUEST:
-            # PS3.8 table 9-10, Sta2, ARTIM timer expired: AA-2, close without a word.
+        if self.state in (HandshakeState.REQUEST, HandshakeState.CLOSING):
+            # PS3.8 table 9-10, Sta2 and Sta13, ARTIM timer expired: AA-2, close without a word.
             return self._leave(Cause.TIMEOUT, f"no A-ASSOCIATE-RQ within {self._policy.artim:g} s")
-        if self.state is HandshakeState.CLOSING:
-            return self._leave(Cause.REFUSED, "")
         if self.state in (HandshakeState.DECISION, HandshakeState.RECORDING):
             why = f"no decision within {self._policy.decision_timeout:g} s"
             return self._refuse(refusal.TRY_LATER, why, ReasonClass.DEADLINE)
         if self.state is HandshakeState.PRESENTING:
             return self.presented(Unavailable(f"no answer within {self._known(Admitted).shown.answers_in:g} s"))
-        missed = "connected" if self.state is HandshakeState.CONNECTION else "answered"
-        why = self._known(Admitted).route.late(missed, so_far)
-        return self._refuse(refusal.CONGESTION, why, ReasonClass.UPSTREAM_DOWN)
+        return self._refuse(*self._upstream.late(self._known(Admitted).route, so_far))
 
     @_input
     def stopped(self) -> do.Effects:

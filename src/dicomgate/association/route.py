@@ -45,7 +45,8 @@ class Route:
     """Where associations for a called AE title go, as whom, and whether the client's identity travels with them.
 
     `present` is for those whom a rule matches: the first one that does decides, else `shown`. `dialled` is the name of
-    the device that is connected to, where an upstream has several; "": that of the upstream.
+    the device that is connected to, where an upstream has several; "": that of the upstream. `pool`: several addresses
+    may be asked, one after the other.
     """
 
     upstream: str
@@ -55,11 +56,8 @@ class Route:
     present: tuple[tuple[Rule, Shown], ...] = ()
     positive_response: PositiveResponse = "asked"
     dialled: str = ""
+    pool: bool = False
 
     def shown_for(self, who: Who) -> Shown:
         """As whom the upstream sees this one."""
         return next((shown for rule, shown in self.present if not rule.miss(who)), self.shown)
-
-    def late(self, missed: str, so_far: str) -> str:
-        """Why the client is refused at the deadline; `so_far` is what has happened at the upstream's addresses."""
-        return f"{self.upstream}: not {missed} within {self.answer_timeout:g} s{so_far and ': '}{so_far}"

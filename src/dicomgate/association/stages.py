@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..auth.chain import Verdict
-from ..contract import Admission, Attempt, Presented, Unavailable
+from ..contract import Admission, Attempt, IdentityType, Presented, Unavailable
 from ..errors import DoesNotFit
 from ..events.events import Decided, Denied, Established, Event, Facts, ReasonClass
 from ..rights.contexts import narrowed
@@ -24,6 +24,7 @@ from .presenting import admission_of, verified
 from .route import Route, Shown
 
 _LONG = 16_384
+_AS_OFTEN_AS_YOU_LIKE = (IdentityType.USERNAME, IdentityType.USERNAME_AND_PASSCODE)
 
 
 @dataclass(slots=True, repr=False)
@@ -67,6 +68,7 @@ class Asked:
         if no_place is not None:
             return record, no_place
         admitted = Admitted(self.route, passed, answer, self.route.shown_for(who), rights, withheld)
+        admitted.used_up = verdict.used_up
         return record, admitted.asking(self.attempt, now) or admitted
 
     def _to_upstream(self, fallback_encoding: str | None) -> AssociateRequest:
@@ -88,6 +90,7 @@ class Admitted:
 
     `request` has the client's own AE titles. `withheld` is what `rights` do not grant of the client's request. Where
     rights are only reported, `request` has it. `admission` is what a credential is asked with, until it has answered.
+    `used_up`: the client's own credential may be used once.
     """
 
     route: Route
@@ -99,6 +102,7 @@ class Admitted:
     to_upstream: bytes = b""
     admission: Admission | None = None
     presented: Presented | None = None
+    used_up: bool = False
 
     def asking(self, attempt: Attempt, now: datetime) -> Refuse | None:
         """Prepare to ask the upstream; where it is shown a credential, to ask that first."""
@@ -129,6 +133,19 @@ class Admitted:
             return Refuse(TRY_LATER, why, ReasonClass.CREDENTIAL_UNAVAILABLE)
         self.presented = answer
         return None
+
+    @property
+    def may_ask_again(self) -> bool:
+        """What one address of the upstream was sent may be sent to another one.
+
+        Not a ticket, an assertion or a token: these may be used once, and the first one has it already.
+        """
+        if not self.route.pool:
+            return False
+        sent = self.request.identity if self.presented is None else self.presented.identity
+        if sent is None:
+            return True
+        return sent.type in _AS_OFTEN_AS_YOU_LIKE and (self.presented is not None or not self.used_up)
 
     def unverified(self, response: bytes | None) -> str:
         """What is wrong with the upstream's server response, where one is required; "" if nothing is."""

@@ -101,8 +101,8 @@ HANDSHAKE: Transitions[HandshakeState, HandshakeInput] = {
     _S.ANSWER: {
         _I.CLIENT_DATA: (_S.ANSWER, _S.CLOSING, _S.CLOSED),
         _I.CLIENT_GONE: (_S.CLOSED,),
-        _I.UPSTREAM_DATA: (_S.ANSWER, _S.RELAYING, _S.CLOSING),
-        _I.UPSTREAM_GONE: (_S.CLOSING,),
+        _I.UPSTREAM_DATA: (_S.ANSWER, _S.CONNECTION, _S.RELAYING, _S.CLOSING),
+        _I.UPSTREAM_GONE: (_S.CONNECTION, _S.CLOSING),
         _I.DEADLINE: (_S.CLOSING,),
         _I.STOPPED: (_S.CLOSED,),
         _I.KICKED: (_S.CLOSING,),

@@ -29,13 +29,15 @@ _log = logging.getLogger("dicomgate.auth")
 class Verdict:
     """The chain's decision; the link that made it ("" if none did); and the answer of each link that was asked.
 
-    `reason_class` is set by whoever refuses for a reason of its own, around the authenticators.
+    `reason_class` is set by whoever refuses for a reason of its own, around the authenticators. `used_up`: the
+    credential may be used once, and this was its use.
     """
 
     decision: Decision
     authenticator: str = ""
     answers: tuple[tuple[str, Decision], ...] = ()
     reason_class: ReasonClass | None = None
+    used_up: bool = False
 
 
 class Chain:

@@ -109,7 +109,7 @@ def describe(assembly: Assembly) -> list[str]:
     for upstream in tables.upstream:
         titles = ", ".join("any" if title == "*" else title for title in upstream.targets)
         tls = "TLS" if upstream.tls else "no TLS"
-        where = ", ".join(show_address(*address) for address in dict.fromkeys(upstream.targets.values()))
+        where = ", ".join(show_address(*address) for address in upstream.every_address)
         lines.append(f"upstream {upstream.name}: {where}, {tls}, called AE title {titles}, {_login(upstream)}")
         lines += [
             f"upstream {upstream.name}: {', '.join(_changes(present))}; for {_conditions(present)}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from cryptography import x509
@@ -22,6 +22,7 @@ from ..errors import NegativeAnswer, StartError, StateUnavailable
 from ..kit.certificates import described
 from ..net.connection import Connection
 from ..net.dial import Upstream, waiting
+from ..net.pooled import PooledUpstream
 from ..net.tls_stream import TlsStream
 from ..run.assembly import Assembly
 from ..run.protection import configured_state
@@ -44,9 +45,10 @@ async def asked(assembly: Assembly) -> list[Probed]:
         *(_of_plugin("credential", link) for link in assembly.credentials.values()),
         _of_state(assembly.configuration),
         *(
-            _of_upstream(assembly.upstreams[name], titles, table)
+            _of_upstream(what, upstream, titles, table)
             for table in tables.upstream
             for name, titles in dialled(table).items()
+            for what, upstream in _each(assembly.upstreams[name])
         ),
     )
     return [line for lines in answers for line in lines]
@@ -91,8 +93,16 @@ async def _try_out(state: SharedState) -> None:
         await state.clear([_NOBODY])
 
 
-async def _of_upstream(upstream: Upstream, titles: Sequence[str], table: UpstreamTable) -> Sequence[Probed]:
-    what, seconds = f"upstream {upstream.name}", table.timeout.total_seconds()
+def _each(upstream: Upstream | PooledUpstream) -> Iterator[tuple[str, Upstream]]:
+    """Each address that is asked, and what it is called."""
+    if isinstance(upstream, PooledUpstream):
+        yield from ((f"upstream {upstream.name}: {name}", one) for name, one in upstream.addresses.items())
+    else:
+        yield f"upstream {upstream.name}", upstream
+
+
+async def _of_upstream(what: str, upstream: Upstream, titles: Sequence[str], table: UpstreamTable) -> Sequence[Probed]:
+    seconds = table.timeout.total_seconds()
     deadline = time.monotonic() + seconds
     try:
         connection = await upstream.open(seconds)

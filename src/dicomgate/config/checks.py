@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..association.route import ANY_AE_TITLE
 from ..auth.problems import Keys, nearest
 from ..errors import Problem
+from ..kit.addresses import show_address
 from ..rights.rule import is_one_of
 from ..rights.table import RuleTable
 from .operation import AdminTable
@@ -71,14 +72,16 @@ def _of_throttle(throttle: ThrottleTable) -> Iterator[Problem]:
 def _of_upstreams(tables: Tables) -> Iterator[Problem]:
     taken: dict[str, str] = {}
     for index, upstream in enumerate(tables.upstream):
-        if ANY_AE_TITLE in (upstream.addresses or ()):
+        devices = isinstance(upstream.addresses, dict)
+        if devices and ANY_AE_TITLE in upstream.targets:
             message = '"*" is no device: name each, or use address and called_ae_titles'
             yield Problem(("upstream", index, "addresses"), message)
+        yield from _of_pool(upstream, index)
         for title in upstream.called_ae_titles or upstream.targets:
             if title in taken:
                 what = "any other called AE title" if title == ANY_AE_TITLE else f"called AE title {title!r}"
                 message = f"{what} already goes to upstream {taken[title]!r}: name it in one of the two"
-                yield Problem(("upstream", index, "addresses" if upstream.addresses else "called_ae_titles"), message)
+                yield Problem(("upstream", index, "addresses" if devices else "called_ae_titles"), message)
             taken.setdefault(title, upstream.name)
         yield from _of_login(upstream, index, tables)
         tls = upstream.tls
@@ -86,6 +89,17 @@ def _of_upstreams(tables: Tables) -> Iterator[Problem]:
             yield Problem(("upstream", index, "tls", "ca"), "ca and pin exclude each other: remove one of them")
         if tls is not None and tls.key is not None and tls.certificate is None:
             yield Problem(("upstream", index, "tls", "key"), "a key without its certificate: name that as well")
+
+
+def _of_pool(upstream: UpstreamTable, index: int) -> Iterator[Problem]:
+    at = ("upstream", index)
+    if upstream.pool is None:
+        for key in ("balance", "connect_timeout", "fall"):
+            if key in upstream.model_fields_set:
+                message = 'is for a PACS with several addresses: write them as a list, addresses = ["host:port"]'
+                yield Problem((*at, key), message)
+    elif twice := [one for number, one in enumerate(upstream.pool) if one in upstream.pool[:number]]:
+        yield Problem((*at, "addresses"), f"{show_address(*twice[0])} is there twice: remove one of them")
 
 
 def _of_login(upstream: UpstreamTable, index: int, tables: Tables) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Strict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Strict, Tag
 
 from ..kit.addresses import parse_address
 from ..kit.durations import Duration
@@ -53,6 +53,11 @@ Address = Annotated[tuple[str, int], BeforeValidator(parse_address)]
 AeTitle = Annotated[str, AfterValidator(ae_title)]
 Addresses = Annotated[list[Address], BeforeValidator(lambda value: value if isinstance(value, list) else [value])]
 """One address, or several."""
+PoolAddresses = Annotated[list[Address], Tag("a list")]
+"""The addresses of one PACS."""
+Devices = Annotated[dict[AeTitle, Address], Tag("a table")]
+"""Devices by AE title, each with its address."""
+OF_EITHER = Discriminator(lambda value: "a table" if isinstance(value, dict) else "a list")
 Encoding = Annotated[str, AfterValidator(_encoding)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 Keepalive = Annotated[Duration, AfterValidator(_keepalive)]

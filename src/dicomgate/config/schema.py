@@ -17,8 +17,22 @@ from ..association.route import PositiveResponse
 from ..auth.table import AuthenticatorTable, Name
 from ..credentials.table import CredentialTable
 from ..kit.durations import Deadline, Duration
+from ..net.pool import Balance
 from ..rights.table import RuleTable, Texts
-from .fields import SEVERAL, Address, Addresses, AeTitle, Encoding, FilePath, Fingerprint, Keepalive, Table
+from .fields import (
+    OF_EITHER,
+    SEVERAL,
+    Address,
+    Addresses,
+    AeTitle,
+    Devices,
+    Encoding,
+    FilePath,
+    Fingerprint,
+    Keepalive,
+    PoolAddresses,
+    Table,
+)
 from .operation import AdminTable, AdminTls, ControlTable, LimitsTable
 
 
@@ -88,7 +102,7 @@ class UpstreamTable(Table):
     """`[[upstream]]`: a PACS, or devices each of which has an address of its own."""
 
     name: Name
-    addresses: Annotated[dict[AeTitle, Address], Field(min_length=1)] | None = None
+    addresses: Annotated[Devices | PoolAddresses, OF_EITHER, Field(min_length=1)] | None = None
     address: Address | None = Field(default=None, validate_default=True)
     called_ae_titles: Annotated[list[AeTitle], Field(min_length=1)] | None = Field(default=None, validate_default=True)
     identity: Literal["strip", "forward"] = "strip"
@@ -97,22 +111,43 @@ class UpstreamTable(Table):
     calling_ae_title: AeTitle | None = None
     called_ae_title: AeTitle | None = None
     present: Annotated[list[PresentTable], SEVERAL] = Field(default=[])
-    timeout: Deadline = timedelta(seconds=10)
+    timeout: Deadline = timedelta(seconds=4)
+    balance: Balance = "first"
+    connect_timeout: Deadline = timedelta(seconds=1)
+    fall: int = Field(default=3, ge=1)
     tls: UpstreamTls | None = None
 
-    @field_validator("address", "called_ae_titles")
+    @field_validator("address")
     @classmethod
     def _or_addresses(cls, value: object, info: ValidationInfo) -> object:
         if "addresses" in info.data and (value is None) is (info.data["addresses"] is None):
+            what = "each title and its address" if isinstance(info.data["addresses"], dict) else "all of them"
+            raise ValueError("is missing" if value is None else f"addresses has {what}: remove this")
+        return value
+
+    @field_validator("called_ae_titles")
+    @classmethod
+    def _or_devices(cls, value: object, info: ValidationInfo) -> object:
+        if "addresses" in info.data and (value is None) is not isinstance(info.data["addresses"], dict):
             raise ValueError("is missing" if value is None else "addresses has each title and its address: remove this")
         return value
 
     @property
-    def targets(self) -> dict[str, tuple[str, int]]:
-        """The address that each called AE title leads to."""
-        if self.address is None:
-            return self.addresses or {}
-        return dict.fromkeys(self.called_ae_titles or (), self.address)
+    def pool(self) -> list[tuple[str, int]] | None:
+        """The addresses of which one is chosen for each association; None without a choice."""
+        return self.addresses if isinstance(self.addresses, list) else None
+
+    @property
+    def targets(self) -> dict[str, list[tuple[str, int]]]:
+        """The addresses that each called AE title leads to."""
+        if isinstance(self.addresses, dict):
+            return {title: [address] for title, address in self.addresses.items()}
+        return dict.fromkeys(self.called_ae_titles or (), self.pool or ([self.address] if self.address else []))
+
+    @property
+    def every_address(self) -> list[tuple[str, int]]:
+        """All addresses, each once."""
+        return list(dict.fromkeys(address for addresses in self.targets.values() for address in addresses))
 
 
 class StateTable(Table):

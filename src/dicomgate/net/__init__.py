@@ -18,6 +18,8 @@ Modules:
     listener       Accept connections; when the system runs out of file descriptors, pause and go on
     loop           asyncio's event loop, with callbacks for sockets that cost less than half
     negotiation    One association until it is established or refused: carries out the effects of its `Handshake`
+    pool           Several addresses of one PACS: which of them is asked next, and which are down. No sockets, no clock
+    pooled         A PACS with several addresses, and the way of one association to it: one address after the other
     relay          One established association on its sockets: carries out the effects of an `Association`
     server_state   What all associations share, and how the listener of each one is configured
     tally          Connections that have no records of their own: one line of the log tells how many there were

@@ -14,10 +14,13 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import TypeAlias
 
+from ..association import effects as do
 from ..errors import StartError
+from ..events.events import Facts
 from ..kit.host import Address, Host
-from ..kit.race import Race
+from ..kit.race import PATIENCE, Race
 from .connection import Connection, Stream
 from .tls import TlsContext, TlsError
 from .tls_blocking import BlockingTls
@@ -25,6 +28,8 @@ from .tls_handshake import TlsHandshake
 from .tls_stream import TlsStream
 from .turns import Turns
 
+TakeData: TypeAlias = Callable[[bytes], do.Effects]
+TakeEnd: TypeAlias = Callable[[str], do.Effects]
 _log = logging.getLogger("dicomgate.upstream")
 
 
@@ -34,6 +39,9 @@ class Upstream:
     Its certificate must be for `server_name`, or for `host` without one. With a `pin`, the certificate's SHA-256 in
     lower-case hexadecimal, the pin alone decides.
     """
+
+    address = ""
+    """Which of several addresses was reached: there is no choice here."""
 
     def __init__(
         self,
@@ -58,11 +66,23 @@ class Upstream:
             _log.error("upstream %s: %s", self.name, problem)
 
     def connect(
-        self, loop: asyncio.AbstractEventLoop, opened: Callable[[Connection], None], failed: Callable[[str], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        opened: Callable[[Connection], None],
+        failed: Callable[[str], None],
+        *,
+        patience: float = PATIENCE,
     ) -> Race[Connection]:
-        """A race to connect. Its `begin` begins it; it calls `opened` once, or `failed` with the reason."""
+        """A race to connect. Its `begin` begins it; it calls `opened` once, or `failed` with the reason.
+
+        `patience` are the seconds that it waits for a look-up after all known addresses have failed.
+        """
         attempt = partial(_Attempt, self, loop)
-        return Race(loop, self.host, attempt, opened, failed, kind=self._kind, log=_log)
+        return Race(loop, self.host, attempt, opened, failed, kind=self._kind, log=_log, patience=patience)
+
+    def way(self, _: Facts) -> Upstream:
+        """The way of an association: the same for all."""
+        return self
 
     async def open(self, seconds: float) -> Connection:
         """Connect, TLS included, within `seconds`. Raises StartError, with what happened at each address."""
@@ -87,6 +107,13 @@ class Upstream:
             self.host.failed(address, "no answer to the A-ASSOCIATE-RQ")
             return str(address)
         return ""
+
+    def watched(self, data: TakeData, end: TakeEnd) -> tuple[TakeData, TakeEnd]:
+        """What takes what arrives on a connection, and its end: the same, since nobody keeps count."""
+        return data, end
+
+    def leave(self) -> None:
+        """An association is over: nobody counts those that have no choice."""
 
     async def close(self) -> None:
         """Wait for no look-up any longer."""

@@ -44,11 +44,12 @@ class Lifetime:
 
     `began` is when it was accepted (seconds of the event loop's clock), `over` becomes true with the Closed record.
     `facts` are what is known of it, by the records that it has. `operations` judge and count its messages, if any do.
-    `place` is that among the associations of its user, from Accept to its refusal or its end.
+    `place` is that among the associations of its user, from Accept to its refusal or its end. `leave` says so to
+    the upstream.
     """
 
     __slots__ = ("_expiry", "_heard", "_open", "_slot", "began", "ends", "facts", "groups", "handle", "id",
-                 "listener", "operations", "over", "place", "server", "since", "stage")  # fmt: skip
+                 "leave", "listener", "operations", "over", "place", "server", "since", "stage")  # fmt: skip
 
     def __init__(self, server: ServerState, listener: ListenerSnapshot, slot: Slot, address: tuple[str, int]) -> None:
         """`address` is the client's."""
@@ -59,6 +60,7 @@ class Lifetime:
         self.over = False
         self.operations: Operations | None = None
         self.place: Place | None = None
+        self.leave: Callable[[], None] | None = None
         self.stage: Stage = self
         self._slot = slot
         self._open = 0
@@ -182,6 +184,9 @@ class Lifetime:
         if self.place is not None:
             self.place.leave()
             self.place = None
+        if self.leave is not None:
+            self.leave()
+            self.leave = None
 
     def _forget_if_gone(self) -> None:
         if self.over and not self._open:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import ParamSpec, TypeAlias
+from typing import ParamSpec
 
 from ..association import effects as do
 from ..association.admission import Refuse, unrecorded
@@ -23,15 +23,15 @@ from ..kit.race import Race
 from ..sessions.users import Place, Principal
 from .arrival import Arrived
 from .connection import Connection
+from .dial import TakeData, TakeEnd
 from .lifetime import Lifetime
 from .lingering import linger_close
+from .pooled import Trip
 from .relay import Relay
 
 _AT_ONCE = 8_192  # bytes read in one turn: as the smallest PDUs, which a refused client may send, 1.5 ms of work
 _log = logging.getLogger("dicomgate.gateway")
 _P = ParamSpec("_P")
-_TakeData: TypeAlias = Callable[[bytes], do.Effects]
-_TakeEnd: TypeAlias = Callable[[str], do.Effects]
 
 
 class Negotiation:
@@ -77,12 +77,12 @@ class Negotiation:
         except Exception:  # noqa: BLE001
             self._lifetime.defect()
 
-    def _watch(self, connection: Connection, data: _TakeData, end: _TakeEnd) -> None:
+    def _watch(self, connection: Connection, data: TakeData, end: TakeEnd) -> None:
         """Give the handshake what arrives on a connection, and its end."""
         connection.on_broken = partial(self._broken, end)
         connection.read_with(partial(self._lifetime.guard, self._read, connection, data, end))
 
-    def _read(self, connection: Connection, data: _TakeData, end: _TakeEnd) -> None:
+    def _read(self, connection: Connection, data: TakeData, end: TakeEnd) -> None:
         view = self._lifetime.server.view[:_AT_ONCE]
         try:
             count = connection.receive(view)
@@ -102,12 +102,12 @@ class Negotiation:
             connection.pause_reading()
             self._carry_out(end(""))
 
-    def _broken(self, end: _TakeEnd, error: OSError) -> None:
+    def _broken(self, end: TakeEnd, error: OSError) -> None:
         self._input(end, error.strerror or str(error))
 
     def _deadline(self) -> None:
         so_far = ""
-        if isinstance(self._pending, Race):
+        if isinstance(self._pending, Race | Trip):
             so_far = self._pending.so_far()
         elif self._upstream is not None:
             so_far = self._dialled.did_not_answer(self._upstream)
@@ -134,9 +134,6 @@ class Negotiation:
             lifetime.place = place
         return place
 
-    def _recorded(self, lost: str) -> None:
-        self._input(self._handshake.recorded, lost)
-
     def _presented(self, answer: Presented | Unavailable) -> None:
         self._pending = None
         self._input(self._handshake.presented, answer)
@@ -145,8 +142,8 @@ class Negotiation:
         self._pending = None
         self._upstream = upstream
         self._lifetime.opened()
-        self._watch(upstream, self._handshake.upstream_data, self._handshake.upstream_gone)
-        self._input(self._handshake.upstream_opened)
+        self._watch(upstream, *self._dialled.watched(self._handshake.upstream_data, self._handshake.upstream_gone))
+        self._input(self._handshake.upstream_opened, self._dialled.address)
 
     def _upstream_failed(self, reason: str) -> None:
         self._pending = None
@@ -169,13 +166,15 @@ class Negotiation:
                     self._timer.cancel()
                     self._timer = lifetime.server.deadlines.after(seconds, self._deadline)
                 case do.Record(event):
-                    lifetime.server.keep(event, self._recorded)
+                    lifetime.server.keep(event, partial(self._input, self._handshake.recorded))
                 case do.Decide(attempt):
                     self._decide(attempt)
                 case do.Present(credential, admission):
                     self._present(credential, admission)
                 case do.Connect(name):
                     self._connect(name)
+                case do.ConnectAgain():
+                    self._dial()
                 case do.CloseUpstream():
                     self._leave_upstream()
                 case do.Relay():
@@ -198,10 +197,13 @@ class Negotiation:
     def _connect(self, name: str) -> None:
         lifetime = self._lifetime
         lifetime.admitted()
-        self._dialled = upstream = lifetime.listener.upstreams[name]
-        self._pending = connecting = upstream.connect(
-            lifetime.server.loop, self._upstream_opened, self._upstream_failed
-        )
+        self._dialled = lifetime.listener.upstreams[name].way(lifetime.facts)
+        lifetime.leave = self._dialled.leave
+        self._dial()
+
+    def _dial(self) -> None:
+        loop = self._lifetime.server.loop
+        self._pending = connecting = self._dialled.connect(loop, self._upstream_opened, self._upstream_failed)
         connecting.begin()
 
     def _hand_over(self, effect: do.Relay) -> None:

@@ -18,6 +18,7 @@ from ..sessions.users import Users
 from .capacity import Capacity
 from .deadlines import Deadlines
 from .dial import Upstream
+from .pooled import PooledUpstream
 from .tls import TlsContext
 from .turns import Turns
 
@@ -80,7 +81,7 @@ class ListenerSnapshot:
 
     policy: Policy
     chain: Chain
-    upstreams: Mapping[str, Upstream]
+    upstreams: Mapping[str, Upstream | PooledUpstream]
     credentials: Mapping[str, CredentialLink]
     tls: TlsContext | None
     idle_timeout: float

@@ -36,4 +36,4 @@ async def redeemed(verdict: Verdict, is_first: IsFirst) -> Verdict:
     if not first:
         used = Reject("the credential may be used once, and was used before")
         return replace(verdict, decision=used, reason_class=ReasonClass.REPLAYED)
-    return replace(verdict, decision=replace(decision, once=None))
+    return replace(verdict, decision=replace(decision, once=None), used_up=True)

@@ -22,6 +22,7 @@ from ..errors import ConfigError, Problem
 from ..events.audit import Audit
 from ..net.dial import Upstream
 from ..net.listener import Address
+from ..net.pooled import PooledUpstream
 from ..net.server_state import ListenerSnapshot
 from .doubts import doubts, lockouts
 from .links import make_credentials, make_links
@@ -66,7 +67,7 @@ class Assembly:
     configuration: Configuration
     links: dict[str, Link]
     credentials: dict[str, CredentialLink]
-    upstreams: dict[str, Upstream]
+    upstreams: dict[str, Upstream | PooledUpstream]
     listeners: dict[Address, ListenerSnapshot]
     uses: UseCount
     doubts: tuple[str, ...]
@@ -97,6 +98,13 @@ class Assembly:
                 stack.push_async_callback(upstream.close)
             await asyncio.gather(*(upstream.look_up() for upstream in self.upstreams.values()))
             self.stack.push_async_exit(stack.pop_all())
+
+    def go_on_from(self, running: Assembly) -> None:
+        """Take over what the assembly so far knows of the addresses of its upstreams."""
+        for name, upstream in self.upstreams.items():
+            before = running.upstreams.get(name)
+            if isinstance(upstream, PooledUpstream) and isinstance(before, PooledUpstream):
+                upstream.pool.go_on_from(before.pool)
 
     async def retire(self) -> None:
         """Wait until no association needs them, then leave the authenticators and the credentials."""

@@ -135,7 +135,7 @@ def _of_upstream(table: UpstreamTable, tables: Tables) -> Iterator[str]:
             yield f'called AE title {title!r} is taken letter by letter: only "*" alone stands for others'
         if (other := others[title.upper()]) != title:
             yield f"called AE titles {title!r} and {other!r} differ in upper and lower case alone"
-    where = [show_address(*to) for to in dict.fromkeys(table.targets.values()) if not _is_loopback(to[0])]
+    where = [show_address(*to) for to in table.every_address if not _is_loopback(to[0])]
     if (shown := shown_to(table)) and table.tls is None and where:
         to = f"credential {' and '.join(shown)} crosses the network to {', '.join(where)}"
         yield f"{to} in the clear; give it a tls table"

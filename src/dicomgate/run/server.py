@@ -138,6 +138,7 @@ class Server:
             _log.error("reload: the configuration is as it was before")
             self.history.failed(problems)
             return problems
+        new.assembly.go_on_from(running.assembly)
         self._retire(running, new)
         self._adopt(new)
         for listener in sorted(_enforcing(running) - _enforcing(new)):

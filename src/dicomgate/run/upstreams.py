@@ -10,16 +10,19 @@ from ..association.route import Route, Shown
 from ..config.load import Configuration
 from ..config.schema import PresentTable, Tables, UpstreamTable
 from ..errors import ConfigError, Problem
+from ..kit.addresses import show_address
 from ..net.dial import Upstream
+from ..net.pool import Conduct
+from ..net.pooled import PooledUpstream
 from ..net.tls_context import client_context
 from ..rights.rule import Rule, criterion
 
 _SLACK = 1.0  # seconds
 
 
-def make_upstreams(configuration: Configuration, problems: list[Problem]) -> dict[str, Upstream]:
+def make_upstreams(configuration: Configuration, problems: list[Problem]) -> dict[str, Upstream | PooledUpstream]:
     """The configured upstreams by name. Problems with any of them are added to `problems`."""
-    upstreams: dict[str, Upstream] = {}
+    upstreams: dict[str, Upstream | PooledUpstream] = {}
     for index, table in enumerate(configuration.tables.upstream):
         try:
             upstreams |= _upstreams(table, configuration.folder)
@@ -30,25 +33,31 @@ def make_upstreams(configuration: Configuration, problems: list[Problem]) -> dic
 
 def dialled(table: UpstreamTable) -> dict[str, list[str]]:
     """The names of what is dialled for an upstream, each with the called AE titles that lead there."""
-    if table.addresses is not None:
+    if isinstance(table.addresses, dict):
         return {f"{table.name} {title}": [title] for title in table.addresses}
     return {table.name: list(table.targets)}
 
 
-def _upstreams(table: UpstreamTable, folder: Path) -> dict[str, Upstream]:
-    tls = table.tls
-    if tls is None:
-        return {name: Upstream(name, *table.targets[titles[0]]) for name, titles in dialled(table).items()}
-    context = client_context(
-        folder / tls.ca if tls.ca else None,
-        tls.pin is not None,
-        folder / tls.certificate if tls.certificate else None,
-        folder / tls.key if tls.key else None,
-    )
-    return {
-        name: Upstream(name, *table.targets[titles[0]], context, tls.server_name, tls.pin)
-        for name, titles in dialled(table).items()
-    }
+def _upstreams(table: UpstreamTable, folder: Path) -> dict[str, Upstream | PooledUpstream]:
+    tls, context = table.tls, None
+    of_tls: tuple[str | None, str | None] = None, None
+    if tls is not None:
+        context = client_context(
+            folder / tls.ca if tls.ca else None,
+            tls.pin is not None,
+            folder / tls.certificate if tls.certificate else None,
+            folder / tls.key if tls.key else None,
+        )
+        of_tls = tls.server_name, tls.pin
+    if table.pool is None:
+        return {
+            name: Upstream(name, *table.targets[titles[0]][0], context, *of_tls)
+            for name, titles in dialled(table).items()
+        }
+    addresses = {show_address(*one): Upstream(table.name, *one, context, *of_tls) for one in table.pool}
+    conduct = Conduct(table.balance, table.fall)
+    seconds = table.timeout.total_seconds(), table.connect_timeout.total_seconds()
+    return {table.name: PooledUpstream(table.name, addresses, conduct, *seconds)}
 
 
 def routes(tables: Tables) -> dict[str, Route]:
@@ -63,6 +72,7 @@ def routes(tables: Tables) -> dict[str, Route]:
             _shown(table, table, answers_in),
             tuple((_rule(present), _shown(present, table, answers_in)) for present in table.present),
             table.positive_response,
+            pool=table.pool is not None,
         )
         for name, titles in dialled(table).items():
             found |= dict.fromkeys(titles, replace(route, dialled=name))

@@ -178,8 +178,9 @@ class Gateway:
     def _remember_ports(self) -> None:
         self._own_ports |= {port for _, port in self.server.bound.values()}
         for upstream in self.tables["upstream"]:
-            addresses = upstream.get("addresses") or {"*": upstream["address"]}
-            self._upstream_ports |= {int(address.rpartition(":")[2]) for address in addresses.values()}
+            addresses = upstream.get("addresses") or [upstream["address"]]
+            addresses = addresses.values() if isinstance(addresses, dict) else addresses
+            self._upstream_ports |= {int(address.rpartition(":")[2]) for address in addresses}
 
 
 class StartGateway(Protocol):

@@ -113,6 +113,8 @@ def known(refusal: Refusal) -> Refusal:
     return AssociateReject(result, 2 if refusal.source == 2 else 1, 1)
 
 
+TRANSIENT = 2
+"""The result of a rejection that need not be one the next time (PS3.8 table 9-21)."""
 REFUSED_IDENTITY = AssociateReject(1, 2, 1)
 """The one answer to every identity that is not admitted: it does not tell the reasons apart."""
 TRY_LATER = AssociateReject(2, 2, 1)
