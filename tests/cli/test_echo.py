@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import trustme
 
-from dicomgate.scu.login import verification_request
 from dicomgate.testing.commandline import DICOMGATE
 from dicomgate.testing.fixtures import names
 from dicomgate.testing.peers.silence import Names, silent
 from dicomgate.wire.associate import AssociateAccept
+from dicomgate.wire.echo import verification_request
 from dicomgate.wire.presentation import AnsweredContext
 
 __all__ = ["names"]

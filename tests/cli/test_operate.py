@@ -21,7 +21,7 @@ from dicomgate import Identity, IdentityType
 from dicomgate.errors import NegativeAnswer, StartError
 from dicomgate.net.dial import Upstream, dialled
 from dicomgate.scu.client import Client
-from dicomgate.scu.login import verification_request
+from dicomgate.wire.echo import verification_request
 
 ME = f"uid {os.geteuid()} ({pwd.getpwuid(os.geteuid()).pw_name})"
 

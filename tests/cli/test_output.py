@@ -22,8 +22,8 @@ import pytest
 
 from dicomgate.errors import NegativeAnswer
 from dicomgate.scu.client import Client
-from dicomgate.scu.login import verification_request
 from dicomgate.testing.commandline import DICOMGATE
+from dicomgate.wire.echo import verification_request
 
 EVERYBODY = '[[authenticator]]\nuse = "network"\ndevices.CT1.anywhere = true\n'
 LISTENER = '[[listener]]\nname = "plain"\nbind = "127.0.0.1:0"\nidentity = "optional"\n'

@@ -213,6 +213,10 @@ ONE_MISTAKE = {
         GOOD + '[[upstream]]\nname = "b"\naddresses = ["h:1", "h:1"]\ncalled_ae_titles = ["B"]\n',
         "20: upstream[1].addresses: h:1 is there twice: remove one of them",
     ),
+    "what is for checks, without any": (
+        GOOD + '[[upstream]]\nname = "b"\naddresses = ["h:1"]\ncalled_ae_titles = ["B"]\nrise = 2\n',
+        '22: upstream[1].rise: is for checks, and there are none: add check = "echo"',
+    ),
     "what is for several addresses, with one": (
         GOOD + '[[upstream]]\nname = "b"\naddress = "h:1"\ncalled_ae_titles = ["B"]\nfall = 2\n',
         "22: upstream[1].fall: is for a PACS with several addresses: write them as a list",

@@ -135,3 +135,55 @@ def test_a_reload_keeps_what_is_known_of_an_address_that_stays() -> None:
     assert [(member.name, member.down, member.associations) for member in new.members] == [
         ("c:104", False, 0), ("a:104", True, 1),
     ]  # fmt: skip
+
+
+CHECKED = Conduct(trial=10.0, checked=True, fall=2, rise=2)
+
+
+def test_checks_put_down_all_and_up_again() -> None:
+    lines: list[str] = []
+    of = Pool("pacs", ["a:104", "b:104"], CHECKED, lines.append)
+    a, b = of.members
+    for second in range(2):
+        of.checked(a, "Connection refused", "", second)
+        assert a.down == bool(second)
+    of.checked(b, "no answer", "", 0)
+    of.checked(b, "", "", 1)  # not in a row
+    of.checked(b, "no answer", "", 2)
+    assert chosen(of, now=3) == "b"
+    of.checked(b, "no answer", "", 3)
+    assert [chosen(of, now=5), chosen(of, now=13.1)] == ["", "a"], "one trial in an interval"
+    of.checked(a, "", "", 14)
+    assert a.down
+    of.checked(a, "", "", 15)
+    assert chosen(of, now=15) == "a"
+    of.answered(b)  # the trial of an association
+    assert not b.down
+    assert lines == [
+        "a:104 is down: Connection refused", "b:104 is down: no answer", "a:104 answers again", "b:104 answers again",
+    ]  # fmt: skip
+
+
+def test_one_that_associations_put_down_is_down_until_checks_say_otherwise() -> None:
+    of = Pool("pacs", ["a:104", "b:104"], CHECKED, lambda _: None)
+    fail(of, "a", 2)
+    assert chosen(of, now=9_999) == "b"
+    for _ in range(2):
+        of.checked(of.members[0], "", "", 9_999)
+    assert chosen(of, now=9_999) == "a"
+    fail(of, "a", 2)
+    new = Pool("pacs", ["a:104", "b:104"], Conduct(), lambda _: None)
+    new.go_on_from(of)
+    assert chosen(new) == "a", "after a reload nobody checks it any more"
+
+
+def test_what_an_operator_takes_out_gets_no_association() -> None:
+    of, _ = pool(2)
+    a, b = of.members
+    of.ordered(a, "drain")
+    assert [member.name for member in of.candidates((), "", 0)] == ["b:104"]
+    of.ordered(b, "down")
+    assert of.candidates((), "", 9_999) == []
+    assert of.why(0) == "a:104: taken out by an operator (drain); b:104: taken out by an operator (down)"
+    of.ordered(a, "ready")
+    assert chosen(of) == "a"

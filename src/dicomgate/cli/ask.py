@@ -32,8 +32,8 @@ from ..net.tls_context import read_certificate
 from ..protection.forecast import Forecast
 from ..run.assembly import Assembly, assemble
 from ..run.protection import forecast
-from ..scu.login import CONTEXT, verification_request
 from ..wire.associate import AssociateAccept, AssociateRequest
+from ..wire.echo import CONTEXT, verification_request
 from ..wire.presentation import AnsweredContext
 from ..wire.reject_abort import CALLED_AE_TITLE, TRY_LATER, PduError, Refusal
 from .logs import configure

@@ -19,9 +19,10 @@ from ..net.dial import Upstream, dialled
 from ..net.tls import TlsContext
 from ..net.tls_blocking import BlockingTls
 from ..net.tls_context import client_context
-from ..scu.login import CONTEXT, SingleSignOn, verification_request
+from ..scu.login import SingleSignOn
 from ..wire.associate import AssociateRequest
 from ..wire.dimse import SUCCESS
+from ..wire.echo import CONTEXT, verification_request
 from ..wire.presentation import RESULTS
 from .options import (
     DEFAULT_CALLED,

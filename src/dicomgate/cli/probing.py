@@ -27,9 +27,9 @@ from ..net.tls_stream import TlsStream
 from ..run.assembly import Assembly
 from ..run.protection import configured_state
 from ..run.upstreams import dialled
-from ..scu.login import verification_request
 from ..state import open_cluster
 from ..state.protocol import Backoff, SharedState
+from ..wire.echo import verification_request
 from .options import DEFAULT_CALLED, DEFAULT_CALLING
 
 _PATIENCE = 10.0

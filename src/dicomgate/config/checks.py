@@ -18,6 +18,8 @@ from .schema import PresentTable, Tables, ThrottleTable, UpstreamTable
 _PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@|[?&](?:sentinel_)?password=")
 """In a URL (RFC 3986 3.2.1), or in the options of a Redis's."""
 
+_OF_CHECKS = ("check_interval", "check_calling_ae_title", "rise")
+_OF_A_POOL = ("balance", "connect_timeout", "check", *_OF_CHECKS, "fall", "refresh")
 _ALONE = (
     "several gateways can count together only in a Redis: name it as url in [state] (docs: Throttling), or set "
     'per_user_scope = "node"'
@@ -94,12 +96,15 @@ def _of_upstreams(tables: Tables) -> Iterator[Problem]:
 def _of_pool(upstream: UpstreamTable, index: int) -> Iterator[Problem]:
     at = ("upstream", index)
     if upstream.pool is None:
-        for key in ("balance", "connect_timeout", "fall"):
+        for key in _OF_A_POOL:
             if key in upstream.model_fields_set:
                 message = 'is for a PACS with several addresses: write them as a list, addresses = ["host:port"]'
                 yield Problem((*at, key), message)
     elif twice := [one for number, one in enumerate(upstream.pool) if one in upstream.pool[:number]]:
         yield Problem((*at, "addresses"), f"{show_address(*twice[0])} is there twice: remove one of them")
+    elif upstream.check == "none":
+        for key in filter(upstream.model_fields_set.__contains__, _OF_CHECKS):
+            yield Problem((*at, key), 'is for checks, and there are none: add check = "echo", or remove this')
 
 
 def _of_login(upstream: UpstreamTable, index: int, tables: Tables) -> Iterator[Problem]:

@@ -114,7 +114,12 @@ class UpstreamTable(Table):
     timeout: Deadline = timedelta(seconds=4)
     balance: Balance = "first"
     connect_timeout: Deadline = timedelta(seconds=1)
+    check: Literal["none", "tcp", "echo"] = "none"
+    check_interval: Deadline = timedelta(seconds=10)
+    check_calling_ae_title: AeTitle | None = None
     fall: int = Field(default=3, ge=1)
+    rise: int = Field(default=2, ge=1)
+    refresh: Deadline = timedelta(seconds=60)
     tls: UpstreamTls | None = None
 
     @field_validator("address")

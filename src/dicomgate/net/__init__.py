@@ -6,6 +6,7 @@ Modules:
 
     arrival        From the accept to a client whose address and certificate are known: TLS, where the listener has it
     capacity       How many connections there may be: in all and of one source, before and after their login
+    checking       Ask an address of a PACS whether it is there: by TCP, or by a C-ECHO on an association of its own
     connection     One side of an association: a non-blocking stream, and what is still to be sent on it
     deadlines      Deadlines of the few lengths that all associations share, such as ARTIM
     descriptors    File descriptors: raise the soft limit to what the limits need, or lower the limits to what there is

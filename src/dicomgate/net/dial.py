@@ -90,9 +90,11 @@ class Upstream:
         outcome: asyncio.Future[Connection | str] = loop.create_future()
         connecting = self.connect(loop, outcome.set_result, outcome.set_result)
         connecting.begin()
-        await asyncio.wait((outcome,), timeout=seconds)
-        reached = outcome.result() if outcome.done() else connecting.so_far()
-        connecting.cancel()
+        try:
+            await asyncio.wait((outcome,), timeout=seconds)
+            reached = outcome.result() if outcome.done() else connecting.so_far()
+        finally:
+            connecting.cancel()
         if isinstance(reached, str):
             raise StartError(reached)
         return reached

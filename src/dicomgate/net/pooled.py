@@ -11,10 +11,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import NamedTuple
 
 from ..association import effects as do
 from ..events.events import Facts
 from ..kit.race import Race
+from .checking import Titles
 from .connection import Connection
 from .dial import TakeData, TakeEnd, Upstream
 from .pool import Conduct, Member, Pool
@@ -24,17 +26,36 @@ _SLACK = 0.05
 """Seconds: what happened at the last address is to be known before the time of all is over."""
 
 
+class Looks(NamedTuple):
+    """How addresses are looked after, in seconds: names are looked up each `refresh`, and checks come each `interval`.
+
+    With `titles` the checks are by C-ECHO, without they only connect. If not `checked`, there are none.
+    """
+
+    checked: bool = False
+    titles: Titles | None = None
+    interval: float = 10.0
+    refresh: float = 60.0
+
+
 class PooledUpstream:
     """One PACS with several addresses, which `addresses` has by their names. Times are in seconds."""
 
     def __init__(
-        self, name: str, addresses: Mapping[str, Upstream], conduct: Conduct, timeout: float, connect_timeout: float
+        self,
+        name: str,
+        addresses: Mapping[str, Upstream],
+        conduct: Conduct,
+        timeout: float,
+        connect_timeout: float,
+        looks: Looks,
     ) -> None:
         self.name = name
         self.addresses = addresses
         self.pool = Pool(name, list(addresses), conduct, partial(_log.warning, "upstream %s: %s", name))
         self.timeout = timeout
         self.connect_timeout = connect_timeout
+        self.looks = looks
 
     async def look_up(self) -> None:
         """Look up all addresses, as an `Upstream` does."""

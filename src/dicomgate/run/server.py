@@ -30,6 +30,7 @@ from ..sessions.everywhere import Everywhere
 from ..sessions.register import Register
 from ..sessions.revalidation import Revalidation
 from ..sessions.users import UserLimits, Users
+from .checking import Checking
 from .generation import Generation, prepare
 from .history import History
 from .listening import Listening
@@ -63,6 +64,7 @@ class Server:
         self._state = ServerState(loop, *told, silent(loop).count, capacity, generation.protection.guard)
         self._listening = Listening(loop, self._accept)
         self._revalidation = Revalidation(self._state.register)
+        self._checking = Checking()
         self.everywhere = Everywhere(self.register, self.users, self.records.operated)
         self._adopt(generation)
 
@@ -177,6 +179,7 @@ class Server:
             session.end(Cause.DRAINED, "")
         await self._wait_for_associations(LINGER + 1)
         self._revalidation.close()
+        await self._checking.close()
         await self.everywhere.close()
         self._retire(self._generation, None)
         done, hanging = await asyncio.wait(self._retiring, timeout=LINGER + 1)
@@ -210,6 +213,7 @@ class Server:
         of_users = generation.assembly.configuration.tables.limits
         self.users.limits = UserLimits(of_users.per_user, of_users.per_user_group)
         self._revalidation.adopt(generation.assembly.links.values())
+        self._checking.adopt(generation.assembly.upstreams.values())
         together, alone = of_users.per_user_scope == "cluster", of_users.on_unreachable == "local"
         self.everywhere.use(generation.protection.cluster, count=together, alone=alone)
 

@@ -6,18 +6,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ..association.route import Route, Shown
+from ..association.route import ANY_AE_TITLE, Route, Shown
 from ..config.load import Configuration
 from ..config.schema import PresentTable, Tables, UpstreamTable
 from ..errors import ConfigError, Problem
 from ..kit.addresses import show_address
+from ..net.checking import Titles
 from ..net.dial import Upstream
 from ..net.pool import Conduct
-from ..net.pooled import PooledUpstream
+from ..net.pooled import Looks, PooledUpstream
 from ..net.tls_context import client_context
 from ..rights.rule import Rule, criterion
 
 _SLACK = 1.0  # seconds
+_CALLING, _CALLED = "DICOMGATE", "ANY-SCP"
 
 
 def make_upstreams(configuration: Configuration, problems: list[Problem]) -> dict[str, Upstream | PooledUpstream]:
@@ -55,9 +57,20 @@ def _upstreams(table: UpstreamTable, folder: Path) -> dict[str, Upstream | Poole
             for name, titles in dialled(table).items()
         }
     addresses = {show_address(*one): Upstream(table.name, *one, context, *of_tls) for one in table.pool}
-    conduct = Conduct(table.balance, table.fall)
+    checked, interval = table.check != "none", table.check_interval.total_seconds()
+    conduct = Conduct(table.balance, table.fall, interval if checked else 1.0, checked, table.rise)
+    looks = Looks(checked, _titles(table), interval, table.refresh.total_seconds())
     seconds = table.timeout.total_seconds(), table.connect_timeout.total_seconds()
-    return {table.name: PooledUpstream(table.name, addresses, conduct, *seconds)}
+    return {table.name: PooledUpstream(table.name, addresses, conduct, *seconds, looks)}
+
+
+def _titles(table: UpstreamTable) -> Titles | None:
+    """With which AE titles its addresses are checked by a C-ECHO; None without one."""
+    if table.check != "echo":
+        return None
+    known = (title for title in table.called_ae_titles or () if title != ANY_AE_TITLE)
+    calling = table.check_calling_ae_title or table.calling_ae_title or _CALLING
+    return Titles(calling, table.called_ae_title or next(known, _CALLED))
 
 
 def routes(tables: Tables) -> dict[str, Route]:

@@ -18,11 +18,11 @@ from ..net.tls import words
 from ..net.tls_blocking import BlockingTls
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.dimse import NO_DATA_SET, RESPONSE, CommandField
+from ..wire.echo import CONTEXT, MAXIMUM_LENGTH, VERIFICATION
 from ..wire.items import malformed
 from ..wire.pdu import PDV_HEADER, SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
 from ..wire.reject_abort import CALLED_AE_TITLE, REFUSED_IDENTITY, PduError, Refusal, decode_refusal
 from .dimse import command_pdu, decode_command, fragments
-from .login import CONTEXT, MAXIMUM_LENGTH, VERIFICATION
 
 _MESSAGE_ID = 1
 _LONGEST_ACCEPT = 262_144

@@ -1,4 +1,4 @@
-"""What a login sends: an A-ASSOCIATE-RQ for Verification, and an identity made of Kerberos tickets.
+"""What a login sends: an identity made of Kerberos tickets.
 
 Rule: a login with Kerberos tickets is mutual (RFC 4121 4.1, PS3.15 B.6): unless the server's answer proves that it is
 the service, the login has failed.
@@ -11,34 +11,6 @@ from typing import Any
 
 from ..contract import Identity, IdentityType
 from ..errors import ConfigError
-from ..wire.associate import AssociateRequest
-from ..wire.presentation import ProposedContext
-from ..wire.user_information import Negotiation
-
-CONTEXT = 1
-"""The id of the one presentation context."""
-VERIFICATION = b"1.2.840.10008.1.1"
-MAXIMUM_LENGTH = 16_384
-"""Bytes: the longest P-DATA-TF that this client receives."""
-
-_IMPLICIT_VR_LITTLE_ENDIAN = b"1.2.840.10008.1.2"
-_IMPLEMENTATION_CLASS_UID = b"2.25.221836491547027846370528418927363529281"
-_IMPLEMENTATION_VERSION_NAME = b"DICOMGATE"
-
-
-def verification_request(calling: str, called: str, identity: Identity | None) -> AssociateRequest:
-    """An A-ASSOCIATE-RQ that proposes the Verification SOP class (PS3.4 annex A) in implicit VR, little endian."""
-    return AssociateRequest(
-        called,
-        calling,
-        (ProposedContext(CONTEXT, VERIFICATION, (_IMPLICIT_VR_LITTLE_ENDIAN,)),),
-        Negotiation(
-            maximum_length=MAXIMUM_LENGTH,
-            implementation_class_uid=_IMPLEMENTATION_CLASS_UID,
-            implementation_version_name=_IMPLEMENTATION_VERSION_NAME,
-        ),
-        identity,
-    )
 
 
 class SingleSignOn:

@@ -19,7 +19,7 @@ from ..errors import NegativeAnswer
 from ..net.dial import Upstream, dialled
 from ..net.tls import TlsContext
 from ..scu.client import Client as Scu
-from ..scu.login import verification_request
+from ..wire.echo import verification_request
 from .slices import ct_slice
 
 Answer: TypeAlias = tuple[bool, bytes | None]

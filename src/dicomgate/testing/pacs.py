@@ -13,9 +13,9 @@ from pydicom import Dataset
 
 from ..contract import Identity
 from ..scu.dimse import command_pdu, decode_command, fragments
-from ..scu.login import MAXIMUM_LENGTH
 from ..wire.associate import AssociateAccept, AssociateRequest
 from ..wire.dimse import NO_DATA_SET, RESPONSE, SUCCESS
+from ..wire.echo import MAXIMUM_LENGTH
 from ..wire.pdu import PDV_HEADER, SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
 from ..wire.presentation import AnsweredContext
 from ..wire.reject_abort import PduError

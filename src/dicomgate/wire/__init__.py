@@ -11,6 +11,7 @@ Modules:
 
     associate         A-ASSOCIATE-RQ and A-ASSOCIATE-AC (PS3.8 9.3.2, 9.3.3): strict parse to a value, canonical encode
     dimse             DIMSE command sets (PS3.7 6.3.1, annex E): strict decode of what came, and the gateway's responses
+    echo              A C-ECHO (PS3.7 9.1.5): the association for it, and its messages; bytes in, bytes out
     foreign           Which other protocol a peer speaks, by its first bytes
     items             Walk and build the variable items of the A-ASSOCIATE PDUs (PS3.8 9.3.2, PS3.7 annex D.3)
     pdu               Cut a stream into PDUs before the association is established (PS3.8 9.3.1)

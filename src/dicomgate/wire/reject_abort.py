@@ -122,6 +122,7 @@ PROTOCOL_VERSION = AssociateReject(1, 2, 2)
 APPLICATION_CONTEXT = AssociateReject(1, 1, 2)
 NO_CONTEXT = AssociateReject(1, 1, 1)
 """The answer to a request of whose presentation contexts none can be read; PS3.8 has no reason of its own for it."""
+CALLING_AE_TITLE = AssociateReject(1, 1, 3)
 CALLED_AE_TITLE = AssociateReject(1, 1, 7)
 LOCAL_LIMIT = AssociateReject(2, 3, 2)
 CONGESTION = AssociateReject(2, 3, 1)

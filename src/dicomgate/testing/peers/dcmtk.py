@@ -41,12 +41,15 @@ class Finished:
 
 
 @contextmanager
-def run_storescp(folder: Path, options: Sequence[str | Path] = ()) -> Iterator[StoreScp]:
-    """Run storescp with more `options` until the block ends; what it receives goes to `folder`/received."""
+def run_storescp(folder: Path, options: Sequence[str | Path] = (), port: int = 0) -> Iterator[StoreScp]:
+    """Run storescp with more `options` until the block ends; what it receives goes to `folder`/received.
+
+    It listens at a free port if none is given.
+    """
     program = require("storescp", "dcmtk")
     received = folder / "received"
     received.mkdir()
-    scp = StoreScp((HOST, free_port()), received, folder / "storescp.log")
+    scp = StoreScp((HOST, port or free_port()), received, folder / "storescp.log")
     command = [program, "--debug", "--fork", "-od", received, *options, str(scp.address[1])]
     with Service(command, log=folder / "storescp.log", ports=[scp.address[1]], environment=NO_DELAY):
         yield scp
