@@ -34,6 +34,7 @@ from dicomgate.events.events import (
     Refused,
 )
 from dicomgate.net.capacity import Capacity, Limits
+from dicomgate.net.pool import Conduct, Pool
 from dicomgate.run.history import History
 from dicomgate.run.named_files import NamedCertificate
 from dicomgate.run.server import Server
@@ -101,6 +102,9 @@ def gauged() -> Iterator[Gauged]:
     """The metrics of a server without sockets."""
     policy = SimpleNamespace(listener="clinical", routes={"*": SimpleNamespace(upstream="pacs")})
     listeners = {("127.0.0.1", 0): SimpleNamespace(policy=policy)}
+    pool = Pool("pacs", ["pacs-a:104", "pacs-b:104"], Conduct(fall=1), lambda _: None)
+    pool.failed(pool.members[0], "Connection refused", 0)
+    pool.ask(pool.members[1], 0)
     loop = asyncio.new_event_loop()
     later = CERTIFICATE._replace(path=Path("gate-2.pem"), ends=NOW + timedelta(days=9))
     server = SimpleNamespace(
@@ -111,7 +115,12 @@ def gauged() -> Iterator[Gauged]:
         capacity=Capacity(Limits(500, 100, 200, 50), lambda *_: None),
         register=Register(),
         generation=SimpleNamespace(
-            assembly=SimpleNamespace(listeners=listeners, certificates=(CERTIFICATE, later)),
+            assembly=SimpleNamespace(
+                listeners=listeners,
+                certificates=(CERTIFICATE, later),
+                upstreams={"pacs": pool},
+                pool={"pacs": pool}.get,
+            ),
             protection=SimpleNamespace(state=WatchedState(open_state(None, None))),
             audit=SimpleNamespace(trouble="No space left on device", lost=7),
         ),
@@ -164,6 +173,9 @@ def test_each_event_is_counted() -> None:
     assert found[at("refusals_total", "clinical", "close", "tls")] == 1
     assert found[at("upstream_failures_total", "pacs", "upstream_down")] == 1
     assert found[at("upstream_up", "pacs")] == 0
+    up, there = "upstream_address_up", "upstream_address_associations"
+    assert [found[at(name, "pacs", f"pacs-{one}:104")] for name in (up, there) for one in "ab"] == [0, 1, 0, 1]
+    assert found[at("upstream_address_failures_total", "pacs", "pacs-a:104")] == 1
     assert found[at("denials_total", "clinical", "enforce")] == 1
     assert found[at("associations_established_total", "clinical", "pacs")] == 1
     assert found[at("associations_closed_total", "pacs", "released")] == 1

@@ -26,6 +26,7 @@ OURS = [
     "status",
     "sessions",
     "kick",
+    "upstream",
     "reload",
     "drain",
     "schema",

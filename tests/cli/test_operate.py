@@ -21,6 +21,7 @@ from dicomgate import Identity, IdentityType
 from dicomgate.errors import NegativeAnswer, StartError
 from dicomgate.net.dial import Upstream, dialled
 from dicomgate.scu.client import Client
+from dicomgate.testing.peers.loopback import free_port
 from dicomgate.wire.echo import verification_request
 
 ME = f"uid {os.geteuid()} ({pwd.getpwuid(os.geteuid()).pw_name})"
@@ -141,6 +142,39 @@ def test_an_operators_day(
     assert [it["reason"] for it in audit("shut out")] == ["for 10m"]
     assert [(it["target"], it["by"]) for it in audit("let in")] == [("alice", ME)]
     assert len(audit("drain")) == 2
+
+
+def test_an_address_is_taken_out_and_let_in_again(
+    controlled: Path, pacs: int, serving: Any, run: Any, one_line: Any, passcode: str
+) -> None:
+    one, other = f"127.0.0.1:{pacs}", f"127.0.0.2:{free_port()}"
+    text = re.sub(r"^address = .*$", f'addresses = ["{one}", "{other}"]', controlled.read_text(), flags=re.MULTILINE)
+    controlled.write_text(text)
+    with serving(controlled) as gateway:
+        gateway.wait_for("commands are answered")
+        asks = ("--config", controlled)
+        port = gateway.port("plain")
+        with association(port, "alice", passcode) as stays:
+            assert run("upstream", "pacs", *asks).stdout == f"{one}\tup\t1\t-\t-\n{other}\tup\t0\t-\t-\n"
+            shown = run("upstream", "pacs", one, "drain", *asks).stdout
+            assert shown == f"{one}\tdrain (operator)\t1\t-\t-\n{other}\tup\t0\t-\t-\n"
+            assert not ended(stays)
+            for _ in range(3):
+                with pytest.raises(NegativeAnswer, match="2,3,1"), association(port, "alice", passcode):
+                    pass
+            assert run("reload", *asks).exit_code == 0
+            shown = run("status", *asks).stdout
+            assert re.search(rf"pacs\t{one}\tdrain \(operator\)\t1\t-\t-\n", shown)
+            assert re.search(rf"pacs\t{other}\tdown\t0\t\S+Z\tConnection refused\n", shown)
+        assert run("upstream", "pacs", one, "ready", *asks).exit_code == 0
+        with association(port, "alice", passcode):
+            pass
+        assert "is none of its addresses: " in one_line(run("upstream", "pacs", "x:1", "down", *asks), 1)
+        assert "is none of the configured upstreams" in one_line(run("upstream", "ris", *asks), 1)
+        assert "drain, ready or down" in one_line(run("upstream", "pacs", one, *asks), 2)
+    told = [json.loads(line) for line in (controlled.parent / "audit.jsonl").read_text().splitlines()]
+    deeds = [(it["action"], it["target"], it["by"]) for it in told if it["event"] == "Operated"]
+    assert deeds[0] == ("address drain", f"pacs {one}", ME)
 
 
 def test_without_a_socket_the_commands_say_what_to_write(gate: Path, run: Any, one_line: Any) -> None:

@@ -38,6 +38,7 @@ from ..sessions.register import Traffic
 from .counters import NONE, Counters, Histogram, Labels
 from .lag import LoopLag
 from .metrics import BY_NAME, Metric
+from .status import addresses_of
 
 _AT_ONCE = 200  # associations that are read before the loop may go on
 _DEFECT = Cause.DEFECT.name.lower()
@@ -124,6 +125,7 @@ class _Reading(Collector):
         yield "establish_seconds", counters.establish_seconds.copy()
         yield "upstream_up", counters.upstream_up.copy()
         yield "upstream_failures", counters.upstream_failures.copy()
+        yield from self._of_addresses()
         yield "state_up", {(): counters.state_up}
         yield "state_seconds", counters.state_seconds.copy()
         yield "state_errors", dict.fromkeys(counters.state_seconds.copy(), 0) | counters.state_errors
@@ -182,6 +184,14 @@ class _Reading(Collector):
                     for offset, direction in enumerate(_DIRECTIONS)
                 },
             )
+
+    def _of_addresses(self) -> Iterator[tuple[str, _Values]]:
+        names = self._server.generation.assembly.upstreams
+        found = {(name, one.address): one for name in names for one in addresses_of(self._server, name)}
+        up = {labels: one.up and one.order == "ready" for labels, one in found.items()}
+        yield "upstream_address_up", up
+        yield "upstream_address_associations", {labels: one.associations for labels, one in found.items()}
+        yield "upstream_address_failures", {labels: one.failures for labels, one in found.items()}
 
     def _listeners(self) -> set[Labels]:
         return {(listener.policy.listener,) for listener in self._server.generation.assembly.listeners.values()}

@@ -118,6 +118,8 @@ class Control:
                 refused_for = None if question.seconds is None else timedelta(seconds=question.seconds)
                 whose = question.user, by, question.reason, refused_for, question.authenticator
                 return _ended(await ask.kick_user(*whose))
+            case words.OrderAddress():
+                return {"pool": await ask.order(question.upstream, question.address, question.order, by)}
             case words.Reload():
                 return {"problems": await ask.reload(by)}
             case words.Drain():

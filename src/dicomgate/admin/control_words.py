@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from ..net.pool import Order
 from ..sessions.kick import LONGEST
 
 LONGEST_QUESTION = 65_536
@@ -82,7 +83,16 @@ class Clear(_Question):
     keys: list[str] | None = Field(default=None, min_length=1, max_length=1000)
 
 
-Question: TypeAlias = Status | Sessions | Kick | KickUser | Reload | Drain | Throttled | Clear
+class OrderAddress(_Question):
+    """Take one of several addresses of an upstream out, or let it in again."""
+
+    ask: Literal["order"]
+    upstream: _Word
+    address: _Word
+    order: Order
+
+
+Question: TypeAlias = Status | Sessions | Kick | KickUser | Reload | Drain | Throttled | Clear | OrderAddress
 _QUESTION: TypeAdapter[Question] = TypeAdapter(Annotated[Question, Field(discriminator="ask")])
 
 

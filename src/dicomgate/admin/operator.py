@@ -17,13 +17,14 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from ..config.load import Configuration
 from ..errors import ConfigError, DicomgateError, StartError, StateUnavailable
 from ..events.events import Operated
+from ..net.pool import Order
 from ..run.protection import configured_state
 from ..run.server import Server
 from ..sessions.asking import Heard
 from ..sessions.kick import LONGEST, Kick, carry_out
 from ..sessions.listed import SessionStatus, session_status
 from ..state.protocol import Count
-from .status import Status, status_of
+from .status import AddressStatus, Status, addresses_of, status_of
 from .watch import Watch
 
 _P = ParamSpec("_P")
@@ -164,6 +165,21 @@ class Operator:
         drain, self._drain = self._drain, None  # once: twice would mean to end at once
         if drain is not None and not self._server.history.draining:
             drain()
+
+    @_in_the_gateway
+    async def order(self, upstream: str, address: str, order: Order, by: str) -> tuple[AddressStatus, ...]:
+        """Take one of several addresses out, or let it in again; associations that are there stay.
+
+        Returns how all of them are then. Raises DicomgateError if there is no such address.
+        """
+        pool = self._server.generation.assembly.pool(upstream)
+        member = None if pool is None else next((one for one in pool.members if one.name == address), None)
+        problem = "" if member else "the configuration has no such address in a list of addresses"
+        self._tell(f"address {order}", f"{upstream} {address}", by, problem=problem)
+        if pool is None or member is None:
+            raise DicomgateError(f"{upstream} {address}: {problem}")
+        pool.ordered(member, order)
+        return addresses_of(self._server, upstream)
 
     @_in_the_gateway
     async def note(self, action: str, target: str, by: str, reason: str = "", problem: str = "") -> None:

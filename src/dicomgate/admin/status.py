@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from .. import __version__
 from ..events.events import Refused
@@ -32,14 +32,36 @@ class ListenerStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class AddressStatus:
+    """One of several addresses of a PACS. `order` is what an operator said of it, "ready" if nothing.
+
+    `since` is when it began to fail, None if it does not, and `problem` why it did so last. `remark` is what it does
+    not like about being checked. `failures` are all since the start.
+    """
+
+    address: str
+    up: bool
+    order: str
+    associations: int
+    since: datetime | None
+    problem: str
+    remark: str
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
 class UpstreamStatus:
-    """One upstream. `problem` is why the last connection to it failed, "" if it did not; `tried` is when that was."""
+    """One upstream. `problem` is why the last connection to it failed, "" if it did not; `tried` is when that was.
+
+    `pool` has its addresses if there are several to choose from.
+    """
 
     name: str
     addresses: tuple[str, ...]
     associations: int
     problem: str
     tried: datetime | None
+    pool: tuple[AddressStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +97,27 @@ class Status:
     refusals: tuple[Refused, ...]
 
 
+def addresses_of(server: Server, upstream: str) -> tuple[AddressStatus, ...]:
+    """The addresses of a PACS that has several; () of any other. In any thread."""
+    pool = server.generation.assembly.pool(upstream)
+    if pool is None:
+        return ()
+    now, today = server.loop.time(), datetime.now(UTC)
+    return tuple(
+        AddressStatus(
+            member.name,
+            not pool.fails(member),
+            member.order,
+            member.associations,
+            today - timedelta(seconds=now - member.since) if member.failures else None,
+            member.why if member.failures else "",
+            member.remark,
+            member.failed,
+        )
+        for member in pool.members
+    )
+
+
 def status_of(server: Server, watch: Watch) -> Status:
     """What is going on in this gateway; in any thread. `watch` is told of its events."""
     generation, history, capacity = server.generation, server.history, server.capacity
@@ -100,6 +143,7 @@ def status_of(server: Server, watch: Watch) -> Status:
             tuple(show_address(*address) for address in table.every_address),
             by_upstream[table.name],
             *watch.of_upstream(table.name),
+            addresses_of(server, table.name),
         )
         for table in tables.upstream
     )

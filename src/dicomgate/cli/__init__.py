@@ -42,6 +42,7 @@ Modules:
     suggestion       Suggested rules as TOML, for a person to read, edit and put into the configuration
     surroundings     What `dicomgate doctor` finds: programs, limits, files, certificates, state, refusals
     throttle         `dicomgate throttle list | clear`: the counters of failed logins
+    upstream         `dicomgate upstream`: the addresses of a PACS that has several, and which of them get associations
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ from .sessions import sessions
 from .status import status
 from .streams import finish, prepare
 from .throttle import app as throttle
+from .upstream import upstream
 
 _PATIENCE = 1.0  # seconds for threads that are about to end anyway
 
@@ -90,7 +92,7 @@ app = typer.Typer(
 )
 for _command in (init, serve, check, plugins, ask, echo):
     app.command()(_command)
-for _command in (status, sessions, kick, reload, drain):
+for _command in (status, sessions, kick, upstream, reload, drain):
     app.command()(_command)
 app.command()(schema)
 app.command()(doctor)

@@ -16,6 +16,7 @@ from ..kit.text import one_line
 from .at_the_socket import SocketOption, ae_titles, asked, moment
 from .options import DEFAULT_CONFIG, ConfigOption
 from .output import print_lines
+from .upstream import COLUMNS, row
 
 _EVERY = 2.0  # seconds
 _REFUSALS = 10
@@ -76,6 +77,9 @@ def _tables(found: dict[str, Any]) -> Iterator[tuple[str, Sequence[str], _Rows]]
     yield "Upstreams", ("name", "addresses", "associations", "last asked", "problem"), [
         (up["name"], ", ".join(up["addresses"]), str(up["associations"]), moment(up["tried"]), up["problem"] or "-")
         for up in found["upstreams"]
+    ]  # fmt: skip
+    yield "Addresses", ("upstream", *COLUMNS), [
+        (up["name"], *row(one)) for up in found["upstreams"] for one in up["pool"]
     ]  # fmt: skip
     yield (
         "Certificates",

@@ -105,7 +105,7 @@ class Pool:
         member.associations += 1
         self._turn += 1
         member.turn = self._turn
-        if self._fails(member):
+        if self.fails(member):
             self._hold(member, now)
 
     def answered(self, member: Member) -> None:
@@ -138,7 +138,7 @@ class Pool:
             self._told(f"{member.name} is there, and does not know the gateway's checks: {remark}")
         member.remark = remark
         member.successes += 1
-        if not self._fails(member):
+        if not self.fails(member):
             member.failures = 0
         elif member.successes >= self.conduct.rise:
             self._come_up(member, 0)
@@ -174,14 +174,15 @@ class Pool:
         for member in self.members if self._all_fail() else (tried,):
             member.trial = now + self.conduct.trial
 
-    def _fails(self, member: Member) -> bool:
+    def fails(self, member: Member) -> bool:
+        """It is down, or would be if there were enough others."""
         return member.down or member.failures >= self.conduct.fall
 
     def _all_fail(self) -> bool:
-        return all(map(self._fails, self._ready()))
+        return all(map(self.fails, self._ready()))
 
     def _come_up(self, member: Member, failures: int) -> None:
-        if self._fails(member):
+        if self.fails(member):
             self._told(f"{member.name} is asked again" if failures else f"{member.name} answers again")
         member.failures = min(member.failures, failures)
         member.down, member.until, member.successes = False, math.inf, 0

@@ -22,6 +22,7 @@ from ..errors import ConfigError, Problem
 from ..events.audit import Audit
 from ..net.dial import Upstream
 from ..net.listener import Address
+from ..net.pool import Pool
 from ..net.pooled import PooledUpstream
 from ..net.server_state import ListenerSnapshot
 from .doubts import doubts, lockouts
@@ -99,12 +100,16 @@ class Assembly:
             await asyncio.gather(*(upstream.look_up() for upstream in self.upstreams.values()))
             self.stack.push_async_exit(stack.pop_all())
 
+    def pool(self, upstream: str) -> Pool | None:
+        """The addresses of this upstream; None if there is no choice."""
+        found = self.upstreams.get(upstream)
+        return found.pool if isinstance(found, PooledUpstream) else None
+
     def go_on_from(self, running: Assembly) -> None:
         """Take over what the assembly so far knows of the addresses of its upstreams."""
-        for name, upstream in self.upstreams.items():
-            before = running.upstreams.get(name)
-            if isinstance(upstream, PooledUpstream) and isinstance(before, PooledUpstream):
-                upstream.pool.go_on_from(before.pool)
+        for name in self.upstreams:
+            if (pool := self.pool(name)) is not None and (before := running.pool(name)) is not None:
+                pool.go_on_from(before)
 
     async def retire(self) -> None:
         """Wait until no association needs them, then leave the authenticators and the credentials."""
