@@ -9,6 +9,7 @@ libFuzzer choose the inputs by the code they reach.
 """
 
 TARGETS = (
+    "proxy_header",
     "associate_request",
     "associate_accept",
     "pdu_reader",

@@ -2,8 +2,7 @@
 
 An authenticator answers one question with one value: given an `Attempt`, is the identity genuine?
 
-Rule 1: only an `Accept` lets a client in. An exception, a missed deadline and an answer of another type count as
-        `Unavailable`; `None` is not an answer.
+Rule 1: only an `Accept` lets a client in. An exception, a missed deadline and any other answer are `Unavailable`.
 Rule 2: `Reject` means "verified, and not genuine"; `Unavailable` means "could not be verified". Never return one for
         the other: a user must not be told "wrong passcode" because the directory was down.
 Rule 3: reasons are for the operator's log. The client never sees them.
@@ -61,11 +60,17 @@ class Peer:
     """The client's end of the connection.
 
     `certificate` is its TLS certificate in DER, verified against the listener's `client_ca`; None if it has shown none.
+    `via` is the load balancer that announced it, which calls the connection `unique_id`; both are "" if it came itself.
+    By the word of one that is trusted, it came by TLS (`proxy_tls`), with a certificate of this name (`proxy_cn`).
     """
 
     address: str
     port: int
     certificate: bytes | None = field(default=None, repr=False)
+    via: str = ""
+    unique_id: str = ""
+    proxy_tls: bool = False
+    proxy_cn: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +115,8 @@ class Accept:
     `user` is the canonical name, not what was typed if the two can differ. `groups` must be a frozenset of text, and
     `attributes`, which are written to the audit, a mapping of text to text. `server_response` is the content of
     sub-item 59H of the A-ASSOCIATE-AC (PS3.7 D.3.3.7.2); the gateway sends it if the client asked for one. `expires_at`
-    (aware) is when the credential ends; the association ends then too, unless the listener's `end_with_credential` is
-    false. `once` says that the credential may be used once. `handle`, hashable, is what `still_valid` must be given
-    besides the user, such as the token; it is kept in memory as long as the association lasts, and never written.
+    (aware) is when the credential ends, and the association too, unless the listener's `end_with_credential` is false.
+    `once`: it may be used once. `handle`, hashable, such as the token, is kept for `still_valid`, and never written.
     """
 
     user: str
@@ -128,9 +132,8 @@ class Accept:
 class Reject:
     """Verified, and not genuine. `reason` is for the operator.
 
-    `stands`, if you can tell: True while nothing that the refusal rests on has changed (the users file, the keys). So
-    long, the gateway refuses the same credential for some seconds without asking again. It is called in the event loop,
-    and must not block. None: the first repeat is asked about again.
+    `stands`, if you can tell: True while nothing that the refusal rests on (the users file, the keys) has changed. The
+    gateway then refuses repeats for some seconds without asking. It is called in the event loop, and must not block.
     """
 
     reason: str
@@ -154,8 +157,7 @@ def always() -> bool:
 class Unavailable:
     """It could not be verified: the directory is down, the keys cannot be fetched. `reason` is for the operator.
 
-    `looked`: the credential was compared with something all the same, so that the attempt counts as a guess. The
-    gateway sets it where right credentials are remembered (`dicomgate.kit.verified`).
+    `looked`, set by the gateway (`dicomgate.kit.verified`): it was compared all the same, and counts as a guess.
     """
 
     reason: str
@@ -204,9 +206,8 @@ class Admission:
 class Presented:
     """What the gateway presents to the upstream: a User Identity (PS3.7 D.3.3.7.1).
 
-    Whether it asks for a response is the upstream's to say (`positive_response`). `verify` is given the content of that
-    response (59H), and returns "" or what is wrong with it. It is called in the event loop, and must not block.
-    `expires_at` is as in `Accept`.
+    `verify` is given the content of the upstream's response (59H), if it was asked for one, and returns "" or what is
+    wrong with it. It is called in the event loop, and must not block. `expires_at` is as in `Accept`.
     """
 
     identity: Identity
@@ -231,8 +232,7 @@ class Authenticator(Protocol):
     `authenticate` may be a plain method or an `async def`. A plain method is called in threads, up to `workers` of its
     table at a time; an `async def` is awaited in the event loop and must not block it. Optional members:
 
-    * `handles`: a collection of `IdentityType`s, with None for attempts without an identity. The authenticator gets
-      only attempts of these types; without `handles`, it gets all.
+    * `handles`: the `IdentityType`s that it gets, None for attempts without an identity; without `handles`, all.
     * `__aenter__`, `__aexit__`: entered before the gateway listens, left when no association needs it any more.
     * `async def groups_of(self, user: str) -> Collection[str]`: the groups of a user whom another authenticator has
       verified (its `groups_from`). Raises LookupError for an unknown user, OSError if it cannot tell.

@@ -48,6 +48,7 @@ def test_a_passcode_in_the_clear_is_refused_and_nothing_else_is(kind: IdentityTy
         assert refuse.refusal.encode() == REJECTED
         assert "cleartext_passcodes" in refuse.reason
     assert before_asking(identity(kind), STRICT) is None
+    assert before_asking(identity(kind), Policy("plain", passcodes_allowed=False), secured=True) is None
 
 
 # -- refusals ---------------------------------------------------------------------------------------------------------

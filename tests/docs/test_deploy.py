@@ -237,10 +237,12 @@ def test_systemd_finds_nothing_wrong_with_the_unit_and_little_that_is_open(tmp_p
 def test_the_pages_show_what_deploy_has() -> None:
     unit = next(block.text for block in blocks(DOCS / "operations.md", "ini"))
     assert unit == text(DEPLOY / "systemd" / "dicomgate.service")
-    (shown,) = [block.text for block in blocks(DOCS / "tls.md", "text") if block.note == "haproxy"]
-    assert text(DEPLOY / "haproxy" / "old-tls.cfg").endswith(shown)
+    for page, file in (("tls.md", "old-tls.cfg"), ("haproxy.md", "dicomgate.cfg")):
+        (shown,) = [block.text for block in blocks(DOCS / page, "text") if block.note == "haproxy"]
+        assert text(DEPLOY / "haproxy" / file).partition("\n\n")[2] == shown
     for page, names in {
         "tls.md": ("certbot/dicomgate.sh", "haproxy/old-tls.cfg"),
+        "haproxy.md": ("haproxy/dicomgate.cfg",),
         "containers.md": ("container", "kubernetes"),
     }.items():
         for name in names:

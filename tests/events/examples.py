@@ -22,7 +22,7 @@ from dicomgate.events.events import (
 )
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
-ADDRESS = Facts("a1", "clinical", "192.0.2.1", 50000)
+ADDRESS = Facts("a1", "clinical", "192.0.2.1", 50000, via="10.0.0.5", unique_id="C0A8")
 CLAIMED = ADDRESS._replace(calling_ae_title="CT1", called_ae_title="PACS", identity_type=2, claimed="alice")
 LOGGED_IN = CLAIMED._replace(user="alice.liddell", authenticator="staff")
 FACTS = LOGGED_IN._replace(upstream="pacs")

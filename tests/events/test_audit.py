@@ -79,6 +79,7 @@ def test_the_fields_are_exactly_these(audit: Audit, path: Path) -> None:
     nobody = {"user": None, "authenticator": "", "upstream": ""}
     alice = {"user": "alice.liddell", "authenticator": "staff", "upstream": ""}
     head, time = {"node": "gate-1", "id": "a1", **address}, {"time": "2026-01-02T03:04:05.678+00:00"}
+    time = {"via": "10.0.0.5", "unique_id": "C0A8", **time}
     assert lines(path) == [
         {"event": "Opened", **head, **unknown, **nobody, **time},
         {

@@ -33,7 +33,7 @@ def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "dicomgate")
 
 
-WHERE = "192.0.2.1 port 50000, listener clinical"
+WHERE = '192.0.2.1 port 50000, listener clinical, via 10.0.0.5 ("C0A8")'
 WRONG = "staff: wrong passcode; answered with A-ASSOCIATE-RJ 1,2,1"
 RELAYED = "after 1.235 s, 1 bytes from the client, 2 from the upstream"
 ACCEPTED_ONE = "1 SOP classes accepted, 1 rejected; credential ours; the upstream sees GATE -> ARC"

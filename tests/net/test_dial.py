@@ -21,6 +21,7 @@ from dicomgate.testing.fixtures import names
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import free_port
 from dicomgate.testing.peers.silence import Names, silent
+from dicomgate.wire.proxy import Client, block
 
 __all__ = ["names"]
 
@@ -141,6 +142,28 @@ async def test_a_resolver_that_hangs_holds_up_neither_the_start_nor_another_upst
             await hanging[0].open(0.1)
         assert len(names.asked) == 40  # one look-up for each host is under way, whatever asks for it
         assert await peer_of(Upstream("here", "localhost", port)) == "127.0.0.1"
+
+
+@pytest.mark.parametrize("secured", [False, True])
+async def test_a_proxy_header_is_the_first_that_the_pacs_gets(secured: bool, certificates: Certificates) -> None:
+    """Also before TLS; and where the gateway connects for itself it says so."""
+    loop = asyncio.get_running_loop()
+    client = Client(("192.0.2.17", 50000), ("192.0.2.1", 104), "0123456789ab")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        tls = client_context(certificates.ca, pinned=False) if secured else None
+        upstream = Upstream("pacs", "127.0.0.1", server.getsockname()[1], tls, proxy=block)
+        for given in (client, None):
+            opened: list[Connection] = []
+            connecting = upstream.connect(loop, opened.append, pytest.fail, given)
+            connecting.begin()
+            for connection in opened:
+                connection.send(b"\1")
+            with server.accept()[0] as peer:
+                received = await asyncio.to_thread(peer.recv, len(block(given)) + 1, socket.MSG_WAITALL)
+            assert received == block(given) + (b"\x16" if secured else b"\1")
+            connecting.cancel()
+            for connection in opened:
+                connection.close()
 
 
 async def test_cancelled_it_does_not_call_back_and_leaves_nothing() -> None:

@@ -22,12 +22,12 @@ from dicomgate.association.route import Route
 from dicomgate.auth.chain import Chain, Verdict
 from dicomgate.contract import Accept
 from dicomgate.events.events import Cause, Closed, Event, Opened, ReasonClass, Refused
-from dicomgate.net.arrival import arrive
+from dicomgate.net.announcement import receive
 from dicomgate.net.capacity import Capacity, Limits
 from dicomgate.net.lifetime import Lifetime
 from dicomgate.net.listener import Address, Listener, listen
 from dicomgate.net.negotiation import Negotiation
-from dicomgate.net.server_state import ListenerSnapshot, ServerState
+from dicomgate.net.server_state import Balancers, ListenerSnapshot, ServerState
 from dicomgate.net.tls import TlsContext
 from dicomgate.net.tls_stream import TlsStream
 from dicomgate.protection.guard import Guard
@@ -44,7 +44,13 @@ AUTHORITY = trustme.CA()
 class Server:
     """One listener without upstreams: it rejects every request for its called AE title."""
 
-    def __init__(self, tls: TlsContext | None = None, artim: float = 20, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        tls: TlsContext | None = None,
+        artim: float = 20,
+        host: str = "127.0.0.1",
+        balancers: Balancers | None = None,
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.events: list[Event] = []
         self.users = 0
@@ -56,7 +62,7 @@ class Server:
         )
         policy = Policy("clinical", artim=artim)
         use, done = partial(self._use, 1), partial(self._use, -1)
-        self.snapshot = ListenerSnapshot(policy, Chain([]), {}, {}, tls, 60, 0, use, done)
+        self.snapshot = ListenerSnapshot(policy, Chain([]), {}, {}, tls, 60, 0, use, done, balancers)
         self._listener = Listener(loop, (sock := listen(host, 0, "")), self._accept)
         self.address: Address = sock.getsockname()[:2]
 
@@ -64,9 +70,7 @@ class Server:
         self.users += more
 
     def _accept(self, connection: socket.socket, address: Address) -> None:
-        slot = self.capacity.acquire(address[0])
-        assert slot is not None
-        arrive(self.state, self.snapshot, connection, address, self.address, slot, Negotiation)
+        receive(self.state, self.snapshot, connection, address, self.address, Negotiation)
 
     async def association(self) -> Lifetime:
         """The one that is under way, once it is."""
@@ -82,7 +86,7 @@ class Server:
             while self.state.register or not (self.events or self.silent):
                 await asyncio.sleep(0.001)
         assert self.users == 0
-        assert self.capacity._sources == {}
+        assert self.capacity._sources == self.capacity._unannounced == {}
         return self.events
 
 

@@ -96,6 +96,22 @@ def test_passcodes_need_tls_or_permission(
         assert snapshot.chain.links[0].handles(IdentityType.USERNAME_AND_PASSCODE) == takes_passcodes
 
 
+@pytest.mark.parametrize("trust", [False, True])
+def test_passcodes_may_come_by_the_tls_of_a_load_balancer_alone(tmp_path: Path, trust: bool) -> None:
+    believed = ', tls = "trust"' * trust
+    gate = listener(f'proxy_protocol = {{ from = ["10.0.0.5", "2001:db8::/64"]{believed}, others = "refuse" }}')
+    if not trust:
+        (line,) = wrong(tmp_path, gate, UPSTREAM, FAKE)
+        assert "without tls, passcodes would cross the network in the clear" in line
+        return
+    ((_, snapshot),) = build(tmp_path, gate, UPSTREAM, FAKE).listeners.items()
+    assert not snapshot.policy.passcodes_allowed
+    assert snapshot.balancers is not None
+    assert (snapshot.balancers.believed, snapshot.balancers.alone) == (True, True)
+    found = [address in snapshot.balancers for address in ("10.0.0.5", "::ffff:10.0.0.5", "2001:db8::1", "10.0.0.6")]
+    assert found == [True, True, True, False]
+
+
 @pytest.mark.parametrize(
     ("names", "fits"), [(None, False), ('["fake"]', False), ('["tokens"]', True), ('["tokens", "fake"]', False)]
 )

@@ -91,6 +91,13 @@ def warnings(folder: Path, text: str) -> list[str]:
             ["listener clinical: nobody can log in here: authenticator cards needs a client certificate, and without"],
         ),
         (RIGHT + CARDS, ["listener clinical: authenticator cards needs a client certificate, and without client_ca"]),
+        (listener('proxy_protocol = { from = ["10.0.0.5"], tls = "trust" }') + UPSTREAM + STAFF + CARDS, []),
+        (
+            listener("cleartext_passcodes = true", 'proxy_protocol = { from = ["0.0.0.0/1", "128.0.0.0/1"] }')
+            + UPSTREAM
+            + STAFF,
+            ["listener clinical: proxy_protocol.from is every address: whoever connects says himself whose address he"],
+        ),
         (
             listener("cleartext_passcodes = true", 'authenticators = ["staff"]') + UPSTREAM + STAFF + DEVICES,
             ["authenticator devices: no listener asks it"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -46,6 +47,21 @@ def test_a_certificate_is_known_by_any_of_its_names(name: str) -> None:
     refused = decide(options, CT_2)
     assert isinstance(refused, Reject)
     assert "dns:ct-2.hospital.example" in refused.reason  # the operator sees what to configure
+
+
+def test_a_common_name_that_a_load_balancer_has_verified_is_a_name_of_its_own_kind() -> None:
+    announced = attempt()
+    announced = replace(announced, peer=replace(announced.peer, via="10.0.0.5", proxy_tls=True, proxy_cn="ct-1"))
+    named: dict[str, Any] = {"certificates": {"proxy_cn:ct-1": Device(user="CT one", groups=["ct"])}}
+    accept = Accept("CT one", frozenset({"ct"}), attributes={"certificate": "proxy_cn:ct-1"})
+    assert asyncio.run(Certificate(**named).authenticate(announced)) == accept
+    assert isinstance(decide(named, CT_1), Reject), "the same name, in a certificate of the client's own"
+    by_certificate: dict[str, Any] = {"certificates": {name: Device(user="CT one") for name in NAMES}}
+    assert isinstance(asyncio.run(Certificate(**by_certificate).authenticate(announced)), Reject)
+    every = asyncio.run(Certificate(user_from="proxy_cn").authenticate(announced))
+    assert isinstance(every, Accept)
+    assert every.user == "ct-1"
+    assert isinstance(asyncio.run(Certificate(**named).authenticate(attempt())), Pass)
 
 
 def test_a_new_certificate_is_another_by_its_fingerprint_alone() -> None:

@@ -119,14 +119,14 @@ def routed(called_ae_title: str, policy: Policy, over_limit: str) -> Route | Ref
     return route or Refuse(CALLED_AE_TITLE, policy.no_route(called_ae_title), ReasonClass.NO_ROUTE)
 
 
-def before_asking(identity: Identity | None, policy: Policy) -> Refuse | None:
-    """Refuse what no authenticator needs to see; None if the authenticators must be asked."""
+def before_asking(identity: Identity | None, policy: Policy, *, secured: bool = False) -> Refuse | None:
+    """Refuse what no authenticator needs to see, else None. `secured`: it may bring passcodes where others may not."""
     if identity is None:
         if not policy.identity_required:
             return None
         why = "no user identity, and the listener requires one"
         return Refuse(REFUSED_IDENTITY, why, ReasonClass.NO_IDENTITY)
-    if identity.type is IdentityType.USERNAME_AND_PASSCODE and not policy.passcodes_allowed:
+    if identity.type is IdentityType.USERNAME_AND_PASSCODE and not (policy.passcodes_allowed or secured):
         why = "a passcode came over a connection without TLS (cleartext_passcodes is false)"
         return Refuse(REFUSED_IDENTITY, why, ReasonClass.CLEARTEXT)
     return None
@@ -234,6 +234,8 @@ def facts_of(attempt: Attempt) -> Facts:
         attempt.called_ae_title,
         identity.type.value if identity else None,
         None if name is None else claimed_name(name),
+        via=attempt.peer.via,
+        unique_id=attempt.peer.unique_id,
     )
 
 

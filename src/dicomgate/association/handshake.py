@@ -41,8 +41,7 @@ class Handshake:
     """One handshake; make it when the client is connected, TLS included.
 
     `over_limit` names the limit that this association exceeds, "" for none: then the request is read and refused.
-    `arrived_at` is the gateway's own address and port. `clock` returns the (aware) time. `denied` is called after the
-    hand-over, with what the client asks for and its rights do not grant.
+    `arrived_at` is what it connected to, `clock` tells the (aware) time, `denied` is told what its rights do not grant.
     """
 
     def __init__(
@@ -57,7 +56,8 @@ class Handshake:
         denied: Callable[[Denial], None] = lambda _: None,
     ) -> None:
         self.state = HandshakeState.REQUEST
-        self._facts = Facts(association_id, policy.listener, peer.address, peer.port)
+        at = peer.address, peer.port
+        self._facts = Facts(association_id, policy.listener, *at, via=peer.via, unique_id=peer.unique_id)
         self._peer = peer
         self._policy = policy
         self._over_limit = over_limit
@@ -202,7 +202,7 @@ class Handshake:
             return self._leave(Cause.ABORTED_BY_CLIENT, str(decode_refusal(after[1])))
         go = routed(request.called_ae_title, self._policy, self._over_limit)
         if isinstance(go, Route):
-            go = before_asking(request.identity, self._policy) or go
+            go = before_asking(request.identity, self._policy, secured=self._peer.proxy_tls) or go
         if isinstance(go, Refuse):
             return self._refuse(go.refusal, go.reason, go.reason_class)
         self.state = HandshakeState.DECISION

@@ -11,12 +11,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_validator
 
 from ..association.route import PositiveResponse
 from ..auth.table import AuthenticatorTable, Name
 from ..credentials.table import CredentialTable
 from ..kit.durations import Deadline, Duration
+from ..kit.networks import IpNetwork, read_network
 from ..net.pool import Balance
 from ..rights.table import RuleTable, Texts
 from .fields import (
@@ -63,6 +64,16 @@ class ListenerTls(Table):
     client_certificate: Literal["required", "optional"] = "required"
 
 
+class ListenerProxyProtocol(Table):
+    """`proxy_protocol` of a listener: the load balancers in front of it."""
+
+    from_: Annotated[list[Annotated[IpNetwork, BeforeValidator(read_network)]], Field(min_length=1)] = Field(
+        alias="from"
+    )
+    tls: Literal["ignore", "trust"] = "ignore"
+    others: Literal["accept", "refuse"] = "accept"
+
+
 class ListenerTable(Table):
     """`[[listener]]`: an address that clients connect to."""
 
@@ -75,6 +86,7 @@ class ListenerTable(Table):
     authenticators: Annotated[list[str], Field(min_length=1)] | None = None
     rules: Literal["enforce", "report"] | None = None
     tls: ListenerTls | None = None
+    proxy_protocol: ListenerProxyProtocol | None = None
 
 
 class UpstreamTls(Table):
@@ -120,6 +132,7 @@ class UpstreamTable(Table):
     fall: int = Field(default=3, ge=1)
     rise: int = Field(default=2, ge=1)
     refresh: Deadline = timedelta(seconds=60)
+    proxy_protocol: Literal["none", "v1", "v2"] = "none"
     tls: UpstreamTls | None = None
 
     @field_validator("address")
@@ -216,6 +229,7 @@ _TABLES: dict[str, type[BaseModel]] = {
 _INNER_TABLES: dict[tuple[str, ...], type[BaseModel]] = {
     ("admin", "tls"): AdminTls,
     ("listener", "tls"): ListenerTls,
+    ("listener", "proxy_protocol"): ListenerProxyProtocol,
     ("upstream", "tls"): UpstreamTls,
     ("upstream", "present"): PresentTable,
 }
@@ -226,4 +240,5 @@ def known_keys(keys: tuple[str | int, ...]) -> Iterable[str]:
     tables = [key for key in keys[:-1] if isinstance(key, str)]
     if not tables:
         return _TABLES
-    return _INNER_TABLES.get(tuple(tables), _TABLES[tables[0]]).model_fields
+    fields = _INNER_TABLES.get(tuple(tables), _TABLES[tables[0]]).model_fields
+    return [field.alias or name for name, field in fields.items()]

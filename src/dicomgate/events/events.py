@@ -68,6 +68,7 @@ class ReasonClass(Enum):
     MALFORMED = "malformed"
     NOT_DICOM = "not_dicom"
     TLS = "tls"
+    PROXY_HEADER = "proxy_header"
     AUDIT_UNAVAILABLE = "audit_unavailable"
     NOT_GRANTED = "not_granted"
     CREDENTIAL_UNAVAILABLE = "credential_unavailable"
@@ -80,7 +81,8 @@ class Facts(NamedTuple):
     """What is known of an association so far; every record has it.
 
     `claimed` is the username that the client sent (types 1 and 2), `user` the verified one; `identity_type` is None
-    while no identity is known. What is not known yet, or never will be, is "" or None.
+    while no identity is known. What is not known yet, or never will be, is "" or None. `via` is the load balancer that
+    announced the client, and `unique_id` what that calls the connection.
     """
 
     id: str
@@ -94,6 +96,8 @@ class Facts(NamedTuple):
     user: str | None = None
     authenticator: str = ""
     upstream: str = ""
+    via: str = ""
+    unique_id: str = ""
 
 
 class Opened(NamedTuple):

@@ -119,8 +119,13 @@ def _denied(event: Denied) -> tuple[str, str]:
 
 
 def _who(facts: Facts) -> str:
-    """`192.0.2.1 port 50000, listener clinical, CT1 -> PACS, user "alice" (staff), upstream pacs`, as far as known."""
+    """`192.0.2.1 port 50000, listener clinical, CT1 -> PACS, user "alice" (staff), upstream pacs`, as far as known.
+
+    Behind a load balancer also `via 10.0.0.5 ("C0A8:01")`.
+    """
     known = [f"{facts.address} port {facts.port}", f"listener {facts.listener}"]
+    if facts.via:
+        known.append(f"via {facts.via}{facts.unique_id and f' ({quoted(facts.unique_id)})'}")
     if facts.called_ae_title:
         known.append(f"{_plain(facts.calling_ae_title)} -> {_plain(facts.called_ae_title)}")
     if facts.user is not None:

@@ -4,6 +4,7 @@ An idle association has no task and no buffer of its own.
 
 Modules:
 
+    announcement   The PROXY header with which a load balancer hands a connection on: only then it is known whose it is
     arrival        From the accept to a client whose address and certificate are known: TLS, where the listener has it
     capacity       How many connections there may be: in all and of one source, before and after their login
     checking       Ask an address of a PACS whether it is there: by TCP, or by a C-ECHO on an association of its own

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple, TypeAlias
@@ -27,7 +28,7 @@ from .tls_stream import TlsStream
 
 
 class Arrived(NamedTuple):
-    """A client that is ready for its A-ASSOCIATE-RQ. `local_address` is the gateway's own address and port.
+    """A client that is ready for its A-ASSOCIATE-RQ. `local_address` is the address and port that it connected to.
 
     `artim` has begun. Its call is for whoever has the client: for the one that this is given to, from now on.
     """
@@ -63,18 +64,33 @@ def arrive(
 def _start(
     lifetime: Lifetime, raw: socket.socket, address: tuple[str, int], bound: tuple[str, int], begin: Begin
 ) -> None:
-    tls = lifetime.listener.tls
     connection = Connection(lifetime.server.loop, raw, lifetime.server.turns)
+    lifetime.opened()
+    arrived(lifetime, raw, connection, Peer(*address), reached(raw, bound), begin)
+
+
+def reached(raw: socket.socket, bound: tuple[str, int]) -> tuple[str, int]:
+    """The address and port that the other end has connected to."""
     every_address = bound[0] in ("0.0.0.0", "::")
-    local_address = raw.getsockname()[:2] if every_address else bound
+    return raw.getsockname()[:2] if every_address else bound
+
+
+def arrived(
+    lifetime: Lifetime,
+    raw: socket.socket,
+    connection: Connection,
+    peer: Peer,
+    local_address: tuple[str, int],
+    begin: Begin,
+) -> None:
+    """Go on with a connection whose client is known, as far as its address goes."""
     # PS3.8 9.1.4: ARTIM starts with the transport connection, whatever its client does then. TLS has no other.
     artim = lifetime.server.deadlines.after(lifetime.listener.policy.artim, partial(lifetime.end, Cause.TIMEOUT, ""))
-    arrived = Arrived(connection, Peer(*address), local_address, artim)
-    lifetime.opened()
+    client, tls = Arrived(connection, peer, local_address, artim), lifetime.listener.tls
     if tls is None:
-        begin(lifetime, arrived)
+        begin(lifetime, client)
     else:
-        _Securing(lifetime, tls, raw, arrived, begin)
+        _Securing(lifetime, tls, raw, client, begin)
 
 
 class _Securing:
@@ -136,8 +152,9 @@ class _Securing:
         self._lifetime.guard(self._hand_over, stream)
 
     def _hand_over(self, stream: TlsStream) -> None:
-        address, port = self._arrived.peer.address, self._arrived.peer.port
-        peer = Peer(address, port, stream.peer_certificate())
+        peer = self._arrived.peer
+        if not peer.proxy_tls:  # else the certificate is that of the load balancer, whose client it is not
+            peer = replace(peer, certificate=stream.peer_certificate())
         self._begin(self._lifetime, self._arrived._replace(peer=peer))
 
     def _failed(self, error: TlsError) -> None:

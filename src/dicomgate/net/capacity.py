@@ -26,11 +26,14 @@ class Limits:
         return ", ".join(f"{key} = {value}" for key, value in asdict(self).items())
 
 
+MOST_UNANNOUNCED = 64
+"""Connections from load balancers whose PROXY header is still to come."""
 _WORDS = {
     "max_unauthenticated_per_source": "too many unauthenticated connections from its source",
     "max_associations_per_source": "too many associations from its source",
     "max_unauthenticated": "too many unauthenticated connections",
     "max_associations": "too many associations",
+    "proxy_header": f"already {MOST_UNANNOUNCED} connections from load balancers without a PROXY header",
 }
 
 
@@ -61,6 +64,7 @@ class Capacity:
         self._dropped = dropped
         self._all = _Counts()
         self._sources: dict[str, _Counts] = {}
+        self._unannounced: dict[str, _Counts] = {}
 
     @property
     def associations(self) -> int:
@@ -87,6 +91,16 @@ class Capacity:
                 return None
         self._sources[source] = of_source
         return Slot(self._sources, source, (self._all, of_source), over_limit)
+
+    def acquire_unannounced(self, address: str) -> Slot | None:
+        """As `acquire`, for one of a load balancer whose client is not known yet. They are counted by themselves."""
+        counts = self._unannounced.get("") or _Counts()
+        if counts.associations >= MOST_UNANNOUNCED:
+            self.turned_away["proxy_header"] += 1
+            self._dropped(address, _WORDS["proxy_header"])
+            return None
+        self._unannounced[""] = counts
+        return Slot(self._unannounced, "", (counts,), "")
 
     def _reached(self, of_source: _Counts) -> str:
         """The key of the limit that one more connection would be over; "" if there is none."""

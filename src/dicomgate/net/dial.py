@@ -21,6 +21,7 @@ from ..errors import StartError
 from ..events.events import Facts
 from ..kit.host import Address, Host
 from ..kit.race import PATIENCE, Race
+from ..wire.proxy import Client
 from .connection import Connection, Stream
 from .tls import TlsContext, TlsError
 from .tls_blocking import BlockingTls
@@ -37,7 +38,7 @@ class Upstream:
     """One PACS: a host name or address, a port, and TLS if `tls` is given.
 
     Its certificate must be for `server_name`, or for `host` without one. With a `pin`, the certificate's SHA-256 in
-    lower-case hexadecimal, the pin alone decides.
+    lower-case hexadecimal, the pin alone decides. `proxy` makes the PROXY header that each connection begins with.
     """
 
     address = ""
@@ -51,12 +52,15 @@ class Upstream:
         tls: TlsContext | None = None,
         server_name: str | None = None,
         pin: str | None = None,
+        *,
+        proxy: Callable[[Client | None], bytes] | None = None,
     ) -> None:
         self.name = name
         self.host = Host(host, port)
         self._tls = tls
         self._server_name = server_name or host
         self._pin = pin
+        self._proxy = proxy
         self._kind = f"upstream {name}"
         self._turns: Turns | None = None
 
@@ -70,14 +74,17 @@ class Upstream:
         loop: asyncio.AbstractEventLoop,
         opened: Callable[[Connection], None],
         failed: Callable[[str], None],
+        client: Client | None = None,
         *,
         patience: float = PATIENCE,
     ) -> Race[Connection]:
         """A race to connect. Its `begin` begins it; it calls `opened` once, or `failed` with the reason.
 
-        `patience` are the seconds that it waits for a look-up after all known addresses have failed.
+        `client` is whose connection it will be; None: the gateway's own, such as a check. `patience` are the seconds
+        that it waits for a look-up after all known addresses have failed.
         """
-        attempt = partial(_Attempt, self, loop)
+        header = b"" if self._proxy is None else self._proxy(client)
+        attempt = partial(_Attempt, self, loop, header)
         return Race(loop, self.host, attempt, opened, failed, kind=self._kind, log=_log, patience=patience)
 
     def way(self, _: Facts) -> Upstream:
@@ -153,10 +160,11 @@ def waiting(connection: Connection) -> socket.socket | BlockingTls:
 class _Attempt:
     """One address being tried: TCP, then TLS if the upstream has it."""
 
-    __slots__ = ("_address", "_failed", "_fileno", "_loop", "_stream", "_tls_handshake", "_upstream", "_won")
+    __slots__ = ("_address", "_failed", "_fileno", "_header", "_loop", "_stream", "_tls_handshake", "_upstream", "_won")
 
-    def __init__(self, upstream: Upstream, loop: asyncio.AbstractEventLoop, address: Address) -> None:
+    def __init__(self, upstream: Upstream, loop: asyncio.AbstractEventLoop, header: bytes, address: Address) -> None:
         self._upstream = upstream
+        self._header = header
         self._loop = loop
         self._address = address
         self._stream: Stream | None = None
@@ -207,6 +215,9 @@ class _Attempt:
             self._connected(raw)
 
     def _connected(self, raw: socket.socket) -> None:
+        if self._header:  # less than a segment, and the first: the system takes it whole
+            with suppress(OSError):  # the peer is gone: what follows shows it
+                raw.send(self._header)
         try:
             stream = self._stream = self._upstream.stream(raw)
         except (OSError, ValueError) as failure:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import ParamSpec, Protocol
 
+from ..contract import Peer
 from ..events.events import Cause, Closed, Decided, Denied, Event, Facts, Opened, Refused
 from ..rights.operations import Denial, Operations
 from ..sessions.register import Traffic
@@ -74,6 +75,12 @@ class Lifetime:
         _connections.debug("%s: connected: %s port %d, listener %s", self.id, *address, listener.policy.listener)
         server.register.enter(self)
         listener.acquire()
+
+    def announced(self, peer: Peer, slot: Slot) -> None:
+        """A load balancer has said whose connection it is. From now on it counts for its client."""
+        self.facts = self.facts._replace(address=peer.address, port=peer.port, via=peer.via, unique_id=peer.unique_id)
+        self._slot.release()
+        self._slot = slot
 
     def heard(self) -> None:
         """Its client has sent something: from now on it has records."""
@@ -147,6 +154,12 @@ class Lifetime:
     def opened(self) -> None:
         """It has one more open connection."""
         self._open += 1
+
+    def turned_away(self) -> None:
+        """End it without any record: it is over a limit, and counted there. The caller has closed its connection."""
+        self.over, self.stage, self._open = True, _OVER, 0
+        self.listener.release()
+        self._forget_if_gone()
 
     def closed(self) -> None:
         """One of its connections is closed."""

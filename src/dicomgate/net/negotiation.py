@@ -21,6 +21,7 @@ from ..contract import Accept, Admission, Attempt, Presented, Unavailable
 from ..events.events import Cause
 from ..kit.race import Race
 from ..sessions.users import Place, Principal
+from ..wire.proxy import Client
 from .arrival import Arrived
 from .connection import Connection
 from .dial import TakeData, TakeEnd
@@ -37,13 +38,14 @@ _P = ParamSpec("_P")
 class Negotiation:
     """The stage of an association from the arrival of its client to its end, or to the relay."""
 
-    __slots__ = ("_client", "_dialled", "_handshake", "_lifetime", "_pending", "_timer", "_upstream")
+    __slots__ = ("_client", "_dialled", "_handshake", "_lifetime", "_origin", "_pending", "_timer", "_upstream")
     traffic = None
 
     def __init__(self, lifetime: Lifetime, arrived: Arrived) -> None:
         policy = lifetime.listener.policy
         self._lifetime = lifetime
         self._client = arrived.connection
+        self._origin = Client((arrived.peer.address, arrived.peer.port), arrived.local_address, lifetime.id)
         self._upstream: Connection | None = None
         self._pending: Pending | None = None  # a question, or the connection to the upstream
         self._timer = arrived.artim
@@ -202,8 +204,8 @@ class Negotiation:
         self._dial()
 
     def _dial(self) -> None:
-        loop = self._lifetime.server.loop
-        self._pending = connecting = self._dialled.connect(loop, self._upstream_opened, self._upstream_failed)
+        loop, told = self._lifetime.server.loop, (self._upstream_opened, self._upstream_failed)
+        self._pending = connecting = self._dialled.connect(loop, *told, self._origin)
         connecting.begin()
 
     def _hand_over(self, effect: do.Relay) -> None:

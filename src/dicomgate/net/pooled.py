@@ -16,6 +16,7 @@ from typing import NamedTuple
 from ..association import effects as do
 from ..events.events import Facts
 from ..kit.race import Race
+from ..wire.proxy import Client
 from .checking import Titles
 from .connection import Connection
 from .dial import TakeData, TakeEnd, Upstream
@@ -74,8 +75,8 @@ class PooledUpstream:
 class Trip:
     """One association's way to a pool. It is on its way to `member`, or has reached it; None before and after."""
 
-    __slots__ = ("_deadline", "_facts", "_failed", "_loop", "_opened", "_race", "_reasons", "_timer", "_to", "_tried",
-                 "member")  # fmt: skip
+    __slots__ = ("_client", "_deadline", "_facts", "_failed", "_loop", "_opened", "_race", "_reasons", "_timer", "_to",
+                 "_tried", "member")  # fmt: skip
 
     def __init__(self, to: PooledUpstream, facts: Facts) -> None:
         self._to = to
@@ -88,10 +89,14 @@ class Trip:
         self.member: Member | None = None
 
     def connect(
-        self, loop: asyncio.AbstractEventLoop, opened: Callable[[Connection], None], failed: Callable[[str], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        opened: Callable[[Connection], None],
+        failed: Callable[[str], None],
+        client: Client | None = None,
     ) -> Trip:
         """Its `begin` asks the next address; it calls `opened` once, or `failed` with what happened at each."""
-        self._loop, self._opened, self._failed = loop, opened, failed
+        self._loop, self._opened, self._failed, self._client = loop, opened, failed, client
         self._deadline = self._deadline or loop.time() + self._to.timeout - _SLACK
         return self
 
@@ -111,7 +116,8 @@ class Trip:
         share = max(0.0, self._deadline - now) / len(candidates)
         self._timer = self._loop.call_later(min(self._to.connect_timeout, share), self._silent, member)
         upstream = self._to.addresses[member.name]
-        self._race = upstream.connect(self._loop, self._reached, partial(self._lost, member), patience=0.0)
+        told = self._reached, partial(self._lost, member)
+        self._race = upstream.connect(self._loop, *told, self._client, patience=0.0)
         self._race.begin()
 
     def cancel(self) -> None:

@@ -12,6 +12,7 @@ from ..auth.chain import Chain
 from ..credentials.link import CredentialLink
 from ..events.events import Event, Sink
 from ..events.writer import Done
+from ..kit.networks import IpNetwork, read_address
 from ..protection.guard import Guard
 from ..sessions.register import Register
 from ..sessions.users import Users
@@ -73,6 +74,23 @@ class ServerState:
 
 
 @dataclass(frozen=True, slots=True)
+class Balancers:
+    """The load balancers in front of a listener: each connection from their networks begins with a PROXY header.
+
+    `believed`: also what that says of the client's TLS. `alone`: whoever is none of them is refused.
+    """
+
+    networks: tuple[IpNetwork, ...]
+    believed: bool
+    alone: bool
+
+    def __contains__(self, address: str) -> bool:
+        """True if this address is one of theirs."""
+        found = read_address(address)
+        return any(found in network for network in self.networks)
+
+
+@dataclass(frozen=True, slots=True)
 class ListenerSnapshot:
     """One listener as it is configured now. An association keeps the snapshot that it came in by.
 
@@ -88,3 +106,4 @@ class ListenerSnapshot:
     keepalive: float
     acquire: Callable[[], None]
     release: Callable[[], None]
+    balancers: Balancers | None = None

@@ -30,7 +30,7 @@ from .links import make_credentials, make_links
 from .listener_tls import listener_tls
 from .named_files import NamedCertificate, named_certificates
 from .page import Page, make_page
-from .policies import listener_policy
+from .policies import balancers, listener_policy
 from .upstreams import make_upstreams
 
 _CLEARTEXT = (
@@ -144,7 +144,8 @@ def assemble(path: Path) -> Assembly:
         gateway = configuration.tables.gateway
         patience = gateway.idle_timeout.total_seconds(), gateway.keepalive.total_seconds()
         policy = listener_policy(configuration, table, chain)
-        listener = ListenerSnapshot(policy, chain, upstreams, credentials, tls, *patience, uses.acquire, uses.release)
+        used = uses.acquire, uses.release
+        listener = ListenerSnapshot(policy, chain, upstreams, credentials, tls, *patience, *used, balancers(table))
         listeners |= dict.fromkeys(table.bind, listener)
     page = make_page(configuration, links, problems)
     if problems:
@@ -156,7 +157,8 @@ def assemble(path: Path) -> Assembly:
 
 def _check_cleartext(table: ListenerTable, chain: Chain) -> None:
     takers = [link.name for link in chain.links if link.handles(IdentityType.USERNAME_AND_PASSCODE)]
-    if takers and table.tls is None and not table.cleartext_passcodes:
+    believed = table.proxy_protocol is not None and table.proxy_protocol.tls == "trust"
+    if takers and table.tls is None and not table.cleartext_passcodes and not believed:
         raise ConfigError([Problem(("tls",), _CLEARTEXT.format(" and ".join(takers)))])
 
 

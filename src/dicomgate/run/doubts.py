@@ -18,6 +18,7 @@ from ..contract import IdentityType
 from ..credentials.link import CredentialLink
 from ..kit.addresses import show_address
 from ..kit.certificates import CLIENT, SERVER, read_certificates, remarks
+from ..kit.networks import is_everywhere
 from .rule_doubts import doubts_of_rules
 
 _A_BUNDLE = 10
@@ -28,7 +29,8 @@ def _never_asked(table: ListenerTable, link: Link) -> str:
     """Why this authenticator can accept nobody at this listener; "" if it can."""
     if not any(map(link.handles, IdentityType)) and table.identity == "required":
         return 'takes requests without an identity alone, and identity = "required" refuses those'
-    if link.members.needs_client_certificate and (table.tls is None or table.tls.client_ca is None):
+    believed = table.proxy_protocol is not None and table.proxy_protocol.tls == "trust"
+    if link.members.needs_client_certificate and not believed and (table.tls is None or table.tls.client_ca is None):
         return "needs a client certificate, and without client_ca in tls no client is asked for one"
     return ""
 
@@ -114,6 +116,8 @@ def _of_listener(table: ListenerTable, chain: Chain) -> Iterator[str]:
         yield f"nobody can log in here: {'; '.join(useless)}"
     else:
         yield from useless
+    if table.proxy_protocol is not None and is_everywhere(table.proxy_protocol.from_):
+        yield "proxy_protocol.from is every address: whoever connects says himself whose address he has"
     if table.cleartext_passcodes and table.tls is not None:
         yield "with tls, cleartext_passcodes has no effect"
     elif table.cleartext_passcodes and (open_to := [one for one in table.bind if not _is_loopback(one[0])]):

@@ -9,7 +9,7 @@ from ..association.admission import Policy
 from ..auth.chain import Chain
 from ..config.load import Configuration
 from ..config.schema import ListenerTable
-from ..net.server_state import ListenerSnapshot
+from ..net.server_state import Balancers, ListenerSnapshot
 from ..rights.rights import rights_of
 from ..rights.table import RuleTable
 from .upstreams import routes
@@ -38,6 +38,14 @@ def listener_policy(configuration: Configuration, table: ListenerTable, chain: C
     )
 
 
+def balancers(table: ListenerTable) -> Balancers | None:
+    """The load balancers in front of a listener; None if it knows of none."""
+    proxies = table.proxy_protocol
+    if proxies is None:
+        return None
+    return Balancers(tuple(proxies.from_), believed=proxies.tls == "trust", alone=proxies.others == "refuse")
+
+
 def embedded_policy(chain: Chain, audit_required: bool, rules: Sequence[RuleTable]) -> Policy:
     """What a program without a listener requires: an identity, and what its rules allow if there are any."""
     rights = partial(rights_of, [table.rule for table in rules]) if rules else None
@@ -57,7 +65,15 @@ def listener_in_words(listener: ListenerSnapshot) -> str:
     identity = "identity required" if policy.identity_required else "identity optional"
     names = " then ".join(link.name for link in listener.chain.links)
     about = f"listener {policy.listener}, {'TLS' if listener.tls else 'no TLS'}, {identity}, authenticators: {names}"
-    return about + rules_in_words(policy)
+    return about + _balancers_in_words(listener.balancers) + rules_in_words(policy)
+
+
+def _balancers_in_words(found: Balancers | None) -> str:
+    if found is None:
+        return ""
+    believed = " (believed on TLS)" if found.believed else ""
+    others = "nobody else" if found.alone else "others without"
+    return f", a PROXY header from {', '.join(map(str, found.networks))}{believed}, {others}"
 
 
 def decision_timeout(chain: Chain) -> float:

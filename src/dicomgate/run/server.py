@@ -18,7 +18,7 @@ from ..association.established import LINGER
 from ..config.schema import GatewayTable
 from ..errors import DicomgateError, place
 from ..events.events import Cause
-from ..net.arrival import arrive
+from ..net.announcement import receive
 from ..net.capacity import Capacity, Limits
 from ..net.descriptors import affordable
 from ..net.inherited import Inherited
@@ -218,12 +218,8 @@ class Server:
         self.everywhere.use(generation.protection.cluster, count=together, alone=alone)
 
     def _accept(self, bound: Address, connection: socket.socket, address: Address) -> None:
-        slot = self._state.capacity.acquire(address[0])
-        if slot is None:
-            connection.close()
-            return
         listener = self._generation.assembly.listeners[bound]
-        arrive(self._state, listener, connection, address, self.bound[bound], slot, Negotiation)
+        receive(self._state, listener, connection, address, self.bound[bound], Negotiation)
 
     async def _wait_for_associations(self, seconds: float) -> None:
         deadline = self._state.loop.time() + seconds

@@ -17,9 +17,11 @@ from ..net.pool import Conduct
 from ..net.pooled import Looks, PooledUpstream
 from ..net.tls_context import client_context
 from ..rights.rule import Rule, criterion
+from ..wire import proxy as headers
 
 _SLACK = 1.0  # seconds
 _CALLING, _CALLED = "DICOMGATE", "ANY-SCP"
+_HEADERS = {"none": None, "v1": headers.line, "v2": headers.block}
 
 
 def make_upstreams(configuration: Configuration, problems: list[Problem]) -> dict[str, Upstream | PooledUpstream]:
@@ -42,6 +44,7 @@ def dialled(table: UpstreamTable) -> dict[str, list[str]]:
 
 def _upstreams(table: UpstreamTable, folder: Path) -> dict[str, Upstream | PooledUpstream]:
     tls, context = table.tls, None
+    proxy = _HEADERS[table.proxy_protocol]
     of_tls: tuple[str | None, str | None] = None, None
     if tls is not None:
         context = client_context(
@@ -53,10 +56,10 @@ def _upstreams(table: UpstreamTable, folder: Path) -> dict[str, Upstream | Poole
         of_tls = tls.server_name, tls.pin
     if table.pool is None:
         return {
-            name: Upstream(name, *table.targets[titles[0]][0], context, *of_tls)
+            name: Upstream(name, *table.targets[titles[0]][0], context, *of_tls, proxy=proxy)
             for name, titles in dialled(table).items()
         }
-    addresses = {show_address(*one): Upstream(table.name, *one, context, *of_tls) for one in table.pool}
+    addresses = {show_address(*one): Upstream(table.name, *one, context, *of_tls, proxy=proxy) for one in table.pool}
     checked, interval = table.check != "none", table.check_interval.total_seconds()
     conduct = Conduct(table.balance, table.fall, interval if checked else 1.0, checked, table.rise)
     looks = Looks(checked, _titles(table), interval, table.refresh.total_seconds())

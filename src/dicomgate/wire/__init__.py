@@ -16,6 +16,7 @@ Modules:
     items             Walk and build the variable items of the A-ASSOCIATE PDUs (PS3.8 9.3.2, PS3.7 annex D.3)
     pdu               Cut a stream into PDUs before the association is established (PS3.8 9.3.1)
     presentation      Presentation contexts: proposed by 20H (PS3.8 9.3.2.2), answered by 21H (PS3.8 9.3.3.2)
+    proxy             The PROXY protocol, versions 1 and 2: whose connection a load balancer hands on
     reject_abort      A-ASSOCIATE-RJ (PS3.8 table 9-21), A-ABORT (table 9-26), and the error that carries one
     user_identity     The login: sub-item 58H of the A-ASSOCIATE-RQ, 59H of the -AC (PS3.7 D.3.3.7)
     user_information  The user information item 50H without the login: sub-items 51H to 57H (PS3.7 D.3.3)

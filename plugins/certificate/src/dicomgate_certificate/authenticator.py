@@ -1,5 +1,7 @@
 """`use = "certificate"`: no user identity, but a TLS client certificate that the listener has verified (PS3.15 B.12).
 
+Or a load balancer in front of it has: then all that is known is a common name, which is a name of its own kind.
+
 Rule 1: the listener's `client_ca` says which certificates are genuine, this table which device each one belongs to.
         Every authority in `client_ca` can issue any name.
 Rule 2: a certificate belongs to one device. One that matches two is refused as ambiguous.
@@ -11,6 +13,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import ClassVar, Literal
 
 from cryptography import x509
@@ -21,6 +24,7 @@ from dicomgate.kit.text import LONGEST_NAME, is_name
 from .names import Kind, names_of, spelled
 
 _LONGEST_LIST = 1000
+_NONE = Pass("no client certificate", always)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +43,7 @@ class Certificate:
 
     certificates: Mapping[str, Device] = field(default_factory=dict)
     """A name of a certificate = { user = "ct-1", groups = ["ct"] }. The name is "sha256:...", "subject:CN=ct-1,O=...",
-    "common-name:...", "dns:...", "uri:..." or "email:..."."""
+    "common-name:...", "dns:...", "uri:...", "email:...", or "proxy_cn:..." where a load balancer has verified it."""
 
     user_from: Kind | None = None
     """The user of every other certificate of `client_ca` is its only name of this kind. None: it is unknown."""
@@ -77,18 +81,21 @@ class Certificate:
         if attempt.identity is not None:
             return Pass("it has an identity", always)
         if attempt.peer.certificate is None:
-            return Pass("no client certificate", always)
+            return self._decide({"proxy_cn": [attempt.peer.proxy_cn]}) if attempt.peer.proxy_cn else _NONE
         try:
             certificate = x509.load_der_x509_certificate(attempt.peer.certificate)
             names = names_of(certificate)
             end = certificate.not_valid_after_utc
         except (ValueError, TypeError, x509.InvalidVersion) as error:  # TypeError: a name of a wrong ASN.1 type
             return Reject(f"the certificate cannot be read: {error}", always)
+        return self._decide(names, end)
+
+    def _decide(self, names: Mapping[Kind, Sequence[str]], end: datetime | None = None) -> Accept | Reject | Pass:
         found = self._whose(names)
         if not isinstance(found, tuple):
             return replace(found, stands=always)
         device, by = found
-        told = {"certificate": by, "sha256": names["sha256"][0]}
+        told = {"certificate": by, **({"sha256": names["sha256"][0]} if "sha256" in names else {})}
         return Accept(device.user, frozenset(device.groups), expires_at=end, attributes=told)
 
     def _whose(self, names: Mapping[Kind, Sequence[str]]) -> tuple[Device, str] | Reject | Pass:

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
-Kind = Literal["sha256", "subject", "common-name", "dns", "uri", "email"]
+Kind = Literal["sha256", "subject", "common-name", "dns", "uri", "email", "proxy_cn"]
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
@@ -122,4 +122,5 @@ _SPELLINGS: Mapping[str, Callable[[str], str]] = {
     "dns": _spell_host,
     "uri": _spell_uri,
     "email": _spell_mail_address,
+    "proxy_cn": _spell_common_name,
 }
