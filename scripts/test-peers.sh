@@ -59,7 +59,7 @@ PATH=$PATH:/usr/sbin:/sbin$(printf ':/usr/lib/postgresql/%s/bin' {13..19})
 need git "git" "make check cannot look through the tree"
 need openssl "openssl" "certificates cannot be looked at by hand"
 need strace "strace" "which files an assertion makes the gateway open is not watched"
-need_server haproxy "haproxy" haproxy "the tests of getscu and movescu with certificates are skipped"
+need_server haproxy "haproxy" haproxy "the tests behind HAProxy are skipped, and those of getscu and movescu with certificates"
 need storescu "dcmtk" "the tests with DCMTK are skipped"
 need chromedriver "chromium chromium-driver" "the status page is not tried in a browser"
 need_server Orthanc "orthanc" orthanc "the tests with Orthanc are skipped"
