@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The real peers of the tests: Debian's DCMTK, odil, Orthanc, slapd, Samba, Redis, PostgreSQL, FreeRADIUS, Prometheus, Chromium,
-# and what signs and verifies SAML; in Python pynetdicom2 and tiny-pacs; on node dcmjs-dimse, an OpenID provider and a SAML one.
+# The real peers of the tests: Debian's DCMTK, odil, Orthanc, slapd, Samba, Redis, PostgreSQL, FreeRADIUS, Prometheus,
+# rsyslog, Chromium, and what signs and verifies SAML; in Python pynetdicom2 and tiny-pacs; on node dcmjs-dimse, an OpenID provider and a SAML one.
 # What cannot be installed is said here in one line, and its tests are skipped: never a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -73,6 +73,7 @@ need samlsign "opensaml-tools" "the tests with OpenSAML are skipped"
 need npm "nodejs npm" "the tests with dcmjs-dimse, with an OpenID provider and with npm's saml are skipped"
 need_server krb5kdc "krb5-kdc krb5-admin-server krb5-user" krb5-kdc "the tests with Kerberos are skipped"
 need_server prometheus "prometheus" prometheus "alert rules and dashboard are not put to a Prometheus"
+need_server rsyslogd "rsyslog rsyslog-gnutls" rsyslog "the tests of the audit with rsyslog are skipped"
 need faketime "faketime" "the tests with clocks that go wrong are skipped"
 compile ldap ldap sasl/sasl.h "libldap2-dev libsasl2-dev"
 compile gssapi kerberos gssapi/gssapi_krb5.h "libkrb5-dev"

@@ -18,7 +18,7 @@ FLOORS = {
     "contract": 0, "errors": 0, "kit": 0, "events": 0,
     "wire": 1, "auth": 1, "state": 1,
     "protection": 2, "rights": 2, "sessions": 2, "credentials": 2, "association": 2,
-    "net": 3,
+    "net": 3, "audit": 3,
     "config": 4, "run": 4, "scu": 4,
     "admin": 5,
     "cli": 6,
@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, Callable[[tuple[str, ...]], bool]] = {
     ),
     "ssl": lambda module: (
         module in (("net", "tls"), ("net", "tls_context"), ("net", "tls_stream"), ("kit", "authorities"))
+        or module == ("audit", "connection")
         or module[0] == "testing"
     ),
     "httpx2": lambda module: module == ("kit", "fetch") or module[0] == "testing",

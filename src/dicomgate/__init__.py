@@ -9,6 +9,7 @@ Modules:
     errors        The exceptions that the gateway raises on purpose, grouped by whose fault they are
     admin/        The running gateway as its operators see it, and what they may do to it
     association/  One association's whole life, without sockets
+    audit/        Where records are kept for auditors: files, the journal, syslog, ATNA
     auth/         From an Attempt to a decision. No PDU is known here, and no socket
     cli/          The command line: the commands of `dicomgate`, and those that plugins add
     config/       One TOML file -> frozen, checked tables

@@ -97,6 +97,12 @@ class Gauged(NamedTuple):
         return {(it.name, frozenset(it.labels.values())): it.value for family in families for it in family.samples}
 
 
+SINK = SimpleNamespace(label="json", problem="No space left on device", records=9, lost=7, spool=None)
+ATNA = SimpleNamespace(
+    label="atna", problem="", records=8, lost=0, spool=SimpleNamespace(waiting=3, size=4_500, oldest=1_700_000_000.5)
+)
+
+
 @contextmanager
 def gauged() -> Iterator[Gauged]:
     """The metrics of a server without sockets."""
@@ -122,7 +128,7 @@ def gauged() -> Iterator[Gauged]:
                 pool={"pacs": pool}.get,
             ),
             protection=SimpleNamespace(state=WatchedState(open_state(None, None))),
-            audit=SimpleNamespace(trouble="No space left on device", lost=7),
+            audit=SimpleNamespace(sinks=(SINK, ATNA)),
         ),
     )
     try:
@@ -186,6 +192,8 @@ def test_each_event_is_counted() -> None:
     assert found[at("association_seconds_sum", "pacs")] == 2
     assert found[at("audit_lost_total", "json")] == 7
     assert found[at("audit_sink_up", "json")] == 0
+    assert found[at("audit_spool_records", "atna")] == 3
+    assert found[at("audit_spool_oldest_timestamp_seconds", "atna")] == 1_700_000_000.5
     assert found[at("certificate_not_after_timestamp_seconds", CERTIFICATE.use, CERTIFICATE.name)] == NOW.timestamp()
     assert found[at("relayed_bytes_total", "pacs", "from_upstream")] == 20
     assert found[at("relayed_pdus_total", "pacs", "from_client")] == 1

@@ -60,6 +60,8 @@ def watched(
         leaf = certificates.server
         secure = {"certificate": str(leaf.certificate), "key": str(leaf.key)}
         add_listener(tables, "secure", bind="127.0.0.3:0", cleartext_passcodes=False, tls=secure)
+        nowhere = {"kind": "atna", "to": f"syslog+tls://{HOST}:{free_port()}", "spool": "spool"}
+        tables["audit"] = [nowhere]
         tables["admin"] = {"bind": f"{HOST}:{free_port()}"}
         gone = {"name": "gone", "address": f"{HOST}:{free_port()}", "called_ae_titles": ["GONE"]}
         tables["upstream"].append({**tables["upstream"][0], **gone})

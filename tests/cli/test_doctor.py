@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trustme
 
-from dicomgate.events.audit import Audit
+from dicomgate.audit.json_audit import Audit
 from dicomgate.events.events import Facts, ReasonClass, Refused
 from dicomgate.state import open_state
 

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from dicomgate import ConfigError
 from dicomgate.auth.table import AuthenticatorTable, PluginTable
-from dicomgate.config import fields, operation, schema
+from dicomgate.config import audit, fields, operation, schema
 from dicomgate.config import load as config
 from dicomgate.credentials.table import CredentialTable
 from dicomgate.kit.durations import parse_duration
@@ -35,6 +35,8 @@ TABLES: dict[str, type[BaseModel]] = {
     "`[control]`": operation.ControlTable,
     "`[admin]`": operation.AdminTable,
     "`tls` of `[admin]`": operation.AdminTls,
+    "`[[audit]]`": audit.AuditTable,
+    "`tls` of an audit": audit.AuditTls,
     "`[[authenticator]]`": AuthenticatorTable,
     "`[[credential]]`": CredentialTable,
     "`[[rule]]`": RuleTable,

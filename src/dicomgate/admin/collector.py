@@ -42,7 +42,6 @@ from .status import addresses_of
 
 _AT_ONCE = 200  # associations that are read before the loop may go on
 _DEFECT = Cause.DEFECT.name.lower()
-_SINK = "json"  # the audit's only one so far
 _STATM, _PAGE = Path("/proc/self/statm"), os.sysconf("SC_PAGE_SIZE")
 _DIRECTIONS = "from_client", "from_upstream"
 _Values: TypeAlias = Mapping[Any, float | Histogram]
@@ -144,8 +143,7 @@ class _Reading(Collector):
         yield "config_reloads", {("success",): history.generation - 1, ("failure",): history.failures}
         yield "draining", {(): history.draining}
         generation = self._server.generation
-        yield "audit_sink_up", {(_SINK,): not generation.audit.trouble}
-        yield "audit_lost", {(_SINK,): generation.audit.lost}
+        yield from self._of_audit()
         ends: dict[Labels, float] = {}
         for certificate in generation.assembly.certificates:
             labels, end = (certificate.use, certificate.name), certificate.ends.timestamp()
@@ -154,6 +152,16 @@ class _Reading(Collector):
         yield "associations_unauthenticated", {(): capacity.unauthenticated}
         yield "associations_limit", {(limit,): most for limit, most in asdict(capacity.limits).items()}
         yield "connections_turned_away", {(limit,): count for limit, count in capacity.turned_away.items()}
+
+    def _of_audit(self) -> Iterator[tuple[str, _Values]]:
+        sinks = self._server.generation.audit.sinks
+        yield "audit_sink_up", {(sink.label,): not sink.problem for sink in sinks}
+        yield "audit_records", {(sink.label,): sink.records for sink in sinks}
+        yield "audit_lost", {(sink.label,): sink.lost for sink in sinks}
+        spools = {(sink.label,): sink.spool for sink in sinks if sink.spool is not None}
+        yield "audit_spool_records", {label: spool.waiting for label, spool in spools.items()}
+        yield "audit_spool_bytes", {label: spool.size for label, spool in spools.items()}
+        yield "audit_spool_oldest_timestamp_seconds", {label: spool.oldest for label, spool in spools.items()}
 
     def _of_associations(self) -> Iterator[tuple[str, _Values]]:
         # First those that are over, then the others: one that ends in between is missing, and never counted twice.

@@ -161,7 +161,7 @@ def status_of(server: Server, watch: Watch) -> Status:
         listeners=listeners,
         upstreams=upstreams,
         certificates=generation.assembly.certificates,
-        sinks=(SinkStatus(generation.audit.name, generation.audit.trouble),),
+        sinks=tuple(SinkStatus(sink.name, sink.problem) for sink in generation.audit.sinks),
         shut_out=tuple(server.users.shut_outs.all()[:_MOST_SHUT_OUT]),
         refusals=watch.refusals,
     )

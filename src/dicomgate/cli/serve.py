@@ -14,6 +14,7 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -23,6 +24,7 @@ import typer
 from .. import __version__
 from ..admin.serving import serve_operators
 from ..errors import ConfigError, StartError
+from ..events.events import Operated
 from ..net.inherited import inherited
 from ..net.loop import Loop
 from ..run.server import Server
@@ -120,7 +122,10 @@ async def _reload_at(hangups: asyncio.Event, server: Server) -> None:
     while await hangups.wait():
         hangups.clear()
         try:
-            await server.reload()
+            problems = await server.reload()
+            # The log has it already.
+            deed = Operated(datetime.now(UTC), "reload", "", "SIGHUP", problem="; ".join(problems))
+            server.generation.audit.operated(deed)
         except Exception:  # noqa: BLE001 (a defect, but the next reload may go well, and associations are under way)
             _log.exception("reload: a defect; the old configuration stays in use")
 

@@ -112,9 +112,10 @@ def state(configuration: Configuration) -> Iterator[str]:
 
 def refusals(configuration: Configuration) -> Iterator[str]:
     """The last refusals in the audit, the oldest first; without the names that clients claim."""
-    name = configuration.tables.gateway.audit
+    tables = configuration.tables
+    name = next(filter(None, (tables.gateway.audit, *(table.to.path for table in tables.audit))), None)
     if name is None:
-        yield "the audit goes to standard output, and is not in a file"
+        yield "the audit is not in a file"
         return
     with (configuration.folder / name).open("rb") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))

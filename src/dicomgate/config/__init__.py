@@ -2,6 +2,7 @@
 
 Modules:
 
+    audit        `[[audit]]`: where the records of associations go
     checks       Contradictions: what is wrong with a configuration although each key by itself is right
     fields       What the keys of the configuration file may hold, and how its tables are checked
     load         One TOML file -> checked tables. Reports all problems at once, each with file, line, table and key

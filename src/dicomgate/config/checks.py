@@ -12,6 +12,7 @@ from ..errors import Problem
 from ..kit.addresses import show_address
 from ..rights.rule import is_one_of
 from ..rights.table import RuleTable
+from .audit import audit_contradictions
 from .operation import AdminTable
 from .schema import PresentTable, Tables, ThrottleTable, UpstreamTable
 
@@ -41,6 +42,7 @@ def contradictions(tables: Tables) -> Iterator[Problem]:
     yield from _of_listeners(tables, names)
     yield from _of_rules(tables, names)
     yield from _of_admin(tables.admin, names)
+    yield from audit_contradictions(tables.gateway.audit, tables.gateway.audit_required, tables.audit)
 
 
 def open_secrets(tables: Tables, mode: int) -> Iterator[Problem]:

@@ -20,6 +20,7 @@ from ..kit.durations import Deadline, Duration
 from ..kit.networks import IpNetwork, read_network
 from ..net.pool import Balance
 from ..rights.table import RuleTable, Texts
+from .audit import AuditTable, AuditTls
 from .fields import (
     OF_EITHER,
     SEVERAL,
@@ -199,11 +200,17 @@ class Tables(Table):
     limits: LimitsTable = Field(default_factory=LimitsTable)
     control: ControlTable | None = None
     admin: AdminTable | None = None
+    audit: Annotated[list[AuditTable], SEVERAL] = Field(default_factory=list)
     listener: Annotated[list[ListenerTable], SEVERAL] = Field(min_length=1)
     upstream: Annotated[list[UpstreamTable], SEVERAL] = Field(min_length=1)
     authenticator: Annotated[list[AuthenticatorTable], SEVERAL] = Field(min_length=1)
     credential: Annotated[list[CredentialTable], SEVERAL] = Field(default_factory=list)
     rule: Annotated[list[RuleTable], SEVERAL] = Field(default_factory=list)
+
+    @property
+    def audit_required(self) -> bool:
+        """True if nobody is let in without an audit record."""
+        return self.gateway.audit_required or any(table.required for table in self.audit)
 
 
 class EmbeddedTables(Tables):
@@ -220,6 +227,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "limits": LimitsTable,
     "control": ControlTable,
     "admin": AdminTable,
+    "audit": AuditTable,
     "listener": ListenerTable,
     "upstream": UpstreamTable,
     "authenticator": AuthenticatorTable,
@@ -228,6 +236,7 @@ _TABLES: dict[str, type[BaseModel]] = {
 }
 _INNER_TABLES: dict[tuple[str, ...], type[BaseModel]] = {
     ("admin", "tls"): AdminTls,
+    ("audit", "tls"): AuditTls,
     ("listener", "tls"): ListenerTls,
     ("listener", "proxy_protocol"): ListenerProxyProtocol,
     ("upstream", "tls"): UpstreamTls,

@@ -2,7 +2,7 @@
 
 Modules:
 
-    audit   The audit: one JSON object a line, for other programs to keep and search
+    audit   The records of the audit as JSON, one object a line, for other programs to keep and search
     events  The records of an association's life
     log     The operator's log: one line for each outcome, with everything that is known of the association
     writer  Lines for a file, a pipe or a socket, written by a thread of their own

@@ -63,13 +63,16 @@ class Writer:
         *,
         failing: Callable[[str], None] | None = None,
         reopen: Callable[[], int] | None = None,
+        datagrams: bool = False,
     ) -> None:
         self.descriptor = descriptor
         self.lost = 0  # lines in all
         self._tell = tell
         self._failing = failing
         self._reopen = reopen
-        self._most_bytes = _MOST_BYTES if stat.S_ISREG(os.fstat(descriptor).st_mode) else select.PIPE_BUF
+        self._datagrams = datagrams
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        self._most_bytes = 0 if datagrams else _MOST_BYTES if regular else select.PIPE_BUF
         # An RLock and a SimpleQueue: the garbage collector may log, at any point of a `put` in the same thread.
         self._lock = threading.RLock()
         self._wake: SimpleQueue[bool] = SimpleQueue()
@@ -204,7 +207,8 @@ class Writer:
         """How many bytes were written, and why not all of them."""
         written = 0
         try:
-            if self._reopen is not None and not os.fstat(self.descriptor).st_nlink:
+            stale = self._reason if self._datagrams else not os.fstat(self.descriptor).st_nlink
+            if stale and self._reopen is not None:
                 self._exchange(self._reopen())
             data = memoryview((b"\n" if self._torn else b"") + b"".join(line for line, _ in self._batch))
             while written < len(data):

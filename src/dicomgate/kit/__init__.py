@@ -20,6 +20,7 @@ Modules:
     patience      The time that an attempt waits for its turn is not the time that its authenticator works
     race          One connection to a host with several addresses: a silent one does not hold up the others (RFC 8305)
     refreshed     A value that is fetched again and again, for example an issuer's keys from its URL
+    sizes         Sizes as an operator writes them: `512KiB`, `64MiB`, `1GiB`
     text          How text from outside may appear in a log line, an audit record or a name
     threads       Computations in threads, one for each core; when all are busy, the next computation waits in line
     verified      Credentials that were verified to be right: the same one again costs no second verification

@@ -19,7 +19,6 @@ from ..config.schema import ListenerTable
 from ..contract import IdentityType
 from ..credentials.link import CredentialLink
 from ..errors import ConfigError, Problem
-from ..events.audit import Audit
 from ..net.dial import Upstream
 from ..net.listener import Address
 from ..net.pool import Pool
@@ -160,13 +159,3 @@ def _check_cleartext(table: ListenerTable, chain: Chain) -> None:
     believed = table.proxy_protocol is not None and table.proxy_protocol.tls == "trust"
     if takers and table.tls is None and not table.cleartext_passcodes and not believed:
         raise ConfigError([Problem(("tls",), _CLEARTEXT.format(" and ".join(takers)))])
-
-
-def open_audit(configuration: Configuration, running: Audit | None = None) -> Audit:
-    """Open the audit that `[gateway]` names; may block on its file. `running` is the audit so far.
-
-    Raises StartError if it cannot be written.
-    """
-    gateway = configuration.tables.gateway
-    path = configuration.folder / gateway.audit if gateway.audit else None
-    return Audit(path, gateway.node, running=running)

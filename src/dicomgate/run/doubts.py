@@ -45,6 +45,7 @@ def doubts(
     tables, folder = configuration.tables, configuration.folder
     yield from _of_gateway(tables.gateway)
     yield from _of_state(tables)
+    yield from _of_audits(tables)
     for listener in tables.listener:
         for doubt in [*_of_listener(listener, chains[listener.name]), *_of_listeners_files(listener, folder)]:
             yield f"listener {listener.name}: {doubt}"
@@ -106,6 +107,12 @@ def _of_gateway(gateway: GatewayTable) -> Iterator[str]:
 def _of_state(tables: Tables) -> Iterator[str]:
     if tables.state.url is not None and "path" in tables.state.model_fields_set:
         yield "state: with a url, path has no effect"
+
+
+def _of_audits(tables: Tables) -> Iterator[str]:
+    for table in tables.audit:
+        if table.to.way == "udp":
+            yield f"audit {table.title}: over UDP, long records may be cut, and nobody notices those that are lost"
 
 
 def _of_listener(table: ListenerTable, chain: Chain) -> Iterator[str]:

@@ -28,6 +28,8 @@ from types import TracebackType
 from typing import Any
 
 from ..association.admission import Admit, Policy, Refuse, before_asking, facts_of, unrecorded
+from ..audit.json_audit import Audit
+from ..audit.sinks import Sinks
 from ..auth.chain import Chain
 from ..auth.link import DEFAULT_DEADLINE, DEFAULT_WORKERS, Link
 from ..auth.plugged import answered
@@ -35,12 +37,11 @@ from ..config.load import Configuration, load
 from ..config.schema import EmbeddedTables, ListenerTable
 from ..contract import Attempt, Authenticator
 from ..errors import ConfigError, Problem
-from ..events.audit import Audit
 from ..events.events import Facts, ReasonClass, Refused
 from ..protection.guard import Guard
 from ..wire.reject_abort import REFUSED_IDENTITY, TRY_LATER, AssociateReject, PduError
 from ..wire.user_identity import LONGEST_RESPONSE, read_identity
-from .assembly import open_audit
+from .audits import open_audit
 from .limits import Limited, Limits, Refuses, limited, read_rules, settled
 from .links import make_links
 from .policies import embedded_policy, listener_policy
@@ -77,7 +78,7 @@ class LoginService:
         chain: Chain,
         policy: Policy,
         cleartext_passcodes: bool,
-        make_audit: Callable[[], Audit | None],
+        make_audit: Callable[[], Sinks | None],
         configuration: Configuration | None = None,
     ) -> None:
         self.listener = policy.listener
@@ -109,7 +110,7 @@ class LoginService:
         table = _listener(path, configuration, listener)
         if table is None:
             chain = Chain(list(links.values()))
-            policy = embedded_policy(chain, configuration.tables.gateway.audit_required, configuration.tables.rule)
+            policy = embedded_policy(chain, configuration.tables.audit_required, configuration.tables.rule)
         else:
             chain = Chain([links[name] for name in table.authenticators or links])
             policy = listener_policy(configuration, table, chain)
@@ -142,8 +143,8 @@ class LoginService:
         chain = Chain(links)
         policy = embedded_policy(chain, audit_required, read_rules(rules, names))
 
-        def make_audit() -> Audit | None:
-            return Audit(audit, socket.gethostname()) if audit is not None else None
+        def make_audit() -> Sinks | None:
+            return None if audit is None else Sinks([sink := Audit(audit, socket.gethostname())], [sink])
 
         return cls(links, chain, policy, cleartext_passcodes, make_audit)
 
@@ -151,6 +152,7 @@ class LoginService:
         async with AsyncExitStack() as stack:
             self._records.audit = audit = self._make_audit()
             if audit is not None:
+                audit.begin()
                 stack.push_async_callback(asyncio.to_thread, audit.close)
             protection = Protection(self._configuration)
             stack.push_async_callback(protection.close)

@@ -12,12 +12,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..audit.sinks import Sinks
 from ..config.load import Configuration
 from ..errors import ConfigError
-from ..events.audit import Audit
 from ..net.inherited import Inherited, assigned
 from ..net.listener import Address, listen
-from .assembly import Assembly, assemble, open_audit
+from .assembly import Assembly, assemble
+from .audits import open_audit
 from .control_socket import ControlSocket
 from .page import Page
 from .protection import Protection
@@ -33,7 +34,7 @@ class Generation:
 
     assembly: Assembly
     protection: Protection
-    audit: Audit
+    audit: Sinks
     sockets: Mapping[Address, socket.socket]
     page_socket: socket.socket | None = None
     control: ControlSocket | None = None
@@ -43,13 +44,10 @@ class Generation:
 
         The records that still wait are written before the audit's file is closed, if that takes them in time.
         """
-        await asyncio.gather(self._close_audit(successor), self.assembly.retire())
+        others = None if successor is None else successor.audit
+        await asyncio.gather(asyncio.to_thread(self.audit.close, others), self.assembly.retire())
         if successor is None or successor.protection is not self.protection:
             await self.protection.close()
-
-    async def _close_audit(self, successor: Generation | None) -> None:
-        if successor is None or not self.audit.goes_on_in(successor.audit):
-            await asyncio.to_thread(self.audit.close)
 
 
 async def prepare(path: Path, running: Generation | None, inherited: Sequence[Inherited] = ()) -> Generation:
@@ -63,8 +61,7 @@ async def prepare(path: Path, running: Generation | None, inherited: Sequence[In
     async with AsyncExitStack() as undo:
         old_audit = None if running is None else running.audit
         audit = await loop.run_in_executor(None, open_audit, assembly.configuration, old_audit)
-        if old_audit is None or not old_audit.goes_on_in(audit):
-            undo.callback(audit.close)
+        undo.callback(audit.close, old_audit)
         if running is not None and running.protection.serves(assembly.configuration):
             protection = running.protection
         else:

@@ -40,6 +40,10 @@ def named_files(configuration: Configuration) -> Iterator[tuple[str, Path]]:
         yield "state.path", configuration.folder / tables.state.path
     yield from _paths("control", tables.control, configuration.folder)
     yield from _paths("admin", tables.admin, configuration.folder)
+    for audit in tables.audit:
+        yield from _paths(f"audit {audit.title}.tls", audit.tls, configuration.folder)
+        if audit.to.path is not None:
+            yield f"audit {audit.title}.to", configuration.folder / audit.to.path
     for key, found in (("listener", tables.listener), ("upstream", tables.upstream)):
         for one in found:
             yield from _paths(f"{key} {one.name}", one, configuration.folder)

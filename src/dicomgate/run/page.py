@@ -101,7 +101,7 @@ def _made(configuration: Configuration, table: AdminTable, links: dict[str, Link
         decision_timeout(chain),
         frozenset(table.viewers),
         frozenset(table.operators),
-        configuration.tables.gateway.audit_required,
+        configuration.tables.audit_required,
     )
 
 

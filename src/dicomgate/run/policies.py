@@ -32,7 +32,7 @@ def listener_policy(configuration: Configuration, table: ListenerTable, chain: C
         request_limit=tables.gateway.max_request_bytes,
         artim=tables.gateway.artim.total_seconds(),
         decision_timeout=decision_timeout(chain),
-        audit_required=tables.gateway.audit_required,
+        audit_required=tables.audit_required,
         rights=partial(rights_of, rules) if tables.rule or table.rules is not None else None,
         enforce_rights=table.rules != "report",
     )

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from functools import partial
 
-from ..events.audit import Audit
+from ..audit.sinks import Sinks
 from ..events.events import Event, Operated, Sink
 from ..events.log import log_operated, write_log
 from ..events.writer import Done
@@ -21,7 +21,7 @@ class Records:
     `watchers` are called with each event, too: in the event loop, so that they must be quick, and may not raise.
     """
 
-    def __init__(self, audit: Audit | None) -> None:
+    def __init__(self, audit: Sinks | None) -> None:
         self.audit = audit
         self.watchers: list[Sink] = []
 

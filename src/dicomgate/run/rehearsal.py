@@ -10,14 +10,16 @@ import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from ..audit.json_audit import cannot_be_written
+from ..audit.spool import cannot_be_used
 from ..config.load import Configuration
 from ..errors import ConfigError, StartError
-from ..events.audit import cannot_be_written
 from ..kit.addresses import show_address
 from ..kit.files import check_trusted, try_to_write
 from ..net.listener import Address, bind
 from ..state import open_state
 from .assembly import Assembly
+from .audits import collectors_tls
 from .control_socket import try_to_make
 
 
@@ -41,14 +43,23 @@ async def rehearsed(assembly: Assembly) -> AsyncIterator[list[str]]:
 
 
 def _try_audit(configuration: Configuration) -> None:
-    name = configuration.tables.gateway.audit
-    if name is None:
-        return
-    path = configuration.folder / name
-    try:
-        try_to_write(path)
-    except OSError as error:
-        raise cannot_be_written(path, error) from error
+    tables = configuration.tables
+    for name in (tables.gateway.audit, *(table.to.path for table in tables.audit)):
+        if name is not None:
+            path = configuration.folder / name
+            try:
+                try_to_write(path)
+            except OSError as error:
+                raise cannot_be_written(path, error) from error
+    collectors_tls(configuration)
+    for table in tables.audit:
+        if table.spool is not None:
+            folder = configuration.folder / table.spool
+            try:
+                # In the folder, if it is there: a running gateway may use it.
+                try_to_write(folder / "try" if folder.exists() else folder)
+            except OSError as error:
+                raise cannot_be_used(folder, error) from error
 
 
 async def _try_state(configuration: Configuration) -> None:

@@ -204,6 +204,7 @@ class Server:
         """New associations use this generation."""
         self._generation = generation
         self.records.audit = generation.audit
+        generation.audit.begin()
         self._state.guard = generation.protection.guard
         self._state.guard.forget()
         self._listening.adopt(generation)

@@ -29,7 +29,7 @@ async def live(request: Request) -> Response:
 async def ready(request: Request) -> Response:
     """Whether new associations are taken."""
     server = site_of(request).server
-    required = server.generation.assembly.configuration.tables.gateway.audit_required
+    required = server.generation.assembly.configuration.tables.audit_required
     able = not server.history.draining and not (required and server.records.trouble())
     return _word("ready", "unready", able)
 

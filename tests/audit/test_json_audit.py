@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from dicomgate import StartError
-from dicomgate.events.audit import Audit, record
+from dicomgate.audit.json_audit import Audit
+from dicomgate.events.audit import record
 from dicomgate.events.events import Event, Facts
 from dicomgate.events.writer import MOST
 from tests.events.examples import (
@@ -271,7 +272,7 @@ def test_a_disk_that_takes_half_a_record_tears_no_other(path: Path) -> None:
 import resource
 from pathlib import Path
 from datetime import UTC, datetime
-from dicomgate.events.audit import Audit
+from dicomgate.audit.json_audit import Audit
 from dicomgate.events.events import Facts, Opened
 audit = Audit(Path({str(path)!r}), "n")
 told = lambda id: audit(Opened(Facts(id, "clinical", "192.0.2.1", 1), datetime.now(UTC)))

@@ -1,0 +1,229 @@
+"""Records -> DICOM Audit Messages (PS3.15 A.5), as XML.
+
+Law: each login that was accepted has one Login message, and one Logout message when its association ends, whatever the
+end is. A login that was refused has one Login message with the claimed user. A refusal of what is no login is an alert.
+
+Made by text templates: two of these are made for each association, and an XML library would take ten times as long.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias, TypeGuard
+
+from ..events.events import Cause, Closed, Decided, Event, Facts, Lost, Operated, Outcome, ReasonClass, Refused
+from ..kit.text import one_line
+from . import codes
+
+Told: TypeAlias = Decided | Refused | Closed
+"""The events that have messages."""
+
+Record: TypeAlias = Told | Operated | Lost
+"""All that has messages."""
+
+_LONGEST = 256
+_LONGEST_DESCRIPTION = 1_024
+_MOST_TITLES = 256
+_ODD = re.compile(r"""[^ !#-%'-;=?-~]""")  # all that is not plain ASCII, and & < > "
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})
+_BY_GATEWAY = frozenset(
+    (Cause.EXPIRED, Cause.IDLE, Cause.TIMEOUT, Cause.KICKED, Cause.DISABLED, Cause.UNVERIFIABLE, Cause.DRAINED)
+)
+_VIOLATIONS = frozenset((Cause.CLIENT_VIOLATION, Cause.UPSTREAM_VIOLATION))
+_LOGINS = frozenset(
+    (ReasonClass.WRONG_CREDENTIAL, ReasonClass.NOBODY_CLAIMS, ReasonClass.MALFORMED_IDENTITY, ReasonClass.THROTTLED,
+     ReasonClass.REPLAYED, ReasonClass.EXPIRED, ReasonClass.NO_IDENTITY, ReasonClass.CLEARTEXT,
+     ReasonClass.UNAVAILABLE, ReasonClass.DEADLINE, ReasonClass.AUDIT_UNAVAILABLE, ReasonClass.NOT_GRANTED,
+     ReasonClass.USER_LIMIT, ReasonClass.KICKED)
+)  # fmt: skip
+_SERIOUS = frozenset(
+    (ReasonClass.THROTTLED, ReasonClass.UNAVAILABLE, ReasonClass.DEADLINE, ReasonClass.AUDIT_UNAVAILABLE)
+)
+_HELD = "locked"
+_ENTERPRISE_IDS = ("principal", "sub")
+_AT_THE_PAGE = {"log in": codes.LOGIN, "log out": codes.LOGOUT}
+_OF_USERS = frozenset(("kick", "kick user", "shut out", "clear"))
+
+
+class Message(NamedTuple):
+    """One audit message: when what it tells of happened (seconds since 1970, and in words), if it failed, the XML."""
+
+    time: float
+    moment: str
+    failure: bool
+    xml: str
+
+
+def concerns(event: Event) -> TypeGuard[Told]:
+    """True if the event has a message; quick, for the event loop."""
+    if isinstance(event, Decided):
+        return event.outcome is Outcome.ACCEPT
+    if isinstance(event, Closed):
+        return event.cause in _VIOLATIONS or (event.cause is not Cause.REFUSED and event.facts.user is not None)
+    return isinstance(event, Refused)
+
+
+class Messages:
+    """Makes the messages of one node. `site` is its AuditEnterpriseSiteID, "" for none."""
+
+    def __init__(self, node: str, site: str = "") -> None:
+        self._node = text(node)
+        self._by = lru_cache(_MOST_TITLES)(self._gateway)  # called AE titles are few
+        site_id = f'AuditEnterpriseSiteID="{text(site)}" ' if site else ""
+        # PS3.15 A.5.1: "6" is "Security server, e.g., a domain controller"
+        self._source = (
+            f'<AuditSourceIdentification {site_id}AuditSourceID="{self._node}">'
+            '<AuditSourceTypeCode csd-code="6"/></AuditSourceIdentification>'
+        )
+
+    def of(self, record: Record, more: int = 0) -> Iterator[Message]:
+        """The messages of one record; `more` is how many others like it they stand for."""
+        match record:
+            case Decided():
+                yield self._login(record)
+            case Refused():
+                yield self._refusal(record, f"; {more} more like this within a minute" if more else "")
+            case Closed():
+                yield from self._end(record)
+            case Operated():
+                yield self._deed(record)
+            case Lost():
+                yield from self._lost(record)
+
+    def activity(self, started: bool) -> Message:
+        """The gateway has started, or ends."""
+        launcher = f'<ActiveParticipant UserID="uid {os.getuid()}" UserIsRequestor="true">{codes.LAUNCHER}'
+        process = self._gateway(f"{os.getpid()}", False)
+        event = codes.START if started else codes.STOP
+        return self._message(datetime.now(UTC), codes.SUCCESS, event, "", f"{process}{launcher}</ActiveParticipant>")
+
+    def _login(self, event: Decided) -> Message:
+        facts, attributes = event.facts, event.attributes
+        enterprise = next((attributes[name] for name in _ENTERPRISE_IDS if name in attributes), "")
+        people = self._person(facts, enterprise, True) + self._authenticating(facts, False)
+        return self._message(event.time, codes.SUCCESS, codes.LOGIN, _where(facts), people)
+
+    def _refusal(self, event: Refused, more: str) -> Message:
+        facts, kind = event.facts, event.reason_class
+        why = f"{kind.value}: {event.reason}{more}; {_where(facts)}"
+        if facts.user is not None:
+            # It was accepted, and has its Login message.
+            people = self._person(facts, "", False) + self._authenticating(facts, True)
+            return self._message(event.time, codes.MINOR, codes.LOGOUT, why, people)
+        if kind in _LOGINS:
+            outcome = codes.SERIOUS if kind in _SERIOUS else codes.MINOR
+            # PS3.15 A.5.2: 12 for an "account disabled due to excessive invalid log-on attempts"
+            if kind is ReasonClass.THROTTLED and _HELD in event.reason:
+                outcome = codes.MAJOR
+            people = self._person(facts, "", True) + self._authenticating(facts, False)
+            return self._message(event.time, outcome, codes.LOGIN, why, people)
+        return self._node_alert(event.time, codes.MINOR, facts, why)
+
+    def _end(self, event: Closed) -> Iterator[Message]:
+        facts, cause = event.facts, event.cause
+        relayed = f"{event.bytes_from_client} bytes from the client, {event.bytes_from_upstream} from the upstream"
+        why = f"{cause.value}{event.detail and f' ({event.detail})'}; {event.seconds:.3f} s, {relayed}; {_where(facts)}"
+        if facts.user is not None:
+            gateway = cause in _BY_GATEWAY
+            people = self._person(facts, "", not gateway) + self._authenticating(facts, gateway)
+            yield self._message(event.time, codes.SUCCESS, codes.LOGOUT, why, people)
+        if cause in _VIOLATIONS:
+            yield self._node_alert(event.time, codes.SERIOUS, facts, why)
+
+    def _deed(self, deed: Operated) -> Message:
+        done = f"{deed.action} {deed.target}".rstrip()
+        why = "; ".join(filter(None, (done, deed.reason, deed.problem)))
+        outcome = codes.MINOR if deed.problem else codes.SUCCESS
+        if at_the_page := _AT_THE_PAGE.get(deed.action):
+            people = _participant(deed.by, requestor=True) + self._gateway("", False)
+            return self._message(deed.time, outcome, at_the_page, why, people)
+        event = codes.USER_ATTRIBUTES if deed.action in _OF_USERS else codes.SECURITY_CONFIGURATION
+        return self._alert(deed.time, outcome, event, why, _participant(deed.by, requestor=False))
+
+    def _lost(self, lost: Lost) -> Iterator[Message]:
+        why = f"{lost.count} audit records are lost: {lost.reason}"
+        for time, event in (lost.since, codes.RECORDING_STOPPED), (lost.until, codes.RECORDING_STARTED):
+            yield self._alert(time, codes.SERIOUS, event, why, "")
+
+    def _node_alert(self, time: datetime, outcome: int, facts: Facts, why: str) -> Message:
+        # PS3.15 A.5.3.11: of who performed it, UserIsRequestor "shall be FALSE"
+        calling = facts.calling_ae_title
+        titles = f"AETITLES={calling}" if calling else ""
+        by = _participant(calling or facts.address, titles, facts.address, requestor=False)
+        return self._alert(time, outcome, codes.NODE_AUTHENTICATION, why, by)
+
+    def _alert(self, time: datetime, outcome: int, event: str, why: str, by: str) -> Message:
+        description = base64.b64encode(one_line(why[:_LONGEST_DESCRIPTION]).encode()).decode()
+        # PS3.15 A.5.1: a name or a query is required
+        subject = (
+            f'<ParticipantObjectIdentification ParticipantObjectID="{self._node}" ParticipantObjectTypeCode="2">'
+            f"{codes.NODE_ID}<ParticipantObjectName>{self._node}</ParticipantObjectName>"
+            f'<ParticipantObjectDetail type="Alert Description" value="{description}"/>'
+            "</ParticipantObjectIdentification>"
+        )
+        return self._message(time, outcome, event, why, self._gateway("", False) + by, subject)
+
+    def _person(self, facts: Facts, enterprise: str, requestor: bool) -> str:
+        # PS3.15 A.5.2.1: "loginName@domain-name"
+        name = facts.user if facts.user is not None else facts.claimed
+        if name is None:
+            name = "unknown"
+        elif facts.user is not None and "@" not in name:
+            name = f"{name}@{facts.authenticator}"
+        return _participant(name, enterprise, facts.address, requestor=requestor)
+
+    def _authenticating(self, facts: Facts, requestor: bool) -> str:
+        called = facts.called_ae_title
+        return self._by(f"AETITLES={called}" if called else "", requestor)
+
+    def _gateway(self, alternative: str, requestor: bool) -> str:
+        also = f' AlternativeUserID="{text(alternative)}"' if alternative else ""
+        who = f'UserID="{self._node}"{also} UserIsRequestor="{_truth(requestor)}"'
+        return f"<ActiveParticipant {who}>{codes.APPLICATION}</ActiveParticipant>"
+
+    def _message(self, time: datetime, outcome: int, event: str, why: str, people: str, objects: str = "") -> Message:
+        told = f"<EventOutcomeDescription>{text(why, _LONGEST_DESCRIPTION)}</EventOutcomeDescription>" if why else ""
+        at = moment(time)
+        return Message(
+            time.timestamp(),
+            at,
+            outcome != codes.SUCCESS,
+            '<?xml version="1.0" encoding="UTF-8"?><AuditMessage>'
+            f'<EventIdentification EventActionCode="E" EventDateTime="{at}" '
+            f'EventOutcomeIndicator="{outcome}">'
+            f"{event}{told}</EventIdentification>{people}{self._source}{objects}</AuditMessage>",
+        )
+
+
+def moment(time: datetime) -> str:
+    """An aware time in UTC, as XML Schema and RFC 5424 6.2.3 write it."""
+    return f"{time.isoformat('T', 'milliseconds')[:-6]}Z"
+
+
+def text(value: str, longest: int = _LONGEST) -> str:
+    """Text from outside for an attribute or an element: cut, on one line, escaped."""
+    if len(value) > longest:
+        value = value[: longest - 1] + "…"
+    return value if _ODD.search(value) is None else one_line(value).translate(_ESCAPES)
+
+
+def _participant(user: str, alternative: str = "", address: str = "", *, requestor: bool) -> str:
+    also = f' AlternativeUserID="{text(alternative)}"' if alternative else ""
+    # PS3.15 A.5.1: NetworkAccessPointTypeCode "2" is "IP Address"
+    at = f' NetworkAccessPointID="{text(address)}" NetworkAccessPointTypeCode="2"' if address else ""
+    return f'<ActiveParticipant UserID="{text(user)}"{also} UserIsRequestor="{_truth(requestor)}"{at}/>'
+
+
+def _where(facts: Facts) -> str:
+    upstream = f", upstream {facts.upstream}" if facts.upstream else ""
+    titles = f"calling AE title {facts.calling_ae_title!r}, " if facts.calling_ae_title else ""
+    return f"{titles}listener {facts.listener}{upstream}, association {facts.id}"
+
+
+def _truth(value: bool) -> str:
+    return "true" if value else "false"

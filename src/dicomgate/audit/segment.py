@@ -1,0 +1,118 @@
+"""One file of a spool: records behind each other, each with a checksum.
+
+A record is a header (length of the message, CRC-32 of all that follows it, number, time in seconds since 1970), then
+the message. The file's name is the number of its first record.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+_HEADER = struct.Struct(">IIQd")
+_CHECKED = struct.Struct(">Qd")
+_MODE = 0o640
+_LONGEST = 1_048_576  # bytes of a message; more is damage
+SUFFIX = ".spool"
+
+
+class Record(NamedTuple):
+    """A message, its number and its time, and where it ends in its file."""
+
+    number: int
+    time: float
+    message: bytes
+    end: int
+
+
+def encoded(number: int, time: float, message: bytes) -> bytes:
+    """A record as it stands in a file."""
+    checked = _CHECKED.pack(number, time) + message
+    return struct.pack(">II", len(message), zlib.crc32(checked)) + checked
+
+
+def decoded(data: bytes, start: int) -> Iterator[Record]:
+    """The whole and undamaged records at the beginning of data that stands at `start` in its file."""
+    at = 0
+    while at + _HEADER.size <= len(data):
+        length, checksum, number, time = _HEADER.unpack_from(data, at)
+        end = at + _HEADER.size + length
+        if length > _LONGEST or end > len(data) or zlib.crc32(data[at + 8 : end]) != checksum:
+            return
+        yield Record(number, time, data[at + _HEADER.size : end], start + end)
+        at = end
+
+
+class Segment:
+    """One file. `first` and `last` are the numbers of its records; `last` is less than `first` while it has none."""
+
+    def __init__(self, path: Path, descriptor: int, records: Sequence[Record], size: int) -> None:
+        """For `create` and `read`."""
+        self.path = path
+        self.first = int(path.stem)
+        self.last = self.first + len(records) - 1
+        self.size = size
+        self._descriptor = descriptor
+
+    @classmethod
+    def create(cls, folder: Path, first: int) -> Segment:
+        """A new file. Raises OSError."""
+        path = folder / f"{first:020d}{SUFFIX}"
+        return cls(path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE), (), 0)
+
+    @classmethod
+    def read(cls, path: Path) -> tuple[Segment, list[Record], int]:
+        """A file that is there, its records, and how many bytes at its end are none: they are cut off. Raises OSError.
+
+        A file is written from its beginning to its end: what follows damage cannot be told from it.
+        """
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            data = path.read_bytes()
+            records = [
+                record for index, record in enumerate(decoded(data, 0)) if record.number == int(path.stem) + index
+            ]
+            size = records[-1].end if records else 0
+            if size < len(data):
+                os.ftruncate(descriptor, size)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return cls(path, descriptor, records, size), records, len(data) - size
+
+    def append(self, data: bytes, count: int) -> None:
+        """Write so many records, all or none. Raises OSError."""
+        written = 0
+        try:
+            while written < len(data):
+                written += os.pwrite(self._descriptor, data[written:], self.size + written)
+        except OSError:
+            os.ftruncate(self._descriptor, self.size)
+            raise
+        self.size += len(data)
+        self.last += count
+
+    def records(self, start: int, most_bytes: int) -> list[Record]:
+        """Records from this place on, so many bytes of them, but one at least if there is one. Raises OSError."""
+        data = os.pread(self._descriptor, min(most_bytes, self.size - start), start)
+        found = [*decoded(data, start)]
+        if not found and start < self.size and most_bytes < self.size:
+            return self.records(start, self.size)[:1]
+        return found
+
+    def sync(self) -> None:
+        """Wait until what is written is on the disk. Raises OSError."""
+        os.fdatasync(self._descriptor)
+
+    def remove(self) -> None:
+        """Delete the file."""
+        self.close()
+        self.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Keep the file, and use it no more."""
+        os.close(self._descriptor)

@@ -1,0 +1,120 @@
+"""The spool: order and numbers over all ends, torn ends, limits, one owner."""
+
+from __future__ import annotations
+
+import errno
+import random
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from dicomgate import StartError
+from dicomgate.audit.spool import Spool
+
+SMALL = 400  # bytes of a file
+
+
+def fill(spool: Spool, count: int) -> list[bytes]:
+    """Append so many messages, and return them."""
+    messages = [b"message %d " % (spool.next_number + index) + b"x" * 60 for index in range(count)]
+    for message in messages:
+        spool.append([(float(spool.next_number), message)])
+    return messages
+
+
+def everything(spool: Spool) -> list[bytes]:
+    """All that is not delivered, read in small pieces."""
+    place, found = spool.delivered, list[bytes]()
+    while batch := spool.read(place, 100):
+        place = batch[-1][0]
+        found += [message for _, message in batch]
+    return found
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    with closing(Spool(tmp_path / "spool", 10_000, SMALL)) as opened:
+        yield opened
+
+
+def again(folder: Path) -> Spool:
+    return Spool(folder / "spool", 10_000, SMALL)
+
+
+def test_what_is_not_delivered_is_there_after_the_next_start(tmp_path: Path) -> None:
+    with closing(again(tmp_path)) as spool:
+        messages = fill(spool, 20)
+        place, _ = spool.read(spool.delivered, 10_000)[0]
+        for _ in range(6):
+            place = spool.read(place, 1)[0][0]
+        spool.deliver(place)
+    with closing(again(tmp_path)) as spool:
+        assert (spool.waiting, spool.oldest, spool.next_number) == (13, 8.0, 21)
+        assert everything(spool) == messages[7:]
+        spool.deliver(spool.read(spool.delivered, 10_000)[-1][0])
+        assert fill(spool, 1)[0].startswith(b"message 21 ")
+        assert len([*tmp_path.glob("spool/*.spool")]) < 5
+
+
+@pytest.mark.parametrize("cut", random.Random(19).sample(range(1, 380), 12))
+def test_a_torn_end_is_cut_off_and_the_rest_is_used(tmp_path: Path, cut: int) -> None:
+    with closing(again(tmp_path)) as spool:
+        messages = fill(spool, 3)
+    (file,) = tmp_path.glob("spool/*.spool")
+    whole = file.read_bytes()
+    file.write_bytes(whole[: min(cut, len(whole) - 1)])
+    left = min(cut, len(whole) - 1) * 3 // len(whole)
+    with closing(again(tmp_path)) as spool:
+        assert everything(spool) == messages[:left]
+        assert spool.torn == min(cut, len(whole) - 1) - left * len(whole) // 3
+        assert fill(spool, 1)[0].startswith(b"message %d " % (left + 1))
+        assert len(everything(spool)) == left + 1
+
+
+def test_a_changed_byte_costs_the_rest_of_its_file_alone(tmp_path: Path) -> None:
+    with closing(again(tmp_path)) as spool:
+        messages = fill(spool, 12)
+    first, second, *_ = sorted(tmp_path.glob("spool/*.spool"))
+    damaged = bytearray(first.read_bytes())
+    damaged[150] ^= 1
+    first.write_bytes(damaged)
+    with closing(again(tmp_path)) as spool:
+        assert spool.missing == int(second.stem) - 2
+        assert everything(spool) == [messages[0], *messages[int(second.stem) - 1 :]]
+
+
+def test_a_full_spool_takes_nothing_until_some_is_delivered(spool: Spool) -> None:
+    spool.most_bytes = 500
+    with pytest.raises(OSError, match="spool_max") as refused:
+        fill(spool, 20)
+    assert refused.value.errno == errno.ENOSPC
+    assert spool.size <= 500
+    before = spool.waiting
+    with pytest.raises(OSError, match="spool_max"):
+        fill(spool, 1)
+    assert spool.waiting == before
+    spool.deliver(spool.read(spool.delivered, 10_000)[-1][0])
+    while batch := spool.read(spool.delivered, 10_000):
+        spool.deliver(batch[-1][0])
+    assert len(fill(spool, 3)) == 3
+
+
+def test_the_oldest_file_is_dropped_for_room(spool: Spool) -> None:
+    messages = fill(spool, 12)
+    dropped = spool.drop_oldest()
+    assert dropped > 0
+    assert everything(spool) == messages[dropped:]
+    assert spool.waiting == 12 - dropped
+    assert spool.oldest == dropped + 1.0
+
+
+def test_one_gateway_has_a_spool(tmp_path: Path, spool: Spool) -> None:
+    with pytest.raises(StartError, match="another gateway uses it"):
+        again(tmp_path)
+    spool.close()
+    again(tmp_path).close()
+    fill(spool := again(tmp_path), 1)
+    with pytest.raises(StartError, match="make it, and give it to the gateway's user"):
+        Spool(tmp_path / "no" / "spool", 10_000)

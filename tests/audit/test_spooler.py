@@ -1,0 +1,101 @@
+"""The thread that fills a spool: what happens where there is no room, and over a reload."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+
+from dicomgate.audit import spooler
+from dicomgate.audit.atna import Atna, AtnaSettings
+from dicomgate.audit.connection import Collector
+from dicomgate.audit.messages import Messages
+from dicomgate.audit.spool import Spool
+from dicomgate.audit.spooler import Spooler
+from dicomgate.audit.syslog import Envelope
+from dicomgate.net.tls_context import client_context
+from dicomgate.testing.peers.loopback import HOST, free_port, wait_until
+from tests.events.examples import ACCEPTED, CLOSED, REFUSED
+
+
+@contextmanager
+def filling(folder: Path, most_bytes: int, *, drop_oldest: bool = False) -> Iterator[tuple[Spool, Spooler]]:
+    with closing(Spool(folder / "spool", most_bytes, 3_000)) as spool:
+        running = Spooler("the audit", spool, lambda: None)
+        running.use(Messages("gate"), Envelope("gate", "x", mark=False), drop_oldest)
+        yield spool, running
+        running.close(20)
+
+
+def everything(spool: Spool) -> list[str]:
+    place, found = spool.delivered, list[str]()
+    while batch := spool.read(place, 1_000_000):
+        place = batch[-1][0]
+        found += [message.decode() for _, message in batch]
+    return found
+
+
+def kept(running: Spooler) -> str:
+    answers: SimpleQueue[str] = SimpleQueue()
+    running.put(ACCEPTED, answers.put)
+    return answers.get(timeout=20)
+
+
+def test_without_room_whoever_waits_hears_it_and_the_record_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spooler, "_RETRY", 0.05)
+    with filling(tmp_path, 2_500) as (spool, running):
+        assert kept(running) == ""
+        assert kept(running) == ""
+        assert kept(running) == "the spool is full (spool_max)"
+        assert running.trouble
+        running.put(CLOSED)
+        running.flush(20)
+        spool.deliver(spool.read(spool.delivered, 10_000)[-1][0])
+        wait_until(lambda: not running.trouble, "room")
+        running.flush(20)
+        assert [line.count("Login") for line in everything(spool)] == [1, 0]
+        assert running.lost == 0
+
+
+def test_what_is_dropped_for_room_is_counted_and_told(tmp_path: Path) -> None:
+    with filling(tmp_path, 10_000, drop_oldest=True) as (spool, running):
+        for _ in range(30):
+            assert kept(running) == ""
+        assert running.lost > 0
+        running.close(20)
+        assert sum("Audit Recording St" in line for line in everything(spool)) == 2
+        assert "audit records are lost: the spool is full" in everything(spool)[-1]
+
+
+def test_what_memory_cannot_hold_is_lost_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spooler, "MOST", 5)
+    with filling(tmp_path, 100) as (_, running):
+        assert kept(running) != ""
+        for _ in range(20):
+            running.put(CLOSED)
+        assert running.lost >= 15
+
+
+def test_a_reload_goes_on_with_the_spool_and_counts_from_its_adoption_on(tmp_path: Path) -> None:
+    collector = Collector(HOST, free_port(), HOST, client_context(None, pinned=False))
+    settings = AtnaSettings("atna", "before", "", "x", False, collector, tmp_path / "spool", 1 << 22, False)
+    atna = Atna(settings)
+    atna.begin()
+    with closing(Atna(replace(settings, node="after"), running=atna)) as successor:
+        assert atna.goes_on_in(successor)
+        atna(REFUSED)
+        atna.flush()
+        successor.begin()
+        successor(REFUSED)
+        successor.flush()
+        lines = everything(successor.spool)
+    # One Application Start, and its numbers go on.
+    assert [line.count("Application Start") for line in lines] == [1, 0, 0]
+    assert [line.split()[2] for line in lines] == ["before", "before", "after"]
+    assert [f'sequenceId="{number}"' in line for number, line in enumerate(lines, 1)] == [True] * 3
