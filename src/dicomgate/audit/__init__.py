@@ -13,7 +13,7 @@ Modules:
     sender      The thread that brings what is in a spool to a collector, over all outages
     sinks       All sinks of the audit as one: each record goes to all, and a login waits for those that are required
     spool       Messages on disk until a collector has them
-    spooler     The thread that makes audit messages of records, and puts them into a spool
+    spooler     Audit messages of records, and the thread that puts them into a spool
     syslog      The envelope of an audit message: RFC 5424, and for a stream RFC 5425
     tail        What a collector has for certain
 """

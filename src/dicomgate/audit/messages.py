@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias, TypeGuard
+from xml.sax.saxutils import unescape
 
 from ..events.events import Cause, Closed, Decided, Event, Facts, Lost, Operated, Outcome, ReasonClass, Refused
 from ..kit.text import one_line
@@ -28,7 +29,7 @@ Record: TypeAlias = Told | Operated | Lost
 
 _LONGEST = 256
 _LONGEST_DESCRIPTION = 1_024
-_MOST_TITLES = 256
+_MOST_PEOPLE = 256
 _ODD = re.compile(r"""[^ !#-%'-;=?-~]""")  # all that is not plain ASCII, and & < > "
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})
 _BY_GATEWAY = frozenset(
@@ -73,7 +74,7 @@ class Messages:
 
     def __init__(self, node: str, site: str = "") -> None:
         self._node = text(node)
-        self._by = lru_cache(_MOST_TITLES)(self._gateway)  # called AE titles are few
+        self._people = lru_cache(_MOST_PEOPLE)(self._made_people)  # a modality logs in again and again
         site_id = f'AuditEnterpriseSiteID="{text(site)}" ' if site else ""
         # PS3.15 A.5.1: "6" is "Security server, e.g., a domain controller"
         self._source = (
@@ -104,40 +105,43 @@ class Messages:
 
     def _login(self, event: Decided) -> Message:
         facts, attributes = event.facts, event.attributes
-        enterprise = next((attributes[name] for name in _ENTERPRISE_IDS if name in attributes), "")
-        people = self._person(facts, enterprise, True) + self._authenticating(facts, False)
+        enterprise = ""
+        if attributes:
+            enterprise = next((attributes[name] for name in _ENTERPRISE_IDS if name in attributes), "")
+        people = self._people_of(facts, enterprise, False)
         return self._message(event.time, codes.SUCCESS, codes.LOGIN, _where(facts), people)
 
     def _refusal(self, event: Refused, more: str) -> Message:
         facts, kind = event.facts, event.reason_class
-        why = f"{kind.value}: {event.reason}{more}; {_where(facts)}"
+        why = f"{kind.value}: {text(event.reason, _LONGEST_DESCRIPTION)}{more}; {_where(facts)}"
         if facts.user is not None:
             # It was accepted, and has its Login message.
-            people = self._person(facts, "", False) + self._authenticating(facts, True)
+            people = self._people_of(facts, "", True)
             return self._message(event.time, codes.MINOR, codes.LOGOUT, why, people)
         if kind in _LOGINS:
             outcome = codes.SERIOUS if kind in _SERIOUS else codes.MINOR
             # PS3.15 A.5.2: 12 for an "account disabled due to excessive invalid log-on attempts"
             if kind is ReasonClass.THROTTLED and _HELD in event.reason:
                 outcome = codes.MAJOR
-            people = self._person(facts, "", True) + self._authenticating(facts, False)
+            people = self._people_of(facts, "", False)
             return self._message(event.time, outcome, codes.LOGIN, why, people)
         return self._node_alert(event.time, codes.MINOR, facts, why)
 
     def _end(self, event: Closed) -> Iterator[Message]:
         facts, cause = event.facts, event.cause
         relayed = f"{event.bytes_from_client} bytes from the client, {event.bytes_from_upstream} from the upstream"
-        why = f"{cause.value}{event.detail and f' ({event.detail})'}; {event.seconds:.3f} s, {relayed}; {_where(facts)}"
+        detail = event.detail and f" ({text(event.detail)})"
+        why = f"{cause.value}{detail}; {event.seconds:.3f} s, {relayed}; {_where(facts)}"
         if facts.user is not None:
             gateway = cause in _BY_GATEWAY
-            people = self._person(facts, "", not gateway) + self._authenticating(facts, gateway)
+            people = self._people_of(facts, "", gateway)
             yield self._message(event.time, codes.SUCCESS, codes.LOGOUT, why, people)
         if cause in _VIOLATIONS:
             yield self._node_alert(event.time, codes.SERIOUS, facts, why)
 
     def _deed(self, deed: Operated) -> Message:
         done = f"{deed.action} {deed.target}".rstrip()
-        why = "; ".join(filter(None, (done, deed.reason, deed.problem)))
+        why = text("; ".join(filter(None, (done, deed.reason, deed.problem))), _LONGEST_DESCRIPTION)
         outcome = codes.MINOR if deed.problem else codes.SUCCESS
         if at_the_page := _AT_THE_PAGE.get(deed.action):
             people = _participant(deed.by, requestor=True) + self._gateway("", False)
@@ -146,7 +150,7 @@ class Messages:
         return self._alert(deed.time, outcome, event, why, _participant(deed.by, requestor=False))
 
     def _lost(self, lost: Lost) -> Iterator[Message]:
-        why = f"{lost.count} audit records are lost: {lost.reason}"
+        why = f"{lost.count} audit records are lost: {text(lost.reason)}"
         for time, event in (lost.since, codes.RECORDING_STOPPED), (lost.until, codes.RECORDING_STARTED):
             yield self._alert(time, codes.SERIOUS, event, why, "")
 
@@ -158,7 +162,7 @@ class Messages:
         return self._alert(time, outcome, codes.NODE_AUTHENTICATION, why, by)
 
     def _alert(self, time: datetime, outcome: int, event: str, why: str, by: str) -> Message:
-        description = base64.b64encode(one_line(why[:_LONGEST_DESCRIPTION]).encode()).decode()
+        description = base64.b64encode(unescape(why, {"&quot;": '"'}).encode()).decode()
         # PS3.15 A.5.1: a name or a query is required
         subject = (
             f'<ParticipantObjectIdentification ParticipantObjectID="{self._node}" ParticipantObjectTypeCode="2">'
@@ -168,18 +172,28 @@ class Messages:
         )
         return self._message(time, outcome, event, why, self._gateway("", False) + by, subject)
 
-    def _person(self, facts: Facts, enterprise: str, requestor: bool) -> str:
-        # PS3.15 A.5.2.1: "loginName@domain-name"
-        name = facts.user if facts.user is not None else facts.claimed
-        if name is None:
-            name = "unknown"
-        elif facts.user is not None and "@" not in name:
-            name = f"{name}@{facts.authenticator}"
-        return _participant(name, enterprise, facts.address, requestor=requestor)
+    def _people_of(self, facts: Facts, enterprise: str, ended: bool) -> str:
+        """The person, who asked for it, and the gateway; or the gateway has `ended` it."""
+        return self._people(
+            facts.user, facts.authenticator, facts.claimed, facts.address, facts.called_ae_title, enterprise, ended
+        )
 
-    def _authenticating(self, facts: Facts, requestor: bool) -> str:
-        called = facts.called_ae_title
-        return self._by(f"AETITLES={called}" if called else "", requestor)
+    def _made_people(
+        self,
+        user: str | None,
+        authenticator: str,
+        claimed: str | None,
+        address: str,
+        called: str,
+        enterprise: str,
+        ended: bool,
+    ) -> str:
+        name = user or claimed or "unknown"
+        # PS3.15 A.5.2.1: "loginName@domain-name"
+        if user is not None and "@" not in user:
+            name = f"{user}@{authenticator}"
+        person = _participant(name, enterprise, address, requestor=not ended)
+        return person + self._gateway(f"AETITLES={called}" if called else "", ended)
 
     def _gateway(self, alternative: str, requestor: bool) -> str:
         also = f' AlternativeUserID="{text(alternative)}"' if alternative else ""
@@ -187,7 +201,7 @@ class Messages:
         return f"<ActiveParticipant {who}>{codes.APPLICATION}</ActiveParticipant>"
 
     def _message(self, time: datetime, outcome: int, event: str, why: str, people: str, objects: str = "") -> Message:
-        told = f"<EventOutcomeDescription>{text(why, _LONGEST_DESCRIPTION)}</EventOutcomeDescription>" if why else ""
+        told = f"<EventOutcomeDescription>{why}</EventOutcomeDescription>" if why else ""
         at = moment(time)
         return Message(
             time.timestamp(),
@@ -220,9 +234,14 @@ def _participant(user: str, alternative: str = "", address: str = "", *, request
 
 
 def _where(facts: Facts) -> str:
-    upstream = f", upstream {facts.upstream}" if facts.upstream else ""
-    titles = f"calling AE title {facts.calling_ae_title!r}, " if facts.calling_ae_title else ""
-    return f"{titles}listener {facts.listener}{upstream}, association {facts.id}"
+    return f"{_way(facts.calling_ae_title, facts.listener, facts.upstream, facts.via)}, association {facts.id}"
+
+
+@lru_cache(_MOST_PEOPLE)
+def _way(calling: str, listener: str, upstream: str, via: str) -> str:
+    titles = f"calling AE title {calling!r}, " if calling else ""
+    onward = f", upstream {upstream}" if upstream else ""
+    return text(f"{titles}listener {listener}{onward}{f', by way of {via}' if via else ''}")
 
 
 def _truth(value: bool) -> str:

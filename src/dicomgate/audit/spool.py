@@ -170,7 +170,7 @@ class Spool:
         ]
 
     def deliver(self, place: Place) -> None:
-        """All up to this place is delivered. Raises OSError if that cannot be noted: then it is sent again one day."""
+        """All up to this place is delivered. Where the disk is too full to note that, it may be sent again one day."""
         with self._guard:
             if place.number <= self._delivered.number:
                 return
@@ -178,8 +178,9 @@ class Spool:
             self._remove_delivered()
             number = self._delivered.number
         new = self.folder / f"{_CURSOR}.new"
-        new.write_text(f"{number}\n", "ascii")
-        new.replace(self.folder / _CURSOR)
+        with suppress(OSError):
+            new.write_text(f"{number}\n", "ascii")
+            new.replace(self.folder / _CURSOR)
 
     def close(self) -> None:
         """Leave it to another one."""

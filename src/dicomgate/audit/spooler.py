@@ -1,4 +1,4 @@
-"""The thread that makes audit messages of records, and puts them into a spool.
+"""Audit messages of records, and the thread that puts them into a spool.
 
 Rule 1: `put` never waits. At most `MOST` records wait for the thread; what comes then is lost, counted, and told in the
         audit once there is room again (Audit Recording Stopped and Started).
@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from errno import ENOSPC
@@ -32,7 +32,7 @@ _LULL = 0.05  # seconds from a record to its write, as in events/writer.py
 _RETRY = 1.0  # seconds
 _SYNC = 0.1  # seconds
 _STALLED = 2.0  # seconds for one write
-_AT_ONCE = 100  # records
+_AT_ONCE = 100  # messages
 
 _Put: TypeAlias = Record | Message | None
 """None has no message."""
@@ -57,7 +57,7 @@ class Spooler:
         self._lock = threading.RLock()
         self._wake: SimpleQueue[bool] = SimpleQueue()
         self._awake = False
-        self._waiting: deque[tuple[_Put, Done | None]] = deque()
+        self._waiting: deque[Message | Done] = deque()  # who waits for messages stands behind them
         self._loss: Lost | None = None
         self._ending = False
         # The thread's own.
@@ -89,7 +89,9 @@ class Spooler:
             if lost:
                 self._lose(1, datetime.now(UTC), self.trouble or "they are not taken as fast as they come")
             else:
-                self._waiting.append((record, done))
+                self._waiting += self._messages_of(record)
+                if done is not None:
+                    self._waiting.append(done)
         if done is not None:
             if lost:
                 done(self.trouble or "too many records wait")
@@ -115,6 +117,18 @@ class Spooler:
         with self._lock:
             return len(self._waiting) + len(self._made)
 
+    def _messages_of(self, record: _Put) -> list[Message]:
+        if record is None or isinstance(record, Message):
+            return [] if record is None else [record]
+        if isinstance(record, Refused) and not self._floods.passes(record, time.monotonic()):
+            return []
+        try:
+            return [*self._making[0].of(record)]
+        except Exception:  # noqa: BLE001 (a defect, but it must not end an association)
+            _log.exception("%s: a defect: no message can be made of a record", self._name)
+            self._lose(1, datetime.now(UTC), "a defect, see the log")
+            return []
+
     def _lose(self, count: int, until: datetime, reason: str) -> None:
         with self._lock:
             loss = self._loss or Lost(until, 0, until, until, reason)
@@ -136,7 +150,7 @@ class Spooler:
             self._awake = False
             last = self._ending
             self._make_due(last)
-            while self._made or self._make():
+            while self._made or self._take():
                 if not self._write():
                     self._disappoint()
                     break
@@ -148,7 +162,9 @@ class Spooler:
         """The messages that stand for many records."""
         now = time.monotonic()
         messages, _ = self._making
-        for event, more in self._floods.due(now, at_the_end=last):
+        with self._lock:
+            due = [*self._floods.due(now, at_the_end=last)]
+        for event, more in due:
             self._made += messages.of(event, more)
         if self._loss and not self._reason and (last or now - self._told_loss >= MINUTE):
             with self._lock:
@@ -157,25 +173,16 @@ class Spooler:
             _log.error("%s: %d audit records are lost: %s", self._name, loss.count, loss.reason)
             self._made += messages.of(loss)
 
-    def _make(self) -> bool:
-        """Make the messages of some records. False if there are none."""
+    def _take(self) -> bool:
+        """Take some messages. False if there are none."""
         with self._lock:
             taken = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
-        for record, done in taken:
-            try:
-                self._made += self._messages_of(record)
-            except Exception:  # noqa: BLE001 (a defect, but the next record may go well)
-                _log.exception("%s: a defect: no message can be made of a record", self._name)
-                self._lose(1, datetime.now(UTC), "a defect, see the log")
-            if done is not None:
-                self._told.append(done)
+        for one in taken:
+            if isinstance(one, Message):
+                self._made.append(one)
+            else:
+                self._told.append(one)
         return bool(taken)
-
-    def _messages_of(self, record: _Put) -> Iterator[Message]:
-        if isinstance(record, Message):
-            yield record
-        elif record is not None and (not isinstance(record, Refused) or self._floods.passes(record, time.monotonic())):
-            yield from self._making[0].of(record)
 
     def _write(self) -> bool:
         """Write what was made. False if that failed."""
@@ -218,8 +225,8 @@ class Spooler:
     def _disappoint(self) -> None:
         """Tell those who wait that their records are not written; they stay, to be tried again."""
         with self._lock:
-            self._told += [done for _, done in self._waiting if done is not None]
-            self._waiting = deque((record, None) for record, _ in self._waiting)
+            self._told += [one for one in self._waiting if not isinstance(one, Message)]
+            self._waiting = deque(one for one in self._waiting if isinstance(one, Message))
         self._answer()
 
     def _answer(self) -> None:

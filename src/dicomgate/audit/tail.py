@@ -47,11 +47,11 @@ class Tail(Generic[P]):
 
         None if nothing more is.
         """
+        delivered = None
+        if self._taken is not None and now - self._taken[0] >= GRACE:
+            (_, delivered), self._taken = self._taken, None
         if not queued:
             self._bytes = 0
             if self._taken is None and self._sent is not None:
                 self._taken, self._sent = (now, self._sent), None
-        if self._taken is None or now - self._taken[0] < GRACE:
-            return None
-        (_, delivered), self._taken = self._taken, None
         return delivered
