@@ -114,7 +114,7 @@ def test_one_gateway_has_a_spool(tmp_path: Path, spool: Spool) -> None:
     with pytest.raises(StartError, match="another gateway uses it"):
         again(tmp_path)
     spool.close()
-    again(tmp_path).close()
-    fill(spool := again(tmp_path), 1)
+    with closing(again(tmp_path)) as successor:
+        fill(successor, 1)
     with pytest.raises(StartError, match="make it, and give it to the gateway's user"):
         Spool(tmp_path / "no" / "spool", 10_000)

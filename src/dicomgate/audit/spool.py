@@ -183,11 +183,13 @@ class Spool:
             new.replace(self.folder / _CURSOR)
 
     def close(self) -> None:
-        """Leave it to another one."""
+        """Leave it to another one. Idempotent."""
         for segment in self._segments:
             segment.close()
         self._segments.clear()
-        os.close(self._lock)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def _open(self) -> None:
         delivered = 0
