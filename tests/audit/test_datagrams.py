@@ -6,6 +6,7 @@ import json
 import socket
 from contextlib import closing
 from pathlib import Path
+from queue import SimpleQueue
 
 from dicomgate.audit.datagrams import Datagrams
 from dicomgate.audit.json_audit import Audit
@@ -45,3 +46,19 @@ def test_syslog_over_udp_has_a_header_of_rfc_5424() -> None:
     assert head.startswith(b"<85>1 20")
     assert b" gate dicomgate " in head
     assert json.loads(content)["user"] == "alice.liddell"
+
+
+def test_a_record_that_is_too_long_for_a_datagram_holds_up_no_other() -> None:
+    groups = tuple(f"{number:0200}" for number in range(400))
+    answers: SimpleQueue[str] = SimpleQueue()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as collector:
+        collector.bind((HOST, 0))
+        collector.settimeout(20)
+        with closing(Audit(Datagrams(collector.getsockname(), "gate"), "gate", label="udp")) as audit:
+            audit.keep(ACCEPTED._replace(groups=groups), answers.put)
+            assert answers.get(timeout=20) == "Message too long"
+            lost = json.loads(collector.recv(65_536).partition(b" audit - ")[2])
+            assert (lost["event"], lost["count"], lost["reason"]) == ("Lost", 1, "Message too long")
+            audit.keep(ACCEPTED, answers.put)
+            assert answers.get(timeout=20) == ""
+        assert audit.lost == 1

@@ -7,13 +7,15 @@ Rule 2: lines keep their order, and are written whole: but for a file, one write
         lines, or one longer line. pipe(7): "writes of less than PIPE_BUF bytes must be atomic", and log and audit may
         share a pipe.
 Rule 3: a line that cannot be written (a full disk, a pipe without a reader) is tried again until it is written. A part
-        of it that was written stays in the output, as a line of its own.
+        of it that was written stays in the output, as a line of its own. One that is too long for a datagram would
+        never be written, and is lost.
 Rule 4: the process can end at any time: the thread is a daemon, and uses no lock of sys.stdout or sys.stderr, for which
         the interpreter would wait. A descriptor that was inherited is used as it is: others share its flags.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import stat
@@ -107,7 +109,8 @@ class Writer:
             full = waiting >= (MOST // 2 if self._loss else MOST)
             lost = (full and (done is None or waiting >= MOST + RESERVED)) or self._ending.is_set()
             if lost:
-                reason = self._lose()
+                ended = "they come after its end" if self._ending.is_set() else ""
+                reason = self._lose(ended or self.trouble or "they are not taken as fast as they come", tell=not ended)
             else:
                 if not full:
                     self._tell_loss()
@@ -137,12 +140,11 @@ class Writer:
         with self._lock:
             return len(self._batch) + len(self._lines) + (self._loss.lines if self._loss else 0)
 
-    def _lose(self) -> str:
+    def _lose(self, reason: str, *, tell: bool) -> str:
         now, loss = datetime.now(UTC), self._loss
         if loss is None:
-            ended = "they come after its end" if self._ending.is_set() else ""
-            loss = Loss(0, now, now, ended or self.trouble or "they are not taken as fast as they come")
-            if self._failing is not None and not self._reason and not ended:
+            loss = Loss(0, now, now, reason)
+            if self._failing is not None and not self._reason and tell:
                 self._failing(loss.reason)
         self._loss = loss._replace(lines=loss.lines + 1, until=now)
         self.lost += 1
@@ -219,8 +221,19 @@ class Writer:
                     poll.register(self.descriptor, select.POLLOUT)
                     poll.poll()
         except OSError as error:
+            if error.errno == errno.EMSGSIZE and self._datagrams:
+                self._give_up(error.strerror or str(error))
+                return 0, ""
             return written, error.strerror or str(error)
         return written, ""
+
+    def _give_up(self, reason: str) -> None:
+        """Lose the one line of a datagram."""
+        _, done = self._batch.popleft()
+        with self._lock:
+            self._lose(reason, tell=False)
+        if done is not None:
+            done(reason)
 
     def _exchange(self, descriptor: int) -> None:
         os.close(self.descriptor)
