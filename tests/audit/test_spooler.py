@@ -82,6 +82,18 @@ def test_what_memory_cannot_hold_is_lost_and_counted(tmp_path: Path, monkeypatch
         assert running.lost >= 15
 
 
+def test_whoever_waits_for_a_record_of_which_no_message_can_be_made_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with filling(tmp_path, 10_000) as (spool, running):
+        with monkeypatch.context() as broken:
+            broken.setattr(Messages, "_login", lambda *_: 1 / 0)
+            assert kept(running) == "a defect, see the log"
+        assert kept(running) == ""
+        assert [line.count("Login") for line in everything(spool)] == [0, 0, 1]  # the first two tell of the loss
+        assert running.lost == 1
+
+
 def test_a_reload_goes_on_with_the_spool_and_counts_from_its_adoption_on(tmp_path: Path) -> None:
     collector = Collector(HOST, free_port(), HOST, client_context(None, pinned=False))
     settings = AtnaSettings("atna", "before", "", "x", False, collector, tmp_path / "spool", 1 << 22, False)

@@ -85,16 +85,15 @@ class Spooler:
         """Write the messages of a record later; with `done`, as soon as possible, and call it as the Writer does."""
         with self._lock:
             waiting = len(self._waiting)
-            lost = self._ending or waiting >= (MOST + RESERVED if done else MOST)
-            if lost:
-                self._lose(1, datetime.now(UTC), self.trouble or "they are not taken as fast as they come")
-            else:
-                self._waiting += self._messages_of(record)
-                if done is not None:
-                    self._waiting.append(done)
+            full = self._ending or waiting >= (MOST + RESERVED if done else MOST)
+            why = (self.trouble or "they are not taken as fast as they come") if full else self._make(record)
+            if why:
+                self._lose(1, datetime.now(UTC), why)
+            elif done is not None:
+                self._waiting.append(done)
         if done is not None:
-            if lost:
-                done(self.trouble or "too many records wait")
+            if why:
+                done(why)
             self._wake.put(True)
         elif not self._awake:
             self._awake = True
@@ -117,17 +116,21 @@ class Spooler:
         with self._lock:
             return len(self._waiting) + len(self._made)
 
+    def _make(self, record: _Put) -> str:
+        """Let its messages wait for the thread; why there are none, where there should be."""
+        try:
+            self._waiting += self._messages_of(record)
+        except Exception:  # noqa: BLE001 (a defect, but it must not end an association)
+            _log.exception("%s: a defect: no message can be made of a record", self._name)
+            return "a defect, see the log"
+        return ""
+
     def _messages_of(self, record: _Put) -> list[Message]:
         if record is None or isinstance(record, Message):
             return [] if record is None else [record]
         if isinstance(record, Refused) and not self._floods.passes(record, time.monotonic()):
             return []
-        try:
-            return [*self._making[0].of(record)]
-        except Exception:  # noqa: BLE001 (a defect, but it must not end an association)
-            _log.exception("%s: a defect: no message can be made of a record", self._name)
-            self._lose(1, datetime.now(UTC), "a defect, see the log")
-            return []
+        return [*self._making[0].of(record)]
 
     def _lose(self, count: int, until: datetime, reason: str) -> None:
         with self._lock:
