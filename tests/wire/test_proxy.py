@@ -56,6 +56,7 @@ READ = {
     "TLS": (header(ssl(1, 1)), KNOWN._replace(tls=True)),
     "TLS, a certificate": (header(ssl(3, 0, CN)), KNOWN._replace(tls=True, common_name="Gerät 1")),
     "TLS, of its session": (header(ssl(5, 0, CN)), KNOWN._replace(tls=True, common_name="Gerät 1")),
+    "a certificate without TLS": (header(ssl(6, 0, CN)), KNOWN),
     "TLS, a bad certificate": (header(ssl(3, 1, CN)), KNOWN._replace(tls=True)),
     "TLS, no certificate, as HAProxy writes it": (header(ssl(1, 0, CN)), KNOWN._replace(tls=True)),
     "no TLS, as HAProxy writes it": (header(ssl(0, 0)), KNOWN),

@@ -4,8 +4,8 @@ Source: proxy-protocol.txt of HAProxy 2.6; the numbers in comments are its secti
 
 Rule 1: a header is there or it is not: nobody guesses. Who reads one here expects it, and anything else is an error.
 Rule 2: it is read to its last byte and no further: TLS or DICOM follows at once.
-Rule 3: a certificate counts as verified if it was shown (client & 6), was found good (verify is 0), and has a name.
-        HAProxy writes `verify` 0 also where no certificate was shown, and without TLS.
+Rule 3: a certificate counts as verified if it was shown (client & 6) over TLS (client & 1), was found good (verify is
+        0), and has a name. HAProxy writes `verify` 0 also where no certificate was shown, and without TLS.
 """
 
 from __future__ import annotations
@@ -152,13 +152,13 @@ def _with_tls(announced: Announced, value: bytes) -> Announced:
         raise ProxyError("PROXY header, version 2: too short for what it says of TLS")
     client, verify = _SSL_HEAD.unpack_from(value)
     names = _values(value, _SSL_HEAD.size, (_SSL_CN,))
-    name = ""
-    if client & _CLIENT_CERTIFICATE and not verify and _SSL_CN in names:
+    name, tls = "", bool(client & _CLIENT_SSL)
+    if tls and client & _CLIENT_CERTIFICATE and not verify and _SSL_CN in names:
         try:
             name = value[slice(*names[_SSL_CN])].decode()
         except UnicodeDecodeError as error:
             raise ProxyError("PROXY header, version 2: the common name of the certificate is not UTF-8") from error
-    return announced._replace(tls=bool(client & _CLIENT_SSL), common_name=name)
+    return announced._replace(tls=tls, common_name=name)
 
 
 def _values(data: bytes, start: int, wanted: tuple[int, ...]) -> dict[int, tuple[int, int]]:
