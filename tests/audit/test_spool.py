@@ -118,3 +118,20 @@ def test_one_gateway_has_a_spool(tmp_path: Path, spool: Spool) -> None:
         fill(successor, 1)
     with pytest.raises(StartError, match="make it, and give it to the gateway's user"):
         Spool(tmp_path / "no" / "spool", 10_000)
+
+
+def test_a_folder_where_everybody_writes_is_not_used(tmp_path: Path) -> None:
+    (folder := tmp_path / "spool").mkdir()
+    folder.chmod(0o1777)
+    with pytest.raises(StartError, match="everybody can write to it"):
+        again(tmp_path)
+    folder.chmod(0o775)
+    again(tmp_path).close()
+    assert not (folder / "delivered").exists()
+
+
+def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
+    again(tmp_path).close()
+    (other := tmp_path / "spool" / "copy of 1.spool").write_bytes(b"mine")
+    again(tmp_path).close()
+    assert other.read_bytes() == b"mine"

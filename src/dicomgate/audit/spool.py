@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -53,6 +54,7 @@ class Spool:
         self._segments: list[Segment] = []
         try:
             folder.mkdir(_FOLDER_MODE, exist_ok=True)
+            _check_mode(folder)
             self._lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as error:
             raise cannot_be_used(folder, error) from error
@@ -198,7 +200,7 @@ class Spool:
         self._last = delivered
         self._oldest = 0.0
         place = Place(0, 0, delivered)
-        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
+        for path in sorted(self.folder.glob(f"{'[0-9]' * 20}{SUFFIX}")):
             segment, records, torn = Segment.read(path)
             self.torn += torn
             if segment.last <= delivered:
@@ -229,6 +231,12 @@ class Spool:
         # Never the last one: another thread writes to it.
         while len(self._segments) > 1 and self._segments[0].last <= self._delivered.number:
             self._segments.pop(0).remove()
+
+
+def _check_mode(folder: Path) -> None:
+    # Who can write there can forge messages, and lead ours elsewhere by links.
+    if folder.stat().st_mode & stat.S_IWOTH:
+        raise OSError(errno.EPERM, "everybody can write to it; name a folder of the gateway's own")
 
 
 def cannot_be_used(folder: Path, error: OSError) -> StartError:
