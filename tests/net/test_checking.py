@@ -28,7 +28,6 @@ def upstream(address: tuple[str, int]) -> Upstream:
 
 
 async def test_what_is_found_and_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checking, "PATIENCE", 0.3)
     with ExitStack() as stack:
         pacs = stack.enter_context(Pacs())
         before = descriptors()
@@ -39,7 +38,9 @@ async def test_what_is_found_and_nothing_is_left(monkeypatch: pytest.MonkeyPatch
         # It takes connections, as one that is stopped does: to connect is not enough to find that out.
         with socket.create_server(("127.0.0.1", 0)) as hangs:
             assert await check(upstream(hangs.getsockname()), None) == ("", "")
-            problem, _ = await check(upstream(hangs.getsockname()), TITLES)
+            with monkeypatch.context() as impatient:
+                impatient.setattr(checking, "PATIENCE", 0.3)
+                problem, _ = await check(upstream(hangs.getsockname()), TITLES)
             assert problem == "no answer to a C-ECHO within 0.3 s"
         for answer, what in (
             (HANG_UP, "the connection ended"),

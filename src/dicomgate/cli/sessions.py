@@ -55,11 +55,12 @@ def _row(one: dict[str, Any]) -> Sequence[str]:
         who = f"{quoted(one['user'])} ({one['authenticator']})"
     else:
         who = "-" if one["claimed"] is None else f"claims {quoted(one['claimed'])}"
+    via = one["via"] and f" via {one['via']}"
     bytes_ = traffic and traffic["bytes_from_client"] + traffic["bytes_from_upstream"]
     return (
         one["id"],
         moment(one["since"]),
-        f"{one['address']} port {one['port']}",
+        f"{one['address']} port {one['port']}{via}",
         one["listener"],
         who,
         ae_titles(one),

@@ -24,7 +24,7 @@ class _Order(Enum):
 
 
 def upstream(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As in [[upstream]].")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the upstream.")],
     address: Annotated[
         str | None, typer.Argument(metavar="[ADDRESS", help="One of its addresses, as it is printed without this.")
     ] = None,
@@ -39,7 +39,7 @@ def upstream(
 
     Associations that are there stay. What is said here counts for this
     gateway, until its end. The audit has who said it. The gateway is asked
-    at its control socket ([control]).
+    at its control socket.
 
     Exit status: 0 done, 1 there is no such upstream or address, 2 wrong
     usage, or no control socket is configured, 3 no gateway answers.

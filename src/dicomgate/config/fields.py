@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Dis
 from ..kit.addresses import parse_address
 from ..kit.durations import Duration
 from ..kit.files import credential_path
+from ..kit.networks import IpNetwork, read_network
 from ..kit.text import ae_title
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
@@ -53,11 +54,12 @@ Address = Annotated[tuple[str, int], BeforeValidator(parse_address)]
 AeTitle = Annotated[str, AfterValidator(ae_title)]
 Addresses = Annotated[list[Address], BeforeValidator(lambda value: value if isinstance(value, list) else [value])]
 """One address, or several."""
-PoolAddresses = Annotated[list[Address], Tag("a list")]
-"""The addresses of one PACS."""
-Devices = Annotated[dict[AeTitle, Address], Tag("a table")]
-"""Devices by AE title, each with its address."""
-OF_EITHER = Discriminator(lambda value: "a table" if isinstance(value, dict) else "a list")
+Network = Annotated[IpNetwork, BeforeValidator(read_network)]
+AddressesOrDevices = Annotated[
+    Annotated[list[Address], Tag("a list")] | Annotated[dict[AeTitle, Address], Tag("a table")],
+    Discriminator(lambda value: "a table" if isinstance(value, dict) else "a list"),
+]
+"""The addresses of one PACS; or devices by AE title, each with its address."""
 Encoding = Annotated[str, AfterValidator(_encoding)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 Keepalive = Annotated[Duration, AfterValidator(_keepalive)]

@@ -6,11 +6,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
 from ..kit.addresses import parse_address
-from ..kit.networks import IpNetwork, read_network
-from .fields import Address, FilePath, Table
+from .fields import Address, FilePath, Network, Table
 
 _WHO = re.compile(r"user:[^/]+/.+|group:.+")
 
@@ -60,9 +59,7 @@ class AdminTable(Table):
     bind: Address
     tls: AdminTls | None = None
     hosts: list[Host] = Field(default=[])
-    metrics_from: list[Annotated[IpNetwork, BeforeValidator(read_network)]] = Field(
-        default=["127.0.0.0/8", "::1"], validate_default=True
-    )
+    metrics_from: list[Network] = Field(default=["127.0.0.0/8", "::1"], validate_default=True)
     metrics_token_file: FilePath | None = None
     authenticators: Annotated[list[str], Field(min_length=1)] | None = None
     viewers: list[Who] = Field(default=[])

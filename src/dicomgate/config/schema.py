@@ -11,28 +11,26 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from ..association.route import PositiveResponse
 from ..auth.table import AuthenticatorTable, Name
 from ..credentials.table import CredentialTable
 from ..kit.durations import Deadline, Duration
-from ..kit.networks import IpNetwork, read_network
 from ..net.pool import Balance
 from ..rights.table import RuleTable, Texts
 from .audit import AuditTable, AuditTls
 from .fields import (
-    OF_EITHER,
     SEVERAL,
     Address,
     Addresses,
+    AddressesOrDevices,
     AeTitle,
-    Devices,
     Encoding,
     FilePath,
     Fingerprint,
     Keepalive,
-    PoolAddresses,
+    Network,
     Table,
 )
 from .operation import AdminTable, AdminTls, ControlTable, LimitsTable
@@ -68,9 +66,7 @@ class ListenerTls(Table):
 class ListenerProxyProtocol(Table):
     """`proxy_protocol` of a listener: the load balancers in front of it."""
 
-    from_: Annotated[list[Annotated[IpNetwork, BeforeValidator(read_network)]], Field(min_length=1)] = Field(
-        alias="from"
-    )
+    from_: Annotated[list[Network], Field(min_length=1)] = Field(alias="from")
     tls: Literal["ignore", "trust"] = "ignore"
     others: Literal["accept", "refuse"] = "accept"
 
@@ -115,7 +111,7 @@ class UpstreamTable(Table):
     """`[[upstream]]`: a PACS, or devices each of which has an address of its own."""
 
     name: Name
-    addresses: Annotated[Devices | PoolAddresses, OF_EITHER, Field(min_length=1)] | None = None
+    addresses: Annotated[AddressesOrDevices, Field(min_length=1)] | None = None
     address: Address | None = Field(default=None, validate_default=True)
     called_ae_titles: Annotated[list[AeTitle], Field(min_length=1)] | None = Field(default=None, validate_default=True)
     identity: Literal["strip", "forward"] = "strip"

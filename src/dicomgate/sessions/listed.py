@@ -15,7 +15,10 @@ from .register import Session, Traffic
 
 @dataclass(frozen=True, slots=True)
 class SessionStatus:
-    """One association under way. `traffic` is None before it is established. `node` is the gateway that has it."""
+    """One association under way. `traffic` is None before it is established. `node` is the gateway that has it.
+
+    `via` is the load balancer that announced the client, "" if it came itself.
+    """
 
     id: str
     node: str
@@ -32,6 +35,7 @@ class SessionStatus:
     upstream: str
     ends: AwareDatetime | None
     traffic: Traffic | None
+    via: str = ""  # a gateway of an older version does not tell it
 
 
 def session_status(session: Session, node: str) -> SessionStatus:
@@ -53,6 +57,7 @@ def session_status(session: Session, node: str) -> SessionStatus:
         upstream=facts.upstream,
         ends=session.ends,
         traffic=session.traffic,
+        via=facts.via,
     )
 
 

@@ -33,7 +33,7 @@ class Sought:
             return session.user is not None and f"{session.authenticator}/{session.user}" == self.user
         who = session.user or session.claimed or ""
         known = (session.id, who, session.authenticator, session.address, session.calling_ae_title,
-                 session.called_ae_title, session.upstream, session.listener)  # fmt: skip
+                 session.called_ae_title, session.upstream, session.listener, session.via)  # fmt: skip
         return self.text.casefold() in "\n".join(known).casefold()
 
 
