@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -105,6 +106,7 @@ PERSON, GATEWAY = ("alice.liddell@staff", "true"), ("gate-1", "false")
             [(LOGOUT, "0", [PERSON, GATEWAY]), ((ALERT, NODE_AUTHENTICATION), "8", [GATEWAY, ("CT1", "false")])],
         ),
         (KICK, [((ALERT, USER_ATTRIBUTES), "0", [GATEWAY, ("uid 1000 (alice)", "false")])]),
+        (replace(KICK, action="let in"), [((ALERT, USER_ATTRIBUTES), "0", [GATEWAY, ("uid 1000 (alice)", "false")])]),
         (RELOAD, [((ALERT, SECURITY_CONFIGURATION), "4", [GATEWAY, ("SIGHUP", "false")])]),
         (AT_THE_PAGE, [(LOGIN, "0", [("staff/alice", "true"), GATEWAY])]),
         (LOST, [((ALERT, "110133"), "8", [GATEWAY]), ((ALERT, "110134"), "8", [GATEWAY])]),
@@ -115,7 +117,8 @@ def test_each_record_has_its_messages(record: Record, expected: list[object]) ->
 
 
 def test_a_login_says_from_where_to_where_and_in_which_association() -> None:
-    (root,) = made(ACCEPTED._replace(attributes={"principal": "alice@HOSPITAL.EXAMPLE"}))
+    facts = ACCEPTED.facts._replace(via="10.0.0.5")
+    (root,) = made(ACCEPTED._replace(facts=facts, attributes={"principal": "alice@HOSPITAL.EXAMPLE"}))
     person, gateway = root.iter("ActiveParticipant")
     # PS3.15 A.5.3.12: of the person, both are mandatory
     assert (person.get("NetworkAccessPointTypeCode"), person.get("NetworkAccessPointID")) == ("2", "192.0.2.1")
@@ -124,7 +127,7 @@ def test_a_login_says_from_where_to_where_and_in_which_association() -> None:
     assert root.xpath("string(//RoleIDCode/@csd-code)") == "110150"
     assert root.xpath("string(//@EventDateTime)") == "2026-01-02T03:04:05.678Z"
     assert root.xpath("string(//@AuditEnterpriseSiteID)") == "Hospital A & B"
-    assert "association a1" in root.xpath("string(//EventOutcomeDescription)")
+    assert "via 10.0.0.5, association a1" in root.xpath("string(//EventOutcomeDescription)")
 
 
 def test_an_alert_describes_itself() -> None:

@@ -48,7 +48,7 @@ _SERIOUS = frozenset(
 _HELD = "locked"
 _ENTERPRISE_IDS = ("principal", "sub")
 _AT_THE_PAGE = {"log in": codes.LOGIN, "log out": codes.LOGOUT}
-_OF_USERS = frozenset(("kick", "kick user", "shut out", "clear"))
+_OF_USERS = frozenset(("kick", "kick user", "shut out", "let in", "clear"))
 
 
 class Message(NamedTuple):
@@ -241,7 +241,7 @@ def _where(facts: Facts) -> str:
 def _way(calling: str, listener: str, upstream: str, via: str) -> str:
     titles = f"calling AE title {calling!r}, " if calling else ""
     onward = f", upstream {upstream}" if upstream else ""
-    return text(f"{titles}listener {listener}{onward}{f', by way of {via}' if via else ''}")
+    return text(f"{titles}listener {listener}{onward}{f', via {via}' if via else ''}")
 
 
 def _truth(value: bool) -> str:
