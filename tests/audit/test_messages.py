@@ -34,10 +34,10 @@ XSD = Path(__file__).parents[3] / "shared" / "corpora" / "atna" / "dicom2017c.xs
 LOGIN, LOGOUT, ALERT = ("110114", "110122"), ("110114", "110123"), "110113"
 NODE_AUTHENTICATION, SECURITY_CONFIGURATION, USER_ATTRIBUTES = "110126", "110129", "110137"
 MALFORMED = Refused(LOGGED_IN._replace(user=None), NOW, "A-ABORT", "not a PDU", ReasonClass.MALFORMED)
-THROTTLED = REFUSED._replace(reason_class=ReasonClass.THROTTLED, reason="throttled: 30 s more")
-HELD = REFUSED._replace(
-    reason_class=ReasonClass.THROTTLED, reason="throttled: the account is locked until it is cleared"
+THROTTLED = REFUSED._replace(
+    reason_class=ReasonClass.THROTTLED, reason="throttled: known:blocked waits 30 s more (...)"
 )
+HELD = THROTTLED._replace(reason="throttled: ..., known:alice is locked until it is cleared (dicomgate throttle ...)")
 AFTER_ACCEPT = Refused(FACTS, NOW, "A-ASSOCIATE-RJ 2,3,1", "pacs: down", ReasonClass.UPSTREAM_DOWN)
 IDLE = CLOSED._replace(cause=Cause.IDLE)
 SMUGGLED = CLOSED._replace(cause=Cause.CLIENT_VIOLATION, detail="a PDU of type 9")

@@ -45,7 +45,7 @@ _LOGINS = frozenset(
 _SERIOUS = frozenset(
     (ReasonClass.THROTTLED, ReasonClass.UNAVAILABLE, ReasonClass.DEADLINE, ReasonClass.AUDIT_UNAVAILABLE)
 )
-_HELD = "locked"
+_HELD = " is locked until it is cleared ("  # in the reasons of protection/throttle.py
 _ENTERPRISE_IDS = ("principal", "sub")
 _AT_THE_PAGE = {"log in": codes.LOGIN, "log out": codes.LOGOUT}
 _OF_USERS = frozenset(("kick", "kick user", "shut out", "let in", "clear"))

@@ -61,10 +61,10 @@ def upstream(
 def row(one: dict[str, Any]) -> Sequence[str]:
     """One address, for people."""
     problem = one["problem"] or one["remark"] or "-"
-    return one["address"], state(one), str(one["associations"]), moment(one["since"]), problem
+    return one["address"], _state(one), str(one["associations"]), moment(one["since"]), problem
 
 
-def state(one: dict[str, Any]) -> str:
+def _state(one: dict[str, Any]) -> str:
     """Whether it gets associations, and if not, why."""
     if one["order"] != "ready":
         return f"{one['order']} (operator)"

@@ -66,7 +66,7 @@ def collectors_tls(configuration: Configuration) -> dict[int, TlsContext]:
     return contexts
 
 
-def where(configuration: Configuration, table: AuditTable) -> Where:
+def _where(configuration: Configuration, table: AuditTable) -> Where:
     """Where a table of kind "json" writes to."""
     match table.to.way:
         case "stdout":
@@ -80,7 +80,7 @@ def where(configuration: Configuration, table: AuditTable) -> Where:
 
 def _json(configuration: Configuration, table: AuditTable, before: tuple[Sink, ...]) -> Audit:
     old = next((sink for sink in before if isinstance(sink, Audit) and sink.label == table.title), None)
-    return Audit(where(configuration, table), configuration.tables.gateway.node, running=old, label=table.title)
+    return Audit(_where(configuration, table), configuration.tables.gateway.node, running=old, label=table.title)
 
 
 def _atna(configuration: Configuration, table: AuditTable, context: TlsContext, before: tuple[Sink, ...]) -> Atna:

@@ -22,6 +22,14 @@ MAXIMUM_LENGTH = 16_384
 _IMPLICIT_VR_LITTLE_ENDIAN = b"1.2.840.10008.1.2"
 _IMPLEMENTATION_CLASS_UID = b"2.25.221836491547027846370528418927363529281"
 _IMPLEMENTATION_VERSION_NAME = b"DICOMGATE"
+_LONGEST_ACCEPT = 262_144
+_MOST_FRAGMENTS = 64  # of one response
+_ABORT = {PduType.ABORT: SHORT}
+_ANSWERS = {PduType.ASSOCIATE_AC: (SHORTEST_ASSOCIATE, _LONGEST_ACCEPT), PduType.ASSOCIATE_RJ: SHORT, **_ABORT}
+_RESPONSES = {PduType.P_DATA_TF: (PDV_HEADER, MAXIMUM_LENGTH), **_ABORT}
+_RELEASED = {PduType.RELEASE_RP: SHORT, **_ABORT}
+_RELEASE_RQ = bytes((PduType.RELEASE_RQ, 0, 0, 0, 0, 4, 0, 0, 0, 0))
+_ELEMENT = Struct("<HHL")  # implicit VR, little endian (PS3.7 6.3.1)
 
 
 def verification_request(calling: str, called: str, identity: Identity | None) -> AssociateRequest:
@@ -37,17 +45,6 @@ def verification_request(calling: str, called: str, identity: Identity | None) -
         ),
         identity,
     )
-
-
-_LONGEST_ACCEPT = 262_144
-_MOST_ANSWERS = 64
-"""Fragments of one response: more are none."""
-_ABORT = {PduType.ABORT: SHORT}
-_ANSWERS = {PduType.ASSOCIATE_AC: (SHORTEST_ASSOCIATE, _LONGEST_ACCEPT), PduType.ASSOCIATE_RJ: SHORT, **_ABORT}
-_RESPONSES = {PduType.P_DATA_TF: (PDV_HEADER, MAXIMUM_LENGTH), **_ABORT}
-_RELEASED = {PduType.RELEASE_RP: SHORT, **_ABORT}
-_RELEASE_RQ = bytes((PduType.RELEASE_RQ, 0, 0, 0, 0, 4, 0, 0, 0, 0))
-_ELEMENT = Struct("<HHL")  # implicit VR, little endian (PS3.7 6.3.1)
 
 
 def _command_set(*elements: tuple[int, bytes]) -> bytes:
@@ -130,7 +127,7 @@ class EchoTalk:
                 or end > len(pdu)
                 or context != CONTEXT
                 or not control & OF_COMMAND
-                or (self._fragments > _MOST_ANSWERS)
+                or self._fragments > _MOST_FRAGMENTS
             ):
                 raise malformed("an answer to a C-ECHO-RQ that is no C-ECHO-RSP")
             self._command += pdu[position + PDV_HEADER : end]
