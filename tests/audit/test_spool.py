@@ -73,16 +73,37 @@ def test_a_torn_end_is_cut_off_and_the_rest_is_used(tmp_path: Path, cut: int) ->
         assert len(everything(spool)) == left + 1
 
 
-def test_a_changed_byte_costs_the_rest_of_its_file_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", range(12))
+def test_changed_bytes_cost_their_own_messages_alone(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
     with closing(again(tmp_path)) as spool:
         messages = fill(spool, 12)
-    first, second, *_ = sorted(tmp_path.glob("spool/*.spool"))
-    damaged = bytearray(first.read_bytes())
-    damaged[150] ^= 1
-    first.write_bytes(damaged)
+        delivered = spool.read(spool.delivered, 100)[-1][0]
+        spool.deliver(delivered)
+    for file in chance.sample(sorted(tmp_path.glob("spool/*.spool")), 2):
+        damaged = bytearray(file.read_bytes())
+        damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
+        file.write_bytes(damaged)
     with closing(again(tmp_path)) as spool:
-        assert spool.missing == int(second.stem) - 2
-        assert everything(spool) == [messages[0], *messages[int(second.stem) - 1 :]]
+        left = everything(spool)
+        assert len(left) >= 12 - delivered.number - 2
+        assert left == [message for message in messages[delivered.number :] if message in left]
+        next_one = fill(spool, 1)
+        assert everything(spool) == left + next_one
+    with closing(again(tmp_path)) as spool:
+        assert spool.torn == 0
+        assert everything(spool) == left + next_one
+
+
+def test_a_file_without_any_message_left_holds_up_no_other(tmp_path: Path) -> None:
+    with closing(again(tmp_path)) as spool:
+        messages = fill(spool, 12)
+    first, second, third, *_ = sorted(tmp_path.glob("spool/*.spool"))
+    first.write_bytes(first.read_bytes()[:100])
+    second.write_bytes(bytes(300))
+    with closing(again(tmp_path)) as spool:
+        assert spool.missing == int(third.stem) - 2
+        assert everything(spool) == [messages[0], *messages[int(third.stem) - 1 :]]
 
 
 def test_a_full_spool_takes_nothing_until_some_is_delivered(spool: Spool) -> None:

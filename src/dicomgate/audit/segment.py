@@ -66,10 +66,7 @@ class Segment:
 
     @classmethod
     def read(cls, path: Path) -> tuple[Segment, list[Record], int]:
-        """A file that is there, its records, and how many bytes at its end are none: they are cut off. Raises OSError.
-
-        A file is written from its beginning to its end: what follows damage cannot be told from it.
-        """
+        """A file, its records, and how many bytes at its end are none: they are cut off. Raises OSError."""
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             data = path.read_bytes()
@@ -116,3 +113,52 @@ class Segment:
     def close(self) -> None:
         """Keep the file, and use it no more."""
         os.close(self._descriptor)
+
+
+def files(folder: Path) -> tuple[list[Path], int]:
+    """The files of a spool, in order; and how many bytes in the middle of them were no records.
+
+    What stands behind such damage is given a file of its own: no file has any before its end. Raises OSError.
+    """
+    pattern = f"{'[0-9]' * 20}{SUFFIX}"
+    damaged = sum(map(_split, [*folder.glob(pattern)]))
+    return sorted(folder.glob(pattern)), damaged
+
+
+def _split(path: Path) -> int:
+    data = path.read_bytes()
+    at, number = _run(data, 0, int(path.stem))
+    left, moved = at, 0
+    while (start := _found(data, at, number)) is not None:
+        first = _HEADER.unpack_from(data, start)[2]
+        at, number = _run(data, start, first)
+        # A process that is killed here does it again: what is in two files is written over.
+        new = path.with_name(f"{first:020d}.new")
+        new.touch(_MODE)
+        new.write_bytes(data[start:at])
+        new.replace(path.with_name(f"{first:020d}{SUFFIX}"))
+        moved += at - start
+    if not moved:
+        return 0
+    os.truncate(path, left)
+    return len(data) - left - moved
+
+
+def _run(data: bytes, start: int, number: int) -> tuple[int, int]:
+    """Where the records end that begin here with this number, one behind the other; and the number behind them."""
+    end = start
+    for record in decoded(data[start:], start):
+        if record.number != number:
+            break
+        end, number = record.end, number + 1
+    return end, number
+
+
+def _found(data: bytes, at: int, number: int) -> int | None:
+    """Where the next record with a higher number begins. No message can look like one: it has no NUL."""
+    for start in range(at, len(data) - _HEADER.size + 1):
+        length, _, found, _ = _HEADER.unpack_from(data, start)
+        likely = number < found < number + len(data) and length <= _LONGEST
+        if likely and [*decoded(data[start : start + _HEADER.size + length], start)]:
+            return start
+    return None

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import StartError
-from .segment import SUFFIX, Record, Segment, encoded
+from .segment import Record, Segment, encoded, files
 
 SEGMENT = 1_048_576
 """Bytes after which a new file is begun."""
@@ -200,19 +200,20 @@ class Spool:
         self._last = delivered
         self._oldest = 0.0
         place = Place(0, 0, delivered)
-        for path in sorted(self.folder.glob(f"{'[0-9]' * 20}{SUFFIX}")):
+        paths, self.torn = files(self.folder)
+        for path in paths:
             segment, records, torn = Segment.read(path)
             self.torn += torn
-            if segment.last <= delivered:
+            self.missing += max(0, segment.first - self._last - 1)
+            self._last = max(self._last, segment.last)
+            if segment.last <= delivered or not records:
                 segment.remove()
                 continue
-            self.missing += max(0, segment.first - self._last - 1)
             for record in records:
                 if record.number <= delivered:
                     place = Place(segment.first, record.end, record.number)
                 elif not self._oldest:
                     self._oldest = record.time
-            self._last = segment.last
             self._segments.append(segment)
         self._delivered = place
 
