@@ -26,6 +26,7 @@ from dicomgate.admin import as_json, control
 from dicomgate.admin.as_json import PIECE
 from dicomgate.admin.control_client import NobodyListens, ask
 from dicomgate.admin.control_words import LONGEST_QUESTION
+from dicomgate.cli.sessions import sessions
 from dicomgate.events.events import Facts
 from dicomgate.run.control_socket import ControlSocket
 from dicomgate.sessions.register import Session, Traffic
@@ -200,7 +201,7 @@ def test_who_takes_no_answer_is_cut_off_and_holds_nobody_up(
 
 
 def test_a_long_list_is_bounded_and_lets_the_gateway_work_meanwhile(
-    path: Path, crowded: None, running: RunningGateway
+    path: Path, crowded: None, running: RunningGateway, capsys: pytest.CaptureFixture[str]
 ) -> None:
     turns, asked = 0, threading.Event()
 
@@ -226,6 +227,8 @@ def test_a_long_list_is_bounded_and_lets_the_gateway_work_meanwhile(
     }  # fmt: skip
     assert turns > MOST / PIECE, "it had a turn for each piece"
     assert {one["user"] for one in ask(path, ask="sessions", user="u2")["sessions"]} == {"u2"}
+    sessions("u1", socket=path)
+    assert "\t192.0.2.1 port 1 via 10.0.0.5\tclinical\t" in capsys.readouterr().out
 
 
 def test_counters_are_read_beside_the_gateways_own_questions(

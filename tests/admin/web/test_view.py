@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
@@ -63,12 +64,19 @@ def test_a_page_has_so_many_rows_and_says_how_many_there_are() -> None:
 
 
 def test_associations_are_sought_by_text_or_by_the_whole_user() -> None:
-    there = site(session(7), session(8, "alice.b"), session(9, None))
+    there = site(replace(session(7), via="10.0.0.5"), session(8, "alice.b"), session(9, None))
     found = {
         text: [one.port for one in asyncio.run(view(there, Sought(text=text))).sessions]
-        for text in ("ct8", "ALICE.B", "192.0.2", "000000000009", "nobody")
+        for text in ("ct8", "ALICE.B", "192.0.2", "000000000009", "10.0.0.5", "nobody")
     }
-    assert found == {"ct8": [8], "ALICE.B": [8], "192.0.2": [7, 8, 9], "000000000009": [9], "nobody": []}
+    assert found == {
+        "ct8": [8],
+        "ALICE.B": [8],
+        "192.0.2": [7, 8, 9],
+        "000000000009": [9],
+        "10.0.0.5": [7],
+        "nobody": [],
+    }
     assert [one.port for one in asyncio.run(view(there, Sought(user="staff/alice"))).sessions] == [7]
 
 
