@@ -180,8 +180,9 @@ async def test_a_connection_counts_for_its_client_and_before_that_by_itself(star
 
 @pytest.mark.parametrize("believed", [False, True])
 @pytest.mark.parametrize("secured", [False, True])
+@pytest.mark.parametrize("came_by_tls", [False, True])
 async def test_what_a_balancer_says_of_tls(
-    believed: bool, secured: bool, start: Start, monkeypatch: pytest.MonkeyPatch
+    believed: bool, secured: bool, came_by_tls: bool, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The header comes before TLS; and a certificate that is shown in that TLS is then the balancer's own."""
     peers: list[Peer] = []
@@ -200,12 +201,13 @@ async def test_what_a_balancer_says_of_tls(
 
     def talk() -> bytes:
         client = socket.create_connection(server.address, 10)
-        client.sendall(header(of_tls(3, 0, tlv(0x22, b"ct-1"))))
+        client.sendall(header(of_tls(3, 0, tlv(0x22, b"ct-1"))) if came_by_tls else header(of_tls(0, 0)))
         with trust.wrap_socket(client, server_hostname="localhost") if secured else client as client:
             client.sendall(raw.rq())
             return client.recv(99)
 
     assert await asyncio.to_thread(talk) == CALLED_AE_TITLE
     certificate = b"the balancer's" if secured and not believed else None
-    assert peers == [Peer("192.0.2.17", 50000, certificate, "127.0.0.1", "", believed, "ct-1" if believed else "")]
+    word = (True, "ct-1") if believed and came_by_tls else (False, "")
+    assert peers == [Peer("192.0.2.17", 50000, certificate, "127.0.0.1", "", *word)]
     await server.ended()

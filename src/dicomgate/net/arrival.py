@@ -152,8 +152,10 @@ class _Securing:
         self._lifetime.guard(self._hand_over, stream)
 
     def _hand_over(self, stream: TlsStream) -> None:
-        peer = self._arrived.peer
-        if not peer.proxy_tls:  # else the certificate is that of the load balancer, whose client it is not
+        peer, balancers = self._arrived.peer, self._lifetime.listener.balancers
+        # A load balancer that is believed may end its clients' TLS: then the certificate here is its own, also for one
+        # that came to it without TLS.
+        if balancers is None or not balancers.believed or (peer.via or peer.address) not in balancers:
             peer = replace(peer, certificate=stream.peer_certificate())
         self._begin(self._lifetime, self._arrived._replace(peer=peer))
 
