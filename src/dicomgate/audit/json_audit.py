@@ -42,16 +42,16 @@ def _called(path: Where) -> str:
 
 
 class Audit:
-    """Writes events to a file, or to standard output if `path` is None. Call it with an event.
+    """Writes events to a file, to standard output if `path` is None, or in datagrams. Call it with an event.
 
-    `running` is the audit so far; if it writes to this file already, its writer goes on. `label` names it in metrics;
+    `running` is the audit so far; if it writes to this place already, its writer goes on. `label` names it in metrics;
     `records` counts what came to it since the start.
     """
 
     spool = None
 
     def __init__(self, path: Where, node: str, *, running: Audit | None = None, label: str = "json") -> None:
-        """May block on the file. Raises StartError if it cannot be opened for appending."""
+        """May block on the file, or on the look-up of a name. Raises StartError if it cannot be opened for writing."""
         self.label = label
         self._path = path
         self._node = node
@@ -104,7 +104,7 @@ class Audit:
         self._writer.flush(seconds)
 
     def goes_on_in(self, successor: object) -> bool:
-        """True if the successor writes to the same file, so that this audit must not be closed."""
+        """True if the successor writes to the same place, so that this audit must not be closed."""
         return isinstance(successor, Audit) and self._writer is successor._writer
 
     def close(self, seconds: float = PATIENCE) -> None:
