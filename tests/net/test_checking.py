@@ -11,9 +11,11 @@ import pytest
 from dicomgate.net import checking
 from dicomgate.net.checking import Titles, check
 from dicomgate.net.dial import Upstream
+from dicomgate.testing import raw
 from dicomgate.testing.pacs import Pacs
 from dicomgate.testing.peers.loopback import free_port
 from dicomgate.testing.peers.spy import HANG_UP, Spy, reject
+from tests.wire.test_echo import RESPONSE
 
 pytestmark = pytest.mark.anyio
 TITLES = Titles("GATE", "PACS")
@@ -51,6 +53,8 @@ async def test_what_is_found_and_nothing_is_left(monkeypatch: pytest.MonkeyPatch
                 problem, _ = await check(upstream(spy.address), TITLES)
                 assert problem.startswith("a C-ECHO failed: ")
                 assert what in problem
+        with Spy([raw.ac() + RESPONSE, HANG_UP]) as spy:
+            assert await check(upstream(spy.address), TITLES) == ("", "")
         with Spy([reject(1, 1, 3)]) as spy:
             problem, remark = await check(upstream(spy.address), TITLES)
             assert (problem, remark[:20]) == ("", "A-ASSOCIATE-RJ 1,1,3")

@@ -70,11 +70,13 @@ _UNKNOWN_HERE = (CALLING_AE_TITLE, CALLED_AE_TITLE)
 class EchoTalk:
     """One association that asks for nothing but a C-ECHO; send its `request`, then what `take` returns.
 
-    Once it is `done`, `problem` says why the peer is of no use now, "" if it is; `remark` what it does not like.
+    Once `answered`, only its release is to come. Once it is `done`, `problem` says why the peer is of no use now, ""
+    if it is; `remark` what it does not like.
     """
 
     def __init__(self, calling: str, called: str) -> None:
         self.request = verification_request(calling, called, None).encode()
+        self.answered = False
         self.done = False
         self.problem = ""
         self.remark = ""
@@ -140,5 +142,6 @@ class EchoTalk:
         return b""
 
     def _release(self) -> bytes:
+        self.answered = True
         self._reader.expected = _RELEASED
         return _RELEASE_RQ
