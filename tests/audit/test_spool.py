@@ -95,6 +95,19 @@ def test_changed_bytes_cost_their_own_messages_alone(tmp_path: Path, seed: int) 
         assert everything(spool) == left + next_one
 
 
+def test_damage_under_way_holds_up_no_other_message(tmp_path: Path) -> None:
+    with closing(again(tmp_path)) as spool:
+        messages = fill(spool, 12)
+        first, second, *_ = files = sorted(tmp_path.glob("spool/*.spool"))
+        for file, at in (first, 150), (second, 10), (files[-1], files[-1].stat().st_size - 1):
+            damaged = bytearray(file.read_bytes())
+            damaged[at] ^= 1
+            file.write_bytes(damaged)
+        left = [message for number, message in enumerate(messages, 1) if number not in (2, int(second.stem), 12)]
+        assert everything(spool) == left
+        assert everything(spool) + fill(spool, 1) == everything(spool)
+
+
 def test_a_file_without_any_message_left_holds_up_no_other(tmp_path: Path) -> None:
     with closing(again(tmp_path)) as spool:
         messages = fill(spool, 12)

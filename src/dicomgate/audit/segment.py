@@ -93,13 +93,18 @@ class Segment:
         self.size += len(data)
         self.last += count
 
-    def records(self, start: int, most_bytes: int) -> list[Record]:
-        """Records from this place on, so many bytes of them, but one at least if there is one. Raises OSError."""
+    def records(self, start: int, most_bytes: int, number: int) -> list[Record]:
+        """Records from this place on, so many bytes of them, but one at least if there is one. Raises OSError.
+
+        `number` is that of the record before. Where the file was damaged meanwhile, it goes on behind that.
+        """
         data = os.pread(self._descriptor, min(most_bytes, self.size - start), start)
         found = [*decoded(data, start)]
-        if not found and start < self.size and most_bytes < self.size:
-            return self.records(start, self.size)[:1]
-        return found
+        if found or start >= self.size:
+            return found
+        data = os.pread(self._descriptor, self.size - start, start)
+        behind = 0 if [*decoded(data, start)] else _found(data, 0, max(number, self.first - 1))
+        return [] if behind is None else [*decoded(data[behind:], start + behind)][:1]
 
     def sync(self) -> None:
         """Wait until what is written is on the disk. Raises OSError."""

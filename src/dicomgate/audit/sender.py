@@ -96,6 +96,8 @@ class Sender:
                 self._spool.deliver(delivered)
             batch = self._spool.read(place, _AT_ONCE) if tail.may_send else []
             if batch:
+                if gone := batch[0][0].number - place.number - 1:
+                    _log.error("%s: %d messages were dropped from the spool, or damaged in it", self._name, gone)
                 place = batch[-1][0]
                 data = b"".join([framed(message) for _, message in batch])
                 connection.send(data)

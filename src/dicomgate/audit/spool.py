@@ -157,19 +157,19 @@ class Spool:
         return lost
 
     def read(self, place: Place, most_bytes: int) -> list[tuple[Place, bytes]]:
-        """Messages after this place, each with the place behind it; [] if there are none. Raises OSError."""
+        """Messages after this place, each with the place behind it; [] if there are none. Raises OSError.
+
+        Numbers that are left out are those of messages that were dropped, or damaged.
+        """
         with self._guard:
-            later = [segment for segment in self._segments if segment.last > place.number]
-            if not later:
-                return []
-            segment = later[0]
-            start = place.offset if segment.first == place.segment else 0
-            records = segment.records(start, most_bytes)
-        if not records:
-            raise OSError(errno.EIO, f"{segment.path} is damaged after byte {start}")
-        return [
-            (Place(segment.first, one.end, one.number), one.message) for one in records if one.number > place.number
-        ]
+            for segment in self._segments:
+                start = place.offset if segment.first == place.segment else 0
+                if segment.last > place.number and (records := segment.records(start, most_bytes, place.number)):
+                    to = segment.first
+                    return [
+                        (Place(to, one.end, one.number), one.message) for one in records if one.number > place.number
+                    ]
+        return []
 
     def deliver(self, place: Place) -> None:
         """All up to this place is delivered. Where the disk is too full to note that, it may be sent again one day."""
@@ -224,7 +224,7 @@ class Spool:
             if segment.last > place.number:
                 start = place.offset if segment.first == place.segment else 0
                 with suppress(OSError):
-                    following: list[Record] = segment.records(start, _PEEK)
+                    following: list[Record] = segment.records(start, _PEEK, place.number)
                     self._oldest = following[0].time if following else 0.0
                 return
 
