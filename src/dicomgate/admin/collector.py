@@ -1,6 +1,6 @@
 """The numbers of the running gateway, as Prometheus reads them.
 
-Law: nothing waits for a scrape. It runs in the thread of whoever asks, reads what the gateway's loop writes without a
+Law: nothing waits for a scrape. It runs in the thread that serves HTTP, reads what the gateway's loop writes without a
 lock, and lets the loop go on after every few associations.
 
 A registry of our own: what other libraries put into the common one is none of an administrator's business.

@@ -171,7 +171,7 @@ class AuthenticatorContract:
         sound(linked(authenticator, ask_all), self.secrets)
 
     def test_it_says_who_is_still_valid(self, authenticator: Authenticator, good: Attempt) -> None:
-        """If it has `still_valid`: the user whom it has just accepted is; one whom nobody knows is not."""
+        """If it has `still_valid`: a user that it has just accepted is still valid; an unknown one is not."""
         if read_members("it", authenticator).still_valid is None:
             return
 
