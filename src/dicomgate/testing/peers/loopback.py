@@ -3,6 +3,7 @@
 import random
 import socket
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -11,10 +12,11 @@ Address = tuple[str, int]
 HOST = "127.0.0.1"
 
 _LISTEN = "0A"  # TCP_LISTEN, proc(5)
+_given = deque[int](maxlen=1000)
 
 
 def free_port() -> int:
-    """Return an unused TCP port of 127.0.0.1.
+    """Return an unused TCP port of 127.0.0.1, which this process was not given lately: it may not listen there yet.
 
     It is below those that the system gives to clients: one that a connection has just ended on would be free for us,
     and taken for a server such as storescp, which does not set SO_REUSEADDR.
@@ -22,8 +24,10 @@ def free_port() -> int:
     while True:
         port = random.randrange(20_000, 32_000)
         with socket.socket() as probe, suppress(OSError):
-            probe.bind((HOST, port))
-            return port
+            if port not in _given:
+                probe.bind((HOST, port))
+                _given.append(port)
+                return port
 
 
 def listens(port: int) -> bool:
