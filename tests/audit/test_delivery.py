@@ -13,8 +13,8 @@ from dicomgate.audit.messages import Message, moment
 from dicomgate.audit.sinks import Sinks
 from dicomgate.audit.syslog import LAST_SEQUENCE_ID, Envelope, framed
 from dicomgate.audit.tail import GRACE, WINDOW, Tail
+from dicomgate.events.backlog import Done
 from dicomgate.events.events import Event, ReasonClass
-from dicomgate.events.writer import Done
 from tests.events.examples import ACCEPTED, NOW, REFUSED
 
 

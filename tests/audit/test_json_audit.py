@@ -18,8 +18,8 @@ import pytest
 from dicomgate import StartError
 from dicomgate.audit.json_audit import Audit
 from dicomgate.events.audit import record
+from dicomgate.events.backlog import MOST
 from dicomgate.events.events import Event, Facts
-from dicomgate.events.writer import MOST
 from tests.events.examples import (
     ACCEPTED,
     ADDRESS,

@@ -6,10 +6,12 @@ import fcntl
 import os
 import select
 from collections.abc import Iterator
+from queue import SimpleQueue
 
 import pytest
 
-from dicomgate.events.writer import MOST, RESERVED, Loss, Writer
+from dicomgate.events.backlog import MOST, RESERVED, Loss
+from dicomgate.events.writer import Writer
 from dicomgate.testing.peers.loopback import wait_until
 
 _SMALL = 4096  # the smallest pipe that Linux makes
@@ -18,7 +20,7 @@ LOSSES: list[Loss] = []
 
 def told(loss: Loss) -> bytes:
     LOSSES.append(loss)
-    return b"lost %d\n" % loss.lines
+    return b"lost %d\n" % loss.items
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def test_what_is_put_is_written_in_its_order(pipe: tuple[int, int]) -> None:
 def test_what_nobody_reads_is_lost_counted_and_told_in_its_place(pipe: tuple[int, int]) -> None:
     writer = Writer(pipe[1], told)
     writer.put(b"x" * 2 * _SMALL + b"\n")
-    wait_until(lambda: writer._began and not writer._lines, "a write that does not end")
+    wait_until(lambda: writer._began and not writer._waiting, "a write that does not end")
     for number in range(2 * MOST):
         writer.put(b"%d\n" % number)
     refused: list[str] = []
@@ -67,15 +69,15 @@ def test_what_nobody_reads_is_lost_counted_and_told_in_its_place(pipe: tuple[int
     writer.put(b"one too many\n", refused.append)
     assert len(refused) == 1
     lines = read(pipe[0], b"lost")
+    writer.put(b"again\n")
+    lines += read(pipe[0], b"again")
     (loss,) = LOSSES
-    assert loss.lines == MOST + 1
-    written = [b"x" * 2 * _SMALL, *(b"%d" % number for number in range(MOST)), *RESERVED * [b"waited for"]]
-    assert lines == [*written, b"lost %d" % loss.lines]
+    assert loss.items == MOST + 1
+    written = [b"x" * 2 * _SMALL, *(b"%d" % number for number in range(MOST))]
+    assert lines == [*written, b"lost %d" % loss.items, *RESERVED * [b"waited for"], b"again"]
     assert refused[1:] == RESERVED * [""]
     assert loss.since <= loss.until
     assert loss.reason in (*refused, "nobody takes what is written")
-    writer.put(b"again\n")
-    assert read(pipe[0], b"again") == [b"again"]
     assert writer.close() == 0
 
 
@@ -89,6 +91,17 @@ def test_it_ends_although_nobody_reads_and_says_how_many_lines_are_left(pipe: tu
     writer.put(b"too late\n", answers.append)
     assert answers
     os.read(pipe[0], 65_536)  # and now it can end
+
+
+def test_whoever_waits_behind_what_cannot_be_written_learns_at_once() -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    writer = Writer(full, told)
+    answers: SimpleQueue[str] = SimpleQueue()
+    with writer._lock:  # so that all wait at once, and more than one write takes
+        for _ in range(2_000):
+            writer.put(b"x" * 99 + b"\n", answers.put)
+    assert {answers.get(timeout=20) for _ in range(2_000)} == {"No space left on device"}
+    assert writer.close() == 2_000
 
 
 def test_a_pipe_that_somebody_else_made_non_blocking_is_waited_for(pipe: tuple[int, int]) -> None:

@@ -10,8 +10,8 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..events.backlog import PATIENCE, Done
 from ..events.events import Event, Operated
-from ..events.writer import PATIENCE, Done
 from ..kit.addresses import show_address
 from .connection import Collector
 from .messages import Messages, concerns
@@ -73,7 +73,7 @@ class Atna:
     @property
     def lost(self) -> int:
         """How many records are lost since the start."""
-        return 0 if self._spooler is None else self._spooler.lost
+        return 0 if self._spooler is None else self._spooler.lost + self._spooler.dropped
 
     @property
     def trouble(self) -> str:
@@ -99,7 +99,7 @@ class Atna:
             self._sender = Sender(self.name, self._spool, settings.collector)
             self._spooler = Spooler(self.name, self._spool, self._sender.wake)
             self._spooler.use(messages, envelope, settings.drop_oldest)
-            self._spooler.put(messages.activity(started=True))
+            self._spooler.put((messages.activity(started=True),))
         else:
             self._sender.use(settings.collector)
             self._spooler.use(messages, envelope, settings.drop_oldest)
@@ -107,19 +107,21 @@ class Atna:
     def __call__(self, event: Event) -> None:
         """Tell it, without waiting for that."""
         if concerns(event) and self._spooler is not None:
-            self._spooler.put(event)
+            self._spooler.tell(event)
 
     def keep(self, event: Event, done: Done) -> None:
         """Tell it, and call `done` once, in any thread: with "" when it is in the spool, or with why it is not."""
         if self._spooler is None:
             done("it has not begun")
+        elif concerns(event):
+            self._spooler.tell(event, done)
         else:
-            self._spooler.put(event if concerns(event) else None, done)
+            self._spooler.put((), done)
 
     def operated(self, deed: Operated) -> None:
         """Tell what an operator did, without waiting for that."""
         if self._spooler is not None:
-            self._spooler.put(deed)
+            self._spooler.tell(deed)
 
     def flush(self, seconds: float = PATIENCE) -> None:
         """Wait until what was told so far is in the spool, or so many seconds. Not in the event loop."""
@@ -133,7 +135,7 @@ class Atna:
     def close(self, seconds: float = PATIENCE) -> None:
         """Tell that the gateway ends, send what can be sent at once, and leave the rest in the spool."""
         if self._spooler is not None and self._sender is not None:
-            self._spooler.put(Messages(self._settings.node, self._settings.site).activity(started=False))
+            self._spooler.put((Messages(self._settings.node, self._settings.site).activity(started=False),))
             if left := self._spooler.close(seconds):
                 _log.error("%s: %d audit records are lost at its end: %s", self.name, left, self._spooler.trouble)
             self._sender.close(0.0 if self._sender.trouble else seconds)

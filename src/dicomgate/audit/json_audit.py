@@ -13,8 +13,9 @@ from typing import TypeAlias, cast
 
 from ..errors import StartError
 from ..events.audit import line_of, line_of_event, text
+from ..events.backlog import MOST, PATIENCE, Done, Loss
 from ..events.events import Event, Lost, Operated
-from ..events.writer import MOST, PATIENCE, Done, Loss, Writer
+from ..events.writer import Writer
 from .datagrams import Datagrams
 
 _log = logging.getLogger("dicomgate.audit")
@@ -154,6 +155,6 @@ class Audit:
 
     def _lost(self, loss: Loss) -> bytes:
         since, until = (moment.isoformat(timespec="milliseconds") for moment in (loss.since, loss.until))
-        _log.error("%s: %d records are lost, from %s to %s: %s", self.name, loss.lines, since, until, loss.reason)
-        lost = Lost(datetime.now(UTC), loss.lines, loss.since, loss.until, loss.reason)
+        _log.error("%s: %d records are lost, from %s to %s: %s", self.name, loss.items, since, until, loss.reason)
+        lost = Lost(datetime.now(UTC), loss.items, loss.since, loss.until, loss.reason)
         return self._dressed(line_of(lost, self._node))

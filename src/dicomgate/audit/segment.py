@@ -57,6 +57,8 @@ class Segment:
         self.last = self.first + len(records) - 1
         self.size = size
         self._descriptor = descriptor
+        self._unsynced: list[tuple[int, bytes]] = []  # with the place of each
+        self._again = False  # the last sync failed
 
     @classmethod
     def create(cls, folder: Path, first: int) -> Segment:
@@ -83,13 +85,12 @@ class Segment:
 
     def append(self, data: bytes, count: int) -> None:
         """Write so many records, all or none. Raises OSError."""
-        written = 0
         try:
-            while written < len(data):
-                written += os.pwrite(self._descriptor, data[written:], self.size + written)
+            self._write(data, self.size)
         except OSError:
             os.ftruncate(self._descriptor, self.size)
             raise
+        self._unsynced.append((self.size, data))
         self.size += len(data)
         self.last += count
 
@@ -107,8 +108,15 @@ class Segment:
         return [] if behind is None else [*decoded(data[behind:], start + behind)][:1]
 
     def sync(self) -> None:
-        """Wait until what is written is on the disk. Raises OSError."""
+        """Wait until what is written is on the disk. Raises OSError; then the next call writes it again."""
+        if self._again:
+            # Linux tells of a failure once and takes the pages for clean: the next fdatasync would find nothing to do.
+            for start, data in self._unsynced:
+                self._write(data, start)
+        self._again = True
         os.fdatasync(self._descriptor)
+        self._again = False
+        self._unsynced.clear()
 
     def remove(self) -> None:
         """Delete the file."""
@@ -118,6 +126,11 @@ class Segment:
     def close(self) -> None:
         """Keep the file, and use it no more."""
         os.close(self._descriptor)
+
+    def _write(self, data: bytes, start: int) -> None:
+        written = 0
+        while written < len(data):
+            written += os.pwrite(self._descriptor, data[written:], start + written)
 
 
 def files(folder: Path) -> tuple[list[Path], int]:

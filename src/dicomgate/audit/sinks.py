@@ -6,8 +6,8 @@ import threading
 from collections.abc import Sequence
 from typing import Protocol
 
+from ..events.backlog import PATIENCE, Done
 from ..events.events import Event, Operated
-from ..events.writer import PATIENCE, Done
 from .spool import Spool
 
 

@@ -10,22 +10,18 @@ Rule 4: one process at a time has a spool.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-import stat
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import StartError
 from .segment import Record, Segment, encoded, files
+from .spool_folder import cannot_be_used, claimed, delivered_of, note_delivered
 
 SEGMENT = 1_048_576
 """Bytes after which a new file is begun."""
-_FOLDER_MODE = 0o750
-_CURSOR, _LOCK = "delivered", "lock"
 _PEEK = 4_096  # bytes
 FULL = "the spool is full (spool_max)"
 
@@ -41,7 +37,8 @@ class Place(NamedTuple):
 class Spool:
     """A folder of messages. One thread appends, syncs and drops; another one reads and says what is delivered.
 
-    `torn` is how many bytes in its files were no message when it was opened, `missing` how many messages are lost so.
+    `torn` is how many bytes in its files were no message when it was opened, `missing` how many messages are lost by
+    damage so far.
     """
 
     def __init__(self, folder: Path, most_bytes: int, segment_bytes: int = SEGMENT) -> None:
@@ -50,16 +47,12 @@ class Spool:
         self.most_bytes = most_bytes
         self.torn = self.missing = 0
         self._segment_bytes = segment_bytes
+        self._gaps: list[range] = []  # the numbers of those that are missing
         self._guard = threading.Lock()
         self._segments: list[Segment] = []
+        self._lock = -1
         try:
-            folder.mkdir(_FOLDER_MODE, exist_ok=True)
-            _check_mode(folder)
-            self._lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        except OSError as error:
-            raise cannot_be_used(folder, error) from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = claimed(folder)
             self._open()
         except OSError as error:
             self.close()
@@ -164,11 +157,12 @@ class Spool:
         with self._guard:
             for segment in self._segments:
                 start = place.offset if segment.first == place.segment else 0
-                if segment.last > place.number and (records := segment.records(start, most_bytes, place.number)):
-                    to = segment.first
-                    return [
-                        (Place(to, one.end, one.number), one.message) for one in records if one.number > place.number
-                    ]
+                if segment.last <= place.number:
+                    continue
+                records = segment.records(start, most_bytes, place.number)
+                if found := [one for one in records if one.number > place.number]:
+                    self._miss(found[0].number, max(place.number, self._delivered.number))
+                    return [(Place(segment.first, one.end, one.number), one.message) for one in found]
         return []
 
     def deliver(self, place: Place) -> None:
@@ -179,10 +173,8 @@ class Spool:
             self._deliver(place)
             self._remove_delivered()
             number = self._delivered.number
-        new = self.folder / f"{_CURSOR}.new"
         with suppress(OSError):
-            new.write_text(f"{number}\n", "ascii")
-            new.replace(self.folder / _CURSOR)
+            note_delivered(self.folder, number)
 
     def close(self) -> None:
         """Leave it to another one. Idempotent."""
@@ -194,17 +186,14 @@ class Spool:
             self._lock = -1
 
     def _open(self) -> None:
-        delivered = 0
-        with suppress(FileNotFoundError, ValueError):
-            delivered = int((self.folder / _CURSOR).read_text("ascii"))
-        self._last = delivered
+        self._last = delivered = delivered_of(self.folder)
         self._oldest = 0.0
         place = Place(0, 0, delivered)
         paths, self.torn = files(self.folder)
         for path in paths:
             segment, records, torn = Segment.read(path)
             self.torn += torn
-            self.missing += max(0, segment.first - self._last - 1)
+            self._miss(segment.first, self._last)
             self._last = max(self._last, segment.last)
             if segment.last <= delivered or not records:
                 segment.remove()
@@ -216,6 +205,14 @@ class Spool:
                     self._oldest = record.time
             self._segments.append(segment)
         self._delivered = place
+
+    def _miss(self, number: int, before: int) -> None:
+        """This message follows that one: those between them are missing, if there are any."""
+        if gap := range(before + 1, number):
+            known = sum(len(range(max(gap.start, one.start), min(gap.stop, one.stop))) for one in self._gaps)
+            if known < len(gap):
+                self._gaps.append(gap)
+                self.missing += len(gap) - known
 
     def _deliver(self, place: Place) -> None:
         self._delivered = place
@@ -232,19 +229,3 @@ class Spool:
         # Never the last one: another thread writes to it.
         while len(self._segments) > 1 and self._segments[0].last <= self._delivered.number:
             self._segments.pop(0).remove()
-
-
-def _check_mode(folder: Path) -> None:
-    # Who can write there can forge messages, and lead ours elsewhere by links.
-    if folder.stat().st_mode & stat.S_IWOTH:
-        raise OSError(errno.EPERM, "everybody can write to it; name a folder of the gateway's own")
-
-
-def cannot_be_used(folder: Path, error: OSError) -> StartError:
-    """What to raise when a spool cannot be opened: it says why, and what to do."""
-    why = error.strerror or str(error)
-    if error.errno == errno.ENOENT:
-        why = f"there is no folder {folder.parent}; make it, and give it to the gateway's user"
-    elif isinstance(error, BlockingIOError):
-        why = "another gateway uses it; give each a folder of its own"
-    return StartError(f"the audit spool {folder} cannot be used: {why}")

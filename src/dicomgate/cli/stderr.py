@@ -16,7 +16,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
-from ..events.writer import Loss, Writer
+from ..events.backlog import Loss
+from ..events.writer import Writer
 
 _log = logging.getLogger("dicomgate.printed")
 _STANDARD_ERROR = 2  # and not sys.stderr, which has a lock for which the interpreter would wait at its end
@@ -64,7 +65,7 @@ class QueueHandler(logging.Handler):
 
     def _lost(self, loss: Loss) -> bytes:
         since, until = (moment.isoformat(timespec="milliseconds") for moment in (loss.since, loss.until))
-        message = f"{loss.lines} lines of the log are lost, from {since} to {until}: {loss.reason}"
+        message = f"{loss.items} lines of the log are lost, from {since} to {until}: {loss.reason}"
         return self._line(logging.LogRecord("dicomgate.log", logging.ERROR, "", 0, message, (), None))
 
 

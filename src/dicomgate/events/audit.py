@@ -2,7 +2,7 @@
 
 Every string is cut to 256 characters and written in ASCII: no newline, escape sequence or right-to-left override in a
 username can forge a record or mislead a terminal. A record is made when the event happens, in the event loop, and
-written later (events/writer.py): made in the thread, it would hold up the loop just as long, but at any time.
+written later (events/backlog.py): made in the thread, it would hold up the loop just as long, but at any time.
 """
 
 from __future__ import annotations

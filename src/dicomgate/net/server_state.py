@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from ..association.admission import Policy
 from ..auth.chain import Chain
 from ..credentials.link import CredentialLink
+from ..events.backlog import Done
 from ..events.events import Event, Sink
-from ..events.writer import Done
 from ..kit.networks import IpNetwork, read_address
 from ..protection.guard import Guard
 from ..sessions.register import Register

@@ -7,9 +7,9 @@ from contextlib import suppress
 from functools import partial
 
 from ..audit.sinks import Sinks
+from ..events.backlog import Done
 from ..events.events import Event, Operated, Sink
 from ..events.log import log_operated, write_log
-from ..events.writer import Done
 
 _TIMEOUT = 2.0  # seconds for a record to be written
 _NO_LOGIN = "no login without its audit record (audit_required): "

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ..audit.json_audit import cannot_be_written
-from ..audit.spool import cannot_be_used
+from ..audit.spool_folder import cannot_be_used
 from ..config.load import Configuration
 from ..errors import ConfigError, StartError
 from ..kit.addresses import show_address
