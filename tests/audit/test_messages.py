@@ -37,7 +37,7 @@ MALFORMED = Refused(LOGGED_IN._replace(user=None), NOW, "A-ABORT", "not a PDU", 
 THROTTLED = REFUSED._replace(
     reason_class=ReasonClass.THROTTLED, reason="throttled: known:blocked waits 30 s more (...)"
 )
-HELD = THROTTLED._replace(reason="throttled: ..., known:alice is locked until it is cleared (dicomgate throttle ...)")
+LOCKED = THROTTLED._replace(reason_class=ReasonClass.LOCKED, reason="throttled: ..., known:alice is locked ...")
 AFTER_ACCEPT = Refused(FACTS, NOW, "A-ASSOCIATE-RJ 2,3,1", "pacs: down", ReasonClass.UPSTREAM_DOWN)
 IDLE = CLOSED._replace(cause=Cause.IDLE)
 SMUGGLED = CLOSED._replace(cause=Cause.CLIENT_VIOLATION, detail="a PDU of type 9")
@@ -46,7 +46,8 @@ RELOAD = Operated(NOW, "reload", "", "SIGHUP", problem="dicomgate.toml:3: unknow
 AT_THE_PAGE = Operated(NOW, "log in", "the page, from 192.0.2.7", "staff/alice")
 LOST = Lost(NOW, 3, NOW, NOW + timedelta(seconds=5), "the spool is full")
 RECORDS: list[Record] = [
-    ACCEPTED, REFUSED, MALFORMED, THROTTLED, HELD, AFTER_ACCEPT, CLOSED, IDLE, SMUGGLED, KICK, RELOAD, AT_THE_PAGE, LOST
+    ACCEPTED, REFUSED, MALFORMED, THROTTLED, LOCKED, AFTER_ACCEPT, CLOSED, IDLE, SMUGGLED, KICK, RELOAD, AT_THE_PAGE,
+    LOST,
 ]  # fmt: skip
 
 
@@ -96,7 +97,7 @@ PERSON, GATEWAY = ("alice.liddell@staff", "true"), ("gate-1", "false")
         (ACCEPTED, [(LOGIN, "0", [PERSON, GATEWAY])]),
         (REFUSED, [(LOGIN, "4", [("alice", "true"), GATEWAY])]),
         (THROTTLED, [(LOGIN, "8", [("alice", "true"), GATEWAY])]),
-        (HELD, [(LOGIN, "12", [("alice", "true"), GATEWAY])]),
+        (LOCKED, [(LOGIN, "12", [("alice", "true"), GATEWAY])]),
         (AFTER_ACCEPT, [(LOGOUT, "4", [("alice.liddell@staff", "false"), ("gate-1", "true")])]),
         (CLOSED, [(LOGOUT, "0", [PERSON, GATEWAY])]),
         (IDLE, [(LOGOUT, "0", [("alice.liddell@staff", "false"), ("gate-1", "true")])]),

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from dicomgate import Identity
+from dicomgate.events.events import ReasonClass
 from dicomgate.kit.text import token_digest
 from dicomgate.protection.throttle import Subject, Throttle, ThrottleSettings, subject_of
 from dicomgate.state.protocol import SharedState, StateUnavailable
@@ -90,7 +91,8 @@ async def test_a_name_that_is_too_long_is_not_verified(throttle: Throttle, state
     # A database that ignores spaces at the end would take the last one for alice, who is counted elsewhere.
     for name in marks, "b" * 257, "alice" + " " * 252:
         why_not, _ = await throttle.take(subject_of(attempt(passcode(name, "x"))))
-        assert why_not == "throttled: the name is too long"
+        assert why_not is not None
+        assert why_not.reason == "throttled: the name is too long"
     assert await state.counters() == []
     assert not (await throttle.take(subject_of(attempt(passcode("b" * 256, "x")))))[0]
     assert not (await throttle.take(subject_of(attempt(passcode("~", "x")))))[0]
@@ -134,7 +136,9 @@ async def guess(throttle: Throttle, claimed: Subject, times: int) -> int:
 async def test_a_few_go_ahead_then_they_wait_and_the_reason_says_for_what(throttle: Throttle) -> None:
     assert await guess(throttle, ELSEWHERE, 10) == 3
     why_not, _counted = await throttle.take(ELSEWHERE)
-    assert why_not.startswith(
+    assert why_not is not None
+    assert why_not.reason_class is ReasonClass.THROTTLED
+    assert why_not.reason.startswith(
         "throttled: too many attempts in a row, account:alice waits 60 s more (dicomgate throttle"
     )
     assert await guess(throttle, Subject("bob", ELSEWHERE.source), 10) == 3, "another account"
@@ -186,7 +190,11 @@ async def test_a_locked_counter_lets_none_through_until_an_operator_clears_it(st
     throttle = Throttle(ThrottleSettings(free=4, most=4), state)
     assert await guess(throttle, ELSEWHERE, 10) == 4
     why_not, _ = await throttle.take(ELSEWHERE)
-    assert why_not.endswith("account:alice is locked until it is cleared (dicomgate throttle clear account:alice)")
+    assert why_not is not None
+    assert why_not.reason_class is ReasonClass.LOCKED
+    assert why_not.reason.endswith(
+        "account:alice is locked until it is cleared (dicomgate throttle clear account:alice)"
+    )
     await state.clear(["account:alice"])
     assert await guess(throttle, ELSEWHERE, 10) == 4
 

@@ -38,14 +38,13 @@ _BY_GATEWAY = frozenset(
 _VIOLATIONS = frozenset((Cause.CLIENT_VIOLATION, Cause.UPSTREAM_VIOLATION))
 _LOGINS = frozenset(
     (ReasonClass.WRONG_CREDENTIAL, ReasonClass.NOBODY_CLAIMS, ReasonClass.MALFORMED_IDENTITY, ReasonClass.THROTTLED,
-     ReasonClass.REPLAYED, ReasonClass.EXPIRED, ReasonClass.NO_IDENTITY, ReasonClass.CLEARTEXT,
+     ReasonClass.LOCKED, ReasonClass.REPLAYED, ReasonClass.EXPIRED, ReasonClass.NO_IDENTITY, ReasonClass.CLEARTEXT,
      ReasonClass.UNAVAILABLE, ReasonClass.DEADLINE, ReasonClass.AUDIT_UNAVAILABLE, ReasonClass.NOT_GRANTED,
      ReasonClass.USER_LIMIT, ReasonClass.KICKED)
 )  # fmt: skip
 _SERIOUS = frozenset(
     (ReasonClass.THROTTLED, ReasonClass.UNAVAILABLE, ReasonClass.DEADLINE, ReasonClass.AUDIT_UNAVAILABLE)
 )
-_HELD = " is locked until it is cleared ("  # in the reasons of protection/throttle.py
 _ENTERPRISE_IDS = ("principal", "sub")
 _AT_THE_PAGE = {"log in": codes.LOGIN, "log out": codes.LOGOUT}
 _OF_USERS = frozenset(("kick", "kick user", "shut out", "let in", "clear"))
@@ -119,10 +118,9 @@ class Messages:
             people = self._people_of(facts, "", True)
             return self._message(event.time, codes.MINOR, codes.LOGOUT, why, people)
         if kind in _LOGINS:
-            outcome = codes.SERIOUS if kind in _SERIOUS else codes.MINOR
             # PS3.15 A.5.2: 12 for an "account disabled due to excessive invalid log-on attempts"
-            if kind is ReasonClass.THROTTLED and _HELD in event.reason:
-                outcome = codes.MAJOR
+            major = codes.MAJOR if kind is ReasonClass.LOCKED else codes.MINOR
+            outcome = codes.SERIOUS if kind in _SERIOUS else major
             people = self._people_of(facts, "", False)
             return self._message(event.time, outcome, codes.LOGIN, why, people)
         return self._node_alert(event.time, codes.MINOR, facts, why)

@@ -34,6 +34,7 @@ from ..state.damage import verdict_on
 
 _LIBRARIES = ("cryptography", "pydantic", "pydantic-core", "typer", "redis", "httpx2", "PyJWT", "python-ldap", "pyrad")
 _MOST_REFUSALS = 50
+_BY_ITS_COUNTER = (ReasonClass.THROTTLED.value, ReasonClass.LOCKED.value)
 _IN_QUOTES = re.compile(r"""(?:\bb|(?<!\w))'[^']*'?|"[^"]*"?""")
 """In a reason: a name as Python writes it, which may be that of a certificate or token, or one that is not UTF-8."""
 _TAIL = 4_194_304
@@ -135,7 +136,7 @@ def refusals(configuration: Configuration) -> Iterator[str]:
 def _without_names(record: dict[str, Any]) -> str:
     """The reason without the claimed name, which may be a passcode that somebody typed into the wrong field."""
     reason, claimed = str(record.get("reason")), record.get("claimed")
-    if record.get("reason_class") == ReasonClass.THROTTLED.value:
+    if record.get("reason_class") in _BY_ITS_COUNTER:
         return "(the name of a counter is that of its account)"
     if claimed:
         reason = reason.replace(str(claimed), "(name)")

@@ -54,6 +54,7 @@ class ReasonClass(Enum):
     NOBODY_CLAIMS = "nobody_claims"
     MALFORMED_IDENTITY = "malformed_identity"
     THROTTLED = "throttled"
+    LOCKED = "locked"
     REPLAYED = "replayed"
     EXPIRED = "expired"
     NO_IDENTITY = "no_identity"

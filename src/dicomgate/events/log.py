@@ -33,6 +33,7 @@ _FAILED_LOGINS = (
     ReasonClass.NOBODY_CLAIMS,
     ReasonClass.MALFORMED_IDENTITY,
     ReasonClass.THROTTLED,
+    ReasonClass.LOCKED,
     ReasonClass.REPLAYED,
 )
 """A client that causes many of these is guessing; the other classes are mistakes in a configuration, or faults."""

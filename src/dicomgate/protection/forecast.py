@@ -29,8 +29,8 @@ class Forecast:
         """The verdict that a client would get: the throttle's, the chain's, or the replay cache's."""
         if self._throttle is not None:
             try:
-                if why_not := await self._throttle.look(self._throttle.subject_of(attempt)):
-                    return Verdict(Reject(why_not), reason_class=ReasonClass.THROTTLED)
+                if hold := await self._throttle.look(self._throttle.subject_of(attempt)):
+                    return Verdict(Reject(hold.reason), reason_class=hold.reason_class)
             except StateUnavailable as error:
                 if not self._throttle.counts_alone:
                     why = Unavailable(f"attempts cannot be counted: {error}")

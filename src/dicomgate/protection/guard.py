@@ -121,14 +121,14 @@ class Guard:
         loop = asyncio.get_running_loop()
         began = loop.time()
         while (charge := self._standing.pop(subject)) is None:
-            why_not, charge = await throttle.take(subject)
-            if not why_not:
+            hold, charge = await throttle.take(subject)
+            if hold is None:
                 break
             # Wait only for attempts that the same counter has counted. An attempt from elsewhere would gain nothing by
             # waiting for the owner's, and the wait would tell that the owner is logging in.
             try:
                 if not await self._under_way.one_ended(charge.keys[0], began + chain.patience - loop.time()):
-                    return Verdict(Reject(why_not), reason_class=ReasonClass.THROTTLED)
+                    return Verdict(Reject(hold.reason), reason_class=hold.reason_class)
             except TimeoutError:
                 return Verdict(Unavailable("too many attempts for the account or from the address were before it"))
         before = waited.set(loop.time() - began)

@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..contract import Attempt
+from ..events.events import ReasonClass
 from ..kit.addresses import source_of
 from ..kit.text import looks_like_a_token, token_digest
 from ..state.protocol import Backoff, Grant, SharedState, StateUnavailable
@@ -41,7 +42,6 @@ from .account_key import LONGEST_NAME, account_key, without_domain
 _log = logging.getLogger("dicomgate.throttle")
 _TOO_LONG = "\0"
 """The account of a name that is too long. No name has this key."""
-_NAME_TOO_LONG = "throttled: the name is too long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,16 @@ class Charge(NamedTuple):
     at: float
 
 
+class Hold(NamedTuple):
+    """Why an attempt must wait, for the operator; LOCKED: until the counter is cleared."""
+
+    reason: str
+    reason_class: ReasonClass
+
+
+_NAME_TOO_LONG = Hold("throttled: the name is too long", ReasonClass.THROTTLED)
+
+
 class Throttle:
     """The counters of all listeners: in `state`, or in `fallback` (if there is one) while `state` is out of reach."""
 
@@ -115,11 +125,11 @@ class Throttle:
         """The subject that an attempt is counted for."""
         return subject_of(attempt, self._settings.domains)
 
-    async def take(self, subject: Subject) -> tuple[str, Charge]:
+    async def take(self, subject: Subject) -> tuple[Hold | None, Charge]:
         """Count one attempt, if it may be verified now.
 
-        Returns "" and the charge; or, for the operator's log, why the attempt must wait, and then the only key of the
-        charge is that of the counter that holds it. Raises StateUnavailable if no store can count.
+        Returns None and the charge; or why the attempt must wait, and then the only key of the charge is that of the
+        counter that holds it. Raises StateUnavailable if no store can count.
         """
         if subject.account == _TOO_LONG:
             return _NAME_TOO_LONG, Charge(self._state, False, subject.counters[:1], 0.0)
@@ -128,13 +138,13 @@ class Throttle:
         state, grant = await self._ask(subject.key, known, unknown)
         counted = [backoff.key for backoff in (known if grant.known else unknown)]
         keys = [grant.held] if grant.held else counted
-        return _why_not(grant), Charge(state, grant.known, keys, began)
+        return _hold(grant), Charge(state, grant.known, keys, began)
 
-    async def look(self, subject: Subject) -> str:
-        """Why an attempt would have to wait now, or ""; nothing is counted. Raises StateUnavailable."""
+    async def look(self, subject: Subject) -> Hold | None:
+        """Why an attempt would have to wait now, or None; nothing is counted. Raises StateUnavailable."""
         if subject.account == _TOO_LONG:
             return _NAME_TOO_LONG
-        return _why_not(await self._state.look(subject.key, *self._backoffs(subject)))
+        return _hold(await self._state.look(subject.key, *self._backoffs(subject)))
 
     @property
     def ahead(self) -> int:
@@ -193,9 +203,11 @@ class Throttle:
         return self._state, grant
 
 
-def _why_not(grant: Grant) -> str:
+def _hold(grant: Grant) -> Hold | None:
     if not grant.held:
-        return ""
-    until = "is locked until it is cleared" if grant.wait is None else f"waits {grant.wait:.0f} s more"
+        return None
+    locked = grant.wait is None
+    until = "is locked until it is cleared" if locked else f"waits {grant.wait:.0f} s more"
     how = f"dicomgate throttle clear {shlex.quote(grant.held)}"
-    return f"throttled: too many attempts in a row, {grant.held} {until} ({how})"
+    reason = f"throttled: too many attempts in a row, {grant.held} {until} ({how})"
+    return Hold(reason, ReasonClass.LOCKED if locked else ReasonClass.THROTTLED)
