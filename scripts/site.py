@@ -20,6 +20,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from dicomgate import __version__
 from dicomgate.auth import loading as discovery
 from dicomgate.cli.plugins import field_docstrings
 from dicomgate.errors import PluginError
@@ -46,6 +47,8 @@ _TEXT = re.compile(r"^```text\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _COLUMNS = re.compile(r"\S {3,}\S|-->")
 _CHART = re.compile(r"^!\[([^]]*)\]\((performance/[\w-]+\.svg)\)$", re.MULTILINE)
 _PICTURE = re.compile(r"^!\[[^]]*\]\((assets/[\w-]+\.svg)\)$", re.MULTILINE)
+_PHOTO = re.compile(r"^!\[([^]]*)\]\((assets/[\w-]+)\.png\)$", re.MULTILINE)
+_BUTTONS = re.compile(r"^\[[^]]+\]\([^)]+\)(?: · \[[^]]+\]\([^)]+\))+$", re.MULTILINE)
 _ROW = re.compile(r"^\|.*$", re.MULTILINE)
 _CODE = re.compile(r"`[^`]*`")
 _MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -76,8 +79,10 @@ class _Tables(Extension):  # type: ignore[misc]
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Let Markdown look at tables."""
+    """Let Markdown look at tables, and have the version on every page: each release has its own edition."""
     config.markdown_extensions.append(_Tables())
+    config.site_name = f"dicomgate {__version__}"
+    config.copyright = f"This is the edition of version {__version__}; each release has its own in its archive."
     return config
 
 
@@ -100,6 +105,10 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         markdown = _LINK.sub(lambda link: f"]({ELSEWHERE.get(link[1], link[1])}{link[2] or ''})", markdown)
     for name, there in ELSEWHERE.items():
         markdown = markdown.replace(f"](../{name})", f"]({there})")
+    if page.file.src_uri == "index.md":
+        page.meta["hide"] = ["navigation", "toc"]
+        markdown = _BUTTONS.sub(_buttons, markdown)
+    markdown = _PHOTO.sub(_in_both_schemes, markdown)
     markdown = _NOTE.sub(r"\1", markdown)
     markdown = _TEXT.sub(_drawing, markdown)
     markdown = _CHART.sub(_in_parts, markdown)
@@ -111,6 +120,20 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 def _drawing(block: re.Match[str]) -> str:
     """Lines that are too long for a screen are continued below, but not where columns are drawn with spaces."""
     return f"```{{.text .drawing}}\n{block[1]}```" if _COLUMNS.search(block[1]) else block[0]
+
+
+def _buttons(line: re.Match[str]) -> str:
+    """A line of links alone: what to do first."""
+    first, *others = line[0].split(" · ")
+    return " ".join((f"{first}{{ .md-button .md-button--primary }}", *(f"{one}{{ .md-button }}" for one in others)))
+
+
+def _in_both_schemes(image: re.Match[str]) -> str:
+    """A screenshot, and in the dark the dark one, where there is one."""
+    alt, name = image.groups()
+    if not (ROOT / "docs" / f"{name}-dark.png").exists():
+        return image[0]
+    return f"![{alt}]({name}.png#only-light)\n![{alt}]({name}-dark.png#only-dark)"
 
 
 def _svg(name: str) -> str:

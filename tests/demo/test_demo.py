@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -19,7 +18,6 @@ from pathlib import Path
 import pytest
 import typer
 from pydicom import dcmread
-from pydicom.uid import CTImageStorage
 from rich.console import Console
 
 from dicomgate.auth import loading as discovery
@@ -279,28 +277,6 @@ def test_two_at_once(tmp_path: Path) -> None:
         assert "\x1b" not in output
         assert not PASSCODE.search(output)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_kept_until_interrupted(tmp_path: Path) -> None:
-    arguments = [*DEMO, "--slices", "2", "--keep", "--folder", str(tmp_path)]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stdout is not None
-        text = ""
-        while "dicomgate init" not in text:
-            text += process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert PASSCODE.search(text)
-    assert f"cd {tmp_path}" in text
-    address = re.search(r"serves on (127\.0\.0\.1:\d+)", text)
-    assert address is not None
-    assert f'bind = "{address[1]}"' in (tmp_path / folder.CONFIGURATION).read_text("utf-8")
-    tool = re.search(r"dicomgate echo (127\.0\.0\.1:\d+) --calling DEMO_CLIENT", text)
-    assert tool is not None
-    assert f'bind = "{tool[1]}"' in (tmp_path / folder.EGRESS / folder.CONFIGURATION).read_text("utf-8")
-    assert dcmread(tmp_path / folder.SLICE).SOPClassUID == CTImageStorage
 
 
 def test_slices() -> None:

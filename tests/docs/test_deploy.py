@@ -20,6 +20,7 @@ from dicomgate import ConfigError
 from dicomgate.config.load import load
 from dicomgate.kit.files import read_private
 from dicomgate.testing.pages import DOCS, ROOT, blocks, text
+from dicomgate.wire.proxy import Announced, read_header
 
 DEPLOY = ROOT / "deploy"
 HOOK = DEPLOY / "certbot" / "dicomgate.sh"
@@ -160,15 +161,14 @@ def test_old_devices_get_through_haproxy(old_tls: str, tmp_path: Path) -> None:
         for there, here in {
             "10.20.0.5:2763": f"127.0.0.1:{port}",
             "127.0.0.1:11113": f"127.0.0.1:{gateway.getsockname()[1]}",
-            "src 10.20.1.7": "src 127.0.0.1",
             "10.20.1.0/24": "127.0.0.0/8",
         }.items():
             assert there in old_tls
             old_tls = old_tls.replace(there, here)
         configuration.write_text(old_tls)
         free.close()
-        sources: list[str] = []
-        thread = threading.Thread(target=lambda: sources.append(answered(gateway)))
+        told: list[Announced | None] = []
+        thread = threading.Thread(target=lambda: told.append(answered(gateway)))
         thread.start()
         haproxy = subprocess.Popen(["haproxy", "-db", "-f", configuration], stderr=subprocess.DEVNULL)
         try:
@@ -177,16 +177,24 @@ def test_old_devices_get_through_haproxy(old_tls: str, tmp_path: Path) -> None:
         finally:
             haproxy.terminate()
             haproxy.wait(10)
-    assert sources == ["127.0.1.7"]
+    (client,) = told
+    assert client is not None
+    assert client.tls
+    assert client.ends is not None
+    assert str(client.ends[0][0]) == "127.0.0.1"
 
 
-def answered(server: socket.socket) -> str:
-    """Send one client back what it sends, and tell its address."""
+def answered(server: socket.socket) -> Announced | None:
+    """Send one client back what it sends, and tell what HAProxy says of it."""
     server.settimeout(20)
-    client, (address, _) = server.accept()
+    client, _ = server.accept()
     with client:
-        client.sendall(client.recv(100))
-    return str(address)
+        data = b""
+        while not data.endswith(b"A-ASSOCIATE-RQ"):
+            data += client.recv(1000)
+        length, announced = read_header(data)
+        client.sendall(data[length:])
+    return announced
 
 
 def said_over_old_tls(port: int) -> tuple[str | None, str, bytes]:

@@ -152,6 +152,12 @@ def test_every_chart_is_shown_in_parts(pages: dict[Path, Html], site: Path) -> N
     assert "<svg" in (site / "index.html").read_text("utf-8").partition('class="picture"')[2][:20]
 
 
+def test_every_page_tells_its_version(site: Path, pages: dict[Path, Html]) -> None:
+    for path in pages:
+        assert f"dicomgate {dicomgate.__version__}</title>" in path.read_text("utf-8"), path
+        assert f"the edition of version {dicomgate.__version__};" in path.read_text("utf-8"), path
+
+
 def test_every_page_is_in_the_navigation(site: Path, pages: dict[Path, Html]) -> None:
     home = {urldefrag(link)[0] for link in pages[site / "index.html"].links}
     written = {str(path.relative_to(DOCS).with_suffix(".html")) for path in DOCS.rglob("*.md")}

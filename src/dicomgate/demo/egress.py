@@ -22,7 +22,7 @@ drain_timeout = "2s"
 
 [[listener]]
 name = "local"
-bind = "127.0.0.1:0"
+bind = "127.0.0.1:{{port}}"
 identity = "optional"            # the tool sends none
 
 [[upstream]]
@@ -47,15 +47,15 @@ name = "here"
 """
 
 
-def write_egress(folder: Path, passcode: str, gateway: int) -> Path:
-    """Write the files of an egress to the gateway on this port; return the path of its configuration.
+def write_egress(folder: Path, passcode: str, gateway: int, port: int) -> Path:
+    """Write the files of an egress to the gateway on its port; return the path of its configuration.
 
-    `passcode` is that of its account there.
+    `passcode` is that of its account there. It listens on `port` itself; 0 lets the system choose.
     """
     below = folder / EGRESS
     below.mkdir(mode=0o700)
     secret, configuration = below / _PASSCODE, below / CONFIGURATION
     secret.touch(mode=0o600)
     secret.write_text(f"{passcode}\n", "utf-8")
-    configuration.write_text(_TOML.format(gateway=gateway), "utf-8")
+    configuration.write_text(_TOML.format(gateway=gateway, port=port), "utf-8")
     return configuration

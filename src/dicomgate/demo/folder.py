@@ -108,6 +108,15 @@ name = "tokens-and-assertions"
 authenticators = ["tokens", "assertions"]
 allow = "*"
 """
+_CONTROL = """
+[control]                        # dicomgate status, sessions, kick
+"""
+_PAGE = f"""
+[admin]                          # the status page; log in as {USER}
+bind = "127.0.0.1:{{page}}"
+authenticators = ["staff"]
+operators = ["user:staff/{USER}"]
+"""
 _TICKETS = f"""
 [[authenticator]]
 use = "kerberos"
@@ -145,14 +154,18 @@ def work_folder(folder: Path | None, *, keep: bool) -> Iterator[Path]:
     yield folder.absolute()
 
 
-def write_configuration(folder: Path, *, port: int, pacs: int, down: int, service: str | None) -> Path:
+def write_configuration(
+    folder: Path, *, port: int, pacs: int, down: int, service: str | None, keep: bool, page: int | None
+) -> Path:
     """Write the configuration and return its path. Port 0 lets the system choose, so that two demos never meet.
 
-    `service` is the Kerberos principal of the gateway, None where there is no Kerberos.
+    `service` is the Kerberos principal of the gateway, None where there is no Kerberos. With `keep` there is a control
+    socket, and at the port `page` a status page.
     """
     path = folder / CONFIGURATION
     tickets = "" if service is None else _TICKETS.format(service=service)
-    path.write_text(_TOML.format(port=port, pacs=pacs, down=down) + tickets, "utf-8")
+    operators = (_CONTROL if keep else "") + ("" if page is None else _PAGE.format(page=page))
+    path.write_text(_TOML.format(port=port, pacs=pacs, down=down) + tickets + operators, "utf-8")
     return path
 
 

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from ..net.listener import Address
 from ..wire.dimse import SUCCESS
 from ..wire.reject_abort import AssociateReject
 from .client import Visit
@@ -133,7 +134,7 @@ By hand, in front of your own PACS:
   storescu -usr alice -pwd PASSCODE 127.0.0.1 11112 SLICE.dcm"""
 
 
-def by_hand_here(folder: Path, address: tuple[str, int], egress: tuple[str, int], login: Login) -> str:
+def by_hand_here(folder: Path, address: Address, egress: Address, page: int | None, login: Login) -> str:
     """While PACS and gateway go on serving: what to try. Only this text shows the passcodes."""
     host, port = address
     tool = f"{egress[0]}:{egress[1]} --calling {CLIENT}"
@@ -150,5 +151,10 @@ By hand, in another terminal:
   storescu -usr {login.user} -pwd {login.passcode} -aec {PACS} {host} {port} {SLICE}
   storescu -usr {VIEWER} -pwd {login.others[VIEWER]} -aec {PACS} {host} {port} {SLICE}
   tail -f {AUDIT}                      # who was admitted, who was not, and why
-
+  dicomgate status                         # the same as a summary, with the last refusals
+{_page(page, login)}
 For a gateway in front of your own PACS: dicomgate init, dicomgate check, dicomgate serve."""
+
+
+def _page(port: int | None, login: Login) -> str:
+    return "" if port is None else f"\nThe status page: 127.0.0.1:{port} in a browser; log in as {login.user}.\n"

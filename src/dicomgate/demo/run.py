@@ -9,13 +9,15 @@ from threading import Event
 
 from rich.console import Console
 
+from ..net.listener import Address
+from ..run.page import missing_packages
+from ..testing.peers.loopback import free_port
 from ..testing.running import RunningGateway
 from ..testing.slices import ct_images
 from .client import Visit, visit
 from .egress import write_egress
 from .folder import (
     ACCOUNT,
-    CONFIGURATION,
     EGRESS,
     MODALITY,
     SLICE,
@@ -59,16 +61,21 @@ def perform(
         others = {user: add_user(where, user) for user in (VIEWER, MODALITY)}
         login = Login(USER, add_user(where, USER), Issuer(where, USER), Provider(where, USER), others, tickets)
         account = add_user(where, ACCOUNT)
+        # Who goes on by hand may reload the gateway, and then its file must have the ports that it has.
+        port, egress_port = (free_port(), free_port()) if keep else (0, 0)
+        page = free_port() if keep and not missing_packages() else None
         configuration = write_configuration(
             where,
-            port=0,
+            port=port,
             pacs=pacs.port,
             down=stack.enter_context(closed_port()),
             service=tickets.service if tickets else None,
+            keep=keep,
+            page=page,
         )
         gateway = stack.enter_context(RunningGateway(configuration))
         host, port = gateway.address
-        egress = stack.enter_context(RunningGateway(write_egress(where, account, port)))
+        egress = stack.enter_context(RunningGateway(write_egress(where, account, port, egress_port)))
         console.out(f"A gateway on {host}:{port}, in front of a PACS that knows nothing of users; four may enter.")
         addresses = [egress.address if one.egress else gateway.address for one in scenarios]
         seen = _carry_out(console, scenarios, slices, login, addresses, pacs)
@@ -83,7 +90,7 @@ def perform(
         right = not late and not any(result.problems for result in results)
         console.out(_RIGHT if right else _WRONG)
         if keep:
-            _keep_serving(console, where, login, gateway.address, egress.address)
+            _keep_serving(console, where, login, gateway.address, egress.address, page)
     if not keep:
         console.out(f"\n{by_hand(folder)}")
     return right
@@ -127,15 +134,12 @@ def _audited(folder: Path, scenarios: Sequence[Scenario]) -> list[str]:
 
 
 def _keep_serving(
-    console: Console, folder: Path, login: Login, address: tuple[str, int], egress: tuple[str, int]
+    console: Console, folder: Path, login: Login, address: Address, egress: Address, page: int | None
 ) -> None:
     for image in ct_images(1):
         image.save_as(folder / SLICE, enforce_file_format=True)
-    # The files say port 0; the user needs the ports that the system chose.
-    for path, port in (folder / CONFIGURATION, address[1]), (folder / EGRESS / CONFIGURATION, egress[1]):
-        path.write_text(path.read_text("utf-8").replace('"127.0.0.1:0"', f'"127.0.0.1:{port}"'), "utf-8")
     try:
-        console.out(f"\n{by_hand_here(folder, address, egress, login)}")
+        console.out(f"\n{by_hand_here(folder, address, egress, page, login)}")
         Event().wait()
     except KeyboardInterrupt:
         console.out(f"\nThe files stay in {folder}.")

@@ -65,6 +65,11 @@ class Page:
         return Right.SEE if names & self.viewers else Right.NOTHING
 
 
+def missing_packages() -> list[str]:
+    """The packages that the listener of `[admin]` needs, and that are not installed."""
+    return [name for name in _EXTRA if find_spec(name.replace("-", "_")) is None]
+
+
 def make_page(configuration: Configuration, links: dict[str, Link], problems: list[Problem]) -> Page | None:
     """What `[admin]` names; None without the table, or if something is wrong with it, which is added to `problems`."""
     table = configuration.tables.admin
@@ -78,7 +83,7 @@ def make_page(configuration: Configuration, links: dict[str, Link], problems: li
 
 
 def _made(configuration: Configuration, table: AdminTable, links: dict[str, Link]) -> Page:
-    if missing := [name for name in _EXTRA if find_spec(name.replace("-", "_")) is None]:
+    if missing := missing_packages():
         message = f"needs {', '.join(missing)}. The bundle has them; otherwise: pip install {' '.join(missing)}"
         raise ConfigError(message)
     named = [links[name] for name in table.authenticators or links if name in links]
