@@ -57,6 +57,38 @@ def test_sighup_takes_the_configuration_anew_or_leaves_it(gate: Path, serving: A
         assert gateway.end() == 0
 
 
+def test_a_secret_of_kubernetes_that_changes_is_loaded(gate: Path, serving: Any, tmp_path: Path) -> None:
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    right = gate.read_text().replace("[gateway]", '[gateway]\nreload_on_change = "100ms"', 1)
+
+    def becomes(number: int, text: str) -> None:
+        """As kubelet does it: the files are in a folder of their own, and the link to that is exchanged."""
+        data = volume / f"..{number}"
+        data.mkdir()
+        (data / gate.name).write_text(text)
+        (data / "users.htpasswd").write_bytes((tmp_path / "users.htpasswd").read_bytes())
+        (data / "users.htpasswd").chmod(0o600)
+        (volume / "..new").symlink_to(data.name)
+        (volume / "..new").rename(volume / "..data")
+
+    becomes(1, right)
+    for name in (gate.name, "users.htpasswd"):
+        (volume / name).symlink_to(f"..data/{name}")
+    with serving(volume / gate.name) as gateway:
+        gateway.wait_for("listening on")
+        becomes(2, right.replace('"PACS"', '"OTHER"'))
+        gateway.wait_for("reload: new associations use the configuration as it is now")
+        becomes(3, right + "nonsense = 1\n")
+        gateway.wait_for("reload: the configuration is as it was before")
+        assert gateway.end() == 0
+    records = [json.loads(line) for line in (volume / "audit.jsonl").read_text().splitlines()]
+    taken, refused = [record for record in records if record["event"] == "Operated"]
+    assert taken["by"] == refused["by"] == "reload_on_change"
+    assert taken["reason"] == f"changed: {volume}/{gate.name}, {volume}/users.htpasswd"
+    assert (taken["problem"], "nonsense" in refused["problem"]) == ("", True)
+
+
 def test_a_broken_configuration_is_said_with_all_that_is_wrong(gate: Path, serving: Any) -> None:
     gate.write_text(gate.read_text().replace("drain_timeout", "drain_timeuot").replace('"PACS"', '"A\\\\B"'))
     with serving(gate, "--log-format", "json") as gateway:

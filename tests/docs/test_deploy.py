@@ -65,13 +65,14 @@ def test_the_deploy_hook_of_certbot(tmp_path: Path) -> None:
     assert shell(str(HOOK), tmp_path, **{**given, "DICOMGATE_RELOAD": "false"}).returncode != 0
 
 
-def manifests() -> dict[str, Any]:
+def manifests(name: str) -> dict[str, Any]:
     yaml: Any = pytest.importorskip("yaml")
-    return {one["kind"]: one for one in yaml.safe_load_all(text(KUBERNETES / "dicomgate.yaml"))}
+    return {one["kind"]: one for one in yaml.safe_load_all(text(KUBERNETES / name))}
 
 
-def test_the_manifests_fit_the_configuration_and_the_image(tmp_path: Path) -> None:
-    made = manifests()
+@pytest.mark.parametrize("name", ["dicomgate.yaml", "several.yaml"])
+def test_the_manifests_fit_the_configuration_and_the_image(name: str, tmp_path: Path) -> None:
+    made = manifests(name)
     pod = made["Deployment"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     tables = load(KUBERNETES / "dicomgate.toml").tables
@@ -89,8 +90,14 @@ def test_the_manifests_fit_the_configuration_and_the_image(tmp_path: Path) -> No
     mounted = [one["mountPath"] for one in container["volumeMounts"]]
     assert tables.state is not None
     assert listener.tls is not None
-    for path in (listener.tls.certificate, listener.tls.key, tables.state.path, "/etc/dicomgate/dicomgate.toml"):
-        assert str(Path(str(path)).parent) in mounted
+    needed = [listener.tls.certificate, listener.tls.key, "/etc/dicomgate/dicomgate.toml"]
+    if made["Deployment"]["spec"]["replicas"] == 1:
+        needed.append(tables.state.path)
+    else:
+        budget = made["PodDisruptionBudget"]["spec"]
+        assert budget["selector"] == made["Deployment"]["spec"]["selector"]
+        assert 0 < budget["minAvailable"] < made["Deployment"]["spec"]["replicas"]
+    assert {str(Path(str(path)).parent) for path in needed} <= set(mounted)
     secrets = [one["secret"] for one in pod["volumes"] if "secret" in one]
     assert [
         (one["defaultMode"], f"generic {one['secretName']} " in text(KUBERNETES / "dicomgate.yaml")) for one in secrets

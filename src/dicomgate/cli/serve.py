@@ -27,6 +27,7 @@ from ..errors import ConfigError, StartError
 from ..events.events import Operated
 from ..net.inherited import inherited
 from ..net.loop import Loop
+from ..run.changes import reload_on_change
 from ..run.server import Server
 from ..run.systemd import Announcer, manager_of
 from .exit_status import CANNOT, WRONG, abandon
@@ -86,10 +87,14 @@ async def _run(path: Path) -> None:
         operators = await serve_operators(server, partial(ends.put_nowait, "asked to drain"))
         if manager is not None:
             Announcer(server, manager)
-        reloads = asyncio.create_task(_reload_at(hangups, server))
+        reloads = {
+            asyncio.create_task(_reload_at(hangups, server)),
+            asyncio.create_task(reload_on_change(server, partial(_reload, server, "reload_on_change"))),
+        }
         _log.info("%s: draining", await ends.get())
-        reloads.cancel()
-        await asyncio.wait({reloads}, timeout=_PATIENCE)
+        for task in reloads:
+            task.cancel()
+        await asyncio.wait(reloads, timeout=_PATIENCE)
         if again := await _until_told(asyncio.create_task(server.drain()), ends):
             _log.warning("%s again: ending at once", again)
             await server.stop()
@@ -121,13 +126,18 @@ async def _let_go(executor: ThreadPoolExecutor) -> None:
 async def _reload_at(hangups: asyncio.Event, server: Server) -> None:
     while await hangups.wait():
         hangups.clear()
-        try:
-            problems = await server.reload()
-            # The log has it already.
-            deed = Operated(datetime.now(UTC), "reload", "", "SIGHUP", problem="; ".join(problems))
-            server.generation.audit.operated(deed)
-        except Exception:  # noqa: BLE001 (a defect, but the next reload may go well, and associations are under way)
-            _log.exception("reload: a defect; the old configuration stays in use")
+        await _reload(server, "SIGHUP")
+
+
+async def _reload(server: Server, by: str, reason: str = "") -> None:
+    """Reload, and tell the auditors by what and why."""
+    try:
+        problems = await server.reload()
+        # The log has it already.
+        deed = Operated(datetime.now(UTC), "reload", "", by, reason, "; ".join(problems))
+        server.generation.audit.operated(deed)
+    except Exception:  # noqa: BLE001 (a defect, but the next reload may go well, and associations are under way)
+        _log.exception("reload: a defect; the old configuration stays in use")
 
 
 async def _until_told(task: asyncio.Task[_Result], ends: asyncio.Queue[str]) -> str:

@@ -50,6 +50,7 @@ class GatewayTable(Table):
     artim: Deadline = timedelta(seconds=30)
     idle_timeout: Deadline = timedelta(minutes=30)
     keepalive: Keepalive = timedelta(seconds=60)
+    reload_on_change: Duration = timedelta(0)
     drain_delay: Duration = timedelta(0)
     drain_timeout: Duration = timedelta(seconds=30)
 

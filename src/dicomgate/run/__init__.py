@@ -4,6 +4,7 @@ Modules:
 
     assembly        A configuration -> authenticators, credentials, upstreams and listeners, certificates loaded
     audits          The audit that a configuration names: `audit` of `[gateway]`, and the `[[audit]]` tables -> sinks
+    changes         Files that change under a running gateway: `reload_on_change` has it load them by itself
     checking        What goes on at the addresses of pools without any client: checks, and looking up names again
     control_socket  The socket in the file system that operators' commands talk to: made, replaced and removed
     doubts          What is allowed, but probably not meant: warnings of `dicomgate check`, and of the log at the start

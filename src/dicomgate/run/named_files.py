@@ -33,17 +33,24 @@ class NamedCertificate(NamedTuple):
 
 def named_files(configuration: Configuration) -> Iterator[tuple[str, Path]]:
     """Every file that the configuration names, by its key; and the configuration itself."""
-    yield "configuration", configuration.path.absolute()
+    yield from read_files(configuration)
     tables = configuration.tables
     yield from _paths("gateway", tables.gateway, configuration.folder)
     if tables.state.url is None:
         yield "state.path", configuration.folder / tables.state.path
     yield from _paths("control", tables.control, configuration.folder)
+    for audit in tables.audit:
+        if audit.to.path is not None:
+            yield f"audit {audit.title}.to", configuration.folder / audit.to.path
+
+
+def read_files(configuration: Configuration) -> Iterator[tuple[str, Path]]:
+    """Those of them that the gateway reads, and does not write itself."""
+    yield "configuration", configuration.path.absolute()
+    tables = configuration.tables
     yield from _paths("admin", tables.admin, configuration.folder)
     for audit in tables.audit:
         yield from _paths(f"audit {audit.title}.tls", audit.tls, configuration.folder)
-        if audit.to.path is not None:
-            yield f"audit {audit.title}.to", configuration.folder / audit.to.path
     for key, found in (("listener", tables.listener), ("upstream", tables.upstream)):
         for one in found:
             yield from _paths(f"{key} {one.name}", one, configuration.folder)

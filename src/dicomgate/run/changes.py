@@ -1,0 +1,73 @@
+"""Files that change under a running gateway: `reload_on_change` has it load them by itself.
+
+They are looked at from time to time, and not watched by the kernel: inotify(7) tells of nothing that another machine
+changes on a network's file system, and Kubernetes exchanges a link to a folder (`..data`), not the files that we name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+from ..config.load import Configuration
+from .named_files import read_files
+from .server import Server
+
+Look: TypeAlias = Mapping[Path, tuple[int, int, int, int] | None]
+"""Of each file its device, inode, size and time of change (ns), all links followed; None: it cannot be looked at."""
+
+_log = logging.getLogger("dicomgate.server")
+_TURNED_ON = 5.0
+"""Seconds: so often is asked whether a reload has turned it on."""
+
+
+def look(configuration: Configuration) -> Look:
+    """The files that the configuration has the gateway read, as they are now. May block on them."""
+    return {path: _look_at(path) for _, path in read_files(configuration)}
+
+
+def _look_at(path: Path) -> tuple[int, int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+class Changes:
+    """What has changed since the files were loaded, as looks at them tell."""
+
+    def __init__(self, loaded: Look) -> None:
+        self._loaded = self._last = loaded
+
+    def seen(self, now: Look) -> list[Path]:
+        """The files that have changed since they were loaded, once: they count as loaded then.
+
+        None as long as they change from one look to the next: a certificate may be there before its key.
+        """
+        still, self._last = now == self._last, now
+        if not still or now == self._loaded:
+            return []
+        before, self._loaded = self._loaded, now
+        return sorted(path for path in {*before, *now} if before.get(path) != now.get(path))
+
+
+async def reload_on_change(server: Server, reload: Callable[[str], Awaitable[None]]) -> None:
+    """Look at the files, and call `reload` with what has changed, until cancelled."""
+    changes: Changes | None = None
+    while True:
+        configuration = server.generation.assembly.configuration
+        interval = configuration.tables.gateway.reload_on_change.total_seconds()
+        if not interval:
+            changes = None
+        else:
+            now = await asyncio.to_thread(look, configuration)
+            changes = changes or Changes(now)
+            if changed := changes.seen(now):
+                what = f"changed: {', '.join(map(str, changed))}"
+                _log.info("reload: %s", what)
+                await reload(what)
+        await asyncio.sleep(interval or _TURNED_ON)
