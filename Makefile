@@ -2,7 +2,7 @@
 # `make demo` and `make test` set everything up by themselves; each step is quick when nothing changed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz pythons stamina bench check format lock build bundle man docs clean
+.PHONY: help setup demo test fuzz pythons stamina bench check audit proof advisories format lock build bundle man docs clean
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 
@@ -41,6 +41,16 @@ check: setup           ## style, types, imports between the floors, and what mus
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/test_floors.py
 	@scripts/check-tree.sh
+	@$(BIN)/python scripts/advisories.py
+
+audit: setup           ## the locks against advisories.json: is a version in them known to be vulnerable?
+	@$(BIN)/python scripts/advisories.py
+
+proof: setup           ## the checks of docs/threat-model.md, with day and commit into the page; some minutes
+	$(BIN)/python scripts/proof.py
+
+advisories: setup      ## ask the package index anew, into advisories.json
+	@$(BIN)/python scripts/advisories.py take
 
 format: setup          ## let ruff format the code
 	$(BIN)/ruff format .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import timedelta
+from importlib.resources import files
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -40,6 +41,12 @@ def test_a_login_ends_without_use_and_after_its_time() -> None:
     assert logins.find(cookie, PAGE, used=True) is None
     cookie, _ = begun(logins, Admitted("staff", "alice", frozenset(), 0.0))
     assert logins.find(cookie, PAGE, used=True) is None  # its credential has ended
+
+
+def test_what_is_shown_does_not_outlast_its_login() -> None:
+    script = (files("dicomgate.admin.web") / "templates" / "page.js").read_text("utf-8")
+    assert f"LOGGED_OUT = {IDLE / 60:g} * 60 * 1000" in script
+    assert "if (new Date() - last > LOGGED_OUT) return location.reload()" in script
 
 
 def test_there_are_so_many_logins_at_a_time() -> None:

@@ -111,6 +111,7 @@ def test_the_page_over_tls_with_a_token_for_metrics(
         response = connection.getresponse()
         response.read()
         connection.close()
+        assert response.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
         return response.status, response.headers.get("set-cookie", "")
 
     assert ask("GET", "/metrics")[0] == 401

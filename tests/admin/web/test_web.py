@@ -32,11 +32,42 @@ def test_a_name_that_leads_here_is_not_ours(web: Web) -> None:
     assert web.ask("GET", "/", Host=f"localhost:{web.address[1]}").status == 401
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "kind"),
+    [
+        *(("/live", 200, "text/plain"), ("/metrics", 200, "text/plain"), ("/", 401, "text/html")),
+        *(("/page.js", 200, "text/javascript"), ("/page.css", 200, "text/css"), ("/mark.svg", 200, "image/svg+xml")),
+        *(("/api/v1/status", 401, "application/json"), ("/api/v1/reload", 405, "application/json")),
+        *(("/nowhere", 404, "text/html"), ("/templates/", 404, "text/html"), ("/../page.py", 404, "text/html")),
+    ],
+)
+def test_every_answer_says_what_it_is_and_what_a_browser_may_do_with_it(
+    web: Web, path: str, status: int, kind: str
+) -> None:
+    answer = web.get(path)
+    assert answer.status == status
+    assert answer.headers["content-type"].partition(";")[0] == kind
+    assert kind == "application/json" or "charset=utf-8" in answer.headers["content-type"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    for directive in ("default-src 'none'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"):
+        assert directive in answer.headers["content-security-policy"]
+    assert answer.headers["referrer-policy"] == "same-origin"
+    assert answer.headers["cache-control"] == "no-store"
+    # RFC 6797 7.2: no Strict-Transport-Security "over non-secure transport"
+    assert not {"strict-transport-security", "access-control-allow-origin", "location"} & set(answer.headers)
+    assert web.ask("TRACE", path).status in (404, 405)
+
+
+def test_what_a_proxy_says_of_the_client_is_ignored(web: Web) -> None:
+    """As loopback it may read the metrics; as the address in the headers it might not."""
+    assert web.ask("GET", "/metrics", X_Forwarded_For="192.0.2.9", Forwarded="for=192.0.2.9").status == 200
+
+
 def test_who_logs_in_sees_the_page_until_he_logs_out(web: Web) -> None:
     first = web.get()
     assert first.status == 401
     assert first.headers["www-authenticate"].startswith("Bearer")
-    assert "<form" in first.text
+    assert '<input id="passcode" name="passcode" type="password"' in first.text
     assert web.post("/login", user="alice", passcode="not this").status == 401
     assert web.post("/login", user="bob", passcode=PASSCODES["bob"]).status == 403  # genuine, but neither of them
     answer = web.post("/login", user="zoë", passcode=PASSCODES["zoë"])
@@ -49,6 +80,10 @@ def test_who_logs_in_sees_the_page_until_he_logs_out(web: Web) -> None:
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert page.headers["cache-control"] == "no-store"
     assert "Abort" not in page.text
+    again = web.post("/login", cookie, user="zoë", passcode=PASSCODES["zoë"]).cookie
+    assert again != cookie
+    assert web.get("/", cookie).status == 401, "the former login has ended"
+    cookie, page = again, web.get("/", again)
     assert web.post("/logout", cookie, token=page.token).status == 303
     assert web.get("/", cookie).status == 401
     done = {(record["action"], record["by"], record["problem"] == "") for record in web.operated()}
@@ -72,6 +107,8 @@ def test_what_changes_something_comes_from_a_page_of_an_operators_login(web: Web
     form = {"Cookie": operator, "Content_Type": "application/x-www-form-urlencoded"}
     assert web.ask("POST", "/actions/reload", f"token={token}", **form, Authorization="x").status == 403  # no Origin
     assert web.ask("POST", "/actions/reload", f"token={token}", Sec_Fetch_Site="same-site", **form).status == 403
+    surely = web.post("/actions/drain", operator, token=token).text
+    assert 'action="/logout"' in surely, "whatever page it is, one can log out"
     for path in ("/actions/kick?id=000000000000", "/logout", "/login", "/api/v1/reload"):
         assert web.get(path, operator).status == 405
     assert web.post("/actions/else", operator, token=token).status == 404

@@ -15,7 +15,7 @@ from . import api, health, page
 from .entrance import Entrance
 from .site import Site
 
-_ASSETS = {"page.css": "text/css", "page.js": "text/javascript", "mark.svg": "image/svg+xml"}
+_ASSETS = {"page.css": "text/css", "page.js": "text/javascript", "mark.svg": "image/svg+xml; charset=utf-8"}
 
 
 def make_application(site: Site) -> Any:

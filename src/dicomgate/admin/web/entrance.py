@@ -4,7 +4,8 @@ Rule 1: the host must be one of `hosts`, or the very address that the request ca
         server resolves to this address (DNS rebinding) is neither.
 Rule 2: what changes something is a POST from a page of our own: its Origin is our host, its Sec-Fetch-Site same-origin,
         and at least one of the two is there. That its form has the token of its login is checked where it is read.
-Rule 3: nothing is kept by a browser, framed by another page, or loaded from elsewhere.
+Rule 3: nothing is kept by a browser, framed by another page, or loaded from elsewhere. A browser that came
+        by TLS once comes by TLS from then on.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _HEADERS = {
     "cache-control": "no-store",
     "connection": "close",
     "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "connect-src 'self'; form-action 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
@@ -40,6 +41,8 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+_WITH_TLS = {"strict-transport-security": "max-age=31536000; includeSubDomains"}
+"""RFC 6797 7.2: never over a connection without TLS. Browsers ignore it for an address without a name."""
 
 
 class Entrance:
@@ -52,13 +55,14 @@ class Entrance:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request, or refuse it."""
         begun = False
+        headers = _HEADERS | _WITH_TLS if scope["scheme"] == "https" else _HEADERS
 
         async def sending(message: Any) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
                 # RFC 9110 6.6.1: "An origin server with a clock MUST generate a Date header field".
-                MutableHeaders(scope=message).update({**_HEADERS, "date": formatdate(usegmt=True)})
+                MutableHeaders(scope=message).update({**headers, "date": formatdate(usegmt=True)})
             await send(message)
 
         app = self._app

@@ -2,7 +2,7 @@
 // Without this script the page does the same by itself, only more slowly.
 "use strict";
 {
-  const PERIOD = 5000, TYPING = 250;
+  const PERIOD = 5000, TYPING = 250, LOGGED_OUT = 15 * 60 * 1000;
   const FRESH = "This page refreshes itself every five seconds.";
   const HELD = "The page stays as it is while the pointer is on a button, or text is selected.";
   const filter = document.getElementById("filter"), text = document.getElementById("q");
@@ -49,6 +49,7 @@
 
   const refresh = async (wanted = false) => {
     later();
+    if (new Date() - last > LOGGED_OUT) return location.reload();   // what is shown must not outlast its login
     if (document.hidden) return;
     if (!wanted && held()) return say(HELD);
     const number = ++asked;
