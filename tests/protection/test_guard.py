@@ -385,7 +385,10 @@ class Turns:
         await asyncio.sleep(0)
         return Grant(False, held, 30.0)
 
-    async def succeeded(self, subject: str, forget: Sequence[str], refund: Sequence[str]) -> None:
+    async def ended(self, _: Sequence[str]) -> None:
+        await self._turn()
+
+    async def succeeded(self, _subject: str, forget: Sequence[str], _refund: object, _ended: object) -> None:
         await self._turn()
         for key in forget:
             self.counts.pop(key, None)

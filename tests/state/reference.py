@@ -26,6 +26,7 @@ class Reference:
         self.counted: dict[str, Counter] = {}
         self.known: dict[str, float] = {}
         self.used: dict[str, float] = {}
+        self.under_way: dict[str, tuple[int, float]] = {}
 
     def alive(self) -> dict[str, Counter]:
         oldest = self.now - self.limits.forget_counter
@@ -45,6 +46,7 @@ class Reference:
             n = it.n + 1
             locked = backoff.most is not None and n >= backoff.most
             self.counted[backoff.key] = Counter(n, self.now + seconds(backoff, n), it.until, self.now, locked)
+            self.under_way[backoff.key] = self.others(backoff.key) + 1, self.now + self.limits.under_way
         mine = {backoff.key for backoff in backoffs}
         others = [(it.n, it.last, key) for key, it in self.counted.items() if key not in mine]
         for _, _, key in sorted(others)[: max(0, len(self.counted) - self.limits.counters)]:
@@ -58,7 +60,18 @@ class Reference:
         ]
         longest = max((wait for wait, _ in holding), default=0)
         held = next((key for wait, key in holding if wait == longest), "")
-        return Grant(is_known, held, None if longest == float("inf") else longest)
+        return Grant(is_known, held, None if longest == float("inf") else longest, self.others(held))
+
+    def others(self, key: str) -> int:
+        n, until = self.under_way.get(key, (0, 0))
+        return n if until > self.now else 0
+
+    def ended(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            if n := self.others(key):
+                self.under_way[key] = n - 1, self.under_way[key][1]
+            else:
+                self.under_way.pop(key, None)
 
     def wait(self, backoff: Backoff) -> float:
         it = self.alive().get(backoff.key)
@@ -68,6 +81,10 @@ class Reference:
         return float("inf") if locked else min(it.until - self.now, backoff.longest)
 
     def refund(self, keys: Sequence[str]) -> None:
+        self.undo(keys)
+        self.ended(keys)
+
+    def undo(self, keys: Sequence[str]) -> None:
         for key in keys:
             it = self.alive().get(key)
             if it is not None and it.n > 1:
@@ -75,14 +92,15 @@ class Reference:
             else:
                 self.counted.pop(key, None)
 
-    def succeeded(self, subject: str, forget: Sequence[str], refund: Sequence[str]) -> None:
+    def succeeded(self, subject: str, forget: Sequence[str], refund: Sequence[str], ended: Sequence[str]) -> None:
         # What is over is swept here, and stays away when the clock is set back.
         self.known = {key: until for key, until in self.known.items() if until > self.now}
         self.known[subject] = self.now + self.limits.forget_known
         for _, other in sorted((until, key) for key, until in self.known.items())[: -self.limits.known]:
             del self.known[other]
         self.clear(forget)
-        self.refund(refund)
+        self.undo(refund)
+        self.ended(ended)
 
     def first_use(self, key: str, until: int) -> bool | None:
         self.used = {key: until for key, until in self.used.items() if until > self.now}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,7 +32,7 @@ def backoff(key: str, free: int = 5, first: float = 30, longest: float = 3600, m
 
 async def test_the_waits_are_those_of_the_backoff(clocked: Any) -> None:
     clock, open_empty = clocked
-    state = open_empty(PATIENT)
+    state = open_empty(replace(PATIENT, under_way=0))
     alice = backoff("account:alice", free=2, first=30, longest=50, most=4)
     assert [await state.take("", (), [alice]) for _ in range(2)] == [Grant(False)] * 2
     assert await state.take("", (), [backoff("other"), alice]) == Grant(False, "account:alice", 30)

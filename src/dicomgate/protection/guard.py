@@ -16,13 +16,13 @@ unless they are the same:
     3. It was refused a moment ago, and nothing that this rests on has changed: refuse it again, neither counted nor
        verified.
     4. It is a guess. `Throttle.take` counts it, and it is verified; or the throttle says to wait. Then, if another
-       attempt that the same counter has counted is being verified (`UnderWay`), this one waits for that to end and
-       asks again: clients that come at once, for one account or from one address, must not lock each other out.
-       Otherwise it is refused.
+       attempt that the same counter has counted is being verified (`UnderWay`; at other gateways, as the store knows
+       it), this one waits for that to end and asks again: clients that come at once, for one account or from one
+       address, must not lock each other out. Otherwise it is refused.
     5. The chain gives a verdict. An accepted credential with `once` is redeemed at the store, for its first use only.
     6. The charge is settled. Accepted with a secret: `succeeded`, or the charge is passed on to the next attempt
        (`StandingCharges`), which step 4 then need not count. Accepted without one, or unavailable for a known
-       subject: `refund`. Anything else stays counted. At last the outcome is remembered for steps 1 to 3.
+       subject: `refund`. Anything else stays counted (`ended`). At last the outcome is remembered for steps 1 to 3.
 
 Cancelling what `begin` returned stops the attempt at any step; what was counted stays counted.
 """
@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -47,6 +48,8 @@ from .throttle import Charge, Subject, Throttle
 from .under_way import UnderWay
 
 _log = logging.getLogger("dicomgate.auth")
+_ASK_AGAIN = 0.1
+"""Seconds after which the store is asked again how attempts at other gateways ended."""
 _AGAIN = Verdict(Reject("the same credential was refused a moment ago"), reason_class=ReasonClass.WRONG_CREDENTIAL)
 
 
@@ -127,24 +130,30 @@ class Guard:
             # Wait only for attempts that the same counter has counted. An attempt from elsewhere would gain nothing by
             # waiting for the owner's, and the wait would tell that the owner is logging in.
             try:
-                if not await self._under_way.one_ended(charge.keys[0], began + chain.patience - loop.time()):
-                    return Verdict(Reject(hold.reason), reason_class=hold.reason_class)
+                async with asyncio.timeout_at(began + chain.patience):
+                    if not await self._under_way.one_ended(charge.keys[0]):
+                        if not hold.under_way:
+                            return Verdict(Reject(hold.reason), reason_class=hold.reason_class)
+                        await asyncio.sleep(_ASK_AGAIN * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
             except TimeoutError:
                 return Verdict(Unavailable("too many attempts for the account or from the address were before it"))
         before = waited.set(loop.time() - began)
         self._under_way.begin(charge.keys)
+        settled = False
         try:
             verdict = await self._redeemed(await chain.consult(attempt))
-            await self._settle(throttle, subject, charge, attempt.identity, verdict)
+            settled = await self._settle(throttle, subject, charge, attempt.identity, verdict)
         finally:
             self._under_way.end(charge.keys)
+            if not settled:
+                self._write(partial(throttle.ended, charge))
             waited.reset(before)  # the credential that the upstream is shown has patience of its own
         return verdict
 
     async def _settle(
         self, throttle: Throttle, subject: Subject, charge: Charge, identity: Identity | None, verdict: Verdict
-    ) -> None:
-        """What the verdict changes about what was counted."""
+    ) -> bool:
+        """What the verdict changes about what was counted; False if nothing."""
         accepted = isinstance(verdict.decision, Accept)
         if accepted and _shows_a_secret(identity):
             succeeded = partial(throttle.succeeded, subject, charge)
@@ -153,6 +162,9 @@ class Guard:
             # No refund for unknown subjects: an authenticator that accepts at once, and rejects only after its
             # deadline, would otherwise be an oracle.
             await _logging_failure(partial(throttle.refund, charge))
+        else:
+            return False
+        return True
 
     def _known(
         self, throttle: Throttle, subject: Subject, recent: Recent, done: Callable[[Verdict], None], verdict: Verdict
@@ -165,7 +177,7 @@ class Guard:
         """Count a credential that was accepted before and is refused now; once, however many brought it at once."""
         if _outcome(verdict.decision) is Outcome.REFUSED and recent.outcome is Outcome.ACCEPTED:
             self._recent.end(recent, Outcome.REFUSED, _stands(verdict))
-            self._write(partial(throttle.take, subject))
+            self._write(partial(throttle.count, subject))
 
     def _redeem(self, done: Callable[[Verdict], None], verdict: Verdict) -> None:
         """Call `done` now; or, where the credential may be used once, after asking the store."""

@@ -67,7 +67,8 @@ class StandingCharges:
             period.idle.append(charge)
             if len(period.idle) > self._most:
                 self._take_back(period.idle.pop(0))
-        # Otherwise it was counted before the counters were reset.
+        else:  # it was counted before the counters were reset
+            self._write(partial(charge.state.ended, charge.keys))
 
     def end(self) -> None:
         """End all periods: each charge that no attempt uses is taken back."""

@@ -29,6 +29,7 @@ import asyncio
 import logging
 import shlex
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -103,10 +104,14 @@ class Charge(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """Why an attempt must wait, for the operator; LOCKED: until the counter is cleared."""
+    """Why an attempt must wait, for the operator; LOCKED: until the counter is cleared.
+
+    `under_way`: some that were counted may still be verified, so that it may not have to wait in a moment.
+    """
 
     reason: str
     reason_class: ReasonClass
+    under_way: bool = False
 
 
 _NAME_TOO_LONG = Hold("throttled: the name is too long", ReasonClass.THROTTLED)
@@ -178,11 +183,23 @@ class Throttle:
         elsewhere, at_home, _ = subject.counters
         forget = [at_home] if charge.known else [elsewhere, at_home]
         # The source's counter gets only this attempt back, or one valid account would pay for guesses at all others.
-        await charge.state.succeeded(subject.key, forget, [key for key in charge.keys if key not in forget])
+        refund = [key for key in charge.keys if key not in forget]
+        await charge.state.succeeded(subject.key, forget, refund, charge.keys)
 
     async def refund(self, charge: Charge) -> None:
         """The attempt showed nothing: undo its charge."""
         await charge.state.refund(charge.keys)
+
+    async def ended(self, charge: Charge) -> None:
+        """The attempt is over and stays counted. Where that cannot be told, others wait for it in vain for a while."""
+        with suppress(StateUnavailable):
+            await charge.state.ended(charge.keys)
+
+    async def count(self, subject: Subject) -> None:
+        """Count an attempt that is over. Raises StateUnavailable if no store can."""
+        hold, charge = await self.take(subject)
+        if hold is None:
+            await self.ended(charge)
 
     async def _ask(
         self, subject: str, known: Sequence[Backoff], unknown: Sequence[Backoff]
@@ -210,4 +227,4 @@ def _hold(grant: Grant) -> Hold | None:
     until = "is locked until it is cleared" if locked else f"waits {grant.wait:.0f} s more"
     how = f"dicomgate throttle clear {shlex.quote(grant.held)}"
     reason = f"throttled: too many attempts in a row, {grant.held} {until} ({how})"
-    return Hold(reason, ReasonClass.LOCKED if locked else ReasonClass.THROTTLED)
+    return Hold(reason, ReasonClass.LOCKED if locked else ReasonClass.THROTTLED, grant.under_way > 0)

@@ -37,19 +37,15 @@ class UnderWay:
             for one in awake if not left else awake[:1]:
                 one.set_result(None)
 
-    async def one_ended(self, counter: str, seconds: float) -> bool:
-        """Wait until one of those that this counter has counted has ended. False, at once, if there is none.
-
-        Raises TimeoutError if none has within so many seconds.
-        """
+    async def one_ended(self, counter: str) -> bool:
+        """Wait until one of those that this counter has counted has ended. False, at once, if there is none."""
         if counter not in self._count:
             return False
         waiting = self._waiting.setdefault(counter, deque())
         mine = asyncio.get_running_loop().create_future()
         waiting.append(mine)
         try:
-            async with asyncio.timeout(seconds):
-                await mine
+            await mine
         finally:
             waiting.remove(mine)
             if not waiting and self._waiting.get(counter) is waiting:

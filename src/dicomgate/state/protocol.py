@@ -52,12 +52,14 @@ class Grant:
 
     `known`: the subject is known, and its backoffs for known subjects applied. `held`: "" if the attempt may be
     verified, and then each counter has counted it; else the key of the counter with the longest wait, and nothing has
-    changed. `wait`: the seconds until that counter lets an attempt through; None if it is locked.
+    changed. `wait`: the seconds until that counter lets an attempt through; None if it is locked. `under_way`: how many
+    attempts that this counter has counted may still be verified, at any gateway.
     """
 
     known: bool
     held: str = ""
     wait: float | None = 0.0
+    under_way: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class Limits:
 
     `listing_deadlines`: how many deadlines a walk through all counters may take. `skew`: used keys are kept so much
     longer than their credential lives, because the clocks of gateways differ. `sweep`: expired rows dropped at a time.
+    `under_way`: for so long an attempt may be verified; whoever has not said then how it ended says it no more.
     """
 
     deadline: float = 1.0
@@ -91,6 +94,7 @@ class Limits:
     forget_known: float = 90 * _DAY
     skew: float = 300.0
     sweep: int = 100
+    under_way: float = 15.0
 
 
 class SharedState(Protocol):
@@ -101,7 +105,7 @@ class SharedState(Protocol):
 
         Either each of these counters has counted the attempt, or none has.
         A caller whose attempt was counted must say how it ended: `succeeded`; `refund` if it could not be verified;
-        nothing if the credential was wrong. The keys of one call differ.
+        `ended` in all other cases. The keys of one call differ.
         """
         ...
 
@@ -113,10 +117,16 @@ class SharedState(Protocol):
         """Undo the last attempt of each counter, and the wait that it began."""
         ...
 
-    async def succeeded(self, subject: str, forget: Sequence[str], refund: Sequence[str]) -> None:
+    async def ended(self, keys: Sequence[str]) -> None:
+        """The attempt that these counters have counted is over, and stays counted: nobody need wait for it."""
+        ...
+
+    async def succeeded(
+        self, subject: str, forget: Sequence[str], refund: Sequence[str], ended: Sequence[str] = ()
+    ) -> None:
         """The subject is known from now on, for 90 days; forget the counters in `forget`, refund those in `refund`.
 
-        No key is in both.
+        No key is in both. `ended`: the counters that have counted the attempt.
         """
         ...
 

@@ -8,6 +8,8 @@ local NEXT_TO_GO = KEYS[2] -- counter -> few attempts first, of those the oldest
 local FORGET = KEYS[3]     -- counter -> when it will be forgotten; inf if it is locked
 local KNOWN = KEYS[4]      -- subject -> until when it is known
 local USED = KEYS[5]       -- key -> until when it is kept
+-- A hash: counter -> "n until": so many of its attempts are being verified, until then at most. It may vanish.
+local UNDER_WAY = KEYS[6]
 
 local given = cjson.decode(ARGV[2])
 local limits = given.limits
@@ -74,10 +76,32 @@ local function wait_after(backoff, n)
     return math.min(backoff.longest, backoff.first * 2 ^ math.min(n - backoff.free, 64))
 end
 
+local function under_way(key)
+    local n, until_ = string.match(redis.call('HGET', UNDER_WAY, key) or '', '(%S+) (%S+)')
+    until_ = tonumber(until_) or 0
+    return until_ > now and tonumber(n) or 0, until_
+end
+
+local function begin(key)
+    redis.call('HSET', UNDER_WAY, key, string.format('%d %.17g', under_way(key) + 1, now + limits.under_way))
+    redis.call('PEXPIRE', UNDER_WAY, math.ceil(2000 * limits.under_way))
+end
+
 local run = {}
 
--- The answer: {1 if the subject is known, number of the backoff that holds it or 0, seconds: "inf" if locked};
--- then what it rests on: the backoffs, and their rows.
+function run.ended()
+    for _, key in ipairs(given.ended) do
+        local n, until_ = under_way(key)
+        if n > 1 then
+            redis.call('HSET', UNDER_WAY, key, string.format('%d %.17g', n - 1, until_))
+        else
+            redis.call('HDEL', UNDER_WAY, key)
+        end
+    end
+end
+
+-- The answer: {1 if the subject is known, number of the backoff that holds it or 0, seconds: "inf" if locked, attempts
+-- that are being verified}; then what it rests on: the backoffs, and their rows.
 local function judge()
     local is_known = kept(KNOWN, given.subject)
     local backoffs = is_known and given.known or given.unknown
@@ -97,7 +121,8 @@ local function judge()
         end
         rows[number] = row
     end
-    return { is_known and 1 or 0, held, string.format('%.17g', wait) }, backoffs, rows
+    local others = held > 0 and under_way(backoffs[held].key) or 0
+    return { is_known and 1 or 0, held, string.format('%.17g', wait), others }, backoffs, rows
 end
 
 function run.look()
@@ -117,6 +142,7 @@ function run.take()
             row.n, row.before, row.last = row.n + 1, row.until_, now
             row.until_ = now + wait_after(backoff, row.n)
             row.ends = backoff.most >= 0 and row.n >= backoff.most and math.huge or now + limits.forget_counter
+            begin(backoff.key)
         end
         if not held or row.cut then
             write(backoff.key, row)
@@ -128,7 +154,7 @@ function run.take()
     return answer
 end
 
-function run.refund()
+local function refund()
     for _, key in ipairs(given.refund) do
         local row = read(key)
         if row.n > 1 then
@@ -138,6 +164,12 @@ function run.refund()
             forget(key)
         end
     end
+end
+
+function run.refund()
+    refund()
+    given.ended = given.refund
+    run.ended()
 end
 
 function run.succeeded()
@@ -150,7 +182,8 @@ function run.succeeded()
         redis.call('ZREMRANGEBYRANK', KNOWN, 0, excess - 1)
     end
     run.clear()
-    run.refund()
+    refund()
+    run.ended()
 end
 
 -- 1 for the first use, 0 for another, -1 without room

@@ -17,7 +17,7 @@ from .redis_client import RedisClient
 from .redis_words import SCRIPT
 
 # A script needs all its keys on one node; a cluster places keys by what is in braces.
-_KEYS = [f"dicomgate:{{state}}:{name}" for name in ("counters", "next-to-go", "forget", "known", "used")]
+_KEYS = [f"dicomgate:{{state}}:{name}" for name in ("counters", "next-to-go", "forget", "known", "used", "under-way")]
 _Answer = TypeVar("_Answer")
 
 
@@ -40,11 +40,11 @@ class RedisState:
 
     async def _judged(self, what: str, subject: str, known: Sequence[Backoff], unknown: Sequence[Backoff]) -> Grant:
         def read(answer: Any) -> Grant:
-            is_known, number, wait = answer
+            is_known, number, wait, under_way = answer
             if not number:
                 return Grant(bool(is_known))
             held = (known if is_known else unknown)[number - 1].key
-            return Grant(bool(is_known), held, None if wait == "inf" else float(wait))
+            return Grant(bool(is_known), held, None if wait == "inf" else float(wait), under_way)
 
         return await self._run(what, read, subject=subject, known=_plain(known), unknown=_plain(unknown))
 
@@ -52,9 +52,16 @@ class RedisState:
         """See SharedState."""
         await self._run("refund", bool, refund=list(keys))
 
-    async def succeeded(self, subject: str, forget: Sequence[str], refund: Sequence[str]) -> None:
+    async def ended(self, keys: Sequence[str]) -> None:
         """See SharedState."""
-        await self._run("succeeded", bool, subject=subject, forget=list(forget), refund=list(refund))
+        await self._run("ended", bool, ended=list(keys))
+
+    async def succeeded(
+        self, subject: str, forget: Sequence[str], refund: Sequence[str], ended: Sequence[str] = ()
+    ) -> None:
+        """See SharedState."""
+        given = {"forget": list(forget), "refund": list(refund), "ended": list(ended)}
+        await self._run("succeeded", bool, 1, subject=subject, **given)
 
     async def first_use(self, key: str, until: datetime, made: datetime | None = None) -> bool:
         """See SharedState. What a server lost when it was restarted is not noticed here: `made` makes no difference."""

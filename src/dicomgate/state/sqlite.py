@@ -72,7 +72,12 @@ class SqliteState:
         """See SharedState."""
         await self._ask(lambda ledger: ledger.refund(keys))
 
-    async def succeeded(self, subject: str, forget: Sequence[str], refund: Sequence[str]) -> None:
+    async def ended(self, keys: Sequence[str]) -> None:
+        """See SharedState. What is under way at other gateways of this machine is not known here."""
+
+    async def succeeded(
+        self, subject: str, forget: Sequence[str], refund: Sequence[str], ended: Sequence[str] = ()
+    ) -> None:
         """See SharedState."""
 
         def work(ledger: Ledger) -> None:

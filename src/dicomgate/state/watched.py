@@ -33,9 +33,15 @@ class WatchedState:
         """Told as "refund"."""
         await self._watched("refund", self._state.refund(keys))
 
-    async def succeeded(self, subject: str, forget: Sequence[str], refund: Sequence[str]) -> None:
+    async def ended(self, keys: Sequence[str]) -> None:
+        """Told as "ended"."""
+        await self._watched("ended", self._state.ended(keys))
+
+    async def succeeded(
+        self, subject: str, forget: Sequence[str], refund: Sequence[str], ended: Sequence[str] = ()
+    ) -> None:
         """Told as "succeeded"."""
-        await self._watched("succeeded", self._state.succeeded(subject, forget, refund))
+        await self._watched("succeeded", self._state.succeeded(subject, forget, refund, ended))
 
     async def first_use(self, key: str, until: datetime, made: datetime | None = None) -> bool:
         """Told as "first_use"."""
