@@ -2,7 +2,7 @@
 # `make demo` and `make test` set everything up by themselves; each step is quick when nothing changed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz pythons stamina bench check audit proof advisories format lock build bundle man docs clean
+.PHONY: help setup demo test fuzz pythons stamina bench check audit proof advisories format lock build bundle release man docs clean
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 
@@ -60,10 +60,13 @@ lock: setup            ## remake requirements.lock with the newest versions that
 	@scripts/lock.sh
 
 build: setup           ## wheels and source archives of dicomgate and its plugins, in dist/
-	@scripts/build.sh
+	@$(BIN)/python -m release wheels
 
-bundle: setup          ## one archive to install from without a package index, in dist/: wheels, hashes, SBOM, install.sh
-	@$(BIN)/python scripts/bundle.py
+bundle: setup          ## one archive to install from without a package index, in dist/: wheels, hashes, install.sh
+	@$(BIN)/python -m release bundle
+
+release: setup         ## everything to install from, in dist/dicomgate-VERSION: the same commit gives the same bytes
+	@$(BIN)/python -m release
 
 man: setup             ## a manual page for each command, in dist/man/
 	@$(BIN)/python scripts/man_pages.py dist/man

@@ -48,7 +48,7 @@ from .contract import (
 )
 from .errors import ConfigError, DicomgateError, PluginError, StartError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Accept",
