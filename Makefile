@@ -43,8 +43,10 @@ check: setup           ## style, types, imports between the floors, and what mus
 	@scripts/check-tree.sh
 	@$(BIN)/python scripts/advisories.py
 
-audit: setup           ## the locks against advisories.json: is a version in them known to be vulnerable?
+audit: setup           ## the locks against advisories.json, and by pip-audit where that is installed
 	@$(BIN)/python scripts/advisories.py
+	@if [ -x $(BIN)/pip-audit ]; then for lock in requirements*.lock; do $(BIN)/pip-audit --no-deps --disable-pip -r $$lock || exit 1; done; \
+	else echo "audit: pip-audit, which asks over the network, is skipped: it is not in .venv ($(BIN)/pip install pip-audit)"; fi
 
 proof: setup           ## the checks of docs/threat-model.md, with day and commit into the page; some minutes
 	$(BIN)/python scripts/proof.py
