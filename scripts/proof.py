@@ -1,6 +1,7 @@
 """Run the checks that docs/threat-model.md names, and write day and commit into the rows whose checks all passed.
 
-With file names as arguments, only the rows that name a test in one of them. What was skipped has not passed.
+With file names as arguments, only the rows that name a test in one of them. What was skipped has not passed. All must
+be committed, so that the commit is the one that was checked.
 """
 
 from __future__ import annotations
@@ -50,16 +51,21 @@ def run(wanted: set[tuple[str, str]]) -> set[tuple[str, str]]:
     return {test for test in wanted if outcomes[test] and all(outcomes[test])}
 
 
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+
+
 def main(files: list[str]) -> int:
     """Exit status 1: not all of them passed."""
     page = PAGE.read_text("utf-8")
     rows = [row for row in _ROW.findall(page) if not files or {name for name, _ in checks(row)} & set(files)]
     wanted = {test for row in rows for test in checks(row)}
+    if _git("status", "--porcelain"):
+        print("proof: there is what no commit has; commit it first", file=sys.stderr)
+        return 2
+    mark = f"{datetime.now(UTC):%Y-%m-%d}, `{_git('rev-parse', '--short', 'HEAD')}`"
     passed = run(wanted)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    PAGE.write_text(rewritten(page, passed, f"{datetime.now(UTC):%Y-%m-%d}, `{commit.stdout.strip()}`"), "utf-8")
+    PAGE.write_text(rewritten(page, passed, mark), "utf-8")
     for file, function in sorted(wanted - passed):
         print(f"not passed: {file}::{function}", file=sys.stderr)
     print(f"{len(passed)} of {len(wanted)} checks passed")

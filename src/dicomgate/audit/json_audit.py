@@ -1,4 +1,4 @@
-"""The sink of kind "json": lines for a file, standard output, the journal of systemd, or a syslog over UDP."""
+"""The sink of kind "json": lines for a file, standard output, the journal, or a syslog over UDP."""
 
 from __future__ import annotations
 

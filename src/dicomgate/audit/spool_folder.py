@@ -1,4 +1,4 @@
-"""The folder of a spool: one process at a time has it, and a file in it says up to where all is delivered."""
+"""The folder of a spool: one process has it, and a file in it says up to where all is delivered."""
 
 from __future__ import annotations
 

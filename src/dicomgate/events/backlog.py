@@ -1,4 +1,4 @@
-"""What waits to be written, and the thread that writes it: for the log, and for each place that the audit goes to.
+"""What waits to be written, and the thread that writes it: for the log, and for each place of the audit.
 
 Rule 1: `put` never waits: nobody who stores or reads what is written can hold up the gateway. At most `MOST` items wait
         for the thread. What comes then is lost; it is counted, and told in its place among what is written. Items that
