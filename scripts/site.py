@@ -38,8 +38,12 @@ ELSEWHERE = {
 """Files that are not in docs/, and where the site has them."""
 LONG_CELL = 48
 LONGEST_KEY = 34
-FIRST_FOUND = {"passcode.md": 4}
-"""How much more a page counts in the search: one for "password" means this one."""
+FOUND = {
+    "for-pacs-administrators.md": 4,
+    **dict.fromkeys(("for-modality-engineers.md", "operations.md"), 3),
+    **dict.fromkeys(("architecture.md", "changelog.md", "contributing.md", "performance.md"), 0.1),
+}
+"""How much more, or less, a page counts in the search: questions find answers first, and the gateway's inside last."""
 
 _LINK = re.compile(r"\]\((?:\.\./|docs/)?([^)#\s]+)(#[^)\s]*)?\)")
 _NOTE = re.compile(r"^(```\w+) \w+$", re.MULTILINE)
@@ -99,8 +103,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """The page as Python's Markdown is to read it."""
-    if page.file.src_uri in FIRST_FOUND:
-        page.meta["search"] = {"boost": FIRST_FOUND[page.file.src_uri]}
+    if page.file.src_uri in FOUND:
+        page.meta["search"] = {"boost": FOUND[page.file.src_uri]}
     if page.file.src_uri in ELSEWHERE.values():
         markdown = _LINK.sub(lambda link: f"]({ELSEWHERE.get(link[1], link[1])}{link[2] or ''})", markdown)
     for name, there in ELSEWHERE.items():
