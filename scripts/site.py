@@ -39,7 +39,8 @@ ELSEWHERE = {
 LONG_CELL = 48
 LONGEST_KEY = 34
 FOUND = {
-    "for-pacs-administrators.md": 4,
+    "for-pacs-administrators.md": 5,
+    "passcode.md": 2,
     **dict.fromkeys(("for-modality-engineers.md", "operations.md"), 3),
     **dict.fromkeys(("architecture.md", "changelog.md", "contributing.md", "performance.md"), 0.1),
 }
@@ -51,7 +52,6 @@ _TEXT = re.compile(r"^```text\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _COLUMNS = re.compile(r"\S {3,}\S|-->")
 _CHART = re.compile(r"^!\[([^]]*)\]\((performance/[\w-]+\.svg)\)$", re.MULTILINE)
 _PICTURE = re.compile(r"^!\[[^]]*\]\((assets/[\w-]+\.svg)\)$", re.MULTILINE)
-_PHOTO = re.compile(r"^!\[([^]]*)\]\((assets/[\w-]+)\.png\)$", re.MULTILINE)
 _BUTTONS = re.compile(r"^\[[^]]+\]\([^)]+\)(?: · \[[^]]+\]\([^)]+\))+$", re.MULTILINE)
 _ROW = re.compile(r"^\|.*$", re.MULTILINE)
 _CODE = re.compile(r"`[^`]*`")
@@ -112,7 +112,6 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     if page.file.src_uri == "index.md":
         page.meta["hide"] = ["navigation", "toc"]
         markdown = _BUTTONS.sub(_buttons, markdown)
-    markdown = _PHOTO.sub(_in_both_schemes, markdown)
     markdown = _NOTE.sub(r"\1", markdown)
     markdown = _TEXT.sub(_drawing, markdown)
     markdown = _CHART.sub(_in_parts, markdown)
@@ -130,14 +129,6 @@ def _buttons(line: re.Match[str]) -> str:
     """A line of links alone: what to do first."""
     first, *others = line[0].split(" · ")
     return " ".join((f"{first}{{ .md-button .md-button--primary }}", *(f"{one}{{ .md-button }}" for one in others)))
-
-
-def _in_both_schemes(image: re.Match[str]) -> str:
-    """A screenshot, and in the dark the dark one, where there is one."""
-    alt, name = image.groups()
-    if not (ROOT / "docs" / f"{name}-dark.png").exists():
-        return image[0]
-    return f"![{alt}]({name}.png#only-light)\n![{alt}]({name}-dark.png#only-dark)"
 
 
 def _svg(name: str) -> str:

@@ -1,10 +1,11 @@
-"""docs/tour.md, followed to the letter beside a demonstration that goes on serving."""
+"""docs/tour.md, followed to the letter beside a demonstration that goes on serving; and what other pages have typed."""
 
 from __future__ import annotations
 
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,3 +102,23 @@ def test_what_is_printed_can_be_typed(printed: str, where: Path) -> None:
     assert dcmread(tour / folder.SLICE).SOPClassUID == CTImageStorage
     reloaded = subprocess.run([PROGRAM, "reload"], cwd=tour, capture_output=True, text=True, timeout=60)
     assert reloaded.returncode == 0, reloaded
+
+
+def test_the_login_of_a_script(printed: str, where: Path) -> None:
+    port = found(r"serves on 127\.0\.0\.1:(\d+)", printed)
+    (block,) = blocks(DOCS / "for-developers.md", "python")
+    script = block.text.replace("11112", port).replace('"PACS"', '"DEMO_PACS"').replace('b"alice"', 'b"demo"')
+    passcode = found(r"the passcode (\w{26});", printed)
+    for secret, said in ((passcode, "0\n"), ("wrong", "")):
+        done = subprocess.run(
+            [sys.executable, "-c", script.replace("PASSCODE", secret)], capture_output=True, text=True
+        )
+        assert (done.returncode, done.stdout) == (0, said), done.stderr
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+def test_who_was_refused_last_night(printed: str, where: Path) -> None:
+    (command,) = [block.text for block in blocks(DOCS / "for-pacs-administrators.md", "sh") if block.note == "audit"]
+    here = command.replace("/var/log/dicomgate/audit.jsonl", str(where / "tour" / folder.AUDIT))
+    lines = subprocess.run(["sh", "-euc", here], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert any(line.split("\t")[1:] == ["127.0.0.1", "DEMO_CLIENT", "demo", "staff: wrong passcode"] for line in lines)
