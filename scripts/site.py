@@ -41,7 +41,7 @@ LONGEST_KEY = 34
 FOUND = {
     "for-pacs-administrators.md": 5,
     "passcode.md": 2,
-    **dict.fromkeys(("for-modality-engineers.md", "operations.md"), 3),
+    **dict.fromkeys(("for-modality-engineers.md", "troubleshooting.md"), 3),
     **dict.fromkeys(("architecture.md", "changelog.md", "contributing.md", "performance.md"), 0.1),
 }
 """How much more, or less, a page counts in the search: questions find answers first, and the gateway's inside last."""

@@ -242,7 +242,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit_and_little_that_is_open(tmp_p
     verify, exposure = ("verify", "--recursive-errors=no"), ("security", "--offline=true", "--threshold=20")
     assert asked(good, *verify) == (0, "")
     assert "Unknown key 'Restat'" in asked(good.replace("Restart=", "Restat="), *verify)[1]
-    (socket_unit,) = [block.text for block in blocks(DOCS / "operations.md", "ini") if "[Socket]" in block.text]
+    (socket_unit,) = [block.text for block in blocks(DOCS / "service.md", "ini") if "[Socket]" in block.text]
     (tmp_path / "dicomgate.socket").write_text(socket_unit)
     assert asked(good, *verify, str(tmp_path / "dicomgate.socket")) == (0, "")
     assert asked(good, *exposure)[0] == 0
@@ -250,7 +250,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit_and_little_that_is_open(tmp_p
 
 
 def test_the_pages_show_what_deploy_has() -> None:
-    unit = next(block.text for block in blocks(DOCS / "operations.md", "ini"))
+    unit = next(block.text for block in blocks(DOCS / "service.md", "ini"))
     assert unit == text(DEPLOY / "systemd" / "dicomgate.service")
     for page, file in (("tls.md", "old-tls.cfg"), ("haproxy.md", "dicomgate.cfg")):
         (shown,) = [block.text for block in blocks(DOCS / page, "text") if block.note == "haproxy"]

@@ -84,7 +84,7 @@ def test_the_bill_of_materials_names_every_wheel_with_its_hash(unpacked: Path) -
 
 
 def test_the_unit_of_the_page_is_the_one_that_is_installed() -> None:
-    (unit,) = [block.text for block in blocks(DOCS / "operations.md", "ini") if "[Unit]" in block.text]
+    (unit,) = [block.text for block in blocks(DOCS / "service.md", "ini") if "[Unit]" in block.text]
     assert unit.strip() == (ROOT / "deploy" / "systemd" / "dicomgate.service").read_text("utf-8").strip()
 
 
