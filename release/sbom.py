@@ -1,18 +1,13 @@
 """The software bill of materials: CycloneDX 1.6, the same bytes for the same wheels.
 
-It has each wheel with its hash, its licence and what it needs, and the libraries that a wheel says it has compiled into
-itself (PEP 770).
+It has each wheel with its hash, its licence and what it needs, and the libraries that are compiled into it.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from uuid import NAMESPACE_URL, uuid5
-from zipfile import ZipFile
 
 from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import HashAlgorithm, HashType
@@ -23,6 +18,7 @@ from packageurl import PackageURL
 
 from . import licences
 from .closure import Distribution
+from .compiled import Library, libraries
 from .sums import sha256
 from .tree import VERSION, epoch
 from .wheels import name_and_version
@@ -41,30 +37,18 @@ def _component(wheel: Path) -> Component:
         purl=purl,
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=sha256(wheel))],
         licenses=[_licence(licences.of(wheel).terms)],
-        components=_compiled_in(wheel, str(purl)),
+        components=[_compiled_in(library, str(purl)) for library in libraries(wheel)],
     )
 
 
-def _compiled_in(wheel: Path, parent: str) -> Iterator[Component]:
-    """The libraries that the bills of materials in a wheel name: https://peps.python.org/pep-0770/."""
-    with ZipFile(wheel) as archive:
-        bills: list[dict[str, Any]] = [
-            json.loads(archive.read(name))
-            for name in archive.namelist()
-            if ".dist-info/sboms/" in name and name.endswith(".json")
-        ]
-    found = {}
-    for one in (part for bill in bills for part in bill.get("components", ())):
-        if one.get("purl", "").partition("@")[0] != parent.partition("@")[0]:
-            found[one["name"], one.get("version")] = one.get("purl")
-    for (name, version), purl in found.items():
-        yield Component(
-            name=name,
-            version=version,
-            type=ComponentType.LIBRARY,
-            bom_ref=f"{parent}#{name}@{version}",
-            purl=PackageURL.from_string(purl) if purl else None,
-        )
+def _compiled_in(library: Library, parent: str) -> Component:
+    return Component(
+        name=library.name,
+        version=library.version,
+        type=ComponentType.LIBRARY,
+        bom_ref=f"{parent}#{library.name}@{library.version}",
+        purl=PackageURL.from_string(library.purl) if library.purl else None,
+    )
 
 
 def write(wheels: Path, needs: dict[str, Distribution], path: Path) -> None:

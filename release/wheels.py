@@ -42,7 +42,8 @@ def fetch(folder: Path, names: set[str]) -> None:
             raise SystemExit(f"release: pip cannot fetch what the lock files have:\n{got.stderr}")
     for sources in [path for path in folder.iterdir() if path.suffix != ".whl"]:
         make = [*_PIP, "wheel", *alone, "--no-index", "--no-cache-dir", "-w", folder, sources]
-        subprocess.run(make, env=_environment() | {"CFLAGS": "-g0"}, check=True, stdout=sys.stderr)
+        # umask: setuptools writes the modes of its files into the wheel.
+        subprocess.run(make, env=_environment() | {"CFLAGS": "-g0"}, umask=0o022, check=True, stdout=sys.stderr)
         sources.unlink()
 
 
