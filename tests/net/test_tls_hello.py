@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 import ssl
+from contextlib import nullcontext
 from struct import pack
 
 import pytest
 import trustme
 
 from dicomgate.net.tls import WANT_READ, WANT_TURN, TlsError
+from dicomgate.net.tls_hello import Hello
 from dicomgate.net.tls_stream import TlsStream
 
 
@@ -76,3 +78,21 @@ def test_no_key_exchange_that_takes_long_to_compute(sent: tuple[bytes, ...], err
             except TlsError as failure:
                 refused = str(failure)
         assert (refused is None) if error is None else (error in str(refused))
+
+
+def server_hello(group: int) -> bytes:
+    """The message of a ServerHello of TLS 1.3 that chooses a group."""
+    body = b"\3\3" + bytes(33) + b"\x13\x02\0" + pack(">HHHH", 6, 51, 2, group)
+    return b"\2" + len(body).to_bytes(3) + body
+
+
+@pytest.mark.parametrize("cut", [0, 1, 3, 4, 6])
+@pytest.mark.parametrize(("group", "refused"), [(0x001D, False), (0x0104, True)])
+def test_a_server_may_send_requests_first_but_hides_nothing_behind_one(cut: int, group: int, refused: bool) -> None:
+    """OpenSSL puts a HelloRequest together from any records, passes over it, and reads on."""
+    came = bytes(4) + server_hello(group)
+    records = [pack(">BHH", 22, 0x0303, len(part)) + part for part in (came[:cut], came[cut:])]
+    looked_at = Hello()
+    assert looked_at.take(records[0]) == b""
+    with pytest.raises(TlsError, match="finite field") if refused else nullcontext():
+        assert looked_at.take(records[1]) == b"".join(records)

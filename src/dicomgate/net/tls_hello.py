@@ -53,7 +53,8 @@ class Hello:
             self._message = self._message[len(_HELLO_REQUEST) :]
         message = self._message
         whole = 4 + int.from_bytes(message[1:4])
-        if not message or message[0] in (_CLIENT_HELLO, _SERVER_HELLO):
+        # What may still become a HelloRequest waits too: OpenSSL puts one together from any records.
+        if _HELLO_REQUEST.startswith(message) or message[0] in (_CLIENT_HELLO, _SERVER_HELLO):
             if len(message) < whole and max(whole, len(self._records)) <= _LONGEST:
                 return b""
             if len(message) < whole or (message[0] == _CLIENT_HELLO and len(message) > whole):
