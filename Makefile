@@ -22,8 +22,8 @@ test: setup            ## everything: the real peers (DCMTK, Orthanc, dcmjs-dims
 	$(BIN)/coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 	@scripts/coverage.sh
 
-fuzz: setup            ## mutated inputs for everything that reads what a client sends, for about a minute
-	$(BIN)/python -m fuzz
+fuzz: setup            ## mutated inputs for everything that reads what strangers send, for a minute or two; FUZZ_TARGETS=wire FUZZ_EXECUTIONS=10000000
+	$(BIN)/python -m fuzz $(FUZZ_TARGETS) $(if $(FUZZ_EXECUTIONS),--executions $(FUZZ_EXECUTIONS),--seconds 5)
 
 pythons:               ## make check and the core's tests with each Python 3.11 to 3.14 that is installed
 	@scripts/pythons.sh

@@ -1,21 +1,31 @@
-"""Fuzzing of everything that reads bytes of a client that has not logged in.
+"""Fuzzing of everything that reads bytes of somebody whom the gateway does not know, or of a disk that may be damaged.
 
     python -m fuzz                              every target for ten seconds
-    python -m fuzz jwt_token --seconds 600      one target for ten minutes
+    python -m fuzz wire --executions 10000000   those of the wire, ten million inputs each
     python -m fuzz jwt_token --replay FILE      one input again
+    python -m fuzz --measure                    what of its modules each target's inputs reach
+    python -m fuzz jwt_token --grow             keep the inputs that reach more in fuzz/corpus/
 
-Each module named in `TARGETS` has a `TARGET`. A run needs no other library; with atheris installed, `--guided` lets
-libFuzzer choose the inputs by the code they reach.
+A run needs no other library; with atheris installed, `--guided` lets libFuzzer choose the inputs by the code they
+reach.
 """
 
-TARGETS = (
-    "proxy_header",
-    "associate_request",
-    "associate_accept",
-    "pdu_reader",
-    "pdv_stream",
-    "command_set",
-    "message_stream",
-    "jwt_token",
-    "saml_assertion",
-)
+from itertools import chain
+
+GROUPS = {
+    "wire": (
+        "proxy_header",
+        "tls_hello",
+        "associate_request",
+        "associate_accept",
+        "upstream_answer",
+        "pdu_reader",
+        "pdv_stream",
+    ),
+    "dimse": ("command_set", "message_stream", "dialogue"),
+    "credentials": ("jwt_token", "jwt_login", "saml_assertion", "saml_login", "kerberos_form"),
+    "operators": ("control_socket", "page"),
+    "disk": ("users_file", "audit_spool"),
+}
+"""The targets by what they read; each is a module of `fuzz.targets`."""
+TARGETS = tuple(chain.from_iterable(GROUPS.values()))

@@ -1,8 +1,9 @@
 """One target with atheris: libFuzzer chooses the inputs by the code that they reach. Never returns: libFuzzer exits.
 
-    python -m fuzz.guided TARGET SEED SECONDS FOLDER
+    python -m fuzz.guided TARGET SEED SECONDS EXECUTIONS FOLDER
 
-`python -m fuzz --guided` runs this. FOLDER keeps the corpus and gets the input that breaks the promise.
+`python -m fuzz --guided` runs this. FOLDER keeps the inputs that reach more, for `--grow` to choose from, and gets the
+input that breaks the promise. With 0 for EXECUTIONS, only the time ends it.
 """
 
 from __future__ import annotations
@@ -15,21 +16,23 @@ import atheris
 
 def main() -> None:
     """Write the seeds into the corpus, and fuzz."""
-    name, seed, seconds, folder = sys.argv[1:]
-    with atheris.instrument_imports(include=["dicomgate", "dicomgate_jwt", "dicomgate_saml"]):
+    name, seed, seconds, executions, folder = sys.argv[1:]
+    plugins = [f"dicomgate_{name}" for name in ("jwt", "kerberos", "passcode", "saml")]
+    with atheris.instrument_imports(include=["dicomgate", *plugins]):
         from .engine import check, load
 
         target = load(name)
     corpus = Path(folder) / name
     corpus.mkdir(parents=True, exist_ok=True)
-    for number, data in enumerate(target.seeds()):
+    for number, data in enumerate(target.inputs()):
         (corpus / f"seed-{number}").write_bytes(data)
 
     def run_one(data: bytes) -> None:
         if what := check(target, data):
             raise AssertionError(what)
 
-    bounds = [f"-seed={seed}", f"-max_total_time={seconds}", "-max_len=65536", f"-artifact_prefix={folder}/{name}-"]
+    bounds = [f"-seed={seed}", f"-max_total_time={seconds}", f"-runs={int(executions) or -1}", "-max_len=65536"]
+    bounds.append(f"-artifact_prefix={folder}/{name}-")
     atheris.Setup([name, *bounds, str(corpus)], run_one)
     atheris.Fuzz()
 

@@ -35,25 +35,31 @@ for _name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
     logging.getLogger(_name).disabled = True
 
 
+def configured(app: Any) -> Config:
+    """How uvicorn reads and answers for an ASGI application of ours."""
+    config = Config(
+        app,
+        interface="asgi3",
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        h11_max_incomplete_event_size=LARGEST,
+    )
+    config.load()
+    return config
+
+
 class Connections:
     """Serves an ASGI application from now until `close`, in the running loop. `tls` counts for new connections."""
 
     def __init__(self, sock: socket.socket, tls: TlsContext | None, app: Any) -> None:
         self.socket = sock
         self.tls = tls
-        self._config = Config(
-            app,
-            interface="asgi3",
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            h11_max_incomplete_event_size=LARGEST,
-        )
-        self._config.load()
+        self._config = configured(app)
         self._state = ServerState()
         self._loop = asyncio.get_running_loop()
         self._serving: dict[asyncio.Task[None], _Connection | None] = {}

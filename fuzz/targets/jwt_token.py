@@ -1,4 +1,7 @@
-"""JSON Web Tokens: `read_token`, with its three parts as they come and with their JSON encoded here (RFC 7515)."""
+"""JSON Web Tokens: `read_token`, with its three parts as they come and with their JSON encoded here (RFC 7515).
+
+Promise: it is read, or refused with NotATokenError or BadTokenError.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from contextlib import suppress
 
 from dicomgate_jwt.token import BadTokenError, NotATokenError, read_token
 
-from .corpora import files
-from .engine import Target
+from ..corpora import files
+from ..engine import Target
 
 _REFUSALS = (NotATokenError, BadTokenError)
 _HEADER, _CLAIMS = b'{"alg":"RS256","kid":"1","typ":"JWT"}', b'{"iss":"https://idp.example","sub":"alice","exp":2e9}'
@@ -32,6 +35,6 @@ def _seeds() -> list[bytes]:
 
 
 TARGET = Target(
-    "jwt_token", _run, _REFUSALS, _seeds,
+    "jwt_token", ("dicomgate_jwt.token", "dicomgate_jwt.strict_json"), _run, _REFUSALS, _seeds,
     (b"\0", b".", b'"', b"\\u0000", b"\\ud800", b"[" * 200, b'{"a":' * 200, b"1e999", b"-0", b"NaN", b"9" * 400),
 )  # fmt: skip

@@ -1,4 +1,8 @@
-"""Command sets of DIMSE messages: `CommandSet.parse`, whose reading must be the one that pydicom has (PS3.7 6.3.1)."""
+"""Command sets of DIMSE messages: `CommandSet.parse` (PS3.7 6.3.1).
+
+Promise: it is read or refused with PduError. What is read is what pydicom reads. The response that refuses it is one
+that can be read, in PDUs no longer than the client takes.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from dicomgate.wire.dimse import RESPONSE, CommandField, CommandSet, refused_res
 from dicomgate.wire.pdu import HEADER, PDV_HEADER
 from dicomgate.wire.reject_abort import PduError
 
-from .engine import Target
+from ..engine import Target
 
 _MAXIMUM_LENGTH = 64
 
@@ -71,4 +75,4 @@ _WORDS = (
     pack("<HHL", 0, 0x1040, 0),
     pack("<HH2sH", 0, 0x0100, b"US", 2),
 )
-TARGET = Target("command_set", _run, (PduError,), _seeds, _WORDS)
+TARGET = Target("command_set", ("dicomgate.wire.dimse",), _run, (PduError,), _seeds, _WORDS)

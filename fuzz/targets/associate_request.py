@@ -1,4 +1,7 @@
-"""A-ASSOCIATE-RQ: `AssociateRequest.parse`, and what it read is what it would write (PS3.8 9.3.2)."""
+"""A-ASSOCIATE-RQ of a client: `AssociateRequest.parse` (PS3.8 9.3.2).
+
+Promise: it is read or refused with PduError. What was read is what would be written.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ from dicomgate.testing import raw
 from dicomgate.wire.associate import AssociateRequest
 from dicomgate.wire.reject_abort import PduError
 
-from .corpora import files, vectors
-from .engine import Target
+from ..corpora import files, vectors
+from ..engine import Target
 
 
 def _run(data: bytes) -> None:
@@ -21,4 +24,17 @@ def _seeds() -> list[bytes]:
     return [raw.rq(), raw.rq(context=contexts), *logins, *vectors(), *files("dicom-seeds")]
 
 
-TARGET = Target("associate_request", _run, (PduError,), _seeds, (raw.item(0x58), raw.login(), raw.proposed(5)))
+TARGET = Target(
+    "associate_request",
+    (
+        "dicomgate.wire.associate",
+        "dicomgate.wire.items",
+        "dicomgate.wire.presentation",
+        "dicomgate.wire.user_information",
+        "dicomgate.wire.user_identity",
+    ),
+    _run,
+    (PduError,),
+    _seeds,
+    (raw.item(0x58), raw.login(), raw.proposed(5)),
+)

@@ -1,4 +1,7 @@
-"""The stream before the association is established: `PduReader`, in one piece and in many (PS3.8 9.3.1)."""
+"""The stream before the association is established: `PduReader` (PS3.8 9.3.1).
+
+Promise: the PDUs that are cut out, and the answer to what is none, do not depend on how the bytes come.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ from dicomgate.testing import raw
 from dicomgate.wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
 from dicomgate.wire.reject_abort import PduError
 
-from .corpora import files
-from .engine import Target
+from ..corpora import files
+from ..engine import Target
+from ..pieces import pieces
 
 _EXPECTED = {
     PduType.ASSOCIATE_RQ: (SHORTEST_ASSOCIATE, 4096),
@@ -17,14 +21,13 @@ _EXPECTED = {
 
 
 def _run(data: bytes) -> None:
-    pieces = [data[at : at + 7] for at in range(0, len(data), 7)]
-    assert _read([data]) == _read(pieces)
+    assert _read([data]) == _read(pieces(data))
 
 
-def _read(pieces: list[bytes]) -> tuple[list[bytes], str]:
+def _read(came: list[bytes]) -> tuple[list[bytes], str]:
     reader = PduReader(_EXPECTED)
     pdus: list[bytes] = []
-    for piece in pieces:
+    for piece in came:
         reader.feed(piece)
         try:
             while (found := reader.next_pdu()) is not None:
@@ -39,4 +42,11 @@ def _seeds() -> list[bytes]:
     return [raw.rq(), raw.rq() + raw.RELEASE_RQ, raw.ABORT, b"GET / HTTP/1.1\r\n\r\n", *files("dicom-seeds")]
 
 
-TARGET = Target("pdu_reader", _run, (), _seeds, (raw.RELEASE_RQ, raw.ABORT, b"\x16\x03"))
+TARGET = Target(
+    "pdu_reader",
+    ("dicomgate.wire.pdu", "dicomgate.wire.foreign"),
+    _run,
+    (),
+    _seeds,
+    (raw.RELEASE_RQ, raw.ABORT, b"\x16\x03"),
+)

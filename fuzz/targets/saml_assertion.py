@@ -1,12 +1,15 @@
-"""SAML assertions: `read_assertion`, everything that is read before the signature is verified."""
+"""SAML assertions: `read_assertion`, everything that is read before the signature is verified.
+
+Promise: it is read or refused with RefusedError.
+"""
 
 from __future__ import annotations
 
 from dicomgate_saml.document import RefusedError
 from dicomgate_saml.verification import read_assertion
 
-from .corpora import files
-from .engine import Target
+from ..corpora import files
+from ..engine import Target
 
 _SIGNATURE = b"""<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:SignedInfo/></ds:Signature>"""
 _ASSERTION = (
@@ -23,6 +26,7 @@ def _seeds() -> list[bytes]:
 
 
 TARGET = Target(
-    "saml_assertion", lambda data: read_assertion(data, None), (RefusedError,), _seeds,
+    "saml_assertion", ("dicomgate_saml.document",), lambda data: read_assertion(data, None), (RefusedError,), _seeds,
     (b"<", b">", b"&#0;", b"<!DOCTYPE a>", b"<!--", b"<![CDATA[", b"<?a?>", b"<a>" * 300, b' xmlns:a="b"', b' ID="_1"'),
+    native=True,
 )  # fmt: skip

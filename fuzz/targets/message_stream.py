@@ -1,4 +1,8 @@
-"""The stream of a client whose messages are judged: `MessageStream` and `Operations`, in one piece and in many."""
+"""The stream of a client whose messages are judged: `MessageStream` and `Operations`.
+
+Promise: what the PACS gets, what the client gets, and whether it is over do not depend on how the bytes come; but of a
+message that passes, more is on its way before what is wrong with it has come.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +12,21 @@ from tests.association.conversation import CLIENT, UPSTREAM
 from tests.rights.hostile import ECHO, FIND, HOSTILE, MOVE, STORE, cancel
 from tests.rights.limited import VIEWER, Limited
 
-from .engine import Target
+from ..engine import Target
+from ..pieces import pieces
 
 
 def _run(data: bytes) -> None:
-    whole, single = _sent([data]), _sent([data[at : at + 1] for at in range(len(data))])
-    # In pieces, more of a message that passes is on its way before what is wrong with it comes.
-    assert whole == single or (
-        whole[2] == single[2] == "close" and single[0].startswith(whole[0]) and whole[1] == single[1]
+    whole, parts = _sent([data]), _sent(pieces(data))
+    assert whole == parts or (
+        whole[2] == parts[2] == "close" and parts[0].startswith(whole[0]) and whole[1] == parts[1]
     )
 
 
-def _sent(pieces: list[bytes]) -> tuple[bytes, bytes, str]:
+def _sent(came: list[bytes]) -> tuple[bytes, bytes, str]:
     """What the PACS gets and what the client gets, and whether it is over."""
     talk = Limited(VIEWER, 128)
-    for piece in pieces:
+    for piece in came:
         if any(isinstance(effect, do.Close) for effect in talk.send(CLIENT, piece)):
             return bytes(talk.received[UPSTREAM]), bytes(talk.received[CLIENT]), "close"
     return bytes(talk.received[UPSTREAM]), bytes(talk.received[CLIENT]), ""
@@ -37,5 +41,10 @@ def _seeds() -> list[bytes]:
 
 
 TARGET = Target(
-    "message_stream", _run, (), _seeds, (ECHO, STORE, raw.RELEASE_RQ, raw.ABORT, raw.p_data(raw.pdv(3, b"", 1)))
+    "message_stream",
+    ("dicomgate.association.message_stream", "dicomgate.rights.operations"),
+    _run,
+    (),
+    _seeds,
+    (ECHO, STORE, raw.RELEASE_RQ, raw.ABORT, raw.p_data(raw.pdv(3, b"", 1))),
 )

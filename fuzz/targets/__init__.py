@@ -1,0 +1,1 @@
+"""The targets: each module has one `TARGET`, and its docstring says what that promises."""

@@ -1,0 +1,91 @@
+"""Header and claims of a JSON Web Token that its issuer has signed, whatever they say: the authenticator's decision.
+
+An input is the header and the claims in JSON, with a NUL between them; in the claims, `@5` is a time in five seconds.
+
+Promise: there is a decision, and it is not `Unavailable`. Who is accepted has a token of this issuer, for this gateway,
+that has not ended, as `json` reads it too, and what it says is fit for the audit. Without the issuer's signature nobody
+is accepted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from dicomgate import Accept, Unavailable
+from dicomgate.auth.decision_check import Defect, check_decision
+from dicomgate_jwt import Jwt
+from plugins.jwt.tests.mint import AUDIENCE, ED25519, ISSUER, authenticator, encoded, login, signed
+
+from ..corpora import files
+from ..engine import Target
+
+_TIME = re.compile(rb"@(-?[0-9]{1,9})")
+_LOOP = asyncio.new_event_loop()
+
+
+@cache
+def _judge() -> tuple[Jwt, TemporaryDirectory[str]]:
+    folder = TemporaryDirectory()  # until the process ends
+    options = {"single_use": True, "group_claims": ["groups", "realm_access.roles"]}
+    return authenticator(Path(folder.name), **options), folder
+
+
+def _run(data: bytes) -> None:
+    now = int(time.time())
+    header, _, claims = _TIME.sub(lambda found: b"%d" % (now + int(found[1])), data).partition(b"\0")
+    decision = _decided(signed(header, claims, ED25519))
+    if isinstance(decision, Accept):
+        said = json.loads(claims)
+        assert said["iss"] == ISSUER
+        assert AUDIENCE in said["aud"]
+        assert said["exp"] > now - 60
+        assert decision.user == said["sub"]
+        assert not isinstance(_decided(f"{encoded(header)}.{encoded(claims)}.{encoded(bytes(64))}"), Accept)
+
+
+def _decided(token: str) -> object:
+    decision = _LOOP.run_until_complete(_judge()[0].authenticate(login(token)))
+    assert not isinstance(decision, Unavailable), decision
+    assert not isinstance(check_decision(decision), Defect)
+    return decision
+
+
+def _seeds() -> list[bytes]:
+    header = b'{"alg":"EdDSA","typ":"at+jwt","kid":"ed25519"}'
+    genuine = b'"iss":"%b","aud":"%b","sub":"ada","iat":@0,"exp":@300,"jti":"9f1c"' % (
+        ISSUER.encode(),
+        AUDIENCE.encode(),
+    )
+    groups = b',"nbf":@-5,"groups":["a","b"],"realm_access":{"roles":"c"},"client_id":"ct"'
+    more = [b"", groups, b',"cnf":{"x5t#S256":"x"}', b',"events":{}', b',"scope":"a b","azp":null']
+    claims = [b"{%b%b}" % (genuine, one) for one in more]
+    return [header + b"\0" + one for one in (*claims, *files("json-parsing"))]
+
+
+TARGET = Target(
+    "jwt_login",
+    ("dicomgate_jwt.authenticator", "dicomgate_jwt.claims", "dicomgate_jwt.verification", "dicomgate_jwt.token"),
+    _run,
+    (),
+    _seeds,
+    (
+        b"@0",
+        b"@-100",
+        b"null",
+        b"true",
+        b"[]",
+        b"{}",
+        b'"aud":[',
+        b"1e999",
+        b"-0.0",
+        b'"\\ud800"',
+        b'"\\u0000"',
+        b"9" * 400,
+    ),
+)

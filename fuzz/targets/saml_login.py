@@ -1,0 +1,97 @@
+"""A SAML assertion that its issuer has signed, whatever it says: the authenticator's decision.
+
+An input is an assertion that is not signed; `@5` is a time in five seconds.
+
+Promise: there is a decision, and it is not `Unavailable`. Without the issuer's signature nobody is accepted; with it
+what is told is fit for the audit, and the user is one that the assertion names.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from lxml import etree
+
+from dicomgate import Accept, Unavailable
+from dicomgate.auth.decision_check import Defect, check_decision
+from dicomgate_saml import Saml
+from plugins.saml.tests.mint import (
+    P256,
+    SAML_NAMESPACE,
+    ask,
+    assertion,
+    at,
+    authentication,
+    authenticator,
+    conditions,
+    confirmation,
+    sign_by_hand,
+    subject,
+)
+
+from ..engine import Target
+
+_TIME = re.compile(rb"@(-?[0-9]{1,6})")
+
+
+@cache
+def _judge() -> tuple[Saml, TemporaryDirectory[str]]:
+    folder = TemporaryDirectory()  # until the process ends
+    return authenticator(Path(folder.name), P256, group_attributes=["role"]), folder
+
+
+def _run(data: bytes) -> None:
+    said = _TIME.sub(lambda found: (at(int(found[1])) or "").encode(), data)
+    assert not isinstance(_decided(said), Accept)
+    with suppress(etree.LxmlError, ValueError):  # no signature can be put into this
+        said = sign_by_hand(said, P256)
+        decision = _decided(said)
+        if isinstance(decision, Accept):
+            names = etree.fromstring(said).iter(f"{{{SAML_NAMESPACE}}}NameID")
+            assert decision.user in ["".join(name.itertext()).strip() for name in names]
+
+
+def _decided(document: bytes) -> object:
+    decision = ask(_judge()[0], document)
+    assert not isinstance(decision, Unavailable), decision
+    assert not isinstance(check_decision(decision), Defect)
+    return decision
+
+
+def _seeds() -> list[bytes]:
+    confirmed = confirmation(ends="@300", begins="@-5", address="192.0.2.1")
+    usual = {"id": "_1", "issued": "@0", "conditions": conditions(begins="@-5", ends="@300")}
+    usual["authentication"] = authentication(instant="@0", session_ends="@900")
+    usual["subject"] = subject("ada", confirmation(ends="@300"))
+    roles = {"role": ["reader", "writer"], "mail": ["ada@hospital.example"]}
+    once = conditions(begins="@-5", ends="@300", more="<saml:OneTimeUse/><saml:ProxyRestriction/>")
+    return [
+        assertion(**usual),
+        assertion(**usual, attributes=roles),
+        assertion(**{**usual, "subject": subject("ada", confirmed, confirmed)}),
+        assertion(**{**usual, "conditions": once}),
+        assertion(**{**usual, "authentication": ""}),
+    ]
+
+
+TARGET = Target(
+    "saml_login",
+    ("dicomgate_saml.authenticator", "dicomgate_saml.claims", "dicomgate_saml.verification", "dicomgate_saml.document"),
+    _run,
+    (),
+    _seeds,
+    (
+        b"@0",
+        b"@-900",
+        b"<saml:Audience>x</saml:Audience>",
+        b"&#x202E;",
+        b"<saml:Condition/>",
+        b' NotBefore="@9"',
+        b"<a/>",
+    ),
+    native=True,
+)
