@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from dicomgate import Accept, Presented
 from dicomgate.association.admission import Admit
-from dicomgate.association.route import Route, Shown
+from dicomgate.association.route import Reached, Route, Shown
 from dicomgate.association.stages import Admitted
 from dicomgate.association.upstream_answer import NotEstablished, UpstreamSide
 from dicomgate.rights.rights import EVERYTHING
@@ -55,7 +55,7 @@ def _run(data: bytes) -> None:
 
 def _read(admitted: Admitted, came: list[bytes]) -> AssociateAccept | NotEstablished | None:
     side = UpstreamSide()
-    side.address = "pacs-1:104"
+    side.reached = Reached("pacs-1:104", 0.0)
     answers = (side.read(piece, admitted) for piece in came)
     answer = next((answer for answer in answers if answer is not None), None)
     # What else the peer speaks is told from what has come of it.

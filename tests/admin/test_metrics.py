@@ -62,7 +62,7 @@ def admitted(number: int) -> Iterator[Event]:
     text = f"peer-{number}"
     yield Opened(known, NOW)
     yield Decided(known, NOW, Outcome.ACCEPT, text, (text,), {text: text}, (text,))
-    yield Established(known, NOW, (text,), (text,), (text,), (text,), text, (text, text))
+    yield Established(known, NOW, (text,), (text,), (text,), (text,), text, (text, text), text, 0.5)
     yield Denied(known, NOW, text, text, text, True, (text,))
     yield Closed(known, NOW, Cause.RELEASED, text, 2.0, 10, 20, 1, 2, {text: 1}, {text: 1})
 
@@ -111,6 +111,7 @@ def gauged() -> Iterator[Gauged]:
     pool = Pool("pacs", ["pacs-a:104", "pacs-b:104"], Conduct(fall=1), lambda _: None)
     pool.failed(pool.members[0], "Connection refused", 0)
     pool.ask(pool.members[1], 0)
+    pool.members[1].check_seconds = 0.25
     loop = asyncio.new_event_loop()
     later = CERTIFICATE._replace(path=Path("gate-2.pem"), ends=NOW + timedelta(days=9))
     server = SimpleNamespace(
@@ -182,6 +183,10 @@ def test_each_event_is_counted() -> None:
     up, there = "upstream_address_up", "upstream_address_associations"
     assert [found[at(name, "pacs", f"pacs-{one}:104")] for name in (up, there) for one in "ab"] == [0, 1, 0, 1]
     assert found[at("upstream_address_failures_total", "pacs", "pacs-a:104")] == 1
+    checks = [labels for name, labels in found if name == "dicomgate_upstream_address_check_seconds"]
+    assert checks == [{"pacs", "pacs-b:104"}], "the other one was not checked"
+    assert found[at("upstream_address_check_seconds", "pacs", "pacs-b:104")] == 0.25
+    assert found[at("upstream_connect_seconds_sum", "pacs")] == 0.5
     assert found[at("denials_total", "clinical", "enforce")] == 1
     assert found[at("associations_established_total", "clinical", "pacs")] == 1
     assert found[at("associations_closed_total", "pacs", "released")] == 1

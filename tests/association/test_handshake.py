@@ -15,7 +15,7 @@ from dicomgate.association import effects as do
 from dicomgate.association.admission import Policy
 from dicomgate.association.established import Association
 from dicomgate.association.handshake import Handshake
-from dicomgate.association.route import Route
+from dicomgate.association.route import Reached, Route
 from dicomgate.association.transitions import (
     ESTABLISHED,
     HANDSHAKE,
@@ -613,7 +613,7 @@ FORWARDED = replace(REQUEST, called_ae_title="FORWARD")
 def asked_at_a(request: AssociateRequest = REQUEST, verdict: Verdict = YES) -> Handshake:
     talk = deciding(request, POOL)
     talk.decided(verdict)
-    talk.upstream_opened("a:104")
+    talk.upstream_opened(Reached("a:104", 0.1))
     return talk
 
 
@@ -626,15 +626,18 @@ def test_another_address_is_asked_where_one_is_busy_or_breaks(
     talk = asked_at_a(request_)
     effects = talk.upstream_gone() if answer is None else talk.upstream_data(answer.encode())
     assert effects == [do.CloseUpstream(), do.ConnectAgain()]
-    assert only(do.ToUpstream, talk.upstream_opened("b:104")).pdu[:1] == b"\1"
-    assert to_client(talk.upstream_data(ANSWER.encode(request_)))[:1] == b"\2"
+    assert only(do.ToUpstream, talk.upstream_opened(Reached("b:104", 0.1))).pdu[:1] == b"\1"
+    effects = talk.upstream_data(ANSWER.encode(request_))
+    assert to_client(effects)[:1] == b"\2"
     assert talk.state is HandshakeState.RELAYING
+    (established,) = told(effects, Established)
+    assert (established.upstream_address, established.connect_seconds) == ("b:104", 0.1)
 
 
 def test_where_no_address_is_left_the_client_gets_the_last_word_of_the_pacs() -> None:
     talk = asked_at_a()
     talk.upstream_data(BUSY.encode())
-    talk.upstream_opened("b:104")
+    talk.upstream_opened(Reached("b:104", 0.1))
     talk.upstream_gone("Broken pipe")
     effects = talk.upstream_failed("c:104: Connection refused")
     assert to_client(effects) == BUSY.encode()

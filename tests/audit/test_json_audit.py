@@ -95,6 +95,7 @@ def test_the_fields_are_exactly_these(audit: Audit, path: Path) -> None:
             "event": "Established", **head, **claimed, **alice, "upstream": "pacs", **time,
             "accepted": ["1.2.3"], "rejected": ["1.2.4"], "left_out": ["a name"], "withheld": ["store"],
             "credential": "ours", "shown_ae_titles": ["GATE", "ARC"],
+            "upstream_address": "pacs-b:104", "connect_seconds": 0.012,
         },
         {
             "event": "Denied", **head, **claimed, **alice, "upstream": "pacs", **time, "service": "store",

@@ -29,7 +29,9 @@ FACTS = LOGGED_IN._replace(upstream="pacs")
 OPENED = Opened(ADDRESS, NOW)
 ACCEPTED = Decided(LOGGED_IN, NOW, Outcome.ACCEPT, "", ("ct", "mr"), {"dn": "cn=alice"})
 REFUSED = Refused(CLAIMED, NOW, "A-ASSOCIATE-RJ 1,2,1", "staff: wrong passcode", ReasonClass.WRONG_CREDENTIAL)
-ESTABLISHED = Established(FACTS, NOW, ("1.2.3",), ("1.2.4",), ("a name",), ("store",), "ours", ("GATE", "ARC"))
+ESTABLISHED = Established(
+    FACTS, NOW, ("1.2.3",), ("1.2.4",), ("a name",), ("store",), "ours", ("GATE", "ARC"), "pacs-b:104", 0.01234
+)
 DENIED = Denied(FACTS, NOW, "store", "C-STORE-RQ", 'allow = "store"', True, ("readers",))
 CLOSED = Closed(FACTS, NOW, Cause.RELEASED, "", 1.23456, 1, 2, 3, 4)
 NASTY = [

@@ -70,7 +70,10 @@ WHO = f'{WHERE}, CT1 -> PACS, user "alice.liddell" (staff)'
         (
             ESTABLISHED,
             "INFO",
-            f"a1: established: {WHO}, upstream pacs: {ACCEPTED_ONE}; no rule allows: store; left out: a name",
+            (
+                f"a1: established: {WHO}, upstream pacs: at pacs-b:104; {ACCEPTED_ONE}; "
+                "no rule allows: store; left out: a name"
+            ),
         ),
         (
             DENIED,

@@ -123,6 +123,7 @@ class _Reading(Collector):
         yield "association_seconds", counters.association_seconds.copy()
         yield "establish_seconds", counters.establish_seconds.copy()
         yield "upstream_up", counters.upstream_up.copy()
+        yield "upstream_connect_seconds", counters.connect_seconds.copy()
         yield "upstream_failures", counters.upstream_failures.copy()
         yield from self._of_addresses()
         yield "state_up", {(): counters.state_up}
@@ -200,6 +201,8 @@ class _Reading(Collector):
         yield "upstream_address_up", up
         yield "upstream_address_associations", {labels: one.associations for labels, one in found.items()}
         yield "upstream_address_failures", {labels: one.failures for labels, one in found.items()}
+        checked = {labels: one.check_seconds for labels, one in found.items() if one.check_seconds is not None}
+        yield "upstream_address_check_seconds", checked
 
     def _listeners(self) -> set[Labels]:
         return {(listener.policy.listener,) for listener in self._server.generation.assembly.listeners.values()}

@@ -17,6 +17,7 @@ from ..events.events import Cause, Closed, Decided, Denied, Established, Event, 
 
 DECISION = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 ESTABLISH = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 10.0)
+CONNECT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 STATE = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 LIFE = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
 
@@ -78,6 +79,7 @@ class Counters:
         """By upstream, of associations that are over: the numbers of `Traffic`, in their order."""
         self.decision_seconds = _Histograms(DECISION)
         self.establish_seconds = _Histograms(ESTABLISH)
+        self.connect_seconds = _Histograms(CONNECT)
         self.association_seconds = _Histograms(LIFE)
         self.state_up = 1
         self.state_seconds = _Histograms(STATE)
@@ -131,6 +133,7 @@ class Counters:
         facts = event.facts
         self.established[facts.listener, facts.upstream] += 1
         self.upstream_up[facts.upstream,] = 1
+        self.connect_seconds[facts.upstream,].observe(event.connect_seconds)
         if (began := self._began.pop(facts.id, None)) is not None:
             self.establish_seconds[facts.upstream,].observe(perf_counter() - began)
 

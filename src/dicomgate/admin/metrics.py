@@ -66,6 +66,7 @@ METRICS = (
     Metric("relayed_bytes", "counter", ("upstream", "direction"), "Bytes relayed, with those of live associations."),
     Metric("relayed_pdus", "counter", ("upstream", "direction"), "P-DATA-TF PDUs relayed, with live associations."),
     Metric("upstream_up", "gauge", ("upstream",), "0 if the last association that asked for it could not reach it."),
+    Metric("upstream_connect_seconds", "histogram", ("upstream",), "How long it took to connect, TLS included."),
     Metric("upstream_failures", "counter", ("upstream", "reason_class"), "Logins that ended at the upstream."),
     Metric(
         "upstream_address_up",
@@ -79,6 +80,12 @@ METRICS = (
         "counter",
         ("upstream", "address"),
         "Checks and associations that one of several addresses did not answer.",
+    ),
+    Metric(
+        "upstream_address_check_seconds",
+        "gauge",
+        ("upstream", "address"),
+        "How long the last check of one of several addresses took.",
     ),
     Metric("state_up", "gauge", (), "0 if the shared state did not answer its last question."),
     Metric("state_seconds", "histogram", ("operation",), "How long the shared state took, failures included."),

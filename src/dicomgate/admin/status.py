@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from .. import __version__
 from ..events.events import Refused
 from ..kit.addresses import show_address
+from ..net.pool import Member, Pool
 from ..run.named_files import NamedCertificate
 from ..run.server import Server
 from ..sessions.shut_outs import ShutOut
@@ -33,13 +34,15 @@ class ListenerStatus:
 
 @dataclass(frozen=True, slots=True)
 class AddressStatus:
-    """One of several addresses of a PACS. `order` is what an operator said of it, "ready" if nothing.
+    """One of several addresses of a PACS. `state` is "up", "down", or what an operator said of it; that is `order`.
 
     `since` is when it began to fail, None if it does not, and `problem` why it did so last. `remark` is what it does
-    not like about being checked. `failures` are all since the start.
+    not like about being checked, and `check_seconds` the seconds that the last check took, None without one. `failures`
+    are all since the start.
     """
 
     address: str
+    state: str
     up: bool
     order: str
     associations: int
@@ -47,6 +50,7 @@ class AddressStatus:
     problem: str
     remark: str
     failures: int
+    check_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,7 @@ def addresses_of(server: Server, upstream: str) -> tuple[AddressStatus, ...]:
     return tuple(
         AddressStatus(
             member.name,
+            _state(pool, member),
             not pool.fails(member),
             member.order,
             member.associations,
@@ -113,9 +118,16 @@ def addresses_of(server: Server, upstream: str) -> tuple[AddressStatus, ...]:
             member.why if member.failures else "",
             member.remark,
             member.failed,
+            member.check_seconds,
         )
         for member in pool.members
     )
+
+
+def _state(pool: Pool, member: Member) -> str:
+    if member.order != "ready":
+        return f"{member.order} (operator)"
+    return "down" if pool.fails(member) else "up"
 
 
 def status_of(server: Server, watch: Watch) -> Status:

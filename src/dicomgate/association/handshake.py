@@ -28,7 +28,7 @@ from ..wire.reject_abort import PduError, Refusal, decode_refusal
 from . import effects as do
 from .admission import Policy, Refuse, attempt_of, before_asking, facts_of, reason_class_of, routed
 from .client_pdus import IGNORED, ONLY_ABORT, client_reader
-from .route import Route
+from .route import ONLY, Reached, Route
 from .stages import Admitted, Asked
 from .transitions import HANDSHAKE, HandshakeInput, HandshakeState, input_of
 from .upstream_answer import GIVEN_UP, NotEstablished, UpstreamSide
@@ -128,9 +128,9 @@ class Handshake:
         return [do.Timer(route.answer_timeout), do.Connect(route.dialled or route.upstream)]
 
     @_input
-    def upstream_opened(self, address: str = "") -> do.Effects:
-        """The upstream is connected, TLS included; at this address, where it has several."""
-        self.state, self._upstream.address = HandshakeState.ANSWER, address
+    def upstream_opened(self, reached: Reached = ONLY) -> do.Effects:
+        """The upstream is connected, TLS included."""
+        self.state, self._upstream.reached = HandshakeState.ANSWER, reached
         return [do.ToUpstream(self._known(Admitted).to_upstream)]
 
     @_input
@@ -215,7 +215,7 @@ class Handshake:
         except DoesNotFit as error:
             reason = f"{admitted.admit.authenticator}: its response does not fit: {error}"
             return self._refuse(refusal.TRY_LATER, reason, ReasonClass.UNAVAILABLE)
-        records = admitted.records(self._clock(), self._facts, answer, self._policy.enforce_rights)
+        records = admitted.records(self._clock(), self._facts, answer, self._upstream.reached, self._policy)
         self.state, self._data = HandshakeState.RELAYING, None
         relay = admitted.handed_over(answer, self._upstream.rest(), self._policy, self._denied)
         return [do.ToClient(pdu), *map(do.Emit, records), relay]

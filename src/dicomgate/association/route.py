@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from ..contract import Identity
 from ..rights.rule import Rule, Who
@@ -61,3 +61,13 @@ class Route:
     def shown_for(self, who: Who) -> Shown:
         """As whom the upstream sees this one."""
         return next((shown for rule, shown in self.present if not rule.miss(who)), self.shown)
+
+
+class Reached(NamedTuple):
+    """Which of several addresses of an upstream was reached, "" without a choice; in how many seconds, TLS included."""
+
+    address: str
+    seconds: float
+
+
+ONLY = Reached("", 0.0)

@@ -21,7 +21,7 @@ from .message_stream import MessageStream
 from .observed_stream import observed
 from .pdv_stream import PdvStream
 from .presenting import admission_of, verified
-from .route import Route, Shown
+from .route import ONLY, Reached, Route, Shown
 
 _LONG = 16_384
 _AS_OFTEN_AS_YOU_LIKE = (IdentityType.USERNAME, IdentityType.USERNAME_AND_PASSCODE)
@@ -159,15 +159,18 @@ class Admitted:
         wrong = verified(self.presented.verify, response)
         return wrong and f"its server response (59H) to {credential} proves nothing: {wrong}"
 
-    def records(self, now: datetime, facts: Facts, answer: AssociateAccept, enforced: bool) -> list[Event]:
-        """Those of an association to which the upstream agrees with `answer`; its rights are `enforced`, or not."""
+    def records(
+        self, now: datetime, facts: Facts, answer: AssociateAccept, reached: Reached | None, policy: Policy
+    ) -> list[Event]:
+        """Those of an association to which the upstream agrees with `answer`."""
+        enforced = policy.enforce_rights
         denied = [Denied(facts, now, *denial, enforced, self.rights.rules) for denial in self.withheld]
-        established = self._established(now, facts, answer)
+        established = self._established(now, facts, answer, reached or ONLY)
         if enforced:
             established = established._replace(withheld=tuple(denial.service for denial in self.withheld))
         return [established, *denied]
 
-    def _established(self, now: datetime, facts: Facts, answer: AssociateAccept) -> Established:
+    def _established(self, now: datetime, facts: Facts, answer: AssociateAccept, reached: Reached) -> Established:
         accepted = {context.id for context in answer.contexts if context.accepted}
         syntaxes = [(context.id in accepted, context.abstract_syntax.decode()) for context in self.request.contexts]
         return Established(
@@ -178,6 +181,8 @@ class Admitted:
             left_out=answer.left_out,
             credential=self.shown.credential,
             shown_ae_titles=self.shown.ae_titles(self.request),
+            upstream_address=reached.address,
+            connect_seconds=reached.seconds,
         )
 
     def handed_over(

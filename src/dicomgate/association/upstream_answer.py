@@ -10,7 +10,7 @@ from ..wire.associate import AssociateAccept
 from ..wire.pdu import SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
 from ..wire.reject_abort import Abort, PduError, Refusal, decode_refusal, known
 from .accept_check import check_accept
-from .route import Route
+from .route import Reached, Route
 from .stages import Admitted
 
 GIVEN_UP = refusal.NOT_SPECIFIED.encode()
@@ -39,13 +39,13 @@ class NotEstablished(NamedTuple):
 class UpstreamSide:
     """What is read from an upstream until it has answered.
 
-    `address` is the one that is connected, None while there is none; "" where the upstream has no other.
+    `reached` is what is connected, None while nothing is.
     """
 
-    __slots__ = ("_passed", "_reader", "_rejected", "address")
+    __slots__ = ("_passed", "_reader", "_rejected", "reached")
 
     def __init__(self) -> None:
-        self.address: str | None = None
+        self.reached: Reached | None = None
         self._reader = PduReader(_ANSWERS)
         self._passed: list[str] = []
         self._rejected: NotEstablished | None = None
@@ -53,7 +53,7 @@ class UpstreamSide:
     def read(self, data: bytes, admitted: Admitted) -> AssociateAccept | NotEstablished | None:
         """What the bytes so far answer to the request of `admitted`; None if more must come."""
         self._reader.feed(data)
-        upstream = f"upstream {admitted.route.upstream}{self.address and f' ({self.address})'}"
+        upstream = f"upstream {self._called(admitted.route)}"
         try:
             pdu = self._reader.next_pdu()
             if pdu is None:
@@ -80,12 +80,12 @@ class UpstreamSide:
 
     def gone(self, route: Route, detail: str) -> NotEstablished:
         """The connection has ended before there was an answer."""
-        why = f"{route.upstream}{self.address and f' ({self.address})'}: {_ENDED}{detail and f' ({detail})'}"
+        why = f"{self._called(route)}: {_ENDED}{detail and f' ({detail})'}"
         return NotEstablished(refusal.CONGESTION, why, ReasonClass.UPSTREAM_DOWN, None)
 
     def late(self, route: Route, so_far: str) -> NotEstablished:
         """It took too long. `so_far` is what has happened at the upstream's addresses."""
-        missed = "connected" if self.address is None else "answered"
+        missed = "connected" if self.reached is None else "answered"
         return self.without(route, f"not {missed} within {route.answer_timeout:g} s{so_far and ': '}{so_far}")
 
     def without(self, route: Route, why: str) -> NotEstablished:
@@ -99,5 +99,9 @@ class UpstreamSide:
         said = _ENDED
         if passed.reason_class is ReasonClass.UPSTREAM_REJECTED:
             self._rejected, said = passed, str(passed.answer)
-        self._passed.append(f"{self.address}: {said}")
-        self._reader, self.address = PduReader(_ANSWERS), None
+        self._passed.append(f"{self.reached and self.reached.address}: {said}")
+        self._reader, self.reached = PduReader(_ANSWERS), None
+
+    def _called(self, route: Route) -> str:
+        at = self.reached and self.reached.address
+        return f"{route.upstream} ({at})" if at else route.upstream

@@ -61,11 +61,4 @@ def upstream(
 def row(one: dict[str, Any]) -> Sequence[str]:
     """One address, for people."""
     problem = one["problem"] or one["remark"] or "-"
-    return one["address"], _state(one), str(one["associations"]), moment(one["since"]), problem
-
-
-def _state(one: dict[str, Any]) -> str:
-    """Whether it gets associations, and if not, why."""
-    if one["order"] != "ready":
-        return f"{one['order']} (operator)"
-    return "up" if one["up"] else "down"
+    return one["address"], one["state"], str(one["associations"]), moment(one["since"]), problem

@@ -136,7 +136,8 @@ class Established(NamedTuple):
     `left_out` says what of the request and the answer was not taken over, because it was not as the standard says.
     `withheld` are the services that the PACS was not asked for, because no rule allows them. `credential` is the name
     of the one that the PACS was shown, "" for none; `shown_ae_titles` are the calling and the called AE title that the
-    PACS saw, if they are not the client's own.
+    PACS saw, if they are not the client's own. `upstream_address` is the one of several that was reached, "" without a
+    choice; `connect_seconds` is how long it took to connect there, TLS included.
     """
 
     facts: Facts
@@ -147,6 +148,8 @@ class Established(NamedTuple):
     withheld: tuple[str, ...] = ()
     credential: str = ""
     shown_ae_titles: tuple[str, ...] = ()
+    upstream_address: str = ""
+    connect_seconds: float = 0.0
 
 
 CONTEXT = "presentation context"

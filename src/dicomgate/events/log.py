@@ -103,7 +103,8 @@ def _what(event: _Logged) -> tuple[str, str]:
         counts = f"{len(event.accepted)} SOP classes accepted, {len(event.rejected)} rejected"
         credential = f"; credential {event.credential}" if event.credential else ""
         titles = f"; the upstream sees {_plain(' -> '.join(event.shown_ae_titles))}" if event.shown_ae_titles else ""
-        return "established", f"{counts}{credential}{titles}{withheld}{left_out}"
+        at = f"at {event.upstream_address}; " if event.upstream_address else ""
+        return "established", f"{at}{counts}{credential}{titles}{withheld}{left_out}"
     if isinstance(event, Denied):
         return _denied(event)
     relayed = f"{event.bytes_from_client} bytes from the client, {event.bytes_from_upstream} from the upstream"

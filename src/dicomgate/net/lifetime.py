@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import ParamSpec, Protocol
 
+from ..association.route import Reached
 from ..contract import Peer
 from ..events.events import Cause, Closed, Decided, Denied, Event, Facts, Opened, Refused
 from ..rights.operations import Denial, Operations
@@ -43,21 +44,21 @@ class Stage(Protocol):
 class Lifetime:
     """One of the associations of `server`, until its last connection is closed. `stage` is set by each stage in turn.
 
-    `began` is when it was accepted (seconds of the event loop's clock), `over` becomes true with the Closed record.
-    `facts` are what is known of it, by the records that it has. `operations` judge and count its messages, if any do.
-    `place` is that among the associations of its user, from Accept to its refusal or its end. `leave` says so to
-    the upstream.
+    `began` is when it was accepted, `dialled` when its upstream was dialled last (seconds of the event loop's clock).
+    `over` becomes true with the Closed record. `facts` are what is known of it, by the records that it has.
+    `operations` judge and count its messages, if any do. `place` is that among the associations of its user, from
+    Accept to its refusal or its end. `leave` says so to the upstream.
     """
 
-    __slots__ = ("_expiry", "_heard", "_open", "_slot", "began", "ends", "facts", "groups", "handle", "id",
-                 "leave", "listener", "operations", "over", "place", "server", "since", "stage")  # fmt: skip
+    __slots__ = ("_expiry", "_heard", "_open", "_slot", "began", "dialled", "ends", "facts", "groups", "handle",
+                 "id", "leave", "listener", "operations", "over", "place", "server", "since", "stage")  # fmt: skip
 
     def __init__(self, server: ServerState, listener: ListenerSnapshot, slot: Slot, address: tuple[str, int]) -> None:
         """`address` is the client's."""
         self.id = next(server.ids)
         self.server = server
         self.listener = listener
-        self.began = server.loop.time()
+        self.began = self.dialled = server.loop.time()
         self.over = False
         self.operations: Operations | None = None
         self.place: Place | None = None
@@ -154,6 +155,11 @@ class Lifetime:
     def opened(self) -> None:
         """It has one more open connection."""
         self._open += 1
+
+    def reached(self, address: str) -> Reached:
+        """Its upstream is connected, at this address."""
+        self.opened()
+        return Reached(address, self.server.loop.time() - self.dialled)
 
     def turned_away(self) -> None:
         """End it without any record: it is over a limit, and counted there. The caller has closed its connection."""

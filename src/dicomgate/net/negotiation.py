@@ -141,11 +141,10 @@ class Negotiation:
         self._input(self._handshake.presented, answer)
 
     def _upstream_opened(self, upstream: Connection) -> None:
-        self._pending = None
-        self._upstream = upstream
-        self._lifetime.opened()
+        self._pending, self._upstream = None, upstream
+        reached = self._lifetime.reached(self._dialled.address)
         self._watch(upstream, *self._dialled.watched(self._handshake.upstream_data, self._handshake.upstream_gone))
-        self._input(self._handshake.upstream_opened, self._dialled.address)
+        self._input(self._handshake.upstream_opened, reached)
 
     def _upstream_failed(self, reason: str) -> None:
         self._pending = None
@@ -205,6 +204,7 @@ class Negotiation:
 
     def _dial(self) -> None:
         loop, told = self._lifetime.server.loop, (self._upstream_opened, self._upstream_failed)
+        self._lifetime.dialled = loop.time()
         self._pending = connecting = self._dialled.connect(loop, *told, self._origin)
         connecting.begin()
 

@@ -47,7 +47,8 @@ class Member:
 
     `failures` are those in a row, the first one at `since`, the last one for the reason `why`; `failed` are all so far.
     While it is `down`, it is until `until`, or until it answers; `successes` are the good checks in a row. `remark` is
-    what it does not like about being checked. Times are seconds of the event loop's clock.
+    what it does not like about being checked, `check_seconds` how long the last check took. Times are seconds by the
+    event loop's clock.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Member:
     successes: int = 0
     failed: int = 0
     remark: str = ""
+    check_seconds: float | None = None
     order: Order = "ready"
 
     def ended(self) -> None:

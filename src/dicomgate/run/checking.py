@@ -46,6 +46,7 @@ async def _checks(to: PooledUpstream, member: Member) -> None:
         try:
             if member.order != "down":
                 problem, remark = await check(to.addresses[member.name], looks.titles)
+                member.check_seconds = loop.time() - began
                 to.pool.checked(member, problem.removeprefix(f"{member.name}: "), remark, loop.time())
         except Exception:  # noqa: BLE001 (the next check may be better)
             _log.exception("a defect of the gateway: %s was not checked", member.name)

@@ -9,11 +9,17 @@ from typing import TypeAlias
 
 from ...errors import DicomgateError, StateUnavailable
 from ...kit.durations import parse_duration
+from ...net.pool import Order
 from ..operator import Ended
 from .shown import duration, line
 from .site import Site
 
 Form: TypeAlias = Mapping[str, str]
+_ORDERED: Mapping[Order, str] = {
+    "ready": "gets associations again",
+    "drain": "gets no more associations; those that are there stay",
+    "down": "gets no more associations, and is not checked; those that are there stay",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,18 @@ async def _clear(site: Site, form: Form, by: str) -> Said:
     return Said((about,), cleared)
 
 
+async def _order(site: Site, form: Form, by: str) -> Said:
+    upstream, address = form.get("upstream", ""), form.get("address", "")
+    order = next((one for one in _ORDERED if one == form.get("order")), None)
+    if order is None:
+        return Said((f"order: write one of {', '.join(_ORDERED)}.",), failed=True)
+    try:
+        await site.operator.order(upstream, address, order, by)
+    except DicomgateError as error:
+        return Said((line(error),), failed=True)
+    return Said((f"{line(address)} of {line(upstream)} {_ORDERED[order]}.",), 1)
+
+
 async def _reload(site: Site, _: Form, by: str) -> Said:
     if problems := await site.operator.reload(by):
         return Said(("The configuration cannot be used. Nothing has changed.", *map(line, problems)), failed=True)
@@ -90,6 +108,7 @@ ACTIONS: Mapping[str, Callable[[Site, Form, str], Awaitable[Said]]] = {
     "kick": _kick,
     "kick-user": _kick_user,
     "clear": _clear,
+    "order": _order,
     "reload": _reload,
     "drain": _drain,
 }

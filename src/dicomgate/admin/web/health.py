@@ -2,7 +2,8 @@
 
 /live: the gateway's loop answers. Whoever starts the gateway again when it does not must not look at anything else.
 /ready: it listens, does not drain, and can write the records that its logins need. It does not follow the PACS: if all
-gateways went unready with it, clients would get no connection instead of an answer.
+gateways went unready with it, clients would get no connection instead of an answer. `/ready?upstream=NAME` does, for
+whoever wants that: by its checks. One that is asked by associations alone would stay unready without any.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from ...kit.networks import read_address
+from ...net.pooled import PooledUpstream
+from ..status import addresses_of
 from .site import Site, site_of
 
 _TIMEOUT = 1.0  # seconds
@@ -31,6 +34,13 @@ async def ready(request: Request) -> Response:
     server = site_of(request).server
     required = server.generation.assembly.configuration.tables.audit_required
     able = not server.history.draining and not (required and server.records.trouble())
+    if (name := request.query_params.get("upstream")) is not None:
+        if (refused := _refused(site_of(request), request)) is not None:
+            return refused  # the names of upstreams are for those who may read the metrics
+        upstream = server.generation.assembly.upstreams.get(name)
+        if not isinstance(upstream, PooledUpstream) or not upstream.looks.checked:
+            return PlainTextResponse("no upstream of this name has addresses that are checked\n", 404)
+        able = able and any(one.up and one.order == "ready" for one in addresses_of(server, name))
     return _word("ready", "unready", able)
 
 
@@ -52,13 +62,19 @@ async def _answers(site: Site) -> bool:
 async def metrics(request: Request) -> Response:
     """The metrics, for `metrics_from`, or for who has the token."""
     site = site_of(request)
-    if not _may_read(site, request):
-        if site.page.metrics_token is None:
-            return PlainTextResponse("not from this address: see metrics_from of [admin]\n", 403)
-        asked = {"www-authenticate": 'Bearer realm="dicomgate metrics"'}
-        return PlainTextResponse("this takes the token of metrics_token_file\n", 401, asked)
+    if (refused := _refused(site, request)) is not None:
+        return refused
     text, media_type = site.exposition(request.headers.get("accept", ""))
     return Response(text, headers={"content-type": media_type})
+
+
+def _refused(site: Site, request: Request) -> Response | None:
+    if _may_read(site, request):
+        return None
+    if site.page.metrics_token is None:
+        return PlainTextResponse("not from this address: see metrics_from of [admin]\n", 403)
+    asked = {"www-authenticate": 'Bearer realm="dicomgate metrics"'}
+    return PlainTextResponse("this takes the token of metrics_token_file\n", 401, asked)
 
 
 def _may_read(site: Site, request: Request) -> bool:

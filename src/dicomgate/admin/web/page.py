@@ -92,7 +92,7 @@ async def act(request: Request) -> Response:
     if name not in ACTIONS:
         raise HTTPException(404)
     if login.right(site.page) is not Right.ACT:
-        target = form.get("id") or form.get("user") or form.get("key", "")
+        target = form.get("id") or form.get("user") or form.get("key") or form.get("address", "")
         await site.operator.note(as_recorded(name), target, login.who.name, problem="is no operator")
         raise HTTPException(403, "only operators may do this")
     query = _query(Sought(form.get("q", ""), form.get("of", "")))

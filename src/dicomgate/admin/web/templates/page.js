@@ -25,7 +25,7 @@
   };
 
   // Nothing moves under the hand: not while a row's button is about to be pressed, nor while text is selected.
-  const held = () => document.querySelector(".act button:hover") || String(getSelection());
+  const held = () => document.querySelector(".act button:hover, .orders button:hover") || String(getSelection());
 
   const say = (what, bad = false) => {
     fresh.textContent = what;
