@@ -12,10 +12,11 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, SubElement
 
 from markdown import Extension, Markdown
 from markdown.treeprocessors import Treeprocessor
+from markdown.util import AtomicString
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -61,11 +62,17 @@ _MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 class _Heads(Treeprocessor):  # type: ignore[misc]  # Markdown has no types
     """Give the cells of a table with long cells the head of their column: a narrow screen shows its rows as cards.
 
-    A table whose first column has phrases is marked: a key is never broken, a phrase is.
+    A table whose first column has phrases is marked: a key is never broken, a phrase is. The name of a test is broken
+    between its words.
     """
 
     def run(self, root: Element) -> None:
         for table in root.iter("table"):
+            for code in table.iter("code"):
+                if "::test_" in (code.text or ""):
+                    code.text, *words = re.split(r"(?<=_)", str(code.text))
+                    for word in words:
+                        SubElement(code, "wbr").tail = AtomicString(word)
             heads = ["".join(cell.itertext()) for cell in table.iter("th")]
             rows = [list(row) for row in table.iter("tr")][1:]
             if any(len("".join(row[0].itertext())) > LONGEST_KEY for row in rows):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -66,6 +67,24 @@ def test_a_yes_names_what_shows_it_and_a_no_is_a_gap() -> None:
         if answer == "yes" and numbers != ["6.4.2"]:  # what is not there cannot be shown
             assert re.search(r"`[^`]+(::test_\w+|\.\w+)`|\]\(", shown), numbers
         assert answer != "-" or len(shown) > 5
+
+
+def questions(listed: str) -> Iterator[str]:
+    """The numbers in a cell such as "DOC-11, DOC-11.1 to 11.4"."""
+    group = ""
+    for named, first, last in re.findall(r"(?:([A-Z]{3,4})-)?(\d[\d.]*)(?: to (?:[A-Z]{4}-)?(\d[\d.]*))?", listed):
+        group = named or group
+        *above, number = first.split(".")
+        for one in range(int(number), int((last or first).split(".")[-1]) + 1):
+            yield f"{group}-{'.'.join([*above, str(one)])}"
+
+
+def test_every_question_of_mds2_has_one_answer() -> None:
+    asked = [line.split() for line in text(ROOT / "tests" / "docs" / "mds2-2019.txt").splitlines()[1:]]
+    wanted = [f"{group}-{number}" for group, *numbers in asked for number in numbers]
+    assert len(wanted) == 240
+    answered = [number for row in rows(text(DOCS / "mds2.md")) for number in questions(row[0])]
+    assert sorted(answered) == sorted(wanted)
 
 
 @cache
