@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomgate.audit.floods import MINUTE, Floods
-from dicomgate.audit.messages import Message, moment
+from dicomgate.audit.messages import Message
 from dicomgate.audit.sinks import Sinks
 from dicomgate.audit.syslog import LAST_SEQUENCE_ID, Envelope, framed
 from dicomgate.audit.tail import GRACE, WINDOW, Tail
 from dicomgate.events.backlog import Done
 from dicomgate.events.events import Event, ReasonClass
+from dicomgate.events.moments import utc
 from tests.events.examples import ACCEPTED, NOW, REFUSED
 
 
@@ -76,7 +77,7 @@ def test_more_kinds_than_can_be_told_apart_are_counted_together() -> None:
 
 
 def test_the_envelope_is_that_of_rfc_5424() -> None:
-    told = Message(NOW.timestamp(), moment(NOW), True, "<x/>")
+    told = Message(NOW.timestamp(), utc(NOW), True, "<x/>")
     message = Envelope("gate 1", "IHE+RFC-3881", mark=True).around(told, 7)
     head, _, content = message.partition(b"] ")
     assert head.startswith(b"<84>1 2026-01-02T03:04:05.678Z gate_1 dicomgate ")

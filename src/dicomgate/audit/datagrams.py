@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ..events.moments import utc
 from ..kit.addresses import show_address
-from .messages import moment
 from .syslog import APP_NAME, FACILITY, NOTICE, host_name
 
 JOURNAL = Path("/run/systemd/journal/socket")
@@ -44,5 +44,5 @@ class Datagrams:
             # systemd, "Native Journal Protocol": FIELD=value, a line each
             fields = f"PRIORITY={NOTICE}\nSYSLOG_FACILITY={FACILITY}\nSYSLOG_IDENTIFIER={_IDENTIFIER}\nMESSAGE="
             return fields.encode("ascii") + line
-        head = f"<{FACILITY * 8 + NOTICE}>1 {moment(datetime.now(UTC))} {host_name(self.node)} {APP_NAME} {os.getpid()}"
+        head = f"<{FACILITY * 8 + NOTICE}>1 {utc(datetime.now(UTC))} {host_name(self.node)} {APP_NAME} {os.getpid()}"
         return f"{head} audit - ".encode("ascii") + line.rstrip(b"\n")

@@ -18,6 +18,7 @@ from typing import NamedTuple, TypeAlias, TypeGuard
 from xml.sax.saxutils import unescape
 
 from ..events.events import Cause, Closed, Decided, Event, Facts, Lost, Operated, Outcome, ReasonClass, Refused
+from ..events.moments import utc
 from ..kit.text import one_line
 from . import codes
 
@@ -200,7 +201,7 @@ class Messages:
 
     def _message(self, time: datetime, outcome: int, event: str, why: str, people: str, objects: str = "") -> Message:
         told = f"<EventOutcomeDescription>{why}</EventOutcomeDescription>" if why else ""
-        at = moment(time)
+        at = utc(time)
         return Message(
             time.timestamp(),
             at,
@@ -210,11 +211,6 @@ class Messages:
             f'EventOutcomeIndicator="{outcome}">'
             f"{event}{told}</EventIdentification>{people}{self._source}{objects}</AuditMessage>",
         )
-
-
-def moment(time: datetime) -> str:
-    """An aware time in UTC, as XML Schema and RFC 5424 6.2.3 write it."""
-    return f"{time.isoformat('T', 'milliseconds')[:-6]}Z"
 
 
 def text(value: str, longest: int = _LONGEST) -> str:

@@ -8,17 +8,20 @@ written later (events/backlog.py): made in the thread, it would hold up the loop
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from enum import Enum
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from types import NoneType
-from typing import Any, TypeAlias, get_args
+from typing import Any, TypeAlias
 
 from .events import Event, Facts, Lost, Operated
+from .moments import moment
 
 _LONGEST = 256
+_MOST_LINES = 1_024
 
 _Encode: TypeAlias = Callable[[Any], str]
 
@@ -31,8 +34,9 @@ def record(event: Event) -> dict[str, object]:
 
 def line_of_event(event: Event, head: str = "") -> str:
     """The JSON object of one event, as a line; `head` is what stands behind its kind."""
-    facts, *own = event
-    return _LINES[event.__class__] % (head, *[_ENCODE[value.__class__](value) for value in (*facts, *own)])
+    (association, listener, address, port, *others, unique_id), *own = event
+    line = _line(event.__class__, head, listener, address, *others)  # type: ignore[arg-type]  # a class is hashable
+    return line % (*[_ENCODE[value.__class__](value) for value in (association, port, unique_id, *own)],)
 
 
 def line_of(record: Lost | Operated, node: str) -> str:
@@ -45,8 +49,8 @@ def text(value: str) -> str:
     return encode_basestring_ascii(value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…")
 
 
-def _texts(values: Iterable[str]) -> str:
-    return f"[{', '.join(map(text, values))}]"
+def _texts(values: Collection[str]) -> str:
+    return f"[{', '.join(map(text, values))}]" if values else "[]"
 
 
 def _object(values: Mapping[str, object]) -> str:
@@ -67,19 +71,25 @@ _BY_BASE: tuple[tuple[type, _Encode], ...] = (
     (str, text),
     (bool, lambda value: "true" if value else "false"),  # before int, which it is, too
     (int, int.__repr__),
-    (float, lambda value: repr(round(value, 3))),
+    (float, lambda value: f"{value:.3f}"),
     (NoneType, lambda _: "null"),
-    (datetime, lambda value: f'"{value.isoformat("T", "milliseconds")}"'),
-    (Enum, lambda value: text(value.value)),
+    (datetime, lambda value: f'"{moment(value)}"'),
+    (Enum, lambda value: text(value._value_)),  # `value` is a property in Python
     (Mapping, _object),
-    (Iterable, _texts),
+    (Collection, _texts),
 )
 _ENCODE = _Encoders(_BY_BASE)
 
 
-def _template(kind: type, names: Sequence[str]) -> str:
-    members = [f'"{name}": %s' for name in names]
-    return f'{{"event": "{kind.__name__}"%s, {", ".join(members)}}}\n'
+_SAME = [name for name in Facts._fields if name not in ("id", "port", "unique_id")]
 
 
-_LINES = {kind: _template(kind, (*Facts._fields, *kind._fields[1:])) for kind in get_args(Event)}
+@lru_cache(_MOST_LINES)
+def _line(kind: type[Event], head: str, *same: str | int | None) -> str:
+    """The lines of one device, which comes again and again, with %s for all that is not the same each time."""
+    members = dict.fromkeys((*Facts._fields, *kind._fields[1:]), "%s")
+    members |= {
+        name: _ENCODE[value.__class__](value).replace("%", "%%") for name, value in zip(_SAME, same, strict=True)
+    }
+    pairs = ", ".join(f'"{name}": {value}' for name, value in members.items())
+    return f'{{"event": "{kind.__name__}"{head.replace("%", "%%")}, {pairs}}}\n'
