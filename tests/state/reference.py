@@ -38,7 +38,7 @@ class Reference:
         backoffs = known if grant.known else unknown
         for backoff in backoffs:
             if (it := self.counted.get(backoff.key)) is not None:
-                it.until = min(it.until, self.now + backoff.longest)
+                it.until = min(it.until, self.now + seconds(backoff, it.n))
         if grant.held:
             return grant
         for backoff in backoffs:
@@ -78,7 +78,7 @@ class Reference:
         if it is None:
             return 0
         locked = backoff.most is not None and it.n >= backoff.most
-        return float("inf") if locked else min(it.until - self.now, backoff.longest)
+        return float("inf") if locked else min(it.until - self.now, seconds(backoff, it.n))
 
     def refund(self, keys: Sequence[str]) -> None:
         self.undo(keys)

@@ -52,6 +52,20 @@ async def test_the_waits_are_those_of_the_backoff(clocked: Any) -> None:
     await state.close()
 
 
+async def test_a_clock_that_was_ahead_makes_nobody_wait(clocked: Any) -> None:
+    clock, open_empty = clocked
+    state = open_empty(PATIENT)
+    free, waiting = backoff("source:a", free=5), backoff("account:alice", free=1, first=30)
+    right = clock.now
+    clock.set(right + 7200)
+    assert await state.take("", (), [free, waiting]) == Grant(False)
+    clock.set(right)
+    assert await state.take("", (), [free]) == Grant(False)
+    held = await state.take("", (), [waiting])
+    assert (held.held, held.wait) == ("account:alice", 30)
+    await state.close()
+
+
 async def test_waits_are_numbers_after_more_attempts_than_there_are_doublings(state: SharedState) -> None:
     backoffs = [backoff("source:a", free=0, first=1e-9, longest=1e-9), backoff("source:b", free=0, first=0)]
     for _ in range(1100):

@@ -108,9 +108,10 @@ local function judge()
     local rows, held, wait = {}, 0, 0
     for number, backoff in ipairs(backoffs) do
         local row = read(backoff.key)
-        -- No wait is longer than the longest, even if the clock was wrong when it began.
-        if row.until_ > now + backoff.longest then
-            row.until_, row.cut = now + backoff.longest, true
+        -- No wait is longer than so many attempts make it, even if the clock was ahead when it began.
+        local latest = now + wait_after(backoff, row.n)
+        if row.until_ > latest then
+            row.until_, row.cut = latest, true
         end
         local its_wait = row.until_ - now
         if backoff.most >= 0 and row.n >= backoff.most then

@@ -108,7 +108,7 @@ class Ledger:
     ) -> tuple[Grant, list[tuple[Backoff, Row]]]:
         """Whether an attempt may be verified, and the rows that say so."""
         is_known = self._is_kept("known", subject)
-        rows = [(backoff, self._at_most_longest(backoff)) for backoff in (known if is_known else unknown)]
+        rows = [(backoff, self._as_counted(backoff)) for backoff in (known if is_known else unknown)]
         wait, held = 0.0, ""
         for backoff, row in rows:
             its_wait = math.inf if backoff.most is not None and row.n >= backoff.most else row.until - self._now
@@ -182,10 +182,10 @@ class Ledger:
         """Forget all counters; how many there were."""
         return self._do("DELETE FROM counter").rowcount
 
-    def _at_most_longest(self, backoff: Backoff) -> Row:
-        """Its row. No wait is longer than the longest, even if the clock was wrong when it began."""
+    def _as_counted(self, backoff: Backoff) -> Row:
+        """Its row. No wait is longer than so many attempts make it, even if the clock was ahead when it began."""
         row = self._row(backoff.key)
-        return row._replace(until=min(row.until, self._now + backoff.longest))
+        return row._replace(until=min(row.until, self._now + backoff.wait(row.n)))
 
     def _row(self, key: str) -> Row:
         found = self._do("SELECT n, until, before, last, forget FROM counter WHERE key = ?", (key,)).fetchone()
