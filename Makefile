@@ -2,7 +2,7 @@
 # `make demo` and `make test` set everything up by themselves; each step is quick when nothing changed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz pythons stamina bench check audit proof advisories format lock build bundle release man docs clean
+.PHONY: help setup demo test fuzz pythons stamina soak bench check audit proof advisories format lock build bundle release man docs clean
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 
@@ -30,6 +30,10 @@ pythons:               ## make check and the core's tests with each Python 3.11 
 
 stamina: setup         ## long tests with slow peers, floods and faults; needs a quiet machine for an hour
 	DICOMGATE_STAMINA=full $(BIN)/pytest --timeout=7200 tests/stamina
+
+soak: setup            ## eight hours of a hospital in SOAK_SECONDS (1200): all identity types, and all that happens to a gateway
+	@scripts/test-peers.sh
+	SOAK_SECONDS=$${SOAK_SECONDS:-1200} $(BIN)/pytest -q -p no:logging tests/stamina/test_long_run.py
 
 bench: setup           ## the speed compared with HAProxy and pynetdicom, into docs/performance.md; needs a quiet machine for half an hour
 	@scripts/bench-peers.sh

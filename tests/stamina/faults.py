@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dicomgate.testing.peers.process import Service
-from tests.stamina.many_logins import Login
 from tests.stamina.three_gateways import House
+from tests.stamina.visit import Login
 
 AFTERWARDS = 3.0
 """Seconds after a fault in which it may still be the cause: connections are made again, checks find their peer."""

@@ -12,10 +12,9 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 from bench.messages import PASSCODE
@@ -83,13 +82,19 @@ def tables_for(
 class GatewayProcess:
     """A context manager: it listens from `with` on. `tables` are what `write` puts into the configuration file."""
 
-    def __init__(self, folder: Path, tables: dict[str, Any], *, descriptor_limit: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tables: dict[str, Any],
+        *,
+        descriptor_limit: int | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.folder = folder
         self.tables = tables
         self.file = folder / "dicomgate.toml"
         self.users_file = folder / "users.htpasswd"
         self.expected_status = 0
-        self._audit = folder / "audit.jsonl"
         self.write()
         self.users_file.touch(mode=0o600)
         self.users_file.write_text(f"alice:{make_hash(PASSCODE)}\n")
@@ -97,7 +102,7 @@ class GatewayProcess:
         # The hard limit too: the gateway raises the soft one as far as it may.
         limited = ["sh", "-c", f'ulimit -n {descriptor_limit} && exec "$@"', "sh"] if descriptor_limit else []
         command = [*limited, *DICOMGATE, "serve", "--config", str(self.file)]
-        environment = {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path]), **_ENVIRONMENT}
+        environment = {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path]), **_ENVIRONMENT, **environment}
         self._service = Service(command, log=folder / "gateway.log", environment=environment, ready=self._listens)
 
     def __enter__(self) -> "GatewayProcess":
@@ -167,7 +172,7 @@ class GatewayProcess:
     def told(self, kind: str, **fields: object) -> list[dict[str, Any]]:
         """Return the records of this kind that have these fields."""
         wanted = f'{{"event": "{kind}"'
-        records = (json.loads(line) for line in self._records() if line.startswith(wanted))
+        records = (json.loads(line) for line in self.records() if line.startswith(wanted))
         return [record for record in records if all(record[key] == fields[key] for key in fields)]
 
     def reload(self) -> bool:
@@ -185,18 +190,20 @@ class GatewayProcess:
     def _listens(self) -> bool:
         return len(_LISTENING.findall(self.log())) >= len(self.tables["listener"])
 
-    def _records(self) -> Iterator[str]:
-        with suppress(FileNotFoundError), self._audit.open(encoding="ascii") as audit:
-            for line in audit:
-                if line.endswith("\n"):  # the last one may still be under way
-                    yield line
+    def records(self) -> Iterator[str]:
+        """The lines of the audit; those of files that were renamed to audit-SOMETHING.jsonl come first."""
+        for path in sorted(self.folder.glob("audit*.jsonl")):
+            with path.open(encoding="ascii") as audit:
+                for line in audit:
+                    if line.endswith("\n"):  # the last one may still be under way
+                        yield line
 
     def _check(self) -> None:
         defects = [line for line in self.log().splitlines() if any(defect in line for defect in _DEFECTS)]
         assert not defects, defects[:20]
         counts: dict[str, Counter[str]] = {"Opened": Counter(), "Closed": Counter()}
         others = set()
-        for line in self._records():
+        for line in self.records():
             event = json.loads(line)
             if event["event"] in counts:
                 counts[event["event"]][event["id"]] += 1

@@ -11,7 +11,7 @@ import re
 import signal
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,17 @@ from dicomgate.contract import Identity, IdentityType
 from dicomgate.testing.peers.certificates import Certificates
 from dicomgate.testing.peers.loopback import wait_until
 from tests.stamina.faults import Fault, Faults
-from tests.stamina.many_logins import PATIENCE, Load, Login
+from tests.stamina.many_logins import Load
 from tests.stamina.measure import FULL, report
 from tests.stamina.three_gateways import FREE, Gate, House, house
+from tests.stamina.visit import PATIENCE, Login, under
 
 pytestmark = [
     pytest.mark.timeout(3600),
     pytest.mark.skipif(not FULL or os.geteuid() != 0, reason="DICOMGATE_STAMINA=full, and root"),
 ]
 SECONDS = float(os.environ.get("DICOMGATE_CHAOS_SECONDS", "60"))
+RATE = 50.0  # logins a second
 SEED = int(os.environ.get("DICOMGATE_CHAOS_SEED", "19"))
 _LOGIN = re.compile(r'EventOutcomeIndicator="0".*csd-code="110122".*calling AE title \'([A-Z0-9-]+)\'')
 _SEQUENCE = re.compile(r'\[meta sequenceId="([0-9]+)"\]')
@@ -41,21 +43,6 @@ _DEFECTS = ("Traceback", "never retrieved", "never awaited", "defect", "Exceptio
 def running(tmp_path: Path, certificates: Certificates) -> Iterator[House]:
     with house(tmp_path, certificates) as started:
         yield started
-
-
-def under(load: Load, doing: Callable[[], None]) -> None:
-    """Do this while clients come."""
-
-    async def both() -> None:
-        over = asyncio.Event()
-        clients = asyncio.create_task(load.run(over))
-        try:
-            await asyncio.to_thread(doing)
-        finally:
-            over.set()
-            await clients
-
-    asyncio.run(both())
 
 
 def collected(running: House) -> tuple[set[str], int]:
@@ -171,7 +158,7 @@ def test_whatever_fails_nobody_is_admitted_wrongly_and_no_admission_is_lost(runn
         faults.join()
         made.extend(faults.done)
 
-    under(load, chaos)
+    under(load.visits, RATE, chaos)
     acts = Counter(f"{fault.target} {fault.act}" for fault in made)
     report("chaos", seed=SEED, seconds=SECONDS, faults=len(made), kinds=len(acts))
     stores = [one for one in load.logins if one.kind == "store"]
@@ -196,7 +183,7 @@ def test_a_rolling_upgrade_cuts_and_loses_nobody(running: House) -> None:
             _upgrade(running, gate)
             upgraded[gate.name] += 1
 
-    under(load, upgrade)
+    under(load.visits, RATE, upgrade)
     failed = [one for one in load.logins if not one.good]
     shares = {gate.name: sum(record["event"] == "Established" for record in gate.records()) for gate in running.gates}
     longest = max(one.took for one in load.logins)

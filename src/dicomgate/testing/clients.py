@@ -88,7 +88,7 @@ def storescu(address: tuple[str, int], identity: Identity | None, calling: str, 
     with TemporaryDirectory(dir=folder) as files:
         image, ticket = Path(files) / "image.dcm", Path(files) / "ticket"
         ct_slice(image)
-        options = [] if identity is None else _options(identity, ticket)
+        options = [] if identity is None else identity_options(identity, ticket)
         ended = subprocess.run(
             [program, "-aet", calling, "-aec", _CALLED, *options, address[0], str(address[1]), image],
             stdin=subprocess.DEVNULL,
@@ -101,7 +101,8 @@ def storescu(address: tuple[str, int], identity: Identity | None, calling: str, 
     return ended.returncode == 0, None
 
 
-def _options(identity: Identity, ticket: Path) -> list[str]:
+def identity_options(identity: Identity, ticket: Path) -> list[str]:
+    """The options of storescu for this identity; a token is written to the file `ticket`."""
     options = ["-rsp"] if identity.positive_response_requested else []
     if identity.type in _FILE_OPTIONS:
         ticket.write_bytes(identity.primary)
