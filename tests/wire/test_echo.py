@@ -69,6 +69,22 @@ def test_a_pacs_without_verification_is_there_too() -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "problem", "remark"),
+    [
+        (0, "", ""),
+        (0x0110, "its C-ECHO-RSP has the status 0110H", ""),
+        (0x0211, "", "it offers no C-ECHO (status 0211H)"),
+    ],
+)
+def test_the_status_of_the_response_is_looked_at(status: int, problem: str, remark: str) -> None:
+    talk = EchoTalk("GATE", "PACS")
+    talk.take(raw.ac())
+    assert talk.take(pydicoms(0x8030, MessageIDBeingRespondedTo=1, Status=status)) == raw.RELEASE_RQ
+    talk.take(raw.RELEASE_RP)
+    assert (talk.done, talk.problem, talk.remark) == (True, problem, remark)
+
+
+@pytest.mark.parametrize(
     "answer",
     [
         pydicoms(0x8020, MessageIDBeingRespondedTo=1, Status=0),

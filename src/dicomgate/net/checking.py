@@ -44,15 +44,18 @@ async def check(upstream: Upstream, titles: Titles | None) -> tuple[str, str]:
         connection.send(talk.request)
         async with asyncio.timeout_at(deadline):
             await over
-        problem = talk.problem and f"a C-ECHO failed: {talk.problem}"
+        problem = ""
     except TimeoutError:
         problem = f"no answer to a C-ECHO within {PATIENCE:g} s"
     except (OSError, PduError) as error:
         problem = f"a C-ECHO failed: {error}"
     finally:
         connection.close()
-    # Some end the connection where they should answer the release: they are there all the same.
-    return "" if talk.answered else problem, talk.remark
+    if talk.problem:
+        problem = f"a C-ECHO failed: {talk.problem}"
+    elif talk.answered:  # some end the connection where they should answer the release: they are there all the same
+        problem = ""
+    return problem, talk.remark
 
 
 def _read(connection: Connection, talk: EchoTalk, over: asyncio.Future[None]) -> None:

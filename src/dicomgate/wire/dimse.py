@@ -127,6 +127,13 @@ class CommandSet(NamedTuple):
         return _name(self.command, self.response)
 
 
+def status_of(response: bytes) -> int:
+    """The Status of a response's command set. Raises PduError."""
+    if len(status := _values(response).get(_STATUS, b"")) != _US.size:
+        raise malformed("a response without a Status")
+    return int.from_bytes(status, "little")
+
+
 def has_data_set(data: bytes) -> bool:
     """Whether a data set follows this command set, lawful or not. Raises PduError if it does not say."""
     found = data.find(_TYPE_OF_DATA_SET)

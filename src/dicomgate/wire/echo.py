@@ -6,7 +6,7 @@ from struct import Struct, pack
 
 from ..contract import Identity
 from .associate import AssociateAccept, AssociateRequest
-from .dimse import NO_DATA_SET, CommandField, CommandSet
+from .dimse import NO_DATA_SET, CommandField, CommandSet, status_of
 from .items import malformed
 from .pdu import HEADER, LAST_FRAGMENT, OF_COMMAND, PDV, PDV_HEADER, SHORT, SHORTEST_ASSOCIATE, PduReader, PduType
 from .presentation import ProposedContext
@@ -64,6 +64,7 @@ _ECHO_RQ = _command_set(
     (0x0110, pack("<H", 1)),
     (0x0800, pack("<H", NO_DATA_SET)),
 )
+_NOT_OFFERED = (0x0122, 0x0211)  # PS3.7 9.1.5.1.4: SOP Class Not Supported, Unrecognized Operation
 _UNKNOWN_HERE = (CALLING_AE_TITLE, CALLED_AE_TITLE)
 
 
@@ -137,9 +138,16 @@ class EchoTalk:
                 command = CommandSet.parse(bytes(self._command))
                 if not command.response or command.command is not CommandField.C_ECHO_RQ:
                     raise malformed(f"{command} in answer to a C-ECHO-RQ")
+                self._judge(status_of(bytes(self._command)))
                 return self._release()
             position = end
         return b""
+
+    def _judge(self, status: int) -> None:
+        if status in _NOT_OFFERED:
+            self.remark = f"it offers no C-ECHO (status {status:04X}H)"
+        elif status:
+            self.problem = f"its C-ECHO-RSP has the status {status:04X}H"
 
     def _release(self) -> bytes:
         self.answered = True
