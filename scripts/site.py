@@ -44,8 +44,9 @@ FOUND = {
     "passcode.md": 2,
     **dict.fromkeys(("for-modality-engineers.md", "troubleshooting.md"), 3),
     **dict.fromkeys(("architecture.md", "changelog.md", "contributing.md", "performance.md"), 0.1),
+    "reference/testing.md": 0,
 }
-"""How much more, or less, a page counts in the search: questions find answers first, and the gateway's inside last."""
+"""How much more, or less, a page counts in the search: questions find answers first; 0: not at all."""
 
 _LINK = re.compile(r"\]\((?:\.\./|docs/)?([^)#\s]+)(#[^)\s]*)?\)")
 _NOTE = re.compile(r"^(```\w+) \w+$", re.MULTILINE)
@@ -111,7 +112,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """The page as Python's Markdown is to read it."""
     if page.file.src_uri in FOUND:
-        page.meta["search"] = {"boost": FOUND[page.file.src_uri]}
+        boost = FOUND[page.file.src_uri]
+        page.meta["search"] = {"boost": boost} if boost else {"exclude": True}
     if page.file.src_uri in ELSEWHERE.values():
         markdown = _LINK.sub(lambda link: f"]({ELSEWHERE.get(link[1], link[1])}{link[2] or ''})", markdown)
     for name, there in ELSEWHERE.items():
