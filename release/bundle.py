@@ -17,7 +17,6 @@ from pathlib import Path
 
 from . import licences, sbom, sums
 from .archive import pack
-from .closure import Distribution
 from .tree import ROOT, VERSION
 from .wheels import name_and_version
 
@@ -35,7 +34,7 @@ def write_requirements(wheels: Path, path: Path) -> None:
     path.write_text("".join(lines), "utf-8")
 
 
-def make(wheels: Path, needs: dict[str, Distribution], target: Path) -> Path:
+def make(wheels: Path, needs: dict[str, set[str]], target: Path) -> Path:
     """Make the bundle of a folder of wheels, and put it into the folder `target`. Returns the archive's path."""
     archive = target / f"{NAME}.tar.gz"
     with tempfile.TemporaryDirectory() as temporary:

@@ -1,74 +1,83 @@
-"""What dicomgate needs: distributions, and their entries in the lock files."""
+"""What dicomgate needs: distributions, and their entries in the lock files.
+
+Rule: for every patch release of this Python, not only for the one that runs here. Debian 12 has 3.11.2, for which redis
+needs a package that it does not need from 3.11.3 on.
+"""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
-from typing import NamedTuple
 
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from .tree import ROOT
 
 LOCKS = ("requirements.lock", "requirements-ldap.lock", "requirements-kerberos.lock")
-WANTED = "dicomgate[all]"
-INSTALLER = "pip"
-"""install.sh runs it from its wheel, because Debian's python3 has none; authors of plugins need it later."""
+WANTED = ("dicomgate[all]", "pip")
+"""pip for install.sh, which runs it from its wheel, because Debian's python3 has none; and for plugins of others."""
 COMPILED = {"dicomgate-ldap": "ldap", "dicomgate-kerberos": "gssapi"}
 """Plugins, by name, and the module of the library that needs a compiler."""
 
-
-class Distribution(NamedTuple):
-    """One that is needed: the version that is installed here, and the names of those that it needs itself."""
-
-    version: str
-    needs: set[str]
+_PYTHONS: tuple[dict[str, str], ...] = ({}, {"python_full_version": f"{sys.version_info[0]}.{sys.version_info[1]}.0"})
 
 
-def closure(wanted: str) -> dict[str, Distribution]:
-    """The distributions that a requirement needs here, by canonical name."""
-    found: dict[str, Distribution] = {}
+def closure(*wanted: str) -> dict[str, set[str]]:
+    """The distributions that these requirements need, by canonical name, each with those that it needs itself."""
+    found: dict[str, set[str]] = {}
     seen: set[tuple[str, str]] = set()
 
     def add(requirement: Requirement) -> str:
         name = canonicalize_name(requirement.name)
-        there = distribution(name)
-        entry = found.setdefault(name, Distribution(there.version, set()))
+        needs = found.setdefault(name, set())
         for extra in {"", *requirement.extras}:
-            if (name, extra) in seen:
-                continue
-            seen.add((name, extra))
-            for needed in map(Requirement, there.requires or ()):
-                if needed.marker is None or needed.marker.evaluate({"extra": extra}):
-                    entry.needs.add(add(needed))
+            if (name, extra) not in seen:
+                seen.add((name, extra))
+                needs.update(add(one) for one in _requirements(name) if _holds(one.marker, extra))
         return name
 
-    add(Requirement(wanted))
+    for one in wanted:
+        add(Requirement(one))
     return found
 
 
-def distributions() -> tuple[dict[str, Distribution], list[str]]:
-    """What is released, by name; and the plugins that are left out, because their library is not installed here."""
-    found, left_out = closure(WANTED) | closure(INSTALLER), []
+def _requirements(name: str) -> list[Requirement]:
+    try:
+        return [Requirement(text) for text in distribution(name).requires or ()]
+    except PackageNotFoundError:
+        return []  # an older patch release alone needs it
+
+
+def _holds(marker: Marker | None, extra: str = "") -> bool:
+    return marker is None or any(marker.evaluate({**python, "extra": extra}) for python in _PYTHONS)
+
+
+def distributions() -> tuple[dict[str, set[str]], list[str]]:
+    """What is released, as of `closure`; and the plugins that are left out, because their library is not installed."""
+    wanted, left_out = list(WANTED), []
     for plugin, module in COMPILED.items():
         try:
             __import__(module)
-            found |= closure(plugin)
-        except (ImportError, PackageNotFoundError):
+            wanted.append(plugin)
+        except ImportError:
             left_out.append(plugin)
-    return found, left_out
+    return closure(*wanted), left_out
 
 
 def pinned(names: set[str]) -> Iterator[str]:
-    """The entries of the lock files for these distributions, hashes included."""
+    """The entries of the lock files for these distributions, hashes included, without their markers."""
     taken = set()
     for lock in LOCKS:
         for entry in re.findall(r"^[^\s#].*(?:\n[ \t].*)*", (ROOT / lock).read_text("utf-8"), re.MULTILINE):
-            name = canonicalize_name(re.split(r"[=<>!~;\s\[]", entry, maxsplit=1)[0])
-            if name in names and name not in taken:
+            text, *hashes = entry.split(" \\\n")
+            requirement = Requirement(text)
+            name = canonicalize_name(requirement.name)
+            if name in names and name not in taken and _holds(requirement.marker):
                 taken.add(name)
-                yield entry
+                yield " \\\n".join([f"{requirement.name}{requirement.specifier}", *hashes])
     if missing := names - taken:
         raise SystemExit(f"release: no lock file has {', '.join(sorted(missing))}: make lock")

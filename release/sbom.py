@@ -17,7 +17,6 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
 from . import licences
-from .closure import Distribution
 from .compiled import Library, libraries
 from .sums import sha256
 from .tree import VERSION, epoch
@@ -51,7 +50,7 @@ def _compiled_in(library: Library, parent: str) -> Component:
     )
 
 
-def write(wheels: Path, needs: dict[str, Distribution], path: Path) -> None:
+def write(wheels: Path, needs: dict[str, set[str]], path: Path) -> None:
     """Write the bill of materials of these wheels; `needs` says which needs which."""
     parts = {component.name: component for component in map(_component, sorted(wheels.glob("*.whl")))}
     told = " ".join(str(hash_.content) for part in parts.values() for hash_ in part.hashes)
@@ -63,5 +62,5 @@ def write(wheels: Path, needs: dict[str, Distribution], path: Path) -> None:
     )  # fmt: skip
     bom.register_dependency(bom.metadata.component, [parts[name] for name in parts if name.startswith("dicomgate")])
     for name, part in parts.items():
-        bom.register_dependency(part, [parts[other] for other in needs[name].needs])
+        bom.register_dependency(part, [parts[other] for other in needs[name]])
     path.write_text(JsonV1Dot6(bom).output_as_string(indent=1) + "\n", "utf-8")

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from dicomgate.testing.pages import DOCS, PAGES, ROOT, blocks, name, text
 from release import bundle, wheels
-from release.closure import INSTALLER, WANTED, closure
+from release.closure import WANTED, closure, pinned
 
 pytestmark = pytest.mark.timeout(300)
 OFFLINE = {
@@ -37,7 +38,7 @@ def run(*command: object, where: Path) -> str:
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle without the plugins that need a compiler, which takes a minute. `make release-test` has them."""
     folder = tmp_path_factory.mktemp("bundle")
-    found = closure(WANTED) | closure(INSTALLER)
+    found = closure(*WANTED)
     try:
         wheels.collect(folder / "wheels", set(found))
     except SystemExit as failed:
@@ -72,6 +73,14 @@ def test_it_is_installed_offline_and_works(unpacked: Path, tmp_path: Path) -> No
     assert "ok" in run(dicomgate, "demo", where=tmp_path)
     run(unpacked / "install.sh", "--root", tmp_path, where=unpacked)  # an upgrade to the same version changes nothing
     assert str(current.readlink()) == release
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="an example of Python 3.11")
+def test_it_is_for_every_patch_release_of_this_python() -> None:
+    """Debian 12 has Python 3.11.2: redis needs async-timeout there, and no more from 3.11.3 on."""
+    assert closure("redis") == {"redis": {"async-timeout"}, "async-timeout": set()}
+    (entry,) = pinned({"async-timeout"})
+    assert re.match(r"async-timeout==[\d.]+ \\\n    --hash=sha256:", entry)
 
 
 def test_the_bill_of_materials_names_every_wheel_with_its_hash(unpacked: Path) -> None:
