@@ -6,6 +6,7 @@ Rule: an IPv4-mapped IPv6 address (`::ffff:10.1.2.3`) counts as the IPv4 address
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, collapse_addresses, ip_address, ip_network
 from typing import TypeAlias
 
@@ -41,8 +42,9 @@ def _network(text: str) -> IpNetwork:
     raise ValueError(f"{text!r} is an address in a network: for the network write {wider}, for the address {address}")
 
 
+@lru_cache(1_024)
 def read_address(text: str) -> IpAddress:
-    """The address of a peer. Raises ValueError."""
+    """The address of a peer, who comes again and again. Raises ValueError."""
     address = ip_address(text)
     return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
 

@@ -7,7 +7,6 @@ Rule: who must send a header is the configuration's to say, and is not guessed f
 from __future__ import annotations
 
 import socket
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -44,7 +43,7 @@ def receive(
         arrive(server, listener, raw, address, bound, slot, begin)
     else:
         lifetime = Lifetime(server, listener, slot, address)
-        stage = _Announcing(lifetime, raw, Peer(*address), reached(raw, bound), begin)
+        stage = _Announcing(lifetime, raw, address, reached(raw, bound), begin)
         if awaited:
             lifetime.guard(stage.watch)
         else:
@@ -54,15 +53,20 @@ def receive(
 class _Announcing:
     """The stage of a connection until its PROXY header is there."""
 
-    __slots__ = ("_begin", "_connection", "_lifetime", "_local_address", "_peer", "_raw", "_read", "_timer")
+    __slots__ = ("_begin", "_connection", "_lifetime", "_local_address", "_raw", "_read", "_sender", "_timer")
     traffic = None
 
     def __init__(
-        self, lifetime: Lifetime, raw: socket.socket, peer: Peer, local_address: tuple[str, int], begin: Begin
+        self,
+        lifetime: Lifetime,
+        raw: socket.socket,
+        sender: tuple[str, int],
+        local_address: tuple[str, int],
+        begin: Begin,
     ) -> None:
         self._lifetime = lifetime
         self._raw = raw
-        self._peer = peer
+        self._sender = sender
         self._local_address = local_address
         self._begin = begin
         self._read = b""
@@ -114,12 +118,14 @@ class _Announcing:
             self._hand_over(announced)
 
     def _hand_over(self, announced: Announced) -> None:
-        lifetime, peer, local_address = self._lifetime, self._peer, self._local_address
-        if announced.ends is not None:
+        lifetime, local_address = self._lifetime, self._local_address
+        if announced.ends is None:
+            peer = Peer(*self._sender)
+        else:
             (address, port), local_address = announced.ends
-            peer = Peer(address, port, via=peer.address, unique_id=announced.unique_id)
-            if lifetime.listener.balancers is not None and lifetime.listener.balancers.believed:
-                peer = replace(peer, proxy_tls=announced.tls, proxy_cn=announced.common_name)
+            believed = lifetime.listener.balancers is not None and lifetime.listener.balancers.believed
+            of_tls = (announced.tls, announced.common_name) if believed else (False, "")
+            peer = Peer(address, port, None, self._sender[0], announced.unique_id, *of_tls)
         slot = lifetime.server.capacity.acquire(peer.address)
         if slot is None:
             self._connection.close()

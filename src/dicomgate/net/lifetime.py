@@ -79,7 +79,8 @@ class Lifetime:
 
     def announced(self, peer: Peer, slot: Slot) -> None:
         """A load balancer has said whose connection it is. From now on it counts for its client."""
-        self.facts = self.facts._replace(address=peer.address, port=peer.port, via=peer.via, unique_id=peer.unique_id)
+        at = peer.address, peer.port
+        self.facts = Facts(self.id, self.facts.listener, *at, via=peer.via, unique_id=peer.unique_id)
         self._slot.release()
         self._slot = slot
 
