@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+import struct
+import threading
 from queue import SimpleQueue
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dicomgate.audit.connection import ENDED, Collector, Connection
 from dicomgate.audit.floods import MINUTE, Floods
 from dicomgate.audit.messages import Message
 from dicomgate.audit.sinks import Sinks
 from dicomgate.audit.syslog import LAST_SEQUENCE_ID, Envelope, framed
-from dicomgate.audit.tail import GRACE, WINDOW, Tail
+from dicomgate.audit.tail import GRACE, KEPT, KEPT_FOR, WINDOW, Tail, Unread
 from dicomgate.events.backlog import Done
 from dicomgate.events.events import Event, ReasonClass
 from dicomgate.events.moments import utc
+from dicomgate.net.tls_context import client_context
+from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.loopback import HOST
 from tests.events.examples import ACCEPTED, NOW, REFUSED
 
 
@@ -139,3 +147,45 @@ def test_the_trouble_of_a_sink_that_is_not_required_refuses_nobody() -> None:
     assert Sinks([required, optional], [required]).trouble == ""
     required.trouble = "full"
     assert Sinks([required, optional], [required]).trouble == "fake: full"
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0.1, 200), st.integers(1, KEPT // 3)), max_size=60))
+def test_all_that_a_collector_may_not_have_read_is_known(steps: list[tuple[bool, float, int]]) -> None:
+    unread, now, position, sent = Unread(0), 0.0, 0, 0
+    delivered: list[tuple[int, float, int]] = []
+    for is_delivered, seconds, size in steps:
+        now += seconds
+        position, sent = position + 1, sent + size
+        unread.sent(size)
+        if is_delivered:
+            unread.delivered(position, now)
+            delivered.append((position, now, sent))
+        since = unread.since(now)
+        old = {number for number, at, size in delivered if now - at > KEPT_FOR or sent - size > KEPT}
+        assert since == max(old, default=0), "ten minutes ago, or further back than a host keeps"
+        assert unread.last == max((number for number, *_ in delivered), default=0)
+
+
+def test_an_orderly_end_of_a_collector_is_told_from_a_reset(certificates: Certificates) -> None:
+    """Python's ssl takes both for an end: a process that is killed with unread data has its connection reset."""
+    context, linger = certificates.server_context(), struct.pack("ii", 1, 0)
+
+    def end(reset: bool) -> None:
+        accepted, _ = listening.accept()
+        with context.wrap_socket(accepted, server_side=True) as tls:
+            tls.recv(1)
+            if reset:
+                tls.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+    with socket.create_server((HOST, 0)) as listening:
+        collector = Collector(HOST, listening.getsockname()[1], HOST, client_context(certificates.ca, pinned=False))
+        for reset in (False, True):
+            ending = threading.Thread(target=end, args=(reset,))
+            ending.start()
+            connection = Connection(collector)
+            connection.send(b"x")
+            ending.join()
+            with pytest.raises(OSError, match=r"ended|reset") as ended:
+                connection.check()
+            connection.close()
+            assert ended.value.errno == (errno.ECONNRESET if reset else ENDED)

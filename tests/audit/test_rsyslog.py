@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -86,6 +87,33 @@ def test_a_collector_that_is_restarted_loses_nothing_and_can_tell_what_it_has_tw
     assert sorted(set(rsyslog.numbers)) == [*range(1, max(rsyslog.numbers) + 1)]
     found = [*contents(rsyslog.messages).values()]
     assert sum(ACCEPTED in xml for xml in found) == sum(LOGOUT in xml for xml in found) == logins
+
+
+def test_what_a_collector_took_while_it_hung_is_sent_again_when_it_was_killed(
+    gateway: StartGateway, spy: Spy, certificates: Certificates, rsyslog: Rsyslog
+) -> None:
+    gate = gateway(tables(spy, atna(rsyslog.port, certificates)))
+    assert outcome(gate.address, login("alice", ALICE)) == ADMITTED
+    wait_until(lambda: counted(rsyslog, LOGOUT) == 1, "the connection")
+    assert rsyslog.process is not None
+    rsyslog.process.send_signal(signal.SIGSTOP)
+    for _ in range(20):
+        assert outcome(gate.address, login("alice", ALICE)) == ADMITTED
+    gate.server.generation.audit.flush()
+    wait_until(lambda: not spooled(gate), "its host has acknowledged all, long ago")
+    before = len(rsyslog.numbers)
+    rsyslog.stop()
+    assert len(rsyslog.numbers) == before, "the control: it had read nothing"
+    rsyslog.start()
+    wait_until(lambda: counted(rsyslog, LOGOUT) == 21 and not spooled(gate), "what it had not read", 30)
+    assert sorted(set(rsyslog.numbers)) == [*range(1, max(rsyslog.numbers) + 1)]
+    seen = len(rsyslog.numbers)
+    time.sleep(1.0)  # the grace of what was sent again
+    rsyslog.end()
+    rsyslog.start()
+    assert outcome(gate.address, login("alice", ALICE)) == ADMITTED
+    wait_until(lambda: counted(rsyslog, LOGOUT) == 22 and not spooled(gate), "the next one")
+    assert len(rsyslog.numbers) == seen + 2, "after an orderly end nothing is sent again that it has read"
 
 
 def test_without_its_collector_logins_go_on_until_a_required_spool_is_full(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import socket
 import ssl
@@ -16,6 +17,9 @@ _CONNECT = 10.0  # seconds; TLS has as many
 _STALLED = 30.0  # seconds in which some bytes must be taken
 _IDLE, _EVERY, _TIMES = 30, 10, 3  # TCP's keepalive
 _MOST = 65_536
+_CLOSE_WAIT = 8  # tcp_states.h
+ENDED = 0
+"""The errno of an orderly end: the collector has read all that its host has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +60,14 @@ class Connection:
     def check(self) -> None:
         """Raise OSError if the collector has ended the connection. What it sends is thrown away."""
         self._tls.settimeout(0)
+        # Python's ssl takes a reset for an end; and once OpenSSL has seen an end, it makes a reset of it by an alert.
+        orderly = self._tls.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _CLOSE_WAIT
         with suppress(ssl.SSLWantReadError):
             while self._tls.recv(_MOST):
                 pass
-            raise ConnectionResetError(0, "the collector has ended the connection")
+            if orderly:
+                raise ConnectionResetError(ENDED, "the collector has ended the connection")
+            raise ConnectionResetError(errno.ECONNRESET, "the collector's host has reset the connection")
 
     @property
     def queued(self) -> int:

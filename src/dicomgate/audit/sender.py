@@ -14,10 +14,10 @@ import time
 from contextlib import suppress
 
 from ..net.tls import words
-from .connection import Collector, Connection
+from .connection import ENDED, Collector, Connection
 from .spool import Place, Spool
 from .syslog import framed
-from .tail import Tail
+from .tail import Tail, Unread
 
 _log = logging.getLogger("dicomgate.audit")
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds
@@ -33,6 +33,7 @@ class Sender:
         self._name = name
         self._spool = spool
         self._collector = collector
+        self._read = spool.delivered  # all up to here was read
         self._changed = False
         self._until: float | None = None  # when it has to end
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -63,13 +64,18 @@ class Sender:
             try:
                 self._changed = False
                 connection = Connection(self._collector)
+                unread = Unread(self._read)
                 try:
                     self._tell("")
-                    self._deliver(connection)
+                    self._deliver(connection, unread)
+                    self._read = unread.last
+                except OSError as error:
+                    self._read = unread.last if error.errno == ENDED else unread.since(time.monotonic())
+                    raise
                 finally:
                     connection.close()
             except OSError as error:
-                self._tell(words(error, "the collector") if error.errno != 0 else str(error.strerror))
+                self._tell(words(error, "the collector") if error.errno != ENDED else str(error.strerror))
             except Exception:  # noqa: BLE001 (a defect, but the next connection may go well)
                 _log.exception("%s: a defect of the gateway", self._name)
             if self._until is not None:
@@ -82,26 +88,30 @@ class Sender:
             self._pause(wait * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
             wait = min(wait * 2, _LONGEST_WAIT)
 
-    def _deliver(self, connection: Connection) -> None:
+    def _deliver(self, connection: Connection, unread: Unread[Place]) -> None:
         """Send until the end or another collector. Raises OSError when the connection has ended."""
         tail = Tail[Place]()
-        place = self._spool.delivered
+        place = unread.last
         waker = select.poll()
         waker.register(self._wake, select.POLLIN)
         waker.register(connection.fileno(), select.POLLIN)
         while not self._changed:
             connection.check()
             queued = connection.queued
-            if (delivered := tail.looked(queued, time.monotonic())) is not None:
+            if (delivered := tail.looked(queued, now := time.monotonic())) is not None:
+                unread.delivered(delivered, now)
                 self._spool.deliver(delivered)
+            self._spool.kept_from = unread.since(now).number
             batch = self._spool.read(place, _AT_ONCE) if tail.may_send else []
             if batch:
-                if gone := batch[0][0].number - place.number - 1:
+                gone = batch[0][0].number - max(place.number, self._spool.delivered.number) - 1
+                if gone > 0:
                     _log.error("%s: %d messages were dropped from the spool, or damaged in it", self._name, gone)
                 place = batch[-1][0]
                 data = b"".join([framed(message) for _, message in batch])
                 connection.send(data)
                 tail.sent(place, len(data))
+                unread.sent(len(data))
             elif self._until is not None and (not queued or time.monotonic() > self._until):
                 return
             else:

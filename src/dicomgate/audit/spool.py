@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -37,6 +38,7 @@ class Place(NamedTuple):
 class Spool:
     """A folder of messages. One thread appends, syncs and drops; another one reads and says what is delivered.
 
+    What is delivered stays where its number is greater than `kept_from`, as long as there is room.
     `torn` is how many bytes in its files were no message when it was opened, `missing` how many messages are lost by
     damage so far.
     """
@@ -47,6 +49,7 @@ class Spool:
         self.most_bytes = most_bytes
         self.torn = self.missing = 0
         self._segment_bytes = segment_bytes
+        self.kept_from = sys.maxsize
         self._gaps: list[range] = []  # the numbers of those that are missing
         self._guard = threading.Lock()
         self._segments: list[Segment] = []
@@ -124,13 +127,12 @@ class Spool:
             self._segments.append(created)
 
     def _reclaim(self) -> bool:
-        """Remove the file that is written to, too, if all of it is delivered. False if there is nothing to remove."""
+        """Remove all that is delivered, the file that is written to, too. False if there is nothing to remove."""
         with self._guard:
-            if not self._segments or self._segments[-1].last > self._delivered.number:
-                return False
-            while self._segments:
-                self._segments.pop().remove()
-        return True
+            before = len(self._segments)
+            while self._segments and self._segments[0].last <= self._delivered.number:
+                self._segments.pop(0).remove()
+            return len(self._segments) < before
 
     def sync(self) -> None:
         """Wait until what was appended is on the disk. Raises OSError."""
@@ -227,5 +229,6 @@ class Spool:
 
     def _remove_delivered(self) -> None:
         # Never the last one: another thread writes to it.
-        while len(self._segments) > 1 and self._segments[0].last <= self._delivered.number:
+        done = min(self._delivered.number, self.kept_from)
+        while len(self._segments) > 1 and self._segments[0].last <= done:
             self._segments.pop(0).remove()
