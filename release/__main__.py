@@ -77,6 +77,8 @@ def _complain(left_out: list[str]) -> None:
 PARTS = {"wheels": make_wheels, "bundle": make_bundle, "release": make_release}
 
 if __name__ == "__main__":
+    (part,) = sys.argv[1:] or ["release"]
+    if part not in PARTS:
+        raise SystemExit(f"usage: python -m release [{'|'.join(PARTS)}]")
     DIST.mkdir(exist_ok=True)
-    for part in sys.argv[1:] or ["release"]:
-        PARTS[part]()
+    PARTS[part]()

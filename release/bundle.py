@@ -49,6 +49,7 @@ def make(wheels: Path, needs: dict[str, set[str]], target: Path) -> Path:
             copy(ROOT / own, folder / own)
         (folder / "PYTHON").write_text(f"{PYTHON}\n", "ascii")
         shutil.move(folder / "deploy" / "bundle" / "install.sh", folder / "install.sh")
+        (folder / "deploy" / "bundle").rmdir()
         sums.write(folder)
         pack(folder, archive)
     return archive

@@ -60,10 +60,10 @@ install_into() {
     version=$(cat "$here/PYTHON")
     python=$(command -v "python$version") ||
         fail "this bundle is for Python $version, which is not installed: install python$version, or get the bundle for your Python"
-    for pip in "$here"/wheels/pip-[0-9]*.whl; do :; done
+    pip=$here/$(sed -n 's|^[0-9a-f]*  \(wheels/pip-[^/]*\.whl\)$|\1|p' "$here/SHA256SUMS")  # no other: that was verified
     "$python" -I -m venv --without-pip "$1" || fail "Python cannot make a virtual environment in $1 (see above)"
-    "$1/bin/python" -I "$pip/pip" install --quiet --disable-pip-version-check --no-index --find-links "$here/wheels" \
-        --require-hashes -r "$here/requirements.txt" || fail "the packages could not be installed (see above)"
+    "$1/bin/python" -I "$pip/pip" --isolated --quiet --disable-pip-version-check --no-cache-dir install --no-index \
+        --find-links "$here/wheels" --require-hashes -r "$here/requirements.txt" || fail "the packages could not be installed (see above)"
     "$1/bin/dicomgate" --version || fail "the gateway does not run on this machine (see above)"
     trap - EXIT
 }
@@ -170,7 +170,7 @@ fi
 mkdir -p "$opt"
 exec 9>"$opt/.lock"
 flock -n 9 || fail "another install.sh is at work"
-trap 'exit 3' HUP INT TERM
+trap 'fail interrupted' HUP INT TERM
 
 used=$(target_of current)
 if [ $do = rollback ]; then

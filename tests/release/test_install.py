@@ -111,6 +111,7 @@ def test_an_upgrade_goes_back_by_itself_and_by_hand(machine: Machine, tmp_path: 
     half = machine.opt / "1.0" / "bin" / "dicomgate"
     half.parent.mkdir(parents=True)
     half.write_text("#!/no/such/python\n")
+    (one / "wheels" / "pip-99.0-py3-none-any.whl").write_text("a file that nobody verifies, and nobody may run")
     told = machine.install(one)
     assert told.startswith("dicomgate 1.0\nInstalled. Next, as root:")
     assert told.endswith("opt/dicomgate/1.0: half an installation\n")
