@@ -12,7 +12,9 @@ from typing import Any, cast
 import pytest
 
 from dicomgate import Accept, Pass, Reject, Unavailable
+from dicomgate.admin.web import lately
 from dicomgate.admin.web.judging import may_stay
+from dicomgate.admin.web.lately import Lately
 from dicomgate.admin.web.logins import IDLE, LONGEST, MOST, Admitted, Logins
 from dicomgate.admin.web.site import Site
 from dicomgate.auth.link import Link
@@ -41,6 +43,16 @@ def test_a_login_ends_without_use_and_after_its_time() -> None:
     assert logins.find(cookie, PAGE, used=True) is None
     cookie, _ = begun(logins, Admitted("staff", "alice", frozenset(), 0.0))
     assert logins.find(cookie, PAGE, used=True) is None  # its credential has ended
+
+
+def test_what_was_recorded_lately_is_not_recorded_again() -> None:
+    recorded = Lately()
+    assert [recorded.is_new(what) for what in "abab"] == [True, True, False, False]
+    recorded._until["a"] -= lately.FOR
+    assert [recorded.is_new(what) for what in "ab"] == [True, False]
+    for number in range(lately.MOST - 1):
+        assert recorded.is_new(str(number))
+    assert [recorded.is_new(what) for what in "ab"] == [False, True], "b was the oldest"
 
 
 def test_what_is_shown_does_not_outlast_its_login() -> None:

@@ -116,7 +116,10 @@ def test_the_page_over_tls_with_a_token_for_metrics(
 
     assert ask("GET", "/metrics")[0] == 401
     assert ask("GET", "/metrics", Authorization="Bearer another token of it")[0] == 401
+    assert ask("GET", "/metrics", Authorization="Bearer a third one of some length")[0] == 401
     assert ask("GET", "/metrics", Authorization="Bearer a token of some length")[0] == 200
+    (wrong,) = web.operated(action="log in", by="a token (not verified)")
+    assert wrong["target"] == "the metrics, from 127.0.0.1"
     form = {"Origin": f"https://{web.host}", "Content-Type": "application/x-www-form-urlencoded"}
     status, cookie = ask("POST", "/login", urlencode({"user": "alice", "passcode": PASSCODES["alice"]}), **form)
     assert status == 303

@@ -134,6 +134,8 @@ def test_scripts_ask_with_a_passcode_in_each_request(web: Web) -> None:
     assert json.loads(found.text)["node"] == "test"
     listed = web.ask("GET", "/api/v1/sessions", Authorization=basic("zoë"))
     assert json.loads(listed.text) == {"sessions": [], "left_out": 0}
+    told = {"action": "log in", "by": "staff/zoë", "target": "the page's API, from 127.0.0.1", "problem": ""}
+    assert len(web.operated(**told)) == 1, "and not again at each request"
     operator, _ = web.log_in("alice")
     assert web.get("/api/v1/status", operator).status == 401  # a cookie counts for nothing here
     assert web.ask("GET", "/api/v1/status", Authorization="Bearer x.y.z").status == 401

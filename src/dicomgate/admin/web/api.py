@@ -59,9 +59,13 @@ async def _who(request: Request) -> Admitted:
     if site.page.chain is None:
         raise HTTPException(404, "nobody may log in")
     try:
-        return await judged(site, _identity(request.headers.get("authorization", "")), *ends_of(request), tell=False)
+        who = await judged(site, _identity(request.headers.get("authorization", "")), *ends_of(request), tell=False)
     except NotAdmitted as error:
         raise HTTPException(error.status, str(error), _ASKED if error.status == 401 else None) from None
+    where = f"the page's API, from {ends_of(request)[0][0]}"
+    if site.lately.is_new(f"{who.name} {where}"):
+        await site.operator.note("log in", where, who.name)
+    return who
 
 
 def _identity(header: str) -> Identity:

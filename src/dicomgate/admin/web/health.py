@@ -18,6 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from ...kit.networks import read_address
 from ...net.pooled import PooledUpstream
 from ..status import addresses_of
+from .requests import ends_of
 from .site import Site, site_of
 
 _TIMEOUT = 1.0  # seconds
@@ -35,7 +36,7 @@ async def ready(request: Request) -> Response:
     required = server.generation.assembly.configuration.tables.audit_required
     able = not server.history.draining and not (required and server.records.trouble())
     if (name := request.query_params.get("upstream")) is not None:
-        if (refused := _refused(site_of(request), request)) is not None:
+        if (refused := await _refused(site_of(request), request)) is not None:
             return refused  # the names of upstreams are for those who may read the metrics
         upstream = server.generation.assembly.upstreams.get(name)
         if not isinstance(upstream, PooledUpstream) or not upstream.looks.checked:
@@ -62,17 +63,20 @@ async def _answers(site: Site) -> bool:
 async def metrics(request: Request) -> Response:
     """The metrics, for `metrics_from`, or for who has the token."""
     site = site_of(request)
-    if (refused := _refused(site, request)) is not None:
+    if (refused := await _refused(site, request)) is not None:
         return refused
     text, media_type = site.exposition(request.headers.get("accept", ""))
     return Response(text, headers={"content-type": media_type})
 
 
-def _refused(site: Site, request: Request) -> Response | None:
+async def _refused(site: Site, request: Request) -> Response | None:
     if _may_read(site, request):
         return None
     if site.page.metrics_token is None:
         return PlainTextResponse("not from this address: see metrics_from of [admin]\n", 403)
+    where = f"the metrics, from {ends_of(request)[0][0]}"
+    if "authorization" in request.headers and site.lately.is_new(where):
+        await site.operator.note("log in", where, "a token (not verified)", problem="not that of metrics_token_file")
     asked = {"www-authenticate": 'Bearer realm="dicomgate metrics"'}
     return PlainTextResponse("this takes the token of metrics_token_file\n", 401, asked)
 

@@ -12,6 +12,7 @@ from ...run.page import Page
 from ...run.server import Server
 from ..operator import Operator
 from .failed_logins import FailedLogins
+from .lately import Lately
 from .logins import Logins
 
 Exposition: TypeAlias = Callable[[str], tuple[bytes, str]]
@@ -31,6 +32,7 @@ class Site:
     page: Page
     logins: Logins = field(default_factory=Logins)
     failed_logins: FailedLogins = field(default_factory=FailedLogins)
+    lately: Lately = field(default_factory=Lately)
     judging: int = 0
 
 
