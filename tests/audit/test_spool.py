@@ -95,6 +95,17 @@ def test_changed_bytes_cost_their_own_messages_alone(tmp_path: Path, seed: int) 
         assert everything(spool) == left + next_one
 
 
+@pytest.mark.parametrize("said", [b"", b"\xff", b"-7\n", b"2" * 30])
+def test_where_nobody_can_tell_what_is_delivered_all_is_sent_again(tmp_path: Path, said: bytes) -> None:
+    with closing(again(tmp_path)) as spool:
+        messages = fill(spool, 3)
+        spool.deliver(spool.read(spool.delivered, 1)[0][0])
+    (tmp_path / "spool" / "delivered").write_bytes(said)
+    with closing(again(tmp_path)) as spool:
+        assert everything(spool) == messages
+        assert fill(spool, 1)[0].startswith(b"message 4 ")
+
+
 def test_damage_under_way_holds_up_no_other_message(tmp_path: Path) -> None:
     with closing(again(tmp_path)) as spool:
         messages = fill(spool, 12)

@@ -13,6 +13,7 @@ from ..errors import StartError
 
 _MODE = 0o750
 _DELIVERED, _LOCK = "delivered", "lock"
+_NEVER_REACHED = 2**63  # a number in a record has 64 bits
 
 
 def claimed(folder: Path) -> int:
@@ -31,9 +32,10 @@ def claimed(folder: Path) -> int:
 
 
 def delivered_of(folder: Path) -> int:
-    """The number of the last message that is delivered; 0 if none is. Raises OSError."""
+    """The number of the last message that is delivered; 0 if none is, or nobody can tell. Raises OSError."""
     with suppress(FileNotFoundError, ValueError):
-        return int((folder / _DELIVERED).read_text("ascii"))
+        number = int((folder / _DELIVERED).read_text("ascii"))
+        return number if 0 <= number < _NEVER_REACHED else 0
     return 0
 
 
