@@ -41,19 +41,14 @@ def main() -> int:
         return int(any(what))
     if given.guided and not find_spec("atheris"):
         parser.error("--guided needs atheris: pip install atheris")
-    if given.guided:
-        return _each(names, "fuzz.guided", given)
-    if given.grow:
-        return _each(names, "fuzz.growing", given)
+    bounds = [str(given.seed), str(given.seconds), str(given.executions or 0)]
     if given.measure:
-        return _each(names, "fuzz.measuring", given)
+        return subprocess.call([sys.executable, "-m", "fuzz.measuring", *bounds, *names])
+    if given.guided or given.grow:
+        module = "fuzz.guided" if given.guided else "fuzz.growing"
+        command = [sys.executable, "-m", module, *bounds, str(given.findings)]
+        return max([subprocess.call([*command, name]) for name in names])
     return max([_fuzz(name, given) for name in names])
-
-
-def _each(names: list[str], module: str, given: argparse.Namespace) -> int:
-    """Run each of them in a process of its own."""
-    arguments = [str(given.seed), str(given.seconds), str(given.executions or 0), str(given.findings)]
-    return max([subprocess.call([sys.executable, "-m", module, name, *arguments]) for name in names])
 
 
 def _fuzz(name: str, given: argparse.Namespace) -> int:

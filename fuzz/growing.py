@@ -1,6 +1,6 @@
 """Grow the corpus of one target: keep each input that reaches a way through its modules that no other one reaches.
 
-    python -m fuzz.growing TARGET SEED SECONDS EXECUTIONS FOLDER
+    python -m fuzz.growing SEED SECONDS EXECUTIONS FOLDER TARGET
 
 `python -m fuzz --grow` runs this. It begins with our own seeds, with the corpus as it is, and with what `--guided` has
 left in FOLDER.
@@ -29,7 +29,7 @@ _Ways = set[tuple[str, int, int]]
 
 def main() -> None:
     """Grow, minimize, and write."""
-    name, seed, seconds, executions, folder = sys.argv[1:]
+    seed, seconds, executions, folder, name = sys.argv[1:]
     corpora.own_only = True
     target = load(name)
     found = [path.read_bytes() for path in sorted((Path(folder) / name).glob("*"))]

@@ -1,8 +1,9 @@
-"""How much of the modules that a target aims at its inputs reach, in lines and branches.
+"""How much of the modules that targets aim at their inputs reach, in lines and branches.
 
-    python -m fuzz.measuring TARGET SEED SECONDS EXECUTIONS FOLDER
+    python -m fuzz.measuring SEED SECONDS EXECUTIONS TARGET...
 
-`python -m fuzz --measure` runs this. It measures from the first import on, so each target has a process of its own.
+`python -m fuzz --measure` runs this. It measures from the first import on, so it has a process of its own. The bounds
+are those of each target.
 """
 
 from __future__ import annotations
@@ -17,26 +18,27 @@ import coverage
 
 
 def main() -> None:
-    """Run, and print a line for each module."""
-    name, seed, seconds, executions, _ = sys.argv[1:]
+    """Run, and print a line for each module: how much of it, what lines are left, and the targets that aim at it."""
+    seed, seconds, executions, *names = sys.argv[1:]
     measured = coverage.Coverage(data_file=None, config_file=False, branch=True, include=["*/dicomgate*/*"])
     measured.start()
     from .engine import load, run
 
-    target = load(name)
-    ran = run(target, seed=int(seed), executions=int(executions) or sys.maxsize, seconds=int(seconds))
+    aimed: dict[str, list[str]] = {}
+    for name in names:
+        target = load(name)
+        run(target, seed=int(seed), executions=int(executions) or sys.maxsize, seconds=int(seconds))
+        for module in target.aims_at:
+            aimed.setdefault(module, []).append(name)
     measured.stop()
-    files = {module: str(import_module(module).__file__) for module in target.aims_at}
-    with TemporaryDirectory() as folder:
-        report = Path(folder) / "report.json"
-        measured.json_report(morfs=list(files.values()), outfile=str(report))
-        told = json.loads(report.read_text("utf-8"))["files"]
-    found = {str(Path(path).resolve()): about for path, about in told.items()}
-    for module, path in files.items():
-        about = found[str(Path(path).resolve())]
+    for module, by in sorted(aimed.items()):
+        path = str(import_module(module).__file__)
+        with TemporaryDirectory() as folder:
+            report = Path(folder) / "report.json"
+            measured.json_report(morfs=[path], outfile=str(report))
+            (about,) = json.loads(report.read_text("utf-8"))["files"].values()
         missing = ", ".join(map(str, about["missing_lines"]))
-        percent = about["summary"]["percent_covered"]
-        print(f"{name} | {module} | {ran.executions} | {percent:.1f} % | {missing}", flush=True)
+        print(f"{module} | {about['summary']['percent_covered']:.1f} % | {missing} | {', '.join(by)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -81,6 +81,37 @@ def test_a_planted_defect_is_found_by_a_mutation_and_can_be_made_again() -> None
     assert (parts.executions, [*parts.findings.values()]) == (20_000, [finding])
 
 
+_GUIDED = """
+import sys
+from dataclasses import replace
+from types import ModuleType
+from fuzz import guided
+
+def target(_):
+    # Here, because guided instruments what is imported by its target alone.
+    from dicomgate.wire.proxy import read_header
+    from fuzz.targets import proxy_header
+    def run(data):
+        found = read_header(data)[1]
+        if found is not None and found.unique_id[:1] == "x":
+            raise IndexError("planted")
+    return replace(proxy_header.TARGET, run=run)
+
+planted = sys.modules["fuzz.targets.planted"] = ModuleType("planted")
+planted.__getattr__ = target
+sys.argv[1:] = ["0", "60", "0", sys.argv[1], "planted"]
+guided.main()
+"""
+
+
+def test_the_guided_engine_finds_it_too(tmp_path: Path) -> None:
+    pytest.importorskip("atheris")
+    done = subprocess.run([sys.executable, "-c", _GUIDED, str(tmp_path)], cwd=ROOT, capture_output=True, check=False)
+    assert b"AssertionError: IndexError: planted" in done.stderr + done.stdout
+    (path,) = tmp_path.glob("planted-*")
+    assert b"\5\0" in path.read_bytes()
+
+
 def test_an_input_that_takes_long_is_found() -> None:
     target = replace(engine.load("associate_request"), run=_that_takes_long)
     (finding,) = engine.run(target, executions=2, seconds=30).findings.values()

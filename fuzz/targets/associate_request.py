@@ -1,6 +1,6 @@
 """A-ASSOCIATE-RQ of a client: `AssociateRequest.parse` (PS3.8 9.3.2).
 
-Promise: it is read or refused with PduError. What was read is what would be written.
+Promise: it is read or refused with PduError. What was read is what would be written, in UTF-8 or not.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from ..engine import Target
 
 
 def _run(data: bytes) -> None:
-    request = AssociateRequest.parse(data)
-    assert AssociateRequest.parse(request.encode()) == request
+    for fallback_encoding in ("iso-8859-15", None):
+        request = AssociateRequest.parse(data, fallback_encoding)
+        assert AssociateRequest.parse(request.encode()) == request
 
 
 def _seeds() -> list[bytes]:

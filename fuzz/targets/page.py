@@ -37,7 +37,7 @@ _COOKIE, _TOKEN, _PASSCODE = "k" * 43, "t" * 43, "correct horse"
 _BASIC = b64encode(f"alice:{_PASSCODE}".encode())
 _NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 _HOST = b"127.0.0.1:8080"
-_STATUSES = {200, 303, 400, 401, 403, 404, 405, 409, 413, 415, 431, 503}
+_STATUSES = {100, 200, 303, 400, 401, 403, 404, 405, 409, 413, 415, 431, 503}
 _PATIENCE = 1.0  # seconds after the client has gone
 _TURNS = 200  # of the event loop, in which what needs no more bytes is done
 _LOOP = asyncio.new_event_loop()

@@ -37,8 +37,8 @@ def _admitted(*, proves: bool) -> Admitted:
     admit = Admit(Accept("alice"), "staff", _OWN)
     admitted = Admitted(route, _REQUEST, admit, Shown("tokens" if proves else ""), EVERYTHING, ())
     if proves:
-        verify = {_PROOF: ""}
-        presented = Presented(jwt(b"a.b.c"), verify=lambda response: verify.get(response, "not the proof"))
+        wrong = {_PROOF: "", b"ticket": "not the proof"}
+        presented = Presented(jwt(b"a.b.c"), verify=wrong.__getitem__)  # which raises at all others
         assert admitted.presenting(presented, datetime(2026, 1, 1, tzinfo=UTC)) is None
     return admitted
 
@@ -83,6 +83,7 @@ def _seeds() -> list[bytes]:
     return [
         raw.ac(),
         raw.ac(_WINDOW, _ROLE, _EXTENDED, proof, context=both),
+        raw.ac(raw.item(0x59, raw.field(b"ticket"))),
         raw.ac(proof, context=raw.answered(1, 3) + raw.answered(3, 4)) + raw.p_data(raw.pdv(1, b"early")),
         raw.pdu(3, b"\0\1\1\7"),
         raw.pdu(3, b"\0\2\3\2"),
