@@ -6,11 +6,13 @@ import errno
 import random
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from dicomgate import StartError
+from dicomgate.audit.segment import decoded
 from dicomgate.audit.spool import Spool
 
 SMALL = 400  # bytes of a file
@@ -104,6 +106,22 @@ def test_where_nobody_can_tell_what_is_delivered_all_is_sent_again(tmp_path: Pat
     with closing(again(tmp_path)) as spool:
         assert everything(spool) == messages
         assert fill(spool, 1)[0].startswith(b"message 4 ")
+
+
+def test_a_message_that_is_in_two_files_holds_up_no_other_message(tmp_path: Path) -> None:
+    with closing(again(tmp_path)) as spool:
+        messages = fill(spool, 12)
+    files = sorted(tmp_path.glob("spool/*.spool"))
+    last = files[-1].read_bytes()
+    first, second = (record.end for record in islice(decoded(last, 0), 2))
+    files[0].write_bytes(files[0].read_bytes() + bytes(40) + last[first:second])
+    with closing(again(tmp_path)) as spool:
+        assert everything(spool) == messages
+        place = spool.read(spool.delivered, 10_000)[-1][0]
+        while batch := spool.read(place, 10_000):
+            place = batch[-1][0]
+        (new,) = fill(spool, 1)
+        assert [message for _, message in spool.read(place, 10_000)] == [new]
 
 
 def test_damage_under_way_holds_up_no_other_message(tmp_path: Path) -> None:

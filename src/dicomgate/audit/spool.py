@@ -103,8 +103,10 @@ class Spool:
         data = b"".join(encoded(first + index, *message) for index, message in enumerate(messages))
         if self.size + len(data) > self.most_bytes:
             raise OSError(errno.ENOSPC, FULL)
-        if self._segments and self._segments[-1].size + len(data) <= self._segment_bytes:
-            self._segments[-1].append(data, len(messages))
+        segment = self._segments[-1] if self._segments else None
+        # The last one ends with another number where damage has put a message into two files.
+        if segment and segment.last == self._last and segment.size + len(data) <= self._segment_bytes:
+            segment.append(data, len(messages))
         else:
             self._begin(first, data, len(messages))
         with self._guard:
