@@ -59,7 +59,6 @@ class Visitor(Login):
 
     does: str = "echo"
     window: Window | None = None
-    secured: bool = False
     shown: bytes = b""
     """Its assertion, which is good for one login."""
 
@@ -71,6 +70,7 @@ class Arrivals:
         self.all: list[Visitor] = []
         self.silent: list[Login] = []
         self._house, self._numbers = house, count()
+        self._plain, self._secured = (house.gateway.address(name) for name in ("clinical", "secured"))
         self._random = random.Random(seed)
         self._tls = ssl.create_default_context(cadata=house.authority.cert_pem.bytes().decode())
 
@@ -85,7 +85,7 @@ class Arrivals:
             for number, kind in enumerate(GOOD):
                 visitor = Visitor(f"V{number:06}F", kind, "", time.monotonic())
                 self.all.append(visitor)
-                await visit(visitor, _play(visitor, self._identity(visitor)), self._address(secured=False))
+                await visit(visitor, _play(visitor, self._identity(visitor)), self._plain)
 
         asyncio.run(come())
 
@@ -94,25 +94,20 @@ class Arrivals:
         now, number = time.monotonic(), next(self._numbers)
         if number % 40 == 7:
             self.silent.append(silent := Login("", "silent", "", now))
-            yield visit(silent, _half_a_request, self._address(secured=False), source=SILENT_SOURCE)
+            yield visit(silent, _half_a_request, self._plain, source=SILENT_SOURCE)
             return
         kind = self._random.choice(REFUSED if number % 10 == 3 else GOOD)
         does = self._random.choices(list(_DOES), list(_DOES.values()))[0] if kind in GOOD else "echo"
-        visitor = Visitor(f"V{number:07}", kind, "", now, does=does, secured=number % 3 == 0)
+        visitor = Visitor(f"V{number:07}", kind, "", now, does=does)
         identity = self._identity(visitor)
         self.all.append(visitor)
-        address = self._address(visitor.secured)
+        address, tls = (self._secured, self._tls) if number % 3 == 0 else (self._plain, None)
         if does == "query":
-            yield asyncio.to_thread(self._query, visitor, identity, address)
+            yield asyncio.to_thread(self._query, visitor, identity, address, tls)
         elif does == "slice":
-            visitor.secured = False
-            yield asyncio.to_thread(self._store_slice, visitor, identity, self._address(secured=False))
+            yield asyncio.to_thread(self._store_slice, visitor, identity)
         else:
-            tls = self._tls if visitor.secured else None
             yield visit(visitor, _play(visitor, identity), address, tls=tls)
-
-    def _address(self, secured: bool) -> Address:
-        return self._house.gateway.address("secured" if secured else "clinical")
 
     def _identity(self, visitor: Visitor) -> Identity:
         """What it shows; its window, if that is good at a certain time."""
@@ -159,13 +154,12 @@ class Arrivals:
         visitor.window = _window(token)
         return jwt(token)
 
-    def _query(self, visitor: Visitor, identity: Identity, address: Address) -> None:
+    def _query(self, visitor: Visitor, identity: Identity, address: Address, tls: ssl.SSLContext | None) -> None:
         """A C-FIND of pynetdicom's at the archive, which has one study."""
         asked = Dataset()
         model = StudyRootQueryRetrieveInformationModelFind
         asked.QueryRetrieveLevel, asked.StudyInstanceUID = "STUDY", ""
         login = user_identity(identity.type.value, identity.primary, identity.secondary)
-        tls = self._tls if visitor.secured else None
         with associate(
             address,
             [model],
@@ -186,11 +180,11 @@ class Arrivals:
         visitor.end = visitor.end or visitor.answer or "aborted"
         over(visitor)
 
-    def _store_slice(self, visitor: Visitor, identity: Identity, address: Address) -> None:
+    def _store_slice(self, visitor: Visitor, identity: Identity) -> None:
         """A CT slice of 512 KiB, by DCMTK's storescu."""
         ticket = self._house.folder / f"{visitor.calling}.ticket"
         options = ["-aet", visitor.calling, *identity_options(identity, ticket)]
-        done = storescu(address, self._house.slice, called=PACS, options=options)
+        done = storescu(self._plain, self._house.slice, called=PACS, options=options)
         ticket.unlink(missing_ok=True)
         visitor.answer = "accepted" if "Association Accepted" in done.output else "rejected"
         visitor.end = "released" if done.status == 0 else f"status {done.status}"

@@ -29,7 +29,7 @@ from dicomgate.testing.peers.oidc_provider import OidcProvider, run_provider
 from dicomgate.testing.peers.process import Service, require
 from dicomgate.testing.peers.slapd import Slapd, run_slapd
 from dicomgate.testing.slices import SIDE, ct_slice
-from dicomgate_passcode.hashing import make_hash
+from dicomgate_passcode import Cost, make_hash
 from plugins.saml.tests import mint
 from plugins.saml.tests.described import metadata
 from tests.stamina.process import GatewayProcess, tables_for
@@ -41,6 +41,8 @@ DEVICES = [f"device-{number}" for number in range(20)]
 AUDIENCE = "https://gateway.hospital.example"
 SEEN = 1.2  # seconds; then the gateway has seen that its clock was set
 KERBEROS_SKEW, SAML_SKEW, JWT_LEEWAY = 300.0, 60.0, 30.0  # seconds; each is what the plugin has by default
+_COST = Cost("argon2id", 1, memory_kib=1024, lanes=1)
+"""Cheap: a username alone and each user of the directory cost a hash too, and hashes are not what this is about."""
 _LIMITS = {f"max_{what}_per_source": 400 for what in ("associations", "unauthenticated")} | {"max_unauthenticated": 400}
 LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 """libfaketime for programs with threads; without it there is no clock to set."""
@@ -126,7 +128,7 @@ class Hospital:
 
     def renew_users(self) -> None:
         """Somebody else is in the users file."""
-        self.users["newcomer"] = make_hash(PASSCODE)
+        self.users["newcomer"] = make_hash(PASSCODE, _COST)
         lines = [f"{name}:{hashed}\n" for name, hashed in self.users.items()]
         _replace(self.gateway.users_file, "".join(lines).encode(), mode=0o600)
 
@@ -171,7 +173,7 @@ def hospital(folder: Path, certificates: Certificates) -> Iterator[Hospital]:
         tables = _tables(folder, ports, archive, slapd, provider)
         gateway = GatewayProcess(folder, tables, environment=clock.environment)
         house = Hospital(folder, gateway, clock, kdc, provider, slapd, pacs, trustme.CA())
-        house.users |= dict.fromkeys(DEVICES, make_hash(PASSCODE))
+        house.users |= dict.fromkeys(DEVICES, make_hash(PASSCODE, _COST))
         house.renew_users()
         house.renew_signer()
         house.renew_certificate()
