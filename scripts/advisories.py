@@ -3,7 +3,7 @@
 `make advisories` asks the package index about each package of the locks, and writes what it says into
 advisories.json, in the form of OSV. Mirrors of indexes may know of the newest versions alone: then an older version in
 a lock is one that nobody was asked about, and the file says so. With DATABASE, a checkout of pypa/advisory-database,
-what it has about these packages is added.
+what it has about these packages is added. What the file had about them before is kept.
 
 `make audit` holds the locks against that file, without a network. Exit status 1: an advisory affects a locked version.
 It warns when the file is older than 30 days, and about locked versions that it says nothing of.
@@ -57,6 +57,10 @@ def affected(advisory: Mapping[str, Any], name: str, version: str) -> bool:
         if any(_within(found["events"], here) for found in one.get("ranges", ()) if found["type"] == "ECOSYSTEM"):
             return True
     return False
+
+
+def _about(advisory: Mapping[str, Any]) -> set[str]:
+    return {one["package"]["name"] for one in advisory["affected"]}
 
 
 def _within(events: list[dict[str, str]], here: Version) -> bool:
@@ -139,8 +143,13 @@ def _of_database(folder: Path, name: str) -> Iterator[dict[str, Any]]:
 
 
 def take(pins: set[tuple[str, str]], database: Path | None) -> str:
-    """A new snapshot, with a line for each advisory. Raises OSError if the index cannot be reached."""
-    asked, advisories = [], {}
+    """A new snapshot, with a line for each advisory. Raises OSError if the index cannot be reached.
+
+    What the last one had about these packages is kept, unless it is told anew.
+    """
+    asked, names = [], {name for name, _ in pins}
+    former = json.loads(SNAPSHOT.read_text("utf-8"))["advisories"] if SNAPSHOT.exists() else []
+    advisories = {(one["id"], name): one for one in former for name in names & _about(one)}
     for name, version in sorted(pins):
         answered, told = _told(name, version)
         if answered == version:
