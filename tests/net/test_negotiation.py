@@ -86,7 +86,8 @@ class Server:
             while self.state.register or not (self.events or self.silent):
                 await asyncio.sleep(0.001)
         assert self.users == 0
-        assert self.capacity._sources == self.capacity._unannounced == {}
+        assert not self.capacity._sources
+        assert not self.capacity._unannounced
         return self.events
 
 

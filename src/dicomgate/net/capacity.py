@@ -64,7 +64,7 @@ class Capacity:
         self._dropped = dropped
         self._all = _Counts()
         self._sources: dict[str, _Counts] = {}
-        self._unannounced: dict[str, _Counts] = {}
+        self._unannounced = _Counts()
 
     @property
     def associations(self) -> int:
@@ -94,13 +94,11 @@ class Capacity:
 
     def acquire_unannounced(self, address: str) -> Slot | None:
         """As `acquire`, for one of a load balancer whose client is not known yet. They are counted by themselves."""
-        counts = self._unannounced.get("") or _Counts()
-        if counts.associations >= MOST_UNANNOUNCED:
+        if self._unannounced.associations >= MOST_UNANNOUNCED:
             self.turned_away["proxy_header"] += 1
             self._dropped(address, _WORDS["proxy_header"])
             return None
-        self._unannounced[""] = counts
-        return Slot(self._unannounced, "", (counts,), "")
+        return Slot({}, "", (self._unannounced,), "")
 
     def _reached(self, of_source: _Counts) -> str:
         """The key of the limit that one more connection would be over; "" if there is none."""
@@ -150,5 +148,5 @@ class Slot:
             else:
                 count.associations -= 1
         if self._counts and not self._counts[-1]:
-            del self._sources[self._source]
+            self._sources.pop(self._source, None)
         self._counts = ()
