@@ -1,4 +1,4 @@
-"""Faults of everything that gateways need, and of gateways, one after another in an order of chance."""
+"""Faults of everything that gateways need, and of gateways, in an order of chance; several at once, if wanted."""
 
 from __future__ import annotations
 
@@ -32,37 +32,43 @@ class Fault:
 
 
 class Faults:
-    """A thread that makes faults for so many seconds. `done` are those that were."""
+    """Threads that make faults for so many seconds, up to so many `at_once`. `done` are those that were."""
 
-    def __init__(self, house: House, seed: int, seconds: float) -> None:
+    def __init__(self, house: House, seed: int, seconds: float, at_once: int = 1) -> None:
         self.done: list[Fault] = []
         self.error: BaseException | None = None
-        self._random, self._until = random.Random(seed), time.monotonic() + seconds
+        self._until = time.monotonic() + seconds
         self._targets: dict[str, Service] = {gate.name: gate for gate in house.gates}
         self._targets |= {f"pacs-{at}": pacs for at, pacs in enumerate(house.pacs, 1)}
         self._targets |= {"redis": house.redis, "rsyslog": house.rsyslog}
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
+        self._ill = {name: threading.Lock() for name in self._targets}
+        chances = [random.Random(seed + at) for at in range(at_once)]
+        self._threads = [threading.Thread(target=self._run, args=(chance,)) for chance in chances]
+        for thread in self._threads:
+            thread.start()
 
     def join(self) -> None:
         """Return once all is well again. Raises what a fault could not be undone for."""
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
         if self.error:
             raise self.error
 
-    def _run(self) -> None:
+    def _run(self, chance: random.Random) -> None:
         acts: list[Callable[[Service, float], None]] = [_killed, _stopped, _cut_off]
         pairs = [(name, act) for name in self._targets for act in acts]
         try:
             while time.monotonic() < self._until:
-                self._random.shuffle(pairs)  # each of them once before any comes again
+                chance.shuffle(pairs)  # each of them once before any comes again
                 for name, act in pairs:
                     if time.monotonic() >= self._until:
                         break
-                    began = time.monotonic()
-                    act(self._targets[name], self._random.uniform(0.5, 3))
-                    self.done.append(Fault(name, act.__name__.strip("_").replace("_", " "), began, time.monotonic()))
-                    time.sleep(self._random.uniform(0, 2))
+                    with self._ill[name]:  # two faults of one would undo each other
+                        began = time.monotonic()
+                        act(self._targets[name], chance.uniform(0.5, 3))
+                        said = act.__name__.strip("_").replace("_", " ")
+                        self.done.append(Fault(name, said, began, time.monotonic()))
+                    time.sleep(chance.uniform(0, 2))
         except BaseException as error:  # noqa: BLE001 (`join` raises it)
             self.error = error
 

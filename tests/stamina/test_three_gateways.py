@@ -1,6 +1,7 @@
 """Three gateways behind HAProxy, with one Redis, one collector and two PACSs: what fails, and what must not.
 
-Only with DICOMGATE_STAMINA=full, as root (ss --kill); DICOMGATE_CHAOS_SECONDS and _SEED are for longer runs and others.
+Only with DICOMGATE_STAMINA=full, as root (ss --kill). DICOMGATE_CHAOS_SECONDS, _SEED and _AT_ONCE (so many faults at
+the same time) are for longer runs and others.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ pytestmark = [
 ]
 SECONDS = float(os.environ.get("DICOMGATE_CHAOS_SECONDS", "60"))
 RATE = 50.0  # logins a second
+AT_ONCE = int(os.environ.get("DICOMGATE_CHAOS_AT_ONCE", "2"))
 SEED = int(os.environ.get("DICOMGATE_CHAOS_SEED", "19"))
 _LOGIN = re.compile(r'EventOutcomeIndicator="0".*csd-code="110122".*calling AE title \'([A-Z0-9-]+)\'')
 _SEQUENCE = re.compile(r'\[meta sequenceId="([0-9]+)"\]')
@@ -154,13 +156,13 @@ def test_whatever_fails_nobody_is_admitted_wrongly_and_no_admission_is_lost(runn
 
     def chaos() -> None:
         threading.Event().wait(3)  # first without any fault: what fails here is not explained
-        faults = Faults(running, SEED, SECONDS)
+        faults = Faults(running, SEED, SECONDS, AT_ONCE)
         faults.join()
         made.extend(faults.done)
 
     under(load.visits, RATE, chaos)
     acts = Counter(f"{fault.target} {fault.act}" for fault in made)
-    report("chaos", seed=SEED, seconds=SECONDS, faults=len(made), kinds=len(acts))
+    report("chaos", seed=SEED, seconds=SECONDS, at_once=AT_ONCE, faults=len(made), kinds=len(acts))
     stores = [one for one in load.logins if one.kind == "store"]
     failed = sum(not one.good for one in stores)
     took = sorted(one.took for one in load.logins)

@@ -13,7 +13,7 @@ from bench.messages import PASSCODE
 from dicomgate.kit.addresses import show_address
 from dicomgate.testing.commandline import DICOMGATE
 from dicomgate.testing.gateway import as_toml
-from dicomgate.testing.peers.certificates import Certificates
+from dicomgate.testing.peers.certificates import Certificates, Leaf
 from dicomgate.testing.peers.dcmtk import NO_DELAY
 from dicomgate.testing.peers.haproxy import HAProxy
 from dicomgate.testing.peers.loopback import HOST, Address, free_port, wait_until
@@ -26,7 +26,7 @@ BALANCER = "127.0.0.9"  # from here HAProxy connects
 DEVICES = 50  # accounts: device-0, ...
 FREE = 3  # guesses for one account that are verified
 ISSUER, SECRET = "https://sso.example/", b"stamina-secret-of-at-least-32-bytes"
-# As deploy/haproxy/dicomgate.cfg, without TLS, and quicker to notice.
+# As deploy/haproxy/dicomgate.cfg, but quicker to notice; clients come without TLS, and HAProxy goes on with it.
 _SECTIONS = """\
 frontend dicom
     bind {front}
@@ -43,18 +43,20 @@ backend gateways
     option httpchk GET /ready
     http-check expect status 200
     default-server send-proxy-v2 proxy-v2-options crc32c,unique-id check inter 300ms fall 2 rise 2
+    default-server ssl verify required ca-file {ca} no-check-ssl
 """
 
 
 class Gate(Service):
     """One gateway, `dicomgate serve`, at the same ports each time that it is started."""
 
-    def __init__(self, folder: Path, name: str, tables: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, name: str, tables: dict[str, Any], leaf: Leaf) -> None:
         folder.mkdir()
         self.name, self.address, self.admin = name, (HOST, free_port()), (HOST, free_port())
         self._audit = folder / "audit.jsonl"
         listener = {"name": "clinical", "bind": show_address(*self.address), "cleartext_passcodes": True}
         listener |= {"authenticators": ["staff", "sso"], "proxy_protocol": {"from": [BALANCER]}}
+        listener |= {"tls": {"certificate": leaf.certificate, "key": leaf.key}}
         own = {"node": name, "audit": "audit.jsonl", "audit_required": True}
         more = {"drain_delay": "2s", "drain_timeout": "20s", "max_associations_per_source": 500}
         tables = {**tables, "gateway": own | more, "listener": [listener]}
@@ -111,11 +113,11 @@ def house(folder: Path, certificates: Certificates) -> Iterator[House]:
         for service in (*pacs, redis, rsyslog):
             stack.enter_context(service)
         tables = _tables(folder, ports, redis, rsyslog, certificates)
-        gates = [Gate(folder / name, name, tables) for name in ("gate-1", "gate-2", "gate-3")]
+        gates = [Gate(folder / name, name, tables, certificates.server) for name in ("gate-1", "gate-2", "gate-3")]
         for gate in gates:
             stack.enter_context(gate)
         front = (HOST, free_port())
-        sections = _SECTIONS.format(front=show_address(*front))
+        sections = _SECTIONS.format(front=show_address(*front), ca=certificates.ca)
         for gate in gates:
             where = f"{show_address(*gate.address)} port {gate.admin[1]}"
             sections += f"    server {gate.name} {where} source {BALANCER}\n"
