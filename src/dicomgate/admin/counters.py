@@ -23,12 +23,12 @@ LIFE = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
 
 NONE = "none"
 _OUTCOMES = {
-    Outcome.ACCEPT.value: "accept",
-    Outcome.REJECT.value: "reject",
-    Outcome.PASS.value: "nobody",
-    Outcome.UNAVAILABLE.value: "unavailable",
+    Outcome.ACCEPT: "accept",
+    Outcome.REJECT: "reject",
+    Outcome.PASS: "nobody",
+    Outcome.UNAVAILABLE: "unavailable",
 }
-_CAUSES = {cause.value: cause.name.lower() for cause in Cause}
+_CAUSES = {cause: cause.name.lower() for cause in Cause}
 _REACHED = {ReasonClass.UPSTREAM_REJECTED, ReasonClass.UPSTREAM_VIOLATION, ReasonClass.UPSTREAM_UNVERIFIED}
 _FAILURES = {kind.value: kind in _REACHED for kind in (ReasonClass.UPSTREAM_DOWN, *_REACHED)}
 _REJECT = "A-ASSOCIATE-RJ "
@@ -94,8 +94,6 @@ class Counters:
             Closed: self._closed,
         }
 
-    # Members of enumerations by `_value_`, an attribute: `value` is a property in Python, as their hash is a method.
-
     def __call__(self, event: Event) -> None:
         """Count it."""
         self._take[event.__class__](event)
@@ -115,13 +113,13 @@ class Counters:
     def _decided(self, event: Decided) -> None:
         facts = event.facts
         by, kind = facts.authenticator or NONE, facts.identity_type
-        labels = facts.listener, by, NONE if kind is None else str(kind), _OUTCOMES[event.outcome._value_]
+        labels = facts.listener, by, NONE if kind is None else str(kind), _OUTCOMES[event.outcome]
         self.decisions[labels] += 1
         if (began := self._began.get(facts.id)) is not None:
             self.decision_seconds[by,].observe(perf_counter() - began)
 
     def _refused(self, event: Refused) -> None:
-        facts, kind, answer = event.facts, event.reason_class._value_, event.answer
+        facts, kind, answer = event.facts, event.reason_class.value, event.answer
         codes = answer[len(_REJECT) : len(_REJECT) + 5]  # such as 1,2,1
         answer = codes if answer.startswith(_REJECT) else "abort" if answer else "close"
         self.refusals[facts.listener, answer, kind] += 1
@@ -143,7 +141,7 @@ class Counters:
     def _closed(self, event: Closed) -> None:
         facts = event.facts
         upstream = facts.upstream
-        self.closed[upstream or NONE, _CAUSES[event.cause._value_]] += 1
+        self.closed[upstream or NONE, _CAUSES[event.cause]] += 1
         began = self._began.pop(facts.id, None)  # None for one that came before this counted, too
         if began is not None or not upstream or event.cause is Cause.REFUSED:
             return  # it was never established

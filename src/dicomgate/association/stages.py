@@ -166,7 +166,7 @@ class Admitted:
         enforced = policy.enforce_rights
         denied = [Denied(facts, now, *denial, enforced, self.rights.rules) for denial in self.withheld]
         established = self._established(now, facts, answer, reached or ONLY)
-        if enforced:
+        if enforced and denied:
             established = established._replace(withheld=tuple(denial.service for denial in self.withheld))
         return [established, *denied]
 

@@ -10,17 +10,10 @@ from enum import Enum
 from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
-
-class _Member(Enum):
-    """A member that is looked up in the tables below for each input of each association.
-
-    There is one object for each member: its identity is its hash. Enum's own is a call of Python code.
-    """
-
-    __hash__ = object.__hash__
+from ..events.events import Member
 
 
-class HandshakeState(_Member):
+class HandshakeState(Member):
     """Where the handshake is; in brackets the states of PS3.8 table 9-10 towards the client."""
 
     REQUEST = "waiting for the A-ASSOCIATE-RQ (Sta2)"
@@ -34,7 +27,7 @@ class HandshakeState(_Member):
     CLOSED = "finished (Sta1)"
 
 
-class HandshakeInput(_Member):
+class HandshakeInput(Member):
     """What can happen to a handshake. Each is a method of `Handshake`, by the same name in lower case."""
 
     CLIENT_DATA = "the client sent bytes"
@@ -119,7 +112,7 @@ HANDSHAKE: Transitions[HandshakeState, HandshakeInput] = {
 }
 
 
-class EstablishedState(_Member):
+class EstablishedState(Member):
     """Where an established association is; in brackets the states of PS3.8 table 9-10 that its two sides may be in."""
 
     OPEN = "relaying (Sta6)"
@@ -129,7 +122,7 @@ class EstablishedState(_Member):
     CLOSED = "finished (Sta1)"
 
 
-class EstablishedInput(_Member):
+class EstablishedInput(Member):
     """What can happen to an established association. Each is a method of `Association`, in lower case."""
 
     FOUND = "a side sent something other than P-DATA that passes"

@@ -82,19 +82,19 @@ class Messages:
             '<AuditSourceTypeCode csd-code="6"/></AuditSourceIdentification>'
         )
 
-    def of(self, record: Record, more: int = 0) -> Iterator[Message]:
+    def of(self, record: Record, more: int = 0) -> tuple[Message, ...]:
         """The messages of one record; `more` is how many others like it they stand for."""
         match record:
             case Decided():
-                yield self._login(record)
+                return (self._login(record),)
             case Refused():
-                yield self._refusal(record, f"; {more} more like this within a minute" if more else "")
+                return (self._refusal(record, f"; {more} more like this within a minute" if more else ""),)
             case Closed():
-                yield from self._end(record)
+                return (*self._end(record),)
             case Operated():
-                yield self._deed(record)
+                return (self._deed(record),)
             case Lost():
-                yield from self._lost(record)
+                return (*self._lost(record),)
 
     def activity(self, started: bool) -> Message:
         """The gateway has started, or ends."""
@@ -130,7 +130,7 @@ class Messages:
         facts, cause = event.facts, event.cause
         relayed = f"{event.bytes_from_client} bytes from the client, {event.bytes_from_upstream} from the upstream"
         detail = event.detail and f" ({text(event.detail)})"
-        why = f"{cause.value}{detail}; {event.seconds:.3f} s, {relayed}; {_where(facts)}"
+        why = f"{cause._value_}{detail}; {event.seconds:.3f} s, {relayed}; {_where(facts)}"
         if facts.user is not None:
             gateway = cause in _BY_GATEWAY
             people = self._people_of(facts, "", gateway)

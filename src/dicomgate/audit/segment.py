@@ -31,8 +31,8 @@ class Record(NamedTuple):
 
 def encoded(number: int, time: float, message: bytes) -> bytes:
     """A record as it stands in a file."""
-    checked = _CHECKED.pack(number, time) + message
-    return struct.pack(">II", len(message), zlib.crc32(checked)) + checked
+    checksum = zlib.crc32(message, zlib.crc32(_CHECKED.pack(number, time)))
+    return _HEADER.pack(len(message), checksum, number, time) + message
 
 
 def decoded(data: bytes, start: int) -> Iterator[Record]:

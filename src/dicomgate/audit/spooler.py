@@ -60,7 +60,7 @@ class Spooler(Backlog[tuple[Message, ...]]):
         try:
             with self._lock:
                 told = not isinstance(record, Refused) or self._floods.passes(record, time.monotonic())
-            messages = (*self._making[0].of(record),) if told else ()
+            messages = self._making[0].of(record) if told else ()
         except Exception:  # noqa: BLE001 (a defect, but it must not end an association)
             _log.exception("%s: a defect: no message can be made of a record", self._name)
             self._lose(1, "a defect, see the log")
@@ -73,7 +73,7 @@ class Spooler(Backlog[tuple[Message, ...]]):
     def _told(self, loss: Loss) -> tuple[Message, ...]:
         _log.error("%s: %d audit records are lost: %s", self._name, loss.items, loss.reason)
         lost = Lost(datetime.now(UTC), loss.items, loss.since, loss.until, loss.reason)
-        return (*self._making[0].of(lost),)
+        return self._making[0].of(lost)
 
     def _failing(self, reason: str) -> None:
         if reason:

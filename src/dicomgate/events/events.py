@@ -16,7 +16,16 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 
-class Outcome(Enum):
+class Member(Enum):
+    """A member that is looked up in tables for each association.
+
+    There is one object for each member: its identity is its hash. Enum's own is a call of Python code.
+    """
+
+    __hash__ = object.__hash__
+
+
+class Outcome(Member):
     """What the authenticators decided."""
 
     ACCEPT = "accept"
@@ -25,7 +34,7 @@ class Outcome(Enum):
     UNAVAILABLE = "unavailable"
 
 
-class Cause(Enum):
+class Cause(Member):
     """Why an association ended."""
 
     RELEASED = "released"
@@ -47,7 +56,7 @@ class Cause(Enum):
     DEFECT = "a defect of the gateway"
 
 
-class ReasonClass(Enum):
+class ReasonClass(Member):
     """Why an association was refused, as one of a few words: what is counted, alerted on, and looked for."""
 
     WRONG_CREDENTIAL = "wrong_credential"

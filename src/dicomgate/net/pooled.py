@@ -113,12 +113,13 @@ class Trip:
         self.member = member = candidates[0]
         self._tried.append(member)
         pool.ask(member, now)
-        share = max(0.0, self._deadline - now) / len(candidates)
-        self._timer = self._loop.call_later(min(self._to.connect_timeout, share), self._silent, member)
         upstream = self._to.addresses[member.name]
         told = self._reached, partial(self._lost, member)
-        self._race = upstream.connect(self._loop, *told, self._client, patience=0.0)
-        self._race.begin()
+        self._race = race = upstream.connect(self._loop, *told, self._client, patience=0.0)
+        race.begin()
+        if self._race is race:  # there is no answer yet
+            share = max(0.0, self._deadline - now) / len(candidates)
+            self._timer = self._loop.call_later(min(self._to.connect_timeout, share), self._silent, member)
 
     def cancel(self) -> None:
         """Give up without calling back."""
