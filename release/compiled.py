@@ -14,10 +14,11 @@ from .wheels import name_and_version
 
 
 class Library(NamedTuple):
-    """A library within a wheel; its version and package URL, as far as they are known."""
+    """A library within a wheel; its version, licence and package URL, as far as they are known."""
 
     name: str
     version: str | None = None
+    licence: str | None = None
     purl: str | None = None
 
 
@@ -40,8 +41,18 @@ def libraries(wheel: Path) -> list[Library]:
 
 
 def _listed(bill: dict[str, Any]) -> set[Library]:
-    parts = bill.get("components", ())
-    return {Library(part["name"], part.get("version"), part.get("purl")) for part in parts}
+    return {
+        Library(part["name"], part.get("version"), _licence(part), part.get("purl"))
+        for part in bill.get("components", ())
+    }
+
+
+def _licence(part: dict[str, Any]) -> str | None:
+    """An expression, or the first licence by its SPDX id or name: CycloneDX, licenseChoice."""
+    for one in part.get("licenses", ()):
+        named = one.get("license", {})
+        return str(one.get("expression") or named.get("id") or named.get("name"))
+    return None
 
 
 def _dotted(version: tuple[int, ...]) -> str:

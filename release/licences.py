@@ -9,10 +9,25 @@ from email.parser import BytesParser
 from pathlib import Path, PurePosixPath
 from zipfile import ZipFile
 
+from .compiled import libraries
 from .tree import ROOT
 
 _TEXT = re.compile(r"(licen[cs]e|copying|notice|authors)", re.IGNORECASE)
 _CLASSIFIER = "License :: OSI Approved :: "
+
+_README = """\
+# Licences
+
+| package | version | licence | texts |
+| --- | --- | --- | --- |
+{packages}
+
+## What is compiled into them
+
+| in | library | version | licence |
+| --- | --- | --- | --- |
+{compiled_in}
+"""
 
 
 @dataclass(frozen=True)
@@ -57,17 +72,22 @@ def _terms(metadata: Message) -> str:
 
 
 def write(wheels: Path, folder: Path) -> None:
-    """Write the texts of all wheels, in a folder for each, and README.md with the table."""
+    """Write the texts of all wheels, in a folder for each, and README.md: a table of them, and of what is in them."""
     folder.mkdir()
-    rows = []
-    for licence in map(of, sorted(wheels.glob("*.whl"))):
+    rows, inside = [], []
+    for wheel in sorted(wheels.glob("*.whl")):
+        licence = of(wheel)
         own = folder / licence.name
         own.mkdir()
         for name, text in licence.texts.items():
             (own / name).write_bytes(text)
         rows.append(_row(licence))
-    head = ["# Licences", "", "| package | version | licence | texts |", "| --- | --- | --- | --- |"]
-    (folder / "README.md").write_text("\n".join([*head, *rows]) + "\n", "utf-8")
+        inside += [
+            f"| {licence.name} | {one.name} | {one.version or ''} | {one.licence or 'not stated by the package'} |"
+            for one in libraries(wheel)
+        ]
+    tables = _README.format(packages="\n".join(rows), compiled_in="\n".join(inside))
+    (folder / "README.md").write_text(tables, "utf-8")
 
 
 def _row(licence: Licence) -> str:

@@ -47,6 +47,7 @@ def _compiled_in(library: Library, parent: str) -> Component:
         type=ComponentType.LIBRARY,
         bom_ref=f"{parent}#{library.name}@{library.version}",
         purl=PackageURL.from_string(library.purl) if library.purl else None,
+        licenses=[_licence(library.licence)] if library.licence else (),
     )
 
 

@@ -8,12 +8,13 @@ import re
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from dicomgate.testing.pages import DOCS, PAGES, ROOT, blocks, name, text
-from release import bundle, wheels
+from release import bundle, licences, wheels
 from release.closure import WANTED, closure, pinned
 
 pytestmark = pytest.mark.timeout(300)
@@ -89,7 +90,34 @@ def test_the_bill_of_materials_names_every_wheel_with_its_hash(unpacked: Path) -
     hashes = {one["hashes"][0]["content"] for one in bom["components"]}
     sums = dict(line.split()[::-1] for line in (unpacked / "SHA256SUMS").read_text("ascii").splitlines())
     assert hashes == {value for path, value in sums.items() if path.startswith("wheels/")}
-    assert {"dicomgate", "dicomgate-jwt", "pydicom", "cryptography"} <= {one["name"] for one in bom["components"]}
+    of = {one["name"]: one for one in bom["components"]}
+    assert {"dicomgate", "dicomgate-jwt", "pydicom", "cryptography"} <= of.keys()
+    assert {"libxml2", "libxslt"} == {one["name"] for one in of["lxml"]["components"]}
+    assert {"openssl", "pyo3"} <= {one["name"] for one in of["cryptography"]["components"]}
+    needs = {one["ref"].partition("@")[0]: one.get("dependsOn", []) for one in bom["dependencies"]}
+    assert any(ref.startswith("pkg:pypi/pyjwt@") for ref in needs["pkg:pypi/dicomgate-jwt"])
+
+
+def test_every_licence_is_there_with_its_text(unpacked: Path) -> None:
+    table = (unpacked / "licences" / "README.md").read_text("utf-8").partition("## What is compiled into them")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")][2:]
+    assert len(rows) == len(list((unpacked / "wheels").iterdir()))
+    assert ["psycopg", "LGPL-3.0-only"] in [[name, terms] for name, _, terms, _ in rows]
+    texts = [unpacked / "licences" / link for *_, cell in rows for link in re.findall(r"\]\((.*?)\)", cell)]
+    assert len(texts) >= len(rows)
+    assert [path for path in texts if not path.stat().st_size] == []
+
+
+def test_a_wheel_without_a_licence_is_not_released(unpacked: Path, tmp_path: Path) -> None:
+    (wheel,) = (unpacked / "wheels").glob("h11-*.whl")
+    copy = tmp_path / wheel.name
+    with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(copy, "w") as target:
+        for name in source.namelist():
+            if "LICENSE" not in name:
+                target.writestr(name, source.read(name))
+    assert licences.of(wheel).terms == "MIT"
+    with pytest.raises(ValueError, match="has no text of it"):
+        licences.of(copy)
 
 
 def test_the_unit_of_the_page_is_the_one_that_is_installed() -> None:
