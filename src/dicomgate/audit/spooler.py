@@ -58,8 +58,7 @@ class Spooler(Backlog[tuple[Message, ...]]):
     def tell(self, record: Record, done: Done | None = None) -> None:
         """Put the messages of a record."""
         try:
-            with self._lock:
-                told = not isinstance(record, Refused) or self._floods.passes(record, time.monotonic())
+            told = not isinstance(record, Refused) or self._passes(record)
             messages = self._making[0].of(record) if told else ()
         except Exception:  # noqa: BLE001 (a defect, but it must not end an association)
             _log.exception("%s: a defect: no message can be made of a record", self._name)
@@ -69,6 +68,10 @@ class Spooler(Backlog[tuple[Message, ...]]):
             return
         if messages or done is not None:
             self.put(messages, done)
+
+    def _passes(self, record: Refused) -> bool:
+        with self._lock:
+            return self._floods.passes(record, time.monotonic())
 
     def _told(self, loss: Loss) -> tuple[Message, ...]:
         _log.error("%s: %d audit records are lost: %s", self._name, loss.items, loss.reason)

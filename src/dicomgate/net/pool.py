@@ -92,13 +92,21 @@ class Pool:
 
     def candidates(self, tried: Collection[Member], key: str, now: float) -> list[Member]:
         """Those that may be asked now, in their order, without those that were tried. `key` is whom `balance` is by."""
+        left, well = [], False
         for member in self.members:
             if member.down and member.until <= now:
                 self._come_up(member, self.conduct.fall - 1)  # one more failure, and it is down for longer
-        left = [member for member in self._ready() if member not in tried]
-        up = [] if self._all_fail() else [member for member in left if not member.down]
-        # sorted is stable: what is equal stays in the order of the configuration
-        up.sort(key=lambda member: (member.failures >= self.conduct.fall, self._rank(member, key)))
+            if member.order == "ready":
+                well = well or not self.fails(member)
+                if member not in tried:
+                    left.append(member)
+        up = [member for member in left if not member.down] if well else []
+        # A sort is stable: what is equal stays in the order of the configuration.
+        if self.conduct.balance != "first":
+            up.sort(key=lambda member: self._rank(member, key))
+        up.sort(key=self.fails)
+        if len(up) == len(left):
+            return up
         due = [member for member in left if member not in up and member.trial <= now]
         return up + sorted(due, key=lambda member: member.turn)
 
@@ -190,8 +198,6 @@ class Pool:
         member.down, member.until, member.successes = False, math.inf, 0
 
     def _rank(self, member: Member, key: str) -> tuple[int, ...]:
-        if self.conduct.balance == "first":
-            return ()
         if self.conduct.balance == "least":
             return member.associations, member.turn  # of equals the one that has waited longest
         # Rendezvous: one that goes down moves its own devices or users, and no others.

@@ -190,7 +190,10 @@ def _check_sum(block: bytes, start: int, end: int) -> None:
 
 def _shown(packed: bytes) -> str:
     # The library's object for an address would take ten times as long.
-    return ".".join(map(str, packed)) if len(packed) == 4 else _plain(IPv6Address(packed))
+    if len(packed) == 16:
+        return _plain(IPv6Address(packed))
+    one, two, three, four = packed
+    return f"{one}.{two}.{three}.{four}"
 
 
 def _plain(address: IPv4Address | IPv6Address) -> str:
