@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from dicomgate.audit.segment import encoded
 from dicomgate.audit.spool import Spool
 
 from ..engine import Target
+from ..scratch import scratch
 
 NEXT = b"\xfe\xed"
 _NAMES = ("delivered", f"{1:020d}.spool", f"{4:020d}.spool")
@@ -25,13 +23,8 @@ _MOST = 1_000_000  # bytes
 _NEW = b"<AuditMessage/>"
 
 
-@cache
-def _folder() -> TemporaryDirectory[str]:
-    return TemporaryDirectory()  # until the process ends
-
-
 def _run(data: bytes) -> None:
-    folder = Path(_folder().name)
+    folder = scratch("spool")
     for path in folder.iterdir():
         path.unlink()
     for name, content in zip(_NAMES, data.split(NEXT, 2), strict=False):

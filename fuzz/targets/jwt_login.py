@@ -14,8 +14,6 @@ import json
 import re
 import time
 from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from dicomgate import Accept, Unavailable
 from dicomgate.auth.decision_check import Defect, check_decision
@@ -24,16 +22,15 @@ from plugins.jwt.tests.mint import AUDIENCE, ED25519, ISSUER, authenticator, enc
 
 from ..corpora import files
 from ..engine import Target
+from ..scratch import scratch
 
 _TIME = re.compile(rb"@(-?[0-9]{1,9})")
 _LOOP = asyncio.new_event_loop()
 
 
 @cache
-def _judge() -> tuple[Jwt, TemporaryDirectory[str]]:
-    folder = TemporaryDirectory()  # until the process ends
-    options = {"single_use": True, "group_claims": ["groups", "realm_access.roles"]}
-    return authenticator(Path(folder.name), **options), folder
+def _judge() -> Jwt:
+    return authenticator(scratch("jwt"), single_use=True, group_claims=["groups", "realm_access.roles"])
 
 
 def _run(data: bytes) -> None:
@@ -50,7 +47,7 @@ def _run(data: bytes) -> None:
 
 
 def _decided(token: str) -> object:
-    decision = _LOOP.run_until_complete(_judge()[0].authenticate(login(token)))
+    decision = _LOOP.run_until_complete(_judge().authenticate(login(token)))
     assert not isinstance(decision, Unavailable), decision
     assert not isinstance(check_decision(decision), Defect)
     return decision

@@ -26,6 +26,7 @@ from dicomgate.admin.web.connections import _Connection, configured
 from dicomgate.admin.web.logins import Admitted, Login, _key
 from dicomgate.admin.web.site import Site
 from dicomgate.auth.chain import Verdict
+from dicomgate.errors import DicomgateError
 from dicomgate.run.page import Page
 from dicomgate.sessions.listed import SessionStatus
 from dicomgate.state.protocol import Count
@@ -81,6 +82,10 @@ class _Operator:
     async def drain(self, by: str) -> None:
         self.done.append("drain")
 
+    async def order(self, *about: object) -> object:
+        self.done.append("order")
+        raise DicomgateError("the configuration has no such address")
+
     async def note(self, *about: object, problem: str = "") -> None:
         pass
 
@@ -134,7 +139,7 @@ def _site() -> tuple[Site, _Operator, Any, _Defects]:
     page = Page(("127.0.0.1", 8080), None, frozenset(), (), b"none", cast(Any, chain), 5.0,
                 frozenset(), frozenset(("user:staff/alice",)), audit_required=False)  # fmt: skip
     tables = SimpleNamespace(audit_required=False)
-    assembly = SimpleNamespace(page=page, configuration=SimpleNamespace(tables=tables), links={},
+    assembly = SimpleNamespace(page=page, configuration=SimpleNamespace(tables=tables), links={}, upstreams={},
                                uses=SimpleNamespace(acquire=int, release=int))  # fmt: skip
     guard = SimpleNamespace(begin=_begin)
     server = SimpleNamespace(
@@ -195,14 +200,18 @@ def _post(path: bytes, body: bytes, *headers: bytes, kind: bytes = b"application
 def _seeds() -> list[bytes]:
     cookie, token = b"Cookie: dicomgate=" + _COOKIE.encode(), b"token=" + _TOKEN.encode()
     basic, json = b"Authorization: Basic " + _BASIC, b"application/json"
+    address = b"&upstream=pacs&address=10.0.0.1%3A104&order=drain"
     forms = {b"kick": b"&id=0123456789ab&reason=x", b"kick-user": b"&user=staff%2Falice&for=10m", b"clear": b"&key=a",
-             b"reload": b"&q=ct", b"drain": b"", b"drain?": b"&surely=yes"}  # fmt: skip
+             b"order": address, b"reload": b"&q=ct", b"drain": b"", b"drain?": b"&surely=yes"}  # fmt: skip
     asked = {b"kick": b'{"id": "0123456789ab"}', b"kick-user": b'{"user": "staff/alice", "for": "0s"}', b"reload": b""}
     chunked = (
         b"POST /login HTTP/1.1\r\nHost: %b\r\nSec-Fetch-Site: same-origin\r\nTransfer-Encoding: chunked\r\n" % _HOST
     )
     return [
-        *(_get(path) for path in (b"/live", b"/ready", b"/metrics", b"/", b"/page.css", b"/nothing")),
+        *(
+            _get(path)
+            for path in (b"/live", b"/ready", b"/ready?upstream=pacs", b"/metrics", b"/", b"/page.css", b"/nothing")
+        ),
         _get(b"/metrics", b"Authorization: Bearer 0123456789abcdef"),
         *(_get(path, cookie) for path in (b"/", b"/?q=ct&refresh", b"/?of=staff/alice")),
         *(_get(path, basic) for path in (b"/api/v1/status", b"/api/v1/sessions?q=CT1")),

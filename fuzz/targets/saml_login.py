@@ -11,8 +11,6 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from lxml import etree
 
@@ -34,14 +32,14 @@ from plugins.saml.tests.mint import (
 )
 
 from ..engine import Target
+from ..scratch import scratch
 
 _TIME = re.compile(rb"@(-?[0-9]{1,6})")
 
 
 @cache
-def _judge() -> tuple[Saml, TemporaryDirectory[str]]:
-    folder = TemporaryDirectory()  # until the process ends
-    return authenticator(Path(folder.name), P256, group_attributes=["role"]), folder
+def _judge() -> Saml:
+    return authenticator(scratch("saml"), P256, group_attributes=["role"])
 
 
 def _run(data: bytes) -> None:
@@ -56,7 +54,7 @@ def _run(data: bytes) -> None:
 
 
 def _decided(document: bytes) -> object:
-    decision = ask(_judge()[0], document)
+    decision = ask(_judge(), document)
     assert not isinstance(decision, Unavailable), decision
     assert not isinstance(check_decision(decision), Defect)
     return decision
