@@ -2,12 +2,12 @@
 # `make demo` and `make test` set everything up by themselves; each step is quick when nothing changed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz pythons stamina soak bench check audit proof advisories format lock build bundle release man docs clean
+.PHONY: help setup demo test fuzz pythons stamina soak bench check audit proof advisories format lock build bundle release release-test man docs clean
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 
 help:                  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
 setup:                 ## the virtual environment .venv, every package pinned by its hash
 	@scripts/setup.sh
@@ -73,6 +73,9 @@ bundle: setup          ## one archive to install from without a package index, i
 
 release: setup         ## everything to install from, in dist/dicomgate-VERSION: the same commit gives the same bytes
 	@$(BIN)/python -m release
+
+release-test: release  ## the release installed, upgraded and taken back in chroots with Debian's base alone; as root
+	DICOMGATE_CHROOTS=$${DICOMGATE_CHROOTS:-build/chroots} $(BIN)/pytest -n 0 tests/release/chroot
 
 man: setup             ## a manual page for each command, in dist/man/
 	@$(BIN)/python scripts/man_pages.py dist/man

@@ -9,6 +9,7 @@ Modules:
     bundle   One archive to install dicomgate from, on a machine without a package index
     closure  What dicomgate needs: distributions, and their entries in the lock files
     compiled  Libraries that are compiled into wheels, which no package manager knows of: for the bill of materials
+    debian   The Debian package: what the bundle installs, with what Debian expects around it
     documentation  The documentation as a site in an archive, to be read from the disk
     licences  On what terms everything in a release may be used: each wheel's licence, with its texts
     sbom     The software bill of materials: CycloneDX 1.6

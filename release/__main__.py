@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import bundle, documentation, licences, sbom, sums, wheels
+from . import bundle, debian, documentation, licences, sbom, sums, wheels
 from .closure import distributions
 from .tree import ROOT, VERSION, commit, is_changed, project_name, projects
 
@@ -41,6 +41,7 @@ def make_release() -> None:
         wheels.collect(wheelhouse, set(found))
         wheels.build(folder / "python", OWN, "wheel", "sdist")
         bundle.make(wheelhouse, found, folder)
+        package = debian.make(wheelhouse, folder) if debian.can_be_made() else None
         sbom.write(wheelhouse, found, folder / "sbom.cdx.json")
         licences.write(wheelhouse, folder / "licences")
         documentation.make(folder)
@@ -50,6 +51,8 @@ def make_release() -> None:
         folder.rename(target)
     print(target.relative_to(ROOT))
     _complain(left_out)
+    if package is None:
+        print("release: no Debian package: dpkg-deb is not installed here", file=sys.stderr)
     if not (target / sums.SIGNATURE).exists():
         print(f"release: not signed: {sums.KEY} names no key", file=sys.stderr)
     if is_changed():
@@ -63,6 +66,7 @@ def _readme(released: set[str]) -> str:
         commit=commit() or "that SOURCE_DATE_EPOCH stood for",
         dirty=", with changes that are not committed" if is_changed() else "",
         bundle=bundle.NAME,
+        package=debian.NAME,
         documentation=documentation.NAME,
         python=bundle.PYTHON,
         plugins=", ".join(sorted(released)),

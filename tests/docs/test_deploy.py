@@ -86,7 +86,7 @@ def test_the_manifests_fit_the_configuration_and_the_image(name: str, tmp_path: 
     ends = tables.gateway.drain_delay + tables.gateway.drain_timeout
     assert pod["terminationGracePeriodSeconds"] >= ends.total_seconds() + 20
     user = pod["securityContext"]["runAsUser"]
-    assert f"USER {user}:{pod['securityContext']['fsGroup']}\n" in text(DEPLOY / "container" / "Dockerfile")
+    assert f"USER {user}:{pod['securityContext']['fsGroup']}\n" in text(DEPLOY / "container" / "Containerfile")
     mounted = [one["mountPath"] for one in container["volumeMounts"]]
     assert tables.state is not None
     assert listener.tls is not None
