@@ -74,8 +74,9 @@ bundle: setup          ## one archive to install from without a package index, i
 release: setup         ## everything to install from, in dist/dicomgate-VERSION: the same commit gives the same bytes
 	@$(BIN)/python -m release
 
-release-test: release  ## the release installed, upgraded and taken back in chroots with Debian's base alone; as root
-	DICOMGATE_CHROOTS=$${DICOMGATE_CHROOTS:-build/chroots} $(BIN)/pytest -n 0 tests/release/chroot
+release-test: release  ## the release made again, installed, upgraded and taken back in chroots with Debian's base alone; as root
+	DICOMGATE_RELEASE_TEST=1 DICOMGATE_CHROOTS=$${DICOMGATE_CHROOTS:-build/chroots} \
+	$(BIN)/pytest -n 0 tests/release/whole tests/release/chroot
 
 man: setup             ## a manual page for each command, in dist/man/
 	@$(BIN)/python scripts/man_pages.py dist/man
