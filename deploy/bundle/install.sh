@@ -13,6 +13,8 @@
 # to move to does not take the configuration; 3 the machine prevents it. With 2 and 3 the version in use is as before.
 set -eu
 umask 022  # whatever root's is: the service must be able to read the programs, and nobody else may change them
+unset CDPATH PYTHONHOME PYTHONPATH        # root's own surroundings must not lead to other files than ours
+export PIP_CONFIG_FILE=/dev/null          # --isolated leaves /etc/pip.conf, and what this variable names
 
 here=$(cd "$(dirname "$0")" && pwd)
 do=install root='' only='' signers=''
@@ -91,9 +93,9 @@ target_of() { readlink "$opt/$1" || true; }
 point() { ln -sfn "$2" "$opt/.$1" && mv -fT "$opt/.$1" "$opt/$1"; }  # by rename(2): there is always one of the two
 
 use() {
-    point current "$1"
-    install -m 0644 "$opt/$1/dicomgate.service" "$root/etc/systemd/system/dicomgate.service"
-    [ ! -d "$root/run/systemd/system" ] || systemctl daemon-reload
+    point current "$1" &&
+        install -m 0644 "$opt/$1/dicomgate.service" "$root/etc/systemd/system/dicomgate.service" &&
+        { [ ! -d "$root/run/systemd/system" ] || systemctl daemon-reload; }
 }
 
 # Whether the service runs, or should: one that failed is to run again with the other version.
@@ -123,20 +125,24 @@ move_to() {
     trap '' HUP INT TERM  # from here on there is no half way
     # The installer of 0.1.0 kept no unit with its version.
     [ -e "$opt/$last/dicomgate.service" ] || cp "$root/etc/systemd/system/dicomgate.service" "$opt/$last/dicomgate.service"
-    point previous "$last"
-    use "$next"
-    if [ -z "$running" ]; then
+    if ! { point previous "$last" && use "$next"; }; then
+        use_last || true
+        fail "dicomgate $next could not be put in place (see above): $last stays in use"
+    elif [ -z "$running" ]; then
         say "dicomgate $next is in use in place of $last; the service does not run: systemctl start dicomgate"
     elif say "restarts the service: associations may finish (drain_timeout)" && restart; then
         say "dicomgate $next is in use in place of $last, and is ready"
     else
         say "dicomgate $next does not get ready (journalctl -u dicomgate says why): goes back to $last"
-        if [ -n "$before" ]; then point previous "$before"; else rm -f "$opt/previous"; fi
-        use "$last"
-        restart || fail "$last does not get ready either: journalctl -u dicomgate"
+        use_last && restart || fail "$last does not get ready either: journalctl -u dicomgate"
         fail "$last is in use again, and is ready" 1
     fi
     say "to go back to $last: sudo $opt/install.sh --rollback"
+}
+
+use_last() {
+    if [ -n "$before" ]; then point previous "$before"; else rm -f "$opt/previous"; fi
+    use "$last"
 }
 
 # The service reads its configuration and cannot change it. Folders that are there stay as they are.
@@ -183,6 +189,11 @@ fi
 
 verify
 release=$(sed -n 's/^dicomgate==\([^ ]*\) .*/\1/p' "$here/requirements.txt")
+case $release in
+    [0-9]*) case $release in *[!0-9a-z.+]*) release='' ;; esac ;;
+    *) release='' ;;
+esac
+[ -n "$release" ] || fail "requirements.txt does not say which version of dicomgate this is: the bundle was not made right"
 new=$opt/$release
 if [ $do = upgrade ]; then
     [ -n "$used" ] || fail "nothing is installed here to upgrade: $0 without --upgrade installs" 2

@@ -31,6 +31,7 @@ SYSTEMCTL = """\
 #!/bin/sh
 echo "$1 $(readlink "$ROOT/opt/dicomgate/current")" >>"$ROOT/asked"
 case "$1" in
+    daemon-reload) [ ! -e "$ROOT/deaf" ] ;;
     is-active) [ "$2" = --quiet ] || cat "$ROOT/state"; grep -q '^active' "$ROOT/state" ;;
     restart) [ "$(readlink "$ROOT/opt/dicomgate/current")" != 3.0 ] || echo activating >"$ROOT/state"
              [ "$(readlink "$ROOT/opt/dicomgate/current")" = 3.0 ] || echo active >"$ROOT/state" ;;
@@ -77,6 +78,8 @@ class Machine:
             (folder / "bin" / name).write_text(text)
             (folder / "bin" / name).chmod(0o755)
         self.state("active")
+        (folder / "pip.conf").write_text(f"[install]\ntarget = {folder}/elsewhere\n")
+        (folder / "dicomgate.py").write_text("raise SystemExit(9)\n")
 
     def state(self, word: str) -> None:
         (self.root / "state").write_text(f"{word}\n")
@@ -87,9 +90,14 @@ class Machine:
     def install(self, where: Path, *arguments: object, status: int = 0, path: str = os.environ["PATH"]) -> str:
         """What the installer says."""
         below = () if "--only-into" in arguments else ("--root", self.root)
-        command = [str(one) for one in (where / "install.sh", *arguments, *below)]
-        surroundings = {"PATH": f"{self.root}/bin:{path}", "ROOT": str(self.root)}
-        done = subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=60)
+        command = [str(one) for one in (f"{where.name}/install.sh", *arguments, *below)]
+        elsewhere = {
+            "CDPATH": f"{where.parent}",
+            "PYTHONPATH": f"{self.root}",
+            "PIP_CONFIG_FILE": f"{self.root}/pip.conf",
+        }
+        surroundings = {"PATH": f"{self.root}/bin:{path}", "ROOT": f"{self.root}", **elsewhere}
+        done = subprocess.run(command, env=surroundings, cwd=where.parent, capture_output=True, text=True, timeout=60)
         assert done.returncode == status, done
         return done.stdout + done.stderr
 
@@ -149,6 +157,14 @@ def test_an_upgrade_goes_back_by_itself_and_by_hand(machine: Machine, tmp_path: 
     (one / "requirements.txt").write_text("dicomgate==1.0 --hash=sha256:00\n")
     sums.write(one)
     assert "with other packages than this bundle" in machine.install(one, status=3)
+    used = machine.used()
+    (two / "requirements.txt").write_text("dicomgate==../../etc --hash=sha256:00\n")
+    sums.write(two)
+    assert "does not say which version" in machine.install(two, "--upgrade", status=3)
+    machine.state("active")
+    (machine.root / "deaf").touch()
+    assert "2.0 could not be put in place (see above): 1.0" in machine.install(machine.opt, "--rollback", status=3)
+    assert machine.used() == used
     shutil.rmtree(machine.opt / "2.0")
     assert "the version before, was removed" in machine.install(machine.opt, "--rollback", status=3)
 
