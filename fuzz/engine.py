@@ -15,10 +15,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import islice
+from mmap import mmap
 from pathlib import Path
 from random import Random
 
 from . import corpora
+from .mutation import LONGEST as _LARGEST_INPUT
 from .mutation import mutated
 
 LONGEST = 1.0
@@ -101,16 +103,17 @@ def run(
 ) -> Ran:
     """Run the seeds, then mutated ones, until one of the bounds is reached; of these, every `parts`th block.
 
-    The file `running` has the input that runs now, if the target is native.
+    The file `running` has the input that runs now, if the target is native: see `running_in`.
     """
     seeds, ran = target.inputs(), Ran()
+    noted = _map(running) if target.native and running is not None else None
     until, began = time.monotonic() + seconds, time.process_time()
     for first in range(part * BLOCK, executions, parts * BLOCK):
         before = _peak()
         block = list(islice(made(target, seeds, seed, first), min(BLOCK, executions - first)))
         for number, data in enumerate(block, first):
-            if target.native and running is not None:
-                running.write_bytes(data)
+            if noted is not None:
+                noted[: 4 + len(data)] = len(data).to_bytes(4) + data
             if what := _broken(target, data):
                 ran.findings.setdefault(what, Finding(number, data, what))
             ran.executions += 1
@@ -120,10 +123,24 @@ def run(
             _find_large(target, block, first, ran)
         if time.monotonic() >= until:
             break
-    if running is not None:
-        running.unlink(missing_ok=True)
+    if noted is not None and running is not None:
+        noted.close()
+        running.unlink()
     ran.seconds = time.process_time() - began
     return ran
+
+
+def running_in(path: Path) -> bytes:
+    """The input that ran when the process that wrote this file ended."""
+    content = path.read_bytes()
+    return content[4 : 4 + int.from_bytes(content[:4])]
+
+
+def _map(path: Path) -> mmap:
+    """A file as memory: to note each input in it takes no system call, and what is noted outlives the process."""
+    path.write_bytes(bytes(4 + _LARGEST_INPUT))
+    with path.open("r+b") as file:
+        return mmap(file.fileno(), 0)
 
 
 def made(target: Target, seeds: Sequence[bytes], seed: int, first: int) -> Iterator[bytes]:

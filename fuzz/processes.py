@@ -7,7 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 
-from .engine import Finding, Ran, load, run
+from .engine import Finding, Ran, load, run, running_in
 
 
 def fuzz(name: str, *, jobs: int, seed: int, executions: int, seconds: float, folder: Path) -> Ran:
@@ -40,5 +40,5 @@ def _ended(running: Path, ran: Ran) -> None:
     """A process has ended by itself, and the others with it: one of these files has the input."""
     if running.exists():
         what = f"a process ended while it ran this, or another one did at the same time ({running.name})"
-        ran.findings[what] = Finding(0, running.read_bytes(), what)
+        ran.findings[what] = Finding(0, running_in(running), what)
         running.unlink()
