@@ -13,7 +13,7 @@ import pytest
 
 from dicomgate import StartError
 from dicomgate.audit.segment import decoded
-from dicomgate.audit.spool import Spool
+from dicomgate.audit.spool import Place, Spool
 
 SMALL = 400  # bytes of a file
 
@@ -198,3 +198,20 @@ def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
     (other := tmp_path / "spool" / "copy of 1.spool").write_bytes(b"mine")
     again(tmp_path).close()
     assert other.read_bytes() == b"mine"
+
+
+def test_what_is_delivered_and_may_be_wanted_again_stays_as_long_as_there_is_room(spool: Spool) -> None:
+    messages = fill(spool, 20)
+    third = spool.read(spool.delivered, 10_000)[2][0]
+    spool.kept_from = third.number
+    spool.deliver(spool.read(Place(0, 0, 19), 10_000)[-1][0])
+    assert spool.waiting == 0
+    messages += fill(spool, 1)
+    found, place = list[bytes](), third
+    while batch := spool.read(place, 1_000):
+        place = batch[-1][0]
+        found += [message for _, message in batch]
+    assert found == messages[3:]
+    more = fill(spool, 100)  # needs all the room there is
+    assert everything(spool) == [messages[20], *more]
+    assert (spool.missing, spool.size <= 10_000) == (0, True)

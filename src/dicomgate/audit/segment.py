@@ -59,6 +59,7 @@ class Segment:
         self._descriptor = descriptor
         self._unsynced: list[tuple[int, bytes]] = []  # with the place of each
         self._again = False  # the last sync failed
+        self._unnamed = not records  # its name may not be on the disk
 
     @classmethod
     def create(cls, folder: Path, first: int) -> Segment:
@@ -115,7 +116,9 @@ class Segment:
                 self._write(data, start)
         self._again = True
         os.fdatasync(self._descriptor)
-        self._again = False
+        if self._unnamed:
+            _sync_folder(self.path.parent)
+        self._again = self._unnamed = False
         self._unsynced.clear()
 
     def remove(self) -> None:
@@ -141,6 +144,15 @@ def files(folder: Path) -> tuple[list[Path], int]:
     pattern = f"{'[0-9]' * 20}{SUFFIX}"
     damaged = sum(map(_split, [*folder.glob(pattern)]))
     return sorted(folder.glob(pattern)), damaged
+
+
+def _sync_folder(folder: Path) -> None:
+    # fsync(2): the entry in the folder may not be on the disk, although the file is.
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _split(path: Path) -> int:
