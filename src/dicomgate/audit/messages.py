@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias, TypeGuard
@@ -90,11 +89,11 @@ class Messages:
             case Refused():
                 return (self._refusal(record, f"; {more} more like this within a minute" if more else ""),)
             case Closed():
-                return (*self._end(record),)
+                return self._end(record)
             case Operated():
                 return (self._deed(record),)
             case Lost():
-                return (*self._lost(record),)
+                return self._lost(record)
 
     def activity(self, started: bool) -> Message:
         """The gateway has started, or ends."""
@@ -126,17 +125,16 @@ class Messages:
             return self._message(event.time, outcome, codes.LOGIN, why, people)
         return self._node_alert(event.time, codes.MINOR, facts, why)
 
-    def _end(self, event: Closed) -> Iterator[Message]:
+    def _end(self, event: Closed) -> tuple[Message, ...]:
         facts, cause = event.facts, event.cause
         relayed = f"{event.bytes_from_client} bytes from the client, {event.bytes_from_upstream} from the upstream"
         detail = event.detail and f" ({text(event.detail)})"
         why = f"{cause._value_}{detail}; {event.seconds:.3f} s, {relayed}; {_where(facts)}"
-        if facts.user is not None:
-            gateway = cause in _BY_GATEWAY
-            people = self._people_of(facts, "", gateway)
-            yield self._message(event.time, codes.SUCCESS, codes.LOGOUT, why, people)
-        if cause in _VIOLATIONS:
-            yield self._node_alert(event.time, codes.SERIOUS, facts, why)
+        alerts = (self._node_alert(event.time, codes.SERIOUS, facts, why),) if cause in _VIOLATIONS else ()
+        if facts.user is None:
+            return alerts
+        people = self._people_of(facts, "", cause in _BY_GATEWAY)
+        return self._message(event.time, codes.SUCCESS, codes.LOGOUT, why, people), *alerts
 
     def _deed(self, deed: Operated) -> Message:
         done = f"{deed.action} {deed.target}".rstrip()
@@ -148,10 +146,12 @@ class Messages:
         event = codes.USER_ATTRIBUTES if deed.action in _OF_USERS else codes.SECURITY_CONFIGURATION
         return self._alert(deed.time, outcome, event, why, _participant(deed.by, requestor=False))
 
-    def _lost(self, lost: Lost) -> Iterator[Message]:
+    def _lost(self, lost: Lost) -> tuple[Message, ...]:
         why = f"{lost.count} audit records are lost: {text(lost.reason)}"
-        for time, event in (lost.since, codes.RECORDING_STOPPED), (lost.until, codes.RECORDING_STARTED):
-            yield self._alert(time, codes.SERIOUS, event, why, "")
+        return (
+            self._alert(lost.since, codes.SERIOUS, codes.RECORDING_STOPPED, why, ""),
+            self._alert(lost.until, codes.SERIOUS, codes.RECORDING_STARTED, why, ""),
+        )
 
     def _node_alert(self, time: datetime, outcome: int, facts: Facts, why: str) -> Message:
         # PS3.15 A.5.3.11: of who performed it, UserIsRequestor "shall be FALSE"
