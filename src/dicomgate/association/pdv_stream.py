@@ -14,7 +14,7 @@ from struct import Struct
 from typing import TypeAlias
 
 from ..wire.items import malformed
-from ..wire.pdu import HEADER, LAST_FRAGMENT, PDV, PDV_HEADER, PduType
+from ..wire.pdu import HEADER, LAST_FRAGMENT, PDU_TYPES, PDV, PDV_HEADER, PduType
 from ..wire.reject_abort import UNEXPECTED_PDU, UNRECOGNIZED_PDU, PduError, Refusal, decode_refusal
 
 _PDU_AND_PDV = Struct(">BxLLB")  # PDU header, item-length and presentation-context-ID of the first PDV
@@ -201,6 +201,6 @@ class PdvStream:
             if not other.release_requested or self.released:
                 raise PduError("A-RELEASE-RP without an A-RELEASE-RQ", UNEXPECTED_PDU)
             self.released = True
-        self.found = PduType(kind)
+        self.found = PDU_TYPES[kind]
         self.pdus += 1
         return True
