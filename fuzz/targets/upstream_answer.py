@@ -8,6 +8,7 @@ a proof of the PACS is required, the client is told of success only if the proof
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from zlib import crc32
 
 from dicomgate import Accept, Presented
 from dicomgate.association.admission import Admit
@@ -47,10 +48,10 @@ _EITHER = _admitted(proves=False), _admitted(proves=True)
 
 
 def _run(data: bytes) -> None:
-    for admitted in _EITHER:
-        answer = _read(admitted, [data])
-        _check(answer, data, proves=admitted.presented is not None)
-        assert repr(_read(admitted, pieces(data))) == repr(answer)
+    admitted = _EITHER[crc32(data) & 1]  # each input counts for one of them: most of them come to the same
+    answer = _read(admitted, [data])
+    _check(answer, data, proves=admitted.presented is not None)
+    assert _read(admitted, pieces(data)) == answer
 
 
 def _read(admitted: Admitted, came: list[bytes]) -> AssociateAccept | NotEstablished | None:
