@@ -1,6 +1,8 @@
 """`reload_on_change`: when a change counts, and which files are looked at. tests/cli/test_serve.py has it reload."""
 
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +29,28 @@ def test_when_a_change_counts(
 ) -> None:
     changes = Changes({A: OLD})
     assert [changes.seen(one) for one in looks] == told
+
+
+def test_what_changed_while_it_was_loaded_is_loaded_again() -> None:
+    changes = Changes({A: OLD, B: NEWER}, began=NEW[-1])
+    assert [changes.seen({A: OLD, B: NEWER}) for _ in range(3)] == [[], [B], []]
+
+
+def test_a_file_that_may_be_read_now_has_changed_and_a_replay_cache_has_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keytab, replays = tmp_path / "keytab", tmp_path / "replays"
+    named = [("authenticator domain.keytab", keytab), ("authenticator domain.replay_cache", replays)]
+    monkeypatch.setattr("dicomgate.run.changes.read_files", lambda _: named)
+    looks = []
+    for mode in (0o600, 0o640):
+        for path in (keytab, replays):
+            path.touch()
+            path.chmod(mode)
+        looks.append(look(Any))  # type: ignore[arg-type]
+        time.sleep(0.02)  # a file system may count time in steps of 10 ms
+    assert [[*one] for one in looks] == [[keytab], [keytab]]
+    assert looks[0] != looks[1]
 
 
 def test_what_it_writes_itself_is_no_change(tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ async def _run(path: Path) -> None:
     loop.add_signal_handler(signal.SIGHUP, hangups.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ends.put_nowait, number.name)
+    began = time.time_ns()
     starting = asyncio.create_task(Server.start(path, inherited(os.environ)))
     if not await _until_told(starting, ends):
         server = starting.result()
@@ -89,7 +90,7 @@ async def _run(path: Path) -> None:
             Announcer(server, manager)
         reloads = {
             asyncio.create_task(_reload_at(hangups, server)),
-            asyncio.create_task(reload_on_change(server, partial(_reload, server, "reload_on_change"))),
+            asyncio.create_task(reload_on_change(server, partial(_reload, server, "reload_on_change"), began)),
         }
         _log.info("%s: draining", await ends.get())
         for task in reloads:

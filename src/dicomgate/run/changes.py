@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
@@ -17,7 +19,10 @@ from .named_files import read_files
 from .server import Server
 
 Look: TypeAlias = Mapping[Path, tuple[int, int, int, int] | None]
-"""Of each file its device, inode, size and time of change (ns), all links followed; None: it cannot be looked at."""
+"""Of each file its device, inode, size and ctime (ns), all links followed; None: it cannot be looked at.
+
+The ctime is the last change of the content, or of the owner or mode: whoever may read it now may not have been able to.
+"""
 
 _log = logging.getLogger("dicomgate.server")
 _TURNED_ON = 5.0
@@ -25,8 +30,11 @@ _TURNED_ON = 5.0
 
 
 def look(configuration: Configuration) -> Look:
-    """The files that the configuration has the gateway read, as they are now. May block on them."""
-    return {path: _look_at(path) for _, path in read_files(configuration)}
+    """The files that the configuration has the gateway read, as they are now. May block on them.
+
+    Without a `cache`, such as the `replay_cache` of kerberos, which changes with each login.
+    """
+    return {path: _look_at(path) for key, path in read_files(configuration) if not key.endswith("cache")}
 
 
 def _look_at(path: Path) -> tuple[int, int, int, int] | None:
@@ -34,14 +42,18 @@ def _look_at(path: Path) -> tuple[int, int, int, int] | None:
         found = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return found.st_dev, found.st_ino, found.st_size, found.st_ctime_ns
 
 
 class Changes:
     """What has changed since the files were loaded, as looks at them tell."""
 
-    def __init__(self, loaded: Look) -> None:
-        self._loaded = self._last = loaded
+    def __init__(self, loaded: Look, began: int = sys.maxsize) -> None:
+        """What has changed after `began` (ns since 1970) may not be what was loaded."""
+        self._loaded: Look = {
+            path: None if one is not None and one[-1] > began else one for path, one in loaded.items()
+        }
+        self._last: Look = self._loaded
 
     def seen(self, now: Look) -> list[Path]:
         """The files that have changed since they were loaded, once: they count as loaded then.
@@ -55,19 +67,26 @@ class Changes:
         return sorted(path for path in {*before, *now} if before.get(path) != now.get(path))
 
 
-async def reload_on_change(server: Server, reload: Callable[[str], Awaitable[None]]) -> None:
-    """Look at the files, and call `reload` with what has changed, until cancelled."""
+async def reload_on_change(server: Server, reload: Callable[[str], Awaitable[None]], began: int) -> None:
+    """Look at the files, and call `reload` with what has changed, until cancelled.
+
+    `began`: when the server began to read them, in ns since 1970.
+    """
     changes: Changes | None = None
     while True:
         configuration = server.generation.assembly.configuration
         interval = configuration.tables.gateway.reload_on_change.total_seconds()
         if not interval:
-            changes = None
+            changes, began = None, time.time_ns()
         else:
-            now = await asyncio.to_thread(look, configuration)
-            changes = changes or Changes(now)
-            if changed := changes.seen(now):
-                what = f"changed: {', '.join(map(str, changed))}"
-                _log.info("reload: %s", what)
-                await reload(what)
+            try:
+                now = await asyncio.to_thread(look, configuration)
+            except Exception:  # noqa: BLE001 (plugins read their options; the next look may go well)
+                _log.exception("reload_on_change: a defect")
+            else:
+                changes = changes or Changes(now, began)
+                if changed := changes.seen(now):
+                    what = f"changed: {', '.join(map(str, changed))}"
+                    _log.info("reload: %s", what)
+                    await reload(what)
         await asyncio.sleep(interval or _TURNED_ON)
