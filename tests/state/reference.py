@@ -46,6 +46,8 @@ class Reference:
             n = it.n + 1
             locked = backoff.most is not None and n >= backoff.most
             self.counted[backoff.key] = Counter(n, self.now + seconds(backoff, n), it.until, self.now, locked)
+            if len(self.under_way) >= self.limits.counters:
+                self.under_way = {}
             self.under_way[backoff.key] = self.others(backoff.key) + 1, self.now + self.limits.under_way
         mine = {backoff.key for backoff in backoffs}
         others = [(it.n, it.last, key) for key, it in self.counted.items() if key not in mine]
@@ -64,7 +66,7 @@ class Reference:
 
     def others(self, key: str) -> int:
         n, until = self.under_way.get(key, (0, 0))
-        return n if until > self.now else 0
+        return n if self.now < until <= self.now + self.limits.under_way else 0
 
     def ended(self, keys: Sequence[str]) -> None:
         for key in keys:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
 from dicomgate import Reject, Unavailable
 from dicomgate.auth.chain import Verdict
-from dicomgate.state.protocol import Backoff, Limits
+from dicomgate.state.protocol import Backoff, Grant, Limits
 from dicomgate.state.redis import RedisState
+from dicomgate.state.sqlite import SqliteState
 from dicomgate.testing.peers.redis import RedisServer
 from tests.protection.test_guard import SETTINGS, Desk, accepted
 
@@ -66,3 +67,21 @@ async def test_what_a_gateway_has_begun_and_never_ended_holds_others_up_for_a_wh
     desks[0].chain.patience = 0.1
     assert isinstance((await desks[0].log_in()).decision, Unavailable), "it comes again"
     assert isinstance((await asyncio.wait_for(desks[1].log_in(), 20)).decision, Reject)
+
+
+class Busy(SqliteState):
+    """One attempt of another gateway never ends, and no other has its turn."""
+
+    asked = 0
+
+    async def take(self, subject: str, known: Sequence[Backoff], unknown: Sequence[Backoff]) -> Grant:
+        self.asked += 1
+        return Grant(False, "account:alice", 600.0, 1)
+
+
+async def test_who_waits_for_another_gateway_asks_ever_less_often() -> None:
+    desk = Desk(state := Busy())
+    desk.chain.patience = 1.0
+    assert isinstance((await desk.log_in()).decision, Unavailable)
+    assert 1 < state.asked <= 8
+    await state.close()

@@ -48,8 +48,8 @@ from .throttle import Charge, Subject, Throttle
 from .under_way import UnderWay
 
 _log = logging.getLogger("dicomgate.auth")
-_ASK_AGAIN = 0.1
-"""Seconds after which the store is asked again how attempts at other gateways ended."""
+_ASK_AGAIN = 0.1, 1.0
+"""Seconds after which the store is asked again how attempts at other gateways ended: at first, and at most."""
 _AGAIN = Verdict(Reject("the same credential was refused a moment ago"), reason_class=ReasonClass.WRONG_CREDENTIAL)
 
 
@@ -122,7 +122,7 @@ class Guard:
     async def _counted(self, chain: Chain, throttle: Throttle, subject: Subject, attempt: Attempt) -> Verdict:
         """Count the attempt, have it verified, settle the charge: steps 4 to 6."""
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        began, (pause, longest) = loop.time(), _ASK_AGAIN
         while (charge := self._standing.pop(subject)) is None:
             hold, charge = await throttle.take(subject)
             if hold is None:
@@ -134,7 +134,8 @@ class Guard:
                     if not await self._under_way.one_ended(charge.keys[0]):
                         if not hold.under_way:
                             return Verdict(Reject(hold.reason), reason_class=hold.reason_class)
-                        await asyncio.sleep(_ASK_AGAIN * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
+                        await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
+                        pause = min(pause * 1.5, longest)  # a thousand that wait must not keep the store busy
             except TimeoutError:
                 return Verdict(Unavailable("too many attempts for the account or from the address were before it"))
         before = waited.set(loop.time() - began)

@@ -79,10 +79,15 @@ end
 local function under_way(key)
     local n, until_ = string.match(redis.call('HGET', UNDER_WAY, key) or '', '(%S+) (%S+)')
     until_ = tonumber(until_) or 0
-    return until_ > now and tonumber(n) or 0, until_
+    -- Later than any that begins now: the clock was ahead then.
+    return until_ > now and until_ <= now + limits.under_way and tonumber(n) or 0, until_
 end
 
 local function begin(key)
+    -- Those that were never ended stay in it as long as others come.
+    if redis.call('HLEN', UNDER_WAY) >= limits.counters then
+        redis.call('UNLINK', UNDER_WAY)
+    end
     redis.call('HSET', UNDER_WAY, key, string.format('%d %.17g', under_way(key) + 1, now + limits.under_way))
     redis.call('PEXPIRE', UNDER_WAY, math.ceil(2000 * limits.under_way))
 end
