@@ -33,7 +33,7 @@ stamina: setup         ## long tests with slow peers, floods and faults; needs a
 
 soak: setup            ## eight hours of a hospital in SOAK_SECONDS (1200): all identity types, and all that happens to a gateway
 	@scripts/test-peers.sh
-	SOAK_SECONDS=$${SOAK_SECONDS:-1200} $(BIN)/pytest -q -p no:logging tests/stamina/test_long_run.py
+	DICOMGATE_STAMINA=full SOAK_SECONDS=$${SOAK_SECONDS:-1200} $(BIN)/pytest -q -p no:logging tests/stamina/test_long_run.py
 
 bench: setup           ## the speed compared with HAProxy and pynetdicom, into docs/performance.md; needs a quiet machine for half an hour
 	@scripts/bench-peers.sh

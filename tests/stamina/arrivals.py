@@ -59,8 +59,8 @@ class Visitor(Login):
 
     does: str = "echo"
     window: Window | None = None
-    shown: bytes = b""
-    """Its assertion, which is good for one login."""
+    shown: Identity | None = None
+    """What is good for one login."""
 
 
 class Arrivals:
@@ -125,7 +125,8 @@ class Arrivals:
                 return passcode("16", b"wrong")
             case "ticket":
                 visitor.window = Window(now, now, KERBEROS_SKEW)
-                return SingleSignOn(SERVICE).identity
+                visitor.shown = SingleSignOn(SERVICE).identity
+                return visitor.shown
             case "token":
                 return self._token(visitor, house.tokens[-1])
             case "forged token":
@@ -136,10 +137,10 @@ class Arrivals:
                 return saml(mint.mint(key=mint.STRANGER))
             case "assertion":
                 visitor.window = Window(now - 5, now + 300, SAML_SKEW)
-                visitor.shown = mint.mint(key=house.signers[0])
-                return saml(visitor.shown)
+                visitor.shown = saml(mint.mint(key=house.signers[0]))
+                return visitor.shown
             case "replay" if used := [one.shown for one in self.all[-4000:] if one.shown and one.answer == "accepted"]:
-                return saml(self._random.choice(used))
+                return self._random.choice(used)
         visitor.kind = "late assertion"
         visitor.window = Window(now - 900, now - 600, SAML_SKEW)
         confirmed = mint.subject(mint.USER, mint.confirmation(ends=-600))
