@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 import socket
 import ssl
@@ -142,6 +143,19 @@ async def test_a_resolver_that_hangs_holds_up_neither_the_start_nor_another_upst
             await hanging[0].open(0.1)
         assert len(names.asked) == 40  # one look-up for each host is under way, whatever asks for it
         assert await peer_of(Upstream("here", "localhost", port)) == "127.0.0.1"
+
+
+async def test_what_is_open_when_nobody_waits_any_more_is_closed() -> None:
+    """A reload ends the checks of addresses at any moment: also when one has just connected."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        opening = asyncio.ensure_future(Upstream("pacs", "127.0.0.1", server.getsockname()[1]).open(10))
+        await asyncio.sleep(0)
+        server.accept()[0].close()  # it is connected
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        del opening
+        gc.collect()  # a socket that is left open is a ResourceWarning, which fails the test
 
 
 @pytest.mark.parametrize("secured", [False, True])

@@ -100,6 +100,10 @@ class Upstream:
         try:
             await asyncio.wait((outcome,), timeout=seconds)
             reached = outcome.result() if outcome.done() else connecting.so_far()
+        except asyncio.CancelledError:
+            if outcome.done() and isinstance(opened := outcome.result(), Connection):
+                opened.close()
+            raise
         finally:
             connecting.cancel()
         if isinstance(reached, str):
