@@ -142,7 +142,8 @@ class Day:
             time.sleep(self._random.uniform(0, pause))
 
     def _look(self) -> None:
-        """As a load balancer does. (Metrics are not asked for: time.sleep() with libfaketime fails now and then.)"""
+        """As a load balancer does, and Prometheus."""
         address = self._house.gateway.tables["admin"]["bind"]
-        answer = httpx.get(f"http://{address}/ready", trust_env=False, timeout=20)
-        assert answer.status_code == httpx.codes.OK, answer.text
+        for path in ("ready", "metrics"):
+            answer = httpx.get(f"http://{address}/{path}", trust_env=False, timeout=20)
+            assert answer.status_code == httpx.codes.OK, answer.text

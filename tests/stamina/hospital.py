@@ -1,13 +1,15 @@
 """A hospital around one gateway, everything of it real: who knows the users, what the clients are for, and the clock.
 
 krb5kdc, slapd, and npm's oidc-provider; assertions as python3-saml signs them; two storescp as one PACS, and dcmqrscp
-as the archive that is asked. The gateway's clock is set by libfaketime; everybody else has that of the machine.
+as the archive that is asked. The gateway has a clock of its own (clock.c); everybody else has that of the machine.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import struct
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -39,36 +41,26 @@ ARCHIVE, PACS = "ARCHIVE", "PACS"
 ARTIM = 3.0  # seconds
 DEVICES = [f"device-{number}" for number in range(20)]
 AUDIENCE = "https://gateway.hospital.example"
-SEEN = 1.2  # seconds; then the gateway has seen that its clock was set
 KERBEROS_SKEW, SAML_SKEW, JWT_LEEWAY = 300.0, 60.0, 30.0  # seconds; each is what the plugin has by default
 _COST = Cost("argon2id", 1, memory_kib=1024, lanes=1)
 """Cheap: a username alone and each user of the directory cost a hash too, and hashes are not what this is about."""
 _LIMITS = {f"max_{what}_per_source": 400 for what in ("associations", "unauthenticated")} | {"max_unauthenticated": 400}
-LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-"""libfaketime for programs with threads; without it there is no clock to set."""
 
 
 class Clock:
-    """What the gateway takes for the time. It looks once a second whether its clock was set."""
+    """What the gateway takes for the time."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = folder / "clock"
-        self.set(0)
-        self.environment = {
-            "LD_PRELOAD": str(LIBRARIES[-1]),
-            "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_CACHE_DURATION": "1",
-            # As when the clock of a machine is set: what runs on goes on, and files keep the time of their change.
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "NO_FAKE_STAT": "1",
-        }
+        self._file, library = folder / "ahead", folder / "clock.so"
+        self._file.write_bytes(bytes(8))
+        source = Path(__file__).with_name("clock.c")
+        subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
+        self.environment = {"LD_PRELOAD": str(library), "CLOCK_FILE": str(self._file)}
 
     def set(self, seconds: int) -> None:
-        """Put it ahead of the machine's by so many seconds, or behind it; return when the gateway has seen that."""
-        new = self._file.with_suffix(".new")
-        new.write_text(f"{seconds:+d}\n")
-        new.replace(self._file)
-        time.sleep(SEEN)
+        """Put it ahead of the machine's by so many seconds, or behind it."""
+        with self._file.open("r+b") as file:  # never empty: the gateway has mapped it
+            file.write(struct.pack("q", seconds))
 
 
 @dataclass

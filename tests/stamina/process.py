@@ -33,6 +33,7 @@ _INSPECTOR = (f"{HOST[:-1]}3", 0)  # an address of its own: what is limited for 
 # glibc keeps what was freed for later, and a leak could hide in the 19 MiB that an argon2 hash has left behind. With
 # one arena, and great blocks always given back, a figure of memory can be compared with an earlier one.
 _ENVIRONMENT = {
+    "PYTHONFAULTHANDLER": "1",
     "PYTHONWARNINGS": "default::ResourceWarning",
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": "262144",
@@ -114,6 +115,9 @@ class GatewayProcess:
             if kind is None:
                 assert self.terminate() == self.expected_status, self.log()[-4000:]
                 self._check()
+            elif issubclass(kind, TimeoutError):
+                self.process.send_signal(signal.SIGABRT)  # the log gets what each of its threads is doing
+                self.process.wait(timeout=10)
         finally:
             self._service.stop()
 

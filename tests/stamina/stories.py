@@ -15,7 +15,6 @@ from typing import Any
 from tests.stamina.arrivals import GOOD, LATE, Visitor
 from tests.stamina.faults import Fault
 from tests.stamina.happenings import EXCUSES
-from tests.stamina.hospital import SEEN
 
 _CLOCK = 2.5  # seconds; the times of records and of clients are not taken at the same moment
 
@@ -92,8 +91,7 @@ def _steps(faults: Sequence[Fault]) -> Iterator[Fault]:
     """Both times that a clock was set: wrong, and right again."""
     for fault in faults:
         if fault.target.startswith("clock"):
-            yield Fault(fault.target, "", fault.began, fault.began + SEEN)
-            yield Fault(fault.target, "", fault.ended - SEEN, fault.ended)
+            yield from (Fault(fault.target, "", when, when) for when in (fault.began, fault.ended))
 
 
 def unexplained(visitor: Visitor, story: Story, faults: Sequence[Fault]) -> str:

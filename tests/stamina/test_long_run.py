@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +21,7 @@ from dicomgate.testing.peers.loopback import wait_until
 from dicomgate.testing.raw_client import ABORT, ADMITTED, RawClient, login, request
 from tests.stamina.arrivals import GOOD, SILENT_SOURCE, Arrivals
 from tests.stamina.happenings import Day
-from tests.stamina.hospital import ARTIM, AUDIENCE, LIBRARIES, PACS, Hospital, hospital
+from tests.stamina.hospital import ARTIM, AUDIENCE, PACS, Hospital, hospital
 from tests.stamina.measure import FULL, report
 from tests.stamina.process import GatewayProcess
 from tests.stamina.stories import Story, difference, stories, unexplained, wrongly
@@ -37,7 +38,7 @@ _NOISE = 3072  # KiB; in a short run it weighs more than what the associations l
 pytestmark = [
     pytest.mark.timeout(int(SECONDS * 2 + 600)),
     pytest.mark.skipif(not SECONDS, reason="make soak, or DICOMGATE_STAMINA=full"),
-    pytest.mark.skipif(not LIBRARIES, reason="libfaketime is not installed: apt-get install faketime"),
+    pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler for a clock: apt-get install gcc libc6-dev"),
     pytest.mark.skipif(bool(NEEDED) or not find_spec("gssapi") or not find_spec("ldap"), reason="no KDC or no plugins"),
 ]
 
