@@ -306,3 +306,29 @@ def test_a_dead_gateways_socket_is_replaced_and_a_living_ones_is_not(path: Path,
         ControlSocket(folder / "missing" / "control.sock")
     with pytest.raises(StartError, match="shorter"):
         ControlSocket(folder / ("x" * 120))
+
+
+@pytest.mark.anyio
+async def test_a_thousand_questions_at_once_leave_others_their_turns() -> None:
+    class Writer:
+        transport = SimpleNamespace(set_write_buffer_limits=lambda _: None, abort=lambda: None)
+        taken = b""
+
+        def get_extra_info(self, _: str) -> object:
+            return SimpleNamespace(getsockopt=lambda *_: bytes(12))
+
+        def write(self, data: bytes) -> None:
+            self.taken += data
+
+        async def drain(self) -> None:
+            """The client reads as fast as it is answered."""
+
+    reader, writer = asyncio.StreamReader(), Writer()
+    reader.feed_data(b"\n" * 1000)
+    reader.feed_eof()
+    answering = asyncio.create_task(control.Control(cast(Any, None))._connected(reader, cast(Any, writer)))
+    turns = 0
+    while not answering.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert (writer.taken.count(b"\n"), turns > 1000) == (1000, True)
