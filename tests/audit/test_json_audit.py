@@ -70,15 +70,6 @@ def audit(path: Path) -> Any:
     audit.close()
 
 
-def test_a_long_name_is_not_kept_with_its_line() -> None:
-    short, long = "x" * 256, "y" * 65_535
-    before = sys.getrefcount(short), sys.getrefcount(long)
-    record(REFUSED._replace(facts=ADDRESS._replace(claimed=short)))
-    record(REFUSED._replace(facts=ADDRESS._replace(claimed=long)))
-    assert sys.getrefcount(short) > before[0]
-    assert sys.getrefcount(long) == before[1]
-
-
 def test_the_fields_are_exactly_these(audit: Audit, path: Path) -> None:
     for event in EVENTS:
         audit(event)

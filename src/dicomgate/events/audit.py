@@ -35,9 +35,7 @@ def record(event: Event) -> dict[str, object]:
 def line_of_event(event: Event, head: str = "") -> str:
     """The JSON object of one event, as a line; `head` is what stands behind its kind."""
     (association, listener, address, port, *others, unique_id), *own = event
-    # A username of 64 KiB, which anybody can send, must not be kept with each line.
-    make = _line.__wrapped__ if len(event[0].claimed or "") > _LONGEST else _line
-    line = make(event.__class__, head, listener, address, *others)  # type: ignore[arg-type]  # a class is hashable
+    line = _line(event.__class__, head, listener, address, *others)  # type: ignore[arg-type]  # a class is hashable
     return line % (*[_ENCODE[value.__class__](value) for value in (association, port, unique_id, *own)],)
 
 
