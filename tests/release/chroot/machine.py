@@ -20,7 +20,16 @@ ip link set lo up
 mount --bind "$1" "$1"
 mount -t proc proc "$1/proc"
 mount -t tmpfs -o mode=0755 run "$1/run"
-mount -t tmpfs -o mode=1777 shm "$1/dev/shm"
+mount -t tmpfs -o mode=0755 dev "$1/dev"
+mkdir "$1/dev/shm"
+ln -s /proc/self/fd "$1/dev/fd"
+while read -r name minor; do mknod -m 0666 "$1/dev/$name" c 1 "$minor"; done <<END
+null 3
+zero 5
+full 7
+random 8
+urandom 9
+END
 echo started
 exec sleep infinity
 """

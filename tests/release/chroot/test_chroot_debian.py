@@ -82,6 +82,7 @@ def test_a_version_that_cannot_use_the_configuration_does_not_end_the_one_that_s
     with hospital(machine, tmp_path) as site:
         alice = configure(machine)
         machine.run("systemctl enable --now dicomgate")
+        assert site.store("alice", alice)
         file = machine.root / CONFIGURATION.lstrip("/")
         right = file.read_text()
         file.write_text(f"nonsense = 1\n{right}")
