@@ -85,6 +85,11 @@ def test_the_maintainer_scripts_are_a_shells(unpacked: Path, script: str) -> Non
     assert subprocess.run([shell, "-n", path], capture_output=True, check=False).stderr == b""
 
 
+def test_files_that_are_gone_already_are_no_reason_to_keep_the_package(unpacked: Path) -> None:
+    script = (unpacked / "DEBIAN" / "prerm").read_text().replace("/opt/dicomgate", f"{unpacked}/nowhere")
+    subprocess.run(["sh", "-c", script, "prerm", "upgrade"], check=True)
+
+
 def test_the_rotation_is_the_pages(unpacked: Path) -> None:
     (rotation,) = [part for part in (ROOT / "docs" / "operations.md").read_text().split("```") if "rotate 90" in part]
     shipped = (unpacked / "etc" / "logrotate.d" / "dicomgate").read_text()

@@ -91,12 +91,9 @@ class Machine:
         """What the installer says."""
         below = () if "--only-into" in arguments else ("--root", self.root)
         command = [str(one) for one in (f"{where.name}/install.sh", *arguments, *below)]
-        elsewhere = {
-            "CDPATH": f"{where.parent}",
-            "PYTHONPATH": f"{self.root}",
-            "PIP_CONFIG_FILE": f"{self.root}/pip.conf",
-        }
-        surroundings = {"PATH": f"{self.root}/bin:{path}", "ROOT": f"{self.root}", **elsewhere}
+        root = str(self.root)
+        elsewhere = {"CDPATH": str(where.parent), "PYTHONPATH": root, "PIP_CONFIG_FILE": f"{root}/pip.conf"}
+        surroundings = {"PATH": f"{root}/bin:{path}", "ROOT": root, **elsewhere}
         done = subprocess.run(command, env=surroundings, cwd=where.parent, capture_output=True, text=True, timeout=60)
         assert done.returncode == status, done
         return done.stdout + done.stderr
