@@ -14,6 +14,9 @@ from .closure import pinned
 from .tree import epoch, project_name, projects
 
 _PIP: tuple[str | Path, ...] = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
+# Without debugging information, and without what this Python was linked with itself: a Python in somebody's home would
+# write that folder into each library as the first place to look for others.
+_COMPILER = {"CFLAGS": "-g0", "LDSHARED": "cc -shared"}
 
 
 def build(folder: Path, names: set[str], *targets: str) -> None:
@@ -43,7 +46,7 @@ def fetch(folder: Path, names: set[str]) -> None:
     for sources in [path for path in folder.iterdir() if path.suffix != ".whl"]:
         make = [*_PIP, "wheel", *alone, "--no-index", "--no-cache-dir", "-w", folder, sources]
         # umask: setuptools writes the modes of its files into the wheel.
-        subprocess.run(make, env=_environment() | {"CFLAGS": "-g0"}, umask=0o022, check=True, stdout=sys.stderr)
+        subprocess.run(make, env=_environment() | _COMPILER, umask=0o022, check=True, stdout=sys.stderr)
         sources.unlink()
 
 
