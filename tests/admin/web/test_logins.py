@@ -53,6 +53,8 @@ def test_what_was_recorded_lately_is_not_recorded_again() -> None:
     for number in range(lately.MOST - 1):
         assert recorded.is_new(str(number))
     assert [recorded.is_new(what) for what in "ab"] == [False, True], "b was the oldest"
+    assert not recorded.is_new("one more address of a stranger", by_anybody=True)
+    assert recorded.is_new("a user")
 
 
 def test_what_is_shown_does_not_outlast_its_login() -> None:

@@ -16,13 +16,19 @@ class Lately:
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
 
-    def is_new(self, what: str) -> bool:
-        """True if it is to be recorded now; then not again for a while."""
+    def is_new(self, what: str, *, by_anybody: bool = False) -> bool:
+        """True if it is to be recorded now; then not again for a while.
+
+        What is done `by_anybody`, who may have many addresses, is not recorded while there is no room for it.
+        """
         now = time.monotonic()
         if self._until.get(what, 0.0) > now:
             return False
         self._until.pop(what, None)
         if len(self._until) >= MOST:
-            del self._until[next(iter(self._until))]
+            oldest = next(iter(self._until))
+            if by_anybody and self._until[oldest] > now:
+                return False
+            del self._until[oldest]
         self._until[what] = now + FOR
         return True
