@@ -89,6 +89,9 @@ install_beside() {
     mv "$new/requirements.txt.part" "$new/requirements.txt"
 }
 
+# ~: 1.0rc1 comes before 1.0.
+is_older() { [ "$(printf '%s\n' "$1" "$2" | sed 's/[a-z]/~&/' | sort -V | head -n 1 | tr -d '~')" = "$1" ]; }
+
 target_of() { readlink "$opt/$1" || true; }
 point() { ln -sfn "$2" "$opt/.$1" && mv -fT "$opt/.$1" "$opt/$1"; }  # by rename(2): there is always one of the two
 
@@ -164,7 +167,7 @@ make_folders() {
 
 if [ -n "$only" ]; then
     verify
-    [ ! -e "$only" ] || fail "$only is there already"
+    mkdir -p "$(dirname "$only")" && mkdir "$only" || fail "$only must not be there yet (see above)"
     install_into "$only"
     exit 0
 fi
@@ -198,6 +201,8 @@ new=$opt/$release
 if [ $do = upgrade ]; then
     [ -n "$used" ] || fail "nothing is installed here to upgrade: $0 without --upgrade installs" 2
     [ "$used" != "$release" ] || fail "dicomgate $release is in use already" 2
+    # Somebody may offer what was signed long ago, with its known weaknesses, as the new version.
+    is_older "$used" "$release" || fail "dicomgate $release is older than $used, which is in use: see --rollback" 2
 else
     [ -z "$used" ] || [ "$used" = "$release" ] || fail "dicomgate $used is installed here: $0 --upgrade moves to $release" 2
 fi
