@@ -177,7 +177,7 @@ fi
 [ ! -e "$opt/current" ] || [ -L "$opt/current" ] ||
     fail "$opt/current is a folder, and not a link to a version: rename it to the version it has, and link current to that"
 mkdir -p "$opt"
-exec 9>"$opt/.lock"
+umask 077; exec 9>"$opt/.lock"; umask 022  # whoever may read it could hold it
 flock -n 9 || fail "another install.sh is at work"
 trap 'fail interrupted' HUP INT TERM
 

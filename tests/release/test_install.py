@@ -172,10 +172,6 @@ def flipped(folder: Path) -> None:
     wheel.write_bytes(data)
 
 
-def cut(folder: Path) -> None:
-    (folder / "requirements.txt").unlink()
-
-
 def without_python(folder: Path) -> None:
     (folder / "PYTHON").write_text("3.99\n")
     sums.write(folder)
@@ -191,7 +187,7 @@ def of_another_machine(folder: Path) -> None:
     ("break_it", "message"),
     [
         (flipped, "wheels/dicomgate-1.0-py3-none-any.whl: FAILED"),
-        (cut, "requirements.txt: FAILED open or read"),
+        (lambda folder: (folder / "requirements.txt").unlink(), "requirements.txt: FAILED open or read"),
         (lambda folder: (folder / "SHA256SUMS").unlink(), "is not an unpacked bundle"),
         (without_python, "this bundle is for Python 3.99, which is not installed"),
         (of_another_machine, "the packages could not be installed"),
