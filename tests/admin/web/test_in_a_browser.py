@@ -35,7 +35,9 @@ def web(evidence: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("browser")
     with run_storescp(folder, ["--ignore"]) as scp, gateways(evidence, folder) as start:
         ct_slice(folder / "image.dcm")
-        yield Web(start({**configuration(scp.address), "admin": ADMIN}))
+        tables = {**configuration(scp.address), "admin": ADMIN}
+        tables["upstream"][0]["addresses"] = [tables["upstream"][0].pop("address")]
+        yield Web(start(tables))
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +115,15 @@ def test_an_association_is_seen_sought_and_ended(browser: Browser, web: Web) -> 
 def search(browser: Browser, text: str) -> None:
     """As if it was typed, but the focus stays where it is."""
     browser.js(f"const q = document.getElementById('q'); q.value = '{text}'; q.dispatchEvent(new Event('input'))")
+
+
+def test_an_address_is_drained_and_used_again(browser: Browser) -> None:
+    browser.complaints()  # that the login page came with 401
+    for order, state in (("drain", "drain (operator)"), ("ready", "up")):
+        browser.click(f".orders button[value={order}]")
+        browser.shows("gets no more" if order == "drain" else "gets associations again", ".said")
+        browser.shows(f": {state}")
+    assert browser.complaints() == []
 
 
 def test_the_same_without_javascript(browser: Browser, web: Web) -> None:
