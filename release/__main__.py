@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import bundle, debian, documentation, licences, sbom, sums, wheels
 from .closure import distributions
-from .tree import ROOT, VERSION, commit, is_changed, project_name, projects
+from .tree import PYTHON, ROOT, VERSION, commit, is_changed, project_name, projects
 
 DIST = ROOT / "dist"
 OWN = {project_name(project) for project in projects()}
@@ -68,7 +68,7 @@ def _readme(released: set[str]) -> str:
         bundle=bundle.NAME,
         package=debian.NAME,
         documentation=documentation.NAME,
-        python=bundle.PYTHON,
+        python=PYTHON,
         plugins=", ".join(sorted(released)),
     )
 

@@ -17,10 +17,9 @@ from pathlib import Path
 
 from . import licences, sbom, sums
 from .archive import pack
-from .tree import ROOT, VERSION
+from .tree import PYTHON, ROOT, VERSION
 from .wheels import name_and_version
 
-PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 NAME = f"dicomgate-{VERSION}-cp{PYTHON.replace('.', '')}-{re.sub(r'[^0-9a-z]', '_', sysconfig.get_platform())}"
 _OWN_FILES = ("deploy", "LICENSE", "README.md", "CHANGELOG.md")
 

@@ -7,7 +7,6 @@ needs a package that it does not need from 3.11.3 on.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 
@@ -15,7 +14,7 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from .tree import ROOT
+from .tree import PYTHON, ROOT
 
 LOCKS = ("requirements.lock", "requirements-ldap.lock", "requirements-kerberos.lock")
 WANTED = ("dicomgate[all]", "pip")
@@ -23,7 +22,7 @@ WANTED = ("dicomgate[all]", "pip")
 COMPILED = {"dicomgate-ldap": "ldap", "dicomgate-kerberos": "gssapi"}
 """Plugins, by name, and the module of the library that needs a compiler."""
 
-_PYTHONS: tuple[dict[str, str], ...] = ({}, {"python_full_version": f"{sys.version_info[0]}.{sys.version_info[1]}.0"})
+_PYTHONS: tuple[dict[str, str], ...] = ({}, {"python_full_version": f"{PYTHON}.0"})
 
 
 def closure(*wanted: str) -> dict[str, set[str]]:

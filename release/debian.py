@@ -21,9 +21,8 @@ from installer import install
 from installer.destinations import SchemeDictionaryDestination
 from installer.sources import WheelFile
 
-from .tree import ROOT, VERSION, epoch
+from .tree import PYTHON, ROOT, VERSION, epoch
 
-PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64el", "s390x": "s390x"}
 _ARCHITECTURE = _ARCHITECTURES.get(sysconfig.get_platform().split("-")[-1], "any")
 _SCRIPTS = ("preinst", "postinst", "prerm", "postrm")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 from dicomgate import __version__ as VERSION  # noqa: N812 (a constant here)
 
-__all__ = ["ROOT", "VERSION", "commit", "epoch", "is_changed", "project_name", "projects"]
+__all__ = ["PYTHON", "ROOT", "VERSION", "commit", "epoch", "is_changed", "project_name", "projects"]
 
 ROOT = Path(__file__).resolve().parents[1]
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+"""What a release is for, as in `python3.11`."""
 
 
 def epoch() -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from release import debian
-from release.tree import ROOT, VERSION
+from release.tree import PYTHON, ROOT, VERSION
 
 pytestmark = pytest.mark.skipif(not debian.can_be_made(), reason="dpkg-deb is not installed")
 PLACE = "/opt/dicomgate/current"
@@ -61,17 +61,15 @@ def test_the_unit_and_the_command_start_what_the_package_has(unpacked: Path) -> 
     home = unpacked / "opt" / "dicomgate" / "current"
     assert str(home.readlink()) == VERSION
     assert (home / "bin" / "dicomgate").read_text().startswith(f"#!/opt/dicomgate/{VERSION}/bin/python\n")
-    assert str((home / "bin" / "python").readlink()) == f"/usr/bin/python{debian.PYTHON}"
-    assert [path.name for path in (home / "lib" / f"python{debian.PYTHON}" / "site-packages").glob("*.py")] == [
-        "gate.py"
-    ]
+    assert str((home / "bin" / "python").readlink()) == f"/usr/bin/python{PYTHON}"
+    assert [path.name for path in (home / "lib" / f"python{PYTHON}" / "site-packages").glob("*.py")] == ["gate.py"]
 
 
 def test_its_configuration_is_debians_affair_and_nothing_else_is(unpacked: Path) -> None:
     assert (unpacked / "DEBIAN" / "conffiles").read_text() == "/etc/logrotate.d/dicomgate\n"
     told = (unpacked / "DEBIAN" / "control").read_text()
     assert f"Version: {VERSION}-1\n" in told
-    assert f"Depends: python{debian.PYTHON}, adduser, libc6 (>= " in told
+    assert f"Depends: python{PYTHON}, adduser, libc6 (>= " in told
     assert "@" not in told.replace("maintainers@", "")
     assert "Recommends" not in told  # nothing here needs a library of Debian's
 

@@ -17,6 +17,7 @@ import pytest
 
 from dicomgate.testing.pages import ROOT
 from release import bundle, sums
+from release.tree import PYTHON
 
 GATEWAY = """\
 import pathlib, sys
@@ -58,7 +59,7 @@ def stub(folder: Path, version: str) -> Path:
     bundle.write_requirements(wheels, made / "requirements.txt")  # without pip: it takes most of the time
     for pip in (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"):
         shutil.copy(pip, wheels)
-    (made / "PYTHON").write_text(f"{bundle.PYTHON}\n")
+    (made / "PYTHON").write_text(f"{PYTHON}\n")
     shutil.copytree(ROOT / "deploy" / "systemd", made / "deploy" / "systemd")
     (made / "deploy" / "systemd" / "dicomgate.service").write_text(f"# of {version}\n")
     shutil.copy(ROOT / "deploy" / "bundle" / "install.sh", made)
@@ -87,13 +88,13 @@ class Machine:
     def configure(self, text: str) -> None:
         (self.root / "etc" / "dicomgate" / "dicomgate.toml").write_text(text)
 
-    def install(self, where: Path, *arguments: object, status: int = 0, path: str = os.environ["PATH"]) -> str:
+    def install(self, where: Path, *arguments: object, status: int = 0) -> str:
         """What the installer says."""
         below = () if "--only-into" in arguments else ("--root", self.root)
         command = [str(one) for one in (f"{where.name}/install.sh", *arguments, *below)]
         root = str(self.root)
-        elsewhere = {"CDPATH": str(where.parent), "PYTHONPATH": root, "PIP_CONFIG_FILE": f"{root}/pip.conf"}
-        surroundings = {"PATH": f"{root}/bin:{path}", "ROOT": root, **elsewhere}
+        hostile = {"CDPATH": str(where.parent), "PYTHONPATH": root, "PIP_CONFIG_FILE": f"{root}/pip.conf"}
+        surroundings = {"PATH": f"{root}/bin:{os.environ['PATH']}", "ROOT": root, **hostile}
         done = subprocess.run(command, env=surroundings, cwd=where.parent, capture_output=True, text=True, timeout=60)
         assert done.returncode == status, done
         return done.stdout + done.stderr

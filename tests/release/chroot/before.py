@@ -13,6 +13,7 @@ import tarfile
 from pathlib import Path
 
 from release import bundle, debian, sums
+from release.tree import PYTHON
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMIT, VERSION = "ad81b2dd4f5b9a69841bda9d428bd89a94a0d0c4", "0.1.0"
@@ -33,7 +34,7 @@ def release_before(release: Path, folder: Path) -> Path:
     bundle.write_requirements(unpacked / "wheels", unpacked / "requirements.txt")
     shutil.copytree(sources / "deploy", unpacked / "deploy")
     shutil.move(unpacked / "deploy" / "bundle" / "install.sh", unpacked / "install.sh")
-    (unpacked / "PYTHON").write_text(f"{bundle.PYTHON}\n", "ascii")
+    (unpacked / "PYTHON").write_text(f"{PYTHON}\n", "ascii")
     sums.write(unpacked)
     debian.make(unpacked / "wheels", begun, VERSION, sources / "deploy")
     shutil.rmtree(sources)
