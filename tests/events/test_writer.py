@@ -75,6 +75,7 @@ def test_what_nobody_reads_is_lost_counted_and_told_in_its_place(pipe: tuple[int
     assert loss.items == MOST + 1
     written = [b"x" * 2 * _SMALL, *(b"%d" % number for number in range(MOST))]
     assert lines == [*written, b"lost %d" % loss.items, *RESERVED * [b"waited for"], b"again"]
+    wait_until(lambda: len(refused) > RESERVED, "who waited is told, after the write")
     assert refused[1:] == RESERVED * [""]
     assert loss.since <= loss.until
     assert loss.reason in (*refused, "nobody takes what is written")
