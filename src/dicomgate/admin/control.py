@@ -91,7 +91,7 @@ class Control:
             left = _PATIENCE
             async for piece in self._answer(line, by):  # which may take its time
                 left -= await _say(writer, piece, left)
-            await asyncio.sleep(0)  # who sends a thousand questions at once waits for his turn after each
+            await asyncio.sleep(0)  # after each, others have their turn: a client may send a thousand at once
 
     async def _answer(self, line: bytes, by: str) -> AsyncIterator[bytes]:
         """The pieces of an answer, the last one with the newline."""

@@ -42,9 +42,15 @@ _LOGINS = frozenset(
      ReasonClass.UNAVAILABLE, ReasonClass.DEADLINE, ReasonClass.AUDIT_UNAVAILABLE, ReasonClass.NOT_GRANTED,
      ReasonClass.USER_LIMIT, ReasonClass.KICKED)
 )  # fmt: skip
-_SERIOUS = frozenset(
-    (ReasonClass.THROTTLED, ReasonClass.UNAVAILABLE, ReasonClass.DEADLINE, ReasonClass.AUDIT_UNAVAILABLE)
-)
+_OUTCOMES = {
+    ReasonClass.THROTTLED: codes.SERIOUS,
+    ReasonClass.UNAVAILABLE: codes.SERIOUS,
+    ReasonClass.DEADLINE: codes.SERIOUS,
+    ReasonClass.AUDIT_UNAVAILABLE: codes.SERIOUS,
+    # PS3.15 A.5.2: 12 for an "account disabled due to excessive invalid log-on attempts"
+    ReasonClass.LOCKED: codes.MAJOR,
+}
+"""Of logins that were refused; all others are minor failures."""
 _ENTERPRISE_IDS = ("principal", "sub")
 _AT_THE_PAGE = {"log in": codes.LOGIN, "log out": codes.LOGOUT}
 _OF_USERS = frozenset(("kick", "kick user", "shut out", "let in", "clear"))
@@ -118,11 +124,8 @@ class Messages:
             people = self._people_of(facts, "", True)
             return self._message(event.time, codes.MINOR, codes.LOGOUT, why, people)
         if kind in _LOGINS:
-            # PS3.15 A.5.2: 12 for an "account disabled due to excessive invalid log-on attempts"
-            major = codes.MAJOR if kind is ReasonClass.LOCKED else codes.MINOR
-            outcome = codes.SERIOUS if kind in _SERIOUS else major
             people = self._people_of(facts, "", False)
-            return self._message(event.time, outcome, codes.LOGIN, why, people)
+            return self._message(event.time, _OUTCOMES.get(kind, codes.MINOR), codes.LOGIN, why, people)
         return self._node_alert(event.time, codes.MINOR, facts, why)
 
     def _end(self, event: Closed) -> tuple[Message, ...]:

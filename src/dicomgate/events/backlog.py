@@ -1,10 +1,10 @@
 """What waits to be written, and the thread that writes it: for the log, and for each place of the audit.
 
 Rule 1: `put` never waits: nobody who stores or reads what is written can hold up the gateway. At most `MOST` items wait
-        for the thread. What comes then is lost; it is counted, and told in its place among what is written. Items that
-        somebody waits for have some room more: a flood of others must not end all logins.
-Rule 2: items keep their order. What could not be written is tried again each second. Whoever waits for an item learns
-        at once that it is not written; it is written later all the same.
+        for the thread. Further ones are lost; they are counted, and their place among what is written tells of them.
+        Items that somebody waits for have some room more: a flood of others must not end all logins.
+Rule 2: items keep their order. What could not be written is tried again each second. Those who wait for an item are
+        told at once that it is not written; it is written later all the same.
 Rule 3: the process can end at any time: the thread is a daemon.
 """
 
@@ -165,7 +165,7 @@ class Backlog(ABC, Generic[T]):
         return bool(self._batch)
 
     def _attempt(self) -> bool:
-        """Write what was taken. False if that failed: what is not written stays, and whoever waits is told."""
+        """Write what was taken. False if that failed: what is not written stays, and those who wait are told."""
         self._began = time.monotonic()
         written, reason = self._write()
         self._began = 0.0
@@ -175,7 +175,7 @@ class Backlog(ABC, Generic[T]):
             if done is not None:
                 done("")
         if reason:
-            self._disappoint(reason)
+            self._tell_waiting(reason)
         return not reason
 
     def _report(self, reason: str) -> None:
@@ -184,7 +184,7 @@ class Backlog(ABC, Generic[T]):
         if bool(reason) != bool(before):
             self._failing(reason)
 
-    def _disappoint(self, reason: str) -> None:
+    def _tell_waiting(self, reason: str) -> None:
         """Tell all who wait that their items are not written; those stay."""
         with self._lock:
             told = [done for _, done in (*self._batch, *self._waiting) if done is not None]

@@ -1,7 +1,4 @@
-"""Times as records tell them: ISO 8601 with milliseconds.
-
-`isoformat` takes three times as long.
-"""
+"""Times as records tell them: ISO 8601 with milliseconds, in a third of the time that `isoformat` takes."""
 
 from __future__ import annotations
 

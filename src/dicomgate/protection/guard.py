@@ -16,9 +16,8 @@ unless they are the same:
     3. It was refused a moment ago, and nothing that this rests on has changed: refuse it again, neither counted nor
        verified.
     4. It is a guess. `Throttle.take` counts it, and it is verified; or the throttle says to wait. Then, if another
-       attempt that the same counter has counted is being verified (`UnderWay`; at other gateways, as the store knows
-       it), this one waits for that to end and asks again: clients that come at once, for one account or from one
-       address, must not lock each other out. Otherwise it is refused.
+       attempt that the same counter has counted is being verified (`UnderWay`; at other gateways, by the store), this
+       one waits for that to end and asks again: clients that come at once must not lock each other out. If not, refuse.
     5. The chain gives a verdict. An accepted credential with `once` is redeemed at the store, for its first use only.
     6. The charge is settled. Accepted with a secret: `succeeded`, or the charge is passed on to the next attempt
        (`StandingCharges`), which step 4 then need not count. Accepted without one, or unavailable for a known

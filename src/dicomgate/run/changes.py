@@ -21,12 +21,12 @@ from .server import Server
 Look: TypeAlias = Mapping[Path, tuple[int, int, int, int] | None]
 """Of each file its device, inode, size and ctime (ns), all links followed; None: it cannot be looked at.
 
-The ctime is the last change of the content, or of the owner or mode: whoever may read it now may not have been able to.
+The ctime is the last change of the content, or of the owner or mode: the gateway may not have been able to read it.
 """
 
 _log = logging.getLogger("dicomgate.server")
 _TURNED_ON = 5.0
-"""Seconds: so often is asked whether a reload has turned it on."""
+"""Seconds from one look at whether a reload has turned it on to the next."""
 
 
 def look(configuration: Configuration) -> Look:
@@ -58,7 +58,7 @@ class Changes:
     def seen(self, now: Look) -> list[Path]:
         """The files that have changed since they were loaded, once: they count as loaded then.
 
-        None as long as they change from one look to the next: a certificate may be there before its key.
+        None of them as long as they change from one look to the next: a certificate may be there before its key.
         """
         still, self._last = now == self._last, now
         if not still or now == self._loaded:

@@ -82,7 +82,7 @@ class Limits:
 
     `listing_deadlines`: how many deadlines a walk through all counters may take. `skew`: used keys are kept so much
     longer than their credential lives, because the clocks of gateways differ. `sweep`: expired rows dropped at a time.
-    `under_way`: for so long an attempt may be verified; whoever has not said then how it ended says it no more.
+    `under_way`: for so long an attempt may be verified; a caller that has not said by then how it ended will not.
     """
 
     deadline: float = 1.0

@@ -2,8 +2,8 @@
 
 /live: the gateway's loop answers. Whoever starts the gateway again when it does not must not look at anything else.
 /ready: it listens, does not drain, and can write the records that its logins need. It does not follow the PACS: if all
-gateways went unready with it, clients would get no connection instead of an answer. `/ready?upstream=NAME` does, for
-whoever wants that: by its checks. One that is asked by associations alone would stay unready without any.
+gateways went unready with it, clients would get no connection instead of an answer. `/ready?upstream=NAME` does,
+by the checks of that PACS. Without checks it would stay unready until an association comes, and none would.
 """
 
 from __future__ import annotations
