@@ -1,4 +1,4 @@
-"""Times as records tell them: ISO 8601 with milliseconds, in a third of the time that `isoformat` takes."""
+"""Times as records tell them: ISO 8601 with milliseconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _MILLISECONDS = [f"{number:03}" for number in range(1_000)]
 
 
 def moment(time: datetime) -> str:
-    """An aware time, such as `2026-01-31T12:00:09.115+00:00`."""
+    """An aware time, such as `2026-01-31T12:00:09.115+00:00`. It takes a third of the time of `isoformat`."""
     second, zone = _second(time.year, time.month, time.day, time.hour, time.minute, time.second, time.tzinfo)
     return f"{second}.{_MILLISECONDS[time.microsecond // 1_000]}{zone}"
 
