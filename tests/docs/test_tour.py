@@ -19,6 +19,7 @@ from pydicom.uid import CTImageStorage
 
 from dicomgate.demo import folder
 from dicomgate.run.page import missing_packages
+from dicomgate.testing.commandline import dicomgate
 from dicomgate.testing.pages import DOCS, blocks
 
 START, *TYPED = [block.text for block in blocks(DOCS / "tour.md", "sh")]
@@ -56,7 +57,8 @@ def printed(where: Path) -> Iterator[str]:
     assert process.returncode == 0
 
 
-def test_the_tour_goes_as_it_is_told(printed: str, where: Path) -> None:
+def test_the_tour_goes_as_it_is_told(printed: str, where: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(where / "tour")
     address = found(r"serves on (127\.0\.0\.1:\d+)", printed)
     passcodes = {
         "demo": found(r"the passcode (\w{26});", printed),
@@ -68,10 +70,8 @@ def test_the_tour_goes_as_it_is_told(printed: str, where: Path) -> None:
         assert name == "dicomgate"
         user = re.search(r"echo .* --user (\w+)", line)
         answer = passcode or (passcodes[user[1]] if user else "")
-        done = subprocess.run(
-            [PROGRAM, *arguments], input=answer, cwd=where / "tour", capture_output=True, text=True, timeout=60
-        )
-        return done.returncode, done.stdout + done.stderr
+        done = dicomgate(*arguments, stdin=answer.encode())
+        return done.exit_code, done.output
 
     log_in, status, shut_out, ask = TYPED
     change, echo = log_in.splitlines()
