@@ -1,4 +1,4 @@
-"""Fuzzing of everything that reads bytes of somebody whom the gateway does not know, or of a disk that may be damaged.
+"""Fuzzing of everything that reads bytes of strangers, or of a disk that may be damaged.
 
     python -m fuzz                              every target for ten seconds
     python -m fuzz wire --executions 10000000   those of the wire, ten million inputs each
