@@ -167,10 +167,8 @@ class _Attempt:
     __slots__ = ("_address", "_failed", "_fileno", "_header", "_loop", "_stream", "_tls_handshake", "_upstream", "_won")
 
     def __init__(self, upstream: Upstream, loop: asyncio.AbstractEventLoop, header: bytes, address: Address) -> None:
-        self._upstream = upstream
-        self._header = header
-        self._loop = loop
-        self._address = address
+        self._upstream, self._header = upstream, header
+        self._loop, self._address = loop, address
         self._stream: Stream | None = None
         self._tls_handshake: TlsHandshake | None = None
 
