@@ -12,10 +12,10 @@ from typing import Any, cast
 import pytest
 
 from dicomgate import Accept, Pass, Reject, Unavailable
-from dicomgate.admin.web import lately
+from dicomgate.admin.web import repeats
 from dicomgate.admin.web.judging import may_stay
-from dicomgate.admin.web.lately import Lately
 from dicomgate.admin.web.logins import IDLE, LONGEST, MOST, Admitted, Logins
+from dicomgate.admin.web.repeats import Repeats
 from dicomgate.admin.web.site import Site
 from dicomgate.auth.link import Link
 from dicomgate.run.assembly import UseCount
@@ -46,11 +46,11 @@ def test_a_login_ends_without_use_and_after_its_time() -> None:
 
 
 def test_what_was_recorded_lately_is_not_recorded_again() -> None:
-    recorded = Lately()
+    recorded = Repeats()
     assert [recorded.is_new(what) for what in "abab"] == [True, True, False, False]
-    recorded._until["a"] -= lately.FOR
+    recorded._until["a"] -= repeats.PERIOD
     assert [recorded.is_new(what) for what in "ab"] == [True, False]
-    for number in range(lately.MOST - 1):
+    for number in range(repeats.MOST - 1):
         assert recorded.is_new(str(number))
     assert [recorded.is_new(what) for what in "ab"] == [False, True], "b was the oldest"
     assert not recorded.is_new("one more address of a stranger", by_anybody=True)

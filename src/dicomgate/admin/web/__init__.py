@@ -17,6 +17,7 @@ Modules:
     judging      A login at the page: judged by the gateway's own chain and guard
     logins       Who is logged in to the page: in memory, for fifteen minutes, at most eight hours
     page         The status page and its login form: HTML that is whole without a script
+    repeats      What is recorded once in fifteen minutes
     requests     What a request brings: its form or its JSON, bounded; its cookie; who sent it
     service      The listener's life: it follows each reload
     shown        How values appear on the page: text from peers on one line, bytes, times

@@ -63,7 +63,7 @@ async def _who(request: Request) -> Admitted:
     except NotAdmitted as error:
         raise HTTPException(error.status, str(error), _ASKED if error.status == 401 else None) from None
     where = f"the page's API, from {ends_of(request)[0][0]}"
-    if site.lately.is_new(f"{who.name} {where}"):
+    if site.recorded.is_new(f"{who.name} {where}"):
         await site.operator.note("log in", where, who.name)
     return who
 

@@ -75,7 +75,7 @@ async def _refused(site: Site, request: Request) -> Response | None:
     if site.page.metrics_token is None:
         return PlainTextResponse("not from this address: see metrics_from of [admin]\n", 403)
     where = f"the metrics, from {ends_of(request)[0][0]}"
-    if "authorization" in request.headers and site.lately.is_new(where, by_anybody=True):
+    if "authorization" in request.headers and site.recorded.is_new(where, by_anybody=True):
         await site.operator.note("log in", where, "a token (not verified)", problem="not that of metrics_token_file")
     asked = {"www-authenticate": 'Bearer realm="dicomgate metrics"'}
     return PlainTextResponse("this takes the token of metrics_token_file\n", 401, asked)

@@ -12,8 +12,8 @@ from ...run.page import Page
 from ...run.server import Server
 from ..operator import Operator
 from .failed_logins import FailedLogins
-from .lately import Lately
 from .logins import Logins
+from .repeats import Repeats
 
 Exposition: TypeAlias = Callable[[str], tuple[bytes, str]]
 """The metrics for an Accept header: the text, and its media type."""
@@ -32,7 +32,7 @@ class Site:
     page: Page
     logins: Logins = field(default_factory=Logins)
     failed_logins: FailedLogins = field(default_factory=FailedLogins)
-    lately: Lately = field(default_factory=Lately)
+    recorded: Repeats = field(default_factory=Repeats)
     judging: int = 0
 
 

@@ -1,16 +1,19 @@
-"""What is recorded once in fifteen minutes: a script that logs in each second is one record, and not nine hundred."""
+"""What is recorded once in fifteen minutes.
+
+A script that logs in each second is one record in that time, and not nine hundred.
+"""
 
 from __future__ import annotations
 
 import time
 
-FOR = 15 * 60.0
+PERIOD = 15 * 60.0
 """Seconds."""
 MOST = 1024
 """Things that are remembered at a time. One more makes the oldest forgotten."""
 
 
-class Lately:
+class Repeats:
     """What was recorded lately. For one thread."""
 
     def __init__(self) -> None:
@@ -30,5 +33,5 @@ class Lately:
             if by_anybody and self._until[oldest] > now:
                 return False
             del self._until[oldest]
-        self._until[what] = now + FOR
+        self._until[what] = now + PERIOD
         return True
