@@ -96,3 +96,12 @@ def test_a_server_may_send_requests_first_but_hides_nothing_behind_one(cut: int,
     assert looked_at.take(records[0]) == b""
     with pytest.raises(TlsError, match="finite field") if refused else nullcontext():
         assert looked_at.take(records[1]) == b"".join(records)
+
+
+@pytest.mark.parametrize(("group", "refused"), [(0x001D, False), (0x0104, True)])
+def test_a_mistake_behind_a_share_does_not_hide_it(group: int, refused: bool) -> None:
+    message = server_hello(group) + b"\0"
+    message = message[:1] + (len(message) - 4).to_bytes(3) + message[4:]
+    record = pack(">BHH", 22, 0x0303, len(message)) + message
+    with pytest.raises(TlsError, match="finite field") if refused else nullcontext():
+        assert Hello().take(record) == record

@@ -7,6 +7,7 @@ One ClientHello of a few hundred bytes can make OpenSSL compute in ffdhe8192 (RF
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from struct import Struct, error
 
 from .tls import TlsError
@@ -67,12 +68,10 @@ class Hello:
         return records
 
 
-def _offered(message: bytes) -> list[int]:
-    """The groups of the key_share extension (RFC 8446 4.2.8); none if the message is not well-formed."""
-    try:
-        return list(_groups(message))
-    except (error, IndexError):
-        return []
+def _offered(message: bytes) -> Iterator[int]:
+    """The groups of the key_share extension (RFC 8446 4.2.8): those before a mistake, where there is one."""
+    with suppress(error, IndexError):
+        yield from _groups(message)
 
 
 def _groups(message: bytes) -> Iterator[int]:
