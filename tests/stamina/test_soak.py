@@ -42,7 +42,7 @@ from tests.stamina.process import NOWHERE, GatewayProcess, tables_for
 AT_ONCE = 24
 ALL = scaled(100_000, 3_000)
 HALF = ALL // 2
-MOST = scaled(0.1, 0.25)  # KiB for each association; what happens to be allocated anew weighs more among few
+MOST = scaled(0.1, 0.5)  # KiB for each association; among few, what is kept of a thousand devices weighs more
 GOOD = ("echo", "echo in TLS", "bulk", "bulk in TLS")
 REFUSES, LEAVES = b"REFUSES", b"LEAVES"  # called AE titles
 REJECTED = reject(1, 1, 3)  # calling AE title not recognized

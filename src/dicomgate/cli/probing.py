@@ -90,6 +90,7 @@ async def _try_out(state: SharedState) -> None:
         await state.take(_NOBODY, (), [Backoff(_NOBODY, 1, 0, 0)])
         await state.unused(_NOBODY, datetime.now(UTC))
     finally:
+        await state.ended([_NOBODY])
         await state.clear([_NOBODY])
 
 
