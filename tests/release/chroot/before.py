@@ -48,8 +48,11 @@ def _collect_wheels(sources: Path, release: Path, folder: Path) -> None:
         wheels = [member for member in archive.getmembers() if member.name.endswith(".whl")]
         for member in wheels:
             member.name = Path(member.name).name
+        own = {member.name.split("-")[0] for member in wheels if member.name.startswith("dicomgate")}
         others = [member for member in wheels if not member.name.startswith("dicomgate")]
         archive.extractall(folder, others, filter="data")
-    for project in (sources, *(path.parent for path in sources.glob("plugins/*/pyproject.toml"))):
+    plugins = [path.parent for path in sources.glob("plugins/*/pyproject.toml")]
+    # Not those whose libraries need a compiler, where today's release lacks them.
+    for project in (sources, *(plugin for plugin in plugins if f"dicomgate_{plugin.name}" in own)):
         command: list[str | Path] = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
         subprocess.run(command, cwd=project, check=True, capture_output=True)
