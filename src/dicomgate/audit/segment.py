@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ..kit.files import sync_folder
+
 _HEADER = struct.Struct(">IIQd")
 _CHECKED = struct.Struct(">Qd")
 _MODE = 0o640
@@ -117,7 +119,7 @@ class Segment:
         self._again = True
         os.fdatasync(self._descriptor)
         if self._unnamed:
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
         self._again = self._unnamed = False
         self._unsynced.clear()
 
@@ -144,15 +146,6 @@ def files(folder: Path) -> tuple[list[Path], int]:
     pattern = f"{'[0-9]' * 20}{SUFFIX}"
     damaged = sum(map(_split, [*folder.glob(pattern)]))
     return sorted(folder.glob(pattern)), damaged
-
-
-def _sync_folder(folder: Path) -> None:
-    # fsync(2): the entry in the folder may not be on the disk, although the file is.
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _split(path: Path) -> int:

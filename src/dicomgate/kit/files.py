@@ -34,6 +34,8 @@ _CREDENTIALS = "CREDENTIALS_DIRECTORY"  # systemd.exec(5), LoadCredential=
 
 FileStamp = tuple[int, ...] | None
 """What `file_stamp` returns. Two that differ: the file changed in between."""
+CHANGED = 3
+"""Which of a stamp's numbers is the time of the file's last change, its mode and owner included: ns since 1970."""
 
 
 def credential_path(path: Path) -> Path:
@@ -178,6 +180,15 @@ def _folders(path: Path, _: FileStamp) -> tuple[str, ...]:
     # Looked up once for each version of the file. If a link leads elsewhere from now on, the file is another one; or it
     # is the same one under another name, and replacing it there gives it another stamp.
     return tuple(dict.fromkeys((str(path.parent), os.path.dirname(os.path.realpath(path)))))  # noqa: PTH120
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the disk keep the names in the folder; a file's own fsync(2) need not. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _read(path: Path, longest: int, forbidden: int) -> tuple[bytes, int]:

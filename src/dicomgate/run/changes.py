@@ -15,14 +15,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..config.load import Configuration
+from ..kit.files import CHANGED, FileStamp, file_stamp
 from .named_files import read_files
 from .server import Server
 
-Look: TypeAlias = Mapping[Path, tuple[int, int, int, int] | None]
-"""Of each file its device, inode, size and ctime (ns), all links followed; None: it cannot be looked at.
-
-The ctime is the last change of the content, or of the owner or mode: the gateway may not have been able to read it.
-"""
+Look: TypeAlias = Mapping[Path, FileStamp]
+"""The stamp of each file; with its owner and its mode, by which the gateway could not read it before."""
 
 _log = logging.getLogger("dicomgate.server")
 _TURNED_ON = 5.0
@@ -34,15 +32,7 @@ def look(configuration: Configuration) -> Look:
 
     Without a `cache`, such as the `replay_cache` of kerberos, which changes with each login.
     """
-    return {path: _look_at(path) for key, path in read_files(configuration) if not key.endswith("cache")}
-
-
-def _look_at(path: Path) -> tuple[int, int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_ctime_ns
+    return {path: file_stamp(path) for key, path in read_files(configuration) if not key.endswith("cache")}
 
 
 class Changes:
@@ -51,7 +41,7 @@ class Changes:
     def __init__(self, loaded: Look, began: int = sys.maxsize) -> None:
         """What has changed after `began` (ns since 1970) may not be what was loaded."""
         self._loaded: Look = {
-            path: None if one is not None and one[-1] > began else one for path, one in loaded.items()
+            path: None if one is not None and one[CHANGED] > began else one for path, one in loaded.items()
         }
         self._last: Look = self._loaded
 

@@ -13,6 +13,8 @@ import errno
 import os
 from pathlib import Path
 
+from dicomgate.kit.files import sync_folder
+
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _UNSUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
 """A file system without it (NFS), a filter of system calls: there only the look before remains."""
@@ -30,10 +32,10 @@ def replace(target: Path, read: tuple[os.stat_result, bytes], new: Path) -> bool
             return False
         if not _exchange(new, target):
             new.replace(target)
-            _flush(target.parent)
+            sync_folder(target.parent)
             return True
         if _is_what_was_read(new, read):
-            _flush(target.parent)
+            sync_folder(target.parent)
             # Once more, after the time that the disk took: a program may have had it open, and have written to it.
             if _is_what_was_read(new, read):
                 return True
@@ -78,12 +80,3 @@ def _exchange(one: Path, other: Path) -> bool:
     if code in _UNSUPPORTED:
         return False
     raise OSError(code, os.strerror(code), str(other))
-
-
-def _flush(folder: Path) -> None:
-    """Have the disk keep the names."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
