@@ -1,7 +1,7 @@
 """The PROXY header of a load balancer: `read_header` (HAProxy's proxy-protocol.txt).
 
 Promise: it is read or refused with ProxyError. What belongs to the header does not depend on how much of the rest has
-come. Whom it announces is announced again by the headers that the gateway writes.
+come. The header that the gateway writes for the client it names is read as the same client.
 """
 
 from __future__ import annotations

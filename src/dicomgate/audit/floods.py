@@ -1,6 +1,7 @@
 """Refusals that come in numbers: the first of a kind is told at once, the others are counted.
 
-Without this, whoever sends nonsense fast enough would fill the spool, and end all logins where the audit is required.
+Without this, a client that sends nonsense fast enough would fill the spool, and end all logins where the audit is
+required.
 Each wrong credential is told: the throttle lets only a few of them through.
 """
 

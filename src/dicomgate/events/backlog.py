@@ -211,7 +211,7 @@ class Backlog(ABC, Generic[T]):
         """There is no room: an item is lost, the first one since a loss was told."""
 
     def _begin(self, last: bool) -> None:
-        """Before items are taken: put into `_batch` what else is to be written."""
+        """Before items are taken: put into `_batch` what must be written first."""
 
     def _end(self, last: bool) -> float | None:
         """After the writes. In how many seconds the thread must wake although nothing was put; None: it need not."""

@@ -1,7 +1,7 @@
 """The PROXY header with which a load balancer hands a connection on: only then it is known whose it is.
 
-Rule: who must send a header is the configuration's to say, and is not guessed from the first bytes. Whoever need not
-      send one is a client like any other, and whatever he sends is taken for DICOM or TLS.
+Rule: the configuration says who must send a header; that is not guessed from the first bytes. Another client's bytes
+      are taken for DICOM or TLS.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class Pool:
                 member.until = 0.0 if math.isinf(member.until) else member.until  # no check will say that it is up
 
     def candidates(self, tried: Collection[Member], key: str, now: float) -> list[Member]:
-        """Those that may be asked now, in their order, without those that were tried. `key` is whom `balance` is by."""
+        """Those that may be asked now, in their order, but for those tried. `key` is what `balance` goes by."""
         left, well = [], False
         for member in self.members:
             if member.down and member.until <= now:

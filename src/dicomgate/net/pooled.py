@@ -24,7 +24,7 @@ from .pool import Conduct, Member, Pool
 
 _log = logging.getLogger("dicomgate.upstream")
 _SLACK = 0.05
-"""Seconds: what happened at the last address is to be known before the time of all is over."""
+"""Seconds that are left for telling what happened at the last address, before the time of all is over."""
 
 
 class Looks(NamedTuple):

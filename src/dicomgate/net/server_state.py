@@ -77,7 +77,7 @@ class ServerState:
 class Balancers:
     """The load balancers in front of a listener: each connection from their networks begins with a PROXY header.
 
-    `believed`: also what that says of the client's TLS. `alone`: whoever is none of them is refused.
+    `believed`: also what that says of the client's TLS. `alone`: other clients are refused.
     """
 
     networks: tuple[IpNetwork, ...]

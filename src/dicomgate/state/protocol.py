@@ -118,7 +118,7 @@ class SharedState(Protocol):
         ...
 
     async def ended(self, keys: Sequence[str]) -> None:
-        """The attempt that these counters have counted is over, and stays counted: nobody need wait for it."""
+        """The attempt that these counters have counted is over, and stays counted: others stop waiting for it."""
         ...
 
     async def succeeded(

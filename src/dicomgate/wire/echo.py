@@ -86,7 +86,7 @@ class EchoTalk:
         self._fragments = 0
 
     def take(self, data: bytes) -> bytes:
-        """What is to be sent next, after these bytes of the peer's. Raises PduError."""
+        """What to send next, after these bytes of the peer's. Raises PduError."""
         self._reader.feed(data)
         answer = b""
         while not self.done and (found := self._reader.next_pdu()) is not None:

@@ -20,7 +20,7 @@ class Repeats:
         self._until: dict[str, float] = {}
 
     def is_new(self, what: str, *, by_anybody: bool = False) -> bool:
-        """True if it is to be recorded now; then not again for a while.
+        """True if it must be recorded now. Then it is False for fifteen minutes.
 
         What is done `by_anybody`, who may have many addresses, is not recorded while there is no room for it.
         """
